@@ -1,0 +1,83 @@
+/**
+ * What the protocol knows of the outside world: types only, no code.
+ * A transport implements them, the client consumes them; nothing else connects the two.
+ */
+
+/** A connected, bidirectional stream of bytes: all that the protocol knows of the outside world. */
+export interface ByteStream {
+  /**
+   * The next bytes received, or null once the peer has ended its side.
+   * One read at a time; the view is valid until the next read.
+   */
+  read(): Promise<Uint8Array | null>;
+  /**
+   * Takes all of `data`, in order. Undefined: more may follow at once; a promise: wait for it (back-pressure).
+   * A failed write surfaces there or in the next call.
+   * `data` belongs to the stream from then on and is never changed or reused.
+   */
+  write(data: Uint8Array): Promise<void> | undefined;
+  /**
+   * Upgrades to TLS in place; resolves after handshake and verification.
+   * No read may be pending, nothing may be unread.
+   */
+  startTls(options: TlsOptions & { servername: string }): Promise<void>;
+  /** Sends what is queued, ends, releases. Bounded in time by the transport. Idempotent. */
+  close(): Promise<void>;
+  /** Drops the connection now; a pending read or write rejects with the reason. Idempotent, never throws. */
+  abort(reason?: unknown): void;
+  /** Both ends, and the TLS session if there is one. */
+  readonly peer: PeerInfo;
+}
+
+/**
+ * A transport is a function that connects, in clear: implicit TLS is connect, then `startTls`.
+ * Proxies are functions from transport to transport.
+ */
+export type Transport = (endpoint: Endpoint, options: ConnectOptions) => Promise<ByteStream>;
+
+/** Where to connect: a TCP host and port, or the path of a Unix socket. */
+export type Endpoint = { host: string; port: number } | { path: string };
+
+/** How to connect. */
+export type ConnectOptions = {
+  /** Gives up connecting; the promise rejects with the signal's reason. */
+  signal?: AbortSignal | undefined;
+  /** The local address and port to connect from; "" and 0 leave the choice to the system. */
+  sourceAddress?: [host: string, port: number] | undefined;
+};
+
+/** How TLS is set up and the server verified. Everything is in PEM. */
+export type TlsOptions = {
+  /** The name that the certificate must bear, if it is not the host connected to. */
+  servername?: string | undefined;
+  /** Certificate authorities to trust in place of the runtime's own. */
+  ca?: string | string[] | undefined;
+  /** The client's certificate chain; goes with `key`. */
+  cert?: string | undefined;
+  /** The private key of `cert`. */
+  key?: string | undefined;
+  /** False turns the verification of the server off. Default: true. */
+  rejectUnauthorized?: boolean | undefined;
+  /** SHA-256 fingerprints, one of which the server's certificate must have: hexadecimal, colons optional. */
+  fingerprint256?: string | string[] | undefined;
+  /** The oldest protocol version allowed. Default: "TLSv1.2". */
+  minVersion?: "TLSv1.2" | "TLSv1.3" | undefined;
+};
+
+/** Of the SMTP endpoint, never of a proxy on the way. `loopback` is true only where the transport itself knows it. */
+export type PeerInfo = {
+  remoteAddress: string | undefined;
+  localAddress: string | undefined;
+  loopback: boolean;
+  tls: TlsInfo | undefined;
+};
+
+/** What is known of a TLS session; a runtime that cannot tell leaves a field undefined. */
+export type TlsInfo = {
+  protocol: string | undefined;
+  cipher: string | undefined;
+  verified: boolean;
+  fingerprint256: string | undefined;
+  /** Keying material exporter (RFC 5705), for channel binding. */
+  exporter: ((label: string, length: number) => Uint8Array) | undefined;
+};

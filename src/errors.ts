@@ -1,0 +1,246 @@
+/**
+ * The exceptions of Python's smtplib, under their own names, and the one error of ours that transports throw.
+ * Errors carry fields; nobody has to match their texts.
+ */
+import type { Refused, Reply } from "./core/reply.ts";
+
+/**
+ * What is known of the message that a failed call was about: certainly not delivered, refused by the server,
+ * or unknown, because the connection died after the end of the data was sent (RFC 1047).
+ */
+export type DeliveryOutcome = "not-sent" | "rejected" | "unknown";
+
+/** The phases of a session that have a deadline of their own: the keys of the option `timeouts`. */
+export type TimeoutPhase =
+  | "connect"
+  | "greeting"
+  | "tls"
+  | "command"
+  | "envelope"
+  | "dataInit"
+  | "dataBlock"
+  | "dataDone"
+  | "quit"
+  | "total";
+
+/** What an exception of this module can be given beside Python's own arguments. */
+export type ExceptionDetails = {
+  /** True if the same call may succeed later. */
+  temporary?: boolean | undefined;
+  /** What became of the message, where the call concerned one. */
+  delivery?: DeliveryOutcome | undefined;
+  /** The error underneath. */
+  cause?: unknown;
+};
+
+/** The details of an exception that a reply of the server led to. */
+export type ResponseDetails = ExceptionDetails & {
+  /** The whole reply. */
+  reply?: Reply | undefined;
+};
+
+/** Base class of all exceptions of this module: Python's `smtplib.SMTPException`. */
+export class SMTPException extends Error {
+  /** True if the same call may succeed later: 4yz replies, 552 to RCPT, lost connections; never a failed certificate. */
+  temporary: boolean;
+  /** Whether the message of this call was delivered; undefined where the call concerned no message. */
+  delivery: DeliveryOutcome | undefined;
+
+  constructor(message?: string, details: ExceptionDetails = {}) {
+    super(escapeControls(message ?? ""), details.cause === undefined ? undefined : { cause: details.cause });
+    this.temporary = details.temporary ?? false;
+    this.delivery = details.delivery;
+  }
+
+  static {
+    nameIt(this, "SMTPException");
+  }
+}
+
+/** The connection was lost, or used before `connect()`: Python's `smtplib.SMTPServerDisconnected`. */
+export class SMTPServerDisconnected extends SMTPException {
+  /** LMTP that died between the replies to the data: those that had come, in the order of the recipients. */
+  readonly replies: readonly Reply[];
+
+  constructor(message?: string, details: ExceptionDetails & { replies?: readonly Reply[] | undefined } = {}) {
+    super(message, { ...details, temporary: details.temporary ?? true });
+    this.replies = details.replies ?? [];
+  }
+
+  static {
+    nameIt(this, "SMTPServerDisconnected");
+  }
+}
+
+/** A timeout ran out; the session is closed. Python has its superclass, `SMTPServerDisconnected`, here. */
+export class SMTPTimeoutError extends SMTPServerDisconnected {
+  /** Which of the `timeouts` it was. */
+  readonly phase: TimeoutPhase;
+
+  constructor(
+    phase: TimeoutPhase,
+    message?: string,
+    details: ExceptionDetails & { replies?: readonly Reply[] | undefined } = {},
+  ) {
+    super(message ?? `timed out (${phase})`, details);
+    this.phase = phase;
+  }
+
+  static {
+    nameIt(this, "SMTPTimeoutError");
+  }
+}
+
+/** The server lacks what the call needs: Python's `smtplib.SMTPNotSupportedError`. */
+export class SMTPNotSupportedError extends SMTPException {
+  /** The EHLO keyword that would have to be offered, in upper case, where it is one. */
+  readonly capability: string | undefined;
+
+  constructor(message?: string, details: ExceptionDetails & { capability?: string | undefined } = {}) {
+    super(message, details);
+    this.capability = details.capability;
+  }
+
+  static {
+    nameIt(this, "SMTPNotSupportedError");
+  }
+}
+
+/** All recipients were refused: Python's `smtplib.SMTPRecipientsRefused`. */
+export class SMTPRecipientsRefused extends SMTPException {
+  /** Refused address -> the reply that refused it. */
+  readonly recipients: Refused;
+
+  constructor(recipients: Refused, details: ExceptionDetails = {}) {
+    super(describeRefused(recipients), { delivery: "rejected", ...details });
+    this.recipients = recipients;
+  }
+
+  static {
+    nameIt(this, "SMTPRecipientsRefused");
+  }
+}
+
+/** Base class of all exceptions that carry a reply code: Python's `smtplib.SMTPResponseException`. */
+export class SMTPResponseException extends SMTPException {
+  /** The reply code; -1 where no reply came. */
+  smtp_code: number;
+  /** The text of the reply, lines joined with "\n". */
+  smtp_error: string;
+  /** The whole reply, where there was one. */
+  readonly reply: Reply | undefined;
+
+  constructor(code: number, msg: string, details: ResponseDetails = {}) {
+    super(code < 0 ? msg : `${code} ${msg}`, { temporary: code >= 400 && code < 500, ...definedOnly(details) });
+    this.smtp_code = code;
+    this.smtp_error = msg;
+    this.reply = details.reply;
+  }
+
+  static {
+    nameIt(this, "SMTPResponseException");
+  }
+}
+
+/** The sender address was refused: Python's `smtplib.SMTPSenderRefused`. */
+export class SMTPSenderRefused extends SMTPResponseException {
+  /** The refused sender, as it was given. */
+  sender: string;
+
+  constructor(code: number, msg: string, sender: string, details: ResponseDetails = {}) {
+    super(code, msg, details);
+    this.sender = sender;
+  }
+
+  static {
+    nameIt(this, "SMTPSenderRefused");
+  }
+}
+
+/** The server refused the message data: Python's `smtplib.SMTPDataError`. */
+export class SMTPDataError extends SMTPResponseException {
+  static {
+    nameIt(this, "SMTPDataError");
+  }
+}
+
+/** No connection could be established, or the greeting was not 220: Python's `smtplib.SMTPConnectError`. */
+export class SMTPConnectError extends SMTPResponseException {
+  static {
+    nameIt(this, "SMTPConnectError");
+  }
+}
+
+/** The server refused our HELO: Python's `smtplib.SMTPHeloError`. */
+export class SMTPHeloError extends SMTPResponseException {
+  static {
+    nameIt(this, "SMTPHeloError");
+  }
+}
+
+/** The server did not accept our credentials: Python's `smtplib.SMTPAuthenticationError`. */
+export class SMTPAuthenticationError extends SMTPResponseException {
+  /** What each mechanism that was tried failed with, in the order of the tries. */
+  readonly causes: readonly SMTPException[];
+
+  constructor(code: number, msg: string, details: ResponseDetails & { causes?: readonly SMTPException[] } = {}) {
+    super(code, msg, details);
+    this.causes = details.causes ?? [];
+  }
+
+  static {
+    nameIt(this, "SMTPAuthenticationError");
+  }
+}
+
+/** Why TLS could not be established. */
+export type TlsFailure =
+  | "name"
+  | "issuer"
+  | "expired"
+  | "fingerprint"
+  | "certificate"
+  | "version"
+  | "not-tls"
+  | "closed"
+  | "handshake";
+
+/** How a transport's `startTls` says what went wrong; it arrives as the `cause` of an `SMTPException`. */
+export class TlsError extends Error {
+  /** What went wrong. */
+  readonly failure: TlsFailure;
+
+  constructor(failure: TlsFailure, message: string, options: { cause?: unknown } = {}) {
+    super(escapeControls(message), options);
+    this.failure = failure;
+  }
+
+  /** True if the server's certificate was refused: trying again will not help. */
+  get permanent(): boolean {
+    return !["closed", "handshake"].includes(this.failure);
+  }
+
+  static {
+    nameIt(this, "TlsError");
+  }
+}
+
+/** Text of the server's for a message or a log: control characters, which could drive a terminal, become escapes. */
+export function escapeControls(text: string): string {
+  return text.replace(/[\x00-\x09\x0b-\x1f\x7f-\x9f]/g, (c) => `\\x${c.charCodeAt(0).toString(16).padStart(2, "0")}`);
+}
+
+/** Class names survive no minifier: the name is fixed here, where Python's users look for it. */
+function nameIt(constructor: { prototype: Error }, name: string): void {
+  Object.defineProperty(constructor.prototype, "name", { value: name, configurable: true, writable: true });
+}
+
+function definedOnly(details: ResponseDetails): ExceptionDetails {
+  const { temporary, delivery, cause } = details;
+  return { ...(temporary === undefined ? {} : { temporary }), delivery, cause };
+}
+
+function describeRefused(recipients: Refused): string {
+  const list = Object.entries(recipients).map(([address, [code, message]]) => `${address}: ${code} ${message}`);
+  return list.length === 0 ? "no recipient was accepted" : `all recipients were refused: ${list.join("; ")}`;
+}

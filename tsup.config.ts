@@ -1,0 +1,20 @@
+import { defineConfig } from "tsup";
+
+export default defineConfig({
+  entry: {
+    index: "src/index.ts",
+    core: "src/core/index.ts",
+    sasl: "src/sasl/index.ts",
+    "transports/node": "transports/node.ts",
+    "transports/deno": "transports/deno.ts",
+    "transports/bun": "transports/bun.ts",
+    "transports/memory": "transports/memory.ts",
+  },
+  format: "esm",
+  target: "es2022",
+  platform: "neutral",
+  splitting: true,
+  treeshake: true,
+  clean: true,
+  dts: { compilerOptions: { ignoreDeprecations: "6.0", types: ["node"] } },
+});
