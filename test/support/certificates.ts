@@ -1,0 +1,96 @@
+/** Throw-away certificates, made anew in each test process: an authority, leaves for every kind of failure, a client. */
+import { X509Certificate } from "node:crypto";
+import { generate } from "selfsigned";
+
+/** A certificate and its private key, in PEM. */
+export type Pair = { cert: string; key: string };
+
+/** All that the TLS tests need. */
+export type Certificates = {
+  /** The authority that signed all but `selfSigned` and `foreign`. */
+  ca: string;
+  /** An authority that signed none of them but `foreign`. */
+  otherCa: string;
+  /** Good for "localhost", 127.0.0.1 and ::1. */
+  good: Pair;
+  /** Good for "elsewhere.example" only. */
+  wrongName: Pair;
+  /** For "localhost", no longer valid. */
+  expired: Pair;
+  /** For "localhost", not valid yet. */
+  future: Pair;
+  /** For "localhost", signed by itself and no authority. */
+  selfSigned: Pair;
+  /** For "localhost", signed by `otherCa`. */
+  foreign: Pair;
+  /** A client's, signed by `ca`. */
+  client: Pair;
+};
+
+let made: Promise<Certificates> | undefined;
+
+/** The certificates of this process; made at the first call. */
+export function certificates(): Promise<Certificates> {
+  made ??= make();
+  return made;
+}
+
+/** The SHA-256 fingerprint of a certificate as Node writes it: upper-case hexadecimal with colons. */
+export function fingerprint256(pem: string): string {
+  return new X509Certificate(pem).fingerprint256;
+}
+
+const day = 24 * 60 * 60 * 1000;
+
+type Leaf = { names?: string[]; addresses?: string[]; from?: number; until?: number; usage?: "server" | "client" };
+
+async function make(): Promise<Certificates> {
+  const [ca, other] = await Promise.all([authority("Test CA"), authority("Other CA")]);
+  const [good, wrongName, expired, future, selfSigned, foreign, client] = await Promise.all([
+    leaf(ca, { addresses: ["127.0.0.1", "::1"] }),
+    leaf(ca, { names: ["elsewhere.example"] }),
+    leaf(ca, { from: -20, until: -10 }),
+    leaf(ca, { from: 10, until: 20 }),
+    leaf(undefined, { addresses: ["127.0.0.1"] }),
+    leaf(other, { addresses: ["127.0.0.1"] }),
+    leaf(ca, { names: ["client.example"], usage: "client" }),
+  ]);
+  return { ca: ca.cert, otherCa: other.cert, good, wrongName, expired, future, selfSigned, foreign, client };
+}
+
+async function authority(name: string): Promise<Pair> {
+  const made = await generate([{ name: "commonName", value: name }], {
+    keyType: "ec",
+    algorithm: "sha256",
+    notBeforeDate: new Date(Date.now() - 30 * day),
+    extensions: [
+      { name: "basicConstraints", cA: true, critical: true },
+      { name: "keyUsage", keyCertSign: true, cRLSign: true, critical: true },
+    ],
+  });
+  return { cert: made.cert, key: made.private };
+}
+
+async function leaf(ca: Pair | undefined, about: Leaf): Promise<Pair> {
+  const { names = ["localhost"], addresses = [], from = -1, until = 10, usage = "server" } = about;
+  const made = await generate([{ name: "commonName", value: names[0] ?? "localhost" }], {
+    keyType: "ec",
+    algorithm: "sha256",
+    notBeforeDate: new Date(Date.now() + from * day),
+    notAfterDate: new Date(Date.now() + until * day),
+    ...(ca === undefined ? {} : { ca }),
+    extensions: [
+      { name: "basicConstraints", cA: false, critical: true },
+      { name: "keyUsage", digitalSignature: true, critical: true },
+      { name: "extKeyUsage", serverAuth: usage === "server", clientAuth: usage === "client" },
+      {
+        name: "subjectAltName",
+        altNames: [
+          ...names.map((value) => ({ type: 2 as const, value })),
+          ...addresses.map((ip) => ({ type: 7 as const, ip })),
+        ],
+      },
+    ],
+  });
+  return { cert: made.cert, key: made.private };
+}

@@ -1,0 +1,108 @@
+/** Reading, writing and comparing bytes in the transport tests. */
+import { onTestFinished } from "vitest";
+import type { ByteStream, ConnectOptions, Endpoint, Transport } from "../../src/byte-stream.ts";
+
+/** A MiB, in octets. */
+export const MiB: number = 1024 * 1024;
+
+/** Connects; the stream is dropped when the test has ended, whatever its outcome. */
+export async function open(transport: Transport, to: Endpoint, options: ConnectOptions = {}): Promise<ByteStream> {
+  const stream = await transport(to, options);
+  onTestFinished(() => stream.abort());
+  return stream;
+}
+
+/** Bytes of a text. */
+export function bytes(text: string): Uint8Array {
+  return new TextEncoder().encode(text);
+}
+
+/** Reads until `length` octets are there or the peer has ended, as text. */
+export async function readText(stream: ByteStream, length: number): Promise<string> {
+  const decoder = new TextDecoder();
+  let text = "";
+  while (text.length < length) {
+    const chunk = await stream.read();
+    if (chunk === null) break;
+    text += decoder.decode(chunk, { stream: true });
+  }
+  return text;
+}
+
+/** Reads to the end, as text. */
+export function readToEnd(stream: ByteStream): Promise<string> {
+  return readText(stream, Number.POSITIVE_INFINITY);
+}
+
+/** The reason that a promise rejects with; fails if it resolves. */
+export async function reasonOf(promise: Promise<unknown>): Promise<unknown> {
+  try {
+    await promise;
+  } catch (reason) {
+    return reason;
+  }
+  throw new Error("expected a rejection");
+}
+
+/** Writes until the stream asks to wait, at most `limit` octets: what it took, and the promise to wait for. */
+export function fill(
+  stream: ByteStream,
+  limit: number,
+  block: number = 64 * 1024,
+): { taken: number; blocked: Promise<void> | undefined } {
+  for (let taken = 0; taken < limit; ) {
+    const blocked = stream.write(pattern(taken, block));
+    taken += block;
+    if (blocked !== undefined) return { taken, blocked };
+  }
+  return { taken: limit, blocked: undefined };
+}
+
+/** Writes until a promise stays unsettled for many turns of the event loop: the peer reads no more. */
+export async function fillUntilStuck(
+  stream: ByteStream,
+  limit: number,
+): Promise<{ taken: number; blocked: Promise<void> | undefined }> {
+  for (let taken = 0; taken < limit; ) {
+    const filled = fill(stream, limit - taken);
+    taken += filled.taken;
+    if (filled.blocked === undefined) continue;
+    if (await staysPending(filled.blocked)) return { taken, blocked: filled.blocked };
+  }
+  return { taken: limit, blocked: undefined };
+}
+
+/** Whether a promise is still unsettled after the system had its chance: 100 ms without an event that could tell. */
+export async function staysPending(promise: Promise<unknown>): Promise<boolean> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<true>((resolve) => {
+    timer = setTimeout(resolve, 100, true);
+  });
+  try {
+    return await Promise.race([late, promise.then(() => false as const)]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+const period = 65_521;
+const twice = Uint8Array.from(
+  { length: 2 * period + 2 * MiB },
+  (_, i) => ((i % period) * 31 + ((i % period) >> 8)) & 0xff,
+);
+
+/** `length` octets (at most 2 MiB) of an endless pattern, from `offset` on; not to be changed. */
+export function pattern(offset: number, length: number): Uint8Array {
+  const start = offset % period;
+  return twice.subarray(start, start + length);
+}
+
+/** Throws unless `chunk` is what the pattern has at `offset`. */
+export function expectPattern(chunk: Uint8Array, offset: number): void {
+  for (let at = 0; at < chunk.length; at += MiB) {
+    const part = chunk.subarray(at, at + MiB);
+    if (Buffer.compare(part, pattern(offset + at, part.length)) !== 0) {
+      throw new Error(`wrong octets between ${offset + at} and ${offset + at + part.length}`);
+    }
+  }
+}

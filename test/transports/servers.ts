@@ -1,0 +1,120 @@
+/** Servers for the transport tests, by `node:net` and `node:tls` in the test's own process; each ends with its test. */
+import { once } from "node:events";
+import net from "node:net";
+import tls from "node:tls";
+import { onTestFinished } from "vitest";
+import type { Endpoint } from "../../src/byte-stream.ts";
+
+/** A listening server and the connections it took, in order. */
+export type TestServer = {
+  endpoint: Endpoint;
+  port: number;
+  /** The next connection that no earlier call has given out, once it is there. */
+  accepted(): Promise<net.Socket>;
+  /** Resolves when no connection is open any more. */
+  idle(): Promise<void>;
+};
+
+/** What a server does with each connection; half-open connections stay open until it ends them itself. */
+export type Handler = (socket: net.Socket) => void;
+
+/** A server in clear on 127.0.0.1, or on the path of a Unix socket. */
+export function serve(handler: Handler = () => {}, path?: string): Promise<TestServer> {
+  return listen(net.createServer({ allowHalfOpen: true }), "connection", handler, path);
+}
+
+/** A server that speaks TLS from the first byte on. */
+export function serveTls(options: tls.TlsOptions, handler: Handler = () => {}): Promise<TestServer> {
+  return listen(tls.createServer(options), "secureConnection", handler);
+}
+
+/**
+ * A server that answers the line "STARTTLS" with "220" and then speaks TLS. The TLS server behind it is reached over
+ * a connection of its own, as not all runtimes can upgrade the server's side in place.
+ */
+export async function serveStartTls(options: tls.TlsOptions, handler: Handler = () => {}): Promise<TestServer> {
+  const inner = await serveTls(options, handler);
+  return serve((socket) => {
+    socket.once("data", () => {
+      const upstream = net.connect(inner.port, "127.0.0.1", () => {
+        socket.pipe(upstream);
+        upstream.pipe(socket);
+        socket.write("220 go ahead\r\n");
+      });
+      upstream.on("error", () => socket.destroy());
+      socket.on("error", () => upstream.destroy());
+    });
+  });
+}
+
+/** Ends a connection with RST in place of FIN. */
+export function reset(socket: net.Socket): void {
+  socket.resetAndDestroy();
+}
+
+/** Resolves once the connection is gone, whatever ended it. */
+export async function gone(socket: net.Socket): Promise<void> {
+  socket.resume();
+  if (!socket.closed) await new Promise((resolve) => socket.once("close", resolve));
+}
+
+async function listen(
+  server: net.Server,
+  event: "connection" | "secureConnection",
+  handler: Handler,
+  path?: string,
+): Promise<TestServer> {
+  const open = new Set<net.Socket>();
+  const ready: net.Socket[] = [];
+  const waiting: ((socket: net.Socket) => void)[] = [];
+  let drained: (() => void)[] = [];
+
+  server.on("connection", (socket) => {
+    open.add(socket);
+    socket.on("error", () => {});
+    socket.on("close", () => {
+      open.delete(socket);
+      if (open.size > 0) return;
+      for (const resolve of drained) resolve();
+      drained = [];
+    });
+  });
+  server.on("tlsClientError", () => {});
+  server.on(event, (socket: net.Socket) => {
+    if (event === "secureConnection") socket.on("error", () => {});
+    handler(socket);
+    const waiter = waiting.shift();
+    if (waiter === undefined) ready.push(socket);
+    else waiter(socket);
+  });
+
+  if (path === undefined) server.listen(0, "127.0.0.1");
+  else server.listen(path);
+  await once(server, "listening");
+  onTestFinished(() => {
+    for (const socket of open) socket.destroy();
+    server.close();
+  });
+
+  const address = server.address();
+  const port = typeof address === "object" && address !== null ? address.port : 0;
+  return {
+    endpoint: path === undefined ? { host: "127.0.0.1", port } : { path },
+    port,
+    accepted: () => {
+      const socket = ready.shift();
+      return socket === undefined ? new Promise((resolve) => waiting.push(resolve)) : Promise.resolve(socket);
+    },
+    idle: () => (open.size === 0 ? Promise.resolve() : new Promise((resolve) => drained.push(resolve))),
+  };
+}
+
+/** A `ServerHello` record by hand that picks a protocol version, whatever the client offered: 2 is TLS 1.1, 3 TLS 1.2. */
+export function serverHello(minor: 2 | 3): Uint8Array {
+  const body = [3, minor, ...new Array(32).fill(7), 0, 0xc0, 0x13, 0];
+  const handshake = [2, 0, 0, body.length, ...body];
+  return Uint8Array.from([22, 3, minor, 0, handshake.length, ...handshake]);
+}
+
+/** The fatal alert `protocol_version` (RFC 8446 6.2). */
+export const protocolVersionAlert: Uint8Array = Uint8Array.of(21, 3, 1, 0, 2, 2, 70);
