@@ -1,0 +1,36 @@
+#!/usr/bin/env bash
+# Installs the real mail servers that the tests talk to, as far as they are missing; on Debian and its kin, as root.
+set -euo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+. "$here/common.sh"
+for server in "${SERVERS[@]}"; do . "$here/$server.sh"; done
+
+missing() { for server in "${SERVERS[@]}"; do "${server}_missing"; done; command -v openssl >/dev/null || echo "package openssl"; }
+
+[ -n "$(missing)" ] || exit 0
+if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
+  loud "the real mail servers cannot be installed here (it takes root and apt-get); missing: $(missing | sort -u | paste -sd,)"
+  servers_required && exit 1
+  exit 0
+fi
+
+export DEBIAN_FRONTEND=noninteractive
+apt-get update -qq
+echo "postfix postfix/main_mailer_type select No configuration" | debconf-set-selections
+# A machine that runs tests wants no mail server of its own: keep the packages from starting theirs.
+[ -e /usr/sbin/policy-rc.d ] || {
+  printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d
+  chmod 755 /usr/sbin/policy-rc.d
+  trap 'rm -f /usr/sbin/policy-rc.d' EXIT
+}
+# Exim is only unpacked, as its package would replace Postfix; the libraries that it depends on are installed.
+exim=exim4-daemon-light
+apt-get install -y -qq --no-install-recommends postfix dovecot-core dovecot-lmtpd python3-aiosmtpd openssl \
+  $(apt-cache depends "$exim" | awk '$1 == "Depends:" && $2 ~ /^lib/ { print $2 }') >/dev/null
+mkdir -p "$CACHE/exim"
+(cd "$CACHE" && apt-get download -qq -o APT::Sandbox::User=root "$exim" && dpkg -x "$exim"_*.deb exim && rm -f "$exim"_*.deb)
+# Exim looks this user up at its start, whatever its configuration says.
+id Debian-exim >/dev/null 2>&1 || useradd --system --no-create-home --shell /usr/sbin/nologin Debian-exim
+
+left=$(missing)
+[ -z "$left" ] || { loud "still missing after the installation: $left"; exit 1; }
