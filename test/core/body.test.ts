@@ -158,6 +158,16 @@ describe("DATA", () => {
     expect(wire(new DataEncoder(), ["x\r", many])).toBe(oracle.data(`x\r${many}`));
   });
 
+  test("the room left for insertions may run out at any of them, just before a long run", () => {
+    for (const dense of ["\n", "\r.", "\n."]) {
+      for (let count = 20; count < 90; count++) {
+        const content = `${dense.repeat(count)}${"abcdefghij".repeat(10)}\n`.repeat(2);
+        expect(wire(new DataEncoder(), [content])).toBe(oracle.data(content));
+        expect(wire(new DataEncoder(), ["\r", content])).toBe(oracle.data(`\r${content}`));
+      }
+    }
+  });
+
   test("two encoders share nothing that they hand out", () => {
     const first = new DataEncoder().end();
     first.fill(0);
