@@ -1,0 +1,79 @@
+/**
+ * What a real server has stored, as the bytes that the client sent.
+ * Servers put trace fields in front of a message and, in a Maildir, write LF for CRLF: both are undone here.
+ */
+import { readdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import type { Server } from "./servers.ts";
+
+/** The name of the first field of each message that the tests send; all in front of it is the server's. */
+export const markerField = "X-Marker";
+
+/** A message in a mailbox, with CRLF line ends. */
+export type StoredMessage = {
+  /** The whole file. */
+  raw: Uint8Array;
+  /** What the server put in front: Return-Path, Delivered-To, Received, …; the whole file if there is no marker field. */
+  trace: string;
+  /** What the client sent: from the marker field on. */
+  message: Uint8Array;
+  /** Who it was delivered to, by the trace or, in a folder with a Maildir for each user, by the Maildir. */
+  recipient: string;
+};
+
+/** The messages whose bytes, trace included, contain `marker`: one a recipient. */
+export async function storedMessages(server: Server, marker: string): Promise<StoredMessage[]> {
+  const found: StoredMessage[] = [];
+  for (const file of await mailFiles(server.maildir)) {
+    const stored = await readFile(file);
+    if (stored.includes(marker)) found.push(takeApart(server, file, stored));
+  }
+  return found;
+}
+
+/**
+ * Waits until `count` messages with the marker are stored, as a server says 250 before it delivers.
+ * @throws Error if they are not there after ten seconds, or if there are more.
+ */
+export async function awaitMessages(server: Server, marker: string, count: number): Promise<StoredMessage[]> {
+  const deadline = Date.now() + 10_000;
+  for (;;) {
+    const found = await storedMessages(server, marker);
+    if (found.length === count) return found;
+    if (found.length > count || Date.now() > deadline) {
+      throw new Error(`${server.name} has ${found.length} messages with ${marker}, not ${count}`);
+    }
+    await delay(20); // no event tells on all three runtimes that another process wrote a file
+  }
+}
+
+/** Waits for the one message with the marker. */
+export async function awaitMessage(server: Server, marker: string): Promise<StoredMessage> {
+  const [message] = await awaitMessages(server, marker, 1);
+  if (message === undefined) throw new Error("unreachable: one message was waited for");
+  return message;
+}
+
+/** The finished messages of a Maildir, or of all Maildirs further down; `tmp` holds those being written. */
+async function mailFiles(folder: string): Promise<string[]> {
+  const entries = await readdir(folder, { withFileTypes: true });
+  const perFolder = entries.map(async (entry) => {
+    const path = join(folder, entry.name);
+    if (!entry.isDirectory() || entry.name === "tmp") return [];
+    if (entry.name !== "new" && entry.name !== "cur") return mailFiles(path);
+    return (await readdir(path)).map((file) => join(path, file));
+  });
+  return (await Promise.all(perFolder)).flat();
+}
+
+function takeApart(server: Server, file: string, stored: Buffer): StoredMessage {
+  // No bare LF can have come over the wire, so that each one in the file stands for a CRLF.
+  const raw =
+    server.lineEnd === "lf" ? Buffer.from(stored.toString("latin1").replaceAll("\n", "\r\n"), "latin1") : stored;
+  const field = raw.indexOf(`\r\n${markerField}:`);
+  const start = field < 0 ? raw.length : field + 2;
+  const trace = raw.subarray(0, start).toString("utf8");
+  const named = /^(?:Delivered-To|Envelope-to): *<?(.*?)>?\r$/im.exec(trace)?.[1];
+  return { raw, trace, message: raw.subarray(start), recipient: named ?? file.split("/").at(-3) ?? "" };
+}

@@ -1,0 +1,90 @@
+/** The real mail servers that `run.sh` started: which ones there are, and the suites that need them. */
+import { readFileSync } from "node:fs";
+import { env } from "node:process";
+import { describe, it } from "vitest";
+
+/** The servers that the tests know. */
+export type ServerName = "postfix" | "exim" | "dovecot" | "aiosmtpd";
+
+/** A running server, on loopback. */
+export type Server = {
+  name: ServerName;
+  protocol: "smtp" | "lmtp";
+  host: string;
+  /** In the clear, with STARTTLS. */
+  port: number;
+  /** Implicit TLS. */
+  tlsPort: number | undefined;
+  /** The path of its Unix socket. */
+  socket: string | undefined;
+  /** The authority that signed its certificate, in PEM; the certificate is good for localhost and 127.0.0.1. */
+  ca: string;
+  /** The one account that exists. */
+  user: string;
+  password: string;
+  /** A bearer token for the same account, where the server takes one. */
+  token: string | undefined;
+  /** A Maildir, or a folder that holds one for each user. */
+  maildir: string;
+  /** How lines end in the stored files. */
+  lineEnd: "lf" | "crlf";
+  /** The SASL mechanisms on offer, weakest first. */
+  mechanisms: readonly string[];
+};
+
+/** A server as `run.sh` writes it down: files by their paths, what it lacks left out. */
+type Description = Omit<Server, "name" | "user" | "password"> & { user?: string; password?: string };
+type Listing = { servers: Partial<Record<ServerName, Description>>; absent: Partial<Record<ServerName, string>> };
+
+const listing = readListing(env.SMTPLIB_SERVERS);
+
+/** The description of a server, or undefined if it does not run. */
+export function server(name: ServerName): Server | undefined {
+  const found = listing?.servers[name];
+  if (found === undefined) return undefined;
+  return {
+    name,
+    protocol: found.protocol,
+    host: found.host,
+    port: found.port,
+    tlsPort: found.tlsPort,
+    socket: found.socket,
+    ca: readFileSync(found.ca, "utf8"),
+    user: found.user ?? "",
+    password: found.password ?? "",
+    token: found.token,
+    maildir: found.maildir,
+    lineEnd: found.lineEnd,
+    mechanisms: found.mechanisms,
+  };
+}
+
+/**
+ * A suite that talks to a real server. Without the server it is skipped, and says so;
+ * where servers are required (CI, SMTPLIB_REQUIRE_SERVERS=1) it fails instead.
+ */
+export function describeServer(name: ServerName, suite: (server: Server) => void): void {
+  const found = server(name);
+  if (found !== undefined) {
+    describe(name, () => suite(found));
+    return;
+  }
+  const reason =
+    listing === undefined
+      ? "SMTPLIB_SERVERS is not set; run the tests by test/servers/run.sh, after test/servers/install.sh"
+      : `${name} ${listing.absent[name] ?? "is not in the list"}; see test/servers/install.sh`;
+  if (env.CI === "true" || env.SMTPLIB_REQUIRE_SERVERS === "1") {
+    it(`${name} runs`, () => {
+      throw new Error(reason);
+    });
+    return;
+  }
+  console.warn(`SKIPPED: the tests against ${name}: ${reason}`);
+  describe.skip(name, () => it(reason, () => {}));
+}
+
+function readListing(path: string | undefined): Listing | undefined {
+  if (path === undefined || path === "") return undefined;
+  const parsed: Listing = JSON.parse(readFileSync(path, "utf8"));
+  return parsed;
+}
