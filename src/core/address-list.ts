@@ -1,0 +1,167 @@
+/**
+ * Finds the mailboxes in address text, of an argument or of a header field (RFC 5322 3.4, 4.4). What can be read in
+ * two ways is refused, never guessed: text of a display name or a comment must not become a recipient.
+ */
+
+/** An envelope address, taken apart. */
+export type Mailbox = {
+  /** What goes between `<` and `>` (RFC 5321 4.1.2); "" for the null path. */
+  readonly path: string;
+  /** What stands before the `@`, with its quotes. */
+  readonly localPart: string;
+  /** What stands behind the `@`; undefined for a name without one, and for the null path. */
+  readonly domain: string | undefined;
+  /** True if the path can be sent without SMTPUTF8. */
+  readonly ascii: boolean;
+};
+
+/** Says what is wrong with a text, by throwing. */
+export type Fail = (reason: string) => never;
+
+/** The mailbox of parts that were checked. */
+export function makeMailbox(localPart: string, domain: string | undefined): Mailbox {
+  const path = domain === undefined ? localPart : `${localPart}@${domain}`;
+  return { path, localPart, domain, ascii: isAscii(path) };
+}
+
+/** True if the text is all ASCII. */
+export function isAscii(text: string): boolean {
+  return !/[^\x00-\x7f]/.test(text);
+}
+
+/**
+ * All mailboxes of `text`, in order: groups flattened, display names, comments and source routes dropped.
+ * With "one", lists and groups are refused, and so is white space inside of the address. One pass, in linear time.
+ */
+export function scanAddresses(text: string, expected: "one" | "many", fail: Fail): readonly Mailbox[] {
+  const many = expected === "many";
+  const found: Mailbox[] = [];
+  let place: "name" | "angle" | "after" = "name";
+  /** The words since the entry or its `<` began, and their last character; a quoted string that opens them, by length. */
+  let words = "";
+  let last = "";
+  let quoted = 0;
+  /** The words can be a display name only; they have an unquoted `@`; white space follows the last one. */
+  let nameOnly = false;
+  let hasAt = false;
+  let gap = false;
+  let named = false;
+  let route = "";
+  let inGroup = false;
+
+  function clear(next: typeof place): void {
+    words = last = "";
+    quoted = 0;
+    nameOnly = hasAt = gap = false;
+    place = next;
+  }
+
+  function addWord(word: string): void {
+    const first = word.charAt(0);
+    if (place === "after") fail('text behind the ">"');
+    if (words === "") {
+      if (first === '"') quoted = word.length;
+      if (first === "[") nameOnly = true;
+    } else {
+      // Only beside a dot and an "@" may the words of an address stand apart (RFC 5322 4.4).
+      const beside = isJoint(last) || isJoint(first);
+      if (!beside || (gap && !many) || first === '"' || last === "]") nameOnly = true;
+      if (quoted === words.length ? first !== "@" : first === "[" && last !== "@") nameOnly = true;
+    }
+    if (first === "[" && !LITERAL.test(word)) nameOnly = true;
+    if (first !== '"' && word.includes("@")) hasAt = true;
+    words += word;
+    last = word.charAt(word.length - 1);
+    gap = false;
+  }
+
+  function addMailbox(): void {
+    const at = words.indexOf("@", quoted);
+    const localPart = at < 0 ? words : words.slice(0, at);
+    const domain = at < 0 ? undefined : words.slice(at + 1);
+    const whole = domain === undefined ? quoted === 0 : localPart !== "" && domain !== "" && !domain.includes("@");
+    if (nameOnly || !whole || /\s/.test(words.slice(quoted))) fail("text that is not an address");
+    found.push(makeMailbox(localPart, domain));
+  }
+
+  function endEntry(): void {
+    if (place === "angle") fail('a "<" without ">"');
+    if (place === "name" && words !== "") addMailbox();
+    clear("name");
+  }
+
+  function openAngle(): void {
+    if (place !== "name" || hasAt) fail('an address before the "<"');
+    named = words !== "";
+    route = "";
+    clear("angle");
+  }
+
+  function closeAngle(): void {
+    const before = found.at(-1);
+    if (place !== "angle") fail('a ">" without "<"');
+    if (named && before !== undefined && before.domain === undefined) fail("an unquoted comma in a display name");
+    if (words !== "") addMailbox();
+    else if (route !== "" || (named && !many)) fail("no address");
+    else found.push(makeMailbox("", undefined));
+    clear("after");
+  }
+
+  /** A source route is read and dropped (RFC 5321 4.1.2, appendix C). */
+  function endHop(separator: string): void {
+    if (route === ":" || nameOnly || !/^@[^@]+$/.test(words)) fail("text that is not an address");
+    clear("angle");
+    route = separator;
+  }
+
+  function separate(separator: string): void {
+    if (!many) fail("more than one address");
+    if (separator === ":" ? inGroup || hasAt || words === "" : separator === ";" && !inGroup) {
+      fail(`a misplaced "${separator}"`);
+    }
+    if (separator === ":") clear("name");
+    else endEntry();
+    if (separator !== ",") inGroup = separator === ":";
+    if (separator === ";") place = "after";
+  }
+
+  for (let at = 0; at < text.length; ) {
+    const character = text.charAt(at);
+    const end = endOfToken(text, at) ?? fail(`a misplaced or open ${character}`);
+    if (character === " " || character === "\t") gap = true;
+    else if (character === "<") openAngle();
+    else if (character === ">") closeAngle();
+    else if (place === "angle" && ",:".includes(character)) endHop(character);
+    else if (",:;".includes(character)) separate(character);
+    else if (character !== "(") addWord(text.slice(at, end));
+    at = end;
+  }
+  endEntry();
+  if (inGroup) fail('a group without ";"');
+  return found;
+}
+
+const TEXT = /[^ \t()<>[\]:;,"\\]+/y;
+const LITERAL = /^\[[^\s()<>[\],;@"\\]+\]$/;
+
+function isJoint(character: string): boolean {
+  return character === "." || character === "@";
+}
+
+/** Where the token ends that begins at `at`: a run of text, a quoted string, a comment (they nest), or one character. */
+function endOfToken(text: string, at: number): number | undefined {
+  const open = text.charAt(at);
+  TEXT.lastIndex = at;
+  if (TEXT.test(text)) return TEXT.lastIndex;
+  if (" \t<>,:;".includes(open)) return at + 1;
+  const close = ['""', "()", "[]"].find((pair) => pair[0] === open)?.[1];
+  let depth = 0;
+  for (let next = at; close !== undefined && next < text.length; next++) {
+    const character = text.charAt(next);
+    if (character === "\\") next++;
+    else if (depth > 0 && character === close) depth--;
+    else if (character === open) depth++;
+    if (depth === 0) return next + 1;
+  }
+  return undefined;
+}
