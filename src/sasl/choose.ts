@@ -1,0 +1,43 @@
+/** Which mechanisms to try, in which order. */
+import { cramMd5 } from "./cram-md5.ts";
+import { login } from "./login.ts";
+import type { Mechanism, PasswordCredentials } from "./mechanism.ts";
+import { plain } from "./plain.ts";
+
+/** What a user and password can be used with, strongest first. */
+export const passwordMechanisms: ReadonlyMap<string, (credentials: PasswordCredentials) => Mechanism> = new Map([
+  ["CRAM-MD5", cramMd5],
+  ["PLAIN", plain],
+  ["LOGIN", login],
+]);
+
+/**
+ * The mechanisms to try, in order and in upper case, each once: what the server offers, whatever the case of its names,
+ * and we have credentials for. Empty if nothing is left.
+ *
+ * @param offered - the mechanisms in the reply to EHLO.
+ * @param available - those that we can do, in upper case, strongest first: `passwordMechanisms.keys()`.
+ * @param mechanisms - the user's choice: restricts, and gives the order.
+ * @throws TypeError if `mechanisms` is not an array of strings. @throws RangeError if a name in it is not available.
+ */
+export function chooseMechanisms(
+  offered: readonly string[],
+  available: Iterable<string>,
+  mechanisms?: readonly string[] | undefined,
+): string[] {
+  const known = [...available];
+  const offers = new Set(offered.map((name) => name.toUpperCase()));
+  const wanted = mechanisms === undefined ? known : checkNames(mechanisms, known);
+  return [...new Set(wanted)].filter((name) => offers.has(name));
+}
+
+function checkNames(mechanisms: readonly string[], known: readonly string[]): string[] {
+  if (!Array.isArray(mechanisms)) throw new TypeError("mechanisms must be an array of strings");
+  return mechanisms.map((name: unknown) => {
+    if (typeof name !== "string") throw new TypeError("mechanisms must be an array of strings");
+    const upper = name.toUpperCase();
+    if (!known.includes(upper))
+      throw new RangeError(`mechanisms: ${JSON.stringify(name)} is not one of ${known.join(", ")}`);
+    return upper;
+  });
+}

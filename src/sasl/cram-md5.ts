@@ -1,0 +1,27 @@
+/** The CRAM-MD5 mechanism (RFC 2195): proves the password by a keyed hash of the server's challenge. */
+import { hmacMd5 } from "./md5.ts";
+import type { Mechanism, PasswordCredentials } from "./mechanism.ts";
+import { prepareCredential } from "./saslprep.ts";
+
+/**
+ * CRAM-MD5 from credentials, which are prepared by SASLprep. The password never crosses the wire, but whoever listens
+ * can try passwords against the hash, and the server does not prove that it knows it.
+ *
+ * @throws TypeError if a credential is not a string or holds NUL. @throws RangeError if SASLprep prohibits it.
+ */
+export function cramMd5(credentials: PasswordCredentials): Mechanism {
+  const user = prepareCredential(credentials.user, "user");
+  const password = prepareCredential(credentials.password, "password");
+  return {
+    name: "CRAM-MD5",
+    clearText: false,
+    serverFirst: true,
+    *start() {
+      const encoder = new TextEncoder();
+      const challenge = yield new Uint8Array();
+      const digest = hmacMd5(encoder.encode(password), challenge);
+      const hex = Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
+      yield encoder.encode(`${user} ${hex}`);
+    },
+  };
+}
