@@ -11,7 +11,7 @@ export type TestServer = {
   port: number;
   /** The next connection that no earlier call has given out, once it is there. */
   accepted(): Promise<net.Socket>;
-  /** Resolves when no connection is open any more. */
+  /** Resolves when all clients have ended their connections; reads what they sent and ends the server's side then. */
   idle(): Promise<void>;
 };
 
@@ -52,10 +52,15 @@ export function reset(socket: net.Socket): void {
   socket.resetAndDestroy();
 }
 
-/** Resolves once the connection is gone, whatever ended it. */
+/** Resolves once the client has ended the connection, one way or the other. */
 export async function gone(socket: net.Socket): Promise<void> {
-  socket.resume();
+  finish(socket);
   if (!socket.closed) await new Promise((resolve) => socket.once("close", resolve));
+}
+
+function finish(socket: net.Socket): void {
+  if (socket.readableEnded) socket.end();
+  else socket.once("end", () => socket.end()).resume();
 }
 
 async function listen(
@@ -105,7 +110,10 @@ async function listen(
       const socket = ready.shift();
       return socket === undefined ? new Promise((resolve) => waiting.push(resolve)) : Promise.resolve(socket);
     },
-    idle: () => (open.size === 0 ? Promise.resolve() : new Promise((resolve) => drained.push(resolve))),
+    idle: () => {
+      for (const socket of open) if (event === "connection") finish(socket);
+      return open.size === 0 ? Promise.resolve() : new Promise((resolve) => drained.push(resolve));
+    },
   };
 }
 

@@ -1,0 +1,135 @@
+/**
+ * The few pieces of Node's modules that the transports use, on Node, Deno and Bun.
+ * Typed here and not by `@types/node`, fetched at run time: neither bundlers nor type checkers of other runtimes
+ * come across a `node:` import.
+ */
+
+/** What `net.Socket`, `tls.TLSSocket` and `stream.Duplex` have in common, as far as it is used. */
+export interface NodeDuplex {
+  on(event: string, listener: (argument: never) => void): unknown;
+  once(event: string, listener: (argument: never) => void): unknown;
+  off(event: string, listener: (argument: never) => void): unknown;
+  write(data: Uint8Array): boolean;
+  push(data: Uint8Array | null): boolean;
+  end(done?: () => void): unknown;
+  destroy(error?: Error): unknown;
+  pause(): unknown;
+  resume(): unknown;
+  readonly writableLength: number;
+  readonly readableLength: number;
+  readonly destroyed: boolean;
+}
+
+/** `net.Socket`. */
+export interface NodeSocket extends NodeDuplex {
+  readonly remoteAddress?: string | undefined;
+  readonly localAddress?: string | undefined;
+  unref?(): unknown;
+}
+
+/** `tls.TLSSocket`. */
+export interface NodeTlsSocket extends NodeSocket {
+  readonly authorized: boolean;
+  readonly authorizationError?: unknown;
+  getProtocol(): string | null;
+  getCipher(): { name?: string; standardName?: string } | undefined;
+  getPeerCertificate(): PeerCertificate;
+  exportKeyingMaterial?(length: number, label: string, context: Uint8Array): Uint8Array;
+  isSessionReused?(): boolean;
+}
+
+/** What `getPeerCertificate` gives; empty where there is none. */
+export interface PeerCertificate {
+  fingerprint256?: string;
+  raw?: Uint8Array;
+}
+
+/** Options of `tls.connect`. */
+export interface TlsConnectOptions {
+  socket: NodeDuplex;
+  host: string;
+  servername?: string | undefined;
+  rejectUnauthorized: boolean;
+  checkServerIdentity(host: string, certificate: PeerCertificate): Error | undefined;
+  secureContext?: object | undefined;
+  session?: Uint8Array | undefined;
+  ca?: string[] | undefined;
+  cert?: string | undefined;
+  key?: string | undefined;
+  minVersion?: string | undefined;
+}
+
+/** Options of the constructor of `stream.Duplex`. */
+export interface DuplexOptions {
+  allowHalfOpen?: boolean;
+  readableHighWaterMark?: number;
+  writableHighWaterMark?: number;
+  read(): void;
+  write(chunk: Uint8Array, encoding: string, done: (error?: Error | null) => void): void;
+  final(done: (error?: Error | null) => void): void;
+  destroy(error: Error | null, done: (error?: Error | null) => void): void;
+}
+
+/** Options of `net.connect`. */
+export interface NetConnectOptions {
+  host?: string;
+  port?: number;
+  path?: string;
+  localAddress?: string | undefined;
+  localPort?: number | undefined;
+  family?: number;
+  noDelay?: boolean;
+  allowHalfOpen?: boolean;
+  autoSelectFamily?: boolean;
+}
+
+/** The modules, by name. */
+export interface NodeModules {
+  "node:net": {
+    connect(options: NetConnectOptions): NodeSocket;
+    isIP(text: string): number;
+  };
+  "node:tls": {
+    connect(options: TlsConnectOptions): NodeTlsSocket;
+    createSecureContext(options: {
+      ca?: string[] | undefined;
+      cert?: string | undefined;
+      key?: string | undefined;
+      minVersion?: string | undefined;
+    }): object;
+    checkServerIdentity(host: string, certificate: PeerCertificate): Error | undefined;
+  };
+  "node:stream": { Duplex: new (options: DuplexOptions) => NodeDuplex };
+  "node:dns": { promises: { lookup(host: string): Promise<{ address: string; family: number }> } };
+  "node:crypto": {
+    createHash(algorithm: string): { update(data: string | Uint8Array): { digest(encoding: "hex"): string } };
+  };
+  "node:timers": {
+    setTimeout(callback: () => void, milliseconds: number): { unref(): unknown };
+    clearTimeout(timer: object): void;
+    setImmediate(callback: () => void): object;
+  };
+}
+
+declare const process:
+  | {
+      getBuiltinModule?<Name extends keyof NodeModules>(name: Name): NodeModules[Name] | undefined;
+      versions: { bun?: string; deno?: string };
+    }
+  | undefined;
+
+/**
+ * A module of Node's.
+ *
+ * @throws Error where the runtime has none.
+ */
+export function builtin<Name extends keyof NodeModules>(name: Name): NodeModules[Name] {
+  const found = typeof process === "undefined" ? undefined : process.getBuiltinModule?.(name);
+  if (found === undefined) throw new Error(`${name} is needed: Node 20.16, Deno 2 or Bun, or newer`);
+  return found;
+}
+
+/** True on Node itself, false where another runtime plays its part. */
+export function onNodeItself(): boolean {
+  return typeof process !== "undefined" && process.versions.bun === undefined && process.versions.deno === undefined;
+}

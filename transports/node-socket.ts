@@ -1,0 +1,267 @@
+/** A connected socket of Node's, or a `TLSSocket`, as a `ByteStream`; TLS takes the socket's place on `startTls`. */
+import type { ByteStream, PeerInfo, TlsOptions } from "../src/byte-stream.ts";
+import { builtin, type NodeDuplex } from "./node-builtins.ts";
+import { makeTlsError } from "./tls-errors.ts";
+import { beginHandshake } from "./tls-handshake.ts";
+import { type CheckedTlsOptions, checkTlsOptions } from "./tls-options.ts";
+
+/** Octets received and not read at which the socket is paused, and at which it goes on. */
+const fullQueue = 256 * 1024;
+const lowQueue = 64 * 1024;
+
+/** Octets that a write may leave in the socket's own queue before the writer has to wait. */
+const freelyQueued = 64 * 1024;
+
+/** How long `close` may take to send what is queued, and a closed socket to wait for the peer's end: milliseconds. */
+const closeTimeout = 2_000;
+const lingerTimeout = 1_000;
+
+type Waiter<T> = { resolve: (value: T) => void; reject: (reason: unknown) => void };
+
+/** A `ByteStream` over a socket of Node's. */
+export class SocketStream implements ByteStream {
+  #peer: PeerInfo;
+  /** The socket in use: a `TLSSocket` once the handshake has begun. */
+  #socket: NodeDuplex;
+  #queue: Uint8Array[] = [];
+  #queued = 0;
+  #paused = false;
+  #ended = false;
+  #failure: { reason: unknown } | undefined;
+  #reader: Waiter<Uint8Array | null> | undefined;
+  #writer: (Waiter<void> & { promise: Promise<void> }) | undefined;
+  #closing: Promise<void> | undefined;
+  #securing = false;
+
+  /** Takes over a connected socket, to which nobody else may listen. */
+  constructor(socket: NodeDuplex, peer: PeerInfo) {
+    this.#socket = socket;
+    this.#peer = peer;
+    socket.on("error", ignore);
+    lateDestroy(socket);
+    this.#listen();
+  }
+
+  get peer(): PeerInfo {
+    return this.#peer;
+  }
+
+  read(): Promise<Uint8Array | null> {
+    const chunk = this.#queue.shift();
+    if (chunk !== undefined) {
+      this.#queued -= chunk.length;
+      if (this.#paused && this.#queued <= lowQueue) {
+        this.#paused = false;
+        this.#socket.resume();
+      }
+      return Promise.resolve(chunk);
+    }
+    if (this.#failure !== undefined) return Promise.reject(this.#failure.reason);
+    if (this.#ended) return Promise.resolve(null);
+    if (this.#reader !== undefined || this.#securing) return Promise.reject(new Error("a read is already pending"));
+    return new Promise((resolve, reject) => {
+      this.#reader = { resolve, reject };
+    });
+  }
+
+  write(data: Uint8Array): Promise<void> | undefined {
+    if (this.#failure !== undefined) return Promise.reject(this.#failure.reason);
+    if (this.#closing !== undefined) return Promise.reject(new Error("the stream is closed"));
+    if (this.#securing) return Promise.reject(new Error("the TLS handshake is under way"));
+    if (data.length === 0) return undefined;
+    this.#socket.write(data);
+    if (this.#socket.writableLength <= freelyQueued) return undefined;
+    this.#writer ??= waiter();
+    return this.#writer.promise;
+  }
+
+  async startTls(options: TlsOptions & { servername: string }): Promise<void> {
+    try {
+      const checked = checkTlsOptions(options);
+      this.#checkUpgradable(checked);
+      this.#securing = true;
+      await this.#upgrade(checked);
+    } catch (error) {
+      // An abort during the handshake has set its reason, which counts.
+      this.abort(error);
+      throw this.#failure?.reason ?? error;
+    } finally {
+      this.#securing = false;
+    }
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#finish();
+    return this.#closing;
+  }
+
+  abort(reason: unknown = new Error("the connection was aborted")): void {
+    this.#queue = [];
+    this.#queued = 0;
+    this.#fail(reason);
+    destroyNow(this.#socket);
+  }
+
+  #listen(): void {
+    const socket = this.#socket;
+    socket.on("data", this.#onData);
+    socket.on("end", this.#onEnd);
+    socket.on("drain", this.#onDrain);
+    socket.on("error", this.#onError);
+    socket.on("close", this.#onClose);
+  }
+
+  #unlisten(): void {
+    const socket = this.#socket;
+    socket.off("data", this.#onData);
+    socket.off("end", this.#onEnd);
+    socket.off("drain", this.#onDrain);
+    socket.off("error", this.#onError);
+    socket.off("close", this.#onClose);
+  }
+
+  readonly #onData = (chunk: Uint8Array): void => {
+    if (this.#closing !== undefined) return;
+    const reader = this.#reader;
+    if (reader !== undefined) {
+      this.#reader = undefined;
+      reader.resolve(chunk);
+      return;
+    }
+    this.#queue.push(chunk);
+    this.#queued += chunk.length;
+    if (this.#queued >= fullQueue && !this.#paused) {
+      this.#paused = true;
+      this.#socket.pause();
+    }
+  };
+
+  readonly #onEnd = (): void => {
+    this.#ended = true;
+    this.#reader?.resolve(null);
+    this.#reader = undefined;
+  };
+
+  readonly #onDrain = (): void => {
+    this.#writer?.resolve();
+    this.#writer = undefined;
+  };
+
+  readonly #onError = (error: unknown): void => this.#fail(error);
+
+  readonly #onClose = (): void => this.#fail(new Error("the connection is closed"));
+
+  #fail(reason: unknown): void {
+    this.#failure ??= { reason };
+    this.#reader?.reject(this.#failure.reason);
+    this.#reader = undefined;
+    this.#writer?.reject(this.#failure.reason);
+    this.#writer = undefined;
+  }
+
+  #checkUpgradable(options: CheckedTlsOptions): void {
+    if (this.#failure !== undefined) throw this.#failure.reason;
+    if (this.#closing !== undefined) throw new Error("the stream is closed");
+    if (this.#securing || this.#peer.tls !== undefined) throw new Error("the stream speaks TLS already");
+    if (this.#reader !== undefined) throw new Error("TLS cannot begin while a read is pending");
+    if (this.#queued > 0 || this.#socket.readableLength > 0) {
+      throw new Error("TLS cannot begin: bytes that came in clear are unread");
+    }
+    if (this.#ended) throw makeTlsError("closed", options);
+  }
+
+  async #upgrade(options: CheckedTlsOptions): Promise<void> {
+    const below = this.#socket;
+    this.#unlisten();
+    const { socket, done } = beginHandshake(below, options);
+    this.#socket = socket;
+    try {
+      const tls = await done;
+      lateDestroy(socket);
+      this.#listen();
+      this.#peer = { ...this.#peer, tls };
+    } catch (error) {
+      destroyNow(below);
+      throw error;
+    }
+    if (this.#failure !== undefined) throw this.#failure.reason;
+  }
+
+  async #finish(): Promise<void> {
+    if (this.#securing) this.abort(new Error("the stream was closed during the TLS handshake"));
+    const socket = this.#socket;
+    if (this.#failure !== undefined || socket.destroyed) {
+      destroyNow(socket);
+      return;
+    }
+    this.#queue = [];
+    this.#queued = 0;
+    socket.resume();
+    const { setTimeout, clearTimeout } = builtin("node:timers");
+    const timer = setTimeout(
+      () => this.abort(new Error("the connection was closed before all was sent")),
+      closeTimeout,
+    );
+    await new Promise<void>((resolve) => {
+      socket.on("close", resolve);
+      socket.end(resolve);
+    });
+    clearTimeout(timer);
+    this.#fail(new Error("the stream is closed"));
+    linger(socket, this.#ended);
+  }
+}
+
+function ignore(): void {}
+
+function waiter(): Waiter<void> & { promise: Promise<void> } {
+  let settle: Waiter<void> = { resolve: ignore, reject: ignore };
+  const promise = new Promise<void>((resolve, reject) => {
+    settle = { resolve, reject };
+  });
+  return { ...settle, promise };
+}
+
+/**
+ * A socket closed with unread bytes sends RST, which can take what was sent from the peer's hands.
+ * So it waits for the peer's end a while, without keeping the process alive.
+ */
+function linger(socket: NodeDuplex & { unref?(): unknown }, ended: boolean): void {
+  if (ended || socket.destroyed || socket.unref === undefined) {
+    destroyNow(socket);
+    return;
+  }
+  const { setTimeout, clearTimeout } = builtin("node:timers");
+  const timer = setTimeout(() => destroyNow(socket), lingerTimeout);
+  timer.unref();
+  socket.unref();
+  socket.once("end", () => destroyNow(socket));
+  socket.once("close", () => clearTimeout(timer));
+}
+
+const destroys = new WeakMap<NodeDuplex, (error?: Error) => unknown>();
+
+/**
+ * A failed write makes Node destroy a socket at once, together with a reply that came before and says why it failed.
+ * Here the socket lives for one more turn of the event loop, in which that reply is read.
+ */
+function lateDestroy(socket: NodeDuplex): void {
+  const destroy = socket.destroy.bind(socket);
+  destroys.set(socket, destroy);
+  socket.destroy = (error?: Error) => {
+    if (error === undefined || !isWriteError(error)) return destroy(error);
+    const { setImmediate } = builtin("node:timers");
+    setImmediate(() => setImmediate(() => destroy(error)));
+    return socket;
+  };
+}
+
+function destroyNow(socket: NodeDuplex): void {
+  const destroy = destroys.get(socket);
+  if (destroy === undefined) socket.destroy();
+  else destroy();
+}
+
+function isWriteError(error: Error): boolean {
+  return "syscall" in error && error.syscall === "write";
+}

@@ -1,0 +1,188 @@
+/** A client's TLS handshake by `node:tls`, over a socket or any `Duplex`, and the checks that follow it. */
+import type { TlsInfo } from "../src/byte-stream.ts";
+import { builtin, type NodeDuplex, type NodeTlsSocket, onNodeItself, type PeerCertificate } from "./node-builtins.ts";
+import { makeTlsError, tlsError } from "./tls-errors.ts";
+import { type CheckedTlsOptions, normalFingerprint, shownFingerprint } from "./tls-options.ts";
+
+/** A handshake under way. */
+export type Handshake = {
+  /** The socket that will carry the session; nothing may be written to it before `done`. */
+  socket: NodeTlsSocket;
+  /** Resolves when the server is verified; rejects with a `TlsError`, and the socket is destroyed then. */
+  done: Promise<TlsInfo>;
+};
+
+/**
+ * Starts a handshake over `below`.
+ *
+ * @throws TypeError if a certificate or key of the options cannot be used.
+ */
+export function beginHandshake(below: NodeDuplex, options: CheckedTlsOptions): Handshake {
+  const tls = builtin("node:tls");
+  const { servername, isAddress, rejectUnauthorized } = options;
+  const onNode = onNodeItself();
+  const context = onNode ? contextOf(options) : undefined;
+  const resumable = onNode && rejectUnauthorized ? context?.id : undefined;
+  const sessionId = resumable === undefined ? undefined : `${servername} ${options.pins?.join() ?? ""} ${resumable}`;
+  const session = sessionId === undefined ? undefined : sessions.get(sessionId);
+
+  let socket: NodeTlsSocket;
+  try {
+    socket = tls.connect({
+      socket: below,
+      host: servername,
+      ...(isAddress ? {} : { servername }),
+      ...(session === undefined ? {} : { session }),
+      ...(context === undefined ? secretsOf(options) : { secureContext: context.context }),
+      rejectUnauthorized,
+      checkServerIdentity: (_host, certificate) => tls.checkServerIdentity(servername, certificate),
+    });
+  } catch (error) {
+    throw unusable(error);
+  }
+  socket.on("error", ignore);
+  let ticket: Uint8Array | undefined;
+  let verified = false;
+  const keep = () => {
+    if (verified && ticket !== undefined && sessionId !== undefined) remember(sessions, sessionId, ticket, 64);
+  };
+  socket.on("session", (issued: Uint8Array) => {
+    ticket = issued;
+    keep();
+  });
+  const done = untilSecure(socket, options).then(
+    (info) => {
+      verified = true;
+      keep();
+      return info;
+    },
+    (error) => {
+      if (sessionId !== undefined) sessions.delete(sessionId);
+      socket.destroy();
+      throw error;
+    },
+  );
+  return { socket, done };
+}
+
+function ignore(): void {}
+
+function untilSecure(socket: NodeTlsSocket, options: CheckedTlsOptions): Promise<TlsInfo> {
+  return new Promise((resolve, reject) => {
+    const secure = () => {
+      settle();
+      try {
+        resolve(verify(socket, options));
+      } catch (error) {
+        reject(error);
+      }
+    };
+    const failed = (error: unknown) => {
+      settle();
+      reject(tlsError(error, options));
+    };
+    const ended = () => failed(undefined);
+    const settle = () => {
+      socket.off("secureConnect", secure);
+      socket.off("error", failed);
+      socket.off("end", ended);
+      socket.off("close", ended);
+    };
+    socket.on("secureConnect", secure);
+    socket.on("error", failed);
+    socket.on("end", ended);
+    socket.on("close", ended);
+  });
+}
+
+/** The runtime has checked chain and name already; that it did so, and the pins, are checked here. */
+function verify(socket: NodeTlsSocket, options: CheckedTlsOptions): TlsInfo {
+  const { pins, rejectUnauthorized, servername } = options;
+  const certificate = socket.getPeerCertificate();
+  const fingerprint = fingerprintOf(certificate);
+  // A resumed session is one whose server was verified under the same options: `sessions` holds no others.
+  const resumed = socket.isSessionReused?.() === true;
+  const wrongName = resumed ? undefined : builtin("node:tls").checkServerIdentity(servername, certificate);
+  if (rejectUnauthorized) {
+    if (!socket.authorized) throw tlsError(authorizationError(socket), options);
+    if (wrongName !== undefined) throw tlsError(wrongName, options);
+  }
+  const pinned = pins !== undefined && fingerprint !== undefined && pins.includes(normalFingerprint(fingerprint));
+  if (pins !== undefined && !pinned) throw makeTlsError("fingerprint", options);
+
+  const cipher = socket.getCipher();
+  return {
+    protocol: socket.getProtocol() ?? undefined,
+    cipher: cipher?.standardName ?? cipher?.name,
+    verified: pinned || (socket.authorized && wrongName === undefined),
+    fingerprint256: fingerprint,
+    exporter: exporterOf(socket),
+  };
+}
+
+function authorizationError(socket: NodeTlsSocket): unknown {
+  const { authorizationError: error } = socket;
+  return error instanceof Error ? error : new Error(String(error ?? "the certificate was not verified"));
+}
+
+function fingerprintOf({ fingerprint256, raw }: PeerCertificate): string | undefined {
+  if (fingerprint256 !== undefined) return shownFingerprint(fingerprint256);
+  if (raw === undefined) return undefined;
+  return shownFingerprint(builtin("node:crypto").createHash("sha256").update(raw).digest("hex"));
+}
+
+/** RFC 9266 4.2 gives channel binding an empty context; under TLS 1.2 that is not the same as none. */
+function exporterOf(socket: NodeTlsSocket): TlsInfo["exporter"] {
+  if (socket.exportKeyingMaterial === undefined) return undefined;
+  return (label, length) => {
+    if (socket.exportKeyingMaterial === undefined) throw new Error("the TLS session exports no keying material");
+    return socket.exportKeyingMaterial(length, label, new Uint8Array(0));
+  };
+}
+
+type Secrets = { ca?: string[]; cert?: string; key?: string; minVersion: string };
+
+function secretsOf({ ca, cert, key, minVersion }: CheckedTlsOptions): Secrets {
+  return {
+    ...(ca === undefined ? {} : { ca }),
+    ...(cert === undefined ? {} : { cert }),
+    ...(key === undefined ? {} : { key }),
+    minVersion,
+  };
+}
+
+/** Reading the authorities takes longer than a handshake: contexts are kept by the digest of what they were made of. */
+function contextOf(options: CheckedTlsOptions): { id: string; context: object } {
+  const secrets = secretsOf(options);
+  const id = builtin("node:crypto").createHash("sha256").update(JSON.stringify(secrets)).digest("hex");
+  let context = contexts.get(id);
+  if (context === undefined) {
+    try {
+      context = builtin("node:tls").createSecureContext(secrets);
+    } catch (error) {
+      throw unusable(error);
+    }
+  }
+  remember(contexts, id, context, 16);
+  return { id, context };
+}
+
+const contexts = new Map<string, object>();
+
+/** Tickets of verified sessions, by name, pins and context: a session never serves under other options. */
+const sessions = new Map<string, Uint8Array>();
+
+/** Keeps the `limit` entries used last. */
+function remember<T>(map: Map<string, T>, key: string, value: T, limit: number): void {
+  map.delete(key);
+  map.set(key, value);
+  for (const oldest of map.keys()) {
+    if (map.size <= limit) break;
+    map.delete(oldest);
+  }
+}
+
+function unusable(cause: unknown): TypeError {
+  const reason = cause instanceof Error ? cause.message : String(cause);
+  return new TypeError(`the TLS options ca, cert or key cannot be used: ${reason}`, { cause });
+}

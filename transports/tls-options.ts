@@ -1,0 +1,89 @@
+/** Checks `TlsOptions` before a byte is sent, and brings them into the one form that the transports work with. */
+import type { TlsOptions } from "../src/byte-stream.ts";
+
+/** `TlsOptions`, checked and complete. */
+export type CheckedTlsOptions = {
+  /** The name or address that the certificate must bear: ASCII, without a dot at its end. */
+  servername: string;
+  /** Whether `servername` is an IP address: verified as one, and not sent as SNI (RFC 6066 3). */
+  isAddress: boolean;
+  /** One authority in PEM an element; undefined for the runtime's own. */
+  ca: string[] | undefined;
+  cert: string | undefined;
+  key: string | undefined;
+  rejectUnauthorized: boolean;
+  /** Lower-case hexadecimal without colons; undefined where nothing is pinned. */
+  pins: string[] | undefined;
+  minVersion: "TLSv1.2" | "TLSv1.3";
+};
+
+/**
+ * Checks the options of `startTls`.
+ *
+ * @throws TypeError where one of them cannot be meant: a wrong one must not weaken the verification in silence.
+ */
+export function checkTlsOptions(options: TlsOptions & { servername: string }): CheckedTlsOptions {
+  const { cert, key, rejectUnauthorized = true, minVersion = "TLSv1.2" } = options;
+  if (typeof options.servername !== "string" || options.servername === "") {
+    throw new TypeError("servername must be the name or the address that the certificate has to bear");
+  }
+  if ((cert === undefined) !== (key === undefined)) throw new TypeError("cert and key go together: one is missing");
+  if (typeof rejectUnauthorized !== "boolean") throw new TypeError("rejectUnauthorized must be true or false");
+  if (minVersion !== "TLSv1.2" && minVersion !== "TLSv1.3") {
+    throw new TypeError('minVersion must be "TLSv1.2" or "TLSv1.3"');
+  }
+  const servername = asciiName(options.servername);
+  return {
+    servername,
+    isAddress: isAddress(servername),
+    ca: authorities(options.ca),
+    cert,
+    key,
+    rejectUnauthorized,
+    pins: pins(options.fingerprint256),
+    minVersion,
+  };
+}
+
+/** Whether a text is an IPv4 or IPv6 address and no name. */
+export function isAddress(text: string): boolean {
+  return /^\d{1,3}(\.\d{1,3}){3}$/.test(text) || text.includes(":");
+}
+
+/** A fingerprint as pins are compared: lower-case hexadecimal without colons. */
+export function normalFingerprint(fingerprint: string): string {
+  return fingerprint.replaceAll(":", "").toLowerCase();
+}
+
+/** A fingerprint as `TlsInfo` shows it: upper-case hexadecimal with colons. */
+export function shownFingerprint(fingerprint: string): string {
+  return normalFingerprint(fingerprint)
+    .toUpperCase()
+    .replace(/(..)(?!$)/g, "$1:");
+}
+
+function authorities(ca: string | string[] | undefined): string[] | undefined {
+  if (ca === undefined) return undefined;
+  const texts = typeof ca === "string" ? [ca] : ca;
+  const found = texts.flatMap((text) => {
+    const certificates = text.match(/-----BEGIN ([A-Z0-9 ]*CERTIFICATE)-----[^-]+-----END \1-----/g);
+    if (certificates === null) throw new TypeError("ca must be certificates in PEM, not the name of a file");
+    return certificates;
+  });
+  if (found.length === 0) throw new TypeError("ca is empty: leave it out for the runtime's own authorities");
+  return found;
+}
+
+function pins(fingerprints: string | string[] | undefined): string[] | undefined {
+  if (fingerprints === undefined) return undefined;
+  const found = (typeof fingerprints === "string" ? [fingerprints] : fingerprints).map(normalFingerprint);
+  const valid = found.length > 0 && found.every((pin) => /^[0-9a-f]{64}$/.test(pin));
+  if (!valid)
+    throw new TypeError("fingerprint256 must be SHA-256 fingerprints: 64 hexadecimal digits, colons optional");
+  return found;
+}
+
+function asciiName(name: string): string {
+  const ascii = /^[\x21-\x7e]+$/.test(name) ? name : new URL(`http://${name}/`).hostname;
+  return ascii.replace(/\.$/, "");
+}
