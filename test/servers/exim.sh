@@ -3,7 +3,8 @@
 
 exim_missing() {
   root_missing
-  [ -x "$CACHE/exim/usr/sbin/exim4" ] || echo "package exim4-daemon-light, unpacked under $CACHE"
+  # It runs only with its libraries and its user, which a cache from another machine does not bring along.
+  { id Debian-exim && "$CACHE/exim/usr/sbin/exim4" -C /dev/null -bV; } >/dev/null 2>&1 || echo "package exim4-daemon-light, unpacked under $CACHE"
 }
 
 exim_start() {

@@ -14,23 +14,29 @@ if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
   exit 0
 fi
 
-export DEBIAN_FRONTEND=noninteractive
-apt-get update -qq
-echo "postfix postfix/main_mailer_type select No configuration" | debconf-set-selections
+install_missing() {
+  export DEBIAN_FRONTEND=noninteractive
+  apt-get update -qq
+  echo "postfix postfix/main_mailer_type select No configuration" | debconf-set-selections
+  # Exim is only unpacked, as its package would replace Postfix; the libraries that it depends on are installed.
+  local exim=exim4-daemon-light
+  apt-get install -y -qq --no-install-recommends postfix dovecot-core dovecot-lmtpd python3-aiosmtpd openssl \
+    $(apt-cache depends "$exim" | awk '$1 == "Depends:" && $2 ~ /^lib/ { print $2 }')
+  (cd "$CACHE" && apt-get download -qq -o APT::Sandbox::User=root "$exim" && dpkg -x "$exim"_*.deb exim && rm -f "$exim"_*.deb)
+  # Exim looks this user up at its start, whatever its configuration says.
+  id Debian-exim || useradd --system --no-create-home --shell /usr/sbin/nologin Debian-exim
+}
+
+mkdir -p "$CACHE/exim"
 # A machine that runs tests wants no mail server of its own: keep the packages from starting theirs.
 [ -e /usr/sbin/policy-rc.d ] || {
+  trap 'rm -f /usr/sbin/policy-rc.d' EXIT
   printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d
   chmod 755 /usr/sbin/policy-rc.d
-  trap 'rm -f /usr/sbin/policy-rc.d' EXIT
 }
-# Exim is only unpacked, as its package would replace Postfix; the libraries that it depends on are installed.
-exim=exim4-daemon-light
-apt-get install -y -qq --no-install-recommends postfix dovecot-core dovecot-lmtpd python3-aiosmtpd openssl \
-  $(apt-cache depends "$exim" | awk '$1 == "Depends:" && $2 ~ /^lib/ { print $2 }') >/dev/null
-mkdir -p "$CACHE/exim"
-(cd "$CACHE" && apt-get download -qq -o APT::Sandbox::User=root "$exim" && dpkg -x "$exim"_*.deb exim && rm -f "$exim"_*.deb)
-# Exim looks this user up at its start, whatever its configuration says.
-id Debian-exim >/dev/null 2>&1 || useradd --system --no-create-home --shell /usr/sbin/nologin Debian-exim
+# In a shell of its own: `set -e` would not count in a function that is called as a condition.
+(set -e; install_missing) >"$CACHE/install.log" 2>&1 &
+wait $! || { loud "the real mail servers could not be installed:"; tail -n 20 "$CACHE/install.log" >&2; exit 1; }
 
 left=$(missing)
 [ -z "$left" ] || { loud "still missing after the installation: $left"; exit 1; }
