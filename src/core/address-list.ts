@@ -109,12 +109,16 @@ export function scanAddresses(text: string, expected: "one" | "many", fail: Fail
 
   /** A source route is read and dropped (RFC 5321 4.1.2, appendix C). */
   function endHop(separator: string): void {
-    if (route === ":" || nameOnly || !/^@[^@]+$/.test(words)) fail("text that is not an address");
+    if (separator === ";" || route === ":" || nameOnly || !/^@[^@]+$/.test(words)) fail("text that is not an address");
     clear("angle");
     route = separator;
   }
 
   function separate(separator: string): void {
+    if (place === "angle") {
+      endHop(separator);
+      return;
+    }
     if (!many) fail("more than one address");
     if (separator === ":" ? inGroup || hasAt || words === "" : separator === ";" && !inGroup) {
       fail(`a misplaced "${separator}"`);
@@ -131,7 +135,6 @@ export function scanAddresses(text: string, expected: "one" | "many", fail: Fail
     if (character === " " || character === "\t") gap = true;
     else if (character === "<") openAngle();
     else if (character === ">") closeAngle();
-    else if (place === "angle" && ",:".includes(character)) endHop(character);
     else if (",:;".includes(character)) separate(character);
     else if (character !== "(") addWord(text.slice(at, end));
     at = end;

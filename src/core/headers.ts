@@ -66,6 +66,7 @@ function readHeader(raw: Uint8Array): { fields: Field[]; kept: Uint8Array[]; utf
   const kept: Uint8Array[] = [];
   let utf8Headers = false;
   let keptFrom = 0;
+  let lastKept: number | undefined;
   let at = 0;
   while (at < raw.length && !isLineEnd(raw[at])) {
     const field = fieldAt(raw, at);
@@ -73,8 +74,10 @@ function readHeader(raw: Uint8Array): { fields: Field[]; kept: Uint8Array[]; utf
     if (field === undefined && !isMbox && !(at === 0 && isBlank(raw[0]))) break;
     const end = endOfField(raw, at);
     if (isMbox || field?.name === "bcc" || field?.name === "resent-bcc") {
+      if (at > keptFrom) lastKept = raw[at - 1];
       kept.push(raw.subarray(keptFrom, at));
-      keptFrom = end.next;
+      // A CR before the gap and an LF behind it must not become one line end: the empty line would be lost.
+      keptFrom = lastKept === CR && raw[end.next] === LF ? end.next - 1 : end.next;
     } else {
       utf8Headers ||= end.eightBit;
     }
@@ -92,7 +95,7 @@ function fieldAt(raw: Uint8Array, at: number): Field | undefined {
   let colon = end;
   while (isBlank(raw[colon])) colon++;
   if (end === at || raw[colon] !== COLON) return undefined;
-  const name = end - at > LONGEST_NAME ? "" : decoder.decode(raw.subarray(at, end)).toLowerCase();
+  const name = end - at > LONGEST_NAME ? "" : String.fromCharCode(...raw.subarray(at, end)).toLowerCase();
   return { name, from: colon + 1, to: colon + 1 };
 }
 
@@ -111,7 +114,7 @@ function endOfField(raw: Uint8Array, at: number): { next: number; eightBit: bool
 }
 
 function startsWithFrom(raw: Uint8Array): boolean {
-  return decoder.decode(raw.subarray(0, 5)) === "From ";
+  return String.fromCharCode(...raw.subarray(0, 5)) === "From ";
 }
 
 function isLineEnd(octet: number | undefined): boolean {
