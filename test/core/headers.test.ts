@@ -457,7 +457,7 @@ describe("what MIME libraries write", () => {
     const list = to.map(({ name, address }) => `"${name.replace(/["\\]/g, "\\$&")}" <${address}>`);
     const mail = new Message({
       from: "from@x.test",
-      to: list.filter((text) => !/[\\<]v|\\"/.test(text)),
+      to: list,
       cc: "cc@x.test",
       bcc: ['"Secret, S" <bcc@x.test>', "two@x.test"],
       subject: "ü",
@@ -465,8 +465,7 @@ describe("what MIME libraries write", () => {
     });
     const message = read(`Bcc: ${mail.header.bcc}\r\n${await mail.readAsync()}`);
     expect(message.sender()).toBe("from@x.test");
-    expect(message.recipients().slice(-3)).toEqual(["bcc@x.test", "two@x.test", "cc@x.test"]);
-    for (const address of message.recipients().slice(0, -3)) expect(addresses).toContain(address);
+    expect(message.recipients()).toEqual([...addresses, "bcc@x.test", "two@x.test", "cc@x.test"]);
     expect(decoder.decode(message.message)).not.toContain("bcc@x.test");
   });
 });
