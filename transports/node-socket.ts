@@ -38,7 +38,6 @@ export class SocketStream implements ByteStream {
     this.#socket = socket;
     this.#peer = peer;
     socket.on("error", ignore);
-    lateDestroy(socket);
     this.#listen();
   }
 
@@ -104,6 +103,7 @@ export class SocketStream implements ByteStream {
 
   #listen(): void {
     const socket = this.#socket;
+    lateDestroy(socket, this.#onData);
     socket.on("data", this.#onData);
     socket.on("end", this.#onEnd);
     socket.on("drain", this.#onDrain);
@@ -177,7 +177,6 @@ export class SocketStream implements ByteStream {
     this.#socket = socket;
     try {
       const tls = await done;
-      lateDestroy(socket);
       this.#listen();
       this.#peer = { ...this.#peer, tls };
     } catch (error) {
@@ -243,13 +242,18 @@ const destroys = new WeakMap<NodeDuplex, (error?: Error) => unknown>();
 
 /**
  * A failed write makes Node destroy a socket at once, together with a reply that came before and says why it failed.
- * Here the socket lives for one more turn of the event loop, in which that reply is read.
+ * Here the socket lives for one more turn of the event loop, in which that reply is read; past the stream's own
+ * buffer, which takes nothing any more.
  */
-function lateDestroy(socket: NodeDuplex): void {
+function lateDestroy(socket: NodeDuplex, take: (chunk: Uint8Array) => void): void {
   const destroy = socket.destroy.bind(socket);
   destroys.set(socket, destroy);
   socket.destroy = (error?: Error) => {
     if (error === undefined || !isWriteError(error)) return destroy(error);
+    socket.push = (chunk) => {
+      if (chunk !== null) take(chunk);
+      return true;
+    };
     const { setImmediate } = builtin("node:timers");
     setImmediate(() => setImmediate(() => destroy(error)));
     return socket;

@@ -86,6 +86,7 @@ export function describeFlow(transport: Transport, check: Check): void {
     expect(blocked).toBeInstanceOf(Promise);
     expect(taken).toBeLessThan(kernelAndQueues);
     const received = count(socket);
+    socket.resume();
     await blocked;
     await stream.close();
     expect(await received).toBe(taken);

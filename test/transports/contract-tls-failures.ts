@@ -174,7 +174,7 @@ export function describeTlsFailures(transport: Transport, check: Check): void {
   });
 
   check("refuses bytes in clear that follow the 220, however they come", async () => {
-    for (const injected of ["220 fake.example.com\r\n", "x"]) {
+    for (const injected of ["220 fake.example.com\r\n", "250-x\r\n"]) {
       const server = await serve((socket) => {
         socket.write("220 go ahead\r\n");
         socket.once("data", () => socket.write(injected));

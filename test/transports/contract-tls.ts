@@ -236,13 +236,33 @@ export function describeTls(transport: Transport, check: Check): void {
     const { ca, good } = await certificates();
     const server = await serveTls(good);
     const stream = await secure(transport, server.endpoint, { servername: "localhost", ca });
+    const socket = await server.accepted();
     const reading = reasonOf(stream.read());
     const reason = new Error("aborted by the test");
     stream.abort(reason);
     expect(await reading).toBe(reason);
     expect(await reasonOf(Promise.resolve(stream.write(bytes("x"))))).toBe(reason);
-    await gone(await server.accepted());
+    await gone(socket);
     await server.idle();
+  });
+
+  check("gives an early reply although a write fails at the same time under TLS", async () => {
+    const { ca, good } = await certificates();
+    const server = await serveTls(good, (socket) => socket.pause());
+    for (let round = 0; round < 5; round++) {
+      const stream = await secure(transport, server.endpoint, { servername: "localhost", ca });
+      const socket = await server.accepted();
+      await stream.write(bytes("some of the body\r\n"));
+      socket.write("552 too big\r\n", () => socket.destroy());
+      const failed = reasonOf(
+        (async () => {
+          for (let at = 0; at < 64 * MiB; at += MiB) await stream.write(pattern(at, MiB));
+        })(),
+      );
+      expect(await readText(stream, 13)).toBe("552 too big\r\n");
+      expect(await failed).toBeInstanceOf(Error);
+      stream.abort();
+    }
   });
 
   check("gives what came before the connection was lost under TLS", async () => {
