@@ -1,0 +1,104 @@
+/** TLS options as Bun takes them, and the checks that follow Bun's handshake. */
+import type { TlsInfo } from "../src/byte-stream.ts";
+import { makeTlsError, tlsError } from "./tls-errors.ts";
+import { type CheckedTlsOptions, normalFingerprint, shownFingerprint } from "./tls-options.ts";
+
+/** The option `tls` of `upgradeTLS`, as far as it is used. */
+export type BunTlsOptions = {
+  serverName: string;
+  rejectUnauthorized: boolean;
+  secureOptions: number;
+  ca?: string[];
+  cert?: string;
+  key?: string;
+};
+
+/** What a TLS socket of Bun's tells of its session. */
+export type BunTlsSession = {
+  readonly authorized: boolean;
+  getTLSVersion(): string;
+  getCipher(): { name: string; standardName?: string } | null;
+  getPeerX509Certificate(): BunCertificate | undefined;
+  exportKeyingMaterial(length: number, label: string, context: Uint8Array): Uint8Array;
+};
+
+type BunCertificate = { readonly fingerprint256: string; checkIP(address: string): string | undefined };
+
+/** What the callback `handshake` is given: a fault of the protocol, or the verdict on the certificate. */
+export type BunTlsFault = Error & { code?: string };
+
+/**
+ * The options for `upgradeTLS`.
+ *
+ * Bun would send an address as SNI and verify none but the host connected to. So it is given no name for an address,
+ * the chain is left to it, and `verify` compares the address. `rejectUnauthorized` is always said, as Bun's own
+ * default hangs on the environment.
+ */
+export function bunTlsOptions(options: CheckedTlsOptions): BunTlsOptions {
+  const { servername, isAddress, rejectUnauthorized, ca, cert, key, minVersion } = options;
+  return {
+    serverName: isAddress ? "" : servername,
+    rejectUnauthorized: rejectUnauthorized && !isAddress,
+    secureOptions: minVersion === "TLSv1.3" ? noTls1 | noTls1_1 | noTls1_2 : noTls1 | noTls1_1,
+    ...(ca === undefined ? {} : { ca }),
+    ...(cert === undefined ? {} : { cert }),
+    ...(key === undefined ? {} : { key }),
+  };
+}
+
+/** `SSL_OP_NO_TLSv1`, `SSL_OP_NO_TLSv1_1` and `SSL_OP_NO_TLSv1_2`, the same in OpenSSL and BoringSSL. */
+const noTls1 = 0x04000000;
+const noTls1_1 = 0x10000000;
+const noTls1_2 = 0x08000000;
+
+/**
+ * Judges a handshake by what the callback `handshake` was given.
+ *
+ * @throws TlsError where there is no session, or not with the server asked for.
+ */
+export function verify(
+  session: BunTlsSession,
+  success: boolean,
+  fault: BunTlsFault | null,
+  options: CheckedTlsOptions,
+): TlsInfo {
+  if (fault !== null && !isVerdict(fault)) throw tlsError(fault, options);
+  const certificate = session.getPeerX509Certificate();
+  if (certificate === undefined) throw tlsError(new Error("the server has no certificate"), options);
+
+  const refusal = refusalOf(certificate, success && session.authorized, fault, options);
+  if (refusal !== undefined && options.rejectUnauthorized) throw tlsError(refusal, options);
+  const pinned = options.pins?.includes(normalFingerprint(certificate.fingerprint256));
+  if (pinned === false) throw makeTlsError("fingerprint", options);
+
+  const cipher = session.getCipher();
+  return {
+    protocol: session.getTLSVersion(),
+    cipher: cipher?.standardName ?? cipher?.name,
+    verified: pinned === true || refusal === undefined,
+    fingerprint256: shownFingerprint(certificate.fingerprint256),
+    // RFC 9266 4.2 gives channel binding an empty context; under TLS 1.2 that is not the same as none.
+    exporter: (label, length) => session.exportKeyingMaterial(length, label, new Uint8Array(0)),
+  };
+}
+
+/** Verdicts bear OpenSSL's names for them, `CERT_HAS_EXPIRED`; faults of the protocol those of the system, `EPROTO`. */
+function isVerdict({ code = "EPROTO" }: BunTlsFault): boolean {
+  return code === wrongName || !/^E[A-Z]+$/.test(code);
+}
+
+/** Bun names a wrong name only where it finds nothing wrong with the chain. */
+const wrongName = "ERR_TLS_CERT_ALTNAME_INVALID";
+
+function refusalOf(
+  certificate: BunCertificate,
+  authorized: boolean,
+  fault: BunTlsFault | null,
+  { servername, isAddress }: CheckedTlsOptions,
+): Error | undefined {
+  if (!isAddress || (fault !== null && fault.code !== wrongName)) {
+    return fault ?? (authorized ? undefined : new Error("the certificate was not verified"));
+  }
+  if (certificate.checkIP(servername) !== undefined) return undefined;
+  return Object.assign(new Error(`${servername} is not among the addresses of the certificate`), { code: wrongName });
+}
