@@ -86,7 +86,7 @@ class BunStream implements ByteStream {
   readonly #chunks: Uint8Array[] = [];
   #unread = 0;
   #paused = false;
-  #reader: Waiter<Uint8Array | null> | undefined;
+  #reader: { resolve(chunk: Uint8Array | null): void; reject(reason: unknown): void } | undefined;
   #ended = false;
   /** Why nothing more can be read, once `#chunks` has been. */
   #unreadable: Failure | undefined;
@@ -125,8 +125,9 @@ class BunStream implements ByteStream {
     if (this.#unreadable !== undefined) return Promise.reject(this.#unreadable.reason);
     if (this.#ended) return Promise.resolve(null);
     if (this.#reader !== undefined) return Promise.reject(new Error("a read is already pending"));
-    this.#reader = waiter();
-    return this.#reader.promise;
+    return new Promise((resolve, reject) => {
+      this.#reader = { resolve, reject };
+    });
   }
 
   write(data: Uint8Array): Promise<void> | undefined {
@@ -305,7 +306,12 @@ class BunStream implements ByteStream {
     this.#unwritable ??= { reason: new Error("the TLS handshake is under way") };
     await this.#flushed?.promise;
     this.#checkAllRead(options);
-    this.#socket?.upgradeTLS({ data: this, socket: BunStream.#handlers, tls: bunTlsOptions(options) });
+    try {
+      this.#socket?.upgradeTLS({ data: this, socket: BunStream.#handlers, tls: bunTlsOptions(options) });
+    } catch (cause) {
+      const reason = cause instanceof Error ? cause.message : String(cause);
+      throw new TypeError(`the TLS options ca, cert or key cannot be used: ${reason}`, { cause });
+    }
     return done.promise;
   }
 
