@@ -16,13 +16,22 @@ const freelyQueued = 64 * 1024;
 const closeTimeout = 2_000;
 const lingerTimeout = 1_000;
 
+/** How long what has come in already may take to be read after a failed write: milliseconds. */
+const lastReadTimeout = 10;
+
 type Waiter<T> = { resolve: (value: T) => void; reject: (reason: unknown) => void };
+
+/** What carries a socket that is none of the system's: it is closed and aborted together with it. */
+export type Carrier = Pick<ByteStream, "close" | "abort">;
 
 /** A `ByteStream` over a socket of Node's. */
 export class SocketStream implements ByteStream {
   #peer: PeerInfo;
   /** The socket in use: a `TLSSocket` once the handshake has begun. */
   #socket: NodeDuplex;
+  /** The socket under the `TLSSocket`. */
+  #below: NodeDuplex | undefined;
+  readonly #carrier: Carrier | undefined;
   #queue: Uint8Array[] = [];
   #queued = 0;
   #paused = false;
@@ -34,8 +43,9 @@ export class SocketStream implements ByteStream {
   #securing = false;
 
   /** Takes over a connected socket, to which nobody else may listen. */
-  constructor(socket: NodeDuplex, peer: PeerInfo) {
+  constructor(socket: NodeDuplex, peer: PeerInfo, carrier?: Carrier) {
     this.#socket = socket;
+    this.#carrier = carrier;
     this.#peer = peer;
     socket.on("error", ignore);
     this.#listen();
@@ -98,7 +108,7 @@ export class SocketStream implements ByteStream {
     this.#queue = [];
     this.#queued = 0;
     this.#fail(reason);
-    destroyNow(this.#socket);
+    this.#drop(reason);
   }
 
   #listen(): void {
@@ -171,26 +181,27 @@ export class SocketStream implements ByteStream {
   }
 
   async #upgrade(options: CheckedTlsOptions): Promise<void> {
-    const below = this.#socket;
     this.#unlisten();
-    const { socket, done } = beginHandshake(below, options);
+    const { socket, done } = beginHandshake(this.#socket, options);
+    this.#below = this.#socket;
     this.#socket = socket;
-    try {
-      const tls = await done;
-      this.#listen();
-      this.#peer = { ...this.#peer, tls };
-    } catch (error) {
-      destroyNow(below);
-      throw error;
-    }
+    const tls = await done;
     if (this.#failure !== undefined) throw this.#failure.reason;
+    this.#listen();
+    this.#peer = { ...this.#peer, tls };
+  }
+
+  #drop(reason: unknown): void {
+    destroyNow(this.#socket);
+    if (this.#below !== undefined) destroyNow(this.#below);
+    this.#carrier?.abort(reason);
   }
 
   async #finish(): Promise<void> {
     if (this.#securing) this.abort(new Error("the stream was closed during the TLS handshake"));
     const socket = this.#socket;
     if (this.#failure !== undefined || socket.destroyed) {
-      destroyNow(socket);
+      this.#drop(this.#failure?.reason);
       return;
     }
     this.#queue = [];
@@ -207,7 +218,9 @@ export class SocketStream implements ByteStream {
     });
     clearTimeout(timer);
     this.#fail(new Error("the stream is closed"));
-    linger(socket, this.#ended);
+    await this.#carrier?.close();
+    if (this.#ended || this.#carrier !== undefined) this.#drop(undefined);
+    else linger(socket);
   }
 }
 
@@ -225,15 +238,11 @@ function waiter(): Waiter<void> & { promise: Promise<void> } {
  * A socket closed with unread bytes sends RST, which can take what was sent from the peer's hands.
  * So it waits for the peer's end a while, without keeping the process alive.
  */
-function linger(socket: NodeDuplex & { unref?(): unknown }, ended: boolean): void {
-  if (ended || socket.destroyed || socket.unref === undefined) {
-    destroyNow(socket);
-    return;
-  }
+function linger(socket: NodeDuplex & { unref?(): unknown }): void {
   const { setTimeout, clearTimeout } = builtin("node:timers");
   const timer = setTimeout(() => destroyNow(socket), lingerTimeout);
   timer.unref();
-  socket.unref();
+  socket.unref?.();
   socket.once("end", () => destroyNow(socket));
   socket.once("close", () => clearTimeout(timer));
 }
@@ -242,8 +251,8 @@ const destroys = new WeakMap<NodeDuplex, (error?: Error) => unknown>();
 
 /**
  * A failed write makes Node destroy a socket at once, together with a reply that came before and says why it failed.
- * Here the socket lives for one more turn of the event loop, in which that reply is read; past the stream's own
- * buffer, which takes nothing any more.
+ * Here the socket lives a little longer, so that the reply is read; past the stream's own buffer, which takes nothing
+ * any more.
  */
 function lateDestroy(socket: NodeDuplex, take: (chunk: Uint8Array) => void): void {
   const destroy = socket.destroy.bind(socket);
@@ -254,8 +263,7 @@ function lateDestroy(socket: NodeDuplex, take: (chunk: Uint8Array) => void): voi
       if (chunk !== null) take(chunk);
       return true;
     };
-    const { setImmediate } = builtin("node:timers");
-    setImmediate(() => setImmediate(() => destroy(error)));
+    builtin("node:timers").setTimeout(() => destroy(error), lastReadTimeout);
     return socket;
   };
 }

@@ -114,7 +114,8 @@ function verify(socket: NodeTlsSocket, options: CheckedTlsOptions): TlsInfo {
   return {
     protocol: socket.getProtocol() ?? undefined,
     cipher: cipher?.standardName ?? cipher?.name,
-    verified: pinned || (socket.authorized && wrongName === undefined),
+    // Deno says `authorized` also where it verified nothing.
+    verified: pinned || rejectUnauthorized,
     fingerprint256: fingerprint,
     exporter: exporterOf(socket),
   };

@@ -53,8 +53,8 @@ export function describeEnds(transport: Transport, check: Check): void {
     const server = await serve();
     const stream = await open(transport, server.endpoint);
     const socket = await server.accepted();
-    socket.write("421 bye\r\n");
-    reset(socket);
+    socket.write("421 bye\r\n", () => reset(socket));
+    await once(socket, "close");
     expect(await readText(stream, 9)).toBe("421 bye\r\n");
   });
 
@@ -64,7 +64,7 @@ export function describeEnds(transport: Transport, check: Check): void {
       const stream = await open(transport, server.endpoint);
       const socket = await server.accepted();
       await stream.write(bytes("some of the body\r\n"));
-      socket.write("552 too big\r\n");
+      await new Promise((resolve) => socket.write("552 too big\r\n", resolve));
       reset(socket);
       const writing = (async () => {
         for (let at = 0; at < 16 * MiB; at += MiB) await stream.write(pattern(at, MiB));

@@ -5,7 +5,7 @@ import { expect } from "vitest";
 import type { ByteStream, Transport } from "../../src/byte-stream.ts";
 import { bytes, expectPattern, fillUntilStuck, MiB, open, pattern, readText, staysPending } from "./bytes.ts";
 import type { Check } from "./contract.ts";
-import { gone, serve } from "./servers.ts";
+import { gone, send, serve } from "./servers.ts";
 
 const much = 100 * MiB;
 const kernelAndQueues = 32 * MiB;
@@ -140,13 +140,6 @@ async function sendAll(stream: ByteStream, length: number): Promise<void> {
     const blocked = stream.write(pattern(at, 64 * 1024));
     if (blocked !== undefined) await blocked;
   }
-}
-
-async function send(socket: Socket, length: number): Promise<void> {
-  for (let at = 0; at < length; at += MiB) {
-    if (!socket.write(pattern(at, MiB))) await once(socket, "drain").catch(() => {});
-  }
-  socket.end();
 }
 
 /** Counts and checks what a server receives, until the client ends. */

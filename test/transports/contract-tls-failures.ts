@@ -82,10 +82,17 @@ export function describeTlsFailures(transport: Transport, check: Check): void {
       });
       const stream = await open(transport, server.endpoint);
       const error = await refused(stream, server, options(made));
-      expect(error.failure).toBe(failure);
-      expect(error.message).toMatch(says);
       expect(error.permanent).toBe(true);
       expect(received).toBe(0);
+    });
+
+    check(`says why it refuses a certificate ${name}`, async () => {
+      const made = await certificates();
+      const server = await serveTls(made[pair]);
+      const stream = await open(transport, server.endpoint);
+      const error = await refused(stream, server, options(made));
+      expect(error.failure).toBe(failure);
+      expect(error.message).toMatch(says);
     });
   }
 
@@ -210,6 +217,7 @@ export function describeTlsFailures(transport: Transport, check: Check): void {
     ["a fingerprint that is none", { fingerprint256: "12:34" }],
     ["no fingerprint at all", { fingerprint256: [] }],
     ["a certificate without its key", { cert: "-----BEGIN CERTIFICATE-----" }],
+    ["a certificate and a key that are none", { cert: "nonsense", key: "nonsense" }],
   ];
   for (const [name, options] of badOptions) {
     check(`throws a TypeError for ${name}`, async () => {

@@ -4,6 +4,7 @@ import net from "node:net";
 import tls from "node:tls";
 import { onTestFinished } from "vitest";
 import type { Endpoint } from "../../src/byte-stream.ts";
+import { MiB, pattern } from "./bytes.ts";
 
 /** A listening server and the connections it took, in order. */
 export type TestServer = {
@@ -56,6 +57,14 @@ export function reset(socket: net.Socket): void {
 export async function gone(socket: net.Socket): Promise<void> {
   finish(socket);
   if (!socket.closed) await new Promise((resolve) => socket.once("close", resolve));
+}
+
+/** Sends that many octets of the pattern, as the client takes them, and ends. */
+export async function send(socket: net.Socket, length: number): Promise<void> {
+  for (let at = 0; at < length; at += MiB) {
+    if (!socket.write(pattern(at, MiB))) await once(socket, "drain").catch(() => {});
+  }
+  socket.end();
 }
 
 function finish(socket: net.Socket): void {

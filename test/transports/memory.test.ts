@@ -1,0 +1,142 @@
+/** The contract on streams in memory, bridged to the tests' servers; and what only they can do. */
+import { once } from "node:events";
+import net from "node:net";
+import { describe, expect, it } from "vitest";
+import type { Endpoint } from "../../src/byte-stream.ts";
+import { createMemoryPair, type MemoryStream, memoryTransport } from "../../transports/memory.ts";
+import { bytes, MiB, pattern, readText, readToEnd, reasonOf } from "./bytes.ts";
+import { describeTransport } from "./contract.ts";
+
+describeTransport("memory", { transport: memoryTransport(bridge), available: true, network: false });
+
+describeTransport("memory, in pieces of 1,000 octets", {
+  transport: memoryTransport(bridge, { chunkSize: 1_000, highWaterMark: 10_000 }),
+  available: true,
+  network: false,
+});
+
+describe("a pair in memory", () => {
+  it("gives the pieces that were asked for", async () => {
+    const [client, server] = createMemoryPair({ chunkSize: 2 });
+    client.write(bytes("hello"));
+    client.end();
+    const pieces: string[] = [];
+    for (let chunk = await server.read(); chunk !== null; chunk = await server.read()) {
+      pieces.push(new TextDecoder().decode(chunk));
+    }
+    expect(pieces).toEqual(["he", "ll", "o"]);
+  });
+
+  it("asks anew for the size of each piece", async () => {
+    let size = 0;
+    const [client, server] = createMemoryPair({
+      chunkSize: () => {
+        size += 1;
+        return size;
+      },
+    });
+    client.write(bytes("abbccc"));
+    expect([await readText(server, 1), await readText(server, 2), await readText(server, 3)]).toEqual([
+      "a",
+      "bb",
+      "ccc",
+    ]);
+  });
+
+  it("takes no more than the high water mark before the writer waits", async () => {
+    const [client, server] = createMemoryPair({ highWaterMark: 10 });
+    expect(client.write(pattern(0, 10))).toBeUndefined();
+    const blocked = client.write(pattern(0, 1));
+    expect(blocked).toBeInstanceOf(Promise);
+    await server.read();
+    await blocked;
+  });
+
+  it("lets one end finish while the other goes on", async () => {
+    const [client, server] = createMemoryPair();
+    client.end();
+    expect(await server.read()).toBeNull();
+    server.write(bytes("still here"));
+    await server.close();
+    expect(await readToEnd(client)).toBe("still here");
+  });
+
+  it("lets the peer read what was queued before an abort, then fails", async () => {
+    const [client, server] = createMemoryPair();
+    server.write(bytes("421 bye\r\n"));
+    server.abort(new Error("not told to the peer"));
+    expect(await readText(client, 9)).toBe("421 bye\r\n");
+    expect(await reasonOf(client.read())).toMatchObject({ code: "ECONNRESET" });
+  });
+
+  it("fails a write to an end that has closed", async () => {
+    const [client, server] = createMemoryPair();
+    await server.close();
+    expect(await reasonOf(Promise.resolve(client.write(bytes("x"))))).toMatchObject({ code: "EPIPE" });
+    expect(await client.read()).toBeNull();
+  });
+
+  it("is loopback without addresses", () => {
+    for (const { peer } of createMemoryPair()) {
+      expect(peer).toEqual({ remoteAddress: undefined, localAddress: undefined, loopback: true, tls: undefined });
+    }
+  });
+});
+
+describe("the transport in memory", () => {
+  it("hands the endpoint and the server's end to the function", async () => {
+    const seen: Endpoint[] = [];
+    const transport = memoryTransport((server, endpoint) => {
+      seen.push(endpoint);
+      server.write(bytes("220 ready\r\n"));
+    });
+    const stream = await transport({ host: "mail.example.com", port: 25 }, {});
+    expect(await readText(stream, 11)).toBe("220 ready\r\n");
+    expect(seen).toEqual([{ host: "mail.example.com", port: 25 }]);
+  });
+
+  it("rejects with the reason of a signal that is aborted", async () => {
+    const reason = new Error("no time");
+    const transport = memoryTransport(() => {});
+    expect(await reasonOf(transport({ path: "/x" }, { signal: AbortSignal.abort(reason) }))).toBe(reason);
+  });
+
+  it("fails to connect where the function throws, and resets where it rejects", async () => {
+    const refusing = memoryTransport(() => {
+      throw new Error("refused");
+    });
+    await expect(refusing({ path: "/x" }, {})).rejects.toThrow("refused");
+    const failing = memoryTransport(async () => {
+      throw new Error("crashed");
+    });
+    const stream = await failing({ path: "/x" }, {});
+    expect(await reasonOf(stream.read())).toMatchObject({ code: "ECONNRESET" });
+  });
+});
+
+/** Carries a server's end to the tests' server and back. */
+async function bridge(server: MemoryStream, endpoint: Endpoint): Promise<void> {
+  if ("path" in endpoint) throw new Error("a TCP server is expected");
+  const socket = net.connect({ ...endpoint, allowHalfOpen: true });
+  socket.on("error", (error) => server.abort(error));
+  socket.on("data", (chunk) => {
+    const blocked = server.write(Uint8Array.from(chunk));
+    if (blocked === undefined) return;
+    socket.pause();
+    blocked.then(
+      () => socket.resume(),
+      () => socket.destroy(),
+    );
+  });
+  socket.on("end", () => server.end());
+  try {
+    for (let chunk = await server.read(); chunk !== null; chunk = await server.read()) {
+      for (let at = 0; at < chunk.length; at += MiB) {
+        if (!socket.write(chunk.subarray(at, at + MiB))) await once(socket, "drain");
+      }
+    }
+    socket.end();
+  } catch {
+    socket.destroy();
+  }
+}
