@@ -231,8 +231,8 @@ export function escapeControls(text: string): string {
 }
 
 /** Class names survive no minifier: the name is fixed here, where Python's users look for it. */
-function nameIt(constructor: { prototype: Error }, name: string): void {
-  Object.defineProperty(constructor.prototype, "name", { value: name, configurable: true, writable: true });
+function nameIt(type: { prototype: Error }, name: string): void {
+  Object.defineProperty(type.prototype, "name", { value: name, configurable: true, writable: true });
 }
 
 function definedOnly(details: ResponseDetails): ExceptionDetails {

@@ -1,0 +1,130 @@
+/** Runs a SASL exchange on a connection (RFC 4954 4), and refuses to show a password to the whole network. */
+import type { PeerInfo } from "../byte-stream.ts";
+import { decodeBase64 } from "../core/base64.ts";
+import { Command, lineLength, MASK } from "../core/command.ts";
+import { makeReply, type Reply } from "../core/reply.ts";
+import { SMTPAuthenticationError, SMTPException, SMTPNotSupportedError } from "../errors.ts";
+import type { Connection } from "./connection.ts";
+import { disconnected } from "./session-end.ts";
+
+/** Our side of an exchange: what to say first, if anything, and what to answer to a challenge. */
+export type AuthExchange = {
+  readonly name: string;
+  /** True if what is sent shows the secret to whoever reads it. */
+  readonly clearText: boolean;
+  /** Undefined: the server speaks first. */
+  initial(): Promise<Uint8Array | undefined>;
+  /** Rejects to give the exchange up. */
+  answer(challenge: Uint8Array): Promise<Uint8Array>;
+  /** Throws if the server said yes before it proved what it had to prove. */
+  accepted(): void;
+  /** The exchange is over, however it went. */
+  ended(): void;
+};
+
+/** More challenges than this are an endless loop; the initial response counts as one, as in Python. */
+const MOST_CHALLENGES = 5;
+
+/** RFC 4954 4: an AUTH command may not be longer, its CRLF included. */
+const LONGEST_COMMAND = 512;
+
+/**
+ * Runs the exchange.
+ * @throws {SMTPAuthenticationError} if the server says no
+ * @throws {SMTPException} if the exchange has to be given up
+ */
+export async function authenticate(connection: Connection, exchange: AuthExchange): Promise<Reply> {
+  try {
+    return await run(connection, exchange);
+  } finally {
+    exchange.ended();
+  }
+}
+
+/**
+ * Refuses a mechanism that shows the password or token to all who can listen (RFC 4954 9).
+ * @throws {SMTPNotSupportedError}
+ */
+export function checkClearText(name: string, peer: PeerInfo, allow: boolean): void {
+  if (allow || peer.tls !== undefined || peer.loopback) return;
+  throw new SMTPNotSupportedError(
+    `${name} would send credentials over an unencrypted connection: call starttls() first, or use SMTP_SSL ` +
+      "(the option allowInsecureAuth permits it)",
+    { capability: "STARTTLS", delivery: "not-sent" },
+  );
+}
+
+async function run(connection: Connection, exchange: AuthExchange): Promise<Reply> {
+  const secrets: string[] = [];
+  const before = connection.authenticated;
+  let challenges = 0;
+  let reply = await begin(connection, exchange, secrets, () => challenges++);
+  while (reply.code === 334) {
+    const answered = ++challenges > MOST_CHALLENGES ? tooMany(exchange.name) : answer(exchange, reply, connection);
+    const response = await answered.catch((error) => cancel(connection, error));
+    secrets.push(...textsOf(response));
+    reply = await connection.request(Command.authResponse(response));
+  }
+  // 503 says that the session is authenticated already (RFC 4954 4), which is true only if it is.
+  if (reply.code === 235) proven(connection, exchange);
+  else if (reply.code !== 503 || !before) throw refused(reply, secrets);
+  return reply;
+}
+
+async function begin(
+  connection: Connection,
+  exchange: AuthExchange,
+  secrets: string[],
+  count: () => void,
+): Promise<Reply> {
+  const initial = await exchange.initial();
+  if (initial === undefined) return connection.request(Command.auth(exchange.name));
+  count();
+  secrets.push(...textsOf(initial));
+  const command = Command.auth(exchange.name, initial);
+  if (lineLength(command) <= LONGEST_COMMAND) return connection.request(command);
+  const reply = await connection.request(Command.auth(exchange.name));
+  return reply.code === 334 ? connection.request(Command.authResponse(initial)) : reply;
+}
+
+async function answer(exchange: AuthExchange, reply: Reply, connection: Connection): Promise<Uint8Array> {
+  const challenge = decodeBase64(reply.message);
+  if (challenge === undefined) throw new SMTPException(`the challenge of ${exchange.name} is not base64`);
+  const response = await exchange.answer(challenge);
+  if (connection.end !== undefined) throw connection.end.toError({});
+  return response;
+}
+
+async function tooMany(name: string): Promise<never> {
+  throw new SMTPException(`${name}: the server asked more than ${MOST_CHALLENGES} times`);
+}
+
+/** The server waits for an answer: "*" tells it that none will come. It says 501 then, which says nothing new. */
+async function cancel(connection: Connection, error: unknown): Promise<never> {
+  if (connection.end === undefined) await connection.request(Command.authCancel());
+  throw error;
+}
+
+function proven(connection: Connection, exchange: AuthExchange): void {
+  try {
+    exchange.accepted();
+  } catch (error) {
+    connection.authenticated = false;
+    connection.drop(disconnected(`${exchange.name}: the server did not prove that it knows the password`, error));
+    throw error;
+  }
+}
+
+/** A server may echo what it was sent; the error that is shown and logged must not. */
+function refused(reply: Reply, secrets: readonly string[]): SMTPAuthenticationError {
+  const clean = (text: string): string => secrets.reduce((rest, secret) => rest.replaceAll(secret, MASK), text);
+  const shown = makeReply(reply.code, reply.lines.map(clean));
+  return new SMTPAuthenticationError(shown.code, shown.message, { reply: shown });
+}
+
+/** The forms in which a response could come back: its base64, and the parts of it that are text. */
+function textsOf(response: Uint8Array): string[] {
+  const text = new TextDecoder().decode(response);
+  const base64 = Command.authResponse(response).wire.trim();
+  return [base64, ...text.split("\0")].filter((secret) => secret.length > 3);
+}

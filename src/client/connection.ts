@@ -1,0 +1,305 @@
+/**
+ * One connection: a byte stream joined to a dialogue. One writer, and one reader that always runs, so that a server's
+ * last words and its going away are seen at once, while a body is written and while the session rests.
+ */
+import type { ByteStream, PeerInfo, TlsOptions } from "../byte-stream.ts";
+import { Output } from "../core/bytes.ts";
+import { Command, type ReplyReceiver } from "../core/command.ts";
+import { Dialogue, type Fault, type Limits, type Received } from "../core/dialogue.ts";
+import type { Reply } from "../core/reply.ts";
+import type { TimeoutPhase } from "../errors.ts";
+import { type Deadline, type Timeouts, Watchdog } from "./deadline.ts";
+import type { Events } from "./events.ts";
+import { aborted, disconnected, type SessionEnd, timedOut } from "./session-end.ts";
+
+/** How a connection behaves, once it is there. */
+export type ConnectionSettings = {
+  readonly protocol: "smtp" | "lmtp";
+  readonly limits: Limits;
+  /** Asked each time: the caller may change them during a session. */
+  readonly timeouts: () => Timeouts;
+  readonly events: Events;
+};
+
+/** After a failed write the server's last words may still be on their way; seconds. */
+const GRACE = 1;
+
+/** One session's connection. */
+export class Connection {
+  /** The protocol's state. */
+  readonly dialogue: Dialogue;
+  /** What will leave with the next `flush()`. */
+  readonly output: Output = new Output();
+  /** True once an AUTH was answered with 235. */
+  authenticated = false;
+  readonly #stream: ByteStream;
+  readonly #settings: ConnectionSettings;
+  readonly #watchdog = new Watchdog((deadline) => this.#expired(deadline));
+  readonly #reply: Deadline = this.#watchdog.add("greeting");
+  readonly #write: Deadline = this.#watchdog.add("dataBlock");
+  readonly #greeting: Promise<Reply>;
+  #flushing: Promise<void> | undefined;
+  #writeError: { readonly error: unknown } | undefined;
+  #fault: Fault | undefined;
+  #end: SessionEnd | undefined;
+  #ending: (() => void)[] = [];
+
+  /** Takes over a connected stream; the greeting is awaited at once. */
+  constructor(stream: ByteStream, settings: ConnectionSettings) {
+    this.#stream = stream;
+    this.#settings = settings;
+    const greeting = Command.greeting();
+    this.dialogue = new Dialogue(greeting, settings);
+    this.#greeting = this.#replyTo(greeting);
+    this.#greeting.catch(() => {});
+    this.#armReply();
+    this.#read();
+  }
+
+  /** The server's greeting. */
+  get greeting(): Promise<Reply> {
+    return this.#greeting;
+  }
+
+  /** Both ends of the connection. */
+  get peer(): PeerInfo {
+    return this.#stream.peer;
+  }
+
+  /** Why the session is over, or undefined while it lives. */
+  get end(): SessionEnd | undefined {
+    return this.#end;
+  }
+
+  /** What broke the protocol, if that is what ended the session. */
+  get fault(): Fault | undefined {
+    return this.#fault;
+  }
+
+  /** False once a write has failed: the reader then finds out why. */
+  get writable(): boolean {
+    return this.#end === undefined && this.#writeError === undefined;
+  }
+
+  /** Puts a command into the output; its receiver will be told. */
+  send(command: Command): void {
+    this.dialogue.send(command, this.output);
+    this.#settings.events.sent(command);
+  }
+
+  /** Puts DATA into the output; `end` will stand for the end of the message. */
+  sendData(data: Command, end: Command): void {
+    this.dialogue.sendData(data, end, this.output);
+    this.#settings.events.sent(data);
+  }
+
+  /** Sends one command and gives the reply to it. */
+  request(command: Command): Promise<Reply> {
+    this.#checkIdle();
+    if (this.#end !== undefined) return Promise.reject(this.#end.toError({}));
+    const reply = this.#replyTo(command);
+    this.send(command);
+    this.flush();
+    return reply;
+  }
+
+  /** Sends octets of the caller's own; replies to them are kept for `nextReply()`. */
+  async sendRaw(octets: Uint8Array, shown: string): Promise<void> {
+    this.dialogue.keepUnasked();
+    this.output.addBytes(octets);
+    this.#settings.events.sentRaw(shown);
+    await this.flush();
+    if (!this.writable) await this.#over();
+    if (this.#end !== undefined) throw this.#end.toError({});
+  }
+
+  /** The next reply, whatever it answers. */
+  nextReply(): Promise<Reply> {
+    if (this.#end !== undefined) return Promise.reject(this.#end.toError({}));
+    const command = Command.unasked();
+    const reply = this.#replyTo(command);
+    this.#take(this.dialogue.awaitUnasked(command));
+    this.#armReply();
+    return reply;
+  }
+
+  /**
+   * Writes what the output holds. Undefined: the transport took it; a promise: it will. Failures do not show here:
+   * they end the session, and with it all that is awaited.
+   */
+  flush(): Promise<void> | undefined {
+    if (this.#flushing !== undefined) return this.#flushing.then(() => this.flush());
+    const pieces = this.output.take();
+    if (pieces.length === 0 || !this.writable) return undefined;
+    for (const [index, piece] of pieces.entries()) {
+      const blocked = this.#writePiece(piece);
+      if (blocked === undefined) continue;
+      this.#flushing = this.#writeRest(blocked, pieces.slice(index + 1));
+      return this.#flushing;
+    }
+    this.#armReply();
+    return undefined;
+  }
+
+  /** Upgrades to TLS, after a 220 to STARTTLS or before the greeting; the caller sees to it that nothing is unread. */
+  async startTls(options: TlsOptions & { servername: string }): Promise<void> {
+    this.#watchdog.arm(this.#write, "tls", this.#settings.timeouts().tls);
+    try {
+      await this.#stream.startTls(options);
+    } catch (error) {
+      this.drop(disconnected(`TLS could not be established: ${textOf(error)}`, error));
+    }
+    this.#watchdog.disarm(this.#write);
+    if (this.#end !== undefined) throw this.#end.toError({});
+    this.dialogue.tlsStarted();
+    this.#read();
+  }
+
+  /** A deadline of the caller's on this connection; when it is reached, the session ends. */
+  bound(phase: TimeoutPhase, seconds: number | undefined): { release(): void } {
+    const deadline = this.#watchdog.add(phase);
+    this.#watchdog.arm(deadline, phase, seconds);
+    return { release: () => this.#watchdog.remove(deadline) };
+  }
+
+  /** Calls back once when the session is over, at once if it is. */
+  onEnd(callback: () => void): void {
+    if (this.#end !== undefined) callback();
+    else this.#ending.push(callback);
+  }
+
+  /** Drops the connection now. All that is awaited is told why; later calls change nothing. */
+  drop(end: SessionEnd): void {
+    if (!this.#finish(end)) return;
+    this.#stream.abort(end.toError({}));
+    this.#tellAwaited();
+  }
+
+  /** Drops the connection because a signal of the caller's fired. */
+  abort(reason: unknown): void {
+    this.drop(aborted(reason));
+  }
+
+  /** Ends the session in order: what is queued is sent, then the stream is closed. */
+  async close(): Promise<void> {
+    if (!this.#finish(disconnected("the connection is closed; please run connect() first"))) return;
+    this.#tellAwaited();
+    await this.#stream.close().catch(() => {});
+  }
+
+  #replyTo(command: Command): Promise<Reply> {
+    return new Promise((resolve, reject) => {
+      const lost = (): void => reject(this.#end?.toError({}));
+      const receiver: ReplyReceiver = { replied: (_, reply) => resolve(reply), lost };
+      command.receiver = receiver;
+    });
+  }
+
+  /** What came while nothing was awaited can never answer a later command. */
+  #checkIdle(): void {
+    if (this.dialogue.owed > 0 || !this.dialogue.unread || this.#end !== undefined) return;
+    this.drop(disconnected("the server sent something that nothing asked for", new Error(this.dialogue.rest)));
+  }
+
+  async #read(): Promise<void> {
+    try {
+      while (this.#end === undefined && this.dialogue.position !== "ready-for-tls") {
+        const bytes = await this.#stream.read();
+        if (this.#end !== undefined) return;
+        if (bytes === null) return this.#lost(new Error("the server closed the connection"));
+        this.#take(this.dialogue.receive(bytes));
+      }
+    } catch (error) {
+      this.#lost(error);
+    }
+  }
+
+  #take({ exchanges, fault }: Received): void {
+    for (const { command, reply } of exchanges) {
+      this.#settings.events.replied(command, reply);
+      if (reply.code === 235 && command.verb !== ".") this.authenticated = true;
+      command.receiver?.replied(command, reply);
+    }
+    if (fault !== undefined) this.#broken(fault);
+    else if (exchanges.length > 0) this.#armReply();
+  }
+
+  #broken(fault: Fault): void {
+    this.#fault = fault;
+    const cause = new Error(fault.detail);
+    const text = fault.kind === "closing" ? fault.detail : `the server broke the protocol: ${fault.detail}`;
+    this.drop(disconnected(text, cause));
+  }
+
+  #lost(error: unknown): void {
+    this.drop(disconnected(`connection lost: ${textOf(error)}`, this.#writeError?.error ?? error));
+  }
+
+  #writePiece(piece: Uint8Array): Promise<void> | undefined {
+    try {
+      return this.#stream.write(piece);
+    } catch (error) {
+      this.#writeFailed(error);
+      return undefined;
+    }
+  }
+
+  async #writeRest(blocked: Promise<void>, pieces: readonly Uint8Array[]): Promise<void> {
+    try {
+      await this.#unblocked(blocked);
+      for (const piece of pieces) {
+        const next = this.writable ? this.#stream.write(piece) : undefined;
+        if (next !== undefined) await this.#unblocked(next);
+      }
+    } catch (error) {
+      this.#writeFailed(error);
+    }
+    this.#flushing = undefined;
+    this.#armReply();
+  }
+
+  async #unblocked(blocked: Promise<void>): Promise<void> {
+    this.#watchdog.arm(this.#write, "dataBlock", this.#settings.timeouts().dataBlock);
+    await blocked;
+    if (this.writable) this.#watchdog.disarm(this.#write);
+  }
+
+  /** The reader may still find a reply that says why (SECURITY 6.2); it gets a moment for it. */
+  #writeFailed(error: unknown): void {
+    if (!this.writable) return;
+    this.#writeError = { error };
+    this.#watchdog.arm(this.#write, "dataBlock", GRACE);
+  }
+
+  /** The clock runs for the first reply awaited, from the moment its command has left or the reply before it came. */
+  #armReply(): void {
+    const { head, position } = this.dialogue;
+    if (head === undefined || position === "body") return this.#watchdog.disarm(this.#reply);
+    this.#watchdog.arm(this.#reply, head.phase, this.#settings.timeouts()[head.phase]);
+  }
+
+  #expired(deadline: Deadline): void {
+    if (this.#writeError !== undefined) return this.#lost(this.#writeError.error);
+    this.drop(timedOut(deadline.phase, this.#settings.timeouts()[deadline.phase]));
+  }
+
+  #over(): Promise<void> {
+    return new Promise((resolve) => this.onEnd(resolve));
+  }
+
+  #finish(end: SessionEnd): boolean {
+    if (this.#end !== undefined) return false;
+    this.#end = end;
+    this.#watchdog.close();
+    return true;
+  }
+
+  #tellAwaited(): void {
+    for (const command of this.dialogue.end()) command.receiver?.lost(command);
+    for (const ended of this.#ending.splice(0)) ended();
+  }
+}
+
+function textOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,124 @@
+/** One timer a connection: deadlines are numbers that are compared when it fires, so that arming one costs next to nothing. */
+import type { TimeoutPhase } from "../errors.ts";
+
+/** Seconds a phase; undefined: no limit. */
+export type Timeouts = Readonly<Record<TimeoutPhase, number | undefined>>;
+
+/** What SECURITY and RFC 5321 4.5.3.2 ask of a client, in seconds. */
+export const DEFAULT_TIMEOUTS: Timeouts = {
+  connect: 30,
+  greeting: 300,
+  tls: 30,
+  command: 300,
+  envelope: 300,
+  dataInit: 120,
+  dataBlock: 180,
+  dataDone: 600,
+  quit: 5,
+  total: undefined,
+};
+
+/** `setTimeout` fires at once if it is given more. */
+const LONGEST_TIMER = 2 ** 31 - 1;
+
+/**
+ * The timeouts that the options ask for: `timeout` sets all but `quit` and `total`, `timeouts` single ones.
+ * @throws {TypeError} if a value is no number, or a phase is unknown
+ * @throws {RangeError} if a value is 0, negative or not finite, as Python has it
+ */
+export function resolveTimeouts(timeout: unknown, timeouts: object = {}): Timeouts {
+  const all = checkSeconds(timeout, "timeout");
+  const resolved: Record<TimeoutPhase, number | undefined> = { ...DEFAULT_TIMEOUTS };
+  for (const phase of phases()) {
+    if (all !== undefined && phase !== "quit" && phase !== "total") resolved[phase] = all;
+  }
+  for (const [name, value] of Object.entries(timeouts)) {
+    const phase = phases().find((known) => known === name);
+    if (phase === undefined) throw new TypeError(`timeouts has no phase ${JSON.stringify(name)}`);
+    resolved[phase] = checkSeconds(value, `timeouts.${name}`) ?? resolved[phase];
+  }
+  return resolved;
+}
+
+/** A moment that must not be reached; it can be set again and again. */
+export type Deadline = { at: number; phase: TimeoutPhase };
+
+/** Watches the deadlines of one connection. */
+export class Watchdog {
+  readonly #deadlines = new Set<Deadline>();
+  readonly #expired: (deadline: Deadline) => void;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #firesAt = Number.POSITIVE_INFINITY;
+
+  /** `expired` is called once for each deadline that is reached; that deadline is off then. */
+  constructor(expired: (deadline: Deadline) => void) {
+    this.#expired = expired;
+  }
+
+  /** A new deadline, which is off. */
+  add(phase: TimeoutPhase): Deadline {
+    const deadline = { at: Number.POSITIVE_INFINITY, phase };
+    this.#deadlines.add(deadline);
+    return deadline;
+  }
+
+  /** Forgets a deadline. */
+  remove(deadline: Deadline): void {
+    this.#deadlines.delete(deadline);
+  }
+
+  /** Sets a deadline so many seconds from now; undefined turns it off. */
+  arm(deadline: Deadline, phase: TimeoutPhase, seconds: number | undefined): void {
+    deadline.phase = phase;
+    deadline.at = seconds === undefined ? Number.POSITIVE_INFINITY : performance.now() + seconds * 1000;
+    if (deadline.at < this.#firesAt) this.#fireAt(deadline.at);
+  }
+
+  /** Turns a deadline off; the timer is left to find out. */
+  disarm(deadline: Deadline): void {
+    deadline.at = Number.POSITIVE_INFINITY;
+  }
+
+  /** Turns everything off and leaves no timer behind. */
+  close(): void {
+    this.#deadlines.clear();
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#firesAt = Number.NEGATIVE_INFINITY;
+  }
+
+  #fireAt(moment: number): void {
+    clearTimeout(this.#timer);
+    this.#firesAt = moment;
+    const wait = Math.ceil(Math.max(0, moment - performance.now()));
+    this.#timer = setTimeout(() => this.#fire(), Math.min(wait, LONGEST_TIMER));
+  }
+
+  #fire(): void {
+    this.#timer = undefined;
+    this.#firesAt = Number.POSITIVE_INFINITY;
+    const now = performance.now();
+    for (const deadline of [...this.#deadlines]) {
+      if (deadline.at > now || !this.#deadlines.has(deadline)) continue;
+      this.disarm(deadline);
+      this.#expired(deadline);
+    }
+    const next = Math.min(...[...this.#deadlines].map((deadline) => deadline.at));
+    if (next < this.#firesAt) this.#fireAt(next);
+  }
+}
+
+function phases(): TimeoutPhase[] {
+  return ["connect", "greeting", "tls", "command", "envelope", "dataInit", "dataBlock", "dataDone", "quit", "total"];
+}
+
+function checkSeconds(value: unknown, argument: string): number | undefined {
+  if (value === undefined || value === null) return undefined;
+  if (typeof value !== "number") throw new TypeError(`${argument} must be a number of seconds, not ${typeof value}`);
+  if (!(value > 0) || value === Number.POSITIVE_INFINITY) {
+    throw new RangeError(
+      `${argument} must be a positive number of seconds, not ${value}; leave it out for the defaults`,
+    );
+  }
+  return value;
+}

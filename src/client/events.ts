@@ -1,0 +1,70 @@
+/** What a session tells of itself: Python's debug output and a logger. Commands arrive here without their secrets. */
+import type { Command } from "../core/command.ts";
+import { MASK } from "../core/command.ts";
+import type { Reply } from "../core/reply.ts";
+import { escapeControls } from "../errors.ts";
+
+/** Any console-like object. */
+export type Logger = {
+  debug(message: string): void;
+  info(message: string): void;
+  warn(message: string): void;
+  error(message: string): void;
+};
+
+/** Tells a session's events. */
+export class Events {
+  /** Python's debug level: 1 prints the dialogue with `console.error`, 2 with the time of day as well. */
+  debuglevel = 0;
+  readonly #logger: Logger | undefined;
+
+  constructor(logger?: Logger) {
+    this.#logger = logger;
+  }
+
+  /** A connection is being made. */
+  connecting(where: string): void {
+    this.#tell("connect", JSON.stringify(where));
+    this.#logger?.info(`connect: ${where}`);
+  }
+
+  /** A command goes out. */
+  sent(command: Command): void {
+    if (command.verb === ".") return;
+    this.#tell("send", JSON.stringify(`${command.shown}\r\n`));
+    this.#logger?.debug(`send: ${escapeControls(command.shown)}`);
+  }
+
+  /** Octets of the caller's go out. */
+  sentRaw(shown: string): void {
+    this.#tell("send", JSON.stringify(shown));
+    this.#logger?.debug(`send: ${escapeControls(shown)}`);
+  }
+
+  /** A reply is here. */
+  replied(command: Command, reply: Reply): void {
+    // A challenge holds what the next response is computed from, and a server may echo what it was sent.
+    const secret = reply.code === 334 || command.reveals(reply.message);
+    const text = secret ? MASK : reply.message;
+    this.#tell("reply", `retcode (${reply.code}); Msg: ${JSON.stringify(text)}`);
+    this.#logger?.debug(`reply: ${reply.code} ${escapeControls(text)}`);
+  }
+
+  /** The session is over before its time. */
+  failed(error: unknown): void {
+    const text = error instanceof Error ? error.message : String(error);
+    this.#logger?.warn(`session ended: ${escapeControls(text)}`);
+  }
+
+  #tell(prefix: string, text: string): void {
+    if (this.debuglevel <= 0) return;
+    console.error(`${this.debuglevel > 1 ? `${timeOfDay()} ` : ""}${prefix}: ${text}`);
+  }
+}
+
+/** `HH:MM:SS.ffffff`, as Python prints it. */
+function timeOfDay(): string {
+  const now = new Date();
+  const micros = Math.floor((performance.now() % 1) * 1000);
+  return `${now.toTimeString().slice(0, 8)}.${String(now.getMilliseconds() * 1000 + micros).padStart(6, "0")}`;
+}

@@ -1,0 +1,80 @@
+/** The two forms in which callers bring a SASL mechanism, as one: a `Mechanism`, and Python's authobject. */
+import { utf8 } from "../core/bytes.ts";
+import { SMTPException } from "../errors.ts";
+import type { Mechanism, MechanismContext } from "../sasl/mechanism.ts";
+import type { AuthExchange } from "./authenticate.ts";
+
+/**
+ * Python's authobject: called without a challenge first where initial responses are allowed, then with each challenge.
+ * Null and undefined mean that there is no initial response.
+ */
+export type AuthObject = (challenge?: Uint8Array) => AuthAnswer | Promise<AuthAnswer>;
+
+/** What an authobject gives. */
+export type AuthAnswer = string | Uint8Array | null | undefined;
+
+/** Whether the client may speak first. */
+export type InitialResponse = "allowed" | "never";
+
+/** An exchange of a `Mechanism`. */
+export function mechanismExchange(
+  mechanism: Mechanism,
+  context: MechanismContext,
+  initialResponse: InitialResponse,
+): AuthExchange {
+  const steps = mechanism.start(context);
+  const step = async (challenge: Uint8Array): Promise<Uint8Array> => {
+    const { done, value } = steps.next(challenge);
+    if (done || value === undefined)
+      throw new SMTPException(`${mechanism.name} has no answer to the server's challenge`);
+    return value;
+  };
+  let first: Promise<Uint8Array> | undefined;
+  return {
+    name: mechanism.name.toUpperCase(),
+    clearText: mechanism.clearText,
+    async initial() {
+      first = step(new Uint8Array());
+      first.catch(() => {});
+      if (mechanism.serverFirst === true) await first;
+      else if (initialResponse === "allowed") return first;
+      return undefined;
+    },
+    answer(challenge) {
+      const held = initialResponse === "never" && mechanism.serverFirst !== true ? first : undefined;
+      first = undefined;
+      return held ?? step(challenge);
+    },
+    accepted: () => void steps.next(new Uint8Array()),
+    ended: () => void steps.return(),
+  };
+}
+
+/** Mechanisms that show the secret to whoever reads them. */
+const CLEAR_TEXT: ReadonlySet<string> = new Set(["PLAIN", "LOGIN", "XOAUTH2", "OAUTHBEARER"]);
+
+/** An exchange of an authobject. */
+export function authobjectExchange(
+  mechanism: string,
+  authobject: AuthObject,
+  initialResponse: InitialResponse,
+): AuthExchange {
+  const name = mechanism.toUpperCase();
+  return {
+    name,
+    clearText: CLEAR_TEXT.has(name),
+    async initial() {
+      const answer = initialResponse === "allowed" ? await authobject() : undefined;
+      return answer === undefined || answer === null ? undefined : octetsOf(answer);
+    },
+    answer: async (challenge) => octetsOf(await authobject(challenge)),
+    accepted() {},
+    ended() {},
+  };
+}
+
+function octetsOf(answer: unknown): Uint8Array {
+  if (typeof answer === "string") return utf8(answer);
+  if (answer instanceof Uint8Array) return answer;
+  throw new TypeError("authobject must return a string or a Uint8Array");
+}

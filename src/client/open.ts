@@ -1,0 +1,98 @@
+/** Establishing a connection: the transport, and implicit TLS on top of it, each within its time. */
+import type { ByteStream, Endpoint, TlsOptions, Transport } from "../byte-stream.ts";
+import { SMTPConnectError, SMTPTimeoutError, type TimeoutPhase, TlsError } from "../errors.ts";
+import type { Timeouts } from "./deadline.ts";
+
+/** Where and how to connect. */
+export type Target = {
+  readonly transport: Transport;
+  readonly endpoint: Endpoint;
+  readonly sourceAddress: [host: string, port: number] | undefined;
+  /** Given for implicit TLS. */
+  readonly tls: (TlsOptions & { servername: string }) | undefined;
+};
+
+/**
+ * Connects, and upgrades to TLS where that is implicit.
+ * @throws {SMTPConnectError} with `smtp_code` -1 and the reason as `cause`
+ * @throws {SMTPTimeoutError} with the phase "connect" or "tls"
+ * @throws the signal's reason
+ */
+export async function openStream(
+  target: Target,
+  timeouts: Timeouts,
+  signal: AbortSignal | undefined,
+): Promise<ByteStream> {
+  const { transport, endpoint, sourceAddress, tls } = target;
+  const connecting = (inner: AbortSignal) => transport(endpoint, { signal: inner, sourceAddress });
+  const where = describe(endpoint);
+  const stream = await within("connect", timeouts.connect, signal, connecting, (late) => late.abort()).catch(
+    (error) => {
+      throw explain(error, signal, `cannot connect to ${where}`, hint(endpoint));
+    },
+  );
+  if (tls === undefined) return stream;
+  const upgrading = (inner: AbortSignal) => {
+    inner.addEventListener("abort", () => stream.abort(inner.reason), { once: true });
+    return stream.startTls(tls);
+  };
+  try {
+    await within("tls", timeouts.tls, signal, upgrading, () => {});
+  } catch (error) {
+    stream.abort(error);
+    throw explain(error, signal, `TLS to ${where} could not be established`, "");
+  }
+  return stream;
+}
+
+/** Where a connection goes, for a message. */
+export function describe(endpoint: Endpoint): string {
+  if ("path" in endpoint) return endpoint.path;
+  return endpoint.host.includes(":") ? `[${endpoint.host}]:${endpoint.port}` : `${endpoint.host}:${endpoint.port}`;
+}
+
+/** Runs `work`, gives up when the time is over or the signal fires, and discards a result that comes too late. */
+async function within<T>(
+  phase: TimeoutPhase,
+  seconds: number | undefined,
+  signal: AbortSignal | undefined,
+  work: (signal: AbortSignal) => Promise<T>,
+  discard: (late: T) => void,
+): Promise<T> {
+  signal?.throwIfAborted();
+  const controller = new AbortController();
+  const giveUp = new Promise<never>((_, reject) => {
+    controller.signal.addEventListener("abort", () => reject(controller.signal.reason), { once: true });
+  });
+  giveUp.catch(() => {});
+  const expire = (): void => controller.abort(new SMTPTimeoutError(phase, `timed out after ${seconds} s (${phase})`));
+  const abort = (): void => controller.abort(signal?.reason);
+  const timer = seconds === undefined ? undefined : setTimeout(expire, Math.min(seconds * 1000, 2 ** 31 - 1));
+  signal?.addEventListener("abort", abort, { once: true });
+  try {
+    const result = work(controller.signal);
+    result.then(
+      (late) => controller.signal.aborted && discard(late),
+      () => {},
+    );
+    return await Promise.race([result, giveUp]);
+  } finally {
+    clearTimeout(timer);
+    signal?.removeEventListener("abort", abort);
+  }
+}
+
+function explain(error: unknown, signal: AbortSignal | undefined, what: string, advice: string): unknown {
+  if (signal?.aborted && error === signal.reason) return error;
+  if (error instanceof SMTPTimeoutError) return error;
+  if (error instanceof TypeError || error instanceof RangeError) return error;
+  const text = error instanceof Error ? error.message : String(error);
+  const temporary = !(error instanceof TlsError && error.permanent);
+  return new SMTPConnectError(-1, `${what}: ${text}${advice}`, { cause: error, temporary });
+}
+
+/** Providers that block mail ports look like a dead server; say which ports are worth a try. */
+function hint(endpoint: Endpoint): string {
+  if ("path" in endpoint || ![25, 465, 587, 2525].includes(endpoint.port)) return "";
+  return " (if the host is right, the port may be blocked: 587 and 465 are for submission, 25 is for relaying)";
+}

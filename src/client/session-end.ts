@@ -1,0 +1,36 @@
+/** Why a session is over, and the exception that each call that is still pending gets for it. */
+
+import type { Reply } from "../core/reply.ts";
+import {
+  type DeliveryOutcome,
+  SMTPServerDisconnected,
+  SMTPTimeoutError,
+  type TimeoutPhase,
+  TlsError,
+} from "../errors.ts";
+
+/** What the exception should say of the call's message. */
+export type CallDetails = { readonly delivery?: DeliveryOutcome | undefined; readonly replies?: readonly Reply[] };
+
+/** Why a session is over. Each pending call makes its own exception of it. */
+export type SessionEnd = {
+  /** The exception for a call that the end of the session cut off; for an abort, the signal's reason. */
+  toError(details: CallDetails): unknown;
+};
+
+/** The connection was lost or dropped. */
+export function disconnected(message: string, cause?: unknown): SessionEnd {
+  const temporary = !(cause instanceof TlsError && cause.permanent);
+  return { toError: (details) => new SMTPServerDisconnected(message, { ...details, cause, temporary }) };
+}
+
+/** A timeout ran out. */
+export function timedOut(phase: TimeoutPhase, seconds: number | undefined): SessionEnd {
+  const message = `timed out after ${seconds} s (${phase})`;
+  return { toError: (details) => new SMTPTimeoutError(phase, message, details) };
+}
+
+/** An AbortSignal of the caller's fired: its reason is the rejection. */
+export function aborted(reason: unknown): SessionEnd {
+  return { toError: () => reason };
+}

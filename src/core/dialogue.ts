@@ -1,0 +1,273 @@
+/**
+ * The protocol's state, without I/O: what may be sent now, and which command a reply belongs to.
+ *
+ * Rules:
+ * 1. Commands are awaited in the order they were sent; each reply belongs to the first that is still awaited.
+ * 2. `position` is how far the sender has come. It moves with each command sent; where a command ends a group
+ *    (RFC 2920 3.1) it moves on only when the reply is here. So lock-step and pipelining are one code:
+ *    who sends without waiting meets the same table.
+ * 3. Once the end of a message is on its way, the next transaction may open; its replies simply come later.
+ * 4. A reply that nothing awaits, a broken reply, or a 421 ends the session. What was complete before still counts.
+ */
+import type { Output } from "./bytes.ts";
+import type { Command } from "./command.ts";
+import { isPositive, type Reply, type ReplyFault, type ReplyLimit, ReplyParser } from "./reply.ts";
+
+/** Where the sender stands: the rows of the table below. */
+export type Position = "connected" | "command" | "group-end" | "body" | "auth" | "ready-for-tls" | "closing" | "closed";
+
+/** What ends the session. */
+export type Fault =
+  | ReplyFault
+  | { readonly kind: "unexpected"; readonly detail: string }
+  | { readonly kind: "closing"; readonly detail: string; readonly reply: Reply };
+
+/** A command and the reply to it. */
+export type Exchange = { readonly command: Command; readonly reply: Reply };
+
+/** What came of some bytes: complete exchanges in order, and what ended the session after them. */
+export type Received = { readonly exchanges: readonly Exchange[]; readonly fault: Fault | undefined };
+
+/** How much the server may say: octets of a line, of a reply, and of the answer to EHLO. */
+export type Limits = { readonly line: number; readonly reply: number; readonly ehlo: number };
+
+/** RFC 5321 4.5.3.1.5 knows of 512 octets a line; real servers say more, none says this much. */
+export const DEFAULT_LIMITS: Limits = { line: 8192, reply: 65_536, ehlo: 262_144 };
+
+/** Which verbs may be followed by others before their reply is here (RFC 2920 3.1). */
+const GROUPED: ReadonlySet<string> = new Set(["MAIL", "RCPT", "RSET"]);
+
+/** Position -> what may be sent there. */
+const MAY_SEND: Readonly<Record<Position, (command: Command) => boolean>> = {
+  connected: () => false,
+  command: (command) => command.verb !== ".",
+  "group-end": () => false,
+  body: (command) => command.verb === ".",
+  auth: (command) => command.verb === "",
+  "ready-for-tls": () => false,
+  closing: () => false,
+  closed: () => false,
+};
+
+/** One session's dialogue with a server. */
+export class Dialogue {
+  readonly #parser = new ReplyParser();
+  readonly #limits: Limits;
+  readonly #lmtp: boolean;
+  #awaited: Command[] = [];
+  #first = 0;
+  #position: Position = "connected";
+  #body: Command | undefined;
+  #bodyReplies = 0;
+  #accepted = 0;
+  #mailSent = false;
+  #keepsUnasked = false;
+
+  /** A dialogue that begins with the server's greeting, for which `greeting` stands. */
+  constructor(greeting: Command, settings: { limits: Limits; protocol: "smtp" | "lmtp" }) {
+    this.#limits = settings.limits;
+    this.#lmtp = settings.protocol === "lmtp";
+    this.#awaited.push(greeting);
+  }
+
+  /** How many replies are still awaited; while a body is being written its final reply counts. */
+  get owed(): number {
+    return this.#awaited.length - this.#first;
+  }
+
+  /** Where the sender stands. */
+  get position(): Position {
+    return this.#position;
+  }
+
+  /** The command that the next reply belongs to. */
+  get head(): Command | undefined {
+    return this.#awaited[this.#first];
+  }
+
+  /** True between MAIL and the end of its transaction: another MAIL needs RSET first (RFC 5321 4.1.4). */
+  get transactionOpen(): boolean {
+    return this.#mailSent;
+  }
+
+  /** How many recipients of the transaction whose replies are here were accepted. */
+  get acceptedRecipients(): number {
+    return this.#accepted;
+  }
+
+  /** True if bytes are here that no reply was made of: after the 220 to STARTTLS they are an attack (RFC 3207 4.2). */
+  get unread(): boolean {
+    return !this.#parser.empty;
+  }
+
+  /** What stands unread, for an error message. */
+  get rest(): string {
+    return this.#parser.rest;
+  }
+
+  /** All that is still awaited, in order; the dialogue is over. */
+  end(): readonly Command[] {
+    const awaited = this.#awaited.slice(this.#first);
+    this.#awaited = [];
+    this.#first = 0;
+    this.#position = "closed";
+    return awaited;
+  }
+
+  /**
+   * Puts a command into `out` and awaits its reply.
+   * @throws {Error} if the command cannot stand here; nothing was put into `out` then
+   */
+  send(command: Command, out: Output): void {
+    if (!MAY_SEND[this.#position](command)) {
+      throw new Error(`${command.verb || "a response"} cannot be sent now (${this.#position})`);
+    }
+    if (command.verb === "MAIL") this.#mailSent = true;
+    if (command.verb === "RSET") this.#mailSent = false;
+    this.#position = this.#after(command);
+    this.#await(command);
+    out.addText(command.wire);
+  }
+
+  /** For DATA: `end` stands for the message's last line; an early reply while the body is written belongs to it. */
+  sendData(data: Command, end: Command, out: Output): void {
+    this.send(data, out);
+    this.#body = end;
+  }
+
+  /** The body and its end are in `out`: the next transaction may open. LMTP answers once for each recipient (RFC 2033 4.2). */
+  bodySent(): void {
+    this.#bodyReplies = this.#lmtp ? this.#accepted : 1;
+    this.#accepted = 0;
+    this.#mailSent = false;
+    this.#body = undefined;
+    this.#position = "command";
+  }
+
+  /** The next reply is wanted by the caller, whatever it answers: Python's `getreply()`. */
+  awaitUnasked(command: Command): Received {
+    this.#await(command);
+    return this.#drain();
+  }
+
+  /** The caller wrote bytes of his own: replies that nothing awaits are kept for `awaitUnasked`. */
+  keepUnasked(): void {
+    this.#keepsUnasked = true;
+  }
+
+  /** Takes bytes from the server. The view may be used again afterwards. */
+  receive(bytes: Uint8Array): Received {
+    this.#parser.push(bytes);
+    const received = this.#drain();
+    this.#parser.settle();
+    return received;
+  }
+
+  /** TLS is up: what was learnt in clear is forgotten (RFC 3207 4.2). */
+  tlsStarted(): void {
+    this.#position = "command";
+    this.#mailSent = false;
+    this.#accepted = 0;
+  }
+
+  #await(command: Command): void {
+    if (this.#first > 64 && this.#first === this.#awaited.length) {
+      this.#awaited = [];
+      this.#first = 0;
+    }
+    this.#awaited.push(command);
+  }
+
+  #after(command: Command): Position {
+    if (command.verb === "QUIT") return "closing";
+    return GROUPED.has(command.verb) ? "command" : "group-end";
+  }
+
+  #drain(): Received {
+    const exchanges: Exchange[] = [];
+    for (;;) {
+      const command = this.head;
+      if (command === undefined) return { exchanges, fault: this.#surplus() };
+      const reply = this.#parser.next(this.#limitFor(command));
+      if (reply === undefined) return { exchanges, fault: undefined };
+      if ("kind" in reply) return { exchanges, fault: reply };
+      this.#answered(command, reply);
+      exchanges.push({ command, reply });
+      if (reply.code === 421) return { exchanges, fault: closing(reply) };
+    }
+  }
+
+  #surplus(): Fault | undefined {
+    if (this.#parser.empty || this.#keepsUnasked || this.#position === "ready-for-tls") return undefined;
+    const reply = this.#parser.next(this.#limitOf("line", this.#limits.reply));
+    if (reply === undefined || "kind" in reply) return reply;
+    if (reply.code === 421) return closing(reply);
+    return { kind: "unexpected", detail: `a reply that nothing asked for: ${reply.code} ${reply.message}` };
+  }
+
+  #answered(command: Command, reply: Reply): void {
+    if (command.verb === "." && this.#bodyReplies > 1) {
+      this.#bodyReplies--;
+      return;
+    }
+    this.#first++;
+    switch (command.verb) {
+      case "RCPT":
+        if (isPositive(reply.code)) this.#accepted++;
+        return;
+      case "MAIL":
+        this.#accepted = 0;
+        if (!isPositive(reply.code) && this.owed === 0) this.#mailSent = false;
+        return;
+      case "RSET":
+        this.#accepted = 0;
+        return;
+      case ".":
+        if (this.#body !== undefined) this.#position = "closing";
+        return;
+      case "":
+      case "AUTH":
+        this.#position = reply.code === 334 ? "auth" : "command";
+        return;
+      case "QUIT":
+        return;
+      default:
+        this.#position = this.#afterReply(command, reply);
+    }
+  }
+
+  #afterReply(command: Command, reply: Reply): Position {
+    if (command.verb === "DATA" && reply.code === 354 && this.#body !== undefined) {
+      this.#bodyReplies = 1;
+      this.#await(this.#body);
+      return "body";
+    }
+    if (command.verb === "STARTTLS" && reply.code === 220) return "ready-for-tls";
+    if (command.verb === "DATA") this.#body = undefined;
+    if (["EHLO", "HELO", "LHLO"].includes(command.verb) && isPositive(reply.code)) this.#mailSent = false;
+    this.#keepsUnasked = this.#keepsUnasked && !this.#parser.empty;
+    return "command";
+  }
+
+  #limitFor(command: Command): ReplyLimit {
+    switch (command.verb) {
+      case "EHLO":
+      case "LHLO":
+        return { line: this.#limits.line, octets: this.#limits.ehlo, lines: Math.ceil(this.#limits.ehlo / 64) };
+      case "AUTH":
+        return this.#limitOf("auth", this.#limits.reply);
+      default:
+        return this.#limitOf(this.#position === "auth" ? "auth" : "line", this.#limits.reply);
+    }
+  }
+
+  #limitOf(kind: "line" | "auth", octets: number): ReplyLimit {
+    // RFC 4954 4 allows 12,288 octets in an AUTH exchange, more than a line has elsewhere.
+    const line = kind === "auth" ? this.#limits.line * 2 : this.#limits.line;
+    return { line, octets, lines: Math.ceil(octets / 64) };
+  }
+}
+
+function closing(reply: Reply): Fault {
+  return { kind: "closing", detail: `the server is closing: ${reply.code} ${reply.message}`, reply };
+}

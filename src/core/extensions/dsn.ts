@@ -1,0 +1,46 @@
+/** DSN: what delivery reports are wanted (RFC 3461). */
+import { checkArgument } from "../bytes.ts";
+import { encodeXtext } from "../xtext.ts";
+import { type Extension, type MailOptions, oneOf, type RcptOptions } from "./extension.ts";
+
+export const dsn: Extension = {
+  keyword: "DSN",
+  mailOptions: ["ret", "envid"],
+  rcptOptions: ["notify", "orcpt"],
+  mail: mailParameters,
+  rcpt: rcptParameters,
+};
+
+function mailParameters({ ret, envid }: MailOptions): readonly string[] {
+  const parameters: string[] = [];
+  if (ret !== undefined) parameters.push(`RET=${oneOf(ret, ["FULL", "HDRS"], "ret")}`);
+  if (envid !== undefined) parameters.push(`ENVID=${encodeXtext(envid, "envid")}`);
+  return parameters;
+}
+
+function rcptParameters({ notify, orcpt }: RcptOptions): readonly string[] {
+  const parameters: string[] = [];
+  if (notify !== undefined) parameters.push(`NOTIFY=${notifyList(notify)}`);
+  if (orcpt !== undefined) parameters.push(`ORCPT=${originalRecipient(orcpt)}`);
+  return parameters;
+}
+
+function notifyList(notify: NonNullable<RcptOptions["notify"]>): string {
+  if (!Array.isArray(notify)) throw new TypeError("the option notify must be an array");
+  const list = notify.map((when) => oneOf(when, ["NEVER", "SUCCESS", "FAILURE", "DELAY"], "notify"));
+  if (list.length === 0 || (list.length > 1 && list.includes("NEVER"))) {
+    throw new RangeError("the option notify must be NEVER alone, or some of SUCCESS, FAILURE, DELAY");
+  }
+  return list.join(",");
+}
+
+/** The address type goes out as it is, the address as xtext (RFC 3461 4.2). */
+function originalRecipient(orcpt: string): string {
+  const [, type, address] = /^([A-Za-z0-9-]+);(.+)$/s.exec(checkArgument(orcpt, "orcpt")) ?? [];
+  if (type === undefined || address === undefined) {
+    throw new RangeError(
+      `the option orcpt must be "type;address", as "rfc822;user@example.com", not ${JSON.stringify(orcpt)}`,
+    );
+  }
+  return `${type};${encodeXtext(address, "orcpt")}`;
+}

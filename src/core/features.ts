@@ -1,0 +1,37 @@
+/** What a server offers, as its answer to EHLO says (RFC 5321 4.1.1.1). */
+
+/** Lower-case EHLO keyword -> its parameters. It has no prototype: a keyword such as `__proto__` is only data. */
+export type Features = Record<string, string>;
+
+/** No features: before EHLO, after HELO and after STARTTLS. */
+export function noFeatures(): Features {
+  return Object.create(null);
+}
+
+const KEYWORD = /^([A-Za-z0-9][A-Za-z0-9-]*) ?/;
+
+/**
+ * Reads the lines of an EHLO reply. Old servers write `AUTH=LOGIN PLAIN`: both forms add up under "auth";
+ * of any other keyword the last line wins, as in Python.
+ */
+export function parseFeatures(lines: readonly string[]): Features {
+  const features = noFeatures();
+  const mechanisms: string[] = [];
+  for (const line of lines.slice(1)) {
+    if (/^auth[= ]/i.test(line)) {
+      mechanisms.push(...words(line.slice(5)));
+      features["auth"] = [...new Set(mechanisms)].join(" ");
+      continue;
+    }
+    const keyword = KEYWORD.exec(line);
+    if (keyword?.[1] === undefined) continue;
+    const name = keyword[1].toLowerCase();
+    if (name !== "auth" || !("auth" in features)) features[name] = line.slice(keyword[0].length).trim();
+  }
+  return features;
+}
+
+/** The words of a feature's parameters. */
+export function words(parameters: string): string[] {
+  return parameters.split(/\s+/).filter((word) => word !== "");
+}

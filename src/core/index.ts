@@ -1,0 +1,19 @@
+/**
+ * The protocol without I/O: codecs, the plan of a message, and the dialogue's state. The subpath `smtplib/core`.
+ *
+ * @module
+ */
+export * from "./address.ts";
+export * from "./base64.ts";
+export * from "./body.ts";
+export { checkArgument, Output } from "./bytes.ts";
+export * from "./command.ts";
+export * from "./dialogue.ts";
+export * from "./extensions/extension.ts";
+export { mailParameters, rcptParameters } from "./extensions/index.ts";
+export * from "./features.ts";
+export * from "./headers.ts";
+export * from "./plan.ts";
+export * from "./quotedata.ts";
+export * from "./reply.ts";
+export * from "./xtext.ts";

@@ -1,0 +1,148 @@
+/**
+ * What a message needs, held against what the server offers: the envelope's commands, or a refusal before the
+ * first of them is sent. Pure: the same needs and features give the same plan.
+ */
+import { SMTPNotSupportedError } from "../errors.ts";
+import { aLabel, type Mailbox } from "./address.ts";
+import { kindOf } from "./bytes.ts";
+import { Command } from "./command.ts";
+import { type MailOptions, notOffered, offers, type RcptOptions } from "./extensions/extension.ts";
+import { allFeatures, mailParameters, rcptParameters } from "./extensions/index.ts";
+import type { Features } from "./features.ts";
+
+/** Parameters as Python takes them, each one string and written as given, or typed. */
+export type Options<T = MailOptions> = readonly string[] | T;
+
+/** What the server said of itself: whether it took EHLO, and what it offered. */
+export type Server = { readonly esmtp: boolean; readonly features: Features };
+
+/** A server that offers everything: what even it cannot be told is a bad argument. */
+export const EVERYTHING: Server = { esmtp: true, features: allFeatures() };
+
+/** A recipient and what is asked for it. */
+export type Recipient = {
+  /** The address as the caller gave it: the key in `Refused`. */
+  readonly given: string;
+  readonly mailbox: Mailbox;
+  readonly options: Options<RcptOptions>;
+};
+
+/** What the content demands; undefined: not known before it is read. */
+export type ContentNeeds = {
+  readonly octets: number | undefined;
+  readonly eightBit: boolean | undefined;
+  /** Header fields are raw UTF-8. */
+  readonly utf8Headers: boolean;
+};
+
+/** A message to be planned. */
+export type Needs = {
+  readonly sender: Mailbox;
+  readonly recipients: readonly Recipient[];
+  readonly options: Options;
+  readonly content: ContentNeeds;
+};
+
+/** What to do with octets over 127 that the server did not agree to take. */
+export type EightBitPolicy = "refuse" | "send";
+
+/** The envelope, ready to be sent. */
+export type Plan = {
+  readonly mail: Command;
+  readonly recipients: readonly Command[];
+  /** True if an octet over 127 in the content must end the attempt (RFC 5321 2.4). */
+  readonly sevenBitOnly: boolean;
+};
+
+/**
+ * Plans a message.
+ * @throws {SMTPNotSupportedError} if the server lacks what the message needs, or what was asked for
+ * @throws {TypeError} for unknown or wrongly typed options
+ * @throws {RangeError} for values that cannot stand in a command
+ */
+export function planMessage(needs: Needs, server: Server, policy: EightBitPolicy): Plan {
+  const utf8 = needsUtf8(needs, server);
+  const sevenBitOnly = isSevenBitOnly(server, policy);
+  if (sevenBitOnly && needs.content.eightBit === true) throw eightBitRefused();
+  if (policy === "refuse" && needs.content.utf8Headers && !utf8)
+    throw notOffered("SMTPUTF8", "a message with UTF-8 header fields");
+  const mailbox = (box: Mailbox): Mailbox => asServerTakesIt(box, server);
+  return {
+    mail: Command.mail(mailbox(needs.sender), messageParameters(needs, server, utf8)),
+    recipients: needs.recipients.map((r) => Command.rcpt(mailbox(r.mailbox), rcptOptions(r.options, server))),
+    sevenBitOnly,
+  };
+}
+
+/** The parameters of MAIL for options of either form; Python drops them where the server knows no ESMTP. */
+export function mailOptions(options: Options, server: Server): readonly string[] {
+  if (!isStringList(options)) return mailParameters(options, server.features);
+  const utf8 = options.some((option) => String(option).toUpperCase() === "SMTPUTF8");
+  if (utf8 && !offers(server.features, "SMTPUTF8")) throw notOffered("SMTPUTF8", "the option SMTPUTF8");
+  return server.esmtp ? options : [];
+}
+
+/** The parameters of RCPT for options of either form. */
+export function rcptOptions(options: Options<RcptOptions>, server: Server): readonly string[] {
+  if (!isStringList(options)) return rcptParameters(options, server.features);
+  return server.esmtp ? options : [];
+}
+
+/** The mailbox as it may go to this server: with A-labels if it lacks SMTPUTF8 (RFC 6531 3.2); local parts stay as they are. */
+export function asServerTakesIt(mailbox: Mailbox, server: Server): Mailbox {
+  if (mailbox.ascii || offers(server.features, "SMTPUTF8")) return mailbox;
+  const ascii = aLabel(mailbox);
+  if (ascii === undefined) throw notOffered("SMTPUTF8", `the address ${JSON.stringify(mailbox.path)}`);
+  return ascii;
+}
+
+/** Whether an octet over 127 must not be sent (RFC 5321 2.4). */
+export function isSevenBitOnly(server: Server, policy: EightBitPolicy): boolean {
+  return policy === "refuse" && !offers(server.features, "8BITMIME");
+}
+
+/** An octet over 127 for a server that takes seven bits only. */
+export function eightBitRefused(): SMTPNotSupportedError {
+  return new SMTPNotSupportedError(
+    "the message has octets over 127, and the server does not offer 8BITMIME: encode it as base64 or " +
+      'quoted-printable, or set the option eightBit to "send"',
+    { capability: "8BITMIME", delivery: "not-sent" },
+  );
+}
+
+function needsUtf8({ sender, recipients, content }: Needs, { features }: Server): boolean {
+  if (!offers(features, "SMTPUTF8")) return false;
+  return content.utf8Headers || !sender.ascii || recipients.some(({ mailbox }) => !mailbox.ascii);
+}
+
+function messageParameters(needs: Needs, server: Server, utf8: boolean): readonly string[] {
+  const asked = mailOptions(needs.options, server);
+  const given = new Set(asked.map((parameter) => parameter.split("=", 1)[0]?.toUpperCase()));
+  const own: string[] = [];
+  const { octets, eightBit } = needs.content;
+  if (offers(server.features, "SIZE") && octets !== undefined && !given.has("SIZE"))
+    own.push(sizeParameter(octets, server));
+  const eight = [...asked];
+  if (utf8 && !given.has("SMTPUTF8")) eight.push("SMTPUTF8");
+  if (offers(server.features, "8BITMIME") && (eightBit !== false || utf8) && !given.has("BODY"))
+    eight.push("BODY=8BITMIME");
+  return [...own, ...eight];
+}
+
+function sizeParameter(octets: number, server: Server): string {
+  const limit = Number.parseInt(server.features["size"] ?? "", 10);
+  if (limit > 0 && octets > limit) {
+    throw new SMTPNotSupportedError(`the message has ${octets} octets, and the server takes ${limit} at most (SIZE)`, {
+      capability: "SIZE",
+      delivery: "not-sent",
+    });
+  }
+  return `SIZE=${octets}`;
+}
+
+function isStringList<T>(options: Options<T>): options is readonly string[] {
+  if (typeof options !== "object" || options === null) {
+    throw new TypeError(`options must be an array of strings or an object, not ${kindOf(options)}`);
+  }
+  return Array.isArray(options);
+}

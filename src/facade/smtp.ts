@@ -1,0 +1,493 @@
+/** Python's `smtplib.SMTP`: its methods, attributes and exceptions, on top of a session. */
+import type { PeerInfo, TlsOptions } from "../byte-stream.ts";
+import { resolveTimeouts, type Timeouts } from "../client/deadline.ts";
+import { Events } from "../client/events.ts";
+import { type AuthObject, authobjectExchange, mechanismExchange } from "../client/exchanges.ts";
+import type { Target } from "../client/open.ts";
+import { Session } from "../client/session.ts";
+import { type Body, contentOf } from "../client/source.ts";
+import type { Delivery } from "../client/transaction.ts";
+import { parseMailbox } from "../core/address.ts";
+import { checkArgument, kindOf, utf8 } from "../core/bytes.ts";
+import { Command } from "../core/command.ts";
+import type { RcptOptions } from "../core/extensions/extension.ts";
+import type { Features } from "../core/features.ts";
+import {
+  asServerTakesIt,
+  type EightBitPolicy,
+  EVERYTHING,
+  mailOptions,
+  type Options,
+  rcptOptions,
+} from "../core/plan.ts";
+import type { Refused, Reply } from "../core/reply.ts";
+import { SMTPResponseException, SMTPServerDisconnected } from "../errors.ts";
+import { defaultTransport } from "../runtime.ts";
+import type { Mechanism } from "../sasl/mechanism.ts";
+import { authCramMd5, authPlain, LoginAnswers } from "./authobjects.ts";
+import {
+  type DeliveryRequest,
+  planRequest,
+  type Request,
+  requestOf,
+  requestOfDelivery,
+  requestOfMessage,
+} from "./delivery.ts";
+import { type AuthOptions, checkAuthOptions, type LoginContext, type LoginOptions, login } from "./login.ts";
+import { type Message, prepareMessage } from "./message.ts";
+import {
+  addressLiteral,
+  bareAddress,
+  type CallOptions,
+  callSignal,
+  checkMechanismName,
+  checkOptions,
+  checkSignal,
+  checkTlsOptions,
+  optionalName,
+  parseHost,
+  resolveLimits,
+  type SMTPOptions,
+  serverName,
+} from "./options.ts";
+
+/** Python's `SMTP_PORT`. */
+export const SMTP_PORT = 25;
+
+/** What tells Python's three classes apart. */
+export type Flavour = {
+  readonly protocol: "smtp" | "lmtp";
+  readonly port: number;
+  readonly tls: "starttls" | "implicit";
+};
+
+type SMTPClass<T> = new (host?: string, port?: number, options?: SMTPOptions) => T;
+
+/**
+ * A connection to an SMTP server: Python's `smtplib.SMTP`.
+ *
+ * Methods called before the last one ended queue up in call order. Messages that queue are pipelined where the server
+ * offers it. All methods reject with `SMTPServerDisconnected` where there is no session.
+ *
+ * @example
+ * ```ts
+ * const smtp = await SMTP.connect("mail.example.com", 587);
+ * try {
+ *   await smtp.starttls();
+ *   await smtp.login("user", "password");
+ *   await smtp.sendmail("a@example.com", ["b@example.net"], "Subject: Hello\n\nHi!\n");
+ * } finally {
+ *   await smtp.quit();
+ * }
+ * ```
+ */
+export class SMTP {
+  /** What a subclass of ours differs in. */
+  protected static readonly flavour: Flavour = { protocol: "smtp", port: SMTP_PORT, tls: "starttls" };
+
+  /** The port for `connect()` without one. */
+  default_port: number;
+  /** As in Python, for the `auth_*` objects: set by `login()`. */
+  user: string | undefined;
+  /** As in Python, for the `auth_*` objects: set by `login()`. */
+  password: string | undefined;
+  readonly #flavour: Flavour;
+  readonly #options: SMTPOptions;
+  readonly #events: Events;
+  readonly #session: Session;
+  readonly #loginAnswers = new LoginAnswers();
+  readonly #opened: Promise<unknown>;
+  #timeouts: Timeouts;
+  #timeout: number | undefined;
+  #localHostname: string | undefined;
+  #host = "";
+
+  /**
+   * With a host, begins to connect at once; the first method awaits that and throws what went wrong, as it does
+   * `SMTPConnectError` if the greeting is not 220. Without one, nothing happens until `connect()`.
+   * @throws {TypeError} or {RangeError} for a host, port or options that cannot be
+   */
+  constructor(host?: string, port?: number, options?: SMTPOptions) {
+    this.#flavour = new.target.flavour;
+    this.default_port = this.#flavour.port;
+    this.#options = checkOptions(options);
+    this.#timeout = this.#options.timeout ?? undefined;
+    this.#timeouts = resolveTimeouts(this.#timeout, this.#options.timeouts);
+    this.#localHostname = this.#options.local_hostname;
+    this.#events = new Events(this.#options.logger);
+    this.#session = new Session({
+      protocol: this.#flavour.protocol,
+      limits: resolveLimits(this.#options.limits),
+      pipelining: this.#options.pipelining ?? true,
+      allowInsecureAuth: this.#options.allowInsecureAuth ?? false,
+      timeouts: () => this.#timeouts,
+      localName: (peer) => this.#localHostname ?? addressLiteral(peer),
+      events: this.#events,
+      signal: this.#options.signal,
+    });
+    const connects = host !== undefined && host !== "";
+    this.#opened = connects ? this.#session.open(this.#target(host, port)) : Promise.resolve();
+    // Who never uses the instance never hears of it; the first method does.
+    this.#opened.catch(() => {});
+  }
+
+  /**
+   * Constructs and connects in one step.
+   * @throws {SMTPConnectError} if there is no connection (`smtp_code` -1), or the greeting is not 220
+   * @throws {SMTPTimeoutError} if that takes too long
+   * @throws {SMTPServerDisconnected} if the server hangs up before its greeting
+   */
+  static async connect<T extends SMTP>(
+    this: SMTPClass<T>,
+    host: string,
+    port?: number,
+    options?: SMTPOptions,
+  ): Promise<T> {
+    const smtp = new this(host, port, options);
+    await smtp.#opened;
+    return smtp;
+  }
+
+  /**
+   * Connects, and forgets all of an earlier session: Python's `connect()`. "host:port" and "[v6]:port" are understood.
+   * @returns the greeting, whatever its code
+   * @throws as `SMTP.connect` does, but for the greeting's code
+   */
+  async connect(host = "localhost", port = 0): Promise<Reply> {
+    return this.#session.connect(this.#target(host, port));
+  }
+
+  /** Says HELO (RFC 5321 4.1.1.1). */
+  async helo(name?: string): Promise<Reply> {
+    return this.#session.hello("HELO", optionalName(name));
+  }
+
+  /** Says EHLO, or LHLO in LMTP, and remembers what the server offers (RFC 5321 4.1.1.1, RFC 2033 4.1). */
+  async ehlo(name?: string): Promise<Reply> {
+    return this.#session.hello("EHLO", optionalName(name));
+  }
+
+  /**
+   * Says EHLO, and HELO if that is refused, unless one of them was said in this session.
+   * @throws {SMTPHeloError} if both are refused
+   */
+  async ehlo_or_helo_if_needed(): Promise<void> {
+    return this.#session.helloIfNeeded();
+  }
+
+  /** Whether the server offers an extension; the case of its name does not matter. */
+  has_extn(name: string): boolean {
+    return checkArgument(name, "name").toLowerCase() in this.esmtp_features;
+  }
+
+  /** MAIL FROM: begins a transaction (RFC 5321 4.1.1.2). Options are dropped for a server without ESMTP, as in Python. */
+  async mail(sender: string, options: Options = []): Promise<Reply> {
+    const mailbox = parseMailbox(sender, "sender");
+    Command.mail(mailbox, mailOptions(options, EVERYTHING));
+    return this.#session.command((server) =>
+      Command.mail(asServerTakesIt(mailbox, server), mailOptions(options, server)),
+    );
+  }
+
+  /** RCPT TO: adds a recipient (RFC 5321 4.1.1.3). */
+  async rcpt(recipient: string, options: Options<RcptOptions> = []): Promise<Reply> {
+    const mailbox = parseMailbox(recipient, "recipient");
+    Command.rcpt(mailbox, rcptOptions(options, EVERYTHING));
+    return this.#session.command((server) =>
+      Command.rcpt(asServerTakesIt(mailbox, server), rcptOptions(options, server)),
+    );
+  }
+
+  /**
+   * DATA and the message (RFC 5321 4.1.1.4).
+   * @returns the reply to the message, whatever its code; the last of them in LMTP
+   * @throws {SMTPDataError} if DATA is not answered with 354
+   */
+  async data(message: Body): Promise<Reply> {
+    return this.#session.data(contentOf(message, "message"), this.#eightBit());
+  }
+
+  /** RSET: gives up the transaction (RFC 5321 4.1.1.5). */
+  async rset(): Promise<Reply> {
+    return this.docmd("RSET");
+  }
+
+  /** NOOP (RFC 5321 4.1.1.9). */
+  async noop(): Promise<Reply> {
+    return this.docmd("NOOP");
+  }
+
+  /** VRFY: asks whether an address exists (RFC 5321 4.1.1.6). */
+  async verify(address: string): Promise<Reply> {
+    return this.docmd("VRFY", bareAddress(address));
+  }
+
+  /** The same as `verify()`. */
+  async vrfy(address: string): Promise<Reply> {
+    return this.verify(address);
+  }
+
+  /** EXPN: asks who is on a mailing list (RFC 5321 4.1.1.7). */
+  async expn(address: string): Promise<Reply> {
+    return this.docmd("EXPN", bareAddress(address));
+  }
+
+  /** HELP (RFC 5321 4.1.1.8); gives the text of the reply. */
+  async help(args = ""): Promise<string> {
+    const [, text] = await this.docmd("HELP", args);
+    return text;
+  }
+
+  /** Sends any command and gives the reply. STARTTLS is refused: `starttls()` does what belongs to it. */
+  async docmd(verb: string, args = ""): Promise<Reply> {
+    const command = Command.other(verb, args);
+    if (command.verb === "STARTTLS") throw new RangeError("the command STARTTLS needs a handshake: call starttls()");
+    return this.#session.command(() => command);
+  }
+
+  /** Sends any command; its reply is for `getreply()`. */
+  async putcmd(verb: string, args = ""): Promise<void> {
+    const command = Command.other(verb, args);
+    return this.#session.sendRaw(utf8(command.wire), command.shown);
+  }
+
+  /** Waits for the next reply of the server. */
+  async getreply(): Promise<Reply> {
+    return this.#session.nextReply();
+  }
+
+  /** Sends octets as they are; "" sends nothing, and throws if there is no session. */
+  async send(bytes: string | Uint8Array): Promise<void> {
+    const octets = typeof bytes === "string" ? utf8(bytes) : bytes;
+    if (octets instanceof Uint8Array) return this.#session.sendRaw(octets, `${octets.length} octets`);
+    throw new TypeError(`bytes must be a string or a Uint8Array, not ${kindOf(bytes)}`);
+  }
+
+  /**
+   * STARTTLS (RFC 3207): encrypts the session after verifying the server. What was learnt in clear is forgotten.
+   * @param tls - on top of the option `context`
+   * @throws {SMTPNotSupportedError} if the server does not offer it
+   * @throws {SMTPResponseException} if the server refuses it
+   * @throws {SMTPServerDisconnected} if the handshake or the verification fails, or clear text follows the reply
+   */
+  async starttls(tls?: TlsOptions): Promise<Reply> {
+    const options = { ...this.#options.context, ...(tls === undefined ? {} : checkTlsOptions(tls, "tls")) };
+    return this.#session.startTls({ ...options, servername: serverName(options, this.#host) });
+  }
+
+  /**
+   * Logs in with the strongest mechanism that both sides have; after a refusal with the next (RFC 4954).
+   * @throws {SMTPNotSupportedError} if the server offers no AUTH, or only such that would show the password to the network
+   * @throws {SMTPAuthenticationError} if all were refused; `causes` has an error for each
+   * @throws {SMTPException} if there is no common mechanism
+   */
+  async login(user: string, password: string, options: LoginOptions = {}): Promise<Reply> {
+    checkAuthOptions(options);
+    const reply = login(this.#session, { user, password }, options, this.#loginContext());
+    this.user = user;
+    this.password = password;
+    return reply;
+  }
+
+  /**
+   * Runs one SASL mechanism: a `Mechanism`, or Python's authobject.
+   * @throws {SMTPAuthenticationError} if the server refuses
+   * @throws {SMTPNotSupportedError} if the mechanism would show the password to the network
+   */
+  async auth(mechanism: string, authobject: AuthObject | Mechanism, options: AuthOptions = {}): Promise<Reply> {
+    checkAuthOptions(options);
+    const initial = options.initial_response_ok === false ? "never" : "allowed";
+    const name = checkMechanismName(mechanism);
+    this.#loginAnswers.reset();
+    if (typeof authobject === "function") {
+      return this.#session.authenticate(() => authobjectExchange(name, authobject, initial));
+    }
+    if (typeof authobject?.start !== "function") throw new TypeError("authobject must be a function or a Mechanism");
+    const { host } = this.#loginContext();
+    return this.#session.authenticate((tls) => mechanismExchange(authobject, { host, tls }, initial));
+  }
+
+  /** Python's authobject for PLAIN; takes `user` and `password` from the instance. */
+  readonly auth_plain: AuthObject = () => authPlain(this);
+  /** Python's authobject for LOGIN; takes `user` and `password` from the instance. */
+  readonly auth_login: AuthObject = () => this.#loginAnswers.next(this);
+  /** Python's authobject for CRAM-MD5; takes `user` and `password` from the instance. */
+  readonly auth_cram_md5: AuthObject = (challenge) => authCramMd5(challenge, this);
+
+  /**
+   * Sends a message: Python's `sendmail()`.
+   * @param to_addrs - one address, or an iterable of them
+   * @param mail_options - ESMTP parameters of MAIL; @param rcpt_options - those of every RCPT
+   * @returns the refused recipients, each with the reply; empty if all were accepted
+   * @throws {SMTPHeloError} if the server refuses our greeting
+   * @throws {SMTPSenderRefused} if it refuses the sender
+   * @throws {SMTPRecipientsRefused} if it refuses all recipients
+   * @throws {SMTPDataError} if it refuses the message
+   * @throws {SMTPNotSupportedError} if it lacks what the message needs; nothing was sent then
+   * @throws {SMTPServerDisconnected} if the connection is lost; `delivery` tells what is known of the message
+   */
+  async sendmail(
+    from_addr: string,
+    to_addrs: string | Iterable<string>,
+    msg: Body,
+    mail_options?: Options,
+    rcpt_options?: Options<RcptOptions>,
+    call?: CallOptions,
+  ): Promise<Refused> {
+    const content = contentOf(msg, "msg");
+    const request = requestOf({ from_addr, to_addrs, mail_options, rcpt_options }, content);
+    const { refused } = await this.#deliver(request, callSignal(call));
+    return refused;
+  }
+
+  /**
+   * Sends a message with the sender and the recipients that its header names, unless they are given, and without its
+   * Bcc fields: Python's `send_message()`. A `Resent-` block, if there is one, is what counts.
+   * @throws as `sendmail` does; {RangeError} if an address field cannot be read without guessing
+   */
+  async send_message(
+    msg: Message,
+    from_addr?: string,
+    to_addrs?: string | Iterable<string>,
+    mail_options?: Options,
+    rcpt_options?: Options<RcptOptions>,
+    call?: CallOptions,
+  ): Promise<Refused> {
+    const envelope = { from_addr, to_addrs, mail_options, rcpt_options };
+    const signal = callSignal(call);
+    const prepared = prepareMessage(msg);
+    const request =
+      prepared instanceof Promise
+        ? prepared.then((message) => requestOfMessage(message, envelope))
+        : requestOfMessage(prepared, envelope);
+    const { refused } = await this.#deliver(request, signal);
+    return refused;
+  }
+
+  /**
+   * Sends a message and gives the whole answer: who was accepted, who was refused, and the replies.
+   * @throws as `sendmail` does
+   */
+  async deliver(delivery: DeliveryRequest): Promise<Delivery> {
+    const request = requestOfDelivery(delivery);
+    return this.#deliver(request, checkSignal(delivery.signal, "signal"));
+  }
+
+  /** 1 or true prints the dialogue with `console.error`, 2 with the time of day, 0 or false nothing. Credentials are masked. */
+  set_debuglevel(level: number | boolean): void {
+    this.#events.debuglevel = Number(level);
+  }
+
+  /** Says QUIT and closes the connection. */
+  async quit(): Promise<Reply> {
+    return this.#session.quit();
+  }
+
+  /** Drops the connection now; what is pending rejects. Never throws, never waits. */
+  close(): void {
+    this.#session.close();
+  }
+
+  /**
+   * `await using`: QUIT and the end of the connection, as Python's `with` does; a lost connection is fine.
+   * @throws {SMTPResponseException} if QUIT is not answered with 221
+   */
+  async [Symbol.asyncDispose](): Promise<void> {
+    try {
+      const reply = await this.quit();
+      if (reply.code !== 221) throw new SMTPResponseException(reply.code, reply.message, { reply });
+    } catch (error) {
+      if (!(error instanceof SMTPServerDisconnected)) throw error;
+    } finally {
+      this.close();
+    }
+  }
+
+  /** True after a good EHLO. */
+  get does_esmtp(): boolean {
+    return this.#session.introduction.esmtp;
+  }
+
+  /** Lower-case EHLO keyword -> its parameters; it has no prototype. */
+  get esmtp_features(): Features {
+    return this.#session.introduction.features;
+  }
+
+  /** The text of the answer to EHLO. */
+  get ehlo_resp(): string | undefined {
+    return this.#session.introduction.ehlo;
+  }
+
+  /** The text of the answer to HELO. */
+  get helo_resp(): string | undefined {
+    return this.#session.introduction.helo;
+  }
+
+  /** The name for EHLO and HELO. */
+  get local_hostname(): string {
+    return this.#localHostname ?? addressLiteral(this.#session.peer);
+  }
+
+  set local_hostname(name: string) {
+    this.#localHostname = checkOptions({ local_hostname: name }).local_hostname;
+  }
+
+  /** Seconds for each phase but `quit` and `total`; undefined: RFC 5321's. */
+  get timeout(): number | undefined {
+    return this.#timeout;
+  }
+
+  set timeout(seconds: number | undefined) {
+    this.#timeouts = resolveTimeouts(seconds, this.#options.timeouts);
+    this.#timeout = seconds;
+  }
+
+  /** The level that `set_debuglevel()` set. */
+  get debuglevel(): number {
+    return this.#events.debuglevel;
+  }
+
+  set debuglevel(level: number) {
+    this.set_debuglevel(level);
+  }
+
+  /** Whether there is a live session. */
+  get connected(): boolean {
+    return this.#session.connected;
+  }
+
+  /** Both ends of the connection and its TLS session, while there is one. */
+  get peer(): PeerInfo | undefined {
+    return this.#session.peer;
+  }
+
+  #target(host: string, port: number | undefined): () => Promise<Target> {
+    const { protocol, tls } = this.#flavour;
+    const unix = protocol === "lmtp" && checkArgument(host, "host").startsWith("/");
+    const endpoint = unix ? { path: host } : parseHost(host, port, this.default_port);
+    const { context, source_address, transport } = this.#options;
+    this.#host = "host" in endpoint ? endpoint.host : "";
+    const implicit = tls === "implicit" ? { ...context, servername: serverName(context ?? {}, this.#host) } : undefined;
+    return async () => ({
+      transport:
+        transport ??
+        (await defaultTransport({ endpoint, options: { sourceAddress: unix ? undefined : source_address } })),
+      endpoint,
+      sourceAddress: unix ? undefined : source_address,
+      tls: implicit,
+    });
+  }
+
+  #deliver(request: Request | Promise<Request>, signal: AbortSignal | undefined): Promise<Delivery> {
+    const policy = this.#eightBit();
+    return this.#session.deliver(request, (ready, server) => planRequest(ready, server, policy), signal);
+  }
+
+  #eightBit(): EightBitPolicy {
+    return this.#options.eightBit ?? "refuse";
+  }
+
+  #loginContext(): LoginContext {
+    return { host: this.#host, allowInsecureAuth: this.#options.allowInsecureAuth ?? false };
+  }
+}

@@ -1,0 +1,55 @@
+/**
+ * Python's smtplib for Node, Deno and Bun: an SMTP and LMTP client under the names that Python's users know.
+ *
+ * @example
+ * ```ts
+ * import { SMTP } from "smtplib";
+ *
+ * const smtp = await SMTP.connect("mail.example.com", 587);
+ * try {
+ *   await smtp.starttls();
+ *   await smtp.login("user", "password");
+ *   await smtp.sendmail("a@example.com", ["b@example.net"], "Subject: Hello\n\nHi!\n");
+ * } finally {
+ *   await smtp.quit();
+ * }
+ * ```
+ *
+ * @module
+ */
+export type { ByteStream, ConnectOptions, Endpoint, PeerInfo, TlsInfo, TlsOptions, Transport } from "./byte-stream.ts";
+export type { Logger } from "./client/events.ts";
+export type { AuthAnswer, AuthObject } from "./client/exchanges.ts";
+export type { Body } from "./client/source.ts";
+export type { Delivery } from "./client/transaction.ts";
+export { quoteaddr } from "./core/address.ts";
+export type { MailOptions, RcptOptions } from "./core/extensions/extension.ts";
+export type { Features } from "./core/features.ts";
+export type { Options } from "./core/plan.ts";
+export { quotedata } from "./core/quotedata.ts";
+export type { Refused, Reply } from "./core/reply.ts";
+export {
+  type DeliveryOutcome,
+  SMTPAuthenticationError,
+  SMTPConnectError,
+  SMTPDataError,
+  SMTPException,
+  SMTPHeloError,
+  SMTPNotSupportedError,
+  SMTPRecipientsRefused,
+  SMTPResponseException,
+  SMTPSenderRefused,
+  SMTPServerDisconnected,
+  SMTPTimeoutError,
+  type TimeoutPhase,
+  TlsError,
+  type TlsFailure,
+} from "./errors.ts";
+export type { DeliveryRequest } from "./facade/delivery.ts";
+export { LMTP, LMTP_PORT } from "./facade/lmtp.ts";
+export type { AuthOptions, LoginOptions } from "./facade/login.ts";
+export type { Message } from "./facade/message.ts";
+export type { CallOptions, SMTPOptions } from "./facade/options.ts";
+export { type Flavour, SMTP, SMTP_PORT } from "./facade/smtp.ts";
+export { SMTP_SSL, SMTP_SSL_PORT } from "./facade/smtp-ssl.ts";
+export type { Mechanism, MechanismContext } from "./sasl/mechanism.ts";
