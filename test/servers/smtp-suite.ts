@@ -1,0 +1,268 @@
+/** What must work with each real SMTP server; what only one of them can do is in that server's own test. */
+import { describe, expect, it } from "vitest";
+import {
+  SMTP,
+  SMTP_SSL,
+  SMTPAuthenticationError,
+  SMTPConnectError,
+  SMTPException,
+  type SMTPOptions,
+  SMTPRecipientsRefused,
+  SMTPSenderRefused,
+  TlsError,
+} from "../../src/index.ts";
+import { certificates } from "../support/certificates.ts";
+import { failureOf } from "./failure.ts";
+import { bodies, letter, onTheWire } from "./letters.ts";
+import { awaitMessage, awaitMessages, storedMessages } from "./mailbox.ts";
+import type { Server } from "./servers.ts";
+
+const sender = "sender@client.test";
+const recipient = "someone@lab.test";
+
+/** Opens a session in the clear, lets `use` have it, and ends it. */
+export async function session(
+  server: Server,
+  use: (smtp: SMTP) => Promise<void>,
+  options?: SMTPOptions,
+): Promise<void> {
+  const smtp = await SMTP.connect(server.host, server.port, { local_hostname: "client.test", timeout: 15, ...options });
+  try {
+    await use(smtp);
+    await smtp.quit();
+  } finally {
+    smtp.close();
+  }
+}
+
+/** Sends one message in the session and compares what is stored with what was sent. */
+export async function sendAndCompare(server: Server, smtp: SMTP, body?: string | Uint8Array): Promise<void> {
+  const { marker, content } = letter(body);
+  expect(await smtp.sendmail(sender, recipient, content)).toEqual({});
+  const stored = await awaitMessage(server, marker);
+  expect(onTheWire(content).equals(stored.message)).toBe(true);
+}
+
+/** Registers the suite. */
+export function smtpSuite(server: Server): void {
+  describe("messages", () => messages(server));
+  describe("recipients", () => recipients(server));
+  describe("TLS", () => tls(server));
+  describe("authentication", () => authentication(server));
+}
+
+function messages(server: Server): void {
+  it.each(Object.entries(bodies))("stores %s, octet for octet", async (_, body) => {
+    await session(server, (smtp) => sendAndCompare(server, smtp, body));
+  });
+
+  it.each(Object.entries(bodies))("stores %s, streamed in small chunks", async (_, body) => {
+    const { marker, content } = letter(body);
+    const size = Math.max(7, Math.floor(content.length / 300));
+    async function* chunks(): AsyncGenerator<Uint8Array> {
+      for (let at = 0; at < content.length; at += size) yield content.slice(at, at + size);
+    }
+    await session(server, async (smtp) => {
+      await smtp.sendmail(sender, recipient, chunks(), { body: "8BITMIME" });
+    });
+    const stored = await awaitMessage(server, marker);
+    expect(onTheWire(content).equals(stored.message)).toBe(true);
+  });
+
+  it("stores several messages of one session", async () => {
+    await session(server, async (smtp) => {
+      for (let i = 0; i < 3; i++) await sendAndCompare(server, smtp, `number ${i}\r\n`);
+    });
+  });
+
+  it("stores each of many messages that were queued without waiting", async () => {
+    const letters = Array.from({ length: 30 }, (_, i) => letter(`${".\r\n".repeat(i)}number ${i}\r\n`));
+    await session(server, async (smtp) => {
+      const refused = await Promise.all(letters.map(({ content }) => smtp.sendmail(sender, recipient, content)));
+      expect(refused.every((of) => Object.keys(of).length === 0)).toBe(true);
+    });
+    for (const { marker, content } of letters) {
+      const stored = await awaitMessage(server, marker);
+      expect(onTheWire(content).equals(stored.message)).toBe(true);
+    }
+  });
+
+  it("delivers from and to addresses outside ASCII", async () => {
+    const { marker, content } = letter("Grüße\r\n");
+    await session(server, async (smtp) => {
+      expect(await smtp.sendmail("jürgen@client.test", ["用户@lab.test"], content)).toEqual({});
+    });
+    const stored = await awaitMessage(server, marker);
+    expect(stored.recipient).toBe("用户@lab.test");
+    expect(stored.trace).toContain("<jürgen@client.test>");
+  });
+
+  it("reports a message that is larger than the server allows", async () => {
+    const { marker, content } = letter();
+    await session(server, async (smtp) => {
+      const sent = smtp.sendmail(sender, recipient, content, { size: 200_000_000 });
+      await expect(sent).rejects.toMatchObject({ name: "SMTPSenderRefused", smtp_code: 552, delivery: "rejected" });
+      await expect(sent).rejects.toBeInstanceOf(SMTPSenderRefused);
+      await sendAndCompare(server, smtp);
+    });
+    expect(await storedMessages(server, marker)).toEqual([]);
+  });
+}
+
+function recipients(server: Server): void {
+  it("delivers to those that were accepted and names the others", async () => {
+    const { marker, content } = letter();
+    const all = ["one@lab.test", "refused@lab.test", "two@lab.test", "later@lab.test"];
+    await session(server, async (smtp) => {
+      const refused = await smtp.sendmail(sender, all, content);
+      expect(Object.entries(refused).map(([address, [code]]) => [address, code])).toEqual([
+        ["refused@lab.test", 550],
+        ["later@lab.test", 450],
+      ]);
+      expect(refused["refused@lab.test"]?.enhancedCode).toBe("5.1.1");
+    });
+    const stored = await awaitMessages(server, marker, 2);
+    expect(stored.map((message) => message.recipient).sort()).toEqual(["one@lab.test", "two@lab.test"]);
+  });
+
+  it("answers for each recipient in a delivery", async () => {
+    const { marker, content } = letter();
+    await session(server, async (smtp) => {
+      const delivery = await smtp.deliver({ from: sender, to: ["one@lab.test", "refused@lab.test"], body: content });
+      expect(delivery.accepted).toEqual(["one@lab.test"]);
+      expect(Object.keys(delivery.refused)).toEqual(["refused@lab.test"]);
+      expect(delivery.replies.map((reply) => reply.code)).toEqual([250, 550]);
+      expect(delivery.reply.code).toBe(250);
+    });
+    await awaitMessage(server, marker);
+  });
+
+  it("delivers nothing if all were refused, and goes on", async () => {
+    const { marker, content } = letter();
+    await session(server, async (smtp) => {
+      const error = await failureOf(smtp.sendmail(sender, ["refused@lab.test", "later@lab.test"], content));
+      expect(error).toBeInstanceOf(SMTPRecipientsRefused);
+      expect(error).toMatchObject({
+        delivery: "rejected",
+        temporary: true,
+        recipients: { "refused@lab.test": { code: 550 }, "later@lab.test": { code: 450 } },
+      });
+      await sendAndCompare(server, smtp);
+    });
+    expect(await storedMessages(server, marker)).toEqual([]);
+  });
+
+  it("keeps queued messages apart when some of them are refused", async () => {
+    const plan = Array.from({ length: 12 }, (_, i) => ({
+      ...letter(`number ${i}\r\n`),
+      to: i % 3 === 1 ? ["refused@lab.test"] : i % 3 === 2 ? ["later@lab.test", recipient] : [recipient],
+    }));
+    const results: unknown[] = [];
+    await session(server, async (smtp) => {
+      const sent = plan.map(({ to, content }) => smtp.sendmail(sender, to, content));
+      for (const result of await Promise.allSettled(sent)) {
+        results.push(result.status === "fulfilled" ? Object.keys(result.value) : result.reason.name);
+      }
+    });
+    expect(results).toEqual(plan.map((_, i) => [[], "SMTPRecipientsRefused", ["later@lab.test"]][i % 3]));
+    for (const [i, { marker, content }] of plan.entries()) {
+      if (i % 3 === 1) continue;
+      expect(onTheWire(content).equals((await awaitMessage(server, marker)).message)).toBe(true);
+    }
+    for (const [i, { marker }] of plan.entries()) {
+      if (i % 3 === 1) expect(await storedMessages(server, marker)).toEqual([]);
+    }
+  });
+}
+
+function tls(server: Server): void {
+  it("sends after STARTTLS", async () => {
+    await session(server, async (smtp) => {
+      expect(await smtp.starttls({ ca: server.ca, servername: "localhost" })).toMatchObject({ code: 220 });
+      expect(smtp.esmtp_features).toEqual({}); // RFC 3207 4.2: nothing of before is known any more
+      await sendAndCompare(server, smtp, bodies["1 MB with dots at line starts"]);
+      expect(smtp.has_extn("starttls")).toBe(false);
+    });
+  });
+
+  it("sends over implicit TLS, and finds the host by its name", async () => {
+    const smtp = await SMTP_SSL.connect("localhost", tlsPort(server), { context: { ca: server.ca }, timeout: 15 });
+    try {
+      await sendAndCompare(server, smtp, bodies["1 MB with dots at line starts"]);
+      await smtp.quit();
+    } finally {
+      smtp.close();
+    }
+  });
+
+  it("refuses a certificate of an authority that it does not trust, over implicit TLS", async () => {
+    const { otherCa } = await certificates();
+    const opened = SMTP_SSL.connect(server.host, tlsPort(server), { context: { ca: otherCa }, timeout: 15 });
+    const error = await failureOf(opened);
+    expect(error).toBeInstanceOf(SMTPConnectError);
+    expect(error).toMatchObject({ smtp_code: -1, temporary: false });
+  });
+
+  it("refuses a certificate of an authority that it does not trust, at STARTTLS", async () => {
+    const { otherCa } = await certificates();
+    const smtp = await SMTP.connect(server.host, server.port, { timeout: 15 });
+    const error = await failureOf(smtp.starttls({ ca: otherCa }));
+    expect(error).toBeInstanceOf(SMTPException);
+    expect(error).toMatchObject({ temporary: false, cause: expect.any(TlsError) });
+    expect(smtp.connected).toBe(false);
+    smtp.close();
+  });
+
+  it("refuses a certificate for another name", async () => {
+    const smtp = await SMTP.connect(server.host, server.port, { timeout: 15 });
+    const error = await failureOf(smtp.starttls({ ca: server.ca, servername: "elsewhere.example" }));
+    expect(error).toBeInstanceOf(SMTPException);
+    expect(error).toMatchObject({ temporary: false, cause: { failure: "name" } });
+    smtp.close();
+  });
+}
+
+function authentication(server: Server): void {
+  const byPassword = server.mechanisms.filter((mechanism) => ["PLAIN", "LOGIN", "CRAM-MD5"].includes(mechanism));
+
+  it.each(byPassword)("logs in with %s after STARTTLS, and may then do more", async (mechanism) => {
+    const { marker, content } = letter();
+    await session(server, async (smtp) => {
+      await smtp.starttls({ ca: server.ca });
+      await expect(smtp.sendmail(sender, "members@lab.test", content)).rejects.toBeInstanceOf(SMTPRecipientsRefused);
+      expect(await smtp.login(server.user, server.password, { mechanisms: [mechanism] })).toMatchObject({ code: 235 });
+      expect(await smtp.sendmail(sender, "members@lab.test", content)).toEqual({});
+    });
+    await awaitMessage(server, marker);
+  });
+
+  it.each(byPassword)("reports a wrong password with %s and stays usable", async (mechanism) => {
+    await session(server, async (smtp) => {
+      await smtp.starttls({ ca: server.ca });
+      const error = await failureOf(smtp.login(server.user, "wrong-secret", { mechanisms: [mechanism] }));
+      expect(error).toBeInstanceOf(SMTPAuthenticationError);
+      expect(error).toMatchObject({ smtp_code: 535, temporary: false });
+      expect(JSON.stringify(error) + String(error)).not.toContain("wrong-secret");
+      await sendAndCompare(server, smtp);
+    });
+  });
+
+  it.each(byPassword)("logs in with %s without an initial response", async (mechanism) => {
+    await session(server, async (smtp) => {
+      const options = { mechanisms: [mechanism], initial_response_ok: false };
+      expect(await smtp.login(server.user, server.password, options)).toMatchObject({ code: 235 });
+    });
+  });
+
+  it("logs in by itself with the strongest mechanism, in the clear on loopback", async () => {
+    await session(server, async (smtp) => {
+      expect(await smtp.login(server.user, server.password)).toMatchObject({ code: 235 });
+    });
+  });
+}
+
+/** The port with implicit TLS, which all of these servers have. */
+function tlsPort(server: Server): number {
+  if (server.tlsPort === undefined) throw new Error(`${server.name} has no port with implicit TLS`);
+  return server.tlsPort;
+}
