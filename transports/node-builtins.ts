@@ -103,6 +103,8 @@ export interface NodeModules {
   "node:dns": { promises: { lookup(host: string): Promise<{ address: string; family: number }> } };
   "node:crypto": {
     createHash(algorithm: string): { update(data: string | Uint8Array): { digest(encoding: "hex"): string } };
+    createPrivateKey(pem: string): object;
+    X509Certificate: new (pem: string) => object;
   };
   "node:timers": {
     setTimeout(callback: () => void, milliseconds: number): { unref(): unknown };
@@ -113,7 +115,7 @@ export interface NodeModules {
 declare const process:
   | {
       getBuiltinModule?<Name extends keyof NodeModules>(name: Name): NodeModules[Name] | undefined;
-      versions: { bun?: string; deno?: string };
+      versions: { bun?: string | undefined; deno?: string | undefined };
     }
   | undefined;
 
@@ -128,7 +130,8 @@ export function builtin<Name extends keyof NodeModules>(name: Name): NodeModules
   return found;
 }
 
-/** True on Node itself, false where another runtime plays its part. */
-export function onNodeItself(): boolean {
-  return typeof process !== "undefined" && process.versions.bun === undefined && process.versions.deno === undefined;
+/** Whose `node:` modules these are: Node's own, or those of a runtime that plays its part. */
+export function runtime(): "node" | "deno" | "bun" {
+  const versions = typeof process === "undefined" ? {} : process.versions;
+  return versions.bun !== undefined ? "bun" : versions.deno !== undefined ? "deno" : "node";
 }

@@ -55,6 +55,11 @@ export class SocketStream implements ByteStream {
     return this.#peer;
   }
 
+  /** Octets received and not read. */
+  get unread(): number {
+    return this.#queued + this.#socket.readableLength;
+  }
+
   read(): Promise<Uint8Array | null> {
     const chunk = this.#queue.shift();
     if (chunk !== undefined) {
@@ -62,6 +67,7 @@ export class SocketStream implements ByteStream {
       if (this.#paused && this.#queued <= lowQueue) {
         this.#paused = false;
         this.#socket.resume();
+        if (this.#carrier !== undefined) this.#below?.resume();
       }
       return Promise.resolve(chunk);
     }
@@ -79,7 +85,7 @@ export class SocketStream implements ByteStream {
     if (this.#securing) return Promise.reject(new Error("the TLS handshake is under way"));
     if (data.length === 0) return undefined;
     this.#socket.write(data);
-    if (this.#socket.writableLength <= freelyQueued) return undefined;
+    if (this.#hasRoom) return undefined;
     this.#writer ??= waiter();
     return this.#writer.promise;
   }
@@ -109,6 +115,11 @@ export class SocketStream implements ByteStream {
     this.#queued = 0;
     this.#fail(reason);
     this.#drop(reason);
+  }
+
+  /** Bun's TLSSocket takes everything and queues it on the Duplex below. */
+  get #hasRoom(): boolean {
+    return this.#socket.writableLength <= freelyQueued && (this.#below?.writableLength ?? 0) <= freelyQueued;
   }
 
   #listen(): void {
@@ -143,6 +154,8 @@ export class SocketStream implements ByteStream {
     if (this.#queued >= fullQueue && !this.#paused) {
       this.#paused = true;
       this.#socket.pause();
+      // Deno's TLSSocket reads on over a Duplex although it is paused.
+      if (this.#carrier !== undefined) this.#below?.pause();
     }
   };
 
@@ -153,6 +166,7 @@ export class SocketStream implements ByteStream {
   };
 
   readonly #onDrain = (): void => {
+    if (!this.#hasRoom) return;
     this.#writer?.resolve();
     this.#writer = undefined;
   };
@@ -174,9 +188,7 @@ export class SocketStream implements ByteStream {
     if (this.#closing !== undefined) throw new Error("the stream is closed");
     if (this.#securing || this.#peer.tls !== undefined) throw new Error("the stream speaks TLS already");
     if (this.#reader !== undefined) throw new Error("TLS cannot begin while a read is pending");
-    if (this.#queued > 0 || this.#socket.readableLength > 0) {
-      throw new Error("TLS cannot begin: bytes that came in clear are unread");
-    }
+    if (this.unread > 0) throw new Error("TLS cannot begin: bytes that came in clear are unread");
     if (this.#ended) throw makeTlsError("closed", options);
   }
 
@@ -188,6 +200,7 @@ export class SocketStream implements ByteStream {
     const tls = await done;
     if (this.#failure !== undefined) throw this.#failure.reason;
     this.#listen();
+    this.#below.on("drain", this.#onDrain);
     this.#peer = { ...this.#peer, tls };
   }
 

@@ -1,7 +1,8 @@
 /** The transport of Node, by `node:net` and `node:tls`; on Deno and Bun the way to what their own ones lack. */
 import type { ByteStream, ConnectOptions, Endpoint, PeerInfo, Transport } from "../src/byte-stream.ts";
-import { builtin, type NetConnectOptions, type NodeSocket } from "./node-builtins.ts";
+import { builtin, type NetConnectOptions, type NodeSocket, runtime } from "./node-builtins.ts";
 import { SocketStream } from "./node-socket.ts";
+import { upgradable } from "./tls-layer.ts";
 
 /**
  * Connects in clear to a TCP port (trying the host's addresses as RFC 8305 has it) or a Unix socket.
@@ -21,7 +22,9 @@ export const connect: Transport = async (endpoint: Endpoint, options: ConnectOpt
   signal?.throwIfAborted();
   const socket = builtin("node:net").connect({ ...endpoint, ...local, noDelay: true, allowHalfOpen: true });
   await untilConnected(socket, signal);
-  return new SocketStream(socket, peerOf(socket, "path" in endpoint));
+  const stream = new SocketStream(socket, peerOf(socket, "path" in endpoint));
+  // Deno's node:tls reads and queues without bound from a socket of node:net, but not through the layer.
+  return runtime() === "deno" ? upgradable(stream) : stream;
 };
 
 async function localEnd(endpoint: Endpoint, { sourceAddress }: ConnectOptions): Promise<NetConnectOptions> {

@@ -1,6 +1,6 @@
 /** A client's TLS handshake by `node:tls`, over a socket or any `Duplex`, and the checks that follow it. */
 import type { TlsInfo } from "../src/byte-stream.ts";
-import { builtin, type NodeDuplex, type NodeTlsSocket, onNodeItself, type PeerCertificate } from "./node-builtins.ts";
+import { builtin, type NodeDuplex, type NodeTlsSocket, type PeerCertificate, runtime } from "./node-builtins.ts";
 import { makeTlsError, tlsError } from "./tls-errors.ts";
 import { type CheckedTlsOptions, normalFingerprint, shownFingerprint } from "./tls-options.ts";
 
@@ -20,7 +20,7 @@ export type Handshake = {
 export function beginHandshake(below: NodeDuplex, options: CheckedTlsOptions): Handshake {
   const tls = builtin("node:tls");
   const { servername, isAddress, rejectUnauthorized } = options;
-  const onNode = onNodeItself();
+  const onNode = runtime() === "node";
   const context = onNode ? contextOf(options) : undefined;
   const resumable = onNode && rejectUnauthorized ? context?.id : undefined;
   const sessionId = resumable === undefined ? undefined : `${servername} ${options.pins?.join() ?? ""} ${resumable}`;
@@ -28,6 +28,7 @@ export function beginHandshake(below: NodeDuplex, options: CheckedTlsOptions): H
 
   let socket: NodeTlsSocket;
   try {
+    if (!onNode) checkPair(options);
     socket = tls.connect({
       socket: below,
       host: servername,
@@ -181,6 +182,13 @@ function remember<T>(map: Map<string, T>, key: string, value: T, limit: number):
     if (map.size <= limit) break;
     map.delete(oldest);
   }
+}
+
+/** Deno waits for ever on a certificate or key that it cannot read. */
+function checkPair({ cert, key }: CheckedTlsOptions): void {
+  const { X509Certificate, createPrivateKey } = builtin("node:crypto");
+  if (cert !== undefined) new X509Certificate(cert);
+  if (key !== undefined) createPrivateKey(key);
 }
 
 function unusable(cause: unknown): TypeError {

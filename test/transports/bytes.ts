@@ -44,30 +44,15 @@ export async function reasonOf(promise: Promise<unknown>): Promise<unknown> {
   throw new Error("expected a rejection");
 }
 
-/** Writes until the stream asks to wait, at most `limit` octets: what it took, and the promise to wait for. */
-export function fill(
-  stream: ByteStream,
-  limit: number,
-  block: number = 64 * 1024,
-): { taken: number; blocked: Promise<void> | undefined } {
-  for (let taken = 0; taken < limit; ) {
-    const blocked = stream.write(pattern(taken, block));
-    taken += block;
-    if (blocked !== undefined) return { taken, blocked };
-  }
-  return { taken: limit, blocked: undefined };
-}
-
-/** Writes until a promise stays unsettled for many turns of the event loop: the peer reads no more. */
+/** Writes the pattern, at most `limit` octets, until a promise stays unsettled: the peer reads no more. */
 export async function fillUntilStuck(
   stream: ByteStream,
   limit: number,
 ): Promise<{ taken: number; blocked: Promise<void> | undefined }> {
   for (let taken = 0; taken < limit; ) {
-    const filled = fill(stream, limit - taken);
-    taken += filled.taken;
-    if (filled.blocked === undefined) continue;
-    if (await staysPending(filled.blocked)) return { taken, blocked: filled.blocked };
+    const blocked = stream.write(pattern(taken, 64 * 1024));
+    taken += 64 * 1024;
+    if (blocked !== undefined && (await staysPending(blocked))) return { taken, blocked };
   }
   return { taken: limit, blocked: undefined };
 }

@@ -48,3 +48,13 @@ export function runningOn(runtime: "node" | "deno" | "bun"): boolean {
   const found = "Deno" in globalThis ? "deno" : "Bun" in globalThis ? "bun" : "node";
   return found === runtime;
 }
+
+/** What cannot pass where `node:tls` does the work, by runtime. */
+export function gapsOfNodeTls(): Readonly<Record<string, string>> {
+  if (!runningOn("deno")) return {};
+  const untold = "Deno's node:tls gives an expired certificate the code of an unknown authority";
+  return {
+    "says why it refuses a certificate that has expired": untold,
+    "says why it refuses a certificate that is not valid yet": untold,
+  };
+}

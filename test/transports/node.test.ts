@@ -1,5 +1,5 @@
 /** The contract on `node:net` and `node:tls`: Node's own transport, and the second door of Deno and Bun. */
 import { connect } from "../../transports/node.ts";
-import { describeTransport } from "./contract.ts";
+import { describeTransport, gapsOfNodeTls } from "./contract.ts";
 
-describeTransport("node", { transport: connect, available: true });
+describeTransport("node", { transport: connect, available: true, gaps: gapsOfNodeTls() });
