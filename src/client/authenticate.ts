@@ -96,7 +96,7 @@ async function answer(exchange: AuthExchange, reply: Reply, connection: Connecti
 }
 
 async function tooMany(name: string): Promise<never> {
-  throw new SMTPException(`${name}: the server asked more than ${MOST_CHALLENGES} times`);
+  throw new SMTPException(`Server AUTH mechanism infinite loop: ${name} asked more than ${MOST_CHALLENGES} times`);
 }
 
 /** The server waits for an answer: "*" tells it that none will come. It says 501 then, which says nothing new. */

@@ -85,10 +85,10 @@ export class Transaction implements ReplyReceiver {
     else if (command.verb === "RCPT") this.#rcptReplies.push(reply);
     else if (command.verb === "DATA") this.#dataReply = reply;
     else if (!isPositive(reply.code)) {
-      return this.#connection.drop(disconnected(`RSET was refused: ${reply.code} ${reply.message}`));
+      this.#connection.drop(disconnected(`RSET was refused: ${reply.code} ${reply.message}`));
     }
-    // The connection is dropped next, and `lost()` makes the outcome of what is here.
-    if (reply.code === 421) return;
+    // The connection is dropped next; nothing may be awaited that would hear of it.
+    if (reply.code === 421 || this.#connection.end !== undefined) return this.lost();
     if (this.#pointless()) this.#commands.length = this.#sent;
     if (this.#sent < this.#commands.length) this.#advance();
     else if (this.#answered === this.#sent) this.#envelopeAnswered();
