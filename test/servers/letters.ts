@@ -16,8 +16,19 @@ export function letter(body: string | Uint8Array = "Hello.\r\n"): Letter {
   return { marker, content: new Uint8Array(Buffer.concat([Buffer.from(head), Buffer.from(body)])) };
 }
 
+/** How a stored message differs from what had to arrive, or undefined if it does not. */
+export function difference(content: Uint8Array, stored: Uint8Array): string | undefined {
+  const sent = onTheWire(content);
+  if (sent.equals(stored)) return undefined;
+  const at = sent.findIndex((octet, index) => octet !== stored[index]);
+  const excerpt = (bytes: Uint8Array): string => JSON.stringify(Buffer.from(bytes).toString("latin1", at, at + 40));
+  return at < 0
+    ? `${stored.length - sent.length} octets too many: ${JSON.stringify(Buffer.from(stored).toString("latin1", sent.length))}`
+    : `octet ${at} of ${sent.length}: sent ${excerpt(sent)}, stored ${excerpt(stored)}`;
+}
+
 /** What a server must store: the same octets, but that CRLF, a bare CR and a bare LF each end a line, the last one too. */
-export function onTheWire(content: Uint8Array): Buffer {
+function onTheWire(content: Uint8Array): Buffer {
   const lines = Buffer.from(content)
     .toString("latin1")
     .split(/\r\n|\r|\n/);
