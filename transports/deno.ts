@@ -1,14 +1,6 @@
 /** The transport of Deno, on its own sockets: `Deno.connect` and `Deno.startTls`; what that lacks is done by `node:tls`. */
 import type { ByteStream, ConnectOptions, Endpoint, PeerInfo, TlsOptions, Transport } from "../src/byte-stream.ts";
-import {
-  brokenPipe,
-  type Failure,
-  orAborted,
-  peerInfo,
-  refuseSourceAddress,
-  type Waiter,
-  waiter,
-} from "./native-sockets.ts";
+import { type Failure, orAborted, peerInfo, refuseSourceAddress, type Waiter, waiter } from "./native-sockets.ts";
 import { builtin } from "./node-builtins.ts";
 import { makeTlsError, tlsError } from "./tls-errors.ts";
 import { layerTls } from "./tls-layer.ts";
@@ -89,19 +81,24 @@ class DenoStream implements ByteStream {
   #upper: ByteStream | undefined;
 
   #buffer: Uint8Array | undefined;
-  #reading = false;
+  /** Whether Deno is reading: for `#reader`, or after the end to see the peer's. */
+  #receiving = false;
+  #reader: { resolve(chunk: Uint8Array | null): void; reject(reason: unknown): void } | undefined;
   #ended = false;
   #unreadable: Failure | undefined;
 
   readonly #queue: Uint8Array[] = [];
   #queued = 0;
   #sending = false;
-  #lowered: Waiter<void> | undefined;
-  #emptied: Waiter<void> | undefined;
+  /** Whoever waits until the queue is low, and until it is empty. */
+  #low: Waiter<void> | undefined;
+  #empty: Waiter<void> | undefined;
   #unwritable: Failure | undefined;
 
   #securing = false;
   #closing: Promise<void> | undefined;
+  /** Closed in order: the connection only lingers. */
+  #released = false;
   #aborted: Failure | undefined;
 
   constructor(connection: Connection, peer: PeerInfo) {
@@ -117,10 +114,11 @@ class DenoStream implements ByteStream {
     if (this.#upper !== undefined) return this.#upper.read();
     if (this.#unreadable !== undefined) return Promise.reject(this.#unreadable.reason);
     if (this.#ended) return Promise.resolve(null);
-    if (this.#reading) return Promise.reject(new Error("a read is already pending"));
-    this.#reading = true;
-    this.#buffer ??= new Uint8Array(readSize);
-    return this.#connection.read(this.#buffer).then(this.#onRead, this.#onReadError);
+    if (this.#reader !== undefined) return Promise.reject(new Error("a read is already pending"));
+    return new Promise((resolve, reject) => {
+      this.#reader = { resolve, reject };
+      this.#receive();
+    });
   }
 
   write(data: Uint8Array): Promise<void> | undefined {
@@ -131,8 +129,8 @@ class DenoStream implements ByteStream {
     this.#queued += data.length;
     if (!this.#sending) void this.#send();
     if (this.#queued <= freelyQueued) return undefined;
-    this.#lowered ??= waiter();
-    return this.#lowered.promise;
+    this.#low ??= waiter();
+    return this.#low.promise;
   }
 
   async startTls(options: TlsOptions & { servername: string }): Promise<void> {
@@ -150,7 +148,7 @@ class DenoStream implements ByteStream {
     } catch (error) {
       // An abort during the handshake has set its reason, which counts.
       this.abort(error);
-      throw this.#aborted?.reason;
+      throw this.#aborted?.reason ?? error;
     } finally {
       this.#securing = false;
     }
@@ -162,32 +160,50 @@ class DenoStream implements ByteStream {
   }
 
   abort(reason: unknown = new Error("the connection was aborted")): void {
-    if (this.#aborted !== undefined) return;
+    if (this.#aborted !== undefined || this.#released) return;
     this.#aborted = { reason };
     this.#upper?.abort(reason);
     this.#unreadable = this.#aborted;
     this.#breakWriting(reason);
+    this.#endReading();
     release(this.#connection);
   }
 
-  readonly #onRead = (length: number | null): Uint8Array | null => {
-    this.#reading = false;
-    if (this.#aborted !== undefined) throw this.#aborted.reason;
-    if (length !== null && this.#buffer !== undefined) return this.#buffer.subarray(0, length);
-    this.#ended = true;
-    // After a write that failed, Deno reports the reset as an orderly end.
-    if (this.#unwritable !== undefined && this.#closing === undefined) {
-      this.#unreadable = this.#unwritable;
-      throw this.#unwritable.reason;
+  #receive(): void {
+    this.#buffer ??= new Uint8Array(readSize);
+    this.#receiving = true;
+    this.#connection.read(this.#buffer).then(this.#onRead, this.#onReadError);
+  }
+
+  readonly #onRead = (length: number | null): void => {
+    this.#receiving = false;
+    if (length === null) {
+      // After a write that failed, Deno reports the reset as an orderly end.
+      if (this.#unwritable !== undefined && this.#closing === undefined) this.#unreadable ??= this.#unwritable;
+      this.#endReading();
+    } else if (this.#released) {
+      this.#receive();
+    } else if (this.#buffer !== undefined) {
+      const reader = this.#reader;
+      this.#reader = undefined;
+      reader?.resolve(this.#buffer.subarray(0, length));
     }
-    return null;
   };
 
-  readonly #onReadError = (error: unknown): never => {
-    this.#reading = false;
+  readonly #onReadError = (error: unknown): void => {
+    this.#receiving = false;
     this.#unreadable ??= { reason: error };
-    throw this.#unreadable.reason;
+    this.#breakWriting(this.#unreadable.reason);
+    this.#endReading();
   };
+
+  #endReading(): void {
+    this.#ended = true;
+    if (this.#unreadable === undefined) this.#reader?.resolve(null);
+    else this.#reader?.reject(this.#unreadable.reason);
+    this.#reader = undefined;
+    if (this.#released) release(this.#connection);
+  }
 
   async #send(): Promise<void> {
     this.#sending = true;
@@ -195,17 +211,18 @@ class DenoStream implements ByteStream {
       for (let next = this.#queue[0]; next !== undefined; next = this.#queue[0]) {
         const taken = await this.#connection.write(next);
         // Empty again where the stream was aborted meanwhile.
-        if (this.#queue.length === 0) break;
+        if (this.#queue.length === 0) return;
         this.#queued -= taken;
         if (taken < next.length) this.#queue[0] = next.subarray(taken);
         else this.#queue.shift();
         if (this.#queued > lowQueue) continue;
-        this.#lowered?.resolve();
-        this.#lowered = undefined;
+        this.#low?.resolve();
+        this.#low = undefined;
       }
-      this.#emptied?.resolve();
+      this.#empty?.resolve();
+      this.#empty = undefined;
     } catch (error) {
-      this.#breakWriting(error);
+      if (this.#aborted === undefined) this.#breakWriting(error);
     } finally {
       this.#sending = false;
     }
@@ -216,16 +233,16 @@ class DenoStream implements ByteStream {
     this.#unwritable = { reason };
     this.#queue.length = 0;
     this.#queued = 0;
-    this.#lowered?.reject(reason);
-    this.#lowered = undefined;
-    this.#emptied?.reject(reason);
+    this.#low?.reject(reason);
+    this.#low = undefined;
+    this.#empty?.reject(reason);
+    this.#empty = undefined;
   }
 
   async #untilSent(): Promise<void> {
-    if (!this.#sending) return;
-    this.#emptied ??= waiter();
-    await this.#emptied.promise;
-    this.#emptied = undefined;
+    if (this.#queue.length === 0) return;
+    this.#empty ??= waiter();
+    await this.#empty.promise;
   }
 
   #checkUpgradable(): void {
@@ -234,23 +251,28 @@ class DenoStream implements ByteStream {
     if (this.#securing || this.peer.tls !== undefined) throw new Error("the stream speaks TLS already");
   }
 
-  /** That nothing has come in clear cannot be seen here; what has will be no TLS to the handshake. */
+  /** Whether bytes in clear have come that nobody has read, Deno does not tell; the handshake fails on them. */
   #checkUnused(options: CheckedTlsOptions): void {
-    if (this.#reading) throw new Error("TLS cannot begin while a read is pending");
-    if (this.#unreadable !== undefined) throw tlsError(this.#unreadable.reason, options);
-    if (this.#ended) throw makeTlsError("closed", options);
+    if (this.#receiving) throw new Error("TLS cannot begin while a read is pending");
+    if (this.#ended) throw makeTlsError("closed", options, this.#unreadable?.reason);
   }
 
   async #upgrade(options: CheckedTlsOptions): Promise<void> {
     try {
       const connection = await Deno.startTls(this.#connection, { hostname: options.servername });
       this.#connection = connection;
-      if (this.#aborted !== undefined) return release(connection);
-      await connection.handshake();
+      if (this.#aborted === undefined) await connection.handshake();
+      else release(connection);
     } catch (error) {
       throw tlsError(error, options);
     }
-    const tls = { verified: true, protocol: undefined, cipher: undefined, fingerprint256: undefined, exporter: undefined };
+    const tls = {
+      verified: true,
+      protocol: undefined,
+      cipher: undefined,
+      fingerprint256: undefined,
+      exporter: undefined,
+    };
     this.#peer = { ...this.#peer, tls };
   }
 
@@ -264,26 +286,39 @@ class DenoStream implements ByteStream {
     if (this.#securing) this.abort(new Error("the stream was closed during the TLS handshake"));
     if (this.#aborted !== undefined) return;
     if (this.#upper !== undefined) return this.#upper.close();
-    const broken = this.#unwritable !== undefined;
     const closed = { reason: new Error("the stream is closed") };
+    let open = this.#unwritable === undefined;
     this.#unwritable = closed;
     const timer = setTimeout(
       () => this.abort(new Error("the connection was closed before all was sent")),
       closeTimeout,
     );
     try {
-      if (!broken) {
-        await this.#untilSent();
-        await this.#connection.closeWrite();
-      }
+      await this.#untilSent();
+      if (open) await this.#connection.closeWrite();
     } catch {
-      // Lost: there is nothing left to send to.
+      open = false;
     }
     clearTimeout(timer);
+    if (this.#aborted !== undefined) return;
+    const lingers = open && !this.#ended;
     this.#unreadable ??= closed;
-    // A pending read means that nothing is unread.
-    if (broken || this.#ended || this.#reading) release(this.#connection);
-    else void linger(this.#connection, this.#buffer ?? new Uint8Array(1024));
+    this.#endReading();
+    this.#released = true;
+    if (lingers) this.#linger();
+    else release(this.#connection);
+  }
+
+  /**
+   * A socket closed with unread bytes sends RST, which can take what was sent from the peer's hands.
+   * So it waits for the peer's end a while, without keeping the process alive.
+   */
+  #linger(): void {
+    this.#connection.unref();
+    builtin("node:timers")
+      .setTimeout(() => release(this.#connection), lingerTimeout)
+      .unref();
+    if (!this.#receiving) this.#receive();
   }
 }
 
@@ -298,21 +333,4 @@ function release(connection: Connection): void {
   } catch {
     // Closed already, or on its way into TLS.
   }
-}
-
-/**
- * A socket closed with unread bytes sends RST, which can take what was sent from the peer's hands.
- * So it waits for the peer's end a while, without keeping the process alive.
- */
-async function linger(connection: Connection, buffer: Uint8Array): Promise<void> {
-  connection.unref();
-  const timer = builtin("node:timers").setTimeout(() => release(connection), lingerTimeout);
-  timer.unref();
-  try {
-    while ((await connection.read(buffer)) !== null);
-  } catch {
-    // Reset, or out of time.
-  }
-  builtin("node:timers").clearTimeout(timer);
-  release(connection);
 }
