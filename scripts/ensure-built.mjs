@@ -1,0 +1,30 @@
+/** Builds dist/ unless it is newer than everything it is made of: what runs before the demo and the tests. */
+import { execFileSync } from "node:child_process";
+import { existsSync, readdirSync, statSync } from "node:fs";
+import { join } from "node:path";
+
+const root = join(import.meta.dirname, "..");
+const inputs = ["src", "transports", "package.json", "tsup.config.ts", "tsconfig.base.json"];
+const outputs = ["dist/index.js", "dist/index.d.ts", "dist/transports/node.d.ts"];
+
+if (!isBuilt()) {
+  execFileSync(process.execPath, [join(root, "node_modules/tsup/dist/cli-default.js"), "--silent"], {
+    cwd: root,
+    stdio: "inherit",
+  });
+}
+
+function isBuilt() {
+  const built = outputs.map((file) => join(root, file));
+  if (!built.every(existsSync)) return false;
+  return newest(inputs.map((name) => join(root, name))) < Math.min(...built.map((file) => statSync(file).mtimeMs));
+}
+
+function newest(paths) {
+  const times = paths.map((path) => {
+    const { mtimeMs } = statSync(path);
+    if (!statSync(path).isDirectory()) return mtimeMs;
+    return Math.max(mtimeMs, newest(readdirSync(path).map((name) => join(path, name))));
+  });
+  return Math.max(0, ...times);
+}
