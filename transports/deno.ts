@@ -47,6 +47,9 @@ const lingerTimeout = 1_000;
  * place, knows neither client certificates nor fingerprints nor a minimum version, and takes no Unix socket: with one
  * of these `node:tls` speaks TLS over this same connection.
  *
+ * Under `Deno.startTls` an abort ends what is pending at once, but Deno keeps the socket until an unfinished handshake
+ * or a write that it has begun comes to an end, or the peer's connection does.
+ *
  * @throws TypeError for a `sourceAddress`, which Deno cannot choose: the transport for Node can, on Deno too.
  * Otherwise the reason of the signal, or Deno's own error.
  */
