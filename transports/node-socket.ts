@@ -40,6 +40,7 @@ export class SocketStream implements ByteStream {
   #reader: Waiter<Uint8Array | null> | undefined;
   #writer: (Waiter<void> & { promise: Promise<void> }) | undefined;
   #closing: Promise<void> | undefined;
+  #closed = false;
   #securing = false;
 
   /** Takes over a connected socket, to which nobody else may listen. */
@@ -111,6 +112,7 @@ export class SocketStream implements ByteStream {
   }
 
   abort(reason: unknown = new Error("the connection was aborted")): void {
+    if (this.#closed) return;
     this.#queue = [];
     this.#queued = 0;
     this.#fail(reason);
@@ -225,19 +227,30 @@ export class SocketStream implements ByteStream {
       () => this.abort(new Error("the connection was closed before all was sent")),
       closeTimeout,
     );
-    await new Promise<void>((resolve) => {
-      socket.on("close", resolve);
-      socket.end(resolve);
-    });
+    await ended(socket);
+    if (this.#carrier !== undefined && this.#below !== undefined) await ended(this.#below);
     clearTimeout(timer);
+    // All is sent, and a socket that ends tells no more of it by "drain".
+    this.#writer?.resolve();
+    this.#writer = undefined;
     this.#fail(new Error("the stream is closed"));
     await this.#carrier?.close();
+    this.#closed = true;
     if (this.#ended || this.#carrier !== undefined) this.#drop(undefined);
     else linger(socket);
   }
 }
 
 function ignore(): void {}
+
+/** Ends a socket's sending: resolves when all is sent, or the socket gone. */
+function ended(socket: NodeDuplex): Promise<void> {
+  return new Promise((resolve) => {
+    if (socket.destroyed) resolve();
+    socket.once("close", resolve);
+    socket.end(resolve);
+  });
+}
 
 function waiter(): Waiter<void> & { promise: Promise<void> } {
   let settle: Waiter<void> = { resolve: ignore, reject: ignore };

@@ -4,7 +4,7 @@
  */
 import type { ByteStream, PeerInfo, TlsOptions } from "../src/byte-stream.ts";
 import { builtin, type NodeDuplex } from "./node-builtins.ts";
-import { SocketStream } from "./node-socket.ts";
+import { type Carrier, SocketStream } from "./node-socket.ts";
 import { makeTlsError } from "./tls-errors.ts";
 import { checkTlsOptions } from "./tls-options.ts";
 
@@ -19,7 +19,8 @@ export type PlainStream = Omit<ByteStream, "startTls">;
  * @throws TypeError for options that cannot be meant.
  */
 export async function layerTls(inner: PlainStream, options: TlsOptions & { servername: string }): Promise<ByteStream> {
-  const stream = new SocketStream(duplexOver(inner, options), { ...inner.peer, tls: undefined }, inner);
+  const carrier = new InnerStream(inner);
+  const stream = new SocketStream(duplexOver(inner, carrier, options), { ...inner.peer, tls: undefined }, carrier);
   await stream.startTls(options);
   return stream;
 }
@@ -94,8 +95,33 @@ class UpgradableStream implements ByteStream {
   }
 }
 
+/** Closes and aborts a stream: the end of the duplex above it must not cut a close short. */
+class InnerStream implements Carrier {
+  /** "closing" from the first `close` on. */
+  state: "open" | "closing" | "closed" = "open";
+  readonly #inner: PlainStream;
+
+  constructor(inner: PlainStream) {
+    this.#inner = inner;
+  }
+
+  async close(): Promise<void> {
+    this.state = "closing";
+    await this.#inner.close();
+    this.state = "closed";
+  }
+
+  abort(reason: unknown): void {
+    if (this.state !== "closed") this.#inner.abort(reason);
+  }
+}
+
 /** A `Duplex` on a stream: pulls only as much as is asked for, and writes one piece after the other. */
-function duplexOver(inner: PlainStream, options: TlsOptions & { servername: string }): NodeDuplex {
+function duplexOver(
+  inner: PlainStream,
+  carrier: InnerStream,
+  options: TlsOptions & { servername: string },
+): NodeDuplex {
   const { Duplex } = builtin("node:stream");
   let first = true;
   let failedWrite: Error | undefined;
@@ -138,7 +164,7 @@ function duplexOver(inner: PlainStream, options: TlsOptions & { servername: stri
     },
     final: (done) => done(),
     destroy: (error, done) => {
-      inner.abort(error ?? undefined);
+      if (carrier.state === "open") carrier.abort(error ?? undefined);
       done(error);
     },
   });

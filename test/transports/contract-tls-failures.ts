@@ -223,7 +223,7 @@ export function describeTlsFailures(transport: Transport, check: Check): void {
     check(`throws a TypeError for ${name}`, async () => {
       const server = await serve();
       const stream = await open(transport, server.endpoint);
-      const reason = await reasonOf(stream.startTls({ servername: "localhost", ...options }));
+      const reason = await reasonOf(stream.startTls({ ...options, servername: "localhost" }));
       expect(reason).toBeInstanceOf(TypeError);
       await server.idle();
     });
@@ -238,7 +238,7 @@ async function against(
 ): Promise<TlsError> {
   const server = await serve((socket) => void socket.once("data", () => answer(socket)));
   const stream = await open(transport, server.endpoint);
-  return refused(stream, server, { servername: "localhost", ...options });
+  return refused(stream, server, { ...options, servername: "localhost" });
 }
 
 /** Checks that `startTls` fails and that nothing is left of the connection; the error. */

@@ -134,7 +134,10 @@ async function carry(server: MemoryStream, socket: ByteStream): Promise<void> {
     for (let chunk = await server.read(); chunk !== null; chunk = await server.read()) {
       // A failed write shows on the other way, after what the peer said before.
       const failed = await Promise.resolve(socket.write(chunk)).catch((reason: unknown) => ({ reason }));
-      if (failed !== undefined) return;
+      if (failed === undefined) continue;
+      await down.catch(() => {});
+      server.abort(failed.reason);
+      return;
     }
     await socket.close();
   } catch (reason) {
