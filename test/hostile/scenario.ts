@@ -1,0 +1,200 @@
+/** A row of the hostile tests: what the server does, what the caller calls, and all that must be true afterwards. */
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { LMTP, SMTP, SMTP_SSL, SMTPException, type SMTPOptions } from "../../src/index.ts";
+import { type Act, type Conversation, type ScriptedServer, startScriptedServer } from "../support/scripted-server.ts";
+
+/** What a call is expected to throw; what is left out is not looked at. */
+export type Thrown = {
+  readonly type: new (...args: never[]) => unknown;
+  readonly smtp_code?: number;
+  readonly delivery?: "not-sent" | "rejected" | "unknown" | undefined;
+  readonly temporary?: boolean;
+  readonly phase?: string;
+  readonly message?: RegExp;
+  readonly cause?: RegExp | (new (...args: never[]) => unknown);
+  /** Further fields, compared deeply. */
+  readonly fields?: object;
+};
+
+/** A row. */
+export type Scenario = {
+  readonly name: string;
+  /** What the server does, on each connection in turn. */
+  readonly server: Act | (() => Act | Promise<Act>);
+  readonly options?: SMTPOptions | (() => SMTPOptions | Promise<SMTPOptions>);
+  readonly client?: "SMTP" | "SMTP_SSL" | "LMTP";
+  /** The call. Default: `sendmail` of a small message to one recipient. */
+  readonly call?: (smtp: SMTP, server: ScriptedServer) => unknown;
+  readonly throws?: Thrown;
+  /** What the call gives; nothing is compared if there is neither this nor `throws`. */
+  readonly gives?: unknown;
+  /** Whether the session is still usable afterwards. */
+  readonly connected: boolean;
+  /** The lines that the server saw on its first connection: exactly these, one matcher each; or a check of them all. */
+  readonly lines?: readonly (string | RegExp)[];
+  /** The messages that the server saw, as on the wire. */
+  readonly bodies?: readonly string[];
+  /** How many messages the server said yes to. */
+  readonly taken?: number;
+  /** Seconds within which the call has to settle. Default: 1.5. */
+  readonly within?: number;
+  /** More to look at, when the call is over. */
+  readonly check?: (smtp: SMTP, conversation: Conversation, outcome: Outcome) => unknown;
+  /** How many connections there were. Default: 1. */
+  readonly connections?: number;
+};
+
+/** How a call went. */
+export type Outcome = { readonly value: unknown } | { readonly error: unknown };
+
+/** A small message, and the same on the wire. */
+export const MESSAGE = "Subject: x\r\n\r\nhello\r\n";
+export const MESSAGE_ON_WIRE = `${MESSAGE}.\r\n`;
+
+/** The envelope's usual commands, for a server without SIZE. */
+export const ENVELOPE: readonly string[] = ["MAIL FROM:<a@client.test>", "RCPT TO:<b@lab.test>", "DATA"];
+
+/** The first line of every session. */
+export const HELLO: RegExp = /^EHLO \[127\.0\.0\.1\]$/;
+
+/** The usual call. */
+export const sendOne = (smtp: SMTP): Promise<unknown> => smtp.sendmail("a@client.test", ["b@lab.test"], MESSAGE);
+
+/** Declares a group of scenarios. */
+export function scenarios(group: string, table: readonly Scenario[]): void {
+  describe(`[${group}]`, () => {
+    watchForLeaks();
+    it.each(table.map((row): [string, Scenario] => [row.name, row]))("%s", async (_, row) => {
+      const dialogue = typeof row.server === "function" ? await row.server() : row.server;
+      const server = await startScriptedServer(dialogue);
+      try {
+        await play(row, server);
+      } finally {
+        await server.finish();
+      }
+    });
+  });
+}
+
+async function play(row: Scenario, server: ScriptedServer): Promise<void> {
+  const options = typeof row.options === "function" ? await row.options() : row.options;
+  const smtp = new CLIENTS[row.client ?? "SMTP"](server.host, server.port, { timeout: 5, ...options });
+  try {
+    const { call = sendOne } = row;
+    const outcome = await settled(async () => call(smtp, server), row.within);
+    judge(row, outcome);
+    await judgeSession(row, smtp, server, outcome);
+  } finally {
+    smtp.close();
+  }
+}
+
+const CLIENTS = { SMTP, SMTP_SSL, LMTP };
+
+function judge(row: Scenario, outcome: Outcome): void {
+  if (row.throws !== undefined) {
+    expect(outcome, "the call was expected to throw").toHaveProperty("error");
+    if ("error" in outcome) expectThrown(outcome.error, row.throws);
+    return;
+  }
+  if ("error" in outcome) throw outcome.error;
+  if ("gives" in row) expect(outcome.value).toEqual(row.gives);
+}
+
+/** Compares an error with what was expected of it. */
+export function expectThrown(error: unknown, expected: Thrown): void {
+  expect(error).toBeInstanceOf(expected.type);
+  // A class's own instances, and not those of a subclass that says something else.
+  if (error instanceof SMTPException) expect(error.name).toBe(expected.type.name);
+  const { type: _, message, cause, fields, ...same } = expected;
+  expect(error).toMatchObject({ ...same, ...fields });
+  if (!(error instanceof Error)) return;
+  if (message !== undefined) expect(error.message).toMatch(message);
+  if (cause instanceof RegExp) expect(String(error.cause)).toMatch(cause);
+  else if (cause !== undefined) expect(error.cause).toBeInstanceOf(cause);
+}
+
+async function judgeSession(row: Scenario, smtp: SMTP, server: ScriptedServer, outcome: Outcome): Promise<void> {
+  expect(smtp.connected, "connected").toBe(row.connected);
+  expect(server.conversations.length, "connections").toBe(row.connections ?? 1);
+  const conversation = server.conversations[0];
+  if (conversation === undefined) return;
+  smtp.close();
+  await server.finish();
+  if (row.lines !== undefined) expectLines(conversation.lines, row.lines);
+  if (row.bodies !== undefined) expect(conversation.bodies).toEqual(row.bodies);
+  if (row.taken !== undefined) expect(conversation.taken).toBe(row.taken);
+  await row.check?.(smtp, conversation, outcome);
+}
+
+/** Compares lines one by one with texts and patterns. */
+export function expectLines(lines: readonly string[], expected: readonly (string | RegExp)[]): void {
+  const wanted = expected.map((line, index) =>
+    line instanceof RegExp && line.test(lines[index] ?? "") ? lines[index] : line,
+  );
+  expect(lines).toEqual(wanted);
+}
+
+/** Waits for a call, but no longer than it may take. */
+export async function settled(call: () => Promise<unknown>, seconds = 1.5): Promise<Outcome> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`the call did not settle within ${seconds} s`)), seconds * 1000);
+  });
+  const outcome = call().then(
+    (value) => ({ value }),
+    (error: unknown) => ({ error }),
+  );
+  try {
+    return await Promise.race([outcome, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** After each test: no rejection that nobody handled, no timer and no socket that was not there before. */
+export function watchForLeaks(): void {
+  const unhandled: unknown[] = [];
+  const remember = (reason: unknown): void => void unhandled.push(reason);
+  let before: readonly string[] = [];
+
+  beforeEach(() => {
+    unhandled.length = 0;
+    process.on("unhandledRejection", remember);
+    before = resources();
+  });
+
+  afterEach(async () => {
+    await quiet(before);
+    process.off("unhandledRejection", remember);
+    expect(unhandled, "unhandled rejections").toEqual([]);
+    expect(surplus(before), "timers and sockets that are left").toEqual([]);
+  });
+}
+
+/** Only Node tells. */
+function resources(): readonly string[] {
+  if ("Deno" in globalThis || "Bun" in globalThis) return [];
+  return process
+    .getActiveResourcesInfo()
+    .filter((kind) => /Timeout|TCP|TLS|Pipe.*Server/.test(kind))
+    .sort();
+}
+
+/** Waits a little for sockets that are on their way out, without a timer of its own. */
+async function quiet(before: readonly string[]): Promise<void> {
+  const until = performance.now() + 800;
+  do {
+    await new Promise((resolve) => setImmediate(resolve));
+  } while (surplus(before).length > 0 && performance.now() < until);
+}
+
+/** What is there now and was not before; vitest's own timers come and go. */
+function surplus(before: readonly string[]): readonly string[] {
+  const known = [...before];
+  return resources().filter((kind) => {
+    const at = known.indexOf(kind);
+    if (at >= 0) known.splice(at, 1);
+    return at < 0;
+  });
+}

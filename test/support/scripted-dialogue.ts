@@ -1,0 +1,331 @@
+/** What a scripted server does, as data, and one connection that does it and remembers what the client said. */
+import type { TlsOptions } from "node:tls";
+import type { Pair } from "./certificates.ts";
+import type { Ending, Wire } from "./scripted-wire.ts";
+
+/**
+ * One thing that a server does. A string is a reply, to which CRLF is added; octets go out as they are; a list is done
+ * in order.
+ */
+export type Act = string | Uint8Array | Step | readonly Act[];
+
+/** Everything that is not plain talking; made by the functions below. */
+export type Step =
+  | { readonly does: "expect"; readonly line: string | RegExp }
+  | { readonly does: "body" }
+  | { readonly does: "take"; readonly octets: number }
+  | { readonly does: "delay"; readonly seconds: number }
+  | { readonly does: "drip"; readonly text: string; readonly seconds: number }
+  | { readonly does: "pieces"; readonly text: string; readonly cuts: readonly number[] }
+  | { readonly does: "inOrder"; readonly acts: readonly Act[] }
+  | { readonly does: "call"; readonly callback: () => void | Promise<void> }
+  | { readonly does: "tls"; readonly pair: Pair; readonly options: TlsOptions }
+  | { readonly does: "converse"; readonly answers: Answers }
+  | { readonly does: "close" | "reset" | "halfClose" | "stall" | "freeze" };
+
+/**
+ * What a server answers to each verb. "." stands for the end of the message, "334" for a line that answers a
+ * challenge, "*" for any other verb. Not given: what a friendly server says.
+ */
+export type Answers = { readonly [verb: string]: Act };
+
+/** Waits for a line: one that begins so (in any case), or that matches. Any other is a failure of the test. */
+export const expectLine = (line: string | RegExp): Step => ({ does: "expect", line });
+/** Waits for the rest of a message, to its final dot. */
+export const body = (): Step => ({ does: "body" });
+/** Waits until so many octets more have come, whatever they are. */
+export const take = (octets: number): Step => ({ does: "take", octets });
+/** Does nothing for a time. */
+export const delay = (seconds: number): Step => ({ does: "delay", seconds });
+/** Sends a reply octet by octet, with a pause after each. */
+export const drip = (text: string, seconds = 0): Step => ({ does: "drip", text, seconds });
+/** Sends a reply cut at these offsets, a packet each. */
+export const pieces = (text: string, ...cuts: number[]): Step => ({ does: "pieces", text, cuts });
+/** Does the first the first time it gets here, then the second; the last for ever. */
+export const inOrder = (...acts: Act[]): Step => ({ does: "inOrder", acts });
+/** Calls back into the test. */
+export const callback = (callback: () => void | Promise<void>): Step => ({ does: "call", callback });
+/** Speaks TLS from here on. */
+export const startTls = (pair: Pair, options: TlsOptions = {}): Step => ({ does: "tls", pair, options });
+/** Answers whatever comes, until the client is gone or an answer ends it. */
+export const converse = (answers: Answers = {}): Step => ({ does: "converse", answers });
+/** Ends the connection in order (FIN), after what was said. */
+export const close: Step = { does: "close" };
+/** Drops the connection (RST). */
+export const reset: Step = { does: "reset" };
+/** Ends the server's side and goes on reading. */
+export const halfClose: Step = { does: "halfClose" };
+/** Says nothing more, but reads. */
+export const stall: Step = { does: "stall" };
+/** Says nothing more, and does not read: the client's writes fill up. */
+export const freeze: Step = { does: "freeze" };
+/** Octets without a line end. */
+export const raw = (text: string): Uint8Array => new TextEncoder().encode(text);
+
+/** A whole friendly server, except for these answers. */
+export const server = (answers: Answers = {}, greeting: Act = "220 scripted.test ESMTP"): Act => [
+  greeting,
+  converse(answers),
+];
+
+/** The answer to EHLO with these extensions. */
+export const ehlo = (...extensions: string[]): string =>
+  ["scripted.test", ...extensions]
+    .map((line, index) => `250${index < extensions.length ? "-" : " "}${line}`)
+    .join("\r\n");
+
+const FRIENDLY: Answers = {
+  EHLO: ehlo("PIPELINING", "8BITMIME", "SMTPUTF8", "DSN"),
+  LHLO: ehlo("PIPELINING", "8BITMIME"),
+  HELO: "250 scripted.test",
+  MAIL: "250 2.1.0 sender ok",
+  RCPT: "250 2.1.5 recipient ok",
+  DATA: "354 go ahead",
+  ".": "250 2.0.0 queued",
+  RSET: "250 2.0.0 reset",
+  NOOP: "250 2.0.0 ok",
+  QUIT: ["221 2.0.0 bye", close],
+  "334": "535 5.7.8 no",
+  "*": "502 5.5.1 unknown command",
+};
+
+/** The script is over for this connection; what the client still says is read and remembered. */
+class Over extends Error {}
+
+/** One connection: plays the dialogue, and remembers. */
+export class Conversation {
+  /** The lines that the client sent, messages left out; "(TLS)" marks where TLS began. */
+  readonly lines: string[] = [];
+  /** The messages, as they were on the wire, with their final dot. */
+  readonly bodies: string[] = [];
+  /** How many messages the server said yes to. */
+  taken = 0;
+  /** How the client ended the connection. */
+  ended: Ending | undefined;
+  /** What the script did not expect. */
+  readonly problems: string[] = [];
+  #wire: Wire;
+  readonly #acceptTls: (wire: Wire, pair: Pair, options: TlsOptions) => Promise<Wire | undefined>;
+  readonly #counts = new Map<Step, number>();
+  #pending: Uint8Array = new Uint8Array(0);
+  #received: Uint8Array[] = [];
+  #lastCode = "";
+  #free: () => void = () => {};
+  readonly #clientDone = new Promise<void>((resolve) => {
+    this.#free = resolve;
+  });
+
+  constructor(wire: Wire, tls: (wire: Wire, pair: Pair, options: TlsOptions) => Promise<Wire | undefined>) {
+    this.#wire = wire;
+    this.#acceptTls = tls;
+  }
+
+  /** Every octet that came, in clear or within TLS. */
+  get received(): Uint8Array {
+    return new Uint8Array(Buffer.concat(this.#received));
+  }
+
+  /** The same as text, one character an octet. */
+  get text(): string {
+    return Buffer.concat(this.#received).toString("latin1");
+  }
+
+  /** Plays the dialogue to its end, then waits for the client's. */
+  async play(dialogue: Act): Promise<void> {
+    try {
+      await this.#do(dialogue);
+    } catch (error) {
+      if (!(error instanceof Over)) this.problems.push(String(error));
+    }
+    while (this.ended === undefined) await this.#more();
+    if (this.#pending.length > 0) this.lines.push(...latin1(this.#pending).split("\r\n"));
+    this.#wire.halfClose();
+    this.#wire.destroy();
+  }
+
+  /** The test's calls are over: a frozen server thaws, to see the client go. */
+  clientIsDone(): void {
+    this.#free();
+  }
+
+  /** Gives a client up that does not go. */
+  abandon(): void {
+    this.#free();
+    this.ended ??= "reset";
+    this.#wire.reset();
+    this.#wire.destroy();
+  }
+
+  async #do(act: Act): Promise<void> {
+    if (typeof act === "string") return this.#say(raw(`${act}\r\n`));
+    if (act instanceof Uint8Array) return this.#say(act);
+    if (isList(act)) {
+      for (const one of act) await this.#do(one);
+      return;
+    }
+    return this.#step(act);
+  }
+
+  async #step(step: Step): Promise<void> {
+    switch (step.does) {
+      case "expect":
+        return this.#expect(step.line);
+      case "body":
+        return this.#body();
+      case "take":
+        return this.#take(step.octets);
+      case "delay":
+        return pause(step.seconds);
+      case "drip":
+        for (const octet of raw(step.text)) {
+          this.#say(Uint8Array.of(octet));
+          await pause(step.seconds);
+        }
+        return;
+      case "pieces":
+        return this.#pieces(raw(`${step.text}\r\n`), step.cuts);
+      case "inOrder":
+        return this.#inOrder(step, step.acts);
+      case "call":
+        return step.callback();
+      case "tls":
+        return this.#startTls(step.pair, step.options);
+      case "converse":
+        return this.#converse(step.answers);
+      case "freeze":
+        await this.#clientDone;
+        throw new Over();
+      case "reset":
+        this.#wire.reset();
+        throw new Over();
+      case "close":
+      case "halfClose":
+        this.#wire.halfClose();
+        throw new Over();
+      case "stall":
+        throw new Over();
+    }
+  }
+
+  #say(octets: Uint8Array): void {
+    const code = /^(\d{3})(?: |\r|$)/m.exec(latin1(octets))?.[1];
+    if (code !== undefined) this.#lastCode = code;
+    this.#wire.write(octets);
+  }
+
+  async #pieces(octets: Uint8Array, cuts: readonly number[]): Promise<void> {
+    let from = 0;
+    for (const cut of [...cuts, octets.length]) {
+      this.#say(octets.subarray(from, cut));
+      from = cut;
+      await pause(0.003);
+    }
+  }
+
+  async #inOrder(step: Step, acts: readonly Act[]): Promise<void> {
+    const count = this.#counts.get(step) ?? 0;
+    this.#counts.set(step, count + 1);
+    await this.#do(acts[Math.min(count, acts.length - 1)] ?? []);
+  }
+
+  async #expect(wanted: string | RegExp): Promise<void> {
+    const line = await this.#line();
+    const matches =
+      typeof wanted === "string" ? line.toUpperCase().startsWith(wanted.toUpperCase()) : wanted.test(line);
+    if (matches) return;
+    this.problems.push(`expected ${String(wanted)}, but the client said ${JSON.stringify(line)}`);
+    this.#wire.halfClose();
+    throw new Over();
+  }
+
+  async #converse(answers: Answers): Promise<void> {
+    const answer = (verb: string): Promise<void> =>
+      this.#do(answers[verb] ?? FRIENDLY[verb] ?? answers["*"] ?? FRIENDLY["*"] ?? []);
+    for (;;) {
+      const line = await this.#line();
+      await answer(this.#lastCode === "334" ? "334" : (line.split(" ", 1)[0] ?? "").toUpperCase());
+      if (this.#lastCode !== "354") continue;
+      await this.#body();
+      this.#lastCode = "";
+      try {
+        await answer(".");
+      } finally {
+        if (this.#lastCode.startsWith("2")) this.taken++;
+      }
+    }
+  }
+
+  async #startTls(pair: Pair, options: TlsOptions): Promise<void> {
+    const secure = await this.#acceptTls(this.#wire, pair, options);
+    if (secure === undefined) {
+      this.ended = "reset";
+      throw new Over();
+    }
+    this.#wire = secure;
+    this.lines.push("(TLS)");
+  }
+
+  async #line(): Promise<string> {
+    const line = await this.#until(raw("\n"));
+    const text = new TextDecoder().decode(line).replace(/\r?\n$/, "");
+    this.lines.push(text);
+    return text;
+  }
+
+  async #body(): Promise<void> {
+    while (this.#pending.length < 3) await this.#moreOrOver();
+    const empty = latin1(this.#pending.subarray(0, 3)) === ".\r\n";
+    this.bodies.push(latin1(empty ? this.#cut(3) : await this.#until(raw("\r\n.\r\n"))));
+  }
+
+  async #take(octets: number): Promise<void> {
+    while (this.#pending.length < octets) await this.#moreOrOver();
+    this.#cut(octets);
+  }
+
+  async #until(end: Uint8Array): Promise<Uint8Array> {
+    const parts: Uint8Array[] = [];
+    for (;;) {
+      const at = Buffer.from(this.#pending).indexOf(end);
+      if (at >= 0) return Buffer.concat([...parts, this.#cut(at + end.length)]);
+      const whole = Math.max(0, this.#pending.length - end.length);
+      parts.push(this.#cut(whole));
+      await this.#moreOrOver();
+    }
+  }
+
+  #cut(length: number): Uint8Array {
+    const head = this.#pending.subarray(0, length);
+    this.#pending = this.#pending.subarray(length);
+    return head;
+  }
+
+  async #moreOrOver(): Promise<void> {
+    if (this.ended !== undefined) throw new Over();
+    await this.#more();
+  }
+
+  async #more(): Promise<void> {
+    const octets = await this.#wire.read();
+    if (typeof octets === "string") {
+      this.ended ??= octets;
+      return;
+    }
+    this.#received.push(octets);
+    this.#pending = this.#pending.length === 0 ? octets : Buffer.concat([this.#pending, octets]);
+  }
+}
+
+function isList(act: Step | readonly Act[]): act is readonly Act[] {
+  return Array.isArray(act);
+}
+
+function latin1(octets: Uint8Array): string {
+  return Buffer.from(octets).toString("latin1");
+}
+
+function pause(seconds: number): Promise<void> {
+  return seconds === 0
+    ? new Promise((resolve) => setImmediate(resolve))
+    : new Promise((resolve) => setTimeout(resolve, seconds * 1000));
+}

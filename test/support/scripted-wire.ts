@@ -1,0 +1,131 @@
+/** The scripted server's side of a connection: a socket, TLS over one, or a stream in memory. */
+import { once } from "node:events";
+import net from "node:net";
+import tls from "node:tls";
+import type { MemoryStream } from "../../transports/memory.ts";
+import type { Pair } from "./certificates.ts";
+
+/** How the client ended a connection. */
+export type Ending = "fin" | "reset";
+
+/** A connection as the server sees it. What is not read stays with the client: reading slowly is back-pressure. */
+export interface Wire {
+  /** The next octets, or how the client ended it. */
+  read(): Promise<Uint8Array | Ending>;
+  /** Writes; what the client no longer takes is nobody's business. */
+  write(octets: Uint8Array): void;
+  /** Ends the server's side alone. */
+  halfClose(): void;
+  /** Drops the connection with RST. */
+  reset(): void;
+  /** Frees what is left when the client has gone. */
+  destroy(): void;
+}
+
+/** The server's side of a socket. */
+export function socketWire(socket: net.Socket): Wire {
+  const queue: (Uint8Array | Ending)[] = [];
+  let waiting: ((next: Uint8Array | Ending) => void) | undefined;
+  const put = (item: Uint8Array | Ending): void => {
+    const reader = waiting;
+    waiting = undefined;
+    if (reader === undefined) queue.push(item);
+    else reader(item);
+  };
+  socket.pause();
+  socket.setNoDelay(true);
+  socket.on("data", (chunk: Buffer) => {
+    socket.pause();
+    put(Uint8Array.from(chunk));
+  });
+  socket.on("error", () => {});
+  socket.once("end", () => put("fin"));
+  socket.once("close", () => put("reset"));
+  return {
+    read() {
+      const [next] = queue;
+      if (next !== undefined) {
+        if (typeof next !== "string") queue.shift();
+        return Promise.resolve(next);
+      }
+      return new Promise((resolve) => {
+        waiting = resolve;
+        socket.resume();
+      });
+    },
+    write: (octets) => void (socket.writable && socket.write(octets)),
+    halfClose: () => void socket.end(),
+    reset: () => void socket.resetAndDestroy(),
+    destroy: () => void socket.destroy(),
+  };
+}
+
+/** The server's side of a pair in memory. */
+export function memoryWire(stream: MemoryStream): Wire {
+  let ending: Ending | undefined;
+  return {
+    async read() {
+      if (ending !== undefined) return ending;
+      try {
+        const octets = await stream.read();
+        if (octets !== null) return octets.slice();
+        ending = "fin";
+      } catch {
+        ending = "reset";
+      }
+      return ending;
+    },
+    write: (octets) => void stream.write(octets)?.catch(() => {}),
+    halfClose: () => stream.end(),
+    reset: () => stream.abort(new Error("reset by the script")),
+    destroy: () => void stream.close().catch(() => {}),
+  };
+}
+
+/**
+ * Goes on in TLS, as after STARTTLS. The TLS server behind it is reached over a connection of its own, as not all
+ * runtimes can upgrade the server's side in place. Gives undefined if the handshake fails.
+ */
+export async function acceptTls(clear: Wire, pair: Pair, options: tls.TlsOptions = {}): Promise<Wire | undefined> {
+  const inner = tls.createServer({ ...pair, ...options });
+  inner.listen(0, "127.0.0.1");
+  await once(inner, "listening");
+  const address = inner.address();
+  const port = typeof address === "object" && address !== null ? address.port : 0;
+  const upstream = net.connect(port, "127.0.0.1");
+  const secured = new Promise<tls.TLSSocket | undefined>((resolve) => {
+    inner.once("secureConnection", resolve);
+    inner.once("tlsClientError", () => resolve(undefined));
+    upstream.once("close", () => resolve(undefined));
+  });
+  upstream.on("error", () => {});
+  upstream.on("data", (chunk: Buffer) => clear.write(Uint8Array.from(chunk)));
+  upstream.once("end", () => clear.halfClose());
+  const pumping = pump(clear, upstream);
+  const socket = await secured;
+  inner.close();
+  if (socket === undefined) {
+    upstream.destroy();
+    await pumping;
+    return undefined;
+  }
+  const secure = socketWire(socket);
+  return {
+    ...secure,
+    reset: () => clear.reset(),
+    destroy: () => {
+      secure.destroy();
+      upstream.destroy();
+      clear.destroy();
+    },
+  };
+}
+
+async function pump(clear: Wire, upstream: net.Socket): Promise<void> {
+  for (;;) {
+    const octets = await clear.read();
+    if (octets === "fin") return void upstream.end();
+    if (octets === "reset") return void upstream.destroy();
+    upstream.write(octets);
+  }
+}
