@@ -7,7 +7,7 @@ import { Output } from "../core/bytes.ts";
 import { Command, type ReplyReceiver } from "../core/command.ts";
 import { Dialogue, type Fault, type Limits, type Received } from "../core/dialogue.ts";
 import type { Reply } from "../core/reply.ts";
-import type { TimeoutPhase } from "../errors.ts";
+import type { DeliveryOutcome, TimeoutPhase } from "../errors.ts";
 import { type Deadline, type Timeouts, Watchdog } from "./deadline.ts";
 import type { Events } from "./events.ts";
 import { aborted, disconnected, type SessionEnd, timedOut } from "./session-end.ts";
@@ -93,11 +93,11 @@ export class Connection {
     this.#settings.events.sent(data);
   }
 
-  /** Sends one command and gives the reply to it. */
-  request(command: Command): Promise<Reply> {
+  /** Sends one command and gives the reply to it; `delivery` is what a lost connection says of the call's message. */
+  request(command: Command, delivery?: DeliveryOutcome): Promise<Reply> {
     this.#checkIdle();
-    if (this.#end !== undefined) return Promise.reject(this.#end.toError({}));
-    const reply = this.#replyTo(command);
+    if (this.#end !== undefined) return Promise.reject(this.#end.toError({ delivery }));
+    const reply = this.#replyTo(command, delivery);
     this.send(command);
     this.flush();
     return reply;
@@ -187,9 +187,9 @@ export class Connection {
     await this.#stream.close().catch(() => {});
   }
 
-  #replyTo(command: Command): Promise<Reply> {
+  #replyTo(command: Command, delivery?: DeliveryOutcome): Promise<Reply> {
     return new Promise((resolve, reject) => {
-      const lost = (): void => reject(this.#end?.toError({}));
+      const lost = (): void => reject(this.#end?.toError({ delivery }));
       const receiver: ReplyReceiver = { replied: (_, reply) => resolve(reply), lost };
       command.receiver = receiver;
     });

@@ -134,7 +134,7 @@ function withParameters(line: string, parameters: readonly string[], argument: s
 }
 
 /** One ESMTP parameter each, so that none can bring in another; the rest is as the caller gave it. */
-function checkParameter(parameter: unknown, argument: string): string {
+export function checkParameter(parameter: unknown, argument: string): string {
   const text = checkArgument(parameter, `each of ${argument}`);
   if (text === "" || text.includes(" ")) {
     throw new RangeError(`each of ${argument} must be one ESMTP parameter without spaces: ${JSON.stringify(text)}`);

@@ -1,4 +1,5 @@
 /** What a server offers, as its answer to EHLO says (RFC 5321 4.1.1.1). */
+import { SMTPNotSupportedError } from "../errors.ts";
 
 /** Lower-case EHLO keyword -> its parameters. It has no prototype: a keyword such as `__proto__` is only data. */
 export type Features = Record<string, string>;
@@ -29,6 +30,19 @@ export function parseFeatures(lines: readonly string[]): Features {
     if (name !== "auth" || !("auth" in features)) features[name] = line.slice(keyword[0].length).trim();
   }
   return features;
+}
+
+/** Whether a server offers the extension with this EHLO keyword. */
+export function offers(features: Features, keyword: string): boolean {
+  return keyword.toLowerCase() in features;
+}
+
+/** The refusal of what a server does not offer, before the message is begun. */
+export function notOffered(keyword: string, what: string): SMTPNotSupportedError {
+  return new SMTPNotSupportedError(`${what} needs the extension ${keyword}, which the server does not offer`, {
+    capability: keyword,
+    delivery: "not-sent",
+  });
 }
 
 /** The words of a feature's parameters. */

@@ -4,27 +4,25 @@
  */
 import { SMTPNotSupportedError } from "../errors.ts";
 import { aLabel, type Mailbox } from "./address.ts";
-import { kindOf } from "./bytes.ts";
-import { Command } from "./command.ts";
-import { type MailOptions, notOffered, offers, type RcptOptions } from "./extensions/extension.ts";
-import { allFeatures, mailParameters, rcptParameters } from "./extensions/index.ts";
-import type { Features } from "./features.ts";
+import { Command, checkParameter } from "./command.ts";
+import type { MailOptions } from "./extensions/extension.ts";
+import { type Features, notOffered, offers } from "./features.ts";
 
-/** Parameters as Python takes them, each one string and written as given, or typed. */
+/** EsmtpParameters as Python takes them, each one string and written as given, or typed. */
 export type Options<T = MailOptions> = readonly string[] | T;
 
 /** What the server said of itself: whether it took EHLO, and what it offered. */
 export type Server = { readonly esmtp: boolean; readonly features: Features };
 
-/** A server that offers everything: what even it cannot be told is a bad argument. */
-export const EVERYTHING: Server = { esmtp: true, features: allFeatures() };
+/** The parameters of a command on a server that has introduced itself; may refuse. */
+export type EsmtpParameters = (server: Server) => readonly string[];
 
 /** A recipient and what is asked for it. */
 export type Recipient = {
   /** The address as the caller gave it: the key in `Refused`. */
   readonly given: string;
   readonly mailbox: Mailbox;
-  readonly options: Options<RcptOptions>;
+  readonly parameters: EsmtpParameters;
 };
 
 /** What the content demands; undefined: not known before it is read. */
@@ -39,7 +37,7 @@ export type ContentNeeds = {
 export type Needs = {
   readonly sender: Mailbox;
   readonly recipients: readonly Recipient[];
-  readonly options: Options;
+  readonly parameters: EsmtpParameters;
   readonly content: ContentNeeds;
 };
 
@@ -69,23 +67,22 @@ export function planMessage(needs: Needs, server: Server, policy: EightBitPolicy
   const mailbox = (box: Mailbox): Mailbox => asServerTakesIt(box, server);
   return {
     mail: Command.mail(mailbox(needs.sender), messageParameters(needs, server, utf8)),
-    recipients: needs.recipients.map((r) => Command.rcpt(mailbox(r.mailbox), rcptOptions(r.options, server))),
+    recipients: needs.recipients.map((r) => Command.rcpt(mailbox(r.mailbox), r.parameters(server))),
     sevenBitOnly,
   };
 }
 
-/** The parameters of MAIL for options of either form; Python drops them where the server knows no ESMTP. */
-export function mailOptions(options: Options, server: Server): readonly string[] {
-  if (!isStringList(options)) return mailParameters(options, server.features);
-  const utf8 = options.some((option) => String(option).toUpperCase() === "SMTPUTF8");
-  if (utf8 && !offers(server.features, "SMTPUTF8")) throw notOffered("SMTPUTF8", "the option SMTPUTF8");
-  return server.esmtp ? options : [];
-}
-
-/** The parameters of RCPT for options of either form. */
-export function rcptOptions(options: Options<RcptOptions>, server: Server): readonly string[] {
-  if (!isStringList(options)) return rcptParameters(options, server.features);
-  return server.esmtp ? options : [];
+/**
+ * EsmtpParameters as Python takes them: each goes out as it is given, and all are dropped where the server knows no ESMTP.
+ * @throws {TypeError} or {RangeError} naming the argument, if one is no ESMTP parameter
+ */
+export function listedParameters(list: readonly string[], argument: string): EsmtpParameters {
+  const copy = list.map((parameter) => checkParameter(parameter, argument));
+  const utf8 = copy.some((parameter) => parameter.toUpperCase() === "SMTPUTF8");
+  return ({ esmtp, features }) => {
+    if (utf8 && !offers(features, "SMTPUTF8")) throw notOffered("SMTPUTF8", "the option SMTPUTF8");
+    return esmtp ? copy : [];
+  };
 }
 
 /** The mailbox as it may go to this server: with A-labels if it lacks SMTPUTF8 (RFC 6531 3.2); local parts stay as they are. */
@@ -116,7 +113,7 @@ function needsUtf8({ sender, recipients, content }: Needs, { features }: Server)
 }
 
 function messageParameters(needs: Needs, server: Server, utf8: boolean): readonly string[] {
-  const asked = mailOptions(needs.options, server);
+  const asked = needs.parameters(server);
   const given = new Set(asked.map((parameter) => parameter.split("=", 1)[0]?.toUpperCase()));
   const own: string[] = [];
   const { octets, eightBit } = needs.content;
@@ -138,11 +135,4 @@ function sizeParameter(octets: number, server: Server): string {
     });
   }
   return `SIZE=${octets}`;
-}
-
-function isStringList<T>(options: Options<T>): options is readonly string[] {
-  if (typeof options !== "object" || options === null) {
-    throw new TypeError(`options must be an array of strings or an object, not ${kindOf(options)}`);
-  }
-  return Array.isArray(options);
 }

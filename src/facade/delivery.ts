@@ -4,10 +4,10 @@ import type { Message as PlannedMessage } from "../client/transaction.ts";
 import { type Mailbox, parseMailbox } from "../core/address.ts";
 import { kindOf } from "../core/bytes.ts";
 import type { MailOptions, RcptOptions } from "../core/extensions/extension.ts";
-import type { ReadMessage } from "../core/headers.ts";
 import {
   type EightBitPolicy,
-  EVERYTHING,
+  type EsmtpParameters,
+  listedParameters,
   type Options,
   planMessage,
   type Recipient,
@@ -17,7 +17,7 @@ import { SMTPRecipientsRefused } from "../errors.ts";
 import { checkObject } from "./options.ts";
 
 /** A message for `deliver()`, with typed ESMTP parameters. */
-export type DeliveryRequest = MailOptions & {
+export type DeliveryRequest = Omit<MailOptions, "body"> & {
   /** The reverse path; "" for none. */
   from: string;
   /** The recipients, each with what is asked for it. */
@@ -30,9 +30,10 @@ export type DeliveryRequest = MailOptions & {
 
 /** A checked message and envelope. */
 export type Request = {
-  readonly sender: { readonly given: string; readonly mailbox: Mailbox };
+  readonly from: string;
+  readonly sender: Mailbox;
   readonly recipients: readonly Recipient[];
-  readonly options: Options;
+  readonly parameters: EsmtpParameters;
   readonly content: Content;
   readonly utf8Headers: boolean;
 };
@@ -46,68 +47,83 @@ export type Envelope = {
 };
 
 /**
- * Checks what `sendmail` was given.
+ * Checks what `sendmail` was given. At once, but for typed options, whose checks are loaded first.
  * @throws {TypeError} or {RangeError} naming the argument
  * @throws {SMTPRecipientsRefused} with no recipients, if there are none: Python finds out by asking the server
  */
-export function requestOf(envelope: Envelope, content: Content, utf8Headers = false): Request {
-  const { from_addr, to_addrs, mail_options = [], rcpt_options = [] } = envelope;
-  const recipients = addressesOf(to_addrs).map((address, index) => {
-    return recipientOf(address, `to_addrs[${index}]`, snapshot(rcpt_options, "rcpt_options"));
-  });
-  const options = snapshot(mail_options, "mail_options");
-  return checked({ sender: senderOf(from_addr, "from_addr"), recipients, options, content, utf8Headers });
-}
-
-/**
- * Checks what `send_message` was given: the header says what the arguments leave open.
- * @throws as `requestOf` does
- */
-export function requestOfMessage(message: ReadMessage, envelope: Envelope): Request {
-  const from_addr = envelope.from_addr ?? message.sender();
-  if (from_addr === undefined) throw new TypeError("from_addr is missing, and msg has neither Sender nor From");
-  const to_addrs = envelope.to_addrs ?? message.recipients();
-  return requestOf({ ...envelope, from_addr, to_addrs }, contentOf(message.message, "msg"), message.utf8Headers);
+export function requestOf(envelope: Envelope, content: Content, utf8Headers = false): Request | Promise<Request> {
+  const { mail_options = [], rcpt_options = [] } = envelope;
+  const from = addressOf(envelope.from_addr, "from_addr");
+  const to = listOf(envelope.to_addrs).map((address, index) => recipientOf(address, `to_addrs[${index}]`));
+  const complete = (mail: EsmtpParameters, rcpt: EsmtpParameters): Request => {
+    const recipients = to.map((recipient) => ({ ...recipient, parameters: rcpt }));
+    return { from: from.given, sender: from.mailbox, recipients, parameters: mail, content, utf8Headers };
+  };
+  checkAnyone(to);
+  const mail = mailParametersOf(mail_options);
+  const rcpt = rcptParametersOf(rcpt_options);
+  if (mail instanceof Promise || rcpt instanceof Promise)
+    return Promise.all([mail, rcpt]).then((both) => complete(...both));
+  return complete(mail, rcpt);
 }
 
 /**
  * Checks what `deliver` was given.
  * @throws as `requestOf` does
  */
-export function requestOfDelivery(delivery: DeliveryRequest): Request {
+export function requestOfDelivery(delivery: DeliveryRequest): Request | Promise<Request> {
   checkObject(delivery, "delivery");
   const { from, to, body, signal: _, ...options } = delivery;
+  const { given, mailbox: sender } = addressOf(from, "from");
   if (!Array.isArray(to)) throw new TypeError(`to must be an array, not ${kindOf(to)}`);
-  const recipients = to.map((entry: unknown, index) => {
-    if (typeof entry === "string") return recipientOf(entry, `to[${index}]`, []);
-    const { address, ...rcptOptions }: { address?: unknown } = { ...checkObject(entry, `to[${index}]`) };
-    return recipientOf(address, `to[${index}].address`, rcptOptions);
-  });
-  return checked({
-    sender: senderOf(from, "from"),
-    recipients,
-    options,
-    content: contentOf(body, "body"),
-    utf8Headers: false,
-  });
+  const content = contentOf(body, "body");
+  const entries = to.map(entryOf);
+  checkAnyone(entries);
+  const complete = (parameters: EsmtpParameters, own: readonly EsmtpParameters[]): Request => {
+    const recipients = entries.map((entry, index) => ({ ...entry, parameters: own[index] ?? NONE }));
+    return { from: given, sender, recipients, parameters, content, utf8Headers: false };
+  };
+  const all = [mailParametersOf(options), ...entries.map((entry) => rcptParametersOf(entry.options))];
+  if (!all.some((parameters) => parameters instanceof Promise)) return complete(NONE, []);
+  return Promise.all(all).then(([mail = NONE, ...own]) => complete(mail, own));
 }
 
 /** The request as this server can take it; `planMessage` tells what it throws. */
 export function planRequest(request: Request, server: Server, policy: EightBitPolicy): PlannedMessage {
-  const { sender, recipients, options, content, utf8Headers } = request;
+  const { from, recipients, content, utf8Headers } = request;
   const { octets, eightBit } = content;
-  const needs = { sender: sender.mailbox, recipients, options, content: { octets, eightBit, utf8Headers } };
-  const plan = planMessage(needs, server, policy);
-  return { plan, sender: sender.given, recipients: recipients.map(({ given }) => given), content };
+  const plan = planMessage({ ...request, content: { octets, eightBit, utf8Headers } }, server, policy);
+  return { plan, sender: from, recipients: recipients.map(({ given }) => given), content };
 }
 
-function checked(request: Request): Request {
-  planRequest(request, EVERYTHING, "send");
-  if (request.recipients.length > 0) return request;
-  throw new SMTPRecipientsRefused(Object.create(null), { delivery: "not-sent" });
+/** The parameters of MAIL that options of either form become. */
+export function mailParametersOf(options: Options): EsmtpParameters | Promise<EsmtpParameters> {
+  if (isList(options, "mail_options")) return listedParameters(options, "mail_options");
+  const copy = { ...options };
+  return isEmpty(copy) ? NONE : extensions().then(({ mailParameters }) => mailParameters(copy));
 }
 
-function addressesOf(to: unknown): unknown[] {
+/** The parameters of RCPT that options of either form become. */
+export function rcptParametersOf(options: Options<RcptOptions>): EsmtpParameters | Promise<EsmtpParameters> {
+  if (isList(options, "rcpt_options")) return listedParameters(options, "rcpt_options");
+  const copy = { ...options };
+  return isEmpty(copy) ? NONE : extensions().then(({ rcptParameters }) => rcptParameters(copy));
+}
+
+const NONE: EsmtpParameters = () => [];
+
+const extensions = (): Promise<typeof import("../core/extensions/index.ts")> => import("../core/extensions/index.ts");
+
+function isList<T>(options: Options<T>, argument: string): options is readonly string[] {
+  if (typeof options === "object" && options !== null) return Array.isArray(options);
+  throw new TypeError(`${argument} must be an array of strings or an object, not ${kindOf(options)}`);
+}
+
+function isEmpty(options: object): boolean {
+  return Object.keys(options).length === 0;
+}
+
+function listOf(to: unknown): unknown[] {
   if (typeof to === "string") return [to];
   if (isIterable(to)) return [...to];
   throw new TypeError(`to_addrs must be a string or an iterable of strings, not ${kindOf(to)}`);
@@ -117,19 +133,25 @@ function isIterable(value: unknown): value is Iterable<unknown> {
   return typeof value === "object" && value !== null && Symbol.iterator in value;
 }
 
-function senderOf(from: unknown, argument: string): Request["sender"] {
-  const mailbox = parseMailbox(from, argument);
-  return { given: String(from), mailbox };
-}
+type Address = { readonly given: string; readonly mailbox: Mailbox };
 
-function recipientOf(address: unknown, argument: string, options: Options<RcptOptions>): Recipient {
+function addressOf(address: unknown, argument: string): Address {
   const mailbox = parseMailbox(address, argument);
-  if (mailbox.path === "") throw new RangeError(`${argument} must be an address, not ${JSON.stringify(address)}`);
-  return { given: String(address), mailbox, options };
+  return { given: String(address), mailbox };
 }
 
-/** The options as they are now: what the caller changes later was never checked. */
-function snapshot<T extends object>(options: readonly string[] | T, argument: string): readonly string[] | T {
-  if (typeof options === "object" && options !== null) return Array.isArray(options) ? [...options] : { ...options };
-  throw new TypeError(`${argument} must be an array of strings or an object, not ${kindOf(options)}`);
+function recipientOf(address: unknown, argument: string): Address {
+  const recipient = addressOf(address, argument);
+  if (recipient.mailbox.path !== "") return recipient;
+  throw new RangeError(`${argument} must be an address, not ${JSON.stringify(address)}`);
+}
+
+function entryOf(entry: unknown, index: number): Address & { readonly options: RcptOptions } {
+  if (typeof entry === "string") return { ...recipientOf(entry, `to[${index}]`), options: {} };
+  const { address, ...options }: { address?: unknown } = { ...checkObject(entry, `to[${index}]`) };
+  return { ...recipientOf(address, `to[${index}].address`), options };
+}
+
+function checkAnyone(recipients: readonly Address[]): void {
+  if (recipients.length === 0) throw new SMTPRecipientsRefused(Object.create(null), { delivery: "not-sent" });
 }

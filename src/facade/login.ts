@@ -1,8 +1,9 @@
-/** `login()`: one user and password, the mechanisms of both sides, strongest first (RFC 4954). */
-import { checkClearText } from "../client/authenticate.ts";
-import { mechanismExchange } from "../client/exchanges.ts";
+/** `login()` and `auth()`: loaded when one of them is first called (RFC 4954). */
+import { type AuthExchange, authenticate, checkClearText } from "../client/authenticate.ts";
+import type { Conversation } from "../client/conversation.ts";
+import { type AuthObject, authobjectExchange, mechanismExchange } from "../client/exchanges.ts";
 import type { Session } from "../client/session.ts";
-import { kindOf } from "../core/bytes.ts";
+import { checkArgument, kindOf } from "../core/bytes.ts";
 import { words } from "../core/features.ts";
 import type { Reply } from "../core/reply.ts";
 import { SMTPAuthenticationError, SMTPException, SMTPNotSupportedError } from "../errors.ts";
@@ -22,56 +23,85 @@ export type LoginOptions = AuthOptions & {
   mechanisms?: readonly string[] | undefined;
 };
 
-/** What `login()` needs to know besides. */
-export type LoginContext = {
+/** What an authentication needs to know besides. */
+export type AuthContext = {
+  readonly session: Session;
+  readonly conversation: Conversation;
   readonly host: string;
   readonly allowInsecureAuth: boolean;
 };
 
-/**
- * Checks the options of `auth()` and `login()`.
- * @throws {TypeError} naming the option
- */
-export function checkAuthOptions(options: LoginOptions): void {
-  const { initial_response_ok: initial }: LoginOptions = checkObject(options, "options");
-  if (initial === undefined || typeof initial === "boolean") return;
-  throw new TypeError(`initial_response_ok must be a boolean, not ${kindOf(initial)}`);
-}
-
 /** Logs in; the exceptions are those of `SMTP.login`. */
-export function login(
-  session: Session,
+export async function login(
+  context: AuthContext,
   credentials: PasswordCredentials,
   options: LoginOptions,
-  context: LoginContext,
 ): Promise<Reply> {
+  const initial = initialResponse(options);
   const ours = new Map([...passwordMechanisms].map(([name, make]) => [name, make(credentials)]));
   chooseMechanisms([], ours.keys(), options.mechanisms);
-  return session.login(async (run) => {
-    const causes: SMTPAuthenticationError[] = [];
-    for (const mechanism of mechanismsFor(session, ours, options, context)) {
-      const initial = options.initial_response_ok === false ? "never" : "allowed";
-      const { host } = context;
-      try {
-        return await run(mechanismExchange(mechanism, { host, tls: session.peer?.tls }, initial));
-      } catch (error) {
-        if (!(error instanceof SMTPAuthenticationError)) throw error;
-        causes.push(error);
-        // A temporary failure says nothing of the password: another try would only show it once more.
-        if (error.temporary || !session.connected) break;
-      }
+  const { conversation, host } = context;
+  await conversation.helloIfNeeded();
+  const causes: SMTPAuthenticationError[] = [];
+  for (const mechanism of mechanismsFor(context, ours, options)) {
+    const connection = conversation.live();
+    try {
+      return await run(context, mechanismExchange(mechanism, { host, tls: connection.peer.tls }, initial));
+    } catch (error) {
+      if (!(error instanceof SMTPAuthenticationError)) throw error;
+      causes.push(error);
+      // A temporary failure says nothing of the password: another try would only show it once more.
+      if (error.temporary || connection.end !== undefined) break;
     }
-    throw allFailed(causes);
+  }
+  throw allFailed(causes);
+}
+
+/** Runs one mechanism; the exceptions are those of `SMTP.auth`. */
+export async function auth(
+  context: AuthContext,
+  mechanism: string,
+  authobject: AuthObject | Mechanism,
+  options: AuthOptions,
+): Promise<Reply> {
+  const initial = initialResponse(options);
+  const name = checkMechanismName(mechanism);
+  if (typeof authobject === "function") return run(context, authobjectExchange(name, authobject, initial));
+  if (typeof authobject?.start !== "function") throw new TypeError("authobject must be a function or a Mechanism");
+  const { host, conversation } = context;
+  return run(context, mechanismExchange(authobject, { host, tls: conversation.live().peer.tls }, initial));
+}
+
+function run({ session, conversation, allowInsecureAuth }: AuthContext, exchange: AuthExchange): Promise<Reply> {
+  const connection = conversation.live();
+  if (exchange.clearText) checkClearText(exchange.name, connection.peer, allowInsecureAuth);
+  return authenticate(connection, {
+    ...exchange,
+    initial: () => session.callingOut(() => exchange.initial()),
+    answer: (challenge) => session.callingOut(() => exchange.answer(challenge)),
   });
 }
 
+function initialResponse(options: AuthOptions): "allowed" | "never" {
+  const { initial_response_ok: initial = true }: AuthOptions = checkObject(options, "options");
+  if (typeof initial !== "boolean")
+    throw new TypeError(`initial_response_ok must be a boolean, not ${kindOf(initial)}`);
+  return initial ? "allowed" : "never";
+}
+
+/** The name of a SASL mechanism: one word (RFC 4422 3.1). */
+function checkMechanismName(name: unknown): string {
+  const text = checkArgument(name, "mechanism");
+  if (/^[\w-]+$/.test(text)) return text;
+  throw new RangeError(`mechanism must be one word: ${JSON.stringify(text)}`);
+}
+
 function mechanismsFor(
-  session: Session,
+  { conversation, allowInsecureAuth }: AuthContext,
   ours: ReadonlyMap<string, Mechanism>,
   options: LoginOptions,
-  context: LoginContext,
 ): readonly Mechanism[] {
-  const offered = session.introduction.features["auth"];
+  const offered = conversation.introduction.features["auth"];
   if (offered === undefined) {
     throw new SMTPNotSupportedError("SMTP AUTH extension not supported by server", { capability: "AUTH" });
   }
@@ -81,11 +111,9 @@ function mechanismsFor(
   if (weakest === undefined) {
     throw new SMTPException(`no suitable authentication method found: the server offers ${offered || "none"}`);
   }
-  const { peer } = session;
+  const { peer } = conversation.live();
   const hidden = both.filter((mechanism) => !mechanism.clearText);
-  if (hidden.length > 0 && peer?.tls === undefined && peer?.loopback !== true && !context.allowInsecureAuth)
-    return hidden;
-  if (peer !== undefined && weakest.clearText) checkClearText(weakest.name, peer, context.allowInsecureAuth);
+  if (peer.tls === undefined && !peer.loopback && !allowInsecureAuth && hidden.length > 0) return hidden;
   return both;
 }
 

@@ -1,6 +1,8 @@
-/** What `send_message` takes: a whole RFC 5322 message, or an object of a MIME library that can give one. */
+/** What `send_message` takes: a whole RFC 5322 message, or an object of a MIME library that can give one. Loaded when used. */
+import { contentOf } from "../client/source.ts";
 import { concat, kindOf, utf8 } from "../core/bytes.ts";
 import { type ReadMessage, readMessage } from "../core/headers.ts";
+import { type Envelope, type Request, requestOf } from "./delivery.ts";
 
 /**
  * A whole RFC 5322 message, Bcc fields included, or an object that can give one by `build()`, `asRaw()`,
@@ -10,15 +12,23 @@ import { type ReadMessage, readMessage } from "../core/headers.ts";
 export type Message = string | Uint8Array | object;
 
 /**
- * Gets the message out of what the caller has, and reads its header. At once where that is possible, so that calls keep
- * their order.
- * @throws {TypeError} naming `msg`, if it gives no message
+ * Gets the message out of what the caller has, and checks it with its envelope: the header says what the arguments leave
+ * open. At once where that is possible.
+ * @throws {TypeError} naming `msg`, if it gives no message; else as `requestOf` does
  */
-export function prepareMessage(msg: unknown): ReadMessage | Promise<ReadMessage> {
+export function requestOfMessage(msg: unknown, envelope: Envelope): Request | Promise<Request> {
   const octets = octetsOf(msg);
-  if (octets !== undefined) return readMessage(octets);
-  if (typeof msg === "object" && msg !== null) return messageOf(msg).then(readMessage);
+  if (octets !== undefined) return requestOfOctets(octets, envelope);
+  if (typeof msg === "object" && msg !== null) return messageOf(msg).then((whole) => requestOfOctets(whole, envelope));
   throw notAMessage(msg);
+}
+
+function requestOfOctets(octets: Uint8Array, envelope: Envelope): Request | Promise<Request> {
+  const message: ReadMessage = readMessage(octets);
+  const from_addr = envelope.from_addr ?? message.sender();
+  if (from_addr === undefined) throw new TypeError("from_addr is missing, and msg has neither Sender nor From");
+  const to_addrs = envelope.to_addrs ?? message.recipients();
+  return requestOf({ ...envelope, from_addr, to_addrs }, contentOf(message.message, "msg"), message.utf8Headers);
 }
 
 async function messageOf(msg: object): Promise<Uint8Array> {

@@ -144,13 +144,6 @@ export function optionalName(name: unknown): string | undefined {
   return name === undefined || name === "" ? undefined : checkHostName(name, "name");
 }
 
-/** The name of a SASL mechanism: one word (RFC 4422 3.1). */
-export function checkMechanismName(name: unknown): string {
-  const text = checkArgument(name, "mechanism");
-  if (/^[\w-]+$/.test(text)) return text;
-  throw new RangeError(`mechanism must be one word: ${JSON.stringify(text)}`);
-}
-
 /** An address for VRFY and EXPN: without angle brackets, and not checked for being one, as in Python. */
 export function bareAddress(address: unknown): string {
   const quoted = quoteaddr(checkArgument(address, "address"));

@@ -1,46 +1,40 @@
 /** Python's `smtplib.SMTP`: its methods, attributes and exceptions, on top of a session. */
 import type { PeerInfo, TlsOptions } from "../byte-stream.ts";
+import type { Conversation } from "../client/conversation.ts";
 import { resolveTimeouts, type Timeouts } from "../client/deadline.ts";
 import { Events } from "../client/events.ts";
-import { type AuthObject, authobjectExchange, mechanismExchange } from "../client/exchanges.ts";
+import type { AuthObject } from "../client/exchanges.ts";
 import type { Target } from "../client/open.ts";
+import { sendData } from "../client/send-data.ts";
 import { Session } from "../client/session.ts";
 import { type Body, contentOf } from "../client/source.ts";
 import type { Delivery } from "../client/transaction.ts";
-import { parseMailbox } from "../core/address.ts";
+import { type Mailbox, parseMailbox } from "../core/address.ts";
 import { checkArgument, kindOf, utf8 } from "../core/bytes.ts";
 import { Command } from "../core/command.ts";
 import type { RcptOptions } from "../core/extensions/extension.ts";
 import type { Features } from "../core/features.ts";
-import {
-  asServerTakesIt,
-  type EightBitPolicy,
-  EVERYTHING,
-  mailOptions,
-  type Options,
-  rcptOptions,
-} from "../core/plan.ts";
+import { asServerTakesIt, type EightBitPolicy, type EsmtpParameters, type Options } from "../core/plan.ts";
 import type { Refused, Reply } from "../core/reply.ts";
 import { SMTPResponseException, SMTPServerDisconnected } from "../errors.ts";
 import { defaultTransport } from "../runtime.ts";
 import type { Mechanism } from "../sasl/mechanism.ts";
-import { authCramMd5, authPlain, LoginAnswers } from "./authobjects.ts";
 import {
   type DeliveryRequest,
+  mailParametersOf,
   planRequest,
   type Request,
+  rcptParametersOf,
   requestOf,
   requestOfDelivery,
-  requestOfMessage,
 } from "./delivery.ts";
-import { type AuthOptions, checkAuthOptions, type LoginContext, type LoginOptions, login } from "./login.ts";
-import { type Message, prepareMessage } from "./message.ts";
+import type { AuthContext, AuthOptions, LoginOptions } from "./login.ts";
+import type { Message } from "./message.ts";
 import {
   addressLiteral,
   bareAddress,
   type CallOptions,
   callSignal,
-  checkMechanismName,
   checkOptions,
   checkSignal,
   checkTlsOptions,
@@ -95,12 +89,12 @@ export class SMTP {
   readonly #options: SMTPOptions;
   readonly #events: Events;
   readonly #session: Session;
-  readonly #loginAnswers = new LoginAnswers();
   readonly #opened: Promise<unknown>;
   #timeouts: Timeouts;
   #timeout: number | undefined;
   #localHostname: string | undefined;
   #host = "";
+  #loginQuestions = 0;
 
   /**
    * With a host, begins to connect at once; the first method awaits that and throws what went wrong, as it does
@@ -119,7 +113,6 @@ export class SMTP {
       protocol: this.#flavour.protocol,
       limits: resolveLimits(this.#options.limits),
       pipelining: this.#options.pipelining ?? true,
-      allowInsecureAuth: this.#options.allowInsecureAuth ?? false,
       timeouts: () => this.#timeouts,
       localName: (peer) => this.#localHostname ?? addressLiteral(peer),
       events: this.#events,
@@ -154,17 +147,20 @@ export class SMTP {
    * @throws as `SMTP.connect` does, but for the greeting's code
    */
   async connect(host = "localhost", port = 0): Promise<Reply> {
-    return this.#session.connect(this.#target(host, port));
+    const target = this.#target(host, port);
+    return this.#session.alone((conversation) => conversation.connect(target));
   }
 
   /** Says HELO (RFC 5321 4.1.1.1). */
   async helo(name?: string): Promise<Reply> {
-    return this.#session.hello("HELO", optionalName(name));
+    const ours = optionalName(name);
+    return this.#session.alone((conversation) => conversation.hello("HELO", ours));
   }
 
   /** Says EHLO, or LHLO in LMTP, and remembers what the server offers (RFC 5321 4.1.1.1, RFC 2033 4.1). */
   async ehlo(name?: string): Promise<Reply> {
-    return this.#session.hello("EHLO", optionalName(name));
+    const ours = optionalName(name);
+    return this.#session.alone((conversation) => conversation.hello("EHLO", ours));
   }
 
   /**
@@ -172,7 +168,7 @@ export class SMTP {
    * @throws {SMTPHeloError} if both are refused
    */
   async ehlo_or_helo_if_needed(): Promise<void> {
-    return this.#session.helloIfNeeded();
+    return this.#session.alone((conversation) => conversation.helloIfNeeded());
   }
 
   /** Whether the server offers an extension; the case of its name does not matter. */
@@ -183,19 +179,13 @@ export class SMTP {
   /** MAIL FROM: begins a transaction (RFC 5321 4.1.1.2). Options are dropped for a server without ESMTP, as in Python. */
   async mail(sender: string, options: Options = []): Promise<Reply> {
     const mailbox = parseMailbox(sender, "sender");
-    Command.mail(mailbox, mailOptions(options, EVERYTHING));
-    return this.#session.command((server) =>
-      Command.mail(asServerTakesIt(mailbox, server), mailOptions(options, server)),
-    );
+    return this.#envelopeCommand(Command.mail, mailbox, mailParametersOf(options));
   }
 
   /** RCPT TO: adds a recipient (RFC 5321 4.1.1.3). */
   async rcpt(recipient: string, options: Options<RcptOptions> = []): Promise<Reply> {
     const mailbox = parseMailbox(recipient, "recipient");
-    Command.rcpt(mailbox, rcptOptions(options, EVERYTHING));
-    return this.#session.command((server) =>
-      Command.rcpt(asServerTakesIt(mailbox, server), rcptOptions(options, server)),
-    );
+    return this.#envelopeCommand(Command.rcpt, mailbox, rcptParametersOf(options));
   }
 
   /**
@@ -204,7 +194,8 @@ export class SMTP {
    * @throws {SMTPDataError} if DATA is not answered with 354
    */
   async data(message: Body): Promise<Reply> {
-    return this.#session.data(contentOf(message, "message"), this.#eightBit());
+    const content = contentOf(message, "message");
+    return this.#session.alone((conversation) => sendData(conversation, content, this.#eightBit()));
   }
 
   /** RSET: gives up the transaction (RFC 5321 4.1.1.5). */
@@ -242,24 +233,24 @@ export class SMTP {
   async docmd(verb: string, args = ""): Promise<Reply> {
     const command = Command.other(verb, args);
     if (command.verb === "STARTTLS") throw new RangeError("the command STARTTLS needs a handshake: call starttls()");
-    return this.#session.command(() => command);
+    return this.#session.alone(async (conversation) => conversation.live().request(command));
   }
 
   /** Sends any command; its reply is for `getreply()`. */
   async putcmd(verb: string, args = ""): Promise<void> {
     const command = Command.other(verb, args);
-    return this.#session.sendRaw(utf8(command.wire), command.shown);
+    return this.#sendRaw(utf8(command.wire), command.shown);
   }
 
   /** Waits for the next reply of the server. */
   async getreply(): Promise<Reply> {
-    return this.#session.nextReply();
+    return this.#session.alone(async (conversation) => conversation.live().nextReply());
   }
 
   /** Sends octets as they are; "" sends nothing, and throws if there is no session. */
   async send(bytes: string | Uint8Array): Promise<void> {
     const octets = typeof bytes === "string" ? utf8(bytes) : bytes;
-    if (octets instanceof Uint8Array) return this.#session.sendRaw(octets, `${octets.length} octets`);
+    if (octets instanceof Uint8Array) return this.#sendRaw(octets, `${octets.length} octets`);
     throw new TypeError(`bytes must be a string or a Uint8Array, not ${kindOf(bytes)}`);
   }
 
@@ -272,7 +263,10 @@ export class SMTP {
    */
   async starttls(tls?: TlsOptions): Promise<Reply> {
     const options = { ...this.#options.context, ...(tls === undefined ? {} : checkTlsOptions(tls, "tls")) };
-    return this.#session.startTls({ ...options, servername: serverName(options, this.#host) });
+    const checked = { ...options, servername: serverName(options, this.#host) };
+    return this.#session.alone(async (conversation) =>
+      (await import("../client/starttls.ts")).startTls(conversation, checked),
+    );
   }
 
   /**
@@ -282,11 +276,9 @@ export class SMTP {
    * @throws {SMTPException} if there is no common mechanism
    */
   async login(user: string, password: string, options: LoginOptions = {}): Promise<Reply> {
-    checkAuthOptions(options);
-    const reply = login(this.#session, { user, password }, options, this.#loginContext());
     this.user = user;
     this.password = password;
-    return reply;
+    return this.#authenticating(({ login }, context) => login(context, { user, password }, options));
   }
 
   /**
@@ -295,24 +287,19 @@ export class SMTP {
    * @throws {SMTPNotSupportedError} if the mechanism would show the password to the network
    */
   async auth(mechanism: string, authobject: AuthObject | Mechanism, options: AuthOptions = {}): Promise<Reply> {
-    checkAuthOptions(options);
-    const initial = options.initial_response_ok === false ? "never" : "allowed";
-    const name = checkMechanismName(mechanism);
-    this.#loginAnswers.reset();
-    if (typeof authobject === "function") {
-      return this.#session.authenticate(() => authobjectExchange(name, authobject, initial));
-    }
-    if (typeof authobject?.start !== "function") throw new TypeError("authobject must be a function or a Mechanism");
-    const { host } = this.#loginContext();
-    return this.#session.authenticate((tls) => mechanismExchange(authobject, { host, tls }, initial));
+    return this.#authenticating(({ auth }, context) => {
+      this.#loginQuestions = 0;
+      return auth(context, mechanism, authobject, options);
+    });
   }
 
   /** Python's authobject for PLAIN; takes `user` and `password` from the instance. */
-  readonly auth_plain: AuthObject = () => authPlain(this);
-  /** Python's authobject for LOGIN; takes `user` and `password` from the instance. */
-  readonly auth_login: AuthObject = () => this.#loginAnswers.next(this);
-  /** Python's authobject for CRAM-MD5; takes `user` and `password` from the instance. */
-  readonly auth_cram_md5: AuthObject = (challenge) => authCramMd5(challenge, this);
+  readonly auth_plain: AuthObject = () => `\0${this.user ?? ""}\0${this.password ?? ""}`;
+  /** Python's authobject for LOGIN: the first question is for `user`, each later one for `password`. */
+  readonly auth_login: AuthObject = () => (this.#loginQuestions++ === 0 ? this.user : this.password) ?? "";
+  /** Python's authobject for CRAM-MD5; takes `user` and `password` from the instance. It has no initial response. */
+  readonly auth_cram_md5: AuthObject = async (challenge) =>
+    challenge && (await import("../sasl/cram-md5.ts")).cramMd5Response(this.user ?? "", this.password ?? "", challenge);
 
   /**
    * Sends a message: Python's `sendmail()`.
@@ -355,11 +342,10 @@ export class SMTP {
   ): Promise<Refused> {
     const envelope = { from_addr, to_addrs, mail_options, rcpt_options };
     const signal = callSignal(call);
-    const prepared = prepareMessage(msg);
     const request =
-      prepared instanceof Promise
-        ? prepared.then((message) => requestOfMessage(message, envelope))
-        : requestOfMessage(prepared, envelope);
+      messages === undefined
+        ? loadMessages().then((m) => m.requestOfMessage(msg, envelope))
+        : messages.requestOfMessage(msg, envelope);
     const { refused } = await this.#deliver(request, signal);
     return refused;
   }
@@ -380,12 +366,20 @@ export class SMTP {
 
   /** Says QUIT and closes the connection. */
   async quit(): Promise<Reply> {
-    return this.#session.quit();
+    return this.#session.alone(async (conversation) => {
+      const connection = conversation.live();
+      try {
+        return await connection.request(Command.simple("QUIT"));
+      } finally {
+        await connection.close();
+        conversation.forget();
+      }
+    });
   }
 
   /** Drops the connection now; what is pending rejects. Never throws, never waits. */
   close(): void {
-    this.#session.close();
+    this.#conversation.close();
   }
 
   /**
@@ -405,27 +399,27 @@ export class SMTP {
 
   /** True after a good EHLO. */
   get does_esmtp(): boolean {
-    return this.#session.introduction.esmtp;
+    return this.#conversation.introduction.esmtp;
   }
 
   /** Lower-case EHLO keyword -> its parameters; it has no prototype. */
   get esmtp_features(): Features {
-    return this.#session.introduction.features;
+    return this.#conversation.introduction.features;
   }
 
   /** The text of the answer to EHLO. */
   get ehlo_resp(): string | undefined {
-    return this.#session.introduction.ehlo;
+    return this.#conversation.introduction.ehlo;
   }
 
   /** The text of the answer to HELO. */
   get helo_resp(): string | undefined {
-    return this.#session.introduction.helo;
+    return this.#conversation.introduction.helo;
   }
 
   /** The name for EHLO and HELO. */
   get local_hostname(): string {
-    return this.#localHostname ?? addressLiteral(this.#session.peer);
+    return this.#localHostname ?? addressLiteral(this.peer);
   }
 
   set local_hostname(name: string) {
@@ -453,12 +447,13 @@ export class SMTP {
 
   /** Whether there is a live session. */
   get connected(): boolean {
-    return this.#session.connected;
+    const { connection } = this.#conversation;
+    return connection !== undefined && connection.end === undefined;
   }
 
   /** Both ends of the connection and its TLS session, while there is one. */
   get peer(): PeerInfo | undefined {
-    return this.#session.peer;
+    return this.#conversation.connection?.peer;
   }
 
   #target(host: string, port: number | undefined): () => Promise<Target> {
@@ -483,11 +478,45 @@ export class SMTP {
     return this.#session.deliver(request, (ready, server) => planRequest(ready, server, policy), signal);
   }
 
+  get #conversation(): Conversation {
+    return this.#session.conversation;
+  }
+
+  #envelopeCommand(
+    make: (mailbox: Mailbox, parameters: readonly string[]) => Command,
+    mailbox: Mailbox,
+    parameters: EsmtpParameters | Promise<EsmtpParameters>,
+  ): Promise<Reply> {
+    return this.#session.alone(async (conversation) => {
+      const { introduction } = conversation;
+      const options = (await parameters)(introduction);
+      return conversation.live().request(make(asServerTakesIt(mailbox, introduction), options));
+    });
+  }
+
+  #sendRaw(octets: Uint8Array, shown: string): Promise<void> {
+    return this.#session.alone(async (conversation) => {
+      const connection = conversation.live();
+      if (octets.length > 0) await connection.sendRaw(octets, shown);
+    });
+  }
+
+  #authenticating(task: (module: typeof import("./login.ts"), context: AuthContext) => Promise<Reply>): Promise<Reply> {
+    const session = this.#session;
+    const { allowInsecureAuth = false } = this.#options;
+    return session.alone(async (conversation) =>
+      task(await import("./login.ts"), { session, conversation, host: this.#host, allowInsecureAuth }),
+    );
+  }
+
   #eightBit(): EightBitPolicy {
     return this.#options.eightBit ?? "refuse";
   }
+}
 
-  #loginContext(): LoginContext {
-    return { host: this.#host, allowInsecureAuth: this.#options.allowInsecureAuth ?? false };
-  }
+let messages: typeof import("./message.ts") | undefined;
+
+async function loadMessages(): Promise<typeof import("./message.ts")> {
+  messages = await import("./message.ts");
+  return messages;
 }

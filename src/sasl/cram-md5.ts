@@ -19,9 +19,13 @@ export function cramMd5(credentials: PasswordCredentials): Mechanism {
     *start() {
       const encoder = new TextEncoder();
       const challenge = yield new Uint8Array();
-      const digest = hmacMd5(encoder.encode(password), challenge);
-      const hex = Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
-      yield encoder.encode(`${user} ${hex}`);
+      yield encoder.encode(cramMd5Response(user, password, challenge));
     },
   };
+}
+
+/** The response to a challenge: the user and the hash, in hexadecimal. */
+export function cramMd5Response(user: string, password: string, challenge: Uint8Array): string {
+  const digest = hmacMd5(new TextEncoder().encode(password), challenge);
+  return `${user} ${Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("")}`;
 }

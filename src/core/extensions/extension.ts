@@ -1,7 +1,5 @@
 /** What an SMTP extension is to this client: a keyword, and the parameters it adds to MAIL and RCPT. */
-import { SMTPNotSupportedError } from "../../errors.ts";
 import { kindOf } from "../bytes.ts";
-import type { Features } from "../features.ts";
 
 /** Typed ESMTP parameters of MAIL. Each needs its extension in the server's EHLO. */
 export type MailOptions = {
@@ -51,19 +49,6 @@ export type Extension = {
   /** The parameters of RCPT that these options become, checked. */
   readonly rcpt?: (options: RcptOptions) => readonly string[];
 };
-
-/** Whether a server offers the extension with this EHLO keyword. */
-export function offers(features: Features, keyword: string): boolean {
-  return keyword.toLowerCase() in features;
-}
-
-/** The refusal of what a server does not offer, before the message is begun. */
-export function notOffered(keyword: string, what: string): SMTPNotSupportedError {
-  return new SMTPNotSupportedError(`${what} needs the extension ${keyword}, which the server does not offer`, {
-    capability: keyword,
-    delivery: "not-sent",
-  });
-}
 
 /**
  * Gives `value` back if it is one of the words allowed.

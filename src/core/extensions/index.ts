@@ -1,11 +1,12 @@
-/** The table of extensions: adding one is a file beside this one and a line here. */
+/** The table of extensions, loaded when typed options are first used: adding one is a file beside this one and a line here. */
 import { kindOf } from "../bytes.ts";
-import { type Features, noFeatures } from "../features.ts";
+import { type Features, notOffered, offers } from "../features.ts";
+import type { EsmtpParameters } from "../plan.ts";
 import { auth } from "./auth.ts";
 import { eightBitMime } from "./body.ts";
 import { deliverBy } from "./deliverby.ts";
 import { dsn } from "./dsn.ts";
-import { type Extension, type MailOptions, notOffered, offers, type RcptOptions } from "./extension.ts";
+import type { Extension, MailOptions, RcptOptions } from "./extension.ts";
 import { futureRelease } from "./futurerelease.ts";
 import { mtPriority } from "./mt-priority.ts";
 import { requireTls } from "./requiretls.ts";
@@ -24,51 +25,52 @@ const EXTENSIONS: readonly Extension[] = [
   auth,
 ];
 
-/** What a server would say that offers each of them. */
-export function allFeatures(): Features {
-  const features = noFeatures();
-  for (const { keyword } of EXTENSIONS) features[keyword.toLowerCase()] = "";
-  return features;
-}
-
 /**
- * The parameters of MAIL that typed options become.
+ * The parameters of MAIL that typed options become on a server. What no server could be told is refused here and now.
  * @throws {TypeError} for an option that no extension knows
  * @throws {RangeError} for a value that its extension forbids
- * @throws {SMTPNotSupportedError} for an option whose extension the server does not offer
+ * @returns a function that throws {SMTPNotSupportedError} for an option whose extension the server does not offer
  */
-export function mailParameters(options: MailOptions, features: Features): readonly string[] {
-  checkNames(
-    options,
-    EXTENSIONS.flatMap((extension) => extension.mailOptions ?? []),
-    "MAIL",
-  );
-  return EXTENSIONS.flatMap((extension) => {
-    const asked = extension.mailOptions?.find((name) => isSet(options[name]));
-    if (asked === undefined || extension.mail === undefined) return [];
-    const parameters = extension.mail(options, features[extension.keyword.toLowerCase()] ?? "");
-    if (!offers(features, extension.keyword)) throw notOffered(extension.keyword, `the option ${asked}`);
-    return parameters;
-  });
+export function mailParameters(options: MailOptions): EsmtpParameters {
+  return parametersOf(options, "MAIL", (extension) => ({ names: extension.mailOptions, of: extension.mail }));
 }
 
 /**
- * The parameters of RCPT that typed options become.
+ * The parameters of RCPT that typed options become on a server.
  * @throws as `mailParameters` does
  */
-export function rcptParameters(options: RcptOptions, features: Features): readonly string[] {
+export function rcptParameters(options: RcptOptions): EsmtpParameters {
+  return parametersOf(options, "RCPT", (extension) => ({ names: extension.rcptOptions, of: extension.rcpt }));
+}
+
+type Part<O> = {
+  readonly names: readonly (keyof O & string)[] | undefined;
+  readonly of: ((options: O, offered: string) => readonly string[]) | undefined;
+};
+
+function parametersOf<O extends object>(
+  options: O,
+  verb: string,
+  part: (extension: Extension) => Part<O>,
+): EsmtpParameters {
   checkNames(
     options,
-    EXTENSIONS.flatMap((extension) => extension.rcptOptions ?? []),
-    "RCPT",
+    EXTENSIONS.flatMap((extension) => part(extension).names ?? []),
+    verb,
   );
-  return EXTENSIONS.flatMap((extension) => {
-    const asked = extension.rcptOptions?.find((name) => isSet(options[name]));
-    if (asked === undefined || extension.rcpt === undefined) return [];
-    const parameters = extension.rcpt(options);
-    if (!offers(features, extension.keyword)) throw notOffered(extension.keyword, `the option ${asked}`);
-    return parameters;
-  });
+  const copy = { ...options };
+  const on = (features: Features | undefined): readonly string[] =>
+    EXTENSIONS.flatMap((extension) => {
+      const { names, of } = part(extension);
+      const asked = names?.find((name) => isSet(copy[name]));
+      if (asked === undefined || of === undefined) return [];
+      const parameters = of(copy, features?.[extension.keyword.toLowerCase()] ?? "");
+      const missing = features !== undefined && !offers(features, extension.keyword);
+      if (missing) throw notOffered(extension.keyword, `the option ${asked}`);
+      return parameters;
+    });
+  on(undefined);
+  return (server) => on(server.features);
 }
 
 function isSet(value: unknown): boolean {

@@ -1,0 +1,170 @@
+/**
+ * The steps of a session, without a queue: connecting, introductions, and what is known of the server since then.
+ * `session.ts` sees to it that one call at a time takes them.
+ */
+import type { PeerInfo } from "../byte-stream.ts";
+import { Command } from "../core/command.ts";
+import type { Limits } from "../core/dialogue.ts";
+import { noFeatures, offers, parseFeatures } from "../core/features.ts";
+import type { Server } from "../core/plan.ts";
+import { isPositive, type Reply } from "../core/reply.ts";
+import { type DeliveryOutcome, SMTPConnectError, SMTPHeloError, SMTPServerDisconnected } from "../errors.ts";
+import { Connection } from "./connection.ts";
+import type { Timeouts } from "./deadline.ts";
+import type { Events } from "./events.ts";
+import { describe, openStream, type Target } from "./open.ts";
+import { aborted, disconnected } from "./session-end.ts";
+
+/** How a session behaves. */
+export type SessionSettings = {
+  readonly protocol: "smtp" | "lmtp";
+  readonly limits: Limits;
+  readonly pipelining: boolean;
+  readonly timeouts: () => Timeouts;
+  /** The name for EHLO, given our address on the connection. */
+  readonly localName: (peer: PeerInfo) => string;
+  readonly events: Events;
+  readonly signal: AbortSignal | undefined;
+};
+
+/** What the server said of itself in this session. */
+export type Introduction = Server & {
+  /** The text of the answer to EHLO or LHLO, whatever its code. */
+  readonly ehlo: string | undefined;
+  /** The text of the answer to HELO, whatever its code. */
+  readonly helo: string | undefined;
+};
+
+/** A conversation with one server at a time. */
+export class Conversation {
+  readonly settings: SessionSettings;
+  /** What the server said of itself. */
+  introduction: Introduction = unknownServer();
+  /** What kept `open()` from a session; the next call throws it. */
+  openFailure: { readonly error: unknown } | undefined;
+  #connection: Connection | undefined;
+  #opening: AbortController | undefined;
+
+  constructor(settings: SessionSettings) {
+    this.settings = settings;
+  }
+
+  /** The connection, living or dead. */
+  get connection(): Connection | undefined {
+    return this.#connection;
+  }
+
+  /** True once EHLO or HELO was answered, whatever the answer. */
+  get introduced(): boolean {
+    return this.introduction.ehlo !== undefined || this.introduction.helo !== undefined;
+  }
+
+  /** Whether messages may be pipelined now (RFC 2920). */
+  get pipelines(): boolean {
+    return this.settings.pipelining && offers(this.introduction.features, "PIPELINING");
+  }
+
+  /**
+   * The living connection.
+   * @throws {SMTPServerDisconnected} if there is none, or what kept `open()` from one
+   */
+  live(delivery?: DeliveryOutcome): Connection {
+    const failure = this.openFailure;
+    this.openFailure = undefined;
+    if (failure !== undefined) throw failure.error;
+    const connection = this.#connection;
+    if (connection !== undefined && connection.end === undefined) return connection;
+    const cause = connection?.end?.toError({});
+    throw new SMTPServerDisconnected("please run connect() first", { delivery, cause });
+  }
+
+  /** Forgets what the server said: after STARTTLS, QUIT, and for a new connection. */
+  forget(): void {
+    this.introduction = unknownServer();
+  }
+
+  /** Connects, forgets all of an earlier session, and gives the greeting, whatever it is. */
+  async connect(resolveTarget: () => Promise<Target>): Promise<Reply> {
+    const { settings } = this;
+    this.#connection?.drop(disconnected("connect() was called again"));
+    this.#connection = undefined;
+    this.openFailure = undefined;
+    this.forget();
+    const opening = new AbortController();
+    const unlink = onAbort(settings.signal, (reason) => opening.abort(reason));
+    this.#opening = opening;
+    try {
+      const target = await resolveTarget();
+      settings.events.connecting(describe(target.endpoint));
+      const stream = await openStream(target, settings.timeouts(), opening.signal);
+      const connection = new Connection(stream, settings);
+      this.#connection = connection;
+      connection.onEnd(onAbort(settings.signal, (reason) => connection.drop(aborted(reason))));
+      return await greetingOf(connection);
+    } finally {
+      this.#opening = undefined;
+      unlink();
+    }
+  }
+
+  /** Says EHLO, LHLO or HELO and remembers the answer (RFC 5321 4.1.1.1). */
+  async hello(verb: "EHLO" | "HELO", name?: string, delivery?: DeliveryOutcome): Promise<Reply> {
+    const connection = this.live(delivery);
+    const { localName, protocol } = this.settings;
+    const real = verb === "EHLO" && protocol === "lmtp" ? "LHLO" : verb;
+    const reply = await connection.request(Command.hello(real, name ?? localName(connection.peer)), delivery);
+    const { introduction } = this;
+    if (verb === "HELO") this.introduction = { ...introduction, helo: reply.message };
+    else if (!isPositive(reply.code))
+      this.introduction = { ...unknownServer(), helo: introduction.helo, ehlo: reply.message };
+    else
+      this.introduction = { ...introduction, esmtp: true, ehlo: reply.message, features: parseFeatures(reply.lines) };
+    return reply;
+  }
+
+  /**
+   * EHLO, then HELO, unless one of them was said in this session.
+   * @throws {SMTPHeloError} if both are refused
+   */
+  async helloIfNeeded(delivery?: DeliveryOutcome): Promise<void> {
+    this.live(delivery);
+    if (this.introduced) return;
+    let reply = await this.hello("EHLO", undefined, delivery);
+    // LMTP has no HELO to fall back to (RFC 2033 4.1), and nobody listens after a 421.
+    if (!isPositive(reply.code) && this.settings.protocol === "smtp" && reply.code !== 421) {
+      reply = await this.hello("HELO", undefined, delivery);
+    }
+    if (!isPositive(reply.code)) throw new SMTPHeloError(reply.code, reply.message, { delivery, reply });
+  }
+
+  /** Drops the connection now, or gives up connecting. */
+  close(): void {
+    const reason = new SMTPServerDisconnected("the connection was closed by close()");
+    this.#opening?.abort(reason);
+    this.#connection?.drop(disconnected(reason.message));
+  }
+}
+
+/** Calls back when the signal fires, at once if it has; the returned function ends that. */
+export function onAbort(signal: AbortSignal | undefined, callback: (reason: unknown) => void): () => void {
+  const fired = (): void => callback(signal?.reason);
+  if (signal?.aborted) fired();
+  else signal?.addEventListener("abort", fired, { once: true });
+  return () => signal?.removeEventListener("abort", fired);
+}
+
+function unknownServer(): Introduction {
+  return { esmtp: false, features: noFeatures(), ehlo: undefined, helo: undefined };
+}
+
+async function greetingOf(connection: Connection): Promise<Reply> {
+  try {
+    return await connection.greeting;
+  } catch (error) {
+    const { fault } = connection;
+    if (fault?.kind !== "grammar" && fault?.kind !== "too-long") throw error;
+    throw new SMTPConnectError(-1, `the server did not greet as an SMTP server does: ${fault.detail}`, {
+      cause: error,
+    });
+  }
+}

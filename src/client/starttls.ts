@@ -1,0 +1,31 @@
+/** STARTTLS (RFC 3207); loaded when it is first used. */
+import type { TlsOptions } from "../byte-stream.ts";
+import { Command } from "../core/command.ts";
+import { offers } from "../core/features.ts";
+import type { Reply } from "../core/reply.ts";
+import { SMTPNotSupportedError, SMTPResponseException } from "../errors.ts";
+import type { Conversation } from "./conversation.ts";
+import { disconnected } from "./session-end.ts";
+
+/** Upgrades to TLS, and forgets what was learnt in clear; `SMTP.starttls` tells what it throws. */
+export async function startTls(
+  conversation: Conversation,
+  options: TlsOptions & { servername: string },
+): Promise<Reply> {
+  await conversation.helloIfNeeded();
+  const connection = conversation.live();
+  if (connection.peer.tls !== undefined) throw new SMTPNotSupportedError("the connection is encrypted already");
+  if (!offers(conversation.introduction.features, "STARTTLS")) {
+    throw new SMTPNotSupportedError("STARTTLS extension not supported by server", { capability: "STARTTLS" });
+  }
+  const reply = await connection.request(Command.simple("STARTTLS"));
+  if (reply.code !== 220) throw new SMTPResponseException(reply.code, reply.message, { reply });
+  if (connection.dialogue.unread) {
+    const end = disconnected("the server sent clear text behind its answer to STARTTLS, as an attacker would");
+    connection.drop(end);
+    throw end.toError({});
+  }
+  conversation.forget();
+  await connection.startTls(options);
+  return reply;
+}
