@@ -42,6 +42,8 @@ export class Conversation {
   introduction: Introduction = unknownServer();
   /** What kept `open()` from a session; the next call throws it. */
   openFailure: { readonly error: unknown } | undefined;
+  /** The host that was asked for; "" for a Unix socket. */
+  host = "";
   #connection: Connection | undefined;
   #opening: AbortController | undefined;
 
@@ -95,6 +97,7 @@ export class Conversation {
     this.#opening = opening;
     try {
       const target = await resolveTarget();
+      this.host = "host" in target.endpoint ? target.endpoint.host : "";
       settings.events.connecting(describe(target.endpoint));
       const stream = await openStream(target, settings.timeouts(), opening.signal);
       const connection = new Connection(stream, settings);

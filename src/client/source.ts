@@ -1,7 +1,7 @@
 /** Any body -> what is known of it beforehand, and its chunks. */
 
 import { measure } from "../core/body.ts";
-import { kindOf, utf8 } from "../core/bytes.ts";
+import { utf8, wrongType } from "../core/bytes.ts";
 
 /** A message as `sendmail` and `data` take it. Text becomes UTF-8; a chunk that was yielded belongs to us. */
 export type Body =
@@ -44,7 +44,7 @@ export function contentOf(body: unknown, argument: string): Content {
   const chunks = chunksOf(body);
   if (chunks !== undefined) return { bytes: undefined, octets: undefined, eightBit: undefined, chunks };
   const what = "a string, a Uint8Array, a Blob, a ReadableStream or an iterable of strings or Uint8Arrays";
-  throw new TypeError(`${argument} must be ${what}, not ${kindOf(body)}`);
+  throw wrongType(argument, what, body);
 }
 
 function chunksOf(body: unknown): (() => Chunks) | undefined {
@@ -93,8 +93,7 @@ class TextChunks {
 
   bytesOf(chunk: unknown): Uint8Array {
     if (chunk instanceof Uint8Array) return this.#half === "" ? chunk : joined(this.#rest(), chunk);
-    if (typeof chunk !== "string")
-      throw new TypeError(`each chunk of a message must be a string or a Uint8Array, not ${kindOf(chunk)}`);
+    if (typeof chunk !== "string") throw wrongType("each chunk of a message", "a string or a Uint8Array", chunk);
     const text = this.#half + chunk;
     const cut = /[\uD800-\uDBFF]$/.test(text) ? text.length - 1 : text.length;
     this.#half = text.slice(cut);

@@ -92,7 +92,7 @@ const LONE_SURROGATE = /\p{Surrogate}/u;
  * @throws {RangeError} if it holds CR, LF, NUL or another control character (RFC 5321 4.1.2)
  */
 export function checkArgument(text: unknown, argument: string): string {
-  if (typeof text !== "string") throw new TypeError(`${argument} must be a string, not ${kindOf(text)}`);
+  if (typeof text !== "string") throw wrongType(argument, "a string", text);
   if (FORBIDDEN.test(text)) {
     throw new RangeError(
       `${argument} must not contain CR, LF, NUL or other control characters: ${JSON.stringify(text)}`,
@@ -100,6 +100,11 @@ export function checkArgument(text: unknown, argument: string): string {
   }
   if (LONE_SURROGATE.test(text)) throw new TypeError(`${argument} has a lone surrogate, which cannot be encoded`);
   return text;
+}
+
+/** The error for an argument of the wrong type. */
+export function wrongType(argument: string, wanted: string, value: unknown): TypeError {
+  return new TypeError(`${argument} must be ${wanted}, not ${kindOf(value)}`);
 }
 
 /** What a value is, for a message about a wrong argument. */

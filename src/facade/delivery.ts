@@ -2,7 +2,7 @@
 import { type Body, type Content, contentOf } from "../client/source.ts";
 import type { Message as PlannedMessage } from "../client/transaction.ts";
 import { type Mailbox, parseMailbox } from "../core/address.ts";
-import { kindOf } from "../core/bytes.ts";
+import { wrongType } from "../core/bytes.ts";
 import type { MailOptions, RcptOptions } from "../core/extensions/extension.ts";
 import {
   type EightBitPolicy,
@@ -75,7 +75,7 @@ export function requestOfDelivery(delivery: DeliveryRequest): Request | Promise<
   checkObject(delivery, "delivery");
   const { from, to, body, signal: _, ...options } = delivery;
   const { given, mailbox: sender } = addressOf(from, "from");
-  if (!Array.isArray(to)) throw new TypeError(`to must be an array, not ${kindOf(to)}`);
+  if (!Array.isArray(to)) throw wrongType("to", "an array", to);
   const content = contentOf(body, "body");
   const entries = to.map(entryOf);
   checkAnyone(entries);
@@ -116,7 +116,7 @@ const extensions = (): Promise<typeof import("../core/extensions/index.ts")> => 
 
 function isList<T>(options: Options<T>, argument: string): options is readonly string[] {
   if (typeof options === "object" && options !== null) return Array.isArray(options);
-  throw new TypeError(`${argument} must be an array of strings or an object, not ${kindOf(options)}`);
+  throw wrongType(argument, "an array of strings or an object", options);
 }
 
 function isEmpty(options: object): boolean {
@@ -126,7 +126,7 @@ function isEmpty(options: object): boolean {
 function listOf(to: unknown): unknown[] {
   if (typeof to === "string") return [to];
   if (isIterable(to)) return [...to];
-  throw new TypeError(`to_addrs must be a string or an iterable of strings, not ${kindOf(to)}`);
+  throw wrongType("to_addrs", "a string or an iterable of strings", to);
 }
 
 function isIterable(value: unknown): value is Iterable<unknown> {

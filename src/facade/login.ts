@@ -3,7 +3,7 @@ import { type AuthExchange, authenticate, checkClearText } from "../client/authe
 import type { Conversation } from "../client/conversation.ts";
 import { type AuthObject, authobjectExchange, mechanismExchange } from "../client/exchanges.ts";
 import type { Session } from "../client/session.ts";
-import { checkArgument, kindOf } from "../core/bytes.ts";
+import { checkArgument, wrongType } from "../core/bytes.ts";
 import { words } from "../core/features.ts";
 import type { Reply } from "../core/reply.ts";
 import { SMTPAuthenticationError, SMTPException, SMTPNotSupportedError } from "../errors.ts";
@@ -27,7 +27,6 @@ export type LoginOptions = AuthOptions & {
 export type AuthContext = {
   readonly session: Session;
   readonly conversation: Conversation;
-  readonly host: string;
   readonly allowInsecureAuth: boolean;
 };
 
@@ -40,13 +39,16 @@ export async function login(
   const initial = initialResponse(options);
   const ours = new Map([...passwordMechanisms].map(([name, make]) => [name, make(credentials)]));
   chooseMechanisms([], ours.keys(), options.mechanisms);
-  const { conversation, host } = context;
+  const { conversation } = context;
   await conversation.helloIfNeeded();
   const causes: SMTPAuthenticationError[] = [];
   for (const mechanism of mechanismsFor(context, ours, options)) {
     const connection = conversation.live();
     try {
-      return await run(context, mechanismExchange(mechanism, { host, tls: connection.peer.tls }, initial));
+      return await run(
+        context,
+        mechanismExchange(mechanism, { host: conversation.host, tls: connection.peer.tls }, initial),
+      );
     } catch (error) {
       if (!(error instanceof SMTPAuthenticationError)) throw error;
       causes.push(error);
@@ -68,8 +70,9 @@ export async function auth(
   const name = checkMechanismName(mechanism);
   if (typeof authobject === "function") return run(context, authobjectExchange(name, authobject, initial));
   if (typeof authobject?.start !== "function") throw new TypeError("authobject must be a function or a Mechanism");
-  const { host, conversation } = context;
-  return run(context, mechanismExchange(authobject, { host, tls: conversation.live().peer.tls }, initial));
+  const { conversation } = context;
+  const { tls } = conversation.live().peer;
+  return run(context, mechanismExchange(authobject, { host: conversation.host, tls }, initial));
 }
 
 function run({ session, conversation, allowInsecureAuth }: AuthContext, exchange: AuthExchange): Promise<Reply> {
@@ -84,8 +87,7 @@ function run({ session, conversation, allowInsecureAuth }: AuthContext, exchange
 
 function initialResponse(options: AuthOptions): "allowed" | "never" {
   const { initial_response_ok: initial = true }: AuthOptions = checkObject(options, "options");
-  if (typeof initial !== "boolean")
-    throw new TypeError(`initial_response_ok must be a boolean, not ${kindOf(initial)}`);
+  if (typeof initial !== "boolean") throw wrongType("initial_response_ok", "a boolean", initial);
   return initial ? "allowed" : "never";
 }
 

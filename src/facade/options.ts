@@ -3,7 +3,7 @@ import type { Endpoint, PeerInfo, TlsOptions, Transport } from "../byte-stream.t
 import { resolveTimeouts } from "../client/deadline.ts";
 import type { Logger } from "../client/events.ts";
 import { quoteaddr } from "../core/address.ts";
-import { checkArgument, kindOf } from "../core/bytes.ts";
+import { checkArgument, wrongType } from "../core/bytes.ts";
 import { DEFAULT_LIMITS, type Limits } from "../core/dialogue.ts";
 import type { EightBitPolicy } from "../core/plan.ts";
 import type { TimeoutPhase } from "../errors.ts";
@@ -42,15 +42,18 @@ export type CallOptions = {
   signal?: AbortSignal | undefined;
 };
 
-const CHECKS: { readonly [name in keyof Required<SMTPOptions>]: (value: unknown, name: string) => void } = {
+type Check = (value: unknown, argument: string) => unknown;
+
+/** Every option has its check here: what is not here is no option. */
+const CHECKS: { readonly [name in keyof Required<SMTPOptions>]: Check } = {
   local_hostname: checkHostName,
-  timeout: (value) => void resolveTimeouts(value),
+  timeout: (value) => resolveTimeouts(value),
   source_address: checkSourceAddress,
-  context: checkTlsOptions,
+  context: checkObject,
   transport: isA("function"),
-  signal: (value, name) => checkSignal(value, name),
-  timeouts: (value, name) => void resolveTimeouts(undefined, checkObject(value, name)),
-  limits: (value) => void resolveLimits(value),
+  signal: checkSignal,
+  timeouts: (value, name) => resolveTimeouts(undefined, checkObject(value, name)),
+  limits: resolveLimits,
   logger: checkLogger,
   pipelining: isA("boolean"),
   allowInsecureAuth: isA("boolean"),
@@ -62,27 +65,21 @@ const CHECKS: { readonly [name in keyof Required<SMTPOptions>]: (value: unknown,
  * @throws {TypeError} for an option that does not exist or has the wrong type
  * @throws {RangeError} for a value that is out of range or holds control characters
  */
-export function checkOptions(options: unknown): SMTPOptions {
-  if (options === undefined || options === null) return {};
-  const known: object = CHECKS;
-  for (const name of Object.keys(checkObject(options, "options"))) {
-    if (!Object.hasOwn(known, name)) throw new TypeError(`there is no option ${JSON.stringify(name)}`);
-  }
-  const checked: SMTPOptions = { ...options };
-  for (const name of Object.keys(checked).filter(isOptionName)) {
-    if (checked[name] !== undefined) CHECKS[name](checked[name], name);
+export function checkOptions(options: SMTPOptions | null | undefined): SMTPOptions {
+  const checked: SMTPOptions = { ...checkObject(options ?? {}, "options") };
+  for (const [name, value] of Object.entries(checked)) {
+    if (!isOption(name)) throw new TypeError(`there is no option ${JSON.stringify(name)}`);
+    if (value !== undefined) CHECKS[name](value, name);
   }
   return checked;
 }
 
 /** The limits with the defaults filled in. */
-export function resolveLimits(limits: unknown): Limits {
-  const given = limits === undefined ? {} : checkObject(limits, "limits");
+export function resolveLimits(limits: unknown = {}): Limits {
+  const given = checkObject(limits, "limits");
   for (const [name, value] of Object.entries(given)) {
     if (!Object.hasOwn(DEFAULT_LIMITS, name)) throw new TypeError(`limits has no ${JSON.stringify(name)}`);
-    if (!Number.isSafeInteger(value) || Number(value) < 1) {
-      throw new RangeError(`limits.${name} must be a positive whole number of octets, not ${String(value)}`);
-    }
+    checkWholeNumber(value, `limits.${name}`, 1, Number.MAX_SAFE_INTEGER);
   }
   return { ...DEFAULT_LIMITS, ...given };
 }
@@ -90,53 +87,27 @@ export function resolveLimits(limits: unknown): Limits {
 /** "host:port" and "[v6]:port" are understood where no port is given, as in Python, which knows the first only. */
 export function parseHost(host: unknown, port: unknown, defaultPort: number): Endpoint {
   const text = checkHostName(host, "host");
-  const number = checkPort(port ?? 0, "port");
-  const [, literal, literalPort] = /^\[([^\]]*)\](?::(.*))?$/.exec(text) ?? [];
-  if (literal !== undefined) return { host: literal, port: number || namedPort(literalPort) || defaultPort };
-  if (number === 0 && text.split(":").length === 2) {
-    const [name = "", portText] = text.split(":");
-    return { host: name, port: namedPort(portText) || defaultPort };
-  }
-  return { host: text, port: number || defaultPort };
-}
-
-/**
- * Checks how TLS is to be set up.
- * @throws {TypeError} naming the option
- */
-export function checkTlsOptions(tls: unknown, argument: string): TlsOptions {
-  const options: TlsOptions = { ...checkObject(tls, argument) };
-  for (const [name, value] of Object.entries(options)) {
-    if (value !== undefined) checkTlsOption(name, value, argument);
-  }
-  if ((options.cert === undefined) !== (options.key === undefined)) {
-    throw new TypeError(`${argument}.cert and ${argument}.key go together`);
-  }
-  return options;
+  const given = checkWholeNumber(port ?? 0, "port", 0, 65_535);
+  const split = /^\[([^\]]*)\](?::(.*))?$/.exec(text) ?? (given === 0 ? /^([^:]*):([^:]*)$/.exec(text) : null);
+  const [, name = text, portText] = split ?? [];
+  const own =
+    portText === undefined
+      ? 0
+      : checkWholeNumber(/^\d+$/.test(portText) ? Number(portText) : Number.NaN, "the port in host", 0, 65_535);
+  return { host: name, port: given || own || defaultPort };
 }
 
 /** Our name for EHLO: our address on the connection, since nobody can resolve a name that is not ours (RFC 5321 4.1.3). */
 export function addressLiteral(peer: PeerInfo | undefined): string {
-  const address = peer?.localAddress?.replace(/^::ffff:(?=\d+\.)/i, "").replace(/%.*$/, "");
-  if (address === undefined || !/^[\d.]+$|:/.test(address)) return "[127.0.0.1]";
-  return address.includes(":") ? `[IPv6:${address}]` : `[${address}]`;
+  const address = peer?.localAddress?.replace(/^::ffff:(?=\d+\.)/i, "").replace(/%.*$/, "") ?? "";
+  if (address.includes(":")) return `[IPv6:${address}]`;
+  return /^[\d.]+$/.test(address) ? `[${address}]` : "[127.0.0.1]";
 }
 
 /** The signal of a call's options. */
-export function callSignal(call: CallOptions | undefined): AbortSignal | undefined {
-  if (call === undefined) return undefined;
+export function callSignal(call: CallOptions = {}): AbortSignal | undefined {
   const { signal }: CallOptions = checkObject(call, "call");
   return checkSignal(signal, "call.signal");
-}
-
-/**
- * The name that the server's certificate must bear.
- * @throws {TypeError} if there is none, as on a Unix socket
- */
-export function serverName(tls: TlsOptions, host: string): string {
-  const name = tls.servername ?? host;
-  if (name !== "") return name;
-  throw new TypeError("TLS needs context.servername here: a Unix socket has no name that a certificate could bear");
 }
 
 /** The name for EHLO and HELO, if one was given. */
@@ -153,45 +124,22 @@ export function bareAddress(address: unknown): string {
 /** A signal, or nothing. */
 export function checkSignal(signal: unknown, argument: string): AbortSignal | undefined {
   if (signal === undefined || signal instanceof AbortSignal) return signal;
-  throw new TypeError(`${argument} must be an AbortSignal, not ${kindOf(signal)}`);
+  throw wrongType(argument, "an AbortSignal", signal);
 }
 
 /** An object that is no array. */
 export function checkObject(value: unknown, argument: string): object {
   if (typeof value === "object" && value !== null && !Array.isArray(value)) return value;
-  throw new TypeError(`${argument} must be an object, not ${kindOf(value)}`);
+  throw wrongType(argument, "an object", value);
 }
 
-function checkTlsOption(name: string, value: unknown, argument: string): void {
-  const path = `${argument}.${name}`;
-  switch (name) {
-    case "servername":
-      checkHostName(value, path);
-      return;
-    case "cert":
-    case "key":
-      return isA("string")(value, path);
-    case "ca":
-    case "fingerprint256":
-      for (const one of Array.isArray(value) ? value : [value]) isA("string")(one, path);
-      return;
-    case "rejectUnauthorized":
-      return isA("boolean")(value, path);
-    case "minVersion":
-      if (value === "TLSv1.2" || value === "TLSv1.3") return;
-      throw new RangeError(`${path} must be "TLSv1.2" or "TLSv1.3", not ${JSON.stringify(value)}`);
-    default:
-      throw new TypeError(`${argument} has no option ${JSON.stringify(name)}`);
-  }
-}
-
-function isOptionName(name: string): name is keyof SMTPOptions {
+function isOption(name: string): name is keyof SMTPOptions {
   return Object.hasOwn(CHECKS, name);
 }
 
-function isA(type: "string" | "boolean" | "function"): (value: unknown, argument: string) => void {
+function isA(type: "boolean" | "function"): Check {
   return (value, argument) => {
-    if (typeof value !== type) throw new TypeError(`${argument} must be a ${type}, not ${kindOf(value)}`);
+    if (typeof value !== type) throw wrongType(argument, `a ${type}`, value);
   };
 }
 
@@ -202,27 +150,20 @@ function checkHostName(value: unknown, argument: string): string {
   return text;
 }
 
-function checkPort(port: unknown, argument: string): number {
-  if (typeof port !== "number") throw new TypeError(`${argument} must be a number, not ${kindOf(port)}`);
-  if (Number.isInteger(port) && port >= 0 && port <= 65_535) return port;
-  throw new RangeError(`${argument} must be a whole number from 0 to 65535, not ${port}`);
-}
-
-function namedPort(text: string | undefined): number {
-  if (text === undefined) return 0;
-  if (/^\d{1,5}$/.test(text)) return checkPort(Number(text), "the port in host");
-  throw new RangeError(`the port in host must be a number, not ${JSON.stringify(text)}`);
+function checkWholeNumber(value: unknown, argument: string, least: number, most: number): number {
+  if (typeof value !== "number") throw wrongType(argument, "a number", value);
+  if (Number.isInteger(value) && value >= least && value <= most) return value;
+  throw new RangeError(`${argument} must be a whole number from ${least} to ${most}, not ${value}`);
 }
 
 function checkSourceAddress(value: unknown, argument: string): void {
-  if (!Array.isArray(value) || value.length !== 2) throw new TypeError(`${argument} must be [host, port]`);
+  if (!Array.isArray(value) || value.length !== 2) throw wrongType(argument, "[host, port]", value);
   checkHostName(value[0], `${argument}[0]`);
-  checkPort(value[1], `${argument}[1]`);
+  checkWholeNumber(value[1], `${argument}[1]`, 0, 65_535);
 }
 
 function checkLogger(value: unknown, argument: string): void {
-  const logger: Partial<Logger> = checkObject(value, argument);
-  const { debug, info, warn, error } = logger;
+  const { debug, info, warn, error }: Partial<Logger> = checkObject(value, argument);
   for (const [name, method] of Object.entries({ debug, info, warn, error }))
     isA("function")(method, `${argument}.${name}`);
 }

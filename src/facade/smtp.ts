@@ -10,7 +10,7 @@ import { Session } from "../client/session.ts";
 import { type Body, contentOf } from "../client/source.ts";
 import type { Delivery } from "../client/transaction.ts";
 import { type Mailbox, parseMailbox } from "../core/address.ts";
-import { checkArgument, kindOf, utf8 } from "../core/bytes.ts";
+import { checkArgument, utf8, wrongType } from "../core/bytes.ts";
 import { Command } from "../core/command.ts";
 import type { RcptOptions } from "../core/extensions/extension.ts";
 import type { Features } from "../core/features.ts";
@@ -37,12 +37,10 @@ import {
   callSignal,
   checkOptions,
   checkSignal,
-  checkTlsOptions,
   optionalName,
   parseHost,
   resolveLimits,
   type SMTPOptions,
-  serverName,
 } from "./options.ts";
 
 /** Python's `SMTP_PORT`. */
@@ -93,7 +91,6 @@ export class SMTP {
   #timeouts: Timeouts;
   #timeout: number | undefined;
   #localHostname: string | undefined;
-  #host = "";
   #loginQuestions = 0;
 
   /**
@@ -251,7 +248,7 @@ export class SMTP {
   async send(bytes: string | Uint8Array): Promise<void> {
     const octets = typeof bytes === "string" ? utf8(bytes) : bytes;
     if (octets instanceof Uint8Array) return this.#sendRaw(octets, `${octets.length} octets`);
-    throw new TypeError(`bytes must be a string or a Uint8Array, not ${kindOf(bytes)}`);
+    throw wrongType("bytes", "a string or a Uint8Array", bytes);
   }
 
   /**
@@ -262,11 +259,13 @@ export class SMTP {
    * @throws {SMTPServerDisconnected} if the handshake or the verification fails, or clear text follows the reply
    */
   async starttls(tls?: TlsOptions): Promise<Reply> {
-    const options = { ...this.#options.context, ...(tls === undefined ? {} : checkTlsOptions(tls, "tls")) };
-    const checked = { ...options, servername: serverName(options, this.#host) };
-    return this.#session.alone(async (conversation) =>
-      (await import("../client/starttls.ts")).startTls(conversation, checked),
-    );
+    const { context } = this.#options;
+    const modules = Promise.all([import("./tls.ts"), import("../client/starttls.ts")]);
+    return this.#session.alone(async (conversation) => {
+      const [{ checkTlsOptions, tlsOptions }, { startTls }] = await modules;
+      const own = tls === undefined ? {} : checkTlsOptions(tls, "tls");
+      return startTls(conversation, tlsOptions({ ...context, ...own }, "tls", conversation.host));
+    });
   }
 
   /**
@@ -461,15 +460,13 @@ export class SMTP {
     const unix = protocol === "lmtp" && checkArgument(host, "host").startsWith("/");
     const endpoint = unix ? { path: host } : parseHost(host, port, this.default_port);
     const { context, source_address, transport } = this.#options;
-    this.#host = "host" in endpoint ? endpoint.host : "";
-    const implicit = tls === "implicit" ? { ...context, servername: serverName(context ?? {}, this.#host) } : undefined;
+    const sourceAddress = unix ? undefined : source_address;
+    const name = "host" in endpoint ? endpoint.host : "";
     return async () => ({
-      transport:
-        transport ??
-        (await defaultTransport({ endpoint, options: { sourceAddress: unix ? undefined : source_address } })),
       endpoint,
-      sourceAddress: unix ? undefined : source_address,
-      tls: implicit,
+      sourceAddress,
+      tls: await implicitTls(tls, context, name),
+      transport: transport ?? (await defaultTransport({ endpoint, options: { sourceAddress } })),
     });
   }
 
@@ -505,13 +502,21 @@ export class SMTP {
     const session = this.#session;
     const { allowInsecureAuth = false } = this.#options;
     return session.alone(async (conversation) =>
-      task(await import("./login.ts"), { session, conversation, host: this.#host, allowInsecureAuth }),
+      task(await import("./login.ts"), { session, conversation, allowInsecureAuth }),
     );
   }
 
   #eightBit(): EightBitPolicy {
     return this.#options.eightBit ?? "refuse";
   }
+}
+
+/** Checks how TLS is to be set up before anything is connected, also where it comes later. */
+async function implicitTls(tls: Flavour["tls"], context: TlsOptions | undefined, host: string): Promise<Target["tls"]> {
+  if (tls === "starttls" && context === undefined) return undefined;
+  const { checkTlsOptions, tlsOptions } = await import("./tls.ts");
+  checkTlsOptions(context ?? {}, "context");
+  return tls === "implicit" ? tlsOptions(context ?? {}, "context", host) : undefined;
 }
 
 let messages: typeof import("./message.ts") | undefined;
