@@ -289,7 +289,9 @@ function lateDestroy(socket: NodeDuplex, take: (chunk: Uint8Array) => void): voi
       if (chunk !== null) take(chunk);
       return true;
     };
-    builtin("node:timers").setTimeout(() => destroy(error), lastReadTimeout);
+    const { setTimeout, setImmediate } = builtin("node:timers");
+    // A late timer comes before what has arrived in the meantime, an immediate after it.
+    setTimeout(() => setImmediate(() => setImmediate(() => destroy(error))), lastReadTimeout);
     return socket;
   };
 }

@@ -33,7 +33,7 @@ export function beginHandshake(below: NodeDuplex, options: CheckedTlsOptions): H
       socket: below,
       host: servername,
       ...(isAddress ? {} : { servername }),
-      ...(session === undefined ? {} : { session }),
+      ...(session === undefined ? {} : { session: session.ticket }),
       ...(context === undefined ? secretsOf(options) : { secureContext: context.context }),
       rejectUnauthorized,
       checkServerIdentity: (_host, certificate) => tls.checkServerIdentity(servername, certificate),
@@ -43,17 +43,18 @@ export function beginHandshake(below: NodeDuplex, options: CheckedTlsOptions): H
   }
   socket.on("error", ignore);
   let ticket: Uint8Array | undefined;
-  let verified = false;
+  let verified: TlsInfo | undefined;
   const keep = () => {
-    if (verified && ticket !== undefined && sessionId !== undefined) remember(sessions, sessionId, ticket, 64);
+    if (verified === undefined || ticket === undefined || sessionId === undefined) return;
+    remember(sessions, sessionId, { ticket, fingerprint256: verified.fingerprint256 }, 64);
   };
   socket.on("session", (issued: Uint8Array) => {
     ticket = issued;
     keep();
   });
-  const done = untilSecure(socket, options).then(
+  const done = untilSecure(socket, options, session).then(
     (info) => {
-      verified = true;
+      verified = info;
       keep();
       return info;
     },
@@ -68,12 +69,16 @@ export function beginHandshake(below: NodeDuplex, options: CheckedTlsOptions): H
 
 function ignore(): void {}
 
-function untilSecure(socket: NodeTlsSocket, options: CheckedTlsOptions): Promise<TlsInfo> {
+function untilSecure(
+  socket: NodeTlsSocket,
+  options: CheckedTlsOptions,
+  session: Session | undefined,
+): Promise<TlsInfo> {
   return new Promise((resolve, reject) => {
     const secure = () => {
       settle();
       try {
-        resolve(verify(socket, options));
+        resolve(verify(socket, options, session));
       } catch (error) {
         reject(error);
       }
@@ -97,15 +102,15 @@ function untilSecure(socket: NodeTlsSocket, options: CheckedTlsOptions): Promise
 }
 
 /** The runtime has checked chain and name already; that it did so, and the pins, are checked here. */
-function verify(socket: NodeTlsSocket, options: CheckedTlsOptions): TlsInfo {
+function verify(socket: NodeTlsSocket, options: CheckedTlsOptions, session: Session | undefined): TlsInfo {
   const { pins, rejectUnauthorized, servername } = options;
+  // A resumed session shows no certificate; its server's was verified under the same options: `sessions` has no others.
+  const resumed = session !== undefined && socket.isSessionReused?.() === true ? session : undefined;
   const certificate = socket.getPeerCertificate();
-  const fingerprint = fingerprintOf(certificate);
-  // A resumed session is one whose server was verified under the same options: `sessions` holds no others.
-  const resumed = socket.isSessionReused?.() === true;
-  const wrongName = resumed ? undefined : builtin("node:tls").checkServerIdentity(servername, certificate);
-  if (rejectUnauthorized) {
-    if (!socket.authorized) throw tlsError(authorizationError(socket), options);
+  const fingerprint = resumed === undefined ? fingerprintOf(certificate) : resumed.fingerprint256;
+  if (rejectUnauthorized && !socket.authorized) throw tlsError(authorizationError(socket), options);
+  if (rejectUnauthorized && resumed === undefined) {
+    const wrongName = builtin("node:tls").checkServerIdentity(servername, certificate);
     if (wrongName !== undefined) throw tlsError(wrongName, options);
   }
   const pinned = pins !== undefined && fingerprint !== undefined && pins.includes(normalFingerprint(fingerprint));
@@ -171,8 +176,10 @@ function contextOf(options: CheckedTlsOptions): { id: string; context: object } 
 
 const contexts = new Map<string, object>();
 
-/** Tickets of verified sessions, by name, pins and context: a session never serves under other options. */
-const sessions = new Map<string, Uint8Array>();
+type Session = { ticket: Uint8Array; fingerprint256: string | undefined };
+
+/** Verified sessions, by name, pins and context: a session never serves under other options. */
+const sessions = new Map<string, Session>();
 
 /** Keeps the `limit` entries used last. */
 function remember<T>(map: Map<string, T>, key: string, value: T, limit: number): void {

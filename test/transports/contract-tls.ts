@@ -193,6 +193,19 @@ export function describeTls(transport: Transport, check: Check): void {
     }
   });
 
+  check("takes a pinned certificate again and again", async () => {
+    const { ca, good } = await certificates();
+    const server = await serveTls(good, (socket) => void socket.write("hello"));
+    const pin = fingerprint256(good.cert);
+    for (let i = 0; i < 3; i++) {
+      const options = { servername: "localhost", ca, fingerprint256: pin };
+      const stream = await secure(transport, server.endpoint, options);
+      expect(await readText(stream, 5)).toBe("hello");
+      expect(stream.peer.tls).toMatchObject({ verified: true, fingerprint256: pin });
+      await stream.close();
+    }
+  });
+
   check("lets the pin alone decide where verification is off", async () => {
     const { selfSigned } = await certificates();
     const server = await serveTls(selfSigned, echo);
