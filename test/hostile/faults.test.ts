@@ -12,6 +12,7 @@ import {
   type Act,
   type Answers,
   close,
+  delay,
   ehlo,
   halfClose,
   raw,
