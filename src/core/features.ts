@@ -9,7 +9,7 @@ export function noFeatures(): Features {
   return Object.create(null);
 }
 
-const KEYWORD = /^([A-Za-z0-9][A-Za-z0-9-]*) ?/;
+const KEYWORD = /^([A-Za-z0-9][A-Za-z0-9-]*)(?:$|(?![A-Za-z0-9-])(.*)$)/s;
 
 /**
  * Reads the lines of an EHLO reply. Old servers write `AUTH=LOGIN PLAIN`: both forms add up under "auth";
@@ -17,18 +17,15 @@ const KEYWORD = /^([A-Za-z0-9][A-Za-z0-9-]*) ?/;
  */
 export function parseFeatures(lines: readonly string[]): Features {
   const features = noFeatures();
-  const mechanisms: string[] = [];
+  const mechanisms = new Set<string>();
   for (const line of lines.slice(1)) {
-    if (/^auth[= ]/i.test(line)) {
-      mechanisms.push(...words(line.slice(5)));
-      features["auth"] = [...new Set(mechanisms)].join(" ");
-      continue;
-    }
-    const keyword = KEYWORD.exec(line);
-    if (keyword?.[1] === undefined) continue;
-    const name = keyword[1].toLowerCase();
-    if (name !== "auth" || !("auth" in features)) features[name] = line.slice(keyword[0].length).trim();
+    const [, keyword, parameters = ""] = KEYWORD.exec(line) ?? [];
+    const name = keyword?.toLowerCase();
+    if (name === undefined) continue;
+    if (name === "auth") for (const word of words(parameters.replace(/^=/, ""))) mechanisms.add(word);
+    features[name] = parameters.trim();
   }
+  if ("auth" in features) features["auth"] = [...mechanisms].join(" ");
   return features;
 }
 

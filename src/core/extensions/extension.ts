@@ -56,7 +56,7 @@ export type Extension = {
  */
 export function oneOf<T extends string>(value: T, allowed: readonly T[], option: string): T {
   if (allowed.includes(value)) return value;
-  throw new RangeError(`the option ${option} must be ${allowed.join(", ")}, not ${String(value)}`);
+  throw new RangeError(`the option ${option} must be ${allowed.join(", ")}, not ${JSON.stringify(value)}`);
 }
 
 /**
