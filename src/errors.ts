@@ -227,8 +227,8 @@ export class TlsError extends Error {
 
 /** Text of the server's, for a message or a log: one line, and control characters, which could drive a terminal, escaped. */
 export function escapeControls(text: string): string {
-  const escape = (c: string): string => `\\x${c.charCodeAt(0).toString(16).padStart(2, "0")}`;
-  return text.replaceAll("\n", " / ").replace(/[\x00-\x1f\x7f-\x9f]/g, escape);
+  const escaped = (c: string): string => `\\x${c.charCodeAt(0).toString(16).padStart(2, "0")}`;
+  return text.replaceAll("\n", " / ").replace(/[\x00-\x1f\x7f-\x9f]/g, escaped);
 }
 
 /** Class names survive no minifier: the name is fixed here, where Python's users look for it. */
