@@ -9,6 +9,7 @@ import { noFeatures, offers, parseFeatures } from "../core/features.ts";
 import type { Server } from "../core/plan.ts";
 import { isPositive, type Reply } from "../core/reply.ts";
 import { type DeliveryOutcome, SMTPConnectError, SMTPHeloError, SMTPServerDisconnected } from "../errors.ts";
+import { onAbort } from "./abort.ts";
 import { Connection } from "./connection.ts";
 import type { Timeouts } from "./deadline.ts";
 import type { Events } from "./events.ts";
@@ -146,14 +147,6 @@ export class Conversation {
     this.#opening?.abort(reason);
     this.#connection?.drop(disconnected(reason.message));
   }
-}
-
-/** Calls back when the signal fires, at once if it has; the returned function ends that. */
-export function onAbort(signal: AbortSignal | undefined, callback: (reason: unknown) => void): () => void {
-  const fired = (): void => callback(signal?.reason);
-  if (signal?.aborted) fired();
-  else signal?.addEventListener("abort", fired, { once: true });
-  return () => signal?.removeEventListener("abort", fired);
 }
 
 function unknownServer(): Introduction {

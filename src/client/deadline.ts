@@ -1,11 +1,12 @@
 /** One timer a connection: deadlines are numbers that are compared when it fires, so that arming one costs next to nothing. */
+import { wrongType } from "../core/bytes.ts";
 import type { TimeoutPhase } from "../errors.ts";
 
 /** Seconds a phase; undefined: no limit. */
 export type Timeouts = Readonly<Record<TimeoutPhase, number | undefined>>;
 
 /** What SECURITY and RFC 5321 4.5.3.2 ask of a client, in seconds. */
-export const DEFAULT_TIMEOUTS: Timeouts = {
+export const DEFAULT_TIMEOUTS: Record<TimeoutPhase, number | undefined> = {
   connect: 30,
   greeting: 300,
   tls: 30,
@@ -18,8 +19,8 @@ export const DEFAULT_TIMEOUTS: Timeouts = {
   total: undefined,
 };
 
-/** `setTimeout` fires at once if it is given more. */
-const LONGEST_TIMER = 2 ** 31 - 1;
+/** `setTimeout` fires at once if it is given more; milliseconds. */
+export const LONGEST_TIMER: number = 2 ** 31 - 1;
 
 /**
  * The timeouts that the options ask for: `timeout` sets all but `quit` and `total`, `timeouts` single ones.
@@ -28,14 +29,13 @@ const LONGEST_TIMER = 2 ** 31 - 1;
  */
 export function resolveTimeouts(timeout: unknown, timeouts: object = {}): Timeouts {
   const all = checkSeconds(timeout, "timeout");
-  const resolved: Record<TimeoutPhase, number | undefined> = { ...DEFAULT_TIMEOUTS };
-  for (const phase of phases()) {
+  const resolved = { ...DEFAULT_TIMEOUTS };
+  for (const phase of Object.keys(resolved).filter(isPhase)) {
     if (all !== undefined && phase !== "quit" && phase !== "total") resolved[phase] = all;
   }
   for (const [name, value] of Object.entries(timeouts)) {
-    const phase = phases().find((known) => known === name);
-    if (phase === undefined) throw new TypeError(`timeouts has no phase ${JSON.stringify(name)}`);
-    resolved[phase] = checkSeconds(value, `timeouts.${name}`) ?? resolved[phase];
+    if (!isPhase(name)) throw new TypeError(`timeouts has no phase ${JSON.stringify(name)}`);
+    resolved[name] = checkSeconds(value, `timeouts.${name}`) ?? resolved[name];
   }
   return resolved;
 }
@@ -108,13 +108,13 @@ export class Watchdog {
   }
 }
 
-function phases(): TimeoutPhase[] {
-  return ["connect", "greeting", "tls", "command", "envelope", "dataInit", "dataBlock", "dataDone", "quit", "total"];
+function isPhase(name: string): name is TimeoutPhase {
+  return Object.hasOwn(DEFAULT_TIMEOUTS, name);
 }
 
 function checkSeconds(value: unknown, argument: string): number | undefined {
   if (value === undefined || value === null) return undefined;
-  if (typeof value !== "number") throw new TypeError(`${argument} must be a number of seconds, not ${typeof value}`);
+  if (typeof value !== "number") throw wrongType(argument, "a number of seconds", value);
   if (!(value > 0) || value === Number.POSITIVE_INFINITY) {
     throw new RangeError(
       `${argument} must be a positive number of seconds, not ${value}; leave it out for the defaults`,

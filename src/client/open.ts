@@ -1,7 +1,8 @@
 /** Establishing a connection: the transport, and implicit TLS on top of it, each within its time. */
 import type { ByteStream, Endpoint, TlsOptions, Transport } from "../byte-stream.ts";
 import { SMTPConnectError, SMTPTimeoutError, type TimeoutPhase, TlsError } from "../errors.ts";
-import type { Timeouts } from "./deadline.ts";
+import { onAbort } from "./abort.ts";
+import { LONGEST_TIMER, type Timeouts } from "./deadline.ts";
 
 /** Where and how to connect. */
 export type Target = {
@@ -32,12 +33,15 @@ export async function openStream(
     },
   );
   if (tls === undefined) return stream;
-  const upgrading = (inner: AbortSignal) => {
-    inner.addEventListener("abort", () => stream.abort(inner.reason), { once: true });
-    return stream.startTls(tls);
-  };
   try {
-    await within("tls", timeouts.tls, signal, upgrading, () => {});
+    // A handshake that is given up ends with the stream, below.
+    await within(
+      "tls",
+      timeouts.tls,
+      signal,
+      () => stream.startTls(tls),
+      () => {},
+    );
   } catch (error) {
     stream.abort(error);
     throw explain(error, signal, `TLS to ${where} could not be established`, "");
@@ -59,26 +63,19 @@ async function within<T>(
   work: (signal: AbortSignal) => Promise<T>,
   discard: (late: T) => void,
 ): Promise<T> {
-  signal?.throwIfAborted();
   const controller = new AbortController();
-  const giveUp = new Promise<never>((_, reject) => {
-    controller.signal.addEventListener("abort", () => reject(controller.signal.reason), { once: true });
-  });
-  giveUp.catch(() => {});
+  const unlink = onAbort(signal, (reason) => controller.abort(reason));
   const expire = (): void => controller.abort(new SMTPTimeoutError(phase, `timed out after ${seconds} s (${phase})`));
-  const abort = (): void => controller.abort(signal?.reason);
-  const timer = seconds === undefined ? undefined : setTimeout(expire, Math.min(seconds * 1000, 2 ** 31 - 1));
-  signal?.addEventListener("abort", abort, { once: true });
+  const timer = seconds === undefined ? undefined : setTimeout(expire, Math.min(seconds * 1000, LONGEST_TIMER));
   try {
-    const result = work(controller.signal);
-    result.then(
-      (late) => controller.signal.aborted && discard(late),
-      () => {},
-    );
-    return await Promise.race([result, giveUp]);
+    return await new Promise((resolve, reject) => {
+      onAbort(controller.signal, reject);
+      if (controller.signal.aborted) return;
+      work(controller.signal).then((result) => (controller.signal.aborted ? discard(result) : resolve(result)), reject);
+    });
   } finally {
     clearTimeout(timer);
-    signal?.removeEventListener("abort", abort);
+    unlink();
   }
 }
 

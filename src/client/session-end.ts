@@ -26,7 +26,9 @@ export function disconnected(message: string, cause?: unknown): SessionEnd {
 
 /** A timeout ran out. */
 export function timedOut(phase: TimeoutPhase, seconds: number | undefined): SessionEnd {
-  const message = `timed out after ${seconds} s (${phase})`;
+  // A TLS server waits for the client to begin, which looks like this from a client that waits for a greeting.
+  const advice = phase === "greeting" ? "; if this port speaks TLS from the start, use SMTP_SSL" : "";
+  const message = `timed out after ${seconds} s (${phase})${advice}`;
   return { toError: (details) => new SMTPTimeoutError(phase, message, details) };
 }
 

@@ -5,7 +5,8 @@
 import type { Server } from "../core/plan.ts";
 import type { Reply } from "../core/reply.ts";
 import { SMTPConnectError } from "../errors.ts";
-import { Conversation, onAbort, type SessionSettings } from "./conversation.ts";
+import { onAbort } from "./abort.ts";
+import { Conversation, type SessionSettings } from "./conversation.ts";
 import type { Target } from "./open.ts";
 import { aborted } from "./session-end.ts";
 import { type Delivery, type Message, Transaction } from "./transaction.ts";
