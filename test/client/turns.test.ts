@@ -1,0 +1,213 @@
+/** The queue of calls on one session: order, early hand-over, aborts, and calls that fail. */
+import { describe, expect, test } from "vitest";
+import { Turns } from "../../src/client/turns.ts";
+
+type Gate = { promise: Promise<void>; open: () => void };
+
+function gate(): Gate {
+  let open = (): void => {};
+  const promise = new Promise<void>((resolve) => {
+    open = resolve;
+  });
+  return { promise, open };
+}
+
+describe("calls that are alone", () => {
+  test("begin at once when nobody is before them", () => {
+    const turns = new Turns();
+    let begun = false;
+    void turns.alone(async () => {
+      begun = true;
+    });
+    expect(begun).toBe(true);
+  });
+
+  test("run in call order, one after the other", async () => {
+    const turns = new Turns();
+    const log: string[] = [];
+    const first = gate();
+    const calls = [
+      turns.alone(async () => {
+        log.push("a begins");
+        await first.promise;
+        log.push("a ends");
+      }),
+      turns.alone(async () => void log.push("b")),
+      turns.alone(async () => void log.push("c")),
+    ];
+    expect(log).toEqual(["a begins"]);
+    expect(turns.length).toBe(3);
+    first.open();
+    await Promise.all(calls);
+    expect(log).toEqual(["a begins", "a ends", "b", "c"]);
+    expect(turns.length).toBe(0);
+  });
+
+  test("do not stop the others by failing, at once or later", async () => {
+    const turns = new Turns();
+    const calls = [
+      turns.alone(() => {
+        throw new Error("at once");
+      }),
+      turns.alone(async () => {
+        await Promise.resolve();
+        throw new Error("later");
+      }),
+      turns.alone(async () => "fine"),
+    ];
+    const results = await Promise.allSettled(calls);
+    expect(results.map((r) => (r.status === "fulfilled" ? r.value : r.reason.message))).toEqual([
+      "at once",
+      "later",
+      "fine",
+    ]);
+  });
+});
+
+describe("calls that share", () => {
+  test("let the next one begin within their own call of letGo", async () => {
+    const turns = new Turns();
+    const log: string[] = [];
+    const [atData, answered] = [gate(), gate()];
+    const a = turns.shared(async (letGo) => {
+      await atData.promise;
+      log.push("a lets go");
+      letGo();
+      log.push("a goes on");
+      await answered.promise;
+      log.push("a ends");
+    });
+    const b = turns.shared(async () => void log.push("b begins"));
+    expect(log).toEqual([]);
+    atData.open();
+    await b;
+    expect(log).toEqual(["a lets go", "b begins", "a goes on"]);
+    answered.open();
+    await a;
+    expect(log.at(-1)).toBe("a ends");
+  });
+
+  test("keep a call that is alone waiting until they have all ended", async () => {
+    const turns = new Turns();
+    const log: string[] = [];
+    const answered = gate();
+    const a = turns.shared(async (letGo) => {
+      letGo();
+      await answered.promise;
+      log.push("a ends");
+    });
+    const b = turns.shared(async (letGo) => {
+      letGo();
+      log.push("b");
+    });
+    const quit = turns.alone(async () => void log.push("quit"));
+    const behind = turns.shared(async () => void log.push("behind"));
+    await b;
+    expect(log).toEqual(["b"]);
+    answered.open();
+    await Promise.all([a, quit, behind]);
+    expect(log).toEqual(["b", "a ends", "quit", "behind"]);
+  });
+
+  test("may let go more than once, and after their end, without effect", async () => {
+    const turns = new Turns();
+    let kept = (): void => {};
+    let running = 0;
+    let most = 0;
+    const task = async (letGo: () => void): Promise<void> => {
+      kept = letGo;
+      letGo();
+      letGo();
+      most = Math.max(most, ++running);
+      await Promise.resolve();
+      running--;
+    };
+    await turns.shared(task);
+    const alone = gate();
+    const held = turns.alone(() => alone.promise);
+    kept();
+    const next = turns.alone(async () => "next");
+    expect(turns.length).toBe(2);
+    alone.open();
+    await held;
+    expect(await next).toBe("next");
+    expect(most).toBe(1);
+  });
+
+  test("hand over by failing, too", async () => {
+    const turns = new Turns();
+    const a = turns.shared(async (letGo) => {
+      letGo();
+      throw new Error("a");
+    });
+    const b = turns.shared(() => Promise.reject(new Error("b")));
+    const c = turns.alone(async () => "c");
+    await expect(a).rejects.toThrow("a");
+    await expect(b).rejects.toThrow("b");
+    expect(await c).toBe("c");
+  });
+});
+
+describe("a signal", () => {
+  test("takes a call out of the queue with its reason; the others go on", async () => {
+    const turns = new Turns();
+    const first = gate();
+    const controller = new AbortController();
+    const a = turns.alone(() => first.promise);
+    let begun = false;
+    const b = turns.alone(async () => {
+      begun = true;
+    }, controller.signal);
+    const c = turns.alone(async () => "c");
+    const reason = new Error("enough");
+    controller.abort(reason);
+    await expect(b).rejects.toBe(reason);
+    first.open();
+    await a;
+    expect(await c).toBe("c");
+    expect(begun).toBe(false);
+    expect(turns.length).toBe(0);
+  });
+
+  test("that lets the head of the queue go lets those behind it begin", async () => {
+    const turns = new Turns();
+    const answered = gate();
+    const controller = new AbortController();
+    const a = turns.shared(async (letGo) => {
+      letGo();
+      await answered.promise;
+    });
+    const alone = turns.alone(async () => "never", controller.signal);
+    const b = turns.shared(async () => "b");
+    controller.abort(new Error("enough"));
+    await expect(alone).rejects.toThrow("enough");
+    expect(await b).toBe("b");
+    answered.open();
+    await a;
+  });
+
+  test("that has fired before keeps a call from beginning", async () => {
+    const turns = new Turns();
+    const reason = new Error("before");
+    let begun = false;
+    const call = turns.shared(async () => {
+      begun = true;
+    }, AbortSignal.abort(reason));
+    await expect(call).rejects.toBe(reason);
+    expect(begun).toBe(false);
+    expect(await turns.alone(async () => "next")).toBe("next");
+  });
+
+  test("is no longer listened to once the call has begun", async () => {
+    const turns = new Turns();
+    const controller = new AbortController();
+    const inside = gate();
+    const call = turns.alone(async () => {
+      await inside.promise;
+      return "done";
+    }, controller.signal);
+    controller.abort(new Error("too late"));
+    inside.open();
+    expect(await call).toBe("done");
+  });
+});

@@ -1,0 +1,152 @@
+/** Every command line, its wire format, and that nothing shows a secret (SECURITY.md 1 and 8.1). */
+import { inspect } from "node:util";
+import { describe, expect, test } from "vitest";
+import { parseMailbox } from "../../src/core/address.ts";
+import { encodeBase64 } from "../../src/core/base64.ts";
+import { utf8 } from "../../src/core/bytes.ts";
+import { Command, lineLength } from "../../src/core/command.ts";
+
+const box = (address: string) => parseMailbox(address, "address");
+
+describe("the line", () => {
+  test.each<[wire: string, command: Command, verb: string, phase: string]>([
+    ["EHLO client.example.com\r\n", Command.hello("EHLO", "client.example.com"), "EHLO", "command"],
+    ["HELO [127.0.0.1]\r\n", Command.hello("HELO", "[127.0.0.1]"), "HELO", "command"],
+    ["LHLO [IPv6:::1]\r\n", Command.hello("LHLO", "[IPv6:::1]"), "LHLO", "command"],
+    ["MAIL FROM:<a@example.com>\r\n", Command.mail(box("a@example.com")), "MAIL", "envelope"],
+    ["MAIL FROM:<>\r\n", Command.mail(box("")), "MAIL", "envelope"],
+    [
+      "MAIL FROM:<a@b.c> SIZE=1 BODY=8BITMIME\r\n",
+      Command.mail(box("A <a@b.c>"), ["SIZE=1", "BODY=8BITMIME"]),
+      "MAIL",
+      "envelope",
+    ],
+    ["RCPT TO:<postmaster>\r\n", Command.rcpt(box("postmaster")), "RCPT", "envelope"],
+    [
+      "RCPT TO:<ü@example.com> NOTIFY=NEVER\r\n",
+      Command.rcpt(box("ü@example.com"), ["NOTIFY=NEVER"]),
+      "RCPT",
+      "envelope",
+    ],
+    ["DATA\r\n", Command.data(), "DATA", "dataInit"],
+    ["RSET\r\n", Command.simple("RSET"), "RSET", "command"],
+    ["QUIT\r\n", Command.simple("QUIT"), "QUIT", "quit"],
+    ["STARTTLS\r\n", Command.simple("STARTTLS"), "STARTTLS", "command"],
+    ["AUTH CRAM-MD5\r\n", Command.auth("CRAM-MD5"), "AUTH", "command"],
+    ["AUTH PLAIN AGEAYg==\r\n", Command.auth("PLAIN", utf8("\0a\0b")), "AUTH", "command"],
+    ["AUTH EXTERNAL =\r\n", Command.auth("EXTERNAL", utf8("")), "AUTH", "command"],
+    ["YQ==\r\n", Command.authResponse(utf8("a")), "", "command"],
+    ["\r\n", Command.authResponse(utf8("")), "", "command"],
+    ["*\r\n", Command.authCancel(), "", "command"],
+    ["NOOP\r\n", Command.other("NOOP", ""), "NOOP", "command"],
+    ["vrfy user\r\n", Command.other("vrfy", "user"), "VRFY", "command"],
+    ["XFOO a  b \r\n", Command.other("XFOO", "a  b "), "XFOO", "command"],
+    ["auth\r\n".toUpperCase(), Command.other("AUTH", ""), "AUTH", "command"],
+  ])("%j", (wire, command, verb, phase) => {
+    expect(command.wire).toBe(wire);
+    expect(command).toMatchObject({ verb, phase });
+    expect(lineLength(command)).toBe(utf8(wire).length);
+  });
+
+  test.each([
+    ["AUTH", "PLAIN c2VjcmV0"],
+    ["auth", "PLAIN c2VjcmV0"],
+    ["AUTH PLAIN", "c2VjcmV0"],
+    ["AUTH PLAIN c2VjcmV0", ""],
+    ["AUTH  PLAIN", "c2VjcmV0"],
+    [" AUTH PLAIN", " c2VjcmV0"],
+  ])("of docmd(%j, %j) says what was given", (verb, args) => {
+    const words = (line: string): string[] => line.trim().toUpperCase().split(/ +/);
+    expect(words(Command.other(verb, args).wire)).toEqual(words(`${verb} ${args}`));
+  });
+
+  test("counts octets, not characters", () => {
+    expect(lineLength(Command.rcpt(box("ü@example.com")))).toBe("RCPT TO:<uu@example.com>\r\n".length);
+  });
+});
+
+const controls = [...Array(32).keys(), 127].map((code) => String.fromCharCode(code));
+
+describe("a control character", () => {
+  const makers: [name: string, make: (text: string) => Command][] = [
+    ["hello", (text) => Command.hello("EHLO", text)],
+    ["mail", (text) => Command.mail({ path: text, localPart: text, domain: undefined, ascii: true })],
+    ["mail's parameter", (text) => Command.mail(box("a@b.c"), ["SIZE=1", text])],
+    ["rcpt", (text) => Command.rcpt({ path: text, localPart: text, domain: undefined, ascii: true })],
+    ["rcpt's parameter", (text) => Command.rcpt(box("a@b.c"), [text])],
+    ["auth", (text) => Command.auth(text)],
+    ["auth with a response", (text) => Command.auth(text, utf8("x"))],
+    ["other's verb", (text) => Command.other(text, "x")],
+    ["other's argument", (text) => Command.other("NOOP", text)],
+    ["docmd's credentials", (text) => Command.other("AUTH", `PLAIN ${text}`)],
+  ];
+
+  test.each(makers)("never gets into a line by %s", (_, make) => {
+    for (const control of controls) {
+      for (const text of [control, `a${control}`, `${control}a`, `a${control}RSET`]) {
+        expect(() => make(text), JSON.stringify(text)).toThrow(RangeError);
+      }
+    }
+  });
+
+  test.each(makers.slice(0, -1))("is looked for in what %s reads once: only string primitives are taken", (_, make) => {
+    const reads: string[] = ["harmless", "x\r\nRSET"];
+    const shifty: unknown = { toString: () => reads.shift() ?? "", trim: () => "x" };
+    const bad: unknown[] = [shifty, ["a"], 1, null, undefined, new String("a")];
+    // biome-ignore lint/suspicious/noExplicitAny: what a caller without types may pass
+    for (const value of bad) expect(() => make(value as any)).toThrow(TypeError);
+  });
+});
+
+describe("an ESMTP parameter", () => {
+  test.each(["", " ", "SIZE=1 AUTH=x", " SIZE=1"])("that is not exactly one is refused: %j", (parameter) => {
+    expect(() => Command.mail(box("a@b.c"), [parameter])).toThrow(RangeError);
+    expect(() => Command.rcpt(box("a@b.c"), [parameter])).toThrow(RangeError);
+  });
+});
+
+describe("a secret", () => {
+  const password = "correct horse battery staple";
+  const base64 = encodeBase64(utf8(password));
+  const commands: [string, Command][] = [
+    ["an initial response", Command.auth("PLAIN", utf8(password))],
+    ["an answer to a challenge", Command.authResponse(utf8(password))],
+    ["docmd's arguments", Command.other("AUTH", `PLAIN ${base64}`)],
+    ["docmd's arguments in lower case", Command.other("auth", `plain ${base64}`)],
+    ["docmd's verb", Command.other(`AUTH PLAIN ${base64}`, "")],
+    ["docmd's verb behind a space", Command.other(` AUTH PLAIN ${base64}`, "")],
+  ];
+
+  test.each(commands)("in %s is sent, and shows nowhere else", (_, command) => {
+    expect(command.wire).toContain(base64);
+    expect(command.shown).toContain("***");
+    const views = [
+      command.shown,
+      command.verb,
+      JSON.stringify(command),
+      String(command),
+      inspect(command, { showHidden: true, depth: 9 }),
+      inspect([{ command }], { depth: 9 }),
+      JSON.stringify(Object.entries(Object.getOwnPropertyDescriptors(command))),
+      JSON.stringify({ ...command }),
+    ];
+    for (const view of views) {
+      expect(view.toLowerCase()).not.toContain(base64.toLowerCase());
+      expect(view).not.toContain(password);
+    }
+  });
+
+  test("is recognised in a server's echo of it", () => {
+    const command = Command.auth("PLAIN", utf8(password));
+    expect(command.reveals(`535 I do not like ${base64}`)).toBe(true);
+    expect(command.reveals(`535 I do not like ${password}`)).toBe(true);
+    expect(command.reveals("535 no")).toBe(false);
+    expect(Command.auth("LOGIN").reveals("anything")).toBe(false);
+  });
+
+  test("that is not the secret stays readable", () => {
+    expect(Command.auth("PLAIN", utf8("x")).shown).toBe("AUTH PLAIN ***");
+    expect(Command.other("AUTH", "LOGIN").shown).toBe("AUTH LOGIN");
+    expect(Command.authCancel().shown).toBe("*");
+  });
+});
