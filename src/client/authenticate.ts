@@ -1,7 +1,7 @@
 /** Runs a SASL exchange on a connection (RFC 4954 4), and refuses to show a password to the whole network. */
 import type { PeerInfo } from "../byte-stream.ts";
 import { decodeBase64 } from "../core/base64.ts";
-import { Command, lineLength, MASK } from "../core/command.ts";
+import { Command, lineLength } from "../core/command.ts";
 import { makeReply, type Reply } from "../core/reply.ts";
 import { SMTPAuthenticationError, SMTPException, SMTPNotSupportedError } from "../errors.ts";
 import type { Connection } from "./connection.ts";
@@ -55,36 +55,34 @@ export function checkClearText(name: string, peer: PeerInfo, allow: boolean): vo
 }
 
 async function run(connection: Connection, exchange: AuthExchange): Promise<Reply> {
-  const secrets: string[] = [];
+  const sent: Command[] = [];
+  const say = (command: Command): Promise<Reply> => {
+    sent.push(command);
+    return connection.request(command);
+  };
   const before = connection.authenticated;
-  let challenges = 0;
-  let reply = await begin(connection, exchange, secrets, () => challenges++);
+  const initial = await exchange.initial();
+  let challenges = initial === undefined ? 0 : 1;
+  let reply = await begin(exchange.name, initial, say);
   while (reply.code === 334) {
     const answered = ++challenges > MOST_CHALLENGES ? tooMany(exchange.name) : answer(exchange, reply, connection);
-    const response = await answered.catch((error) => cancel(connection, error));
-    secrets.push(...textsOf(response));
-    reply = await connection.request(Command.authResponse(response));
+    reply = await say(Command.authResponse(await answered.catch((error) => cancel(connection, error))));
   }
   // 503 says that the session is authenticated already (RFC 4954 4), which is true only if it is.
   if (reply.code === 235) proven(connection, exchange);
-  else if (reply.code !== 503 || !before) throw refused(reply, secrets);
+  else if (reply.code !== 503 || !before) throw refused(reply, sent);
   return reply;
 }
 
 async function begin(
-  connection: Connection,
-  exchange: AuthExchange,
-  secrets: string[],
-  count: () => void,
+  name: string,
+  initial: Uint8Array | undefined,
+  say: (command: Command) => Promise<Reply>,
 ): Promise<Reply> {
-  const initial = await exchange.initial();
-  if (initial === undefined) return connection.request(Command.auth(exchange.name));
-  count();
-  secrets.push(...textsOf(initial));
-  const command = Command.auth(exchange.name, initial);
-  if (lineLength(command) <= LONGEST_COMMAND) return connection.request(command);
-  const reply = await connection.request(Command.auth(exchange.name));
-  return reply.code === 334 ? connection.request(Command.authResponse(initial)) : reply;
+  const command = Command.auth(name, initial);
+  if (initial === undefined || lineLength(command) <= LONGEST_COMMAND) return say(command);
+  const reply = await say(Command.auth(name));
+  return reply.code === 334 ? say(Command.authResponse(initial)) : reply;
 }
 
 async function answer(exchange: AuthExchange, reply: Reply, connection: Connection): Promise<Uint8Array> {
@@ -116,15 +114,8 @@ function proven(connection: Connection, exchange: AuthExchange): void {
 }
 
 /** A server may echo what it was sent; the error that is shown and logged must not. */
-function refused(reply: Reply, secrets: readonly string[]): SMTPAuthenticationError {
-  const clean = (text: string): string => secrets.reduce((rest, secret) => rest.replaceAll(secret, MASK), text);
+function refused(reply: Reply, sent: readonly Command[]): SMTPAuthenticationError {
+  const clean = (text: string): string => sent.reduce((rest, command) => command.hide(rest), text);
   const shown = makeReply(reply.code, reply.lines.map(clean));
   return new SMTPAuthenticationError(shown.code, shown.message, { reply: shown });
-}
-
-/** The forms in which a response could come back: its base64, and the parts of it that are text. */
-function textsOf(response: Uint8Array): string[] {
-  const text = new TextDecoder().decode(response);
-  const base64 = Command.authResponse(response).wire.trim();
-  return [base64, ...text.split("\0")].filter((secret) => secret.length > 3);
 }

@@ -21,6 +21,8 @@ export type ConnectionSettings = {
   readonly events: Events;
 };
 
+const LF = 10;
+
 /** After a failed write the server's last words may still be on their way; seconds. */
 const GRACE = 1;
 
@@ -105,7 +107,7 @@ export class Connection {
 
   /** Sends octets of the caller's own; replies to them are kept for `nextReply()`. */
   async sendRaw(octets: Uint8Array, shown: string): Promise<void> {
-    this.dialogue.keepUnasked();
+    this.dialogue.keepUnasked(Math.max(1, octets.filter((octet) => octet === LF).length));
     this.output.addBytes(octets);
     this.#settings.events.sentRaw(shown);
     await this.flush();

@@ -43,9 +43,8 @@ export class Events {
 
   /** A reply is here. */
   replied(command: Command, reply: Reply): void {
-    // A challenge holds what the next response is computed from, and a server may echo what it was sent.
-    const secret = reply.code === 334 || command.reveals(reply.message);
-    const text = secret ? MASK : reply.message;
+    // A challenge holds what the next response is computed from.
+    const text = reply.code === 334 ? MASK : command.hide(reply.message);
     this.#tell("reply", `retcode (${reply.code}); Msg: ${JSON.stringify(text)}`);
     this.#logger?.debug(`reply: ${reply.code} ${escapeControls(text)}`);
   }

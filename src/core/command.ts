@@ -4,7 +4,7 @@
  */
 import type { TimeoutPhase } from "../errors.ts";
 import type { Mailbox } from "./address.ts";
-import { encodeBase64 } from "./base64.ts";
+import { decodeBase64, encodeBase64 } from "./base64.ts";
 import { checkArgument, utf8 } from "./bytes.ts";
 import type { Reply } from "./reply.ts";
 
@@ -41,9 +41,13 @@ export class Command {
     return `${this.#secret === "" ? this.shown : this.shown.slice(0, -MASK.length) + this.#secret}\r\n`;
   }
 
-  /** True if `text` holds this command's secret, as an echo of the server's could. */
-  reveals(text: string): boolean {
-    return this.#secret !== "" && text.includes(this.#secret);
+  /** The text with this command's secret masked, which a server may have echoed: as it was sent, or decoded. */
+  hide(text: string): string {
+    if (this.#secret === "") return text;
+    const decoded = decodeBase64(this.#secret) ?? new Uint8Array(0);
+    const parts = new TextDecoder().decode(decoded).split("\0");
+    const forms = [this.#secret, ...parts].filter((form) => form.length > 3);
+    return forms.reduce((rest, form) => rest.replaceAll(form, MASK), text);
   }
 
   /** EHLO, HELO or LHLO (RFC 5321 4.1.1.1, RFC 2033 4.1). */
@@ -53,12 +57,20 @@ export class Command {
 
   /** MAIL FROM with its ESMTP parameters (RFC 5321 4.1.1.2). */
   static mail(sender: Mailbox, parameters: readonly string[] = []): Command {
-    return new Command("MAIL", withParameters(`MAIL FROM:<${sender.path}>`, parameters, "mail_options"), "envelope");
+    return new Command(
+      "MAIL",
+      withParameters(`MAIL FROM:<${checkArgument(sender.path, "sender")}>`, parameters, "mail_options"),
+      "envelope",
+    );
   }
 
   /** RCPT TO with its ESMTP parameters (RFC 5321 4.1.1.3). */
   static rcpt(recipient: Mailbox, parameters: readonly string[] = []): Command {
-    return new Command("RCPT", withParameters(`RCPT TO:<${recipient.path}>`, parameters, "rcpt_options"), "envelope");
+    return new Command(
+      "RCPT",
+      withParameters(`RCPT TO:<${checkArgument(recipient.path, "recipient")}>`, parameters, "rcpt_options"),
+      "envelope",
+    );
   }
 
   /** DATA (RFC 5321 4.1.1.4). */

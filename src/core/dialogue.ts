@@ -61,7 +61,7 @@ export class Dialogue {
   #bodyReplies = 0;
   #accepted = 0;
   #mailSent = false;
-  #keepsUnasked = false;
+  #unasked = 0;
 
   /** A dialogue that begins with the server's greeting, for which `greeting` stands. */
   constructor(greeting: Command, settings: { limits: Limits; protocol: "smtp" | "lmtp" }) {
@@ -122,6 +122,7 @@ export class Dialogue {
     if (!MAY_SEND[this.#position](command)) {
       throw new Error(`${command.verb || "a response"} cannot be sent now (${this.#position})`);
     }
+    this.#unasked = 0;
     if (command.verb === "MAIL") this.#mailSent = true;
     if (command.verb === "RSET") this.#mailSent = false;
     this.#position = this.#after(command);
@@ -150,9 +151,9 @@ export class Dialogue {
     return this.#drain();
   }
 
-  /** The caller wrote bytes of his own: replies that nothing awaits are kept for `awaitUnasked`. */
-  keepUnasked(): void {
-    this.#keepsUnasked = true;
+  /** The caller wrote lines of his own: so many replies that nothing awaits are kept for `awaitUnasked`. */
+  keepUnasked(lines = 1): void {
+    this.#unasked += lines;
   }
 
   /** Takes bytes from the server. The view may be used again afterwards. */
@@ -198,8 +199,9 @@ export class Dialogue {
   }
 
   #surplus(): Fault | undefined {
-    if (this.#parser.empty || this.#keepsUnasked || this.#position === "ready-for-tls") return undefined;
-    const reply = this.#parser.next(this.#limitOf("line", this.#limits.reply));
+    if (this.#parser.empty || this.#position === "ready-for-tls") return undefined;
+    if (this.#unasked > 0 && this.#parser.waiting <= this.#limits.reply) return undefined;
+    const reply = this.#parser.next({ line: this.#limits.line, octets: this.#limits.reply });
     if (reply === undefined || "kind" in reply) return reply;
     if (reply.code === 421) return closing(reply);
     return { kind: "unexpected", detail: `a reply that nothing asked for: ${reply.code} ${reply.message}` };
@@ -229,6 +231,9 @@ export class Dialogue {
       case "AUTH":
         this.#position = reply.code === 334 ? "auth" : "command";
         return;
+      case "?":
+        this.#unasked = Math.max(0, this.#unasked - 1);
+        return;
       case "QUIT":
         return;
       default:
@@ -245,26 +250,14 @@ export class Dialogue {
     if (command.verb === "STARTTLS" && reply.code === 220) return "ready-for-tls";
     if (command.verb === "DATA") this.#body = undefined;
     if (["EHLO", "HELO", "LHLO"].includes(command.verb) && isPositive(reply.code)) this.#mailSent = false;
-    this.#keepsUnasked = this.#keepsUnasked && !this.#parser.empty;
     return "command";
   }
 
-  #limitFor(command: Command): ReplyLimit {
-    switch (command.verb) {
-      case "EHLO":
-      case "LHLO":
-        return { line: this.#limits.line, octets: this.#limits.ehlo, lines: Math.ceil(this.#limits.ehlo / 64) };
-      case "AUTH":
-        return this.#limitOf("auth", this.#limits.reply);
-      default:
-        return this.#limitOf(this.#position === "auth" ? "auth" : "line", this.#limits.reply);
-    }
-  }
-
-  #limitOf(kind: "line" | "auth", octets: number): ReplyLimit {
+  #limitFor({ verb }: Command): ReplyLimit {
+    const { line, reply, ehlo } = this.#limits;
+    if (verb === "EHLO" || verb === "LHLO") return { line, octets: ehlo };
     // RFC 4954 4 allows 12,288 octets in an AUTH exchange, more than a line has elsewhere.
-    const line = kind === "auth" ? this.#limits.line * 2 : this.#limits.line;
-    return { line, octets, lines: Math.ceil(octets / 64) };
+    return { line: verb === "AUTH" || verb === "" ? line * 2 : line, octets: reply };
   }
 }
 

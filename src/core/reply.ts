@@ -16,8 +16,8 @@ export type Reply = readonly [code: number, message: string] & {
 /** Refused address -> the reply that refused it. It has no prototype: any address is a safe key. */
 export type Refused = Record<string, Reply>;
 
-/** How much the server may say: octets of a line, octets and lines of a reply. */
-export type ReplyLimit = { readonly line: number; readonly octets: number; readonly lines: number };
+/** How much the server may say: octets of a line, and of a reply, which may have a line for each 64 of them. */
+export type ReplyLimit = { readonly line: number; readonly octets: number };
 
 /** What broke the grammar or a limit; the session cannot go on. */
 export type ReplyFault = { readonly kind: "grammar" | "too-long"; readonly detail: string };
@@ -76,6 +76,11 @@ export class ReplyParser {
     this.#at = 0;
   }
 
+  /** How many octets wait. */
+  get waiting(): number {
+    return this.#chunk.length - this.#at + this.#heldLength;
+  }
+
   /** True if no byte is waiting, not even of a half line. */
   get empty(): boolean {
     return this.#at >= this.#chunk.length && this.#heldLength === 0 && this.#lines.length === 0;
@@ -110,8 +115,9 @@ export class ReplyParser {
     }
     this.#code = code;
     this.#octets += line.length;
-    if (this.#octets > limit.octets || this.#lines.length >= limit.lines) {
-      return { kind: "too-long", detail: `a reply of more than ${limit.octets} octets or ${limit.lines} lines` };
+    const lines = Math.ceil(limit.octets / 64);
+    if (this.#octets > limit.octets || this.#lines.length >= lines) {
+      return { kind: "too-long", detail: `a reply of more than ${limit.octets} octets or ${lines} lines` };
     }
     this.#lines.push(textOf(line, 4));
     return undefined;
