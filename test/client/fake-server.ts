@@ -61,6 +61,7 @@ export class FakeServer {
     const write = stream.write.bind(stream);
     stream.write = (data) => {
       this.writes.push(new TextDecoder().decode(data));
+      this.#changed();
       return write(data);
     };
     if (peer !== undefined) {
