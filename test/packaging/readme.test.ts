@@ -1,0 +1,157 @@
+/** What README and the doc comments show compiles and works, word for word. */
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
+import type { SMTP } from "../../src/index.ts";
+import { type EmbeddedServer, startEmbeddedServer } from "../support/embedded-server.ts";
+import { redirected, type Servers } from "./redirected.ts";
+import { run, type Snippet, snippetsOfMarkdown, snippetsOfSources, typeErrors } from "./snippets.ts";
+
+const readme = snippetsOfMarkdown("README.md");
+const comments = [...snippetsOfSources("src"), ...snippetsOfSources("transports")];
+
+let servers: Servers;
+const opened: SMTP[] = [];
+
+beforeAll(async () => {
+  const settings = {
+    onRcptTo: ({ address }: { address: string }, _: unknown, done: (error?: Error) => void) =>
+      address === "nobody@example.net" ? done(Object.assign(new Error("no such user"), { responseCode: 550 })) : done(),
+    authOptional: true,
+  };
+  const auth = { user: "user", password: "password" };
+  const [SMTP, SMTP_SSL, LMTP] = await Promise.all([
+    startEmbeddedServer({ auth, settings }),
+    startEmbeddedServer({ auth, settings, tls: "implicit" }),
+    startEmbeddedServer({ settings, lmtp: true }),
+  ]);
+  servers = { SMTP, SMTP_SSL, LMTP };
+});
+
+afterEach(() => {
+  for (const smtp of opened.splice(0)) smtp.close();
+  for (const server of all()) server.messages.length = 0;
+});
+
+afterAll(() => Promise.all(all().map((server) => server.close())));
+
+describe("the snippets", () => {
+  it("are found, in README and in doc comments", () => {
+    expect(readme.length).toBeGreaterThan(8);
+    expect(comments.map(({ where }) => where.replace(/:.*/, ""))).toEqual(
+      expect.arrayContaining(["src/index.ts", "src/facade/smtp.ts", "transports/memory.ts"]),
+    );
+  });
+
+  // The compiler says the same on each runtime, and takes a while to do so.
+  it.skipIf("Deno" in globalThis || "Bun" in globalThis)("compile", { timeout: 60_000 }, () => {
+    expect(typeErrors([...readme, ...comments])).toEqual([]);
+  });
+
+  it.skipIf("Deno" in globalThis || "Bun" in globalThis)(
+    "would not compile with a misspelt name",
+    { timeout: 60_000 },
+    () => {
+      const misspelt = { where: "here", code: 'import { SMTTP } from "smtplib";\nnew SMTTP();' };
+      expect(typeErrors([misspelt]).join()).toMatch(/here: .*SMTTP/);
+    },
+  );
+
+  it.each([...readme, ...comments].map((snippet) => [snippet.where, snippet] as const))(
+    "run: %s",
+    async (_, snippet) => {
+      await shown(snippet);
+    },
+  );
+});
+
+describe("README", () => {
+  it("begins with a mail that arrives, encrypted and after a login", async () => {
+    await shown(first(readme));
+    expect(servers.SMTP.messages).toMatchObject([
+      { from: "ada@example.com", to: ["charles@example.net"], secure: true, user: "user" },
+    ]);
+    expect(text(servers.SMTP)).toMatch(/^From: Ada <ada@example\.com>\r\n.*\r\n\r\nDear Charles, .*\r\n$/s);
+  });
+
+  it("shows who was refused", async () => {
+    expect(await shown(snippetWith("was refused:"))).toContain(
+      "nobody@example.net was refused: 550 5.1.1 no such user",
+    );
+  });
+
+  it("sends an attachment, and to Bcc without telling", async () => {
+    await shown(snippetWith("MailComposer"));
+    expect(servers.SMTP.messages).toMatchObject([{ to: expect.arrayContaining(["mary@example.net"]) }]);
+    expect(text(servers.SMTP)).toContain("note-g.csv");
+    expect(text(servers.SMTP)).not.toContain("mary");
+  });
+
+  it("names the recipients of a message nobody got", async () => {
+    expect(await shown(snippetWith("SMTPRecipientsRefused"))).toContain("nobody@example.net");
+  });
+
+  it("has a transport that encrypts", async () => {
+    const code = snippetWith("tls.connect").code.replace(
+      "await smtp.login(",
+      'console.log("encrypted"); await smtp.login(',
+    );
+    expect(await shown({ where: "README.md", code })).toContain("encrypted");
+  });
+
+  it("shows a reply of the server in memory", async () => {
+    expect(await shown(snippetWith("memoryTransport"))).toContain("554 closed for today");
+  });
+
+  it("prints no credentials while debugging", async () => {
+    const code = snippetWith("set_debuglevel").code.replace(
+      "await smtp.noop()",
+      'await smtp.starttls(); await smtp.login("user", "password")',
+    );
+    const printed = await shown({ where: "README.md", code });
+    expect(printed).toContain("AUTH");
+    expect(printed).not.toContain(btoa("\0user\0password"));
+  });
+});
+
+/** Runs a snippet and gives what it printed. */
+async function shown(snippet: Snippet): Promise<string> {
+  const lines: string[] = [];
+  const print = (...words: unknown[]): void => void lines.push(words.map(String).join(" "));
+  const spy = vi.spyOn(console, "error").mockImplementation(print);
+  try {
+    await run(snippet, load, { log: print, error: print, debug: print, info: print, warn: print });
+  } finally {
+    spy.mockRestore();
+  }
+  return lines.join("\n");
+}
+
+async function load(specifier: string): Promise<unknown> {
+  switch (specifier) {
+    case "smtplib":
+      return redirected(servers, opened);
+    case "smtplib/transports/memory":
+      return import("../../transports/memory.ts");
+    case "smtplib/transports/node":
+      return import("../../transports/node.ts");
+    default:
+      return import(specifier);
+  }
+}
+
+function first(snippets: readonly Snippet[]): Snippet {
+  const [snippet] = snippets;
+  if (snippet === undefined) throw new Error("there is no snippet");
+  return snippet;
+}
+
+function snippetWith(words: string): Snippet {
+  return first(readme.filter(({ code }) => code.includes(words)));
+}
+
+function all(): EmbeddedServer[] {
+  return Object.values(servers);
+}
+
+function text({ messages }: EmbeddedServer): string {
+  return messages.map(({ content }) => new TextDecoder().decode(content)).join("\n");
+}

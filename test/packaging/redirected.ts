@@ -1,0 +1,40 @@
+/** The package as the snippets get it: whatever host they name, they reach the mail server of the test. */
+import type { Endpoint, Transport } from "../../src/byte-stream.ts";
+import * as smtplib from "../../src/index.ts";
+import { defaultTransport } from "../../src/runtime.ts";
+import type { EmbeddedServer } from "../support/embedded-server.ts";
+
+/** Who answers to which class. */
+export type Servers = { SMTP: EmbeddedServer; SMTP_SSL: EmbeddedServer; LMTP: EmbeddedServer };
+
+/** All that the package exports, with classes that connect to `servers`; what they opened is added to `opened`. */
+export function redirected(servers: Servers, opened: smtplib.SMTP[]): typeof smtplib {
+  class SMTP extends smtplib.SMTP {
+    constructor(host?: string, port?: number, options?: smtplib.SMTPOptions) {
+      super(host, port, redirectedOptions(servers.SMTP, options));
+      opened.push(this);
+    }
+  }
+  class SMTP_SSL extends smtplib.SMTP_SSL {
+    constructor(host?: string, port?: number, options?: smtplib.SMTPOptions) {
+      super(host, port, redirectedOptions(servers.SMTP_SSL, options));
+      opened.push(this);
+    }
+  }
+  class LMTP extends smtplib.LMTP {
+    constructor(host?: string, port?: number, options?: smtplib.SMTPOptions) {
+      super(host, port, redirectedOptions(servers.LMTP, options));
+      opened.push(this);
+    }
+  }
+  return { ...smtplib, SMTP, SMTP_SSL, LMTP };
+}
+
+function redirectedOptions(server: EmbeddedServer, options: smtplib.SMTPOptions = {}): smtplib.SMTPOptions {
+  const endpoint: Endpoint = { host: server.host, port: server.port };
+  const transport: Transport = async (_, connecting) => {
+    const connect = options.transport ?? (await defaultTransport({ endpoint, options: connecting }));
+    return connect(endpoint, connecting);
+  };
+  return { ...options, transport, context: { ca: server.ca, servername: "localhost", ...options.context } };
+}

@@ -1,0 +1,138 @@
+/** The code in README and in doc comments: found, type-checked, and run against a mail server of the test's own. */
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import ts from "typescript";
+
+/** Where the checkout is. */
+export const root: string = join(import.meta.dirname, "../..");
+
+/** A piece of code that readers will copy. */
+export type Snippet = {
+  /** The file and the line where it begins. */
+  readonly where: string;
+  /** With the imports that a doc comment leaves out. */
+  readonly code: string;
+};
+
+/** The fenced blocks of TypeScript and JavaScript in a Markdown file. */
+export function snippetsOfMarkdown(file: string): Snippet[] {
+  return snippetsIn(file, readFileSync(join(root, file), "utf8").split("\n"));
+}
+
+/** Those in the doc comments of a folder's sources. */
+export function snippetsOfSources(folder: string): Snippet[] {
+  const files = readdirSync(join(root, folder), { recursive: true, encoding: "utf8" });
+  return files.filter((file) => file.endsWith(".ts")).flatMap((file) => snippetsOfSource(join(folder, file)));
+}
+
+/**
+ * What the compiler says of the snippets, each as "file:line message"; `smtplib` is what the sources are.
+ * Snippets may use Node's types, as their readers do.
+ */
+export function typeErrors(snippets: readonly Snippet[]): string[] {
+  const files = new Map(snippets.map(({ code }, index) => [join(root, `snippet-${index}.ts`), code]));
+  const { options, errors } = ts.parseJsonConfigFileContent(
+    {
+      extends: "./tsconfig.base.json",
+      compilerOptions: {
+        types: ["node"],
+        isolatedDeclarations: false,
+        declaration: false,
+        noUnusedLocals: false,
+        paths: {
+          smtplib: ["./src/index.ts"],
+          "smtplib/core": ["./src/core/index.ts"],
+          "smtplib/sasl": ["./src/sasl/index.ts"],
+          "smtplib/transports/*": ["./transports/*.ts"],
+        },
+      },
+      files: [...files.keys()],
+    },
+    ts.sys,
+    root,
+  );
+  const host = ts.createCompilerHost(options);
+  const { fileExists, readFile } = host;
+  host.fileExists = (file) => files.has(file) || fileExists(file);
+  host.readFile = (file) => files.get(file) ?? readFile(file);
+  const program = ts.createProgram([...files.keys()], options, host);
+  const diagnostics = [...files.keys()].flatMap((file) => {
+    const source = program.getSourceFile(file);
+    return [...program.getSyntacticDiagnostics(source), ...program.getSemanticDiagnostics(source)];
+  });
+  const names = new Map([...files.keys()].map((file, index) => [file, snippets[index]?.where]));
+  return [...errors, ...diagnostics].map(({ file, messageText }) => {
+    const text = ts.flattenDiagnosticMessageText(messageText, "\n");
+    return `${names.get(file?.fileName ?? "")}: ${text}`;
+  });
+}
+
+/** Runs a snippet as a module whose imports `load` resolves, with a `console` of its own. */
+export async function run(
+  snippet: Snippet,
+  load: (specifier: string) => Promise<unknown>,
+  console: object,
+): Promise<void> {
+  const { outputText } = ts.transpileModule(snippet.code, {
+    compilerOptions: { target: ts.ScriptTarget.ES2022, module: ts.ModuleKind.ESNext },
+  });
+  await new AsyncFunction("load", "console", withLoadedImports(outputText))(load, console);
+}
+
+const AsyncFunction = Object.getPrototypeOf(async () => {}).constructor;
+
+/** What a doc comment need not import, since it stands where that is declared. */
+const given: Readonly<Record<string, string>> = {
+  SMTP: 'import { SMTP } from "smtplib";',
+  Mechanism: 'import type { Mechanism } from "smtplib";',
+  createMemoryPair: 'import { createMemoryPair } from "smtplib/transports/memory";',
+  memoryTransport: 'import { memoryTransport } from "smtplib/transports/memory";',
+};
+
+function snippetsOfSource(file: string): Snippet[] {
+  const lines = readFileSync(join(root, file), "utf8").split("\n");
+  const comments = lines.map((line) => /^ *\* ?(.*)$/.exec(line)?.[1] ?? "");
+  return snippetsIn(file, comments).map(({ where, code }) => ({ where, code: withGivenImports(code) }));
+}
+
+function snippetsIn(file: string, lines: readonly string[]): Snippet[] {
+  const found: Snippet[] = [];
+  for (let line = 0; line < lines.length; line++) {
+    if (!/^```(ts|js)$/.test(lines[line] ?? "")) continue;
+    const end = lines.indexOf("```", line);
+    found.push({ where: `${file}:${line + 1}`, code: lines.slice(line + 1, end).join("\n") });
+    line = end;
+  }
+  return found;
+}
+
+function withGivenImports(code: string): string {
+  const words = new Set(code.match(/\w+/g));
+  const imported = new Set(
+    code
+      .match(/^import .*$/gm)
+      ?.join(" ")
+      .match(/\w+/g),
+  );
+  const missing = Object.keys(given).filter((name) => words.has(name) && !imported.has(name));
+  return [...missing.map((name) => given[name]), `${code}\nexport {};\n`].join("\n");
+}
+
+/** Static imports cannot stand in a function: they become calls of `load`. */
+function withLoadedImports(module: string): string {
+  const source = ts.createSourceFile("snippet.js", module, ts.ScriptTarget.Latest);
+  return source.statements
+    .map((statement) => {
+      if (ts.isImportDeclaration(statement)) return loaded(statement, source);
+      return ts.isExportDeclaration(statement) ? "" : statement.getFullText(source);
+    })
+    .join("\n");
+}
+
+function loaded({ importClause, moduleSpecifier }: ts.ImportDeclaration, source: ts.SourceFile): string {
+  const bindings = importClause?.namedBindings;
+  const named = bindings !== undefined && ts.isNamedImports(bindings) ? bindings.elements : [];
+  const names = named.map((one) => `${one.propertyName?.text ?? one.name.text}: ${one.name.text}`);
+  if (importClause?.name !== undefined) names.push(`default: ${importClause.name.text}`);
+  return `const { ${names.join(", ")} } = await load(${moduleSpecifier.getText(source)});`;
+}
