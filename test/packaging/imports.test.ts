@@ -1,0 +1,139 @@
+/** The rings of the architecture: who may import whom, read from the syntax trees of all sources. */
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { cycles, type Edge, read } from "./import-graph.ts";
+import { onNode } from "./runtimes.ts";
+
+const root = join(import.meta.dirname, "../..");
+
+/** What a layer may import: at all, and for types alone. */
+type Rule = { imports: readonly string[]; types?: readonly string[]; loads?: readonly string[] };
+
+/** A file belongs to the first layer whose name is its path, or the beginning of it. */
+const layers: Readonly<Record<string, Rule>> = {
+  "src/byte-stream.ts": { imports: [] },
+  "src/errors.ts": { imports: [], types: ["src/core/"] },
+  "src/core/": { imports: ["src/core/", "src/errors.ts"] },
+  "src/sasl/": { imports: ["src/sasl/", "src/core/", "src/errors.ts"], types: ["src/byte-stream.ts"] },
+  "src/client/": {
+    imports: ["src/client/", "src/core/", "src/sasl/", "src/errors.ts"],
+    types: ["src/byte-stream.ts"],
+  },
+  "src/facade/": {
+    imports: ["src/facade/", "src/client/", "src/core/", "src/sasl/", "src/errors.ts", "src/runtime.ts"],
+    types: ["src/byte-stream.ts"],
+  },
+  "src/runtime.ts": { imports: [], types: ["src/byte-stream.ts"], loads: ["transports/"] },
+  "src/index.ts": {
+    imports: ["src/facade/", "src/core/", "src/errors.ts"],
+    types: ["src/client/", "src/sasl/", "src/byte-stream.ts"],
+  },
+  "transports/": { imports: ["transports/", "src/errors.ts"], types: ["src/byte-stream.ts"] },
+};
+
+const files = ["src", "transports"].flatMap((folder) =>
+  readdirSync(join(root, folder), { recursive: true, encoding: "utf8" })
+    .filter((name) => name.endsWith(".ts"))
+    .map((name) => join(folder, name)),
+);
+
+const sources = files.map((file) => ({ file, ...read(file, text(file)) }));
+
+// The same on each runtime.
+describe.runIf(onNode)("the import graph", () => {
+  it("covers every source, each in a layer", () => {
+    expect(files.length).toBeGreaterThan(30);
+    expect(files.filter((file) => layerOf(file) === undefined)).toEqual([]);
+  });
+
+  it("has only edges that lead inward", () => {
+    const edges = sources.flatMap((source) => source.edges);
+    expect(edges.length).toBeGreaterThan(100);
+    expect(edges.filter((edge) => !isAllowed(edge))).toEqual([]);
+  });
+
+  it("ends within the project: no package, no runtime's module", () => {
+    // Transports may have the types of Node's modules; their code comes through process.getBuiltinModule.
+    const packages = sources.flatMap((source) =>
+      source.packages.filter(({ kind }) => !(kind === "type" && source.file.startsWith("transports/"))),
+    );
+    expect(packages).toEqual([]);
+  });
+
+  it("has no circles of files that are loaded together", () => {
+    expect(cycles(sources.flatMap(({ edges }) => edges))).toEqual([]);
+  });
+
+  it("leads to no runtime's API in src/", () => {
+    const own = sources.filter(({ file }) => file.startsWith("src/"));
+    expect(naming(own, ["Buffer", "process", "require"])).toEqual([]);
+    expect(own.filter(({ strings }) => strings.some((one) => one.startsWith("node:"))).map(({ file }) => file)).toEqual(
+      [],
+    );
+  });
+
+  it("leads to neither timers nor promises nor I/O in src/core/", () => {
+    const core = sources.filter(({ file }) => file.startsWith("src/core/"));
+    const timers = ["setTimeout", "setInterval", "setImmediate", "queueMicrotask"];
+    expect(naming(core, ["Promise", "fetch", "performance", "crypto", ...timers])).toEqual([]);
+  });
+});
+
+describe.runIf(onNode)("the reader of imports", () => {
+  it.each<[string, Partial<Edge>]>([
+    ['import { x } from "../transports/node.ts";', { to: "transports/node.ts", kind: "static" }],
+    ['import "../transports/node.ts";', { to: "transports/node.ts", kind: "static" }],
+    ['import type { x } from "./byte-stream.ts";', { to: "src/byte-stream.ts", kind: "type" }],
+    ['import { type x } from "./byte-stream.ts";', { to: "src/byte-stream.ts", kind: "type" }],
+    ['import { type x, y } from "./byte-stream.ts";', { to: "src/byte-stream.ts", kind: "static" }],
+    ['export { x } from "./facade/smtp.ts";', { to: "src/facade/smtp.ts", kind: "static" }],
+    ['export * from "./facade/smtp.ts";', { to: "src/facade/smtp.ts", kind: "static" }],
+    ['export type { x } from "./facade/smtp.ts";', { to: "src/facade/smtp.ts", kind: "type" }],
+    ['const x = async () => import("./facade/smtp.ts");', { to: "src/facade/smtp.ts", kind: "dynamic" }],
+    ['type X = import("./facade/smtp.ts").SMTP;', { to: "src/facade/smtp.ts", kind: "type" }],
+  ])("understands %s", (code, edge) => {
+    expect(read("src/x.ts", code).edges).toMatchObject([edge]);
+  });
+
+  it("sees what the rules forbid", () => {
+    const forbidden: Edge[] = [
+      { from: "src/core/reply.ts", to: "src/client/session.ts", kind: "static" },
+      { from: "src/core/reply.ts", to: "src/byte-stream.ts", kind: "type" },
+      { from: "src/client/session.ts", to: "transports/node.ts", kind: "dynamic" },
+      { from: "src/runtime.ts", to: "transports/node.ts", kind: "static" },
+      { from: "src/facade/smtp.ts", to: "transports/node.ts", kind: "static" },
+      { from: "transports/node.ts", to: "src/core/bytes.ts", kind: "static" },
+      { from: "src/sasl/plain.ts", to: "src/byte-stream.ts", kind: "static" },
+    ];
+    expect(forbidden.filter(isAllowed)).toEqual([]);
+  });
+
+  it("finds a cycle", () => {
+    const edge = (from: string, to: string): Edge => ({ from, to, kind: "static" });
+    expect(cycles([edge("a", "b"), edge("b", "c"), edge("c", "a"), edge("d", "a")])).toHaveLength(1);
+  });
+});
+
+function text(file: string): string {
+  return readFileSync(join(root, file), "utf8");
+}
+
+function layerOf(file: string): Rule | undefined {
+  const name = Object.keys(layers).find((layer) => file === layer || (layer.endsWith("/") && file.startsWith(layer)));
+  return name === undefined ? undefined : layers[name];
+}
+
+function isAllowed({ from, to, kind }: Edge): boolean {
+  const rule = layerOf(from);
+  if (rule === undefined) return false;
+  const { imports, types = [], loads = [] } = rule;
+  const allowed = [...imports, ...(kind === "type" ? types : []), ...(kind === "dynamic" ? loads : [])];
+  return allowed.some((layer) => to === layer || (layer.endsWith("/") && to.startsWith(layer)));
+}
+
+function naming(read: typeof sources, forbidden: readonly string[]): string[] {
+  return read.flatMap(({ file, names }) =>
+    names.filter((name) => forbidden.includes(name)).map((name) => `${file}: ${name}`),
+  );
+}
