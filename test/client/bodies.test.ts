@@ -155,6 +155,7 @@ describe("a body that hangs", () => {
     const body = hanging();
     const result = reasonOf(smtp.sendmail(from, to, body, [], [], { signal: controller.signal }));
     await server.saw("DATA");
+    await new Promise((resolve) => setTimeout(resolve, 5));
     const reason = new Error("enough");
     controller.abort(reason);
     expect(await result).toBe(reason);

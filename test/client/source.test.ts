@@ -1,6 +1,7 @@
 /** Every kind of body -> what is known of it beforehand, and its chunks. */
 import { describe, expect, test } from "vitest";
-import { type Chunks, contentOf } from "../../src/client/source.ts";
+import { type Chunks, chunksOf as readChunks } from "../../src/client/chunks.ts";
+import { contentOf } from "../../src/client/source.ts";
 import { concat, utf8 } from "../../src/core/bytes.ts";
 
 const text = (bytes: Uint8Array): string => new TextDecoder().decode(bytes);
@@ -8,7 +9,7 @@ const text = (bytes: Uint8Array): string => new TextDecoder().decode(bytes);
 function chunksOf(body: unknown): Chunks {
   const content = contentOf(body, "msg");
   if (content.bytes !== undefined) throw new Error("this body is in memory");
-  return content.chunks();
+  return readChunks(content.source);
 }
 
 async function collect(body: unknown): Promise<string> {

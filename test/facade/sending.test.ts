@@ -1,0 +1,321 @@
+/** sendmail() and deliver(): what they send, what they give, and what they throw (SMTPLIB.md sendmail, API.md section 1). */
+import { describe, expect, test } from "vitest";
+import { type Options, SMTP, type SMTPOptions } from "../../src/index.ts";
+import { FakeServer, type Script } from "../client/fake-server.ts";
+
+const [from, to] = ["a@example.com", "b@example.com"];
+const message = "Subject: x\n\nHi\n";
+
+async function session(script: Script = {}, options: SMTPOptions = {}): Promise<{ server: FakeServer; smtp: SMTP }> {
+  const server = new FakeServer(script);
+  const smtp = await SMTP.connect("mail.example.com", 25, { transport: server.transport, ...options });
+  return { server, smtp };
+}
+
+const reasonOf = (promise: Promise<unknown>): Promise<unknown> =>
+  promise.then(
+    () => "no rejection",
+    (reason: unknown) => reason,
+  );
+
+const refusing = (pattern: RegExp, answer: string): Script => ({
+  ehlo: ["PIPELINING"],
+  on: { RCPT: (line) => (pattern.test(line) ? answer : "250 2.1.5 ok") },
+});
+
+describe("sendmail gives the refused recipients", () => {
+  test("none", async () => {
+    const { server, smtp } = await session();
+    const refused = await smtp.sendmail(from, [to, "c@example.com"], message);
+    expect({ ...refused }).toEqual({});
+    expect(Object.getPrototypeOf(refused)).toBeNull();
+    expect(server.lines.slice(1)).toEqual([
+      `MAIL FROM:<${from}>`,
+      `RCPT TO:<${to}>`,
+      "RCPT TO:<c@example.com>",
+      "DATA",
+      ".",
+    ]);
+    expect(server.messages).toEqual(["Subject: x\r\n\r\nHi\r\n"]);
+  });
+
+  test("some, as they were given, each with its reply", async () => {
+    const hostile = "__proto__";
+    const { smtp } = await session(refusing(/bad|__proto__/, "550 5.1.1 who?"));
+    const refused = await smtp.sendmail(from, [to, "Bad <bad@example.com>", hostile], message);
+    expect(Object.keys(refused).sort()).toEqual(["Bad <bad@example.com>", hostile]);
+    expect(refused[hostile]).toStrictEqual([550, "5.1.1 who?"]);
+    expect(refused[hostile]?.enhancedCode).toBe("5.1.1");
+  });
+
+  test.each(["251 forwarded", "252 maybe", "299 odd"])("not those accepted by %s", async (answer) => {
+    const { smtp } = await session({ on: { RCPT: answer, MAIL: "299 odd", ".": "299 odd" } });
+    expect({ ...(await smtp.sendmail(from, to, message)) }).toEqual({});
+  });
+
+  test.each<[name: string, list: () => string | Iterable<string>]>([
+    ["a text", () => to],
+    ["an array", () => [to]],
+    ["a Set", () => new Set([to])],
+    [
+      "a generator",
+      function* () {
+        yield to;
+      },
+    ],
+  ])("of %s", async (_, list) => {
+    const { server, smtp } = await session();
+    await smtp.sendmail(from, list(), message);
+    expect(server.lines).toContain(`RCPT TO:<${to}>`);
+  });
+});
+
+describe("sendmail throws", () => {
+  test.each(["550 no", "451 later", "250 but not to DATA"])(
+    "SMTPSenderRefused or SMTPDataError by code: %s",
+    async (answer) => {
+      const code = Number(answer.slice(0, 3));
+      const details = { smtp_code: code, smtp_error: answer.slice(4), temporary: code === 451, delivery: "rejected" };
+      if (code !== 250) {
+        const { smtp } = await session({ on: { MAIL: answer } });
+        expect(await reasonOf(smtp.sendmail("A <a@b.c>", to, message))).toMatchObject({
+          name: "SMTPSenderRefused",
+          sender: "A <a@b.c>",
+          ...details,
+        });
+      }
+      const { server, smtp } = await session({ on: { DATA: answer } });
+      expect(await reasonOf(smtp.sendmail(from, to, message))).toMatchObject({ name: "SMTPDataError", ...details });
+      expect(server.lines.at(-1)).toBe("RSET");
+      expect(smtp.connected).toBe(true);
+    },
+  );
+
+  test("SMTPDataError for a refused message", async () => {
+    const { smtp } = await session({ on: { ".": "554 5.6.0 spam" } });
+    const error = await reasonOf(smtp.sendmail(from, to, message));
+    expect(error).toMatchObject({ name: "SMTPDataError", smtp_code: 554, delivery: "rejected", temporary: false });
+    expect(error).toHaveProperty("reply.enhancedCode", "5.6.0");
+    expect((await smtp.noop()).code).toBe(250);
+  });
+
+  test.each<[answers: Record<string, string>, temporary: boolean]>([
+    [{ b: "550 no", c: "550 no" }, false],
+    [{ b: "550 no", c: "450 later" }, true],
+    [{ b: "552 full", c: "550 no" }, true],
+  ])("SMTPRecipientsRefused if all were refused: %j", async (answers, temporary) => {
+    const { server, smtp } = await session({ on: { RCPT: (line) => answers[line.charAt(9)] ?? "250 ok" } });
+    const error = await reasonOf(smtp.sendmail(from, ["b@x.y", "c@x.y"], message));
+    expect(error).toMatchObject({ name: "SMTPRecipientsRefused", temporary, delivery: "rejected" });
+    expect(error).toHaveProperty(
+      "recipients",
+      expect.objectContaining({ "b@x.y": expect.anything(), "c@x.y": expect.anything() }),
+    );
+    expect(server.lines).not.toContain("DATA");
+    expect(server.lines.at(-1)).toBe("RSET");
+  });
+
+  test("SMTPRecipientsRefused for the same refused recipient twice, which Python forgets to count", async () => {
+    const { server, smtp } = await session({ on: { RCPT: "550 no" } });
+    expect(await reasonOf(smtp.sendmail(from, [to, to], message))).toMatchObject({ name: "SMTPRecipientsRefused" });
+    expect(server.lines).not.toContain("DATA");
+  });
+
+  test("SMTPRecipientsRefused for nobody, without asking the server", async () => {
+    const { server, smtp } = await session();
+    expect(await reasonOf(smtp.sendmail(from, [], message))).toMatchObject({
+      name: "SMTPRecipientsRefused",
+      recipients: {},
+      delivery: "not-sent",
+    });
+    expect(server.lines).toEqual([]);
+  });
+
+  test.each<[name: string, on: Record<string, string>, error: object]>([
+    ["MAIL", { MAIL: "421 bye" }, { name: "SMTPSenderRefused", smtp_code: 421 }],
+    ["RCPT", { RCPT: "421 bye" }, { name: "SMTPRecipientsRefused", recipients: { [to]: [421, "bye"] } }],
+    ["DATA", { DATA: "421 bye" }, { name: "SMTPDataError", smtp_code: 421 }],
+    ["the end", { ".": "421 bye" }, { name: "SMTPDataError", smtp_code: 421 }],
+  ])("after a 421 to %s, pipelined or not, and the session is over", async (_, on, expected) => {
+    for (const ehlo of [[], ["PIPELINING"]]) {
+      const { smtp } = await session({ on, ehlo });
+      expect(await reasonOf(smtp.sendmail(from, to, message))).toMatchObject({ ...expected, temporary: true });
+      expect(smtp.connected).toBe(false);
+    }
+  });
+
+  test.each<[name: string, call: (smtp: SMTP) => Promise<unknown>, argument: RegExp]>([
+    // @ts-expect-error: what a caller without types may pass
+    ["a sender that is no text", (smtp) => smtp.sendmail(1, to, message), /from_addr/],
+    // @ts-expect-error: the same
+    ["recipients that are none", (smtp) => smtp.sendmail(from, 1, message), /to_addrs/],
+    // @ts-expect-error: the same
+    ["a recipient that is no text", (smtp) => smtp.sendmail(from, [to, {}], message), /to_addrs\[1\]/],
+    // @ts-expect-error: the same
+    ["a message that is none", (smtp) => smtp.sendmail(from, to, 1), /msg/],
+    // @ts-expect-error: the same
+    ["options that are none", (smtp) => smtp.sendmail(from, to, message, "SIZE=1"), /mail_options/],
+    // @ts-expect-error: the same
+    ["options of recipients that are none", (smtp) => smtp.sendmail(from, to, message, [], 5), /rcpt_options/],
+    // @ts-expect-error: the same
+    ["an option that is no text", (smtp) => smtp.sendmail(from, to, message, [1]), /mail_options/],
+    // @ts-expect-error: the same
+    ["a signal that is none", (smtp) => smtp.sendmail(from, to, message, [], [], { signal: 1 }), /signal/],
+    // @ts-expect-error: the same
+    ["a delivery that is none", (smtp) => smtp.deliver(), /delivery/],
+    // @ts-expect-error: the same
+    ["a delivery to a text", (smtp) => smtp.deliver({ from, to, body: "x" }), /to/],
+    // @ts-expect-error: the same
+    ["a delivery without an address", (smtp) => smtp.deliver({ from, to: [{}], body: "x" }), /to\[0\]\.address/],
+    // @ts-expect-error: the same
+    ["a delivery with an unknown option", (smtp) => smtp.deliver({ from, to: [to], body: "x", sice: 1 }), /sice/],
+  ])("TypeError naming the argument, before a byte is written: %s", async (_, call, argument) => {
+    const { server, smtp } = await session();
+    const error = await reasonOf(call(smtp));
+    expect(error).toBeInstanceOf(TypeError);
+    expect(error).toHaveProperty("message", expect.stringMatching(argument));
+    expect(server.lines).toEqual([]);
+  });
+
+  test("RangeError for what is not clearly one address", async () => {
+    const { server, smtp } = await session();
+    for (const bad of ["a@b, c@d", "a@b c@d", "a b@c", "", "<>", "group: a@b;", "a@b> SIZE=1 <c@d"]) {
+      expect(await reasonOf(smtp.sendmail(from, [bad], message)), bad).toBeInstanceOf(RangeError);
+    }
+    expect(server.lines).toEqual([]);
+  });
+});
+
+describe("MAIL says", () => {
+  const mailLine = async (ehlo: string[], body: string, options?: Options): Promise<string | undefined> => {
+    const { server, smtp } = await session({ ehlo });
+    await smtp.sendmail(from, to, body, options);
+    return server.lines.find((line) => line.startsWith("MAIL"))?.slice(`MAIL FROM:<${from}>`.length);
+  };
+
+  test.each<[name: string, ehlo: string[], body: string, options: Options | undefined, parameters: string]>([
+    ["nothing to a server that offers nothing", [], message, undefined, ""],
+    ["the size after the CRLF fix, before stuffing, without an added end", ["SIZE"], ".a\nb", undefined, " SIZE=5"],
+    ["BODY=8BITMIME for octets over 127", ["8BITMIME"], "grün", undefined, " BODY=8BITMIME"],
+    ["no BODY for seven bits", ["8BITMIME"], "green", undefined, ""],
+    [
+      "options as they are given, behind the size",
+      ["SIZE", "8BITMIME"],
+      "x",
+      ["body=8bitmime", "X-FOO=bar"],
+      " SIZE=1 body=8bitmime X-FOO=bar",
+    ],
+    ["a given SIZE only once", ["SIZE"], "x", ["size=77"], " size=77"],
+    ["a given BODY only once", ["8BITMIME"], "grün", ["BODY=7BIT"], " BODY=7BIT"],
+    ["typed options", ["SIZE", "DSN"], "x", { ret: "HDRS", envid: "a+b" }, " SIZE=1 RET=HDRS ENVID=a+2Bb"],
+    ["a typed size in place of its own", ["SIZE"], "x", { size: 5 }, " SIZE=5"],
+  ])("%s", async (_, ehlo, body, options, parameters) => {
+    expect(await mailLine(ehlo, body, options)).toBe(parameters);
+  });
+
+  test("no options to a server that knows no EHLO, as in Python", async () => {
+    const { server, smtp } = await session({ on: { EHLO: "502 no" } });
+    await smtp.sendmail(from, to, message, ["BODY=8BITMIME"], ["NOTIFY=NEVER"]);
+    expect(server.lines).toContain(`MAIL FROM:<${from}>`);
+    expect(server.lines).toContain(`RCPT TO:<${to}>`);
+  });
+});
+
+describe("what the server lacks is SMTPNotSupportedError before MAIL:", () => {
+  test.each<[name: string, capability: string, ehlo: string[], call: (smtp: SMTP) => Promise<unknown>]>([
+    ["8BITMIME for octets over 127", "8BITMIME", [], (smtp) => smtp.sendmail(from, to, "grün")],
+    ["SMTPUTF8 for a local part", "SMTPUTF8", ["8BITMIME"], (smtp) => smtp.sendmail("jürgen@example.com", to, message)],
+    [
+      "SMTPUTF8 for a recipient",
+      "SMTPUTF8",
+      ["8BITMIME"],
+      (smtp) => smtp.sendmail(from, [to, "jürgen@example.com"], message),
+    ],
+    ["SMTPUTF8 asked for", "SMTPUTF8", ["8BITMIME"], (smtp) => smtp.sendmail(from, to, message, ["smtputf8"])],
+    [
+      "SMTPUTF8 for header fields",
+      "SMTPUTF8",
+      ["8BITMIME"],
+      (smtp) => smtp.send_message(`Subject: grün\nFrom: ${from}\nTo: ${to}\n\nx`),
+    ],
+    ["SIZE enough", "SIZE", ["SIZE 10"], (smtp) => smtp.sendmail(from, to, "x".repeat(11))],
+    ["DSN", "DSN", [], (smtp) => smtp.deliver({ from, to: [{ address: to, notify: ["NEVER"] }], body: message })],
+    ["REQUIRETLS", "REQUIRETLS", [], (smtp) => smtp.deliver({ from, to: [to], body: message, requiretls: true })],
+  ])("%s", async (_, capability, ehlo, call) => {
+    const { server, smtp } = await session({ ehlo });
+    expect(await reasonOf(call(smtp))).toMatchObject({
+      name: "SMTPNotSupportedError",
+      capability,
+      delivery: "not-sent",
+      temporary: false,
+    });
+    expect(server.lines.map((line) => line.split(" ")[0])).toEqual(["EHLO"]);
+    expect((await smtp.noop()).code).toBe(250);
+  });
+
+  test('eightBit: "send" sends as Python does', async () => {
+    const { server, smtp } = await session({}, { eightBit: "send" });
+    await smtp.sendmail(from, to, "grün");
+    expect(server.messages).toEqual(["grün\r\n"]);
+  });
+});
+
+describe("addresses beyond ASCII", () => {
+  test("make MAIL say SMTPUTF8 where it is offered", async () => {
+    const { server, smtp } = await session({ ehlo: ["SMTPUTF8", "8BITMIME"] });
+    await smtp.sendmail(from, "jürgen@exämple.com", message);
+    expect(server.lines[1]).toBe(`MAIL FROM:<${from}> SMTPUTF8 BODY=8BITMIME`);
+    expect(server.lines[2]).toBe("RCPT TO:<jürgen@exämple.com>");
+    await smtp.mail("jürgen@example.com");
+    expect(server.lines.at(-1)).toContain("<jürgen@example.com> SMTPUTF8");
+  });
+
+  test("with an ASCII local part go out as A-labels where it is not", async () => {
+    const { server, smtp } = await session();
+    const refused = await smtp.sendmail("a@exämple.com", "b@bücher.example", message);
+    expect(server.lines[1]).toBe("MAIL FROM:<a@xn--exmple-cua.com>");
+    expect(server.lines[2]).toBe("RCPT TO:<b@xn--bcher-kva.example>");
+    expect({ ...refused }).toEqual({});
+  });
+});
+
+describe("deliver", () => {
+  test("gives the whole answer", async () => {
+    const { smtp } = await session(refusing(/bad/, "550 5.1.1 who?"));
+    const delivery = await smtp.deliver({ from, to: ["b@x.y", { address: "bad@x.y" }, "c@x.y"], body: message });
+    expect(delivery).toMatchObject({
+      accepted: ["b@x.y", "c@x.y"],
+      refused: { "bad@x.y": [550, "5.1.1 who?"] },
+      reply: [250, "2.0.0 queued as 1"],
+      replies: [
+        [250, "2.1.5 ok"],
+        [550, "5.1.1 who?"],
+        [250, "2.1.5 ok"],
+      ],
+    });
+    expect(Object.getPrototypeOf(delivery.refused)).toBeNull();
+  });
+
+  test("asks each recipient's own options, and those of the message", async () => {
+    const { server, smtp } = await session({ ehlo: ["DSN", "SIZE"] });
+    await smtp.deliver({
+      from: "",
+      to: [{ address: "b@x.y", notify: ["SUCCESS", "DELAY"], orcpt: "rfc822;o+b@x.y" }, "c@x.y"],
+      body: ["a", "b"],
+      ret: "FULL",
+    });
+    expect(server.lines.slice(1, 4)).toEqual([
+      "MAIL FROM:<> RET=FULL",
+      "RCPT TO:<b@x.y> NOTIFY=SUCCESS,DELAY ORCPT=rfc822;o+2Bb@x.y",
+      "RCPT TO:<c@x.y>",
+    ]);
+    expect(server.messages).toEqual(["ab\r\n"]);
+  });
+
+  test("takes a signal", async () => {
+    const { smtp } = await session();
+    const reason = new Error("enough");
+    expect(await reasonOf(smtp.deliver({ from, to: [to], body: "x", signal: AbortSignal.abort(reason) }))).toBe(reason);
+    expect(smtp.connected).toBe(true);
+  });
+});
