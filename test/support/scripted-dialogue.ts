@@ -100,6 +100,8 @@ export class Conversation {
   readonly bodies: string[] = [];
   /** How many messages the server said yes to. */
   taken = 0;
+  /** The verbs that were followed by more before they were answered: what the client pipelined. */
+  readonly pipelined: string[] = [];
   /** How the client ended the connection. */
   ended: Ending | undefined;
   /** What the script did not expect. */
@@ -110,6 +112,8 @@ export class Conversation {
   #pending: Uint8Array = new Uint8Array(0);
   #received: Uint8Array[] = [];
   #lastCode = "";
+  /** The first code said since the message ended. */
+  #verdict: string | undefined;
   #free: () => void = () => {};
   readonly #clientDone = new Promise<void>((resolve) => {
     this.#free = resolve;
@@ -178,7 +182,7 @@ export class Conversation {
         return pause(step.seconds);
       case "drip":
         for (const octet of raw(step.text)) {
-          this.#say(Uint8Array.of(octet));
+          await this.#say(Uint8Array.of(octet));
           await pause(step.seconds);
         }
         return;
@@ -207,16 +211,19 @@ export class Conversation {
     }
   }
 
-  #say(octets: Uint8Array): void {
+  #say(octets: Uint8Array): Promise<void> {
     const code = /^(\d{3})(?: |\r|$)/m.exec(latin1(octets))?.[1];
-    if (code !== undefined) this.#lastCode = code;
-    this.#wire.write(octets);
+    if (code !== undefined) {
+      this.#lastCode = code;
+      this.#verdict ??= code;
+    }
+    return this.#wire.write(octets);
   }
 
   async #pieces(octets: Uint8Array, cuts: readonly number[]): Promise<void> {
     let from = 0;
     for (const cut of [...cuts, octets.length]) {
-      this.#say(octets.subarray(from, cut));
+      await this.#say(octets.subarray(from, cut));
       from = cut;
       await pause(0.003);
     }
@@ -241,18 +248,26 @@ export class Conversation {
   async #converse(answers: Answers): Promise<void> {
     const answer = (verb: string): Promise<void> =>
       this.#do(answers[verb] ?? FRIENDLY[verb] ?? answers["*"] ?? FRIENDLY["*"] ?? []);
+    let asked = false;
     for (;;) {
       const line = await this.#line();
-      await answer(this.#lastCode === "334" ? "334" : (line.split(" ", 1)[0] ?? "").toUpperCase());
-      if (this.#lastCode !== "354") continue;
+      const verb: string = asked && this.#lastCode === "334" ? "334" : (line.split(" ", 1)[0] ?? "").toUpperCase();
+      if (this.#pending.length > 0) this.pipelined.push(verb);
+      asked = verb === "AUTH" || verb === "334";
+      await answer(verb);
+      if (verb !== "DATA" || this.#lastCode !== "354") continue;
       await this.#body();
-      this.#lastCode = "";
+      this.#verdict = undefined;
       try {
         await answer(".");
       } finally {
-        if (this.#lastCode.startsWith("2")) this.taken++;
+        if (this.#saidYes()) this.taken++;
       }
     }
+  }
+
+  #saidYes(): boolean {
+    return this.#verdict?.startsWith("2") === true;
   }
 
   async #startTls(pair: Pair, options: TlsOptions): Promise<void> {

@@ -12,8 +12,8 @@ export type Ending = "fin" | "reset";
 export interface Wire {
   /** The next octets, or how the client ended it. */
   read(): Promise<Uint8Array | Ending>;
-  /** Writes; what the client no longer takes is nobody's business. */
-  write(octets: Uint8Array): void;
+  /** Writes, and waits while the client does not read; what it no longer takes is nobody's business. */
+  write(octets: Uint8Array): Promise<void>;
   /** Ends the server's side alone. */
   halfClose(): void;
   /** Drops the connection with RST. */
@@ -53,7 +53,13 @@ export function socketWire(socket: net.Socket): Wire {
         socket.resume();
       });
     },
-    write: (octets) => void (socket.writable && socket.write(octets)),
+    async write(octets) {
+      if (!socket.writable || socket.write(octets) || socket.closed) return;
+      await new Promise<void>((resolve) => {
+        socket.once("drain", resolve);
+        socket.once("close", () => resolve());
+      });
+    },
     halfClose: () => void socket.end(),
     reset: () => void socket.resetAndDestroy(),
     destroy: () => void socket.destroy(),
@@ -75,7 +81,7 @@ export function memoryWire(stream: MemoryStream): Wire {
       }
       return ending;
     },
-    write: (octets) => void stream.write(octets)?.catch(() => {}),
+    write: async (octets) => stream.write(octets)?.catch(() => {}),
     halfClose: () => stream.end(),
     reset: () => stream.abort(new Error("reset by the script")),
     destroy: () => void stream.close().catch(() => {}),
@@ -99,7 +105,7 @@ export async function acceptTls(clear: Wire, pair: Pair, options: tls.TlsOptions
     upstream.once("close", () => resolve(undefined));
   });
   upstream.on("error", () => {});
-  upstream.on("data", (chunk: Buffer) => clear.write(Uint8Array.from(chunk)));
+  upstream.on("data", (chunk: Buffer) => void clear.write(Uint8Array.from(chunk)));
   upstream.once("end", () => clear.halfClose());
   const pumping = pump(clear, upstream);
   const socket = await secured;
