@@ -10,7 +10,7 @@ import type { Reply } from "../core/reply.ts";
 import type { DeliveryOutcome, TimeoutPhase } from "../errors.ts";
 import { type Deadline, type Timeouts, Watchdog } from "./deadline.ts";
 import type { Events } from "./events.ts";
-import { aborted, disconnected, type SessionEnd, timedOut } from "./session-end.ts";
+import { aborted, disconnected, type SessionEnd, textOf, timedOut } from "./session-end.ts";
 
 /** How a connection behaves, once it is there. */
 export type ConnectionSettings = {
@@ -97,7 +97,7 @@ export class Connection {
 
   /** Sends one command and gives the reply to it; `delivery` is what a lost connection says of the call's message. */
   request(command: Command, delivery?: DeliveryOutcome): Promise<Reply> {
-    this.#checkIdle();
+    this.checkIdle();
     if (this.#end !== undefined) return Promise.reject(this.#end.toError({ delivery }));
     const reply = this.#replyTo(command, delivery);
     this.send(command);
@@ -197,8 +197,8 @@ export class Connection {
     });
   }
 
-  /** What came while nothing was awaited can never answer a later command. */
-  #checkIdle(): void {
+  /** To be asked before a call sends its first command: what came while nothing was awaited can never answer it. */
+  checkIdle(): void {
     if (this.dialogue.owed > 0 || !this.dialogue.unread || this.#end !== undefined) return;
     this.drop(disconnected("the server sent something that nothing asked for", new Error(this.dialogue.rest)));
   }
@@ -300,8 +300,4 @@ export class Connection {
     for (const command of this.dialogue.end()) command.receiver?.lost(command);
     for (const ended of this.#ending.splice(0)) ended();
   }
-}
-
-function textOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -2,14 +2,14 @@
  * A message's content on its way, from the 354 to the last reply. The end is sent only after all of the content, so
  * that nobody can take half a message for a whole one; an answer that comes early is the answer.
  */
-import { DataEncoder, hasEightBit } from "../core/body.ts";
+import { DataEncoder } from "../core/body.ts";
 import { Command, type ReplyReceiver } from "../core/command.ts";
-import { eightBitRefused } from "../core/plan.ts";
 import type { Reply } from "../core/reply.ts";
-import { type DeliveryOutcome, SMTPDataError, SMTPException } from "../errors.ts";
+import { SMTPDataError, SMTPException } from "../errors.ts";
 import type { Connection } from "./connection.ts";
+import { lazy } from "./lazy.ts";
 import { disconnected } from "./session-end.ts";
-import type { Chunks, Content } from "./source.ts";
+import type { Content } from "./source.ts";
 
 /** Who is told how the transfer goes; of `complete` and `failed` one is called, once. */
 export type TransferObserver = {
@@ -22,21 +22,24 @@ export type TransferObserver = {
 };
 
 /** A body is written in pieces of about this many octets (DESIGN.md, section 4). */
-const PIECE = 65_536;
+export const PIECE = 65_536;
+
+const streaming = lazy(() => import("./stream-body.ts"));
 
 /** Writes one message's content. */
 export class DataTransfer implements ReplyReceiver {
   /** Stands for the end of the message; its replies come here. */
   readonly end: Command = Command.endOfData();
+  /** Called when the transfer is over, for who waits for something else meanwhile. */
+  interrupt: () => void = () => {};
+  /** True once the outcome is known: nothing more may be written. */
+  over = false;
   readonly #connection: Connection;
   readonly #content: Content;
-  readonly #encoder = new DataEncoder();
   readonly #observer: TransferObserver;
   readonly #replies: Reply[] = [];
   #expected = 1;
   #endHandedOver = false;
-  #over = false;
-  #interrupt: (() => void) | undefined;
 
   constructor(connection: Connection, content: Content, observer: TransferObserver) {
     this.#connection = connection;
@@ -45,19 +48,37 @@ export class DataTransfer implements ReplyReceiver {
     this.end.receiver = this;
   }
 
-  /** What is known of the message if the connection dies now. */
-  get delivery(): DeliveryOutcome {
-    return this.#endHandedOver ? "unknown" : "not-sent";
-  }
-
   /** After the 354: writes the content; `expected` replies will answer it. */
   start(expected: number, sevenBitOnly: boolean): void {
     this.#expected = expected;
-    const content = this.#content;
-    if (content.bytes === undefined) return void this.#stream(content.chunks(), sevenBitOnly);
-    if (content.bytes.length > PIECE) return void this.#stream(oneChunk(content.bytes), false);
-    this.#connection.output.addBytes(this.#encoder.encode(content.bytes));
-    this.#endBody();
+    // The server said more than its 354 at once: that is its answer to the message, and comes here next.
+    if (this.#connection.dialogue.position !== "body") return;
+    const { bytes } = this.#content;
+    if (bytes === undefined || bytes.length > PIECE) return void this.#stream(sevenBitOnly);
+    const encoder = new DataEncoder();
+    this.#connection.output.addBytes(encoder.encode(bytes));
+    this.endBody(encoder);
+  }
+
+  /** All of the content is in the output: the end goes behind it. */
+  endBody(encoder: DataEncoder): void {
+    if (!this.#connection.writable) return;
+    // Half an answer that came before the end would otherwise pass for the answer to the whole.
+    if (this.#connection.dialogue.unread)
+      return this.#connection.drop(
+        disconnected("the server broke the protocol: an answer to the message before its end"),
+      );
+    this.#connection.output.addBytes(encoder.end());
+    this.#connection.dialogue.bodySent();
+    this.#endHandedOver = true;
+    this.#observer.ended();
+    this.#connection.flush();
+  }
+
+  /** There is no other way out of DATA than the end, which must not be sent: the connection is dropped. */
+  giveUp(error: SMTPException): void {
+    this.#finish()?.failed(error);
+    this.#connection.drop(disconnected(error.message, error.cause ?? error));
   }
 
   /** A reply to the message. */
@@ -69,63 +90,17 @@ export class DataTransfer implements ReplyReceiver {
 
   /** The session ended before the last reply to the message. */
   lost(): void {
-    const details = { delivery: this.delivery, replies: this.#replies };
-    this.#finish()?.failed(this.#connection.end?.toError(details));
+    const delivery = this.#endHandedOver ? "unknown" : "not-sent";
+    this.#finish()?.failed(this.#connection.end?.toError({ delivery, replies: this.#replies }));
   }
 
-  async #stream(chunks: Chunks, sevenBitOnly: boolean): Promise<void> {
+  async #stream(sevenBitOnly: boolean): Promise<void> {
     try {
-      for (;;) {
-        const chunk = await this.#unlessOver(chunks.next());
-        if (this.#over) return chunks.cancel();
-        if (chunk === undefined) break;
-        if (sevenBitOnly && hasEightBit(chunk)) return this.#giveUp(chunks, eightBitRefused());
-        await this.#write(chunk);
-        if (this.#over) return chunks.cancel();
-      }
-      // What stands before the end goes first: the outcome is unknown only from the end on.
-      const blocked = this.#connection.flush();
-      if (blocked !== undefined) await this.#unlessOver(blocked);
-      if (!this.#over) this.#endBody();
+      const { streamBody } = await streaming();
+      await streamBody(this, this.#connection, this.#content, sevenBitOnly && this.#content.bytes === undefined);
     } catch (error) {
-      const text = error instanceof Error ? error.message : String(error);
-      const message = `the source of the message failed: ${text}`;
-      this.#giveUp(chunks, new SMTPException(message, { cause: error, delivery: "not-sent" }));
+      this.giveUp(new SMTPException("the message cannot be streamed", { cause: error, delivery: "not-sent" }));
     }
-  }
-
-  async #write(chunk: Uint8Array): Promise<void> {
-    const { output } = this.#connection;
-    for (let at = 0; at < chunk.length && !this.#over; at += PIECE) {
-      output.addBytes(this.#encoder.encode(chunk.subarray(at, at + PIECE)));
-      const blocked = output.length < PIECE ? undefined : this.#connection.flush();
-      if (blocked !== undefined) await this.#unlessOver(blocked);
-    }
-  }
-
-  /** Waits for the work, but not longer than the transfer lasts. A race with one lasting promise would leak. */
-  #unlessOver<T>(work: Promise<T>): Promise<T | undefined> {
-    return new Promise((resolve, reject) => {
-      this.#interrupt = () => resolve(undefined);
-      if (this.#over) resolve(undefined);
-      work.then(resolve, reject);
-    });
-  }
-
-  /** There is no other way out of DATA than the end, which must not be sent: the connection is dropped. */
-  #giveUp(chunks: Chunks, error: SMTPException): void {
-    chunks.cancel();
-    this.#finish()?.failed(error);
-    this.#connection.drop(disconnected(error.message, error.cause ?? error));
-  }
-
-  #endBody(): void {
-    if (!this.#connection.writable) return;
-    this.#connection.output.addBytes(this.#encoder.end());
-    this.#connection.dialogue.bodySent();
-    this.#endHandedOver = true;
-    this.#observer.ended();
-    this.#connection.flush();
   }
 
   /** The server has its verdict before the message is over. */
@@ -141,22 +116,9 @@ export class DataTransfer implements ReplyReceiver {
   }
 
   #finish(): TransferObserver | undefined {
-    if (this.#over) return undefined;
-    this.#over = true;
-    this.#interrupt?.();
+    if (this.over) return undefined;
+    this.over = true;
+    this.interrupt();
     return this.#observer;
   }
-}
-
-/** A large message in memory goes the way of a stream, for its back-pressure. */
-function oneChunk(bytes: Uint8Array): Chunks {
-  let rest: Uint8Array | undefined = bytes;
-  return {
-    async next() {
-      const chunk = rest;
-      rest = undefined;
-      return chunk;
-    },
-    cancel() {},
-  };
 }

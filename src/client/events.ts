@@ -49,12 +49,6 @@ export class Events {
     this.#logger?.debug(`reply: ${reply.code} ${escapeControls(text)}`);
   }
 
-  /** The session is over before its time. */
-  failed(error: unknown): void {
-    const text = error instanceof Error ? error.message : String(error);
-    this.#logger?.warn(`session ended: ${escapeControls(text)}`);
-  }
-
   #tell(prefix: string, text: string): void {
     if (this.debuglevel <= 0) return;
     console.error(`${this.debuglevel > 1 ? `${timeOfDay()} ` : ""}${prefix}: ${text}`);

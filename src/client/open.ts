@@ -3,6 +3,7 @@ import type { ByteStream, Endpoint, TlsOptions, Transport } from "../byte-stream
 import { SMTPConnectError, SMTPTimeoutError, type TimeoutPhase, TlsError } from "../errors.ts";
 import { onAbort } from "./abort.ts";
 import { LONGEST_TIMER, type Timeouts } from "./deadline.ts";
+import { textOf } from "./session-end.ts";
 
 /** Where and how to connect. */
 export type Target = {
@@ -83,9 +84,8 @@ function explain(error: unknown, signal: AbortSignal | undefined, what: string, 
   if (signal?.aborted && error === signal.reason) return error;
   if (error instanceof SMTPTimeoutError) return error;
   if (error instanceof TypeError || error instanceof RangeError) return error;
-  const text = error instanceof Error ? error.message : String(error);
   const temporary = !(error instanceof TlsError && error.permanent);
-  return new SMTPConnectError(-1, `${what}: ${text}${advice}`, { cause: error, temporary });
+  return new SMTPConnectError(-1, `${what}: ${textOf(error)}${advice}`, { cause: error, temporary });
 }
 
 /** Providers that block mail ports look like a dead server; say which ports are worth a try. */

@@ -16,6 +16,8 @@ export function sendData(conversation: Conversation, content: Content, policy: E
   const { dialogue } = connection;
   const sevenBitOnly = isSevenBitOnly(conversation.introduction, policy);
   if (sevenBitOnly && content.eightBit === true) throw eightBitRefused();
+  connection.checkIdle();
+  if (connection.end !== undefined) throw connection.end.toError({ delivery: "not-sent" });
   return new Promise((resolve, reject) => {
     const transfer = new DataTransfer(connection, content, {
       ended() {},

@@ -36,3 +36,8 @@ export function timedOut(phase: TimeoutPhase, seconds: number | undefined): Sess
 export function aborted(reason: unknown): SessionEnd {
   return { toError: () => reason };
 }
+
+/** What an error says; anything can be thrown. */
+export function textOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

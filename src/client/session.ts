@@ -62,8 +62,8 @@ export class Session {
       const unlink = onAbort(signal, (reason) => connection.drop(aborted(reason)));
       try {
         // Nothing is awaited where nothing is missing: only then can this envelope leave behind the last message's end.
-        if (!conversation.introduced) await conversation.helloIfNeeded("not-sent");
         const ready = prepared instanceof Promise ? await prepared : prepared;
+        if (!conversation.introduced) await conversation.helloIfNeeded("not-sent");
         const { settings, pipelines, introduction } = conversation;
         const transaction = { protocol: settings.protocol, pipelining: pipelines };
         return await new Transaction(connection, plan(ready, introduction), transaction).run(letGo);

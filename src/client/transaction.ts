@@ -74,6 +74,7 @@ export class Transaction implements ReplyReceiver {
     this.#letGo = letGo;
     return new Promise((resolve, reject) => {
       this.#settle = { resolve, reject };
+      this.#connection.checkIdle();
       this.#advance();
     });
   }
@@ -143,7 +144,7 @@ export class Transaction implements ReplyReceiver {
   }
 
   #recipientsRefused(replies: readonly Reply[]): SMTPRecipientsRefused {
-    const temporary = replies.some(({ code }) => !isPositive(code) && (code < 500 || code === 552));
+    const temporary = replies.some(({ code }) => (code >= 400 && code < 500) || code === 552);
     return new SMTPRecipientsRefused(this.#refusedBy(replies), { temporary });
   }
 

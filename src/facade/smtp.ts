@@ -4,8 +4,8 @@ import type { Conversation } from "../client/conversation.ts";
 import { resolveTimeouts, type Timeouts } from "../client/deadline.ts";
 import { Events } from "../client/events.ts";
 import type { AuthObject } from "../client/exchanges.ts";
+import { lazy } from "../client/lazy.ts";
 import type { Target } from "../client/open.ts";
-import { sendData } from "../client/send-data.ts";
 import { Session } from "../client/session.ts";
 import { type Body, contentOf } from "../client/source.ts";
 import type { Delivery } from "../client/transaction.ts";
@@ -192,7 +192,10 @@ export class SMTP {
    */
   async data(message: Body): Promise<Reply> {
     const content = contentOf(message, "message");
-    return this.#session.alone((conversation) => sendData(conversation, content, this.#eightBit()));
+    return this.#session.alone(async (conversation) => {
+      const { sendData } = await import("../client/send-data.ts");
+      return sendData(conversation, content, this.#eightBit());
+    });
   }
 
   /** RSET: gives up the transaction (RFC 5321 4.1.1.5). */
@@ -341,10 +344,11 @@ export class SMTP {
   ): Promise<Refused> {
     const envelope = { from_addr, to_addrs, mail_options, rcpt_options };
     const signal = callSignal(call);
+    const module = messages();
     const request =
-      messages === undefined
-        ? loadMessages().then((m) => m.requestOfMessage(msg, envelope))
-        : messages.requestOfMessage(msg, envelope);
+      module instanceof Promise
+        ? module.then(({ requestOfMessage }) => requestOfMessage(msg, envelope))
+        : module.requestOfMessage(msg, envelope);
     const { refused } = await this.#deliver(request, signal);
     return refused;
   }
@@ -519,9 +523,4 @@ async function implicitTls(tls: Flavour["tls"], context: TlsOptions | undefined,
   return tls === "implicit" ? tlsOptions(context ?? {}, "context", host) : undefined;
 }
 
-let messages: typeof import("./message.ts") | undefined;
-
-async function loadMessages(): Promise<typeof import("./message.ts")> {
-  messages = await import("./message.ts");
-  return messages;
-}
+const messages = lazy(() => import("./message.ts"));

@@ -1,0 +1,96 @@
+/** The chunks of a body that is not in memory; loaded with the first such body. */
+import { utf8, wrongType } from "../core/bytes.ts";
+
+/** The chunks of a body, pulled one at a time. */
+export type Chunks = {
+  /** The next chunk; undefined at the end. Rejects with the source's own error. */
+  next(): Promise<Uint8Array | undefined>;
+  /** No more is wanted. Never throws, never waits. */
+  cancel(reason?: unknown): void;
+};
+
+/** Begins to read a body: a Blob, a ReadableStream, or an iterable. */
+export function chunksOf(body: object): Chunks {
+  if (body instanceof Blob) return streamChunks(body.stream());
+  if (isReadableStream(body)) return streamChunks(body);
+  if (isAsyncIterable(body)) return iteratorChunks(body[Symbol.asyncIterator]());
+  if (isIterable(body)) return iteratorChunks(body[Symbol.iterator]());
+  throw wrongType("the message", "a source of chunks", body);
+}
+
+function streamChunks(stream: ReadableStream<unknown>): Chunks {
+  const reader = stream.getReader();
+  const text = new TextChunks();
+  return {
+    async next() {
+      const { done, value } = await reader.read();
+      return done ? text.end() : text.bytesOf(value);
+    },
+    cancel: (reason) => void reader.cancel(reason).catch(() => {}),
+  };
+}
+
+function iteratorChunks(iterator: Iterator<unknown> | AsyncIterator<unknown>): Chunks {
+  const text = new TextChunks();
+  return {
+    async next() {
+      const { done, value } = await iterator.next();
+      return done ? text.end() : text.bytesOf(await value);
+    },
+    cancel: () => void giveBack(iterator),
+  };
+}
+
+async function giveBack(iterator: Iterator<unknown> | AsyncIterator<unknown>): Promise<void> {
+  try {
+    await iterator.return?.();
+  } catch {
+    // The caller already has an error; what the source says to being given up adds nothing.
+  }
+}
+
+/** Chunks of text may be cut inside of a surrogate pair, which has a UTF-8 form only as a whole. */
+class TextChunks {
+  #half = "";
+  #ended = false;
+
+  bytesOf(chunk: unknown): Uint8Array {
+    if (chunk instanceof Uint8Array) return this.#half === "" ? chunk : joined(this.#rest(), chunk);
+    if (typeof chunk !== "string") throw wrongType("each chunk of a message", "a string or a Uint8Array", chunk);
+    const text = this.#half + chunk;
+    const cut = /[\uD800-\uDBFF]$/.test(text) ? text.length - 1 : text.length;
+    this.#half = text.slice(cut);
+    return utf8(text.slice(0, cut));
+  }
+
+  end(): Uint8Array | undefined {
+    if (this.#ended || this.#half === "") return undefined;
+    this.#ended = true;
+    return this.#rest();
+  }
+
+  #rest(): Uint8Array {
+    const rest = utf8(this.#half);
+    this.#half = "";
+    return rest;
+  }
+}
+
+function joined(first: Uint8Array, second: Uint8Array): Uint8Array {
+  const both = new Uint8Array(first.length + second.length);
+  both.set(first);
+  both.set(second, first.length);
+  return both;
+}
+
+function isReadableStream(body: object): body is ReadableStream<unknown> {
+  return typeof Reflect.get(body, "getReader") === "function";
+}
+
+function isAsyncIterable(body: object): body is AsyncIterable<unknown> {
+  return typeof Reflect.get(body, Symbol.asyncIterator) === "function";
+}
+
+function isIterable(body: object): body is Iterable<unknown> {
+  return typeof Reflect.get(body, Symbol.iterator) === "function";
+}
