@@ -19,8 +19,17 @@ export const runtimes: readonly Runtime[] = [
   { name: "Bun", command: [join(bin, "bun"), "--bun"] },
 ];
 
+/** The one that the tests run on. */
+export const running: Runtime = runtimeNamed("Deno" in globalThis ? "Deno" : "Bun" in globalThis ? "Bun" : "Node");
+
 /** Other versions of Node, where scripts/install-nodes.mjs has put them. */
 export const otherNodes: readonly (Runtime & { readonly installed: boolean })[] = [22, 24, 26].map((major) => {
   const file = join(nodes, `node${major}/bin/node`);
   return { name: `Node ${major}`, command: [file], installed: existsSync(file) };
 });
+
+function runtimeNamed(name: string): Runtime {
+  const found = runtimes.find((runtime) => runtime.name === name);
+  if (found === undefined) throw new Error(`there is no runtime ${name}`);
+  return found;
+}

@@ -1,0 +1,103 @@
+/** Importing the package opens nothing and loads no transport: that is left to the first connection. */
+import { readdir, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { type Folder, installPackage, type Outcome, run } from "./installed.ts";
+import { onNode, type Runtime, runtimes } from "./runtimes.ts";
+
+/** What only a transport says: the ways out of the process. */
+const waysOut = /\bgetBuiltinModule\b|\bDeno\.\w|\bBun\.\w/;
+
+/** Says which ways out are taken, and by then which of our files were loaded. */
+const watcher = `
+globalThis.taken = [];
+const watch = (owner, name) => {
+  const before = owner?.[name];
+  if (typeof before !== "function") return;
+  const watched = function (...args) { taken.push(name); return Reflect.apply(before, this, args); };
+  Reflect.set(owner, name, watched); // Bun lets some of its own not be replaced
+};
+for (const name of ["setTimeout", "setInterval", "setImmediate", "queueMicrotask", "fetch"]) watch(globalThis, name);
+watch(globalThis.process, "getBuiltinModule");
+for (const name of ["connect", "connectTls", "listen", "open", "readFile"]) watch(globalThis.Deno, name);
+for (const name of ["connect", "listen", "file"]) watch(globalThis.Bun, name);
+`;
+
+describe.runIf(onNode)("importing the package", () => {
+  let folder: Folder;
+
+  beforeAll(async () => {
+    folder = await installPackage();
+    await instrument(join(folder.path, "node_modules/smtplib/dist"));
+    await writeFile(join(folder.path, "watcher.mjs"), watcher);
+  }, 60_000);
+
+  afterAll(() => folder.remove());
+
+  describe.each(runtimes)("on $name", (runtime) => {
+    it("calls nothing that could open, wait or start", async () => {
+      const { status, output } = await runHere(runtime, 'await import("smtplib"); console.log(JSON.stringify(taken));');
+      expect({ status, output }).toEqual({ status: 0, output: "[]\n" });
+    });
+
+    it("loads no file that could", async () => {
+      const { output } = await runHere(runtime, 'await import("smtplib"); console.log(JSON.stringify(loaded));');
+      const files: string[] = JSON.parse(output);
+      expect(files).toContain("index.js");
+      expect(await able(files)).toEqual([]);
+    });
+
+    it("constructs without connecting, and then still loads none", async () => {
+      const code = 'const { SMTP } = await import("smtplib"); new SMTP().close(); console.log(JSON.stringify(loaded));';
+      const { output } = await runHere(runtime, code);
+      expect(await able(JSON.parse(output))).toEqual([]);
+    });
+
+    it("loads the runtime's own transport with the first connection, and no other", async () => {
+      const code = `
+        const { SMTP } = await import("smtplib");
+        await SMTP.connect("127.0.0.1", 1).catch(() => {});
+        console.log(JSON.stringify(loaded));
+      `;
+      const { output } = await runHere(runtime, code);
+      const files: string[] = JSON.parse(output);
+      const transports = files.filter((file) => file.startsWith("transports/"));
+      expect(transports).toEqual([`transports/${runtime.name.toLowerCase()}.js`]);
+    });
+  });
+
+  it("asks Deno for no permission but to read its files", async () => {
+    const [deno = ""] = runtimes.find(({ name }) => name === "Deno")?.command ?? [];
+    await writeFile(join(folder.path, "main.mjs"), 'await import("smtplib"); console.log("imported");');
+    const { output } = await run(folder.path, [deno, "run", "--no-prompt", `--allow-read=${folder.path}`, "main.mjs"]);
+    expect(output).toBe("imported\n");
+  });
+
+  it("would be seen to take a way out", async () => {
+    for (const runtime of runtimes) {
+      const { output } = await runHere(runtime, "setTimeout(() => {}); console.log(JSON.stringify(taken));");
+      expect(output).toBe('["setTimeout"]\n');
+    }
+    expect((await able(["transports/node.js", "transports/deno.js", "transports/bun.js"])).length).toBeGreaterThan(0);
+  });
+
+  async function runHere({ command }: Runtime, code: string): Promise<Outcome> {
+    await writeFile(join(folder.path, "main.mjs"), `import "./watcher.mjs";\n${code}\n`);
+    return run(folder.path, [...command, "main.mjs"]);
+  }
+
+  async function able(files: readonly string[]): Promise<string[]> {
+    const dist = join(folder.path, "node_modules/smtplib/dist");
+    const codes = await Promise.all(files.map((file) => readFile(join(dist, file), "utf8")));
+    return files.filter((_, index) => waysOut.test(codes[index] ?? ""));
+  }
+});
+
+/** Makes each file of the package note that it was loaded. */
+async function instrument(dist: string): Promise<void> {
+  const files = await readdir(dist, { recursive: true });
+  for (const file of files.filter((name) => name.endsWith(".js"))) {
+    const code = await readFile(join(dist, file), "utf8");
+    await writeFile(join(dist, file), `(globalThis.loaded ??= []).push(${JSON.stringify(file)});\n${code}`);
+  }
+}
