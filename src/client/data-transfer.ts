@@ -96,8 +96,8 @@ export class DataTransfer implements ReplyReceiver {
 
   async #stream(sevenBitOnly: boolean): Promise<void> {
     try {
-      const { streamBody } = await streaming();
-      await streamBody(this, this.#connection, this.#content, sevenBitOnly && this.#content.bytes === undefined);
+      const checked = sevenBitOnly && this.#content.bytes === undefined;
+      await streaming(({ streamBody }) => streamBody(this, this.#connection, this.#content, checked));
     } catch (error) {
       this.giveUp(new SMTPException("the message cannot be streamed", { cause: error, delivery: "not-sent" }));
     }

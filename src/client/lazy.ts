@@ -1,15 +1,18 @@
 /** Modules that most sessions do not need. */
 
 /**
- * A module that is loaded on first use: a promise then, the module itself once it is here, so that who uses it again
- * need not wait. What is pipelined depends on that.
+ * Uses of a module that is loaded with the first of them. Once it is here a use waits for nothing, which pipelining
+ * depends on.
  */
-export function lazy<Module>(load: () => Promise<Module>): () => Module | Promise<Module> {
+export function lazy<Module>(
+  load: () => Promise<Module>,
+): <T>(use: (module: Module) => T | Promise<T>) => T | Promise<T> {
   let loaded: Module | undefined;
-  return () =>
-    loaded ??
-    load().then((module) => {
+  return (use) => {
+    if (loaded !== undefined) return use(loaded);
+    return load().then((module) => {
       loaded = module;
-      return module;
+      return use(module);
     });
+  };
 }

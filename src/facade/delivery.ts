@@ -1,5 +1,6 @@
 /** A message and its envelope as the sending methods take them, checked before anything is sent. */
-import { type Body, type Content, contentOf } from "../client/source.ts";
+import { lazy } from "../client/lazy.ts";
+import type { Body, Content } from "../client/source.ts";
 import type { Message as PlannedMessage } from "../client/transaction.ts";
 import { type Mailbox, parseMailbox } from "../core/address.ts";
 import { wrongType } from "../core/bytes.ts";
@@ -14,7 +15,6 @@ import {
   type Server,
 } from "../core/plan.ts";
 import { SMTPRecipientsRefused } from "../errors.ts";
-import { checkObject } from "./options.ts";
 
 /** A message for `deliver()`, with typed ESMTP parameters. */
 export type DeliveryRequest = Omit<MailOptions, "body"> & {
@@ -55,37 +55,20 @@ export function requestOf(envelope: Envelope, content: Content, utf8Headers = fa
   const { mail_options = [], rcpt_options = [] } = envelope;
   const from = addressOf(envelope.from_addr, "from_addr");
   const to = listOf(envelope.to_addrs).map((address, index) => recipientOf(address, `to_addrs[${index}]`));
-  const complete = (mail: EsmtpParameters, rcpt: EsmtpParameters): Request => {
+  checkAnyone(to);
+  return whenReady([mailParametersOf(mail_options), rcptParametersOf(rcpt_options)], ([mail = NONE, rcpt = NONE]) => {
     const recipients = to.map((recipient) => ({ ...recipient, parameters: rcpt }));
     return { from: from.given, sender: from.mailbox, recipients, parameters: mail, content, utf8Headers };
-  };
-  checkAnyone(to);
-  const mail = mailParametersOf(mail_options);
-  const rcpt = rcptParametersOf(rcpt_options);
-  if (mail instanceof Promise || rcpt instanceof Promise)
-    return Promise.all([mail, rcpt]).then((both) => complete(...both));
-  return complete(mail, rcpt);
+  });
 }
 
-/**
- * Checks what `deliver` was given.
- * @throws as `requestOf` does
- */
-export function requestOfDelivery(delivery: DeliveryRequest): Request | Promise<Request> {
-  checkObject(delivery, "delivery");
-  const { from, to, body, signal: _, ...options } = delivery;
-  const { given, mailbox: sender } = addressOf(from, "from");
-  if (!Array.isArray(to)) throw wrongType("to", "an array", to);
-  const content = contentOf(body, "body");
-  const entries = to.map(entryOf);
-  checkAnyone(entries);
-  const complete = (parameters: EsmtpParameters, own: readonly EsmtpParameters[]): Request => {
-    const recipients = entries.map((entry, index) => ({ ...entry, parameters: own[index] ?? NONE }));
-    return { from: given, sender, recipients, parameters, content, utf8Headers: false };
-  };
-  const all = [mailParametersOf(options), ...entries.map((entry) => rcptParametersOf(entry.options))];
-  if (!all.some((parameters) => parameters instanceof Promise)) return complete(NONE, []);
-  return Promise.all(all).then(([mail = NONE, ...own]) => complete(mail, own));
+/** Uses parameters as soon as they are there: at once, unless what checks them is yet to be loaded. */
+export function whenReady(
+  parameters: readonly (EsmtpParameters | Promise<EsmtpParameters>)[],
+  use: (ready: readonly EsmtpParameters[]) => Request,
+): Request | Promise<Request> {
+  const ready = parameters.filter((one) => typeof one === "function");
+  return ready.length === parameters.length ? use(ready) : Promise.all(parameters).then(use);
 }
 
 /** The request as this server can take it; `planMessage` tells what it throws. */
@@ -100,19 +83,20 @@ export function planRequest(request: Request, server: Server, policy: EightBitPo
 export function mailParametersOf(options: Options): EsmtpParameters | Promise<EsmtpParameters> {
   if (isList(options, "mail_options")) return listedParameters(options, "mail_options");
   const copy = { ...options };
-  return isEmpty(copy) ? NONE : extensions().then(({ mailParameters }) => mailParameters(copy));
+  return isEmpty(copy) ? NONE : extensions(({ mailParameters }) => mailParameters(copy));
 }
 
 /** The parameters of RCPT that options of either form become. */
 export function rcptParametersOf(options: Options<RcptOptions>): EsmtpParameters | Promise<EsmtpParameters> {
   if (isList(options, "rcpt_options")) return listedParameters(options, "rcpt_options");
   const copy = { ...options };
-  return isEmpty(copy) ? NONE : extensions().then(({ rcptParameters }) => rcptParameters(copy));
+  return isEmpty(copy) ? NONE : extensions(({ rcptParameters }) => rcptParameters(copy));
 }
 
-const NONE: EsmtpParameters = () => [];
+/** No parameters. */
+export const NONE: EsmtpParameters = () => [];
 
-const extensions = (): Promise<typeof import("../core/extensions/index.ts")> => import("../core/extensions/index.ts");
+const extensions = lazy(() => import("../core/extensions/index.ts"));
 
 function isList<T>(options: Options<T>, argument: string): options is readonly string[] {
   if (typeof options === "object" && options !== null) return Array.isArray(options);
@@ -133,25 +117,23 @@ function isIterable(value: unknown): value is Iterable<unknown> {
   return typeof value === "object" && value !== null && Symbol.iterator in value;
 }
 
-type Address = { readonly given: string; readonly mailbox: Mailbox };
+/** An address as it was given, and as it was read. */
+export type Address = { readonly given: string; readonly mailbox: Mailbox };
 
-function addressOf(address: unknown, argument: string): Address {
+/** A reverse path: "" for none. */
+export function addressOf(address: unknown, argument: string): Address {
   const mailbox = parseMailbox(address, argument);
   return { given: String(address), mailbox };
 }
 
-function recipientOf(address: unknown, argument: string): Address {
+/** A forward path, which names somebody. */
+export function recipientOf(address: unknown, argument: string): Address {
   const recipient = addressOf(address, argument);
   if (recipient.mailbox.path !== "") return recipient;
   throw new RangeError(`${argument} must be an address, not ${JSON.stringify(address)}`);
 }
 
-function entryOf(entry: unknown, index: number): Address & { readonly options: RcptOptions } {
-  if (typeof entry === "string") return { ...recipientOf(entry, `to[${index}]`), options: {} };
-  const { address, ...options }: { address?: unknown } = { ...checkObject(entry, `to[${index}]`) };
-  return { ...recipientOf(address, `to[${index}].address`), options };
-}
-
-function checkAnyone(recipients: readonly Address[]): void {
+/** Python finds out that there is nobody by asking the server. */
+export function checkAnyone(recipients: readonly Address[]): void {
   if (recipients.length === 0) throw new SMTPRecipientsRefused(Object.create(null), { delivery: "not-sent" });
 }

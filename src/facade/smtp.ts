@@ -26,7 +26,6 @@ import {
   type Request,
   rcptParametersOf,
   requestOf,
-  requestOfDelivery,
 } from "./delivery.ts";
 import type { AuthContext, AuthOptions, LoginOptions } from "./login.ts";
 import type { Message } from "./message.ts";
@@ -35,6 +34,7 @@ import {
   bareAddress,
   type CallOptions,
   callSignal,
+  checkObject,
   checkOptions,
   checkSignal,
   optionalName,
@@ -344,11 +344,7 @@ export class SMTP {
   ): Promise<Refused> {
     const envelope = { from_addr, to_addrs, mail_options, rcpt_options };
     const signal = callSignal(call);
-    const module = messages();
-    const request =
-      module instanceof Promise
-        ? module.then(({ requestOfMessage }) => requestOfMessage(msg, envelope))
-        : module.requestOfMessage(msg, envelope);
+    const request = messages(({ requestOfMessage }) => requestOfMessage(msg, envelope));
     const { refused } = await this.#deliver(request, signal);
     return refused;
   }
@@ -358,8 +354,12 @@ export class SMTP {
    * @throws as `sendmail` does
    */
   async deliver(delivery: DeliveryRequest): Promise<Delivery> {
-    const request = requestOfDelivery(delivery);
-    return this.#deliver(request, checkSignal(delivery.signal, "signal"));
+    checkObject(delivery, "delivery");
+    // What was given is the caller's again as soon as the call is made.
+    const copy = { ...delivery };
+    if (Array.isArray(copy.to)) copy.to = [...copy.to];
+    const request = deliveries(({ requestOfDelivery }) => requestOfDelivery(copy));
+    return this.#deliver(request, checkSignal(copy.signal, "signal"));
   }
 
   /** 1 or true prints the dialogue with `console.error`, 2 with the time of day, 0 or false nothing. Credentials are masked. */
@@ -524,3 +524,4 @@ async function implicitTls(tls: Flavour["tls"], context: TlsOptions | undefined,
 }
 
 const messages = lazy(() => import("./message.ts"));
+const deliveries = lazy(() => import("./delivery-request.ts"));

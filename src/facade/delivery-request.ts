@@ -1,0 +1,41 @@
+/** What `deliver()` takes, checked; loaded when it is first called. */
+import { contentOf } from "../client/source.ts";
+import { wrongType } from "../core/bytes.ts";
+import type { RcptOptions } from "../core/extensions/extension.ts";
+import {
+  type Address,
+  addressOf,
+  checkAnyone,
+  type DeliveryRequest,
+  mailParametersOf,
+  NONE,
+  type Request,
+  rcptParametersOf,
+  recipientOf,
+  whenReady,
+} from "./delivery.ts";
+import { checkObject } from "./options.ts";
+
+/**
+ * Checks what `deliver` was given.
+ * @throws as `requestOf` does
+ */
+export function requestOfDelivery(delivery: DeliveryRequest): Request | Promise<Request> {
+  const { from, to, body, signal: _, ...options } = delivery;
+  const { given, mailbox: sender } = addressOf(from, "from");
+  if (!Array.isArray(to)) throw wrongType("to", "an array", to);
+  const content = contentOf(body, "body");
+  const entries = to.map(entryOf);
+  checkAnyone(entries);
+  const all = [mailParametersOf(options), ...entries.map((entry) => rcptParametersOf(entry.options))];
+  return whenReady(all, ([parameters = NONE, ...own]) => {
+    const recipients = entries.map((entry, index) => ({ ...entry, parameters: own[index] ?? NONE }));
+    return { from: given, sender, recipients, parameters, content, utf8Headers: false };
+  });
+}
+
+function entryOf(entry: unknown, index: number): Address & { readonly options: RcptOptions } {
+  if (typeof entry === "string") return { ...recipientOf(entry, `to[${index}]`), options: {} };
+  const { address, ...options }: { address?: unknown } = { ...checkObject(entry, `to[${index}]`) };
+  return { ...recipientOf(address, `to[${index}].address`), options };
+}
