@@ -111,6 +111,7 @@ export class Conversation {
   readonly #counts = new Map<Step, number>();
   #pending: Uint8Array = new Uint8Array(0);
   #received: Uint8Array[] = [];
+  #spoken = "";
   #lastCode = "";
   /** The first code said since the message ended. */
   #verdict: string | undefined;
@@ -212,12 +213,16 @@ export class Conversation {
   }
 
   #say(octets: Uint8Array): Promise<void> {
-    const code = /^(\d{3})(?: |\r|$)/m.exec(latin1(octets))?.[1];
-    if (code !== undefined) {
-      this.#lastCode = code;
-      this.#verdict ??= code;
-    }
+    const lines = (this.#spoken + latin1(octets)).split("\n");
+    this.#spoken = lines.pop() ?? "";
+    for (const line of lines) this.#said(/^(\d{3})(?!-)/.exec(line)?.[1]);
     return this.#wire.write(octets);
+  }
+
+  #said(code: string | undefined): void {
+    if (code === undefined) return;
+    this.#lastCode = code;
+    this.#verdict ??= code;
   }
 
   async #pieces(octets: Uint8Array, cuts: readonly number[]): Promise<void> {
