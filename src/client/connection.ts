@@ -2,7 +2,7 @@
  * One connection: a byte stream joined to a dialogue. One writer, and one reader that always runs, so that a server's
  * last words and its going away are seen at once, while a body is written and while the session rests.
  */
-import type { ByteStream, PeerInfo, TlsOptions } from "../byte-stream.ts";
+import type { ByteStream, PeerInfo } from "../byte-stream.ts";
 import { Output } from "../core/bytes.ts";
 import { Command, type ReplyReceiver } from "../core/command.ts";
 import { Dialogue, type Fault, type Limits, type Received } from "../core/dialogue.ts";
@@ -10,7 +10,7 @@ import type { Reply } from "../core/reply.ts";
 import type { DeliveryOutcome, TimeoutPhase } from "../errors.ts";
 import { type Deadline, type Timeouts, Watchdog } from "./deadline.ts";
 import type { Events } from "./events.ts";
-import { aborted, disconnected, type SessionEnd, textOf, timedOut } from "./session-end.ts";
+import { disconnected, type SessionEnd, textOf, timedOut } from "./session-end.ts";
 
 /** How a connection behaves, once it is there. */
 export type ConnectionSettings = {
@@ -20,8 +20,6 @@ export type ConnectionSettings = {
   readonly timeouts: () => Timeouts;
   readonly events: Events;
 };
-
-const LF = 10;
 
 /** After a failed write the server's last words may still be on their way; seconds. */
 const GRACE = 1;
@@ -34,48 +32,42 @@ export class Connection {
   readonly output: Output = new Output();
   /** True once an AUTH was answered with 235. */
   authenticated = false;
-  readonly #stream: ByteStream;
-  readonly #settings: ConnectionSettings;
+  /** What broke the protocol, if that is what ended the session. */
+  fault: Fault | undefined;
+  /** The server's greeting. */
+  readonly greeting: Promise<Reply>;
+  /** The bytes underneath; who upgrades them calls `listen()` afterwards. */
+  readonly stream: ByteStream;
+  /** How the connection behaves. */
+  readonly settings: ConnectionSettings;
   readonly #watchdog = new Watchdog((deadline) => this.#expired(deadline));
   readonly #reply: Deadline = this.#watchdog.add("greeting");
-  readonly #write: Deadline = this.#watchdog.add("dataBlock");
-  readonly #greeting: Promise<Reply>;
+  readonly #blocked: Deadline = this.#watchdog.add("dataBlock");
   #flushing: Promise<void> | undefined;
   #writeError: { readonly error: unknown } | undefined;
-  #fault: Fault | undefined;
   #end: SessionEnd | undefined;
   #ending: (() => void)[] = [];
 
   /** Takes over a connected stream; the greeting is awaited at once. */
   constructor(stream: ByteStream, settings: ConnectionSettings) {
-    this.#stream = stream;
-    this.#settings = settings;
+    this.stream = stream;
+    this.settings = settings;
     const greeting = Command.greeting();
     this.dialogue = new Dialogue(greeting, settings);
-    this.#greeting = this.#replyTo(greeting);
-    this.#greeting.catch(() => {});
-    this.#armReply();
-    this.#read();
-  }
-
-  /** The server's greeting. */
-  get greeting(): Promise<Reply> {
-    return this.#greeting;
+    this.greeting = this.replyTo(greeting);
+    this.greeting.catch(() => {});
+    this.armReply();
+    this.listen();
   }
 
   /** Both ends of the connection. */
   get peer(): PeerInfo {
-    return this.#stream.peer;
+    return this.stream.peer;
   }
 
   /** Why the session is over, or undefined while it lives. */
   get end(): SessionEnd | undefined {
     return this.#end;
-  }
-
-  /** What broke the protocol, if that is what ended the session. */
-  get fault(): Fault | undefined {
-    return this.#fault;
   }
 
   /** False once a write has failed: the reader then finds out why. */
@@ -86,43 +78,49 @@ export class Connection {
   /** Puts a command into the output; its receiver will be told. */
   send(command: Command): void {
     this.dialogue.send(command, this.output);
-    this.#settings.events.sent(command);
+    this.settings.events.sent(command);
   }
 
   /** Puts DATA into the output; `end` will stand for the end of the message. */
   sendData(data: Command, end: Command): void {
     this.dialogue.sendData(data, end, this.output);
-    this.#settings.events.sent(data);
+    this.settings.events.sent(data);
   }
 
   /** Sends one command and gives the reply to it; `delivery` is what a lost connection says of the call's message. */
   request(command: Command, delivery?: DeliveryOutcome): Promise<Reply> {
     this.checkIdle();
     if (this.#end !== undefined) return Promise.reject(this.#end.toError({ delivery }));
-    const reply = this.#replyTo(command, delivery);
+    const reply = this.replyTo(command, delivery);
     this.send(command);
     this.flush();
     return reply;
   }
 
-  /** Sends octets of the caller's own; replies to them are kept for `nextReply()`. */
-  async sendRaw(octets: Uint8Array, shown: string): Promise<void> {
-    this.dialogue.keepUnasked(Math.max(1, octets.filter((octet) => octet === LF).length));
-    this.output.addBytes(octets);
-    this.#settings.events.sentRaw(shown);
-    await this.flush();
-    if (!this.writable) await this.#over();
-    if (this.#end !== undefined) throw this.#end.toError({});
+  /** The reply to a command, once the dialogue has it; `delivery` as for `request`. */
+  replyTo(command: Command, delivery?: DeliveryOutcome): Promise<Reply> {
+    return new Promise((resolve, reject) => {
+      const lost = (): void => reject(this.#end?.toError({ delivery }));
+      const receiver: ReplyReceiver = { replied: (_, reply) => resolve(reply), lost };
+      command.receiver = receiver;
+    });
   }
 
-  /** The next reply, whatever it answers. */
-  nextReply(): Promise<Reply> {
-    if (this.#end !== undefined) return Promise.reject(this.#end.toError({}));
-    const command = Command.unasked();
-    const reply = this.#replyTo(command);
-    this.#take(this.dialogue.awaitUnasked(command));
-    this.#armReply();
-    return reply;
+  /** Hands the replies to those who wait for them. */
+  take({ exchanges, fault }: Received): void {
+    for (const { command, reply } of exchanges) {
+      this.settings.events.replied(command, reply);
+      if (reply.code === 235 && command.verb !== ".") this.authenticated = true;
+      command.receiver?.replied(command, reply);
+    }
+    if (fault !== undefined) this.#broken(fault);
+    else if (exchanges.length > 0) this.armReply();
+  }
+
+  /** To be asked before a call sends its first command: what came while nothing was awaited can never answer it. */
+  checkIdle(): void {
+    if (this.dialogue.owed > 0 || !this.dialogue.unread || this.#end !== undefined) return;
+    this.drop(disconnected("the server sent something that nothing asked for", new Error(this.dialogue.rest)));
   }
 
   /**
@@ -132,29 +130,29 @@ export class Connection {
   flush(): Promise<void> | undefined {
     if (this.#flushing !== undefined) return this.#flushing.then(() => this.flush());
     const pieces = this.output.take();
-    if (pieces.length === 0 || !this.writable) return undefined;
-    for (const [index, piece] of pieces.entries()) {
-      const blocked = this.#writePiece(piece);
-      if (blocked === undefined) continue;
-      this.#flushing = this.#writeRest(blocked, pieces.slice(index + 1));
-      return this.#flushing;
-    }
-    this.#armReply();
-    return undefined;
+    if (pieces.length > 0 && this.writable) this.#flushing = this.#write(pieces);
+    return this.#flushing;
   }
 
-  /** Upgrades to TLS, after a 220 to STARTTLS or before the greeting; the caller sees to it that nothing is unread. */
-  async startTls(options: TlsOptions & { servername: string }): Promise<void> {
-    this.#watchdog.arm(this.#write, "tls", this.#settings.timeouts().tls);
+  /** Reads until the session ends, or until TLS has to begin. */
+  async listen(): Promise<void> {
     try {
-      await this.#stream.startTls(options);
+      while (this.#end === undefined && this.dialogue.position !== "ready-for-tls") {
+        const bytes = await this.stream.read();
+        if (this.#end !== undefined) return;
+        if (bytes === null) return this.#lost(new Error("the server closed the connection"));
+        this.take(this.dialogue.receive(bytes));
+      }
     } catch (error) {
-      this.drop(disconnected(`TLS could not be established: ${textOf(error)}`, error));
+      this.#lost(error);
     }
-    this.#watchdog.disarm(this.#write);
-    if (this.#end !== undefined) throw this.#end.toError({});
-    this.dialogue.tlsStarted();
-    this.#read();
+  }
+
+  /** The clock runs for the first reply awaited, from the moment its command has left or the reply before it came. */
+  armReply(): void {
+    const { head, position } = this.dialogue;
+    if (head === undefined || position === "body") return this.#watchdog.disarm(this.#reply);
+    this.#watchdog.arm(this.#reply, head.phase, this.settings.timeouts()[head.phase]);
   }
 
   /** A deadline of the caller's on this connection; when it is reached, the session ends. */
@@ -173,61 +171,19 @@ export class Connection {
   /** Drops the connection now. All that is awaited is told why; later calls change nothing. */
   drop(end: SessionEnd): void {
     if (!this.#finish(end)) return;
-    this.#stream.abort(end.toError({}));
+    this.stream.abort(end.toError({}));
     this.#tellAwaited();
-  }
-
-  /** Drops the connection because a signal of the caller's fired. */
-  abort(reason: unknown): void {
-    this.drop(aborted(reason));
   }
 
   /** Ends the session in order: what is queued is sent, then the stream is closed. */
   async close(): Promise<void> {
     if (!this.#finish(disconnected("the connection is closed; please run connect() first"))) return;
     this.#tellAwaited();
-    await this.#stream.close().catch(() => {});
-  }
-
-  #replyTo(command: Command, delivery?: DeliveryOutcome): Promise<Reply> {
-    return new Promise((resolve, reject) => {
-      const lost = (): void => reject(this.#end?.toError({ delivery }));
-      const receiver: ReplyReceiver = { replied: (_, reply) => resolve(reply), lost };
-      command.receiver = receiver;
-    });
-  }
-
-  /** To be asked before a call sends its first command: what came while nothing was awaited can never answer it. */
-  checkIdle(): void {
-    if (this.dialogue.owed > 0 || !this.dialogue.unread || this.#end !== undefined) return;
-    this.drop(disconnected("the server sent something that nothing asked for", new Error(this.dialogue.rest)));
-  }
-
-  async #read(): Promise<void> {
-    try {
-      while (this.#end === undefined && this.dialogue.position !== "ready-for-tls") {
-        const bytes = await this.#stream.read();
-        if (this.#end !== undefined) return;
-        if (bytes === null) return this.#lost(new Error("the server closed the connection"));
-        this.#take(this.dialogue.receive(bytes));
-      }
-    } catch (error) {
-      this.#lost(error);
-    }
-  }
-
-  #take({ exchanges, fault }: Received): void {
-    for (const { command, reply } of exchanges) {
-      this.#settings.events.replied(command, reply);
-      if (reply.code === 235 && command.verb !== ".") this.authenticated = true;
-      command.receiver?.replied(command, reply);
-    }
-    if (fault !== undefined) this.#broken(fault);
-    else if (exchanges.length > 0) this.#armReply();
+    await this.stream.close().catch(() => {});
   }
 
   #broken(fault: Fault): void {
-    this.#fault = fault;
+    this.fault = fault;
     const cause = new Error(fault.detail);
     const text = fault.kind === "closing" ? fault.detail : `the server broke the protocol: ${fault.detail}`;
     this.drop(disconnected(text, cause));
@@ -237,56 +193,45 @@ export class Connection {
     this.drop(disconnected(`connection lost: ${textOf(error)}`, this.#writeError?.error ?? error));
   }
 
+  #write(pieces: readonly Uint8Array[]): Promise<void> | undefined {
+    for (const [index, piece] of pieces.entries()) {
+      const blocked = this.#writePiece(piece);
+      if (blocked !== undefined) return this.#unblocked(blocked).then(() => this.#write(pieces.slice(index + 1)));
+    }
+    this.#flushing = undefined;
+    this.armReply();
+    return undefined;
+  }
+
   #writePiece(piece: Uint8Array): Promise<void> | undefined {
     try {
-      return this.#stream.write(piece);
+      return this.writable ? this.stream.write(piece) : undefined;
     } catch (error) {
       this.#writeFailed(error);
       return undefined;
     }
   }
 
-  async #writeRest(blocked: Promise<void>, pieces: readonly Uint8Array[]): Promise<void> {
+  async #unblocked(blocked: Promise<void>): Promise<void> {
+    this.#watchdog.arm(this.#blocked, "dataBlock", this.settings.timeouts().dataBlock);
     try {
-      await this.#unblocked(blocked);
-      for (const piece of pieces) {
-        const next = this.writable ? this.#stream.write(piece) : undefined;
-        if (next !== undefined) await this.#unblocked(next);
-      }
+      await blocked;
+      if (this.writable) this.#watchdog.disarm(this.#blocked);
     } catch (error) {
       this.#writeFailed(error);
     }
-    this.#flushing = undefined;
-    this.#armReply();
-  }
-
-  async #unblocked(blocked: Promise<void>): Promise<void> {
-    this.#watchdog.arm(this.#write, "dataBlock", this.#settings.timeouts().dataBlock);
-    await blocked;
-    if (this.writable) this.#watchdog.disarm(this.#write);
   }
 
   /** The reader may still find a reply that says why (SECURITY 6.2); it gets a moment for it. */
   #writeFailed(error: unknown): void {
     if (!this.writable) return;
     this.#writeError = { error };
-    this.#watchdog.arm(this.#write, "dataBlock", GRACE);
-  }
-
-  /** The clock runs for the first reply awaited, from the moment its command has left or the reply before it came. */
-  #armReply(): void {
-    const { head, position } = this.dialogue;
-    if (head === undefined || position === "body") return this.#watchdog.disarm(this.#reply);
-    this.#watchdog.arm(this.#reply, head.phase, this.#settings.timeouts()[head.phase]);
+    this.#watchdog.arm(this.#blocked, "dataBlock", GRACE);
   }
 
   #expired(deadline: Deadline): void {
     if (this.#writeError !== undefined) return this.#lost(this.#writeError.error);
-    this.drop(timedOut(deadline.phase, this.#settings.timeouts()[deadline.phase]));
-  }
-
-  #over(): Promise<void> {
-    return new Promise((resolve) => this.onEnd(resolve));
+    this.drop(timedOut(deadline.phase, this.settings.timeouts()[deadline.phase]));
   }
 
   #finish(end: SessionEnd): boolean {

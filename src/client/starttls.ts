@@ -4,8 +4,9 @@ import { Command } from "../core/command.ts";
 import { offers } from "../core/features.ts";
 import type { Reply } from "../core/reply.ts";
 import { SMTPNotSupportedError, SMTPResponseException } from "../errors.ts";
+import type { Connection } from "./connection.ts";
 import type { Conversation } from "./conversation.ts";
-import { disconnected } from "./session-end.ts";
+import { disconnected, textOf } from "./session-end.ts";
 
 /** Upgrades to TLS, and forgets what was learnt in clear; `SMTP.starttls` tells what it throws. */
 export async function startTls(
@@ -26,6 +27,19 @@ export async function startTls(
     throw end.toError({});
   }
   conversation.forget();
-  await connection.startTls(options);
+  await handshake(connection, options);
   return reply;
+}
+
+async function handshake(connection: Connection, options: TlsOptions & { servername: string }): Promise<void> {
+  const deadline = connection.bound("tls", connection.settings.timeouts().tls);
+  try {
+    await connection.stream.startTls(options);
+  } catch (error) {
+    connection.drop(disconnected(`TLS could not be established: ${textOf(error)}`, error));
+  }
+  deadline.release();
+  if (connection.end !== undefined) throw connection.end.toError({});
+  connection.dialogue.tlsStarted();
+  connection.listen();
 }

@@ -244,7 +244,10 @@ export class SMTP {
 
   /** Waits for the next reply of the server. */
   async getreply(): Promise<Reply> {
-    return this.#session.alone(async (conversation) => conversation.live().nextReply());
+    return this.#session.alone(async (conversation) => {
+      const { nextReply } = await import("../client/raw.ts");
+      return nextReply(conversation.live());
+    });
   }
 
   /** Sends octets as they are; "" sends nothing, and throws if there is no session. */
@@ -497,8 +500,9 @@ export class SMTP {
 
   #sendRaw(octets: Uint8Array, shown: string): Promise<void> {
     return this.#session.alone(async (conversation) => {
+      const { sendRaw } = await import("../client/raw.ts");
       const connection = conversation.live();
-      if (octets.length > 0) await connection.sendRaw(octets, shown);
+      if (octets.length > 0) await sendRaw(connection, octets, shown);
     });
   }
 

@@ -1,0 +1,25 @@
+/** Python's `putcmd()`, `send()` and `getreply()`: the caller speaks for himself. Loaded when one of them is first used. */
+import { Command } from "../core/command.ts";
+import type { Reply } from "../core/reply.ts";
+import type { Connection } from "./connection.ts";
+
+const LF = 10;
+
+/** Sends octets of the caller's own; replies to them are kept for `nextReply()`. */
+export async function sendRaw(connection: Connection, octets: Uint8Array, shown: string): Promise<void> {
+  connection.dialogue.keepUnasked(Math.max(1, octets.filter((octet) => octet === LF).length));
+  connection.output.addBytes(octets);
+  connection.settings.events.sentRaw(shown);
+  await connection.flush();
+  if (!connection.writable) await new Promise<void>((resolve) => connection.onEnd(resolve));
+  if (connection.end !== undefined) throw connection.end.toError({});
+}
+
+/** The next reply, whatever it answers. */
+export function nextReply(connection: Connection): Promise<Reply> {
+  const command = Command.unasked();
+  const reply = connection.replyTo(command);
+  connection.take(connection.dialogue.awaitUnasked(command));
+  connection.armReply();
+  return reply;
+}
