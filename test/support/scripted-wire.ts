@@ -101,18 +101,22 @@ export async function acceptTls(clear: Wire, pair: Pair, options: tls.TlsOptions
   const upstream = net.connect(port, "127.0.0.1");
   const secured = new Promise<tls.TLSSocket | undefined>((resolve) => {
     inner.once("secureConnection", resolve);
-    inner.once("tlsClientError", () => resolve(undefined));
+    inner.once("tlsClientError", (_, failed) => {
+      failed.destroy();
+      resolve(undefined);
+    });
     upstream.once("close", () => resolve(undefined));
   });
   upstream.on("error", () => {});
   upstream.on("data", (chunk: Buffer) => void clear.write(Uint8Array.from(chunk)));
-  upstream.once("end", () => clear.halfClose());
+  for (const event of ["end", "close"]) upstream.once(event, () => clear.halfClose());
   const pumping = pump(clear, upstream);
   const socket = await secured;
   inner.close();
   if (socket === undefined) {
-    upstream.destroy();
     await pumping;
+    upstream.destroy();
+    clear.destroy();
     return undefined;
   }
   const secure = socketWire(socket);
