@@ -1,7 +1,7 @@
 /** TLS options as Bun takes them, and the checks that follow Bun's handshake. */
-import type { TlsInfo } from "../src/byte-stream.ts";
+import type { TlsInfo, TlsOptions } from "../src/byte-stream.ts";
 import { makeTlsError, tlsError } from "./tls-errors.ts";
-import { type CheckedTlsOptions, normalFingerprint, shownFingerprint } from "./tls-options.ts";
+import { type CheckedTlsOptions, checkTlsOptions, normalFingerprint, shownFingerprint } from "./tls-options.ts";
 
 /** The option `tls` of `upgradeTLS`, as far as it is used. */
 export type BunTlsOptions = {
@@ -27,6 +27,34 @@ type BunCertificate = { readonly fingerprint256: string; checkIP(address: string
 /** What the callback `handshake` is given: a fault of the protocol, or the verdict on the certificate. */
 export type BunTlsFault = Error & { code?: string };
 
+/** What Bun tells when a handshake is over. */
+export type BunHandshake = { session: BunTlsSession; success: boolean; fault: BunTlsFault | null };
+
+/**
+ * Has `upgrade` do a handshake, and judges it.
+ *
+ * @throws TlsError where the connection is lost, or the server not the one asked for.
+ * @throws TypeError for options that cannot be meant, or a certificate or key that cannot be used.
+ */
+export async function secure(
+  asked: TlsOptions & { servername: string },
+  upgrade: (options: BunTlsOptions) => Promise<BunHandshake>,
+): Promise<TlsInfo> {
+  const options = checkTlsOptions(asked);
+  let handshake: Promise<BunHandshake>;
+  try {
+    handshake = upgrade(bunTlsOptions(options));
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new TypeError(`the TLS options ca, cert or key cannot be used: ${reason}`, { cause });
+  }
+  try {
+    return verify(await handshake, options);
+  } catch (error) {
+    throw tlsError(error, options);
+  }
+}
+
 /**
  * The options for `upgradeTLS`.
  *
@@ -34,7 +62,7 @@ export type BunTlsFault = Error & { code?: string };
  * the chain is left to it, and `verify` compares the address. `rejectUnauthorized` is always said, as Bun's own
  * default hangs on the environment.
  */
-export function bunTlsOptions(options: CheckedTlsOptions): BunTlsOptions {
+function bunTlsOptions(options: CheckedTlsOptions): BunTlsOptions {
   const { servername, isAddress, rejectUnauthorized, ca, cert, key, minVersion } = options;
   return {
     serverName: isAddress ? "" : servername,
@@ -56,12 +84,7 @@ const noTls1_2 = 0x08000000;
  *
  * @throws TlsError where there is no session, or not with the server asked for.
  */
-export function verify(
-  session: BunTlsSession,
-  success: boolean,
-  fault: BunTlsFault | null,
-  options: CheckedTlsOptions,
-): TlsInfo {
+function verify({ session, success, fault }: BunHandshake, options: CheckedTlsOptions): TlsInfo {
   if (fault !== null && !isVerdict(fault)) throw tlsError(fault, options);
   const certificate = session.getPeerX509Certificate();
   if (certificate === undefined) throw tlsError(new Error("the server has no certificate"), options);

@@ -1,26 +1,18 @@
 /** The transport of Bun, on its own sockets: `Bun.connect`, and `upgradeTLS` for every option of TLS. */
-import type {
-  ByteStream,
-  ConnectOptions,
-  Endpoint,
-  PeerInfo,
-  TlsInfo,
-  TlsOptions,
-  Transport,
-} from "../src/byte-stream.ts";
-import { type BunTlsFault, type BunTlsOptions, type BunTlsSession, bunTlsOptions, verify } from "./bun-tls.ts";
+import type { ByteStream, ConnectOptions, Endpoint, PeerInfo, TlsOptions, Transport } from "../src/byte-stream.ts";
+import type { BunHandshake, BunTlsFault, BunTlsOptions, BunTlsSession } from "./bun-tls.ts";
 import {
   brokenPipe,
   type Failure,
+  linger,
   orAborted,
   peerInfo,
   refuseSourceAddress,
+  type Settle,
+  untilSent,
   type Waiter,
   waiter,
 } from "./native-sockets.ts";
-import { builtin } from "./node-builtins.ts";
-import { makeTlsError, tlsError } from "./tls-errors.ts";
-import { type CheckedTlsOptions, checkTlsOptions } from "./tls-options.ts";
 
 /** What of `Bun` is used here: neither `@types/bun` nor a cast is needed. */
 declare const Bun: {
@@ -65,28 +57,33 @@ type Socket = BunTlsSession & {
 /** Octets received before they are asked for; above that the peer has to wait. */
 const readAhead = 256 * 1024;
 
-/** How long `close` may take to send what is queued, and a closed socket to wait for the peer's end: milliseconds. */
-const closeTimeout = 2_000;
-const lingerTimeout = 1_000;
-
 /**
  * Connects by `Bun.connect`, in clear; all addresses of a host are tried.
  *
  * @throws TypeError for a `sourceAddress`, which Bun cannot choose: the transport for Node can, on Bun too.
  * Otherwise the reason of the signal, or Bun's own error.
  */
-export const connect: Transport = (endpoint: Endpoint, options: ConnectOptions): Promise<ByteStream> =>
-  BunStream.connect(endpoint, options);
+export const connect: Transport = async (endpoint: Endpoint, options: ConnectOptions): Promise<ByteStream> => {
+  const { signal } = options;
+  signal?.throwIfAborted();
+  refuseSourceAddress("Bun", options);
+  const stream = new BunStream(endpoint);
+  const to = "path" in endpoint ? { unix: endpoint.path } : { hostname: endpoint.host, port: endpoint.port };
+  const connecting = Bun.connect({ ...to, allowHalfOpen: true, data: stream, socket: BunStream.handlers });
+  await orAborted(connecting, signal, (reason) => stream.abort(reason));
+  return stream;
+};
 
 class BunStream implements ByteStream {
-  #peer: PeerInfo = peerInfo(undefined, undefined);
+  readonly #endpoint: Endpoint;
+  #peer: PeerInfo;
   /** The socket that counts: under TLS not the raw one, whose handlers go on being given ciphertext. */
   #socket: Socket | undefined;
 
   readonly #chunks: Uint8Array[] = [];
   #unread = 0;
   #paused = false;
-  #reader: { resolve(chunk: Uint8Array | null): void; reject(reason: unknown): void } | undefined;
+  #reader: Settle<Uint8Array | null> | undefined;
   #ended = false;
   /** Why nothing more can be read, once `#chunks` has been. */
   #unreadable: Failure | undefined;
@@ -97,18 +94,14 @@ class BunStream implements ByteStream {
   /** Why nothing can be written. */
   #unwritable: Failure | undefined;
 
-  #securing: { options: CheckedTlsOptions; done: Waiter<TlsInfo> } | undefined;
+  /** Whoever waits for the handshake to be over. */
+  #securing: Waiter<BunHandshake> | undefined;
   #closing: Promise<void> | undefined;
   #aborted: Failure | undefined;
 
-  static async connect(endpoint: Endpoint, { signal, sourceAddress }: ConnectOptions): Promise<ByteStream> {
-    signal?.throwIfAborted();
-    refuseSourceAddress("Bun", sourceAddress);
-    const stream = new BunStream();
-    const to = "path" in endpoint ? { unix: endpoint.path } : { hostname: endpoint.host, port: endpoint.port };
-    const connecting = Bun.connect({ ...to, allowHalfOpen: true, data: stream, socket: BunStream.#handlers });
-    await orAborted(connecting, signal, (reason) => stream.abort(reason));
-    return stream;
+  constructor(endpoint: Endpoint) {
+    this.#endpoint = endpoint;
+    this.#peer = peerInfo(endpoint, undefined, undefined);
   }
 
   get peer(): PeerInfo {
@@ -124,7 +117,7 @@ class BunStream implements ByteStream {
     }
     if (this.#unreadable !== undefined) return Promise.reject(this.#unreadable.reason);
     if (this.#ended) return Promise.resolve(null);
-    if (this.#reader !== undefined) return Promise.reject(new Error("a read is already pending"));
+    if (this.#reader ?? this.#securing) return Promise.reject(new Error("a read is already pending"));
     return new Promise((resolve, reject) => {
       this.#reader = { resolve, reject };
     });
@@ -147,11 +140,9 @@ class BunStream implements ByteStream {
 
   async startTls(options: TlsOptions & { servername: string }): Promise<void> {
     try {
-      const checked = checkTlsOptions(options);
       this.#checkUpgradable();
-      const tls = await this.#upgrade(checked);
-      if (this.#aborted !== undefined) throw this.#aborted.reason;
-      this.#peer = { ...this.#peer, tls };
+      await this.#upgrade(options);
+      this.#throwIfAborted();
       this.#unwritable = undefined;
     } catch (error) {
       // An abort during the handshake has set its reason, which counts.
@@ -175,7 +166,7 @@ class BunStream implements ByteStream {
     socket?.terminate();
   }
 
-  static readonly #handlers: Handlers = {
+  static readonly handlers: Handlers = {
     binaryType: "uint8array",
     open: (socket) => socket.data.#onOpen(socket),
     data: (socket, chunk) => socket.data.#onData(socket, chunk),
@@ -198,7 +189,7 @@ class BunStream implements ByteStream {
     this.#socket = socket;
     if (this.#securing !== undefined) return;
     socket.setNoDelay(true);
-    this.#peer = peerInfo(socket.remoteAddress, socket.localAddress);
+    this.#peer = peerInfo(this.#endpoint, socket.remoteAddress, socket.localAddress);
   }
 
   #onData(socket: Socket, chunk: Uint8Array): void {
@@ -244,17 +235,11 @@ class BunStream implements ByteStream {
     if (error !== undefined) this.#unreadable ??= { reason: error };
     this.#breakWriting(error ?? brokenPipe());
     this.#endReading();
-    this.#securing?.done.reject(tlsError(error, this.#securing.options));
+    this.#securing?.reject(error);
   }
 
-  #onHandshake(socket: Socket, success: boolean, fault: BunTlsFault | null): void {
-    if (socket !== this.#socket || this.#securing === undefined) return;
-    const { options, done } = this.#securing;
-    try {
-      done.resolve(verify(socket, success, fault, options));
-    } catch (failure) {
-      done.reject(failure);
-    }
+  #onHandshake(session: Socket, success: boolean, fault: BunTlsFault | null): void {
+    if (session === this.#socket) this.#securing?.resolve({ session, success, fault });
   }
 
   #resume(): void {
@@ -285,34 +270,41 @@ class BunStream implements ByteStream {
     this.#unreadable = { reason };
     this.#breakWriting(reason);
     this.#endReading();
-    this.#securing?.done.reject(reason);
+    this.#securing?.reject(reason);
+  }
+
+  #throwIfAborted(): void {
+    if (this.#aborted !== undefined) throw this.#aborted.reason;
   }
 
   #checkUpgradable(): void {
-    if (this.#aborted !== undefined) throw this.#aborted.reason;
+    this.#throwIfAborted();
     if (this.#closing !== undefined) throw new Error("the stream is closed");
     if (this.#securing !== undefined || this.#peer.tls !== undefined) throw new Error("the stream speaks TLS already");
-  }
-
-  #checkAllRead(options: CheckedTlsOptions): void {
     if (this.#reader !== undefined) throw new Error("TLS cannot begin while a read is pending");
-    if (this.#chunks.length > 0) throw new Error("TLS cannot begin: bytes that came in clear are unread");
-    if (this.#ended) throw makeTlsError("closed", options, this.#unreadable?.reason);
+    this.#checkAllRead();
   }
 
-  async #upgrade(options: CheckedTlsOptions): Promise<TlsInfo> {
-    const done = waiter<TlsInfo>();
-    this.#securing = { options, done };
+  #checkAllRead(): void {
+    if (this.#chunks.length > 0) throw new Error("TLS cannot begin: bytes that came in clear are unread");
+  }
+
+  async #upgrade(options: TlsOptions & { servername: string }): Promise<void> {
+    const done = waiter<BunHandshake>();
+    this.#securing = done;
     this.#unwritable ??= { reason: new Error("the TLS handshake is under way") };
+    // From here on what comes is for TLS to judge: it waits in the system while the code for that is loaded.
+    this.#socket?.pause();
     await this.#flushed?.promise;
-    this.#checkAllRead(options);
-    try {
-      this.#socket?.upgradeTLS({ data: this, socket: BunStream.#handlers, tls: bunTlsOptions(options) });
-    } catch (cause) {
-      const reason = cause instanceof Error ? cause.message : String(cause);
-      throw new TypeError(`the TLS options ca, cert or key cannot be used: ${reason}`, { cause });
-    }
-    return done.promise;
+    const { secure } = await import("./bun-tls.ts");
+    this.#checkAllRead();
+    const tls = await secure(options, (tls) => {
+      if (this.#ended) done.reject(this.#unreadable?.reason);
+      this.#socket?.upgradeTLS({ data: this, socket: BunStream.handlers, tls });
+      this.#resume();
+      return done.promise;
+    });
+    this.#peer = { ...this.#peer, tls };
   }
 
   async #finish(): Promise<void> {
@@ -322,33 +314,12 @@ class BunStream implements ByteStream {
     this.#unwritable = { reason: closed };
     this.#chunks.length = 0;
     if (this.#paused) this.#resume();
-    if (this.#flushed !== undefined) {
-      const timer = setTimeout(
-        () => this.abort(new Error("the connection was closed before all was sent")),
-        closeTimeout,
-      );
-      await this.#flushed.promise.catch(() => {});
-      clearTimeout(timer);
-    }
+    if (this.#flushed !== undefined) await untilSent(this.#flushed.promise, this);
     const socket = this.#socket;
     const ended = this.#ended;
     this.#release(closed);
-    if (socket !== undefined) linger(socket, ended);
+    socket?.shutdown();
+    if (socket === undefined || ended) socket?.end();
+    else linger(socket, () => socket.end());
   }
-}
-
-/**
- * A socket closed with unread bytes sends RST, which can take what was sent from the peer's hands.
- * So it waits for the peer's end a while, without keeping the process alive.
- */
-function linger(socket: Socket, ended: boolean): void {
-  socket.shutdown();
-  if (ended) {
-    socket.end();
-    return;
-  }
-  socket.unref();
-  builtin("node:timers")
-    .setTimeout(() => socket.end(), lingerTimeout)
-    .unref();
 }

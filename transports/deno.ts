@@ -1,33 +1,26 @@
 /** The transport of Deno, on its own sockets: `Deno.connect` and `Deno.startTls`; what that lacks is done by `node:tls`. */
 import type { ByteStream, ConnectOptions, Endpoint, PeerInfo, TlsOptions, Transport } from "../src/byte-stream.ts";
-import { type Failure, orAborted, peerInfo, refuseSourceAddress, type Waiter, waiter } from "./native-sockets.ts";
-import { builtin } from "./node-builtins.ts";
-import { makeTlsError, tlsError } from "./tls-errors.ts";
-import { layerTls } from "./tls-layer.ts";
-import { type CheckedTlsOptions, checkTlsOptions } from "./tls-options.ts";
+import type { DenoConnection } from "./deno-tls.ts";
+import {
+  type Failure,
+  ignore,
+  linger,
+  orAborted,
+  peerInfo,
+  refuseSourceAddress,
+  type Settle,
+  untilSent,
+  type Waiter,
+  waiter,
+} from "./native-sockets.ts";
 
 /** What of `Deno` is used here: neither `@types/deno` nor a cast is needed, and any version's own types may differ. */
 declare const Deno: {
   connect(options: { hostname: string; port: number; signal?: AbortSignal }): Promise<TcpConnection>;
-  connect(options: { transport: "unix"; path: string }): Promise<Connection>;
-  /** Takes the connection over, even where it fails. */
-  startTls(connection: Connection, options: { hostname: string }): Promise<TlsConnection>;
+  connect(options: { transport: "unix"; path: string }): Promise<DenoConnection>;
 };
 
-type Connection = {
-  readonly remoteAddr: { hostname?: string };
-  readonly localAddr: { hostname?: string };
-  read(into: Uint8Array): Promise<number | null>;
-  write(data: Uint8Array): Promise<number>;
-  closeWrite(): Promise<void>;
-  close(): void;
-  unref(): void;
-};
-type TcpConnection = Connection & { setNoDelay(on: boolean): void };
-type TlsConnection = Connection & {
-  /** Rejects where the server is not the one asked for; `startTls` itself does not know yet. */
-  handshake(): Promise<unknown>;
-};
+type TcpConnection = DenoConnection & { setNoDelay(on: boolean): void };
 
 /** The size of the one buffer that a connection reads into. */
 const readSize = 64 * 1024;
@@ -35,10 +28,6 @@ const readSize = 64 * 1024;
 /** Octets that may be queued before the writer has to wait, and at which it goes on. */
 const freelyQueued = 256 * 1024;
 const lowQueue = 64 * 1024;
-
-/** How long `close` may take to send what is queued, and a closed connection to wait for the peer's end: milliseconds. */
-const closeTimeout = 2_000;
-const lingerTimeout = 1_000;
 
 /**
  * Connects by `Deno.connect`, in clear; all addresses of a host are tried (RFC 8305).
@@ -54,45 +43,35 @@ const lingerTimeout = 1_000;
  * Otherwise the reason of the signal, or Deno's own error.
  */
 export const connect: Transport = async (endpoint: Endpoint, options: ConnectOptions): Promise<ByteStream> => {
-  const { signal, sourceAddress } = options;
+  const { signal } = options;
   signal?.throwIfAborted();
-  refuseSourceAddress("Deno", sourceAddress);
+  refuseSourceAddress("Deno", options);
   const connecting = open(endpoint, signal);
-  return await orAborted(connecting, signal, (reason) => {
-    connecting.then(
-      (late) => late.abort(reason),
-      () => {},
-    );
-  });
+  const connection = await orAborted(connecting, signal, () => void connecting.then(release, ignore));
+  return new DenoStream(connection, peerInfo(endpoint, connection.remoteAddr.hostname, connection.localAddr.hostname));
 };
 
-async function open(endpoint: Endpoint, signal: AbortSignal | undefined): Promise<ByteStream> {
-  if ("path" in endpoint) {
-    const connection = await Deno.connect({ transport: "unix", path: endpoint.path });
-    return new DenoStream(connection, peerInfo(undefined, undefined));
-  }
+async function open(endpoint: Endpoint, signal: AbortSignal | undefined): Promise<DenoConnection> {
+  if ("path" in endpoint) return Deno.connect({ transport: "unix", path: endpoint.path });
   const { host: hostname, port } = endpoint;
-  const connection = await Deno.connect({ hostname, port, ...(signal === undefined ? {} : { signal }) });
+  const connection = await Deno.connect({ hostname, port, ...(signal && { signal }) });
   connection.setNoDelay(true);
-  return new DenoStream(connection, peerInfo(connection.remoteAddr.hostname, connection.localAddr.hostname));
+  return connection;
 }
 
 class DenoStream implements ByteStream {
   #peer: PeerInfo;
-  #connection: Connection;
+  #connection: DenoConnection;
   /** What took the connection over, where `node:tls` speaks TLS. */
   #upper: ByteStream | undefined;
 
-  #buffer: Uint8Array | undefined;
-  /** Whether Deno is reading: for `#reader`, or after the end to see the peer's. */
-  #receiving = false;
-  #reader: { resolve(chunk: Uint8Array | null): void; reject(reason: unknown): void } | undefined;
+  readonly #buffer = new Uint8Array(readSize);
+  #reader: Settle<Uint8Array | null> | undefined;
   #ended = false;
   #unreadable: Failure | undefined;
 
   readonly #queue: Uint8Array[] = [];
   #queued = 0;
-  #sending = false;
   /** Whoever waits until the queue is low, and until it is empty. */
   #low: Waiter<void> | undefined;
   #empty: Waiter<void> | undefined;
@@ -104,7 +83,7 @@ class DenoStream implements ByteStream {
   #released = false;
   #aborted: Failure | undefined;
 
-  constructor(connection: Connection, peer: PeerInfo) {
+  constructor(connection: DenoConnection, peer: PeerInfo) {
     this.#connection = connection;
     this.#peer = peer;
   }
@@ -117,7 +96,7 @@ class DenoStream implements ByteStream {
     if (this.#upper !== undefined) return this.#upper.read();
     if (this.#unreadable !== undefined) return Promise.reject(this.#unreadable.reason);
     if (this.#ended) return Promise.resolve(null);
-    if (this.#reader !== undefined) return Promise.reject(new Error("a read is already pending"));
+    if (this.#reader !== undefined || this.#securing) return Promise.reject(new Error("a read is already pending"));
     return new Promise((resolve, reject) => {
       this.#reader = { resolve, reject };
       this.#receive();
@@ -128,9 +107,8 @@ class DenoStream implements ByteStream {
     if (this.#upper !== undefined) return this.#upper.write(data);
     if (this.#unwritable !== undefined) return Promise.reject(this.#unwritable.reason);
     if (data.length === 0) return undefined;
-    this.#queue.push(data);
     this.#queued += data.length;
-    if (!this.#sending) void this.#send();
+    if (this.#queue.push(data) === 1) void this.#send();
     if (this.#queued <= freelyQueued) return undefined;
     this.#low ??= waiter();
     return this.#low.promise;
@@ -138,15 +116,12 @@ class DenoStream implements ByteStream {
 
   async startTls(options: TlsOptions & { servername: string }): Promise<void> {
     try {
-      const checked = checkTlsOptions(options);
       this.#checkUpgradable();
       this.#securing = true;
       this.#unwritable ??= { reason: new Error("the TLS handshake is under way") };
       await this.#untilSent();
-      this.#checkUnused(checked);
-      const native = this.#peer.remoteAddress !== undefined && isNative(checked);
-      await (native ? this.#upgrade(checked) : this.#layer(options));
-      if (this.#aborted !== undefined) throw this.#aborted.reason;
+      await this.#upgrade(options);
+      this.#throwIfAborted();
       this.#unwritable = undefined;
     } catch (error) {
       // An abort during the handshake has set its reason, which counts.
@@ -173,20 +148,17 @@ class DenoStream implements ByteStream {
   }
 
   #receive(): void {
-    this.#buffer ??= new Uint8Array(readSize);
-    this.#receiving = true;
     this.#connection.read(this.#buffer).then(this.#onRead, this.#onReadError);
   }
 
   readonly #onRead = (length: number | null): void => {
-    this.#receiving = false;
     if (length === null) {
       // After a write that failed, Deno reports the reset as an orderly end.
       if (this.#unwritable !== undefined && this.#closing === undefined) this.#unreadable ??= this.#unwritable;
       this.#endReading();
     } else if (this.#released) {
       this.#receive();
-    } else if (this.#buffer !== undefined) {
+    } else {
       const reader = this.#reader;
       this.#reader = undefined;
       reader?.resolve(this.#buffer.subarray(0, length));
@@ -194,7 +166,6 @@ class DenoStream implements ByteStream {
   };
 
   readonly #onReadError = (error: unknown): void => {
-    this.#receiving = false;
     this.#unreadable ??= { reason: error };
     this.#breakWriting(this.#unreadable.reason);
     this.#endReading();
@@ -209,7 +180,6 @@ class DenoStream implements ByteStream {
   }
 
   async #send(): Promise<void> {
-    this.#sending = true;
     try {
       for (let next = this.#queue[0]; next !== undefined; next = this.#queue[0]) {
         const taken = await this.#connection.write(next);
@@ -226,8 +196,6 @@ class DenoStream implements ByteStream {
       this.#empty = undefined;
     } catch (error) {
       if (this.#aborted === undefined) this.#breakWriting(error);
-    } finally {
-      this.#sending = false;
     }
   }
 
@@ -248,38 +216,31 @@ class DenoStream implements ByteStream {
     await this.#empty.promise;
   }
 
-  #checkUpgradable(): void {
+  #throwIfAborted(): void {
     if (this.#aborted !== undefined) throw this.#aborted.reason;
-    if (this.#closing !== undefined) throw new Error("the stream is closed");
-    if (this.#securing || this.peer.tls !== undefined) throw new Error("the stream speaks TLS already");
   }
 
   /** Whether bytes in clear have come that nobody has read, Deno does not tell; the handshake fails on them. */
-  #checkUnused(options: CheckedTlsOptions): void {
-    if (this.#receiving) throw new Error("TLS cannot begin while a read is pending");
-    if (this.#ended) throw makeTlsError("closed", options, this.#unreadable?.reason);
+  #checkUpgradable(): void {
+    this.#throwIfAborted();
+    if (this.#closing !== undefined) throw new Error("the stream is closed");
+    if (this.#securing || this.peer.tls !== undefined) throw new Error("the stream speaks TLS already");
+    if (this.#reader !== undefined) throw new Error("TLS cannot begin while a read is pending");
   }
 
-  async #upgrade(options: CheckedTlsOptions): Promise<void> {
-    try {
-      const connection = await Deno.startTls(this.#connection, { hostname: options.servername });
+  async #upgrade(options: TlsOptions & { servername: string }): Promise<void> {
+    // What comes meanwhile stays with Deno, as nobody reads: TLS will judge it.
+    const { closedBefore, layerTls, upgrade } = await import("./deno-tls.ts");
+    this.#throwIfAborted();
+    if (this.#ended) throw closedBefore(options, this.#unreadable?.reason);
+    const tls = await upgrade(this.#connection, options, (connection) => {
       this.#connection = connection;
-      if (this.#aborted === undefined) await connection.handshake();
-      else release(connection);
-    } catch (error) {
-      throw tlsError(error, options);
+      if (this.#aborted !== undefined) release(connection);
+    });
+    if (tls !== undefined) {
+      this.#peer = { ...this.#peer, tls };
+      return;
     }
-    const tls = {
-      verified: true,
-      protocol: undefined,
-      cipher: undefined,
-      fingerprint256: undefined,
-      exporter: undefined,
-    };
-    this.#peer = { ...this.#peer, tls };
-  }
-
-  async #layer(options: TlsOptions & { servername: string }): Promise<void> {
     const below = new DenoStream(this.#connection, this.#peer);
     this.#upper = below;
     this.#upper = await layerTls(below, options);
@@ -290,47 +251,28 @@ class DenoStream implements ByteStream {
     if (this.#aborted !== undefined) return;
     if (this.#upper !== undefined) return this.#upper.close();
     const closed = { reason: new Error("the stream is closed") };
-    let open = this.#unwritable === undefined;
+    const open = this.#unwritable === undefined;
     this.#unwritable = closed;
-    const timer = setTimeout(
-      () => this.abort(new Error("the connection was closed before all was sent")),
-      closeTimeout,
+    const sent = await untilSent(
+      this.#untilSent().then(() => (open ? this.#connection.closeWrite() : undefined)),
+      this,
     );
-    try {
-      await this.#untilSent();
-      if (open) await this.#connection.closeWrite();
-    } catch {
-      open = false;
-    }
-    clearTimeout(timer);
     if (this.#aborted !== undefined) return;
-    const lingers = open && !this.#ended;
+    const lingers = open && sent && !this.#ended;
+    const receiving = this.#reader !== undefined;
     this.#unreadable ??= closed;
     this.#endReading();
     this.#released = true;
-    if (lingers) this.#linger();
-    else release(this.#connection);
-  }
-
-  /**
-   * A socket closed with unread bytes sends RST, which can take what was sent from the peer's hands.
-   * So it waits for the peer's end a while, without keeping the process alive.
-   */
-  #linger(): void {
-    this.#connection.unref();
-    builtin("node:timers")
-      .setTimeout(() => release(this.#connection), lingerTimeout)
-      .unref();
-    if (!this.#receiving) this.#receive();
+    if (!lingers) {
+      release(this.#connection);
+      return;
+    }
+    linger(this.#connection, () => release(this.#connection));
+    if (!receiving) this.#receive();
   }
 }
 
-/** Whether `Deno.startTls` can do what is asked for, and all of it. */
-function isNative({ ca, cert, rejectUnauthorized, pins, minVersion }: CheckedTlsOptions): boolean {
-  return ca === undefined && cert === undefined && rejectUnauthorized && pins === undefined && minVersion === "TLSv1.2";
-}
-
-function release(connection: Connection): void {
+function release(connection: DenoConnection): void {
   try {
     connection.close();
   } catch {

@@ -1,6 +1,6 @@
 /** Streams of bytes within the process, for tests: a pair of connected ends, and a transport that hands one out. */
 import type { ByteStream, ConnectOptions, Endpoint, PeerInfo, Transport } from "../src/byte-stream.ts";
-import { type PlainStream, upgradable } from "./tls-layer.ts";
+import { type PlainStream, upgradable } from "./upgradable.ts";
 
 /** How the bytes between two ends travel. */
 export type MemoryOptions = {

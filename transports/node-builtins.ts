@@ -9,14 +9,18 @@ export interface NodeDuplex {
   on(event: string, listener: (argument: never) => void): unknown;
   once(event: string, listener: (argument: never) => void): unknown;
   off(event: string, listener: (argument: never) => void): unknown;
+  read(): Uint8Array | null;
   write(data: Uint8Array): boolean;
   push(data: Uint8Array | null): boolean;
   end(done?: () => void): unknown;
-  destroy(error?: Error): unknown;
+  destroy(error?: Error & { syscall?: unknown }): unknown;
   pause(): unknown;
   resume(): unknown;
+  isPaused(): boolean;
+  unref?(): unknown;
   readonly writableLength: number;
   readonly readableLength: number;
+  readonly readableEnded: boolean;
   readonly destroyed: boolean;
 }
 
@@ -24,7 +28,6 @@ export interface NodeDuplex {
 export interface NodeSocket extends NodeDuplex {
   readonly remoteAddress?: string | undefined;
   readonly localAddress?: string | undefined;
-  unref?(): unknown;
 }
 
 /** `tls.TLSSocket`. */
@@ -85,10 +88,7 @@ export interface NetConnectOptions {
 
 /** The modules, by name. */
 export interface NodeModules {
-  "node:net": {
-    connect(options: NetConnectOptions): NodeSocket;
-    isIP(text: string): number;
-  };
+  "node:net": { connect(options: NetConnectOptions): NodeSocket };
   "node:tls": {
     connect(options: TlsConnectOptions): NodeTlsSocket;
     createSecureContext(options: {
@@ -108,7 +108,6 @@ export interface NodeModules {
   };
   "node:timers": {
     setTimeout(callback: () => void, milliseconds: number): { unref(): unknown };
-    clearTimeout(timer: object): void;
     setImmediate(callback: () => void): object;
   };
 }
@@ -127,7 +126,7 @@ declare const process:
  */
 export function builtin<Name extends keyof NodeModules>(name: Name): NodeModules[Name] {
   const found = typeof process === "undefined" ? undefined : process.getBuiltinModule?.(name);
-  if (found === undefined) throw new Error(`${name} is needed: Node 20.16, Deno 2 or Bun, or newer`);
+  if (found === undefined) throw new Error(`${name} is missing: this needs Node 20.16, Deno 2 or Bun`);
   return found;
 }
 

@@ -20,6 +20,12 @@ export function makeTlsError(failure: TlsFailure, attempt: TlsAttempt, cause?: u
   return new TlsError(failure, messages[failure](attempt) + detail, cause === undefined ? {} : { cause });
 }
 
+/** The `TlsError` for the first bytes of a server that are no answer to a handshake. */
+export function notTls(bytes: Uint8Array, attempt: TlsAttempt): TlsError {
+  const said = new TextDecoder("latin1").decode(bytes.subarray(0, 80));
+  return makeTlsError("not-tls", attempt, new Error(`it said "${said.trimEnd()}"`));
+}
+
 const messages: Record<TlsFailure, (attempt: TlsAttempt) => string> = {
   name: ({ servername }) =>
     `the server's certificate is not for "${servername}"; if it is the right server, set the option servername to a name that the certificate bears`,
@@ -60,7 +66,7 @@ const patterns: [RegExp, TlsFailure][] = [
     /CERT_CHAIN_TOO_LONG|_TOO_WEAK|_TOO_SMALL|invalid peer certificate|ERROR_IN_CERT|CERTIFICATE_VERIFY_FAILED/i,
     "certificate",
   ],
-  [/ECONNRESET|EPIPE|ECONNABORTED|ERR_STREAM_PREMATURE_CLOSE|ERR_SOCKET_CLOSED/, "closed"],
+  [/ECONNRESET|EPIPE|ECONNABORTED|ENOTCONN|ERR_STREAM_PREMATURE_CLOSE|ERR_SOCKET_CLOSED/, "closed"],
   [/UnexpectedEof|unexpected end|eof|connection reset|broken pipe|socket disconnected|closed/i, "closed"],
 ];
 

@@ -1,8 +1,9 @@
 /** A client's TLS handshake by `node:tls`, over a socket or any `Duplex`, and the checks that follow it. */
-import type { TlsInfo } from "../src/byte-stream.ts";
+import type { TlsInfo, TlsOptions } from "../src/byte-stream.ts";
+import { ignore } from "./native-sockets.ts";
 import { builtin, type NodeDuplex, type NodeTlsSocket, type PeerCertificate, runtime } from "./node-builtins.ts";
-import { makeTlsError, tlsError } from "./tls-errors.ts";
-import { type CheckedTlsOptions, normalFingerprint, shownFingerprint } from "./tls-options.ts";
+import { makeTlsError, notTls, tlsError } from "./tls-errors.ts";
+import { type CheckedTlsOptions, checkTlsOptions, normalFingerprint, shownFingerprint } from "./tls-options.ts";
 
 /** A handshake under way. */
 export type Handshake = {
@@ -13,11 +14,17 @@ export type Handshake = {
 };
 
 /**
- * Starts a handshake over `below`.
+ * Starts a handshake over `below`, which may be paused, and goes on then.
  *
- * @throws TypeError if a certificate or key of the options cannot be used.
+ * @throws TypeError for options that cannot be meant, or a certificate or key that cannot be used.
+ * @throws TlsError if the peer has ended `below` already, or said something.
  */
-export function beginHandshake(below: NodeDuplex, options: CheckedTlsOptions): Handshake {
+export function beginHandshake(below: NodeDuplex, asked: TlsOptions & { servername: string }): Handshake {
+  const options = checkTlsOptions(asked);
+  if (below.readableEnded || below.destroyed) throw makeTlsError("closed", options);
+  // Nobody answers a handshake before it has begun; and Bun's node:tls would not see what is in a socket already.
+  const early = below.read();
+  if (early !== null) throw isTlsRecord(early) ? makeTlsError("handshake", options) : notTls(early, options);
   const tls = builtin("node:tls");
   const { servername, isAddress, rejectUnauthorized } = options;
   const onNode = runtime() === "node";
@@ -67,7 +74,11 @@ export function beginHandshake(below: NodeDuplex, options: CheckedTlsOptions): H
   return { socket, done };
 }
 
-function ignore(): void {}
+/** Whether these can be the first bytes of TLS: the content types of RFC 8446 5.1. */
+export function isTlsRecord(chunk: Uint8Array): boolean {
+  const [type] = chunk;
+  return type === undefined || (type >= 20 && type <= 23);
+}
 
 function untilSecure(
   socket: NodeTlsSocket,

@@ -1,8 +1,8 @@
 /** The contract on streams in memory, bridged to the tests' servers; and what only they can do. */
 import { describe, expect, it } from "vitest";
-import type { ByteStream, Endpoint, Transport } from "../../src/byte-stream.ts";
-import { createMemoryPair, type MemoryOptions, type MemoryStream, memoryTransport } from "../../transports/memory.ts";
-import { connect } from "../../transports/node.ts";
+import type { Endpoint } from "../../src/byte-stream.ts";
+import { createMemoryPair, memoryTransport } from "../../transports/memory.ts";
+import { bridged } from "./bridged.ts";
 import { bytes, pattern, readText, readToEnd, reasonOf } from "./bytes.ts";
 import { describeTransport, gapsOfNodeTls } from "./contract.ts";
 
@@ -115,32 +115,3 @@ describe("the transport in memory", () => {
     expect(await reasonOf(stream.read())).toMatchObject({ code: "ECONNRESET" });
   });
 });
-
-/** A pair in memory whose server's end is carried to the tests' server and back. */
-function bridged(options: MemoryOptions): Transport {
-  return async (endpoint, about) => {
-    const socket = await connect(endpoint, about);
-    return memoryTransport((server) => carry(server, socket), options)(endpoint, about);
-  };
-}
-
-async function carry(server: MemoryStream, socket: ByteStream): Promise<void> {
-  const down = (async () => {
-    for (let chunk = await socket.read(); chunk !== null; chunk = await socket.read()) await server.write(chunk);
-    server.end();
-  })();
-  down.catch((reason) => server.abort(reason));
-  try {
-    for (let chunk = await server.read(); chunk !== null; chunk = await server.read()) {
-      // A failed write shows on the other way, after what the peer said before.
-      const failed = await Promise.resolve(socket.write(chunk)).catch((reason: unknown) => ({ reason }));
-      if (failed === undefined) continue;
-      await down.catch(() => {});
-      server.abort(failed.reason);
-      return;
-    }
-    await socket.close();
-  } catch (reason) {
-    socket.abort(reason);
-  }
-}

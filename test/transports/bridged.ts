@@ -1,0 +1,33 @@
+/** The transport in memory with a server of the system's behind it. */
+import type { ByteStream, Transport } from "../../src/byte-stream.ts";
+import { type MemoryOptions, type MemoryStream, memoryTransport } from "../../transports/memory.ts";
+import { connect } from "../../transports/node.ts";
+
+/** A pair in memory whose server's end is carried to the tests' server and back. */
+export function bridged(options: MemoryOptions): Transport {
+  return async (endpoint, about) => {
+    const socket = await connect(endpoint, about);
+    return memoryTransport((server) => carry(server, socket), options)(endpoint, about);
+  };
+}
+
+async function carry(server: MemoryStream, socket: ByteStream): Promise<void> {
+  const down = (async () => {
+    for (let chunk = await socket.read(); chunk !== null; chunk = await socket.read()) await server.write(chunk);
+    server.end();
+  })();
+  down.catch((reason) => server.abort(reason));
+  try {
+    for (let chunk = await server.read(); chunk !== null; chunk = await server.read()) {
+      // A failed write shows on the other way, after what the peer said before.
+      const failed = await Promise.resolve(socket.write(chunk)).catch((reason: unknown) => ({ reason }));
+      if (failed === undefined) continue;
+      await down.catch(() => {});
+      server.abort(failed.reason);
+      return;
+    }
+    await socket.close();
+  } catch (reason) {
+    socket.abort(reason);
+  }
+}
