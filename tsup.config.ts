@@ -18,6 +18,8 @@ export default defineConfig({
   clean: true,
   // Unused names are for the type check to report: they must not keep anyone from building.
   dts: {
+    // Symbol.asyncDispose is declared where the compiler of the package's user does not know it otherwise.
+    banner: '/// <reference lib="esnext.disposable" />',
     compilerOptions: {
       ignoreDeprecations: "6.0",
       types: ["node"],
