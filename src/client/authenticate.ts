@@ -55,13 +55,9 @@ export function checkClearText(name: string, peer: PeerInfo, allow: boolean): vo
 }
 
 async function run(connection: Connection, exchange: AuthExchange): Promise<Reply> {
-  const sent: Command[] = [];
-  const say = (command: Command): Promise<Reply> => {
-    sent.push(command);
-    return connection.request(command);
-  };
+  const say = (command: Command): Promise<Reply> => connection.request(command);
   const before = connection.authenticated;
-  const initial = await exchange.initial();
+  const initial = await ask(connection, () => exchange.initial());
   let challenges = initial === undefined ? 0 : 1;
   let reply = await begin(exchange.name, initial, say);
   while (reply.code === 334) {
@@ -70,7 +66,7 @@ async function run(connection: Connection, exchange: AuthExchange): Promise<Repl
   }
   // 503 says that the session is authenticated already (RFC 4954 4), which is true only if it is.
   if (reply.code === 235) proven(connection, exchange);
-  else if (reply.code !== 503 || !before) throw refused(reply, sent);
+  else if (reply.code !== 503 || !before) throw refused(reply, connection);
   return reply;
 }
 
@@ -88,18 +84,24 @@ async function begin(
 async function answer(exchange: AuthExchange, reply: Reply, connection: Connection): Promise<Uint8Array> {
   const challenge = decodeBase64(reply.message);
   if (challenge === undefined) throw new SMTPException(`the challenge of ${exchange.name} is not base64`);
-  const response = await exchange.answer(challenge);
-  if (connection.end !== undefined) throw connection.end.toError({});
-  return response;
+  return ask(connection, () => exchange.answer(challenge));
+}
+
+/** The mechanism may be the caller's code, and may wait for something: a token, or for ever. */
+function ask<T>(connection: Connection, question: () => Promise<T>): Promise<T> {
+  return connection.unlessEnded(connection.callOut(question));
 }
 
 async function tooMany(name: string): Promise<never> {
   throw new SMTPException(`Server AUTH mechanism infinite loop: ${name} asked more than ${MOST_CHALLENGES} times`);
 }
 
-/** The server waits for an answer: "*" tells it that none will come. It says 501 then, which says nothing new. */
+/** The server waits for an answer: "*" tells it that none will come. It has to say 501 then, which says nothing new. */
 async function cancel(connection: Connection, error: unknown): Promise<never> {
-  if (connection.end === undefined) await connection.request(Command.authCancel());
+  const reply = connection.end === undefined ? await connection.request(Command.authCancel()) : undefined;
+  if (reply !== undefined && reply.code < 400) {
+    connection.drop(disconnected(`AUTH could not be cancelled: ${reply.code}`, error));
+  }
   throw error;
 }
 
@@ -114,8 +116,10 @@ function proven(connection: Connection, exchange: AuthExchange): void {
 }
 
 /** A server may echo what it was sent; the error that is shown and logged must not. */
-function refused(reply: Reply, sent: readonly Command[]): SMTPAuthenticationError {
-  const clean = (text: string): string => sent.reduce((rest, command) => command.hide(rest), text);
-  const shown = makeReply(reply.code, reply.lines.map(clean));
+function refused(reply: Reply, connection: Connection): SMTPAuthenticationError {
+  const shown = makeReply(
+    reply.code,
+    reply.lines.map((line) => connection.hide(line)),
+  );
   return new SMTPAuthenticationError(shown.code, shown.message, { reply: shown });
 }

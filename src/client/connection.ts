@@ -4,7 +4,7 @@
  */
 import type { ByteStream, PeerInfo } from "../byte-stream.ts";
 import { Output } from "../core/bytes.ts";
-import { Command, type ReplyReceiver } from "../core/command.ts";
+import { Command, MASK, type ReplyReceiver } from "../core/command.ts";
 import { Dialogue, type Fault, type Limits, type Received } from "../core/dialogue.ts";
 import type { Reply } from "../core/reply.ts";
 import type { DeliveryOutcome, TimeoutPhase } from "../errors.ts";
@@ -30,6 +30,8 @@ export class Connection {
   readonly dialogue: Dialogue;
   /** What will leave with the next `flush()`. */
   readonly output: Output = new Output();
+  /** True while the caller's code runs. */
+  callingOut = false;
   /** True once an AUTH was answered with 235. */
   authenticated = false;
   /** What broke the protocol, if that is what ended the session. */
@@ -46,7 +48,9 @@ export class Connection {
   #flushing: Promise<void> | undefined;
   #writeError: { readonly error: unknown } | undefined;
   #end: SessionEnd | undefined;
-  #ending: (() => void)[] = [];
+  readonly #ending = new Set<() => void>();
+  readonly #secrets: Command[] = [];
+  #closing: Promise<void> | undefined;
 
   /** Takes over a connected stream; the greeting is awaited at once. */
   constructor(stream: ByteStream, settings: ConnectionSettings) {
@@ -78,6 +82,7 @@ export class Connection {
   /** Puts a command into the output; its receiver will be told. */
   send(command: Command): void {
     this.dialogue.send(command, this.output);
+    if (command.shown.endsWith(MASK)) this.#secrets.push(command);
     this.settings.events.sent(command);
   }
 
@@ -109,9 +114,11 @@ export class Connection {
   /** Hands the replies to those who wait for them. */
   take({ exchanges, fault }: Received): void {
     for (const { command, reply } of exchanges) {
-      this.settings.events.replied(command, reply);
+      // A challenge holds what the next response is computed from.
+      this.settings.events.replied(reply.code, () => (reply.code === 334 ? MASK : this.hide(reply.message)));
       if (reply.code === 235 && command.verb !== ".") this.authenticated = true;
       command.receiver?.replied(command, reply);
+      if (command.verb === "QUIT") void this.close();
     }
     if (fault !== undefined) this.#broken(fault);
     else if (exchanges.length > 0) this.armReply();
@@ -162,10 +169,34 @@ export class Connection {
     return { release: () => this.#watchdog.remove(deadline) };
   }
 
-  /** Calls back once when the session is over, at once if it is. */
-  onEnd(callback: () => void): void {
+  /** The text without the secrets of this session, which a server may echo in a later reply, too. */
+  hide(text: string): string {
+    return this.#secrets.reduce((rest, command) => command.hide(rest), text);
+  }
+
+  /** Calls back once when the session is over, at once if it is; the returned function ends that. */
+  onEnd(callback: () => void): () => void {
     if (this.#end !== undefined) callback();
-    else this.#ending.push(callback);
+    else this.#ending.add(callback);
+    return () => this.#ending.delete(callback);
+  }
+
+  /** Waits for the caller's own work, but not longer than the session lasts. */
+  unlessEnded<T>(work: Promise<T>, delivery?: DeliveryOutcome): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const unlink = this.onEnd(() => reject(this.#end?.toError({ delivery })));
+      work.then(resolve, reject).finally(unlink);
+    });
+  }
+
+  /** Calls back into the caller's code; a call of his on this session would wait for itself there. */
+  callOut<T>(callback: () => T): T {
+    this.callingOut = true;
+    try {
+      return callback();
+    } finally {
+      this.callingOut = false;
+    }
   }
 
   /** Drops the connection now. All that is awaited is told why; later calls change nothing. */
@@ -177,9 +208,11 @@ export class Connection {
 
   /** Ends the session in order: what is queued is sent, then the stream is closed. */
   async close(): Promise<void> {
-    if (!this.#finish(disconnected("the connection is closed; please run connect() first"))) return;
-    this.#tellAwaited();
-    await this.stream.close().catch(() => {});
+    if (this.#finish(disconnected("the connection is closed; please run connect() first"))) {
+      this.#closing = this.stream.close().catch(() => {});
+      this.#tellAwaited();
+    }
+    await this.#closing;
   }
 
   #broken(fault: Fault): void {
@@ -243,6 +276,7 @@ export class Connection {
 
   #tellAwaited(): void {
     for (const command of this.dialogue.end()) command.receiver?.lost(command);
-    for (const ended of this.#ending.splice(0)) ended();
+    for (const ended of this.#ending) ended();
+    this.#ending.clear();
   }
 }

@@ -19,6 +19,9 @@ export const DEFAULT_TIMEOUTS: Record<TimeoutPhase, number | undefined> = {
   total: undefined,
 };
 
+/** The moment of a deadline that is off. */
+const NEVER = Number.POSITIVE_INFINITY;
+
 /** `setTimeout` fires at once if it is given more; milliseconds. */
 export const LONGEST_TIMER: number = 2 ** 31 - 1;
 
@@ -30,12 +33,10 @@ export const LONGEST_TIMER: number = 2 ** 31 - 1;
 export function resolveTimeouts(timeout: unknown, timeouts: object = {}): Timeouts {
   const all = checkSeconds(timeout, "timeout");
   const resolved = { ...DEFAULT_TIMEOUTS };
-  for (const phase of Object.keys(resolved).filter(isPhase)) {
-    if (all !== undefined && phase !== "quit" && phase !== "total") resolved[phase] = all;
-  }
-  for (const [name, value] of Object.entries(timeouts)) {
+  for (const name of [...Object.keys(resolved), ...Object.keys(timeouts)]) {
     if (!isPhase(name)) throw new TypeError(`timeouts has no phase ${JSON.stringify(name)}`);
-    resolved[name] = checkSeconds(value, `timeouts.${name}`) ?? resolved[name];
+    const own = checkSeconds(Reflect.get(timeouts, name), `timeouts.${name}`);
+    resolved[name] = own ?? (name === "quit" || name === "total" ? undefined : all) ?? DEFAULT_TIMEOUTS[name];
   }
   return resolved;
 }
@@ -48,7 +49,7 @@ export class Watchdog {
   readonly #deadlines = new Set<Deadline>();
   readonly #expired: (deadline: Deadline) => void;
   #timer: ReturnType<typeof setTimeout> | undefined;
-  #firesAt = Number.POSITIVE_INFINITY;
+  #firesAt = NEVER;
 
   /** `expired` is called once for each deadline that is reached; that deadline is off then. */
   constructor(expired: (deadline: Deadline) => void) {
@@ -57,7 +58,7 @@ export class Watchdog {
 
   /** A new deadline, which is off. */
   add(phase: TimeoutPhase): Deadline {
-    const deadline = { at: Number.POSITIVE_INFINITY, phase };
+    const deadline = { at: NEVER, phase };
     this.#deadlines.add(deadline);
     return deadline;
   }
@@ -70,21 +71,20 @@ export class Watchdog {
   /** Sets a deadline so many seconds from now; undefined turns it off. */
   arm(deadline: Deadline, phase: TimeoutPhase, seconds: number | undefined): void {
     deadline.phase = phase;
-    deadline.at = seconds === undefined ? Number.POSITIVE_INFINITY : performance.now() + seconds * 1000;
+    deadline.at = seconds === undefined ? NEVER : performance.now() + seconds * 1000;
     if (deadline.at < this.#firesAt) this.#fireAt(deadline.at);
   }
 
   /** Turns a deadline off; the timer is left to find out. */
   disarm(deadline: Deadline): void {
-    deadline.at = Number.POSITIVE_INFINITY;
+    deadline.at = NEVER;
   }
 
   /** Turns everything off and leaves no timer behind. */
   close(): void {
     this.#deadlines.clear();
     clearTimeout(this.#timer);
-    this.#timer = undefined;
-    this.#firesAt = Number.NEGATIVE_INFINITY;
+    this.#firesAt = -NEVER;
   }
 
   #fireAt(moment: number): void {
@@ -95,8 +95,7 @@ export class Watchdog {
   }
 
   #fire(): void {
-    this.#timer = undefined;
-    this.#firesAt = Number.POSITIVE_INFINITY;
+    this.#firesAt = NEVER;
     const now = performance.now();
     for (const deadline of [...this.#deadlines]) {
       if (deadline.at > now || !this.#deadlines.has(deadline)) continue;
@@ -115,10 +114,6 @@ function isPhase(name: string): name is TimeoutPhase {
 function checkSeconds(value: unknown, argument: string): number | undefined {
   if (value === undefined || value === null) return undefined;
   if (typeof value !== "number") throw wrongType(argument, "a number of seconds", value);
-  if (!(value > 0) || value === Number.POSITIVE_INFINITY) {
-    throw new RangeError(
-      `${argument} must be a positive number of seconds, not ${value}; leave it out for the defaults`,
-    );
-  }
-  return value;
+  if (value > 0 && value < NEVER) return value;
+  throw new RangeError(`${argument} must be a positive number of seconds, not ${value}; leave it out for the defaults`);
 }

@@ -1,7 +1,5 @@
 /** What a session tells of itself: Python's debug output and a logger. Commands arrive here without their secrets. */
 import type { Command } from "../core/command.ts";
-import { MASK } from "../core/command.ts";
-import type { Reply } from "../core/reply.ts";
 import { escapeControls } from "../errors.ts";
 
 /** Any console-like object. */
@@ -41,12 +39,12 @@ export class Events {
     this.#logger?.debug(`send: ${escapeControls(shown)}`);
   }
 
-  /** A reply is here. */
-  replied(command: Command, reply: Reply): void {
-    // A challenge holds what the next response is computed from.
-    const text = reply.code === 334 ? MASK : command.hide(reply.message);
-    this.#tell("reply", `retcode (${reply.code}); Msg: ${JSON.stringify(text)}`);
-    this.#logger?.debug(`reply: ${reply.code} ${escapeControls(text)}`);
+  /** A reply is here; `text` gives what may be shown of it, if anyone listens. */
+  replied(code: number, text: () => string): void {
+    if (this.debuglevel <= 0 && this.#logger === undefined) return;
+    const shown = text();
+    this.#tell("reply", `retcode (${code}); Msg: ${JSON.stringify(shown)}`);
+    this.#logger?.debug(`reply: ${code} ${escapeControls(shown)}`);
   }
 
   #tell(prefix: string, text: string): void {

@@ -10,9 +10,12 @@ export function lazy<Module>(
   let loaded: Module | undefined;
   return (use) => {
     if (loaded !== undefined) return use(loaded);
-    return load().then((module) => {
+    const used = load().then((module) => {
       loaded = module;
       return use(module);
     });
+    // Who waits for his turn first hears of a failure then: it is not unhandled until then.
+    used.catch(() => {});
+    return used;
   };
 }

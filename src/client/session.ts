@@ -17,7 +17,6 @@ export class Session {
   /** The steps that calls are made of. */
   readonly conversation: Conversation;
   readonly #turns = new Turns();
-  #callingOut = false;
 
   constructor(settings: SessionSettings) {
     this.conversation = new Conversation(settings);
@@ -62,7 +61,7 @@ export class Session {
       const unlink = onAbort(signal, (reason) => connection.drop(aborted(reason)));
       try {
         // Nothing is awaited where nothing is missing: only then can this envelope leave behind the last message's end.
-        const ready = prepared instanceof Promise ? await prepared : prepared;
+        const ready = prepared instanceof Promise ? await connection.unlessEnded(prepared, "not-sent") : prepared;
         if (!conversation.introduced) await conversation.helloIfNeeded("not-sent");
         const { settings, pipelines, introduction } = conversation;
         const transaction = { protocol: settings.protocol, pipelining: pipelines };
@@ -75,20 +74,8 @@ export class Session {
     return this.#turns.shared(task, signal);
   }
 
-  /** Calls back into the caller's code; a call of his on this session would wait for itself there. */
-  async callingOut<T>(callback: () => T | Promise<T>): Promise<T> {
-    this.#callingOut = true;
-    let result: T | Promise<T>;
-    try {
-      result = callback();
-    } finally {
-      this.#callingOut = false;
-    }
-    return await result;
-  }
-
   #checkReentry(): void {
-    if (!this.#callingOut) return;
+    if (this.conversation.connection?.callingOut !== true) return;
     throw new TypeError("a callback of a call on this session must not call the session: it would wait for itself");
   }
 }

@@ -34,7 +34,11 @@ export async function startTls(
 async function handshake(connection: Connection, options: TlsOptions & { servername: string }): Promise<void> {
   const deadline = connection.bound("tls", connection.settings.timeouts().tls);
   try {
-    await connection.stream.startTls(options);
+    // A handshake that never ends ends with the session.
+    await Promise.race([
+      connection.stream.startTls(options),
+      new Promise<void>((resolve) => connection.onEnd(resolve)),
+    ]);
   } catch (error) {
     connection.drop(disconnected(`TLS could not be established: ${textOf(error)}`, error));
   }

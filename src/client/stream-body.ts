@@ -20,7 +20,7 @@ export async function streamBody(
   try {
     chunks = content.bytes === undefined ? chunksOf(content.source) : oneChunk(content.bytes);
     for (;;) {
-      const chunk = await unlessOver(transfer, chunks.next());
+      const chunk = await unlessOver(transfer, connection.callOut(chunks.next));
       if (transfer.over) return chunks.cancel();
       if (chunk === undefined) break;
       if (sevenBitOnly && hasEightBit(chunk)) {

@@ -7,7 +7,7 @@ import type { Plan } from "../core/plan.ts";
 import { isPositive, type Refused, type Reply } from "../core/reply.ts";
 import { SMTPDataError, type SMTPException, SMTPRecipientsRefused, SMTPSenderRefused } from "../errors.ts";
 import type { Connection } from "./connection.ts";
-import { DataTransfer } from "./data-transfer.ts";
+import { DataTransfer, type TransferObserver } from "./data-transfer.ts";
 import { disconnected } from "./session-end.ts";
 import type { Content } from "./source.ts";
 
@@ -38,7 +38,7 @@ export type TransactionSettings = { readonly pipelining: boolean; readonly proto
 type Settle = { resolve(delivery: Delivery): void; reject(error: unknown): void };
 
 /** Runs one message. */
-export class Transaction implements ReplyReceiver {
+export class Transaction implements ReplyReceiver, TransferObserver {
   readonly #connection: Connection;
   readonly #message: Message;
   readonly #settings: TransactionSettings;
@@ -56,11 +56,7 @@ export class Transaction implements ReplyReceiver {
     this.#connection = connection;
     this.#message = message;
     this.#settings = settings;
-    this.#transfer = new DataTransfer(connection, message.content, {
-      ended: () => this.#ended(),
-      complete: (replies) => this.#complete(replies),
-      failed: (error) => this.#fail(error),
-    });
+    this.#transfer = new DataTransfer(connection, message.content, this);
     if (connection.dialogue.transactionOpen) this.#commands.push(Command.simple("RSET"));
     this.#commands.push(message.plan.mail, ...message.plan.recipients, Command.data());
     for (const command of this.#commands) command.receiver = this;
@@ -97,7 +93,30 @@ export class Transaction implements ReplyReceiver {
 
   /** The session ended before the reply to one of the envelope's commands. */
   lost(): void {
-    this.#fail(this.#refusal() ?? this.#connection.end?.toError({ delivery: "not-sent" }));
+    this.failed(this.#refusal() ?? this.#connection.end?.toError({ delivery: "not-sent" }));
+  }
+
+  /** The content and its end are on their way: the next message may begin. */
+  ended(): void {
+    if (this.#settings.pipelining) this.#letGo();
+  }
+
+  /** All replies to the content are here. */
+  complete(finalReplies: readonly Reply[]): void {
+    const [last] = finalReplies.slice(-1);
+    if (last === undefined) return;
+    const replies = this.#settings.protocol === "lmtp" ? this.#merged(finalReplies) : this.#rcptReplies;
+    if (this.#settings.protocol === "smtp" && !isPositive(last.code)) {
+      return this.failed(new SMTPDataError(last.code, last.message, { delivery: "rejected", reply: last }));
+    }
+    const accepted = this.#message.recipients.filter((_, index) => isPositive(replies[index]?.code ?? 0));
+    if (accepted.length === 0) return this.failed(this.#recipientsRefused(replies));
+    this.#settled()?.resolve({ accepted, refused: this.#refusedBy(replies), reply: last, replies: [...replies] });
+  }
+
+  /** The message was not delivered, or nobody knows. */
+  failed(error: unknown): void {
+    this.#settled()?.reject(error);
   }
 
   #advance(): void {
@@ -160,10 +179,10 @@ export class Transaction implements ReplyReceiver {
   /** 354 although nobody is left to receive: an empty message ends it, its reply means nothing (RFC 2920 3.1). */
   #endEmpty(refusal: SMTPException): void {
     if (this.#settings.protocol === "lmtp") {
-      this.#fail(refusal);
+      this.failed(refusal);
       return this.#connection.drop(disconnected("the server asked for data that nobody would receive"));
     }
-    const fail = (): void => this.#fail(refusal);
+    const fail = (): void => this.failed(refusal);
     this.#transfer.end.receiver = { replied: fail, lost: fail };
     this.#connection.output.addText(".\r\n");
     this.#connection.dialogue.bodySent();
@@ -176,33 +195,13 @@ export class Transaction implements ReplyReceiver {
     if (reply === undefined || !isPositive(reply.code)) {
       this.#connection.drop(disconnected("the transaction that failed could not be reset"));
     }
-    this.#fail(refusal);
-  }
-
-  #ended(): void {
-    if (this.#settings.pipelining) this.#letGo();
-  }
-
-  #complete(finalReplies: readonly Reply[]): void {
-    const [last] = finalReplies.slice(-1);
-    if (last === undefined) return;
-    const replies = this.#settings.protocol === "lmtp" ? this.#merged(finalReplies) : this.#rcptReplies;
-    if (this.#settings.protocol === "smtp" && !isPositive(last.code)) {
-      return this.#fail(new SMTPDataError(last.code, last.message, { delivery: "rejected", reply: last }));
-    }
-    const accepted = this.#message.recipients.filter((_, index) => isPositive(replies[index]?.code ?? 0));
-    if (accepted.length === 0) return this.#fail(this.#recipientsRefused(replies));
-    this.#settled()?.resolve({ accepted, refused: this.#refusedBy(replies), reply: last, replies: [...replies] });
+    this.failed(refusal);
   }
 
   /** LMTP: one reply for each accepted recipient, in order; the others keep RCPT's (RFC 2033 4.2). */
   #merged(finalReplies: readonly Reply[]): Reply[] {
     const final = finalReplies.values();
     return this.#rcptReplies.map((reply) => (isPositive(reply.code) ? (final.next().value ?? reply) : reply));
-  }
-
-  #fail(error: unknown): void {
-    this.#settled()?.reject(error);
   }
 
   #settled(): Settle | undefined {

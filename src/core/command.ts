@@ -111,6 +111,12 @@ export class Command {
     return secret === "" ? new Command("", "") : Command.#withSecret("", "", secret);
   }
 
+  /** A line that answers a challenge, as the caller wrote it. */
+  static response(line: string): Command {
+    const secret = checkArgument(line, "the response");
+    return secret === "" ? new Command("", "") : Command.#withSecret("", "", secret);
+  }
+
   /** The line that gives up an AUTH exchange (RFC 4954 4). */
   static authCancel(): Command {
     return new Command("", "*");
@@ -119,7 +125,9 @@ export class Command {
   /** Any verb with any arguments: Python's `docmd()`. Arguments of AUTH are secret. */
   static other(verb: string, args: string): Command {
     const line = checkArgument(verb, "the command");
-    const name = line.trim().split(" ", 1)[0]?.toUpperCase() ?? "";
+    const word = line.trim().split(" ", 1)[0]?.toUpperCase() ?? "";
+    // Who writes a message by hand ends it by hand; for the dialogue that is a command like any other.
+    const name = word === "." ? "END" : word;
     const rest = checkArgument(args, "the argument");
     if (name !== "AUTH") return new Command(name, rest === "" ? line : `${line} ${rest}`);
     const words = `${line} ${rest}`.trim().split(" ");

@@ -2,7 +2,6 @@
 import { type AuthExchange, authenticate, checkClearText } from "../client/authenticate.ts";
 import type { Conversation } from "../client/conversation.ts";
 import { type AuthObject, authobjectExchange, mechanismExchange } from "../client/exchanges.ts";
-import type { Session } from "../client/session.ts";
 import { checkArgument, wrongType } from "../core/bytes.ts";
 import { words } from "../core/features.ts";
 import type { Reply } from "../core/reply.ts";
@@ -25,7 +24,6 @@ export type LoginOptions = AuthOptions & {
 
 /** What an authentication needs to know besides. */
 export type AuthContext = {
-  readonly session: Session;
   readonly conversation: Conversation;
   readonly allowInsecureAuth: boolean;
 };
@@ -75,14 +73,10 @@ export async function auth(
   return run(context, mechanismExchange(authobject, { host: conversation.host, tls }, initial));
 }
 
-function run({ session, conversation, allowInsecureAuth }: AuthContext, exchange: AuthExchange): Promise<Reply> {
+function run({ conversation, allowInsecureAuth }: AuthContext, exchange: AuthExchange): Promise<Reply> {
   const connection = conversation.live();
   if (exchange.clearText) checkClearText(exchange.name, connection.peer, allowInsecureAuth);
-  return authenticate(connection, {
-    ...exchange,
-    initial: () => session.callingOut(() => exchange.initial()),
-    answer: (challenge) => session.callingOut(() => exchange.answer(challenge)),
-  });
+  return authenticate(connection, exchange);
 }
 
 function initialResponse(options: AuthOptions): "allowed" | "never" {

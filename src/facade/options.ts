@@ -163,9 +163,9 @@ function checkSourceAddress(value: unknown, argument: string): void {
 }
 
 function checkLogger(value: unknown, argument: string): void {
-  const { debug, info, warn, error }: Partial<Logger> = checkObject(value, argument);
-  for (const [name, method] of Object.entries({ debug, info, warn, error }))
-    isA("function")(method, `${argument}.${name}`);
+  const logger = checkObject(value, argument);
+  for (const name of ["debug", "info", "warn", "error"])
+    isA("function")(Reflect.get(logger, name), `${argument}.${name}`);
 }
 
 function checkEightBit(value: unknown, argument: string): void {

@@ -81,8 +81,6 @@ export class SMTP {
   default_port: number;
   /** As in Python, for the `auth_*` objects: set by `login()`. */
   user: string | undefined;
-  /** As in Python, for the `auth_*` objects: set by `login()`. */
-  password: string | undefined;
   readonly #flavour: Flavour;
   readonly #options: SMTPOptions;
   readonly #events: Events;
@@ -92,6 +90,7 @@ export class SMTP {
   #timeout: number | undefined;
   #localHostname: string | undefined;
   #loginQuestions = 0;
+  #password: string | undefined;
 
   /**
    * With a host, begins to connect at once; the first method awaits that and throws what went wrong, as it does
@@ -176,7 +175,10 @@ export class SMTP {
   /** MAIL FROM: begins a transaction (RFC 5321 4.1.1.2). Options are dropped for a server without ESMTP, as in Python. */
   async mail(sender: string, options: Options = []): Promise<Reply> {
     const mailbox = parseMailbox(sender, "sender");
-    return this.#envelopeCommand(Command.mail, mailbox, mailParametersOf(options));
+    // RFC 6531 3.4: an address that is not ASCII has to be announced.
+    const make = (box: Mailbox, given: readonly string[]): Command =>
+      Command.mail(box, box.ascii || given.includes("SMTPUTF8") ? given : [...given, "SMTPUTF8"]);
+    return this.#envelopeCommand(make, mailbox, mailParametersOf(options));
   }
 
   /** RCPT TO: adds a recipient (RFC 5321 4.1.1.3). */
@@ -233,7 +235,11 @@ export class SMTP {
   async docmd(verb: string, args = ""): Promise<Reply> {
     const command = Command.other(verb, args);
     if (command.verb === "STARTTLS") throw new RangeError("the command STARTTLS needs a handshake: call starttls()");
-    return this.#session.alone(async (conversation) => conversation.live().request(command));
+    return this.#session.alone(async (conversation) => {
+      const connection = conversation.live();
+      // In the middle of docmd("AUTH", …) it is no command, but the answer to a challenge, and a secret.
+      return connection.request(connection.dialogue.position === "auth" ? Command.response(verb) : command);
+    });
   }
 
   /** Sends any command; its reply is for `getreply()`. */
@@ -267,6 +273,7 @@ export class SMTP {
   async starttls(tls?: TlsOptions): Promise<Reply> {
     const { context } = this.#options;
     const modules = Promise.all([import("./tls.ts"), import("../client/starttls.ts")]);
+    modules.catch(() => {});
     return this.#session.alone(async (conversation) => {
       const [{ checkTlsOptions, tlsOptions }, { startTls }] = await modules;
       const own = tls === undefined ? {} : checkTlsOptions(tls, "tls");
@@ -442,6 +449,15 @@ export class SMTP {
     this.#timeout = seconds;
   }
 
+  /** As in Python, for the `auth_*` objects: set by `login()`. It does not show when the instance is printed. */
+  get password(): string | undefined {
+    return this.#password;
+  }
+
+  set password(password: string | undefined) {
+    this.#password = password;
+  }
+
   /** The level that `set_debuglevel()` set. */
   get debuglevel(): number {
     return this.#events.debuglevel;
@@ -507,10 +523,9 @@ export class SMTP {
   }
 
   #authenticating(task: (module: typeof import("./login.ts"), context: AuthContext) => Promise<Reply>): Promise<Reply> {
-    const session = this.#session;
     const { allowInsecureAuth = false } = this.#options;
-    return session.alone(async (conversation) =>
-      task(await import("./login.ts"), { session, conversation, allowInsecureAuth }),
+    return this.#session.alone(async (conversation) =>
+      task(await import("./login.ts"), { conversation, allowInsecureAuth }),
     );
   }
 
