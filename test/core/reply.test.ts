@@ -197,7 +197,7 @@ describe("the limits", () => {
   const everything: ReplyLimit = { line: 1e9, octets: 1e9 };
   const dripping = (wire: string): Uint8Array[] => {
     const octets = utf8(wire);
-    return Array.from({ length: Math.ceil(octets.length / 16) }, (_, i) => octets.subarray(i * 16, i * 16 + 16));
+    return Array.from({ length: Math.ceil(octets.length / 256) }, (_, i) => octets.subarray(i * 256, i * 256 + 256));
   };
 
   test.each<[string, (size: number) => Uint8Array[]]>([

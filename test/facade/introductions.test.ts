@@ -1,19 +1,8 @@
 /** ehlo(), helo() and what they leave behind: esmtp_features, does_esmtp, ehlo_resp, helo_resp, local_hostname. */
 import { describe, expect, test } from "vitest";
-import { LMTP, SMTP, type SMTPOptions } from "../../src/index.ts";
+import { LMTP, type SMTP } from "../../src/index.ts";
 import { FakeServer, type Script } from "../client/fake-server.ts";
-
-async function session(script: Script = {}, options: SMTPOptions = {}): Promise<{ server: FakeServer; smtp: SMTP }> {
-  const server = new FakeServer(script);
-  const smtp = await SMTP.connect("mail.example.com", 25, { transport: server.transport, ...options });
-  return { server, smtp };
-}
-
-const reasonOf = (promise: Promise<unknown>): Promise<unknown> =>
-  promise.then(
-    () => "no rejection",
-    (reason: unknown) => reason,
-  );
+import { reasonOf, session } from "./session.ts";
 
 describe("ehlo()", () => {
   test("remembers the answer and what it offers", async () => {

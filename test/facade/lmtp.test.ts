@@ -2,6 +2,7 @@
 import { describe, expect, test } from "vitest";
 import { LMTP, LMTP_PORT, SMTP, SMTP_PORT, SMTP_SSL_PORT } from "../../src/index.ts";
 import { FakeServer, type Script } from "../client/fake-server.ts";
+import { reasonOf } from "./session.ts";
 
 const from = "a@example.com";
 const to = ["b@x.y", "c@x.y", "d@x.y"];
@@ -11,12 +12,6 @@ async function session(script: Script = {}): Promise<{ server: FakeServer; lmtp:
   const lmtp = await LMTP.connect("/run/lmtp", 0, { transport: server.transport });
   return { server, lmtp };
 }
-
-const reasonOf = (promise: Promise<unknown>): Promise<unknown> =>
-  promise.then(
-    () => "no rejection",
-    (reason: unknown) => reason,
-  );
 
 const refuseC = (line: string): string => (line.includes("c@") ? "550 no c" : "250 ok");
 

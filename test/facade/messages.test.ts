@@ -5,20 +5,8 @@ import { createMimeMessage } from "mimetext";
 import MailComposer from "nodemailer/lib/mail-composer/index.js";
 import PostalMime from "postal-mime";
 import { describe, expect, test } from "vitest";
-import { SMTP } from "../../src/index.ts";
-import { FakeServer, type Script } from "../client/fake-server.ts";
-
-async function session(script: Script = {}): Promise<{ server: FakeServer; smtp: SMTP }> {
-  const server = new FakeServer(script);
-  const smtp = await SMTP.connect("mail.example.com", 25, { transport: server.transport });
-  return { server, smtp };
-}
-
-const reasonOf = (promise: Promise<unknown>): Promise<unknown> =>
-  promise.then(
-    () => "no rejection",
-    (reason: unknown) => reason,
-  );
+import type { Script } from "../client/fake-server.ts";
+import { reasonOf, session } from "./session.ts";
 
 /** Sends and gives the envelope and the content, unstuffed. */
 async function sent(

@@ -1,19 +1,8 @@
 /** The simple methods: the line that each sends, what it gives, and what it throws (SMTPLIB.md, section 1). */
 import { describe, expect, test } from "vitest";
 import { type Reply, SMTP, SMTPException, SMTPServerDisconnected } from "../../src/index.ts";
-import { FakeServer, type Script } from "../client/fake-server.ts";
-
-async function session(script: Script = {}): Promise<{ server: FakeServer; smtp: SMTP }> {
-  const server = new FakeServer(script);
-  const smtp = await SMTP.connect("mail.example.com", 25, { transport: server.transport });
-  return { server, smtp };
-}
-
-const reasonOf = (promise: Promise<unknown>): Promise<unknown> =>
-  promise.then(
-    () => "no rejection",
-    (reason: unknown) => reason,
-  );
+import type { FakeServer, Script } from "../client/fake-server.ts";
+import { reasonOf, session } from "./session.ts";
 
 const CALLS: [line: string, call: (smtp: SMTP) => Promise<unknown>][] = [
   ["HELO client", (smtp) => smtp.helo("client")],

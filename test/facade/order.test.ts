@@ -1,19 +1,8 @@
 /** Calls without await: their order, what ends them, and that none is left pending or unhandled (API.md, SMTPLIB.md 6). */
 import { describe, expect, test, vi } from "vitest";
-import { SMTP, type SMTPOptions } from "../../src/index.ts";
-import { FakeServer, type Script } from "../client/fake-server.ts";
-
-async function session(script: Script = {}, options: SMTPOptions = {}): Promise<{ server: FakeServer; smtp: SMTP }> {
-  const server = new FakeServer(script);
-  const smtp = await SMTP.connect("mail.example.com", 25, { transport: server.transport, ...options });
-  return { server, smtp };
-}
-
-const reasonOf = (promise: Promise<unknown>): Promise<unknown> =>
-  promise.then(
-    () => "no rejection",
-    (reason: unknown) => reason,
-  );
+import { SMTP } from "../../src/index.ts";
+import { FakeServer } from "../client/fake-server.ts";
+import { reasonOf, session } from "./session.ts";
 
 const verbs = (server: FakeServer): (string | undefined)[] => server.lines.map((line) => line.split(/[ :]/)[0]);
 const message = "From: a@b.c\nTo: d@e.f\n\nx\n";

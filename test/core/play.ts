@@ -1,0 +1,56 @@
+import { parseMailbox } from "../../src/core/address.ts";
+import { concat, Output, utf8 } from "../../src/core/bytes.ts";
+import { Command } from "../../src/core/command.ts";
+import { DEFAULT_LIMITS, Dialogue, type Received } from "../../src/core/dialogue.ts";
+
+const box = parseMailbox("a@example.com", "address");
+/** A command of each kind, by name. */
+export const make: Record<string, () => Command> = {
+  EHLO: () => Command.hello("EHLO", "x"),
+  MAIL: () => Command.mail(box),
+  RCPT: () => Command.rcpt(box),
+  DATA: () => Command.data(),
+  RSET: () => Command.simple("RSET"),
+  QUIT: () => Command.simple("QUIT"),
+  STARTTLS: () => Command.simple("STARTTLS"),
+  AUTH: () => Command.auth("LOGIN"),
+  response: () => Command.authResponse(utf8("x")),
+  NOOP: () => Command.other("NOOP", ""),
+};
+
+/** A dialogue, played from both sides. */
+export class Play {
+  readonly dialogue: Dialogue;
+  readonly #output = new Output();
+
+  constructor(protocol: "smtp" | "lmtp" = "smtp", limits = DEFAULT_LIMITS) {
+    this.dialogue = new Dialogue(Command.greeting(), { limits, protocol });
+  }
+
+  static greeted(protocol: "smtp" | "lmtp" = "smtp"): Play {
+    const play = new Play(protocol);
+    play.get("220 hello\r\n");
+    return play;
+  }
+
+  /** Sends these, "DATA+" with a command that stands for the body. */
+  say(...names: string[]): this {
+    for (const name of names) {
+      if (name === "DATA+") this.dialogue.sendData(Command.data(), Command.endOfData(), this.#output);
+      else this.dialogue.send(make[name]?.() ?? Command.other(name, ""), this.#output);
+    }
+    return this;
+  }
+
+  get(text: string): Received {
+    return this.dialogue.receive(utf8(text));
+  }
+
+  wire(): string {
+    return new TextDecoder().decode(concat(this.#output.take()));
+  }
+}
+
+/** The exchanges, as "VERB code". */
+export const seen = ({ exchanges }: Received): string[] =>
+  exchanges.map(({ command, reply }) => `${command.verb} ${reply.code}`);
