@@ -8,7 +8,7 @@ import type { Limits } from "../core/dialogue.ts";
 import { noFeatures, offers, parseFeatures } from "../core/features.ts";
 import type { Server } from "../core/plan.ts";
 import { isPositive, type Reply } from "../core/reply.ts";
-import { type DeliveryOutcome, SMTPConnectError, SMTPHeloError, SMTPServerDisconnected } from "../errors.ts";
+import { type DeliveryOutcome, SMTPConnectError, SMTPException, SMTPHeloError, SMTPServerDisconnected } from "../errors.ts";
 import { onAbort } from "./abort.ts";
 import { Connection } from "./connection.ts";
 import type { Timeouts } from "./deadline.ts";
@@ -74,6 +74,7 @@ export class Conversation {
   live(delivery?: DeliveryOutcome): Connection {
     const failure = this.openFailure;
     this.openFailure = undefined;
+    if (failure?.error instanceof SMTPException) failure.error.delivery ??= delivery;
     if (failure !== undefined) throw failure.error;
     const connection = this.#connection;
     if (connection !== undefined && connection.end === undefined) return connection;
@@ -117,12 +118,12 @@ export class Conversation {
     const { localName, protocol } = this.settings;
     const real = verb === "EHLO" && protocol === "lmtp" ? "LHLO" : verb;
     const reply = await connection.request(Command.hello(real, name ?? localName(connection.peer)), delivery);
-    const { introduction } = this;
-    if (verb === "HELO") this.introduction = { ...introduction, helo: reply.message };
-    else if (!isPositive(reply.code))
-      this.introduction = { ...unknownServer(), helo: introduction.helo, ehlo: reply.message };
-    else
-      this.introduction = { ...introduction, esmtp: true, ehlo: reply.message, features: parseFeatures(reply.lines) };
+    const esmtp = isPositive(reply.code);
+    if (verb === "HELO") this.introduction = { ...this.introduction, helo: reply.message };
+    else {
+      const features = esmtp ? parseFeatures(reply.lines) : noFeatures();
+      this.introduction = { esmtp, features, ehlo: reply.message, helo: this.introduction.helo };
+    }
     return reply;
   }
 

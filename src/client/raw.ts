@@ -5,8 +5,9 @@ import type { Connection } from "./connection.ts";
 
 const LF = 10;
 
-/** Sends octets of the caller's own; replies to them are kept for `nextReply()`. */
+/** Sends octets of the caller's own, if there are any; replies to them are kept for `nextReply()`. */
 export async function sendRaw(connection: Connection, octets: Uint8Array, shown: string): Promise<void> {
+  if (octets.length === 0) return;
   connection.dialogue.keepUnasked(Math.max(1, octets.filter((octet) => octet === LF).length));
   connection.output.addBytes(octets);
   connection.settings.events.sentRaw(shown);

@@ -169,6 +169,5 @@ function checkLogger(value: unknown, argument: string): void {
 }
 
 function checkEightBit(value: unknown, argument: string): void {
-  if (value === "refuse" || value === "send") return;
-  throw new RangeError(`${argument} must be "refuse" or "send", not ${JSON.stringify(value)}`);
+  if (value !== "refuse" && value !== "send") throw new RangeError(`${argument} must be "refuse" or "send"`);
 }

@@ -194,10 +194,10 @@ export class SMTP {
    */
   async data(message: Body): Promise<Reply> {
     const content = contentOf(message, "message");
-    return this.#session.alone(async (conversation) => {
-      const { sendData } = await import("../client/send-data.ts");
-      return sendData(conversation, content, this.#eightBit());
-    });
+    const policy = this.#eightBit();
+    return this.#alone(import("../client/send-data.ts"), ({ sendData }, conversation) =>
+      sendData(conversation, content, policy),
+    );
   }
 
   /** RSET: gives up the transaction (RFC 5321 4.1.1.5). */
@@ -250,10 +250,7 @@ export class SMTP {
 
   /** Waits for the next reply of the server. */
   async getreply(): Promise<Reply> {
-    return this.#session.alone(async (conversation) => {
-      const { nextReply } = await import("../client/raw.ts");
-      return nextReply(conversation.live());
-    });
+    return this.#alone(import("../client/raw.ts"), ({ nextReply }, conversation) => nextReply(conversation.live()));
   }
 
   /** Sends octets as they are; "" sends nothing, and throws if there is no session. */
@@ -272,13 +269,7 @@ export class SMTP {
    */
   async starttls(tls?: TlsOptions): Promise<Reply> {
     const { context } = this.#options;
-    const modules = Promise.all([import("./tls.ts"), import("../client/starttls.ts")]);
-    modules.catch(() => {});
-    return this.#session.alone(async (conversation) => {
-      const [{ checkTlsOptions, tlsOptions }, { startTls }] = await modules;
-      const own = tls === undefined ? {} : checkTlsOptions(tls, "tls");
-      return startTls(conversation, tlsOptions({ ...context, ...own }, "tls", conversation.host));
-    });
+    return this.#alone(import("./starttls.ts"), ({ startTls }, conversation) => startTls(conversation, context, tls));
   }
 
   /**
@@ -515,18 +506,25 @@ export class SMTP {
   }
 
   #sendRaw(octets: Uint8Array, shown: string): Promise<void> {
-    return this.#session.alone(async (conversation) => {
-      const { sendRaw } = await import("../client/raw.ts");
-      const connection = conversation.live();
-      if (octets.length > 0) await sendRaw(connection, octets, shown);
-    });
+    return this.#alone(import("../client/raw.ts"), ({ sendRaw }, conversation) =>
+      sendRaw(conversation.live(), octets, shown),
+    );
   }
 
   #authenticating(task: (module: typeof import("./login.ts"), context: AuthContext) => Promise<Reply>): Promise<Reply> {
     const { allowInsecureAuth = false } = this.#options;
-    return this.#session.alone(async (conversation) =>
-      task(await import("./login.ts"), { conversation, allowInsecureAuth }),
+    return this.#alone(import("./login.ts"), (module, conversation) =>
+      task(module, { conversation, allowInsecureAuth }),
     );
+  }
+
+  /** Runs `task` as one call, with a module that is loaded while the call waits for its turn. */
+  #alone<Module, T>(
+    module: Promise<Module>,
+    task: (module: Module, conversation: Conversation) => Promise<T>,
+  ): Promise<T> {
+    module.catch(() => {});
+    return this.#session.alone(async (conversation) => task(await module, conversation));
   }
 
   #eightBit(): EightBitPolicy {

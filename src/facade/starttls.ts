@@ -1,0 +1,16 @@
+/** `starttls()`: loaded when it is first called. */
+import type { TlsOptions } from "../byte-stream.ts";
+import type { Conversation } from "../client/conversation.ts";
+import { startTls as upgrade } from "../client/starttls.ts";
+import type { Reply } from "../core/reply.ts";
+import { checkTlsOptions, tlsOptions } from "./tls.ts";
+
+/** Upgrades the session, with the call's options on top of the instance's; the exceptions are those of `SMTP.starttls`. */
+export async function startTls(
+  conversation: Conversation,
+  context: TlsOptions | undefined,
+  tls: unknown,
+): Promise<Reply> {
+  const own = tls === undefined ? {} : checkTlsOptions(tls, "tls");
+  return upgrade(conversation, tlsOptions({ ...context, ...own }, "tls", conversation.host));
+}
