@@ -1,7 +1,7 @@
 /** DSN: what delivery reports are wanted (RFC 3461). */
 import { checkArgument } from "../bytes.ts";
 import { encodeXtext } from "../xtext.ts";
-import { type Extension, type MailOptions, oneOf, type RcptOptions } from "./extension.ts";
+import { type Extension, type MailOptions, oneOf, type RcptOptions, someText } from "./extension.ts";
 
 export const dsn: Extension = {
   keyword: "DSN",
@@ -14,7 +14,7 @@ export const dsn: Extension = {
 function mailParameters({ ret, envid }: MailOptions): readonly string[] {
   const parameters: string[] = [];
   if (ret !== undefined) parameters.push(`RET=${oneOf(ret, ["FULL", "HDRS"], "ret")}`);
-  if (envid !== undefined) parameters.push(`ENVID=${encodeXtext(envid, "envid")}`);
+  if (envid !== undefined) parameters.push(`ENVID=${encodeXtext(someText(envid, "envid"), "envid")}`);
   return parameters;
 }
 

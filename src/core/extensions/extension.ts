@@ -1,5 +1,5 @@
 /** What an SMTP extension is to this client: a keyword, and the parameters it adds to MAIL and RCPT. */
-import { kindOf } from "../bytes.ts";
+import { checkArgument, wrongType } from "../bytes.ts";
 
 /** Typed ESMTP parameters of MAIL. Each needs its extension in the server's EHLO. */
 export type MailOptions = {
@@ -60,12 +60,31 @@ export function oneOf<T extends string>(value: T, allowed: readonly T[], option:
 }
 
 /**
+ * A parameter without a value, for an option that is true; `isSet` leaves out what is false.
+ * @throws {TypeError} if it is no boolean
+ */
+export function flag(value: unknown, keyword: string, option: string): readonly string[] {
+  if (typeof value !== "boolean") throw wrongType(`the option ${option}`, "a boolean", value);
+  return [keyword];
+}
+
+/**
+ * Gives `value` back if it is a text of at least one character.
+ * @throws {TypeError} or {RangeError} naming the option otherwise
+ */
+export function someText(value: unknown, option: string): string {
+  const text = checkArgument(value, `the option ${option}`);
+  if (text === "") throw new RangeError(`the option ${option} must not be empty`);
+  return text;
+}
+
+/**
  * Gives `value` back if it is a whole number in the range.
  * @throws {TypeError} if it is no number
  * @throws {RangeError} if it is none of these numbers
  */
 export function wholeNumber(value: unknown, least: number, most: number, option: string): number {
-  if (typeof value !== "number") throw new TypeError(`the option ${option} must be a number, not ${kindOf(value)}`);
+  if (typeof value !== "number") throw wrongType(`the option ${option}`, "a number", value);
   if (Number.isSafeInteger(value) && value >= least && value <= most) return value;
   throw new RangeError(`the option ${option} must be a whole number from ${least} to ${most}, not ${value}`);
 }

@@ -58,19 +58,20 @@ function parametersOf<O extends object>(
     EXTENSIONS.flatMap((extension) => part(extension).names ?? []),
     verb,
   );
-  const copy = { ...options };
-  const on = (features: Features | undefined): readonly string[] =>
+  const on = (given: O, features: Features | undefined): readonly string[] =>
     EXTENSIONS.flatMap((extension) => {
       const { names, of } = part(extension);
-      const asked = names?.find((name) => isSet(copy[name]));
+      const asked = names?.find((name) => isSet(given[name]));
       if (asked === undefined || of === undefined) return [];
-      const parameters = of(copy, features?.[extension.keyword.toLowerCase()] ?? "");
+      const parameters = of(given, features?.[extension.keyword.toLowerCase()] ?? "");
       const missing = features !== undefined && !offers(features, extension.keyword);
       if (missing) throw notOffered(extension.keyword, `the option ${asked}`);
       return parameters;
     });
-  on(undefined);
-  return (server) => on(server.features);
+  on(options, undefined);
+  // What was checked is what is sent, whatever the caller does to his objects meanwhile.
+  const copy = structuredClone(options);
+  return (server) => on(copy, server.features);
 }
 
 function isSet(value: unknown): boolean {
