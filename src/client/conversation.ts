@@ -8,7 +8,13 @@ import type { Limits } from "../core/dialogue.ts";
 import { noFeatures, offers, parseFeatures } from "../core/features.ts";
 import type { Server } from "../core/plan.ts";
 import { isPositive, type Reply } from "../core/reply.ts";
-import { type DeliveryOutcome, SMTPConnectError, SMTPException, SMTPHeloError, SMTPServerDisconnected } from "../errors.ts";
+import {
+  type DeliveryOutcome,
+  SMTPConnectError,
+  SMTPException,
+  SMTPHeloError,
+  SMTPServerDisconnected,
+} from "../errors.ts";
 import { onAbort } from "./abort.ts";
 import { Connection } from "./connection.ts";
 import type { Timeouts } from "./deadline.ts";
