@@ -281,12 +281,12 @@ class BunStream implements ByteStream {
     this.#throwIfAborted();
     if (this.#closing !== undefined) throw new Error("the stream is closed");
     if (this.#securing !== undefined || this.#peer.tls !== undefined) throw new Error("the stream speaks TLS already");
-    if (this.#reader !== undefined) throw new Error("TLS cannot begin while a read is pending");
+    if (this.#reader !== undefined) throw new Error("a read is pending");
     this.#checkAllRead();
   }
 
   #checkAllRead(): void {
-    if (this.#chunks.length > 0) throw new Error("TLS cannot begin: bytes that came in clear are unread");
+    if (this.#chunks.length > 0) throw new Error("bytes in clear are unread");
   }
 
   async #upgrade(options: TlsOptions & { servername: string }): Promise<void> {
@@ -308,7 +308,7 @@ class BunStream implements ByteStream {
   }
 
   async #finish(): Promise<void> {
-    if (this.#securing !== undefined) this.abort(new Error("the stream was closed during the TLS handshake"));
+    if (this.#securing !== undefined) this.abort(new Error("closed during the TLS handshake"));
     if (this.#socket === undefined) return;
     const closed = new Error("the stream is closed");
     this.#unwritable = { reason: closed };

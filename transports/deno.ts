@@ -225,7 +225,7 @@ class DenoStream implements ByteStream {
     this.#throwIfAborted();
     if (this.#closing !== undefined) throw new Error("the stream is closed");
     if (this.#securing || this.peer.tls !== undefined) throw new Error("the stream speaks TLS already");
-    if (this.#reader !== undefined) throw new Error("TLS cannot begin while a read is pending");
+    if (this.#reader !== undefined) throw new Error("a read is pending");
   }
 
   async #upgrade(options: TlsOptions & { servername: string }): Promise<void> {
@@ -247,7 +247,7 @@ class DenoStream implements ByteStream {
   }
 
   async #finish(): Promise<void> {
-    if (this.#securing) this.abort(new Error("the stream was closed during the TLS handshake"));
+    if (this.#securing) this.abort(new Error("closed during the TLS handshake"));
     if (this.#aborted !== undefined) return;
     if (this.#upper !== undefined) return this.#upper.close();
     const closed = { reason: new Error("the stream is closed") };

@@ -106,6 +106,7 @@ export interface NodeModules {
     createPrivateKey(pem: string): object;
     X509Certificate: new (pem: string) => object;
   };
+  "node:process": { versions: { bun?: string | undefined; deno?: string | undefined } };
   "node:timers": {
     setTimeout(callback: () => void, milliseconds: number): { unref(): unknown };
     setImmediate(callback: () => void): object;
@@ -113,10 +114,7 @@ export interface NodeModules {
 }
 
 declare const process:
-  | {
-      getBuiltinModule?<Name extends keyof NodeModules>(name: Name): NodeModules[Name] | undefined;
-      versions: { bun?: string | undefined; deno?: string | undefined };
-    }
+  | { getBuiltinModule?<Name extends keyof NodeModules>(name: Name): NodeModules[Name] | undefined }
   | undefined;
 
 /**
@@ -130,8 +128,8 @@ export function builtin<Name extends keyof NodeModules>(name: Name): NodeModules
   return found;
 }
 
-/** Whose `node:` modules these are: Node's own, or those of a runtime that plays its part. */
+/** Whose `node:` modules `builtin` gives: Node's own, or those of a runtime that plays its part. */
 export function runtime(): "node" | "deno" | "bun" {
-  const versions = typeof process === "undefined" ? {} : process.versions;
-  return versions.bun !== undefined ? "bun" : versions.deno !== undefined ? "deno" : "node";
+  const { bun, deno } = builtin("node:process").versions;
+  return bun !== undefined ? "bun" : deno !== undefined ? "deno" : "node";
 }

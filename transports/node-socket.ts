@@ -26,7 +26,9 @@ export class SocketStream implements ByteStream {
   #queue: Uint8Array[] = [];
   #queued = 0;
   #ended = false;
+  /** Why nothing more can be read, once the queue has been; and why nothing can be written. */
   #failure: Failure | undefined;
+  #unwritable: Failure | undefined;
   #reader: Settle<Uint8Array | null> | undefined;
   #writer: Waiter<void> | undefined;
   #securing = false;
@@ -68,9 +70,7 @@ export class SocketStream implements ByteStream {
   }
 
   write(data: Uint8Array): Promise<void> | undefined {
-    if (this.#failure !== undefined) return Promise.reject(this.#failure.reason);
-    if (this.#closing !== undefined) return Promise.reject(new Error("the stream is closed"));
-    if (this.#securing) return Promise.reject(new Error("the TLS handshake is under way"));
+    if (this.#unwritable !== undefined) return Promise.reject(this.#unwritable.reason);
     if (data.length === 0) return undefined;
     this.#socket.write(data);
     if (this.#hasRoom) return undefined;
@@ -82,6 +82,7 @@ export class SocketStream implements ByteStream {
     try {
       this.#checkUpgradable();
       this.#securing = true;
+      this.#unwritable = { reason: new Error("the TLS handshake is under way") };
       await this.#upgrade(options);
     } catch (error) {
       // An abort during the handshake has set its reason, which counts.
@@ -152,6 +153,7 @@ export class SocketStream implements ByteStream {
 
   #fail(reason: unknown): void {
     this.#failure ??= { reason };
+    this.#unwritable = this.#failure;
     this.#takeReader()?.reject(this.#failure.reason);
     this.#writer?.reject(this.#failure.reason);
   }
@@ -161,11 +163,10 @@ export class SocketStream implements ByteStream {
   }
 
   #checkUpgradable(): void {
-    this.#throwIfFailed();
-    if (this.#closing !== undefined) throw new Error("the stream is closed");
-    if (this.#securing || this.#peer.tls !== undefined) throw new Error("the stream speaks TLS already");
-    if (this.#reader !== undefined) throw new Error("TLS cannot begin while a read is pending");
-    if (this.unread > 0) throw new Error("TLS cannot begin: bytes that came in clear are unread");
+    if (this.#unwritable !== undefined) throw this.#unwritable.reason;
+    if (this.#peer.tls !== undefined) throw new Error("the stream speaks TLS already");
+    if (this.#reader !== undefined) throw new Error("a read is pending");
+    if (this.unread > 0) throw new Error("bytes in clear are unread");
   }
 
   async #upgrade(options: TlsOptions & { servername: string }): Promise<void> {
@@ -182,6 +183,7 @@ export class SocketStream implements ByteStream {
     this.#throwIfFailed();
     this.#takeOver();
     this.#peer = { ...this.#peer, tls };
+    this.#unwritable = undefined;
   }
 
   #drop(reason: unknown): void {
@@ -191,12 +193,14 @@ export class SocketStream implements ByteStream {
   }
 
   async #finish(): Promise<void> {
-    if (this.#securing) this.abort(new Error("the stream was closed during the TLS handshake"));
+    if (this.#securing) this.abort(new Error("closed during the TLS handshake"));
     const socket = this.#socket;
-    if (this.#failure !== undefined || socket.destroyed) {
-      this.#drop(this.#failure?.reason);
+    if (this.#failure !== undefined) {
+      this.#drop(this.#failure.reason);
       return;
     }
+    const reason = new Error("the stream is closed");
+    this.#unwritable = { reason };
     this.#queue = [];
     socket.resume();
     const carrier = this.#carrier;
@@ -206,7 +210,7 @@ export class SocketStream implements ByteStream {
     );
     // All is sent, and a socket that ends tells no more of it by "drain".
     this.#writer?.resolve();
-    this.#fail(new Error("the stream is closed"));
+    this.#fail(reason);
     await carrier?.close();
     this.#closed = true;
     if (this.#ended || carrier !== undefined) {

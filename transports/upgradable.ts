@@ -52,8 +52,8 @@ class UpgradableStream implements ByteStream {
     try {
       this.#throwIfDropped();
       if (this.#state !== "clear") throw new Error("the stream speaks TLS already");
-      if (this.#reading) throw new Error("TLS cannot begin while a read is pending");
-      if ((this.#plain.unread ?? 0) > 0) throw new Error("TLS cannot begin: bytes that came in clear are unread");
+      if (this.#reading) throw new Error("a read is pending");
+      if ((this.#plain.unread ?? 0) > 0) throw new Error("bytes in clear are unread");
       this.#state = "handshake";
       // What comes meanwhile stays with `#plain`, of which nobody reads: TLS will judge it.
       const { layerTls } = await import("./tls-layer.ts");
@@ -68,7 +68,7 @@ class UpgradableStream implements ByteStream {
   }
 
   close(): Promise<void> {
-    if (this.#state === "handshake") this.abort(new Error("the stream was closed during the TLS handshake"));
+    if (this.#state === "handshake") this.abort(new Error("closed during the TLS handshake"));
     return this.#current.close();
   }
 

@@ -25,7 +25,7 @@ export type SMTPOptions = {
   /** Seconds for single phases. */
   timeouts?: { readonly [phase in TimeoutPhase]?: number | null | undefined } | undefined;
   /** How much the server may say, in octets: a line, a reply, the reply to EHLO. */
-  limits?: Partial<Limits> | undefined;
+  limits?: { readonly [name in keyof Limits]?: number | undefined } | undefined;
   /** Is told of the dialogue, without credentials. */
   logger?: Logger | undefined;
   /** False: one command, one reply. Default: true, which pipelines where the server offers it (RFC 2920). */
@@ -76,12 +76,12 @@ export function checkOptions(options: SMTPOptions | null | undefined): SMTPOptio
 
 /** The limits with the defaults filled in. */
 export function resolveLimits(limits: unknown = {}): Limits {
-  const given = checkObject(limits, "limits");
-  for (const [name, value] of Object.entries(given)) {
+  const resolved: Record<string, number> & Limits = { ...DEFAULT_LIMITS };
+  for (const [name, value] of Object.entries(checkObject(limits, "limits"))) {
     if (!Object.hasOwn(DEFAULT_LIMITS, name)) throw new TypeError(`limits has no ${JSON.stringify(name)}`);
-    checkWholeNumber(value, `limits.${name}`, 1, Number.MAX_SAFE_INTEGER);
+    if (value !== undefined) resolved[name] = checkWholeNumber(value, `limits.${name}`, 1, Number.MAX_SAFE_INTEGER);
   }
-  return { ...DEFAULT_LIMITS, ...given };
+  return resolved;
 }
 
 /** "host:port" and "[v6]:port" are understood where no port is given, as in Python, which knows the first only. */

@@ -281,16 +281,23 @@ function manyOctets(mebibytes: number): Uint8Array {
   return octets;
 }
 
+const many = manyOctets(24);
+
 async function* manyChunks(mebibytes: number): AsyncGenerator<Uint8Array> {
-  for (let i = 0; i < mebibytes * 16; i++) yield manyOctets(1 / 16);
+  for (let i = 0; i < mebibytes; i++) yield many.slice(0, 1024 * 1024);
 }
 
+/** When the socket's buffers are full. */
+const later = (callback: () => void): void => void setTimeout(callback, 100);
+
 const LARGE: readonly [string, () => Body][] = [
-  ["octets", () => manyOctets(24)],
+  ["octets", () => many],
   ["a stream", () => manyChunks(24)],
 ];
 
 const large: Scenario[] = LARGE.flatMap(([form, make]) => {
+  const controller = new AbortController();
+  let end: () => void = () => {};
   const early = (name: string, act: Act, throws: Thrown): Scenario => ({
     name: `${name}, ${form}`,
     server: server({ DATA: ["354 go", take(200_000), act] }),
@@ -354,20 +361,16 @@ const large: Scenario[] = LARGE.flatMap(([form, make]) => {
     },
     {
       name: `an abort while the server does not read, ${form}`,
-      server: server({ DATA: ["354 go", freeze] }),
-      call: (smtp) => {
-        const controller = new AbortController();
-        setTimeout(() => controller.abort(new Reason("stop")), 150);
-        return smtp.sendmail("a@client.test", "b@lab.test", make(), [], [], { signal: controller.signal });
-      },
+      server: server({ DATA: ["354 go", callback(() => later(() => controller.abort(new Reason("stop")))), freeze] }),
+      call: (smtp) => smtp.sendmail("a@client.test", "b@lab.test", make(), [], [], { signal: controller.signal }),
       throws: { type: Reason },
       connected: false,
     },
     {
       name: `close() while the server does not read, ${form}`,
-      server: server({ DATA: ["354 go", freeze] }),
+      server: server({ DATA: ["354 go", callback(() => later(() => end())), freeze] }),
       call: (smtp) => {
-        setTimeout(() => smtp.close(), 150);
+        end = () => smtp.close();
         return send(smtp, make());
       },
       throws: { type: SMTPServerDisconnected, delivery: "not-sent" },

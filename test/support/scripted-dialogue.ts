@@ -25,7 +25,7 @@ export type Step =
 
 /**
  * What a server answers to each verb. "." stands for the end of the message, "334" for a line that answers a
- * challenge, "*" for any other verb. Not given: what a friendly server says.
+ * challenge, "cancel" for the line that gives up, "*" for any other verb. Not given: what a friendly server says.
  */
 export type Answers = { readonly [verb: string]: Act };
 
@@ -86,6 +86,7 @@ const FRIENDLY: Answers = {
   NOOP: "250 2.0.0 ok",
   QUIT: ["221 2.0.0 bye", close],
   "334": "535 5.7.8 no",
+  cancel: "501 5.0.0 cancelled",
   "*": "502 5.5.1 unknown command",
 };
 
@@ -256,7 +257,7 @@ export class Conversation {
     let asked = false;
     for (;;) {
       const line = await this.#line();
-      const verb: string = asked && this.#lastCode === "334" ? "334" : (line.split(" ", 1)[0] ?? "").toUpperCase();
+      const verb: string = asked && this.#lastCode === "334" ? (line === "*" ? "cancel" : "334") : verbOf(line);
       if (this.#pending.length > 0) this.pipelined.push(verb);
       asked = verb === "AUTH" || verb === "334";
       await answer(verb);
@@ -338,6 +339,10 @@ export class Conversation {
 
 function isList(act: Step | readonly Act[]): act is readonly Act[] {
   return Array.isArray(act);
+}
+
+function verbOf(line: string): string {
+  return (line.split(" ", 1)[0] ?? "").toUpperCase();
 }
 
 function latin1(octets: Uint8Array): string {
