@@ -91,5 +91,5 @@ function explain(error: unknown, signal: AbortSignal | undefined, what: string, 
 /** Providers that block mail ports look like a dead server; say which ports are worth a try. */
 function hint(endpoint: Endpoint): string {
   if ("path" in endpoint || ![25, 465, 587, 2525].includes(endpoint.port)) return "";
-  return " (if the host is right, the port may be blocked: 587 and 465 are for submission, 25 is for relaying)";
+  return " (if the host is right, the port may be blocked: submission is on 587 and 465)";
 }

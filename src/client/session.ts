@@ -76,6 +76,6 @@ export class Session {
 
   #checkReentry(): void {
     if (this.conversation.connection?.callingOut !== true) return;
-    throw new TypeError("a callback of a call on this session must not call the session: it would wait for itself");
+    throw new TypeError("a callback must not call its own session: it would wait for itself");
   }
 }

@@ -75,22 +75,23 @@ export function whenReady(
 export function planRequest(request: Request, server: Server, policy: EightBitPolicy): PlannedMessage {
   const { from, recipients, content, utf8Headers } = request;
   const { octets, eightBit } = content;
-  const plan = planMessage({ ...request, content: { octets, eightBit, utf8Headers } }, server, policy);
-  return { plan, sender: from, recipients: recipients.map(({ given }) => given), content };
+  try {
+    const plan = planMessage({ ...request, content: { octets, eightBit, utf8Headers } }, server, policy);
+    return { plan, sender: from, recipients: recipients.map(({ given }) => given), content };
+  } catch (error) {
+    void discard(content);
+    throw error;
+  }
 }
 
 /** The parameters of MAIL that options of either form become. */
 export function mailParametersOf(options: Options): EsmtpParameters | Promise<EsmtpParameters> {
-  if (isList(options, "mail_options")) return listedParameters(options, "mail_options");
-  const copy = { ...options };
-  return isEmpty(copy) ? NONE : extensions(({ mailParameters }) => mailParameters(copy));
+  return parametersOf(options, "mail_options", (typed) => extensions(({ mailParameters }) => mailParameters(typed)));
 }
 
 /** The parameters of RCPT that options of either form become. */
 export function rcptParametersOf(options: Options<RcptOptions>): EsmtpParameters | Promise<EsmtpParameters> {
-  if (isList(options, "rcpt_options")) return listedParameters(options, "rcpt_options");
-  const copy = { ...options };
-  return isEmpty(copy) ? NONE : extensions(({ rcptParameters }) => rcptParameters(copy));
+  return parametersOf(options, "rcpt_options", (typed) => extensions(({ rcptParameters }) => rcptParameters(typed)));
 }
 
 /** No parameters. */
@@ -98,13 +99,20 @@ export const NONE: EsmtpParameters = () => [];
 
 const extensions = lazy(() => import("../core/extensions/index.ts"));
 
-function isList<T>(options: Options<T>, argument: string): options is readonly string[] {
-  if (typeof options === "object" && options !== null) return Array.isArray(options);
-  throw wrongType(argument, "an array of strings or an object", options);
+function parametersOf<T extends object>(
+  options: Options<T>,
+  argument: string,
+  check: (typed: T) => EsmtpParameters | Promise<EsmtpParameters>,
+): EsmtpParameters | Promise<EsmtpParameters> {
+  if (isList(options)) return listedParameters(options, argument);
+  if (typeof options !== "object" || options === null)
+    throw wrongType(argument, "an array of strings or an object", options);
+  const copy = { ...options };
+  return Object.keys(copy).length === 0 ? NONE : check(copy);
 }
 
-function isEmpty(options: object): boolean {
-  return Object.keys(options).length === 0;
+function isList(options: Options<object>): options is readonly string[] {
+  return Array.isArray(options);
 }
 
 function listOf(to: unknown): unknown[] {
