@@ -441,6 +441,39 @@ const surplus: Scenario[] = (
 );
 
 const desync: Scenario[] = [
+  ...[ehlo("PIPELINING", "8BITMIME"), lockStep].flatMap((hello): Scenario[] => {
+    const mode = hello === lockStep ? "lock-step" : "pipelined";
+    return [
+      {
+        name: `a yes to the message in the same packet as the 354, before the message, is no yes, ${mode}`,
+        server: server({ EHLO: hello, DATA: "354 go\r\n250 queued", ".": "554 no" }),
+        throws: { type: SMTPServerDisconnected },
+        connected: false,
+        taken: 0,
+      },
+      {
+        name: `a no to the message in the same packet as the 354 ends it before the message, ${mode}`,
+        server: server({ EHLO: hello, DATA: "354 go\r\n554 but not this one" }),
+        throws: { type: SMTPDataError, smtp_code: 554, delivery: "rejected" },
+        connected: false,
+        taken: 0,
+      },
+      {
+        name: `421 in the same packet as the 354, ${mode}`,
+        server: server({ EHLO: hello, DATA: ["354 go\r\n421 bye", close] }),
+        throws: { type: SMTPDataError, smtp_code: 421, delivery: "rejected", temporary: true },
+        connected: false,
+        taken: 0,
+      },
+      {
+        name: `half a reply behind the 354, before the message, ${mode}`,
+        server: server({ EHLO: hello, DATA: raw("354 go\r\n554 but"), ".": " this is spam" }),
+        throws: { type: SMTPServerDisconnected, delivery: "not-sent" },
+        connected: false,
+        taken: 0,
+      },
+    ];
+  }),
   {
     name: "two replies to NOOP: the first is its answer, and the session is over",
     server: server({ NOOP: "250 one\r\n250 two" }),
