@@ -21,8 +21,8 @@ export type ConnectionSettings = {
   readonly events: Events;
 };
 
-/** After a failed write the server's last words may still be on their way; seconds. */
-const GRACE = 1;
+/** What the server's last words may take, after a failed write or once they have begun; seconds. */
+export const GRACE = 1;
 
 /** One session's connection. */
 export class Connection {
@@ -163,8 +163,9 @@ export class Connection {
   }
 
   /** A deadline of the caller's on this connection; when it is reached, the session ends. */
-  bound(phase: TimeoutPhase, seconds: number | undefined): { release(): void } {
+  bound(phase: TimeoutPhase, seconds: number | undefined, end?: SessionEnd): { release(): void } {
     const deadline = this.#watchdog.add(phase);
+    deadline.end = end;
     this.#watchdog.arm(deadline, phase, seconds);
     return { release: () => this.#watchdog.remove(deadline) };
   }
@@ -264,7 +265,7 @@ export class Connection {
 
   #expired(deadline: Deadline): void {
     if (this.#writeError !== undefined) return this.#lost(this.#writeError.error);
-    this.drop(timedOut(deadline.phase, this.settings.timeouts()[deadline.phase]));
+    this.drop(deadline.end ?? timedOut(deadline.phase, this.settings.timeouts()[deadline.phase]));
   }
 
   #finish(end: SessionEnd): boolean {

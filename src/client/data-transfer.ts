@@ -6,7 +6,7 @@ import { DataEncoder } from "../core/body.ts";
 import { Command, type ReplyReceiver } from "../core/command.ts";
 import type { Reply } from "../core/reply.ts";
 import { SMTPDataError, SMTPException } from "../errors.ts";
-import type { Connection } from "./connection.ts";
+import { type Connection, GRACE } from "./connection.ts";
 import { lazy } from "./lazy.ts";
 import { disconnected } from "./session-end.ts";
 import type { Content } from "./source.ts";
@@ -39,6 +39,8 @@ export class DataTransfer implements ReplyReceiver {
   readonly #observer: TransferObserver;
   readonly #replies: Reply[] = [];
   #expected = 1;
+  #answer: { release(): void } | undefined;
+  #started = false;
   #endHandedOver = false;
 
   constructor(connection: Connection, content: Content, observer: TransferObserver) {
@@ -53,6 +55,8 @@ export class DataTransfer implements ReplyReceiver {
     this.#expected = expected;
     // The server said more than its 354 at once: that is its answer to the message, and comes here next.
     if (this.#connection.dialogue.position !== "body") return;
+    if (this.#connection.dialogue.unread) return this.#awaitAnswer();
+    this.#started = true;
     const { bytes } = this.#content;
     if (bytes === undefined || bytes.length > PIECE) return void this.#stream(sevenBitOnly);
     const encoder = new DataEncoder();
@@ -60,14 +64,15 @@ export class DataTransfer implements ReplyReceiver {
     this.endBody(encoder);
   }
 
+  /** True if the content is a source that was not touched: it has to be given back. */
+  get unread(): boolean {
+    return !this.#started && this.#content.bytes === undefined;
+  }
+
   /** All of the content is in the output: the end goes behind it. */
   endBody(encoder: DataEncoder): void {
     if (!this.#connection.writable) return;
-    // Half an answer that came before the end would otherwise pass for the answer to the whole.
-    if (this.#connection.dialogue.unread)
-      return this.#connection.drop(
-        disconnected("the server broke the protocol: an answer to the message before its end"),
-      );
+    if (this.#connection.dialogue.unread) return this.#awaitAnswer();
     this.#connection.output.addBytes(encoder.end());
     this.#connection.dialogue.bodySent();
     this.#endHandedOver = true;
@@ -115,9 +120,16 @@ export class DataTransfer implements ReplyReceiver {
     this.#connection.drop(end);
   }
 
+  /** Half an answer is here before the end: its rest decides, and the end is not sent, or it would pass for the answer to that. */
+  #awaitAnswer(): void {
+    const end = disconnected("the server broke the protocol: half an answer to the message before its end");
+    this.#answer = this.#connection.bound("dataInit", GRACE, end);
+  }
+
   #finish(): TransferObserver | undefined {
     if (this.over) return undefined;
     this.over = true;
+    this.#answer?.release();
     this.interrupt();
     return this.#observer;
   }

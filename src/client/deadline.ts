@@ -1,6 +1,7 @@
 /** One timer a connection: deadlines are numbers that are compared when it fires, so that arming one costs next to nothing. */
 import { wrongType } from "../core/bytes.ts";
 import type { TimeoutPhase } from "../errors.ts";
+import type { SessionEnd } from "./session-end.ts";
 
 /** Seconds a phase; undefined: no limit. */
 export type Timeouts = Readonly<Record<TimeoutPhase, number | undefined>>;
@@ -41,8 +42,8 @@ export function resolveTimeouts(timeout: unknown, timeouts: object = {}): Timeou
   return resolved;
 }
 
-/** A moment that must not be reached; it can be set again and again. */
-export type Deadline = { at: number; phase: TimeoutPhase };
+/** A moment that must not be reached; it can be set again and again. `end` is what it means, if not a timeout. */
+export type Deadline = { at: number; phase: TimeoutPhase; end?: SessionEnd | undefined };
 
 /** Watches the deadlines of one connection. */
 export class Watchdog {

@@ -1,6 +1,7 @@
 /** Any body -> what is known of it beforehand; `chunks.ts` reads those that are not in memory. */
 import { measure } from "../core/body.ts";
 import { utf8, wrongType } from "../core/bytes.ts";
+import { lazy } from "./lazy.ts";
 
 /** A message as `sendmail` and `data` take it. Text becomes UTF-8; a chunk that was yielded belongs to us. */
 export type Body =
@@ -30,6 +31,13 @@ export function contentOf(body: unknown, argument: string): Content {
   if (isSource(body)) return { bytes: undefined, octets: undefined, eightBit: undefined, source: body };
   throw wrongType(argument, "a string, a Uint8Array, a Blob, a ReadableStream or an iterable of these", body);
 }
+
+/** Gives a source back that nobody will read, so that what is behind it, a file maybe, is closed. Never throws. */
+export async function discard(content: Content): Promise<void> {
+  if (content.bytes === undefined) await chunks(({ giveUp }) => giveUp(content.source));
+}
+
+const chunks = lazy(() => import("./chunks.ts"));
 
 /** What each kind of source is known by; a Blob is known by its class. */
 const READ_BY = ["getReader", Symbol.asyncIterator, Symbol.iterator];

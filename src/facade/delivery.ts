@@ -1,6 +1,6 @@
 /** A message and its envelope as the sending methods take them, checked before anything is sent. */
 import { lazy } from "../client/lazy.ts";
-import type { Body, Content } from "../client/source.ts";
+import { type Body, type Content, discard } from "../client/source.ts";
 import type { Message as PlannedMessage } from "../client/transaction.ts";
 import { type Mailbox, parseMailbox } from "../core/address.ts";
 import { wrongType } from "../core/bytes.ts";
