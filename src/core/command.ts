@@ -41,12 +41,14 @@ export class Command {
     return `${this.#secret === "" ? this.shown : this.shown.slice(0, -MASK.length) + this.#secret}\r\n`;
   }
 
-  /** The text with this command's secret masked, which a server may have echoed: as it was sent, or decoded. */
+  /** The text with this command's secret masked, which a server may have echoed: as it was sent, or its parts, decoded or not. */
   hide(text: string): string {
     if (this.#secret === "") return text;
     const decoded = decodeBase64(this.#secret) ?? new Uint8Array(0);
     const parts = new TextDecoder().decode(decoded).split("\0");
-    const forms = [this.#secret, ...parts].filter((form) => form.length > 3);
+    const forms = [this.#secret, ...parts, ...parts.map((part) => encodeBase64(utf8(part)))].filter(
+      (form) => form.length > 3,
+    );
     return forms.reduce((rest, form) => rest.replaceAll(form, MASK), text);
   }
 
