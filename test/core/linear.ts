@@ -5,7 +5,7 @@ const KIB = 1024;
 /** Four times the input may take this many times as long: 4 is linear, 16 is quadratic. */
 const GROWTH = 10;
 /** Below this many milliseconds the clock and the compiler say more than the algorithm. */
-const NOISE = 20;
+const NOISE = 60;
 
 /** Runs `work` on 256 KiB and on 1 MiB of what `make` makes, and compares the times. */
 export function expectLinear<T>(make: (size: number) => T, work: (input: T) => void): void {
