@@ -126,8 +126,11 @@ export class Connection {
 
   /** To be asked before a call sends its first command: what came while nothing was awaited can never answer it. */
   checkIdle(): void {
-    if (this.dialogue.owed > 0 || !this.dialogue.unread || this.#end !== undefined) return;
-    this.drop(disconnected("the server sent something that nothing asked for", new Error(this.dialogue.rest)));
+    const { owed, unread, unfetched, rest } = this.dialogue;
+    if (owed > 0 || this.#end !== undefined) return;
+    if (unfetched)
+      this.drop(disconnected("a reply to putcmd() was not fetched by getreply(): it would answer this command"));
+    else if (unread) this.drop(disconnected("the server sent something that nothing asked for", new Error(rest)));
   }
 
   /**

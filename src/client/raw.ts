@@ -1,9 +1,16 @@
 /** Python's `putcmd()`, `send()` and `getreply()`: the caller speaks for himself. Loaded when one of them is first used. */
+import { utf8 } from "../core/bytes.ts";
 import { Command } from "../core/command.ts";
 import type { Reply } from "../core/reply.ts";
 import type { Connection } from "./connection.ts";
 
 const LF = 10;
+
+/** Sends a command whose reply the caller fetches himself. */
+export function putCommand(connection: Connection, command: Command): Promise<void> {
+  connection.dialogue.oweReply();
+  return sendRaw(connection, utf8(command.wire), command.shown);
+}
 
 /** Sends octets of the caller's own, if there are any; replies to them are kept for `nextReply()`. */
 export async function sendRaw(connection: Connection, octets: Uint8Array, shown: string): Promise<void> {

@@ -62,6 +62,7 @@ export class Dialogue {
   #accepted = 0;
   #mailSent = false;
   #unasked = 0;
+  #unfetched = 0;
 
   /** A dialogue that begins with the server's greeting, for which `greeting` stands. */
   constructor(greeting: Command, settings: { limits: Limits; protocol: "smtp" | "lmtp" }) {
@@ -98,6 +99,11 @@ export class Dialogue {
   /** True if bytes are here that no reply was made of: after the 220 to STARTTLS they are an attack (RFC 3207 4.2). */
   get unread(): boolean {
     return !this.#parser.empty;
+  }
+
+  /** True if the reply to a command that the caller wrote himself was not fetched by him. */
+  get unfetched(): boolean {
+    return this.#unfetched > 0;
   }
 
   /** What stands unread, for an error message. */
@@ -154,6 +160,11 @@ export class Dialogue {
   /** The caller wrote lines of his own: so many replies that nothing awaits are kept for `awaitUnasked`. */
   keepUnasked(lines = 1): void {
     this.#unasked += lines;
+  }
+
+  /** One of these lines was a whole command, whose reply has to be fetched before another command can be sent. */
+  oweReply(): void {
+    this.#unfetched++;
   }
 
   /** Takes bytes from the server. The view may be used again afterwards. */
@@ -233,6 +244,7 @@ export class Dialogue {
         return;
       case "?":
         this.#unasked = Math.max(0, this.#unasked - 1);
+        this.#unfetched = Math.max(0, this.#unfetched - 1);
         return;
       case "QUIT":
         return;

@@ -245,7 +245,9 @@ export class SMTP {
   /** Sends any command; its reply is for `getreply()`. */
   async putcmd(verb: string, args = ""): Promise<void> {
     const command = Command.other(verb, args);
-    return this.#sendRaw(utf8(command.wire), command.shown);
+    return this.#alone(import("../client/raw.ts"), ({ putCommand }, conversation) =>
+      putCommand(conversation.live(), command),
+    );
   }
 
   /** Waits for the next reply of the server. */
@@ -256,7 +258,11 @@ export class SMTP {
   /** Sends octets as they are; "" sends nothing, and throws if there is no session. */
   async send(bytes: string | Uint8Array): Promise<void> {
     const octets = typeof bytes === "string" ? utf8(bytes) : bytes;
-    if (octets instanceof Uint8Array) return this.#sendRaw(octets, `${octets.length} octets`);
+    if (octets instanceof Uint8Array) {
+      return this.#alone(import("../client/raw.ts"), ({ sendRaw }, conversation) =>
+        sendRaw(conversation.live(), octets, `${octets.length} octets`),
+      );
+    }
     throw wrongType("bytes", "a string or a Uint8Array", bytes);
   }
 
@@ -503,12 +509,6 @@ export class SMTP {
       const options = (await parameters)(introduction);
       return conversation.live().request(make(asServerTakesIt(mailbox, introduction), options));
     });
-  }
-
-  #sendRaw(octets: Uint8Array, shown: string): Promise<void> {
-    return this.#alone(import("../client/raw.ts"), ({ sendRaw }, conversation) =>
-      sendRaw(conversation.live(), octets, shown),
-    );
   }
 
   #authenticating(task: (module: typeof import("./login.ts"), context: AuthContext) => Promise<Reply>): Promise<Reply> {
