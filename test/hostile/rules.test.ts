@@ -337,6 +337,18 @@ const raws: Scenario[] = [
     check: (_, { lines }) => expect(lines.join()).not.toMatch(/MAIL/),
   },
   {
+    name: "an answer that nobody fetched and that comes late is not taken for that of the next message either",
+    server: server({ EHLO: ehlo("8BITMIME"), XA: [delay(0.05), "250 a"], RCPT: "354 go" }),
+    call: async (smtp) => {
+      await smtp.ehlo();
+      await smtp.putcmd("XA");
+      return sendOne(smtp);
+    },
+    throws: { type: SMTPServerDisconnected, delivery: "not-sent" },
+    connected: false,
+    taken: 0,
+  },
+  {
     name: "send() writes as it is told",
     server: server({ XA: raw("250 a\r\n"), XB: "250 b" }),
     call: async (smtp) => {

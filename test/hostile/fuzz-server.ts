@@ -1,0 +1,248 @@
+/** A server in memory that behaves as it is told, reply by reply, and keeps a ledger of what it received and took. */
+import type { MemoryStream } from "../../transports/memory.ts";
+
+/** What the server does in the place of one reply. */
+export type Behaviour = {
+  /** "good": the right answer; null: none; else these octets as text. */
+  readonly say: "good" | string | null;
+  /** What it says beyond that, unasked. */
+  readonly extra: string;
+  readonly after: "go on" | "close" | "reset" | "halfClose" | "stall" | "freeze";
+  /** Turns of the event loop before it answers. */
+  readonly wait: number;
+  /** Whether it takes a message although it does not say so. */
+  readonly takes: boolean;
+};
+
+/** A message that came in whole, to its final dot. */
+export type Entry = {
+  /** The number in the message; undefined for an empty one. */
+  readonly id: number | undefined;
+  readonly body: string;
+  readonly from: string;
+  /** Recipients that were named in this transaction. */
+  readonly named: readonly string[];
+  /** Those of them that were accepted. */
+  readonly accepted: readonly string[];
+  /** Whether the server took it for any recipient: it said yes, or took it in silence. */
+  taken: boolean;
+  /** False once this connection's replies no longer answer its commands one by one. */
+  inStep: boolean;
+};
+
+/** The server's settings. */
+export type Plan = {
+  readonly lmtp: boolean;
+  readonly pipelining: boolean;
+  readonly behaviours: readonly Behaviour[];
+};
+
+const VERBS = /^(EHLO .+|LHLO .+|HELO .+|MAIL FROM:<.*>.*|RCPT TO:<.*>.*|DATA|RSET|NOOP|VRFY .*|QUIT|AUTH .*|XRAW)$/s;
+
+/** A whole reply at the start of what is said, its lines all of one code; longer ones are over the limits. */
+const REPLY = /^([2-5]\d\d)(?:-[^\n]{0,4000}\n\1){0,500}(?: [^\n]{0,4000})?\r?\n/;
+
+class Over extends Error {}
+
+/** What all connections of one case have in common. */
+export class FuzzServer {
+  readonly ledger: Entry[] = [];
+  /** What no client of ours may ever do. */
+  readonly violations: string[] = [];
+  readonly #plan: Plan;
+  #next = 0;
+  readonly #connections: Promise<void>[] = [];
+
+  constructor(plan: Plan) {
+    this.#plan = plan;
+  }
+
+  /** Takes a connection. */
+  accept(stream: MemoryStream): void {
+    this.#connections.push(new Connection(this, this.#plan, stream).run());
+  }
+
+  /** The next behaviour; a good one when the plan is used up. */
+  next(): Behaviour {
+    return this.#plan.behaviours[this.#next++] ?? GOOD;
+  }
+
+  /** Resolves when the clients have ended all connections. */
+  async finished(): Promise<void> {
+    await Promise.all(this.#connections);
+  }
+}
+
+export const GOOD: Behaviour = { say: "good", extra: "", after: "go on", wait: 0, takes: true };
+
+class Connection {
+  readonly #server: FuzzServer;
+  readonly #plan: Plan;
+  readonly #stream: MemoryStream;
+  #pending = "";
+  #ended = false;
+  #inStep = true;
+  #resetRefused = false;
+  #from: string | undefined;
+  #named: string[] = [];
+  #accepted: string[] = [];
+
+  constructor(server: FuzzServer, plan: Plan, stream: MemoryStream) {
+    this.#server = server;
+    this.#plan = plan;
+    this.#stream = stream;
+  }
+
+  async run(): Promise<void> {
+    try {
+      await this.#answer("220 fuzz");
+      for (;;) await this.#command(await this.#until("\r\n"));
+    } catch (error) {
+      if (!(error instanceof Over)) this.#server.violations.push(String(error));
+    }
+    while (!this.#ended) await this.#read();
+    await this.#stream.close().catch(() => {});
+  }
+
+  async #command(line: string): Promise<void> {
+    const verb = line.slice(0, 4).toUpperCase();
+    if (this.#inStep && !VERBS.test(line) && !/^([A-Za-z0-9+/=]*|\*)$/.test(line)) {
+      this.#server.violations.push(`no command: ${JSON.stringify(line)}`);
+    }
+    switch (verb) {
+      case "EHLO":
+      case "LHLO":
+        this.#forget();
+        return void (await this.#answer(
+          `250-fuzz\r\n${this.#plan.pipelining ? "250-PIPELINING\r\n" : ""}250-AUTH PLAIN\r\n250 8BITMIME`,
+        ));
+      case "MAIL":
+        return this.#mail(/<(.*?)>/.exec(line)?.[1] ?? "");
+      case "RCPT":
+        return this.#rcpt(/<(.*?)>/.exec(line)?.[1] ?? "");
+      case "DATA":
+        if ((await this.#answer("354 go")) === "354") await this.#message();
+        return;
+      case "RSET":
+        this.#resetRefused = (await this.#answer("250 reset"))?.startsWith("2") !== true;
+        if (!this.#resetRefused) this.#forget();
+        return;
+      case "QUIT":
+        await this.#answer("221 bye");
+        throw new Over();
+      case "AUTH":
+        return void (await this.#answer("235 ok"));
+      default:
+        return void (await this.#answer("250 ok"));
+    }
+  }
+
+  async #mail(from: string): Promise<void> {
+    // RFC 5321 4.1.4; who says MAIL by hand says it twice if he likes.
+    const open = this.#from !== undefined;
+    if (open && this.#inStep && !this.#resetRefused && !from.startsWith("open@")) {
+      this.#server.violations.push(`MAIL in an open transaction: ${from}`);
+    }
+    const code = await this.#answer("250 sender");
+    if (code?.startsWith("2") !== true) return;
+    // A server whose RSET failed may still have the old recipients: no message may follow.
+    if (!this.#resetRefused) this.#forget();
+    this.#from = from;
+  }
+
+  async #rcpt(to: string): Promise<void> {
+    this.#named.push(to);
+    if ((await this.#answer("250 recipient"))?.startsWith("2")) this.#accepted.push(to);
+  }
+
+  async #message(): Promise<void> {
+    while (this.#pending.length < 3) await this.#readOrOver();
+    const body = this.#pending.startsWith(".\r\n") ? this.#cut(3) : `${await this.#until("\r\n.\r\n")}\r\n.\r\n`;
+    const id = /^Id: (\d+)\r\n/.exec(body)?.[1];
+    const entry: Entry = {
+      id: id === undefined ? undefined : Number(id),
+      body,
+      from: this.#from ?? "",
+      named: this.#named,
+      accepted: this.#accepted,
+      taken: false,
+      inStep: this.#inStep,
+    };
+    this.#server.ledger.push(entry);
+    const replies = this.#plan.lmtp ? Math.max(1, this.#accepted.length) : 1;
+    this.#forget();
+    for (let i = 0; i < replies; i++) await this.#verdict(entry);
+  }
+
+  async #verdict(entry: Entry): Promise<void> {
+    const behaviour = this.#server.next();
+    if (behaviour.say === null && behaviour.after !== "go on" && behaviour.takes) entry.taken = true;
+    await this.#behave(behaviour, "250 queued", (code) => {
+      if (code?.startsWith("2")) entry.taken = true;
+      if (code === undefined) entry.inStep = false;
+    });
+  }
+
+  #forget(): void {
+    this.#from = undefined;
+    this.#named = [];
+    this.#accepted = [];
+  }
+
+  #answer(good: string): Promise<string | undefined> {
+    return this.#behave(this.#server.next(), good);
+  }
+
+  /** Answers, and gives the code that was said. */
+  async #behave(
+    { say, extra, after, wait }: Behaviour,
+    good: string,
+    said: (code: string | undefined) => void = () => {},
+  ): Promise<string | undefined> {
+    for (let i = 0; i < wait; i++) await turn();
+    const text = (say === "good" ? `${good}\r\n` : (say ?? "")) + extra;
+    const [reply = "", code] = REPLY.exec(text) ?? [];
+    if (reply === "" || reply.length < text.length) this.#inStep = false;
+    said(code);
+    const octets = new TextEncoder().encode(text);
+    if (octets.length > 0) void this.#stream.write(octets)?.catch(() => {});
+    if (after === "go on") return code;
+    if (after === "reset") this.#stream.abort(new Error("reset by the plan"));
+    if (after === "close" || after === "halfClose") this.#stream.end();
+    throw new Over();
+  }
+
+  async #until(end: string): Promise<string> {
+    for (;;) {
+      const at = this.#pending.indexOf(end);
+      if (at >= 0) return this.#cut(at + end.length).slice(0, -end.length);
+      await this.#readOrOver();
+    }
+  }
+
+  #cut(length: number): string {
+    const head = this.#pending.slice(0, length);
+    this.#pending = this.#pending.slice(length);
+    return head;
+  }
+
+  async #readOrOver(): Promise<void> {
+    if (this.#ended) throw new Over();
+    await this.#read();
+  }
+
+  async #read(): Promise<void> {
+    try {
+      const octets = await this.#stream.read();
+      if (octets === null) this.#ended = true;
+      else this.#pending += Buffer.from(octets).toString("latin1");
+    } catch {
+      this.#ended = true;
+    }
+  }
+}
+
+/** One turn of the event loop. */
+export function turn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}

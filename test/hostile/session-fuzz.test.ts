@@ -1,0 +1,323 @@
+/** Any server against any caller: whatever both do, every call settles, and what it says of its message is true. */
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { LMTP, SMTP, SMTPException } from "../../src/index.ts";
+import { type MemoryOptions, memoryTransport } from "../../transports/memory.ts";
+import { type Behaviour, FuzzServer, GOOD, type Plan, turn } from "./fuzz-server.ts";
+import { settled, watchForLeaks } from "./scenario.ts";
+
+const RUNS = Number(process.env["SMTPLIB_FUZZ_RUNS"] ?? 300);
+const SEED = Number(process.env["SMTPLIB_FUZZ_SEED"] ?? Math.floor(Math.random() * 2 ** 31));
+
+const REPLIES: readonly string[] = [
+  "200 ok",
+  "250 ok",
+  "251 forwarded",
+  "299 what",
+  "334 dGVzdA==",
+  "354 go",
+  "399 what",
+  "421 bye",
+  "450 later",
+  "452 full",
+  "500 what",
+  "503 bad sequence",
+  "535 no",
+  "550 5.1.1 no",
+  "552 too big",
+  "599 no",
+].map((reply) => `${reply}\r\n`);
+
+const NONSENSE: readonly string[] = [
+  "\r\n",
+  "\n",
+  "OK\r\n",
+  "25",
+  "250 ok",
+  "250-a\r\n",
+  "250-a\r\n550 b\r\n",
+  "250-a\r\n250 b\r\n",
+  "250\r\n",
+  "250 ok\n",
+  "000 x\r\n",
+  "999 x\r\n",
+  "\0\r\n",
+  "\x15\x03\x01\r\n",
+  `250 ${"x".repeat(9000)}\r\n`,
+  "250-x\r\n".repeat(1100),
+];
+
+const wait = fc.nat(3);
+const takes = fc.boolean();
+
+const behaviour: fc.Arbitrary<Behaviour> = fc.oneof(
+  { weight: 40, arbitrary: fc.record({ wait }).map(({ wait }): Behaviour => ({ ...GOOD, wait })) },
+  {
+    weight: 8,
+    arbitrary: fc.record({
+      say: fc.constantFrom(...REPLIES),
+      extra: fc.constant(""),
+      after: fc.constantFrom("go on", "go on", "go on", "close", "reset"),
+      wait,
+      takes,
+    }),
+  },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      say: fc.constantFrom("good" as const, null, ...NONSENSE),
+      extra: fc.constantFrom("", "", ...REPLIES, ...NONSENSE),
+      after: fc.constantFrom("go on", "close", "halfClose"),
+      wait,
+      takes,
+    }),
+  },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      say: fc.constantFrom("good" as const, null),
+      extra: fc.constant(""),
+      after: fc.constantFrom("close", "reset", "halfClose", "stall", "freeze"),
+      wait,
+      takes,
+    }),
+  },
+);
+
+type Source = "string" | "octets" | "chunks" | "failing" | "failing late" | "hanging" | "8 bit" | "large";
+
+type Operation =
+  | {
+      readonly does: "sendmail" | "deliver";
+      readonly recipients: number;
+      readonly source: Source;
+      readonly abortAfter: number | undefined;
+    }
+  | { readonly does: "noop" | "rset" | "vrfy" | "ehlo" | "login" | "quit" | "connect" | "leave open" | "raw" }
+  | { readonly does: "close" | "wait" };
+
+/** What the caller does, and whether he waits for it. */
+type Step = { readonly operation: Operation; readonly waits: boolean };
+
+const message: fc.Arbitrary<Operation> = fc.record({
+  does: fc.constantFrom("sendmail", "deliver"),
+  recipients: fc.integer({ min: 1, max: 4 }),
+  source: fc.constantFrom<Source[]>(
+    "string",
+    "string",
+    "octets",
+    "chunks",
+    "failing",
+    "failing late",
+    "hanging",
+    "8 bit",
+    "large",
+  ),
+  abortAfter: fc.option(fc.nat(30), { nil: undefined, freq: 6 }),
+});
+
+const step: fc.Arbitrary<Step> = fc.record({
+  operation: fc.oneof(
+    { weight: 10, arbitrary: message },
+    {
+      weight: 4,
+      arbitrary: fc.record({
+        does: fc.constantFrom("noop", "rset", "vrfy", "ehlo", "login", "connect", "leave open", "raw", "wait"),
+      }),
+    },
+    { weight: 1, arbitrary: fc.record({ does: fc.constantFrom("quit", "close") }) },
+  ),
+  waits: fc.boolean(),
+});
+
+type Case = {
+  readonly plan: Plan;
+  readonly steps: readonly Step[];
+  readonly sizes: readonly number[];
+  readonly highWaterMark: number;
+  readonly clientPipelines: boolean;
+};
+
+const cases: fc.Arbitrary<Case> = fc.record({
+  plan: fc.record({
+    lmtp: fc.oneof({ weight: 3, arbitrary: fc.constant(false) }, fc.constant(true)),
+    pipelining: fc.boolean(),
+    behaviours: fc.array(behaviour, { maxLength: 40, size: "max" }),
+  }),
+  steps: fc.array(step, { minLength: 1, maxLength: 8 }),
+  sizes: fc.array(fc.constantFrom(1, 2, 3, 7, 64, 65_536), { minLength: 1, maxLength: 8 }),
+  highWaterMark: fc.constantFrom(1, 512, 65_536),
+  clientPipelines: fc.oneof({ weight: 4, arbitrary: fc.constant(true) }, fc.constant(false)),
+});
+
+/** A message of a case: what was asked, and what came of it. */
+type Sent = {
+  readonly id: number;
+  readonly from: string;
+  readonly to: readonly string[];
+  readonly source: Source;
+  outcome: { value: unknown } | { error: unknown } | undefined;
+};
+
+class SourceFailed extends Error {}
+class Aborted extends Error {}
+
+function textOf(id: number, source: Source): string {
+  const lines = source === "large" ? 300 : 3;
+  return `Id: ${id}\r\n\r\n${Array.from({ length: lines }, (_, i) => `.line ${i}${source === "8 bit" ? " \u00fc" : ""}\r\n`).join("")}`;
+}
+
+function bodyOf(id: number, source: Source): string | Uint8Array | AsyncIterable<string> {
+  const text = textOf(id, source);
+  switch (source) {
+    case "octets":
+      return new TextEncoder().encode(text);
+    case "chunks":
+    case "failing":
+    case "failing late":
+    case "hanging":
+      return chunks(text, source);
+    default:
+      return text;
+  }
+}
+
+async function* chunks(text: string, source: Source): AsyncGenerator<string> {
+  for (let at = 0; at < text.length; at += 5) {
+    yield text.slice(at, at + 5);
+    if (source === "failing") throw new SourceFailed("the source failed");
+    if (source === "hanging") await new Promise(() => {});
+    if (at % 3 === 0) await turn();
+  }
+  if (source === "failing late") throw new SourceFailed("the source failed");
+}
+
+function wireOf({ id, source }: Sent): string {
+  return `${Buffer.from(textOf(id, source).replace(/^\./gm, ".."), "utf8").toString("latin1")}.\r\n`;
+}
+
+/** Short enough for a quick run, long enough to be reached only by a server that says nothing. */
+const TIMEOUT = 0.06;
+
+/** Plays a case; throws what an invariant is broken by. */
+async function run({ plan, steps, sizes, highWaterMark, clientPipelines }: Case): Promise<void> {
+  const server = new FuzzServer(plan);
+  let turns = 0;
+  const chunkSize: MemoryOptions["chunkSize"] = () => sizes[turns++ % sizes.length] ?? 1;
+  const transport = memoryTransport((stream) => server.accept(stream), { chunkSize, highWaterMark });
+  const Client = plan.lmtp ? LMTP : SMTP;
+  const timeouts = { quit: TIMEOUT, total: 6 * TIMEOUT };
+  const smtp = new Client("fuzz.test", 25, { transport, timeout: TIMEOUT, timeouts, pipelining: clientPipelines });
+
+  const messages: Sent[] = [];
+  const pending: Promise<unknown>[] = [];
+  for (const { operation, waits } of steps) {
+    const call = settled(() => perform(smtp, operation, messages), 3);
+    pending.push(call);
+    if (waits) await call;
+  }
+  await Promise.all(pending);
+  smtp.close();
+  await settled(() => server.finished(), 3);
+
+  expect(server.violations).toEqual([]);
+  expect(smtp.connected).toBe(false);
+  for (const sent of messages) judge(sent, server);
+}
+
+async function perform(smtp: SMTP, operation: Operation, messages: Sent[]): Promise<unknown> {
+  switch (operation.does) {
+    case "sendmail":
+    case "deliver":
+      return send(smtp, operation, messages);
+    case "connect":
+      return smtp.connect("fuzz.test", 25);
+    case "login":
+      return smtp.login("user", "password");
+    case "vrfy":
+      return smtp.vrfy("someone");
+    case "raw":
+      // At once, so that no other call comes between them.
+      return Promise.all([smtp.putcmd("XRAW"), smtp.getreply()]);
+    case "leave open":
+      await smtp.mail("open@client.test");
+      return smtp.rcpt("open@lab.test");
+    case "close":
+      return smtp.close();
+    case "wait":
+      for (let i = 0; i < 20; i++) await turn();
+      return;
+    default:
+      return smtp[operation.does]();
+  }
+}
+
+type MessageOperation = Extract<Operation, { source: Source }>;
+
+async function send(smtp: SMTP, operation: MessageOperation, messages: Sent[]): Promise<unknown> {
+  const { does, recipients, source, abortAfter } = operation;
+  const id = messages.length;
+  const to = Array.from({ length: recipients }, (_, i) => `to${i}-${id}@lab.test`);
+  const sent: Sent = { id, from: `from-${id}@client.test`, to, source, outcome: undefined };
+  messages.push(sent);
+  const controller = new AbortController();
+  if (abortAfter !== undefined) void abortLater(controller, abortAfter);
+  const { signal } = controller;
+  const body = bodyOf(id, source);
+  try {
+    const value =
+      does === "sendmail"
+        ? await smtp.sendmail(sent.from, to, body, [], [], { signal })
+        : await smtp.deliver({ from: sent.from, to, body, signal });
+    sent.outcome = { value };
+  } catch (error) {
+    sent.outcome = { error };
+  }
+  return undefined;
+}
+
+async function abortLater(controller: AbortController, turns: number): Promise<void> {
+  for (let i = 0; i < turns; i++) await turn();
+  controller.abort(new Aborted("the caller wants no more"));
+}
+
+/** Holds what a call said against what the server knows. */
+function judge(sent: Sent, server: FuzzServer): void {
+  const entries = server.ledger.filter(({ id }) => id === sent.id);
+  expect(entries.length, "a message is delivered at most once").toBeLessThanOrEqual(1);
+  const [entry] = entries;
+  if (entry !== undefined) {
+    expect(entry.body).toBe(wireOf(sent));
+    expect(["string", "octets", "chunks", "8 bit", "large"]).toContain(sent.source);
+    for (const address of entry.accepted) expect(sent.to, "nobody else gets it").toContain(address);
+    for (const address of entry.named) expect(sent.to, "nobody else is named").toContain(address);
+    if (entry.inStep) expect(entry.from).toBe(sent.from);
+  }
+  if (sent.outcome === undefined) throw new Error("the call did not settle");
+  if ("value" in sent.outcome) {
+    expect(entry, "a success was received whole").toBeDefined();
+    if (entry?.inStep) expect(entry.taken, "a success was taken").toBe(true);
+    return;
+  }
+  const { error } = sent.outcome;
+  if (!(error instanceof SMTPException)) {
+    expect(error).toBeInstanceOf(Aborted);
+    return;
+  }
+  expect(typeof error.temporary).toBe("boolean");
+  if (error.name !== "SMTPConnectError") expect(error.delivery, String(error)).toBeDefined();
+  if (error.delivery === "not-sent") expect(entry, `received, but: ${error}`).toBeUndefined();
+  if (error.delivery === "rejected" && entry?.inStep) expect(entry.taken, `taken, but: ${error}`).toBe(false);
+}
+
+describe("[fuzz]", () => {
+  watchForLeaks();
+
+  it(`holds for ${RUNS} sessions (seed ${SEED})`, { timeout: 30_000 + RUNS * 100 }, async () => {
+    await fc.assert(fc.asyncProperty(cases, run), {
+      numRuns: RUNS,
+      seed: SEED,
+      endOnFailure: process.env["SMTPLIB_FUZZ_SHRINK"] === "0",
+    });
+  });
+});
