@@ -330,6 +330,74 @@ const order: Scenario[] = [
 
 const resets: Scenario[] = [
   {
+    name: "the caller's own RSET is refused: his open transaction is not forgotten",
+    server: server({ EHLO: LOCK_STEP, RSET: inOrder("550 no", "250 ok") }),
+    call: async (smtp) => {
+      await smtp.ehlo();
+      await smtp.mail("old@client.test");
+      await smtp.rcpt("old@lab.test");
+      await smtp.rset();
+      return sendOne(smtp).catch((error: Error) => error.name);
+    },
+    connected: true,
+    lines: [HELLO, /^MAIL/, /^RCPT TO:<old/, "RSET", "RSET", /^MAIL/, /^RCPT TO:<b@/, "DATA"],
+  },
+  {
+    name: "the caller's own EHLO in an open transaction is refused: it is not forgotten",
+    server: server({ EHLO: inOrder(LOCK_STEP, "550 no") }),
+    call: async (smtp) => {
+      await smtp.ehlo();
+      await smtp.mail("old@client.test");
+      await smtp.rcpt("old@lab.test");
+      await smtp.ehlo();
+      await smtp.helo();
+      return sendOne(smtp);
+    },
+    gives: {},
+    connected: true,
+  },
+  {
+    name: "DATA refused in a transaction of the caller's own: RSET goes before the next message",
+    server: server({ EHLO: LOCK_STEP, DATA: inOrder("554 no", "354 go") }),
+    call: async (smtp) => {
+      await smtp.ehlo();
+      await smtp.mail("old@client.test");
+      await smtp.rcpt("old@lab.test");
+      await smtp.data("x").catch(() => {});
+      return sendOne(smtp);
+    },
+    gives: {},
+    connected: true,
+    lines: [HELLO, /^MAIL/, /^RCPT TO:<old/, "DATA", "RSET", /^MAIL/, /^RCPT TO:<b@/, "DATA"],
+  },
+  {
+    name: "MAIL by docmd opens a transaction as well",
+    server: server({ EHLO: LOCK_STEP }),
+    call: async (smtp) => {
+      await smtp.ehlo();
+      await smtp.docmd("mail", "FROM:<old@client.test>");
+      await smtp.docmd("rcpt", "TO:<old@lab.test>");
+      return sendOne(smtp);
+    },
+    gives: {},
+    connected: true,
+    lines: [HELLO, /^mail/i, /^rcpt/i, "RSET", /^MAIL/, /^RCPT TO:<b@/, "DATA"],
+  },
+  {
+    name: "DATA by docmd: the session is in the message, and no command of another call becomes a part of it",
+    server: server({ EHLO: LOCK_STEP }),
+    call: async (smtp) => {
+      await smtp.ehlo();
+      await smtp.mail("old@client.test");
+      await smtp.rcpt("old@lab.test");
+      await smtp.docmd("DATA");
+      return sendOne(smtp);
+    },
+    throws: { type: Error },
+    connected: false,
+    check: (_, { text }) => expect(text.slice(text.indexOf("DATA"))).toBe("DATA\r\n"),
+  },
+  {
     name: "RSET goes before the next MAIL after a transaction that failed, lock-step",
     server: server({ EHLO: LOCK_STEP, RCPT: inOrder("550 no", "250 ok") }),
     call: async (smtp) => {
