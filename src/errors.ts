@@ -51,10 +51,6 @@ export class SMTPException extends Error {
     this.temporary = details.temporary ?? false;
     this.delivery = details.delivery;
   }
-
-  static {
-    nameIt(this, "SMTPException");
-  }
 }
 
 /** The connection was lost, or used before `connect()`: Python's `smtplib.SMTPServerDisconnected`. */
@@ -65,10 +61,6 @@ export class SMTPServerDisconnected extends SMTPException {
   constructor(message?: string, details: ExceptionDetails & { replies?: readonly Reply[] | undefined } = {}) {
     super(message, { ...details, temporary: details.temporary ?? true });
     this.replies = details.replies ?? [];
-  }
-
-  static {
-    nameIt(this, "SMTPServerDisconnected");
   }
 }
 
@@ -85,10 +77,6 @@ export class SMTPTimeoutError extends SMTPServerDisconnected {
     super(message ?? `timed out (${phase})`, details);
     this.phase = phase;
   }
-
-  static {
-    nameIt(this, "SMTPTimeoutError");
-  }
 }
 
 /** The server lacks what the call needs: Python's `smtplib.SMTPNotSupportedError`. */
@@ -100,10 +88,6 @@ export class SMTPNotSupportedError extends SMTPException {
     super(message, details);
     this.capability = details.capability;
   }
-
-  static {
-    nameIt(this, "SMTPNotSupportedError");
-  }
 }
 
 /** All recipients were refused: Python's `smtplib.SMTPRecipientsRefused`. */
@@ -114,10 +98,6 @@ export class SMTPRecipientsRefused extends SMTPException {
   constructor(recipients: Refused, details: ExceptionDetails = {}) {
     super(describeRefused(recipients), { delivery: "rejected", ...details });
     this.recipients = recipients;
-  }
-
-  static {
-    nameIt(this, "SMTPRecipientsRefused");
   }
 }
 
@@ -131,14 +111,13 @@ export class SMTPResponseException extends SMTPException {
   readonly reply: Reply | undefined;
 
   constructor(code: number, msg: string, details: ResponseDetails = {}) {
-    super(code < 0 ? msg : `${code} ${msg}`, { temporary: code >= 400 && code < 500, ...definedOnly(details) });
+    super(code < 0 ? msg : `${code} ${msg}`, {
+      ...details,
+      temporary: details.temporary ?? (code >= 400 && code < 500),
+    });
     this.smtp_code = code;
     this.smtp_error = msg;
     this.reply = details.reply;
-  }
-
-  static {
-    nameIt(this, "SMTPResponseException");
   }
 }
 
@@ -151,32 +130,16 @@ export class SMTPSenderRefused extends SMTPResponseException {
     super(code, msg, details);
     this.sender = sender;
   }
-
-  static {
-    nameIt(this, "SMTPSenderRefused");
-  }
 }
 
 /** The server refused the message data: Python's `smtplib.SMTPDataError`. */
-export class SMTPDataError extends SMTPResponseException {
-  static {
-    nameIt(this, "SMTPDataError");
-  }
-}
+export class SMTPDataError extends SMTPResponseException {}
 
 /** No connection could be established, or the greeting was not 220: Python's `smtplib.SMTPConnectError`. */
-export class SMTPConnectError extends SMTPResponseException {
-  static {
-    nameIt(this, "SMTPConnectError");
-  }
-}
+export class SMTPConnectError extends SMTPResponseException {}
 
 /** The server refused our HELO: Python's `smtplib.SMTPHeloError`. */
-export class SMTPHeloError extends SMTPResponseException {
-  static {
-    nameIt(this, "SMTPHeloError");
-  }
-}
+export class SMTPHeloError extends SMTPResponseException {}
 
 /** The server did not accept our credentials: Python's `smtplib.SMTPAuthenticationError`. */
 export class SMTPAuthenticationError extends SMTPResponseException {
@@ -186,10 +149,6 @@ export class SMTPAuthenticationError extends SMTPResponseException {
   constructor(code: number, msg: string, details: ResponseDetails & { causes?: readonly SMTPException[] } = {}) {
     super(code, msg, details);
     this.causes = details.causes ?? [];
-  }
-
-  static {
-    nameIt(this, "SMTPAuthenticationError");
   }
 }
 
@@ -219,10 +178,6 @@ export class TlsError extends Error {
   get permanent(): boolean {
     return !["closed", "handshake"].includes(this.failure);
   }
-
-  static {
-    nameIt(this, "TlsError");
-  }
 }
 
 /** Text of the server's, for a message or a log: one line, and control characters, which could drive a terminal, escaped. */
@@ -231,17 +186,26 @@ export function escapeControls(text: string): string {
   return text.replaceAll("\n", " / ").replace(/[\x00-\x1f\x7f-\x9f]/g, escaped);
 }
 
-/** Class names survive no minifier: the name is fixed here, where Python's users look for it. */
-function nameIt(type: { prototype: Error }, name: string): void {
-  Object.defineProperty(type.prototype, "name", { value: name, configurable: true, writable: true });
-}
-
-function definedOnly(details: ResponseDetails): ExceptionDetails {
-  const { temporary, delivery, cause } = details;
-  return { ...(temporary === undefined ? {} : { temporary }), delivery, cause };
-}
-
 function describeRefused(recipients: Refused): string {
   const list = Object.entries(recipients).map(([address, [code, message]]) => `${address}: ${code} ${message}`);
-  return list.length === 0 ? "no recipient was accepted" : `all recipients were refused: ${list.join("; ")}`;
+  return ["no recipient was accepted", ...list].join("; ");
+}
+
+/** Class names survive no minifier: the names are fixed here, where Python's users look for them. */
+const NAMED = {
+  SMTPException,
+  SMTPServerDisconnected,
+  SMTPTimeoutError,
+  SMTPNotSupportedError,
+  SMTPRecipientsRefused,
+  SMTPResponseException,
+  SMTPSenderRefused,
+  SMTPDataError,
+  SMTPConnectError,
+  SMTPHeloError,
+  SMTPAuthenticationError,
+  TlsError,
+};
+for (const [name, { prototype }] of Object.entries(NAMED)) {
+  Object.defineProperty(prototype, "name", { value: name, configurable: true, writable: true });
 }

@@ -1,7 +1,8 @@
 /** Runs a SASL exchange on a connection (RFC 4954 4), and refuses to show a password to the whole network. */
 import type { PeerInfo } from "../byte-stream.ts";
+import { authCancel, authCommand, authResponse, lineLength } from "../core/auth-command.ts";
 import { decodeBase64 } from "../core/base64.ts";
-import { Command, lineLength } from "../core/command.ts";
+import type { Command } from "../core/command.ts";
 import { makeReply, type Reply } from "../core/reply.ts";
 import { SMTPAuthenticationError, SMTPException, SMTPNotSupportedError } from "../errors.ts";
 import type { Connection } from "./connection.ts";
@@ -62,7 +63,7 @@ async function run(connection: Connection, exchange: AuthExchange): Promise<Repl
   let reply = await begin(exchange.name, initial, say);
   while (reply.code === 334) {
     const answered = ++challenges > MOST_CHALLENGES ? tooMany(exchange.name) : answer(exchange, reply, connection);
-    reply = await say(Command.authResponse(await answered.catch((error) => cancel(connection, error))));
+    reply = await say(authResponse(await answered.catch((error) => cancel(connection, error))));
   }
   // 503 says that the session is authenticated already (RFC 4954 4), which is true only if it is.
   if (reply.code === 235) proven(connection, exchange);
@@ -75,10 +76,10 @@ async function begin(
   initial: Uint8Array | undefined,
   say: (command: Command) => Promise<Reply>,
 ): Promise<Reply> {
-  const command = Command.auth(name, initial);
+  const command = authCommand(name, initial);
   if (initial === undefined || lineLength(command) <= LONGEST_COMMAND) return say(command);
-  const reply = await say(Command.auth(name));
-  return reply.code === 334 ? say(Command.authResponse(initial)) : reply;
+  const reply = await say(authCommand(name));
+  return reply.code === 334 ? say(authResponse(initial)) : reply;
 }
 
 async function answer(exchange: AuthExchange, reply: Reply, connection: Connection): Promise<Uint8Array> {
@@ -98,7 +99,7 @@ async function tooMany(name: string): Promise<never> {
 
 /** The server waits for an answer: "*" tells it that none will come. It has to say 501 then, which says nothing new. */
 async function cancel(connection: Connection, error: unknown): Promise<never> {
-  const reply = connection.end === undefined ? await connection.request(Command.authCancel()) : undefined;
+  const reply = connection.end === undefined ? await connection.request(authCancel()) : undefined;
   if (reply !== undefined && reply.code < 400) {
     connection.drop(disconnected(`AUTH could not be cancelled: ${reply.code}`, error));
   }

@@ -19,7 +19,7 @@ export type Mailbox = {
 export type Fail = (reason: string) => never;
 
 /** The mailbox of parts that were checked. */
-export function makeMailbox(localPart: string, domain: string | undefined): Mailbox {
+export function makeMailbox(localPart: string, domain?: string): Mailbox {
   const path = domain === undefined ? localPart : `${localPart}@${domain}`;
   return { path, localPart, domain, ascii: isAscii(path) };
 }
@@ -64,7 +64,7 @@ export function scanAddresses(text: string, expected: "one" | "many", fail: Fail
       if (first === "[") nameOnly = true;
     } else {
       // Only beside a dot and an "@" may the words of an address stand apart (RFC 5322 4.4).
-      const beside = isJoint(last) || isJoint(first);
+      const beside = ".@".includes(last) || ".@".includes(first);
       if (!beside || (gap && !many) || first === '"' || last === "]") nameOnly = true;
       if (quoted === words.length ? first !== "@" : first === "[" && last !== "@") nameOnly = true;
     }
@@ -103,7 +103,7 @@ export function scanAddresses(text: string, expected: "one" | "many", fail: Fail
     if (named && before !== undefined && before.domain === undefined) fail("an unquoted comma in a display name");
     if (words !== "") addMailbox();
     else if (route !== "" || (named && !many)) fail("no address");
-    else found.push(makeMailbox("", undefined));
+    else found.push(makeMailbox(""));
     clear("after");
   }
 
@@ -145,11 +145,8 @@ export function scanAddresses(text: string, expected: "one" | "many", fail: Fail
 }
 
 const TEXT = /[^ \t()<>[\]:;,"\\]+/y;
+const CLOSED_BY: { readonly [open: string]: string } = { '"': '"', "(": ")", "[": "]" };
 const LITERAL = /^\[[^\s()<>[\],;@"\\]+\]$/;
-
-function isJoint(character: string): boolean {
-  return character === "." || character === "@";
-}
 
 /** Where the token ends that begins at `at`: a run of text, a quoted string, a comment (they nest), or one character. */
 function endOfToken(text: string, at: number): number | undefined {
@@ -157,7 +154,7 @@ function endOfToken(text: string, at: number): number | undefined {
   TEXT.lastIndex = at;
   if (TEXT.test(text)) return TEXT.lastIndex;
   if (" \t<>,:;".includes(open)) return at + 1;
-  const close = ['""', "()", "[]"].find((pair) => pair[0] === open)?.[1];
+  const close = CLOSED_BY[open];
   let depth = 0;
   for (let next = at; close !== undefined && next < text.length; next++) {
     const character = text.charAt(next);

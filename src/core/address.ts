@@ -19,10 +19,10 @@ export function parseMailbox(text: unknown, argument: string): Mailbox {
   if (plain?.[1] !== undefined && plain[2] !== undefined) {
     return { path: checked, localPart: plain[1], domain: plain[2], ascii: true };
   }
-  if (checked === "") return makeMailbox("", undefined);
+  if (checked === "") return makeMailbox("");
   const fail = (reason: string): never => {
     throw new RangeError(
-      `${argument} must be one address, like "a@example.com" or "Name <a@example.com>", but has ${reason}: ${excerpt(checked)}`,
+      `${argument} must be one address, like "Name <a@example.com>", but has ${reason}: ${excerpt(checked)}`,
     );
   };
   const [mailbox] = scanAddresses(checked, "one", fail);

@@ -24,13 +24,11 @@ const SHORT_RUN = 16;
  */
 abstract class BodyEncoder {
   readonly #stuffed: number;
-  readonly #closingLength: number;
   #last = LF;
   #octets = 0;
 
-  protected constructor(stuffed: number, closingLength: number) {
+  protected constructor(stuffed: number) {
     this.#stuffed = stuffed;
-    this.#closingLength = closingLength;
   }
 
   /** Octets so far after line-end normalisation, before stuffing, without the CRLF that `end()` may add. */
@@ -98,7 +96,8 @@ abstract class BodyEncoder {
 
   /** The last octets of the wire; to be called once, after which the encoder is spent. */
   end(): Uint8Array {
-    return CLOSING.slice(this.#last === LF ? 2 : this.#last === CR ? 1 : 0, this.#closingLength);
+    const start = this.#last === LF ? 2 : this.#last === CR ? 1 : 0;
+    return CLOSING.slice(start, this.#stuffed === NONE ? CRLF_LENGTH : undefined);
   }
 }
 
@@ -108,7 +107,7 @@ abstract class BodyEncoder {
  */
 export class DataEncoder extends BodyEncoder {
   constructor() {
-    super(DOT, CLOSING.length);
+    super(DOT);
   }
 }
 
@@ -119,7 +118,7 @@ export class DataEncoder extends BodyEncoder {
  */
 export class ChunkEncoder extends BodyEncoder {
   constructor() {
-    super(NONE, CRLF_LENGTH);
+    super(NONE);
   }
 }
 

@@ -57,7 +57,7 @@ export class Output {
     const parts = this.#parts;
     this.#parts = [];
     this.#length = 0;
-    return parts.length > 1 ? joinSmall(parts) : parts;
+    return joinSmall(parts);
   }
 
   #endText(): void {
@@ -68,19 +68,14 @@ export class Output {
 }
 
 function joinSmall(parts: readonly Uint8Array[]): readonly Uint8Array[] {
-  const joined: Uint8Array[] = [];
-  let small: Uint8Array[] = [];
+  const small = (part: Uint8Array | undefined): boolean => part !== undefined && part.length < COALESCE_BELOW;
+  const groups: Uint8Array[][] = [];
   for (const part of parts) {
-    if (part.length < COALESCE_BELOW) {
-      small.push(part);
-      continue;
-    }
-    if (small.length > 0) joined.push(concat(small));
-    small = [];
-    joined.push(part);
+    const group = groups.at(-1);
+    if (small(part) && small(group?.[0])) group?.push(part);
+    else groups.push([part]);
   }
-  if (small.length > 0) joined.push(concat(small));
-  return joined;
+  return groups.map(concat);
 }
 
 const FORBIDDEN = /[\x00-\x1f\x7f]/;

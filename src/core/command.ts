@@ -1,11 +1,10 @@
 /**
- * The only place that builds command lines. Each part is checked here, after it was read once; a secret part is kept
- * apart, so that nothing that prints a command can show it.
+ * The only place that builds command lines, beside `auth-command.ts`. Each part is checked after it was read once;
+ * a secret part is kept apart, so that nothing that prints a command can show it.
  */
 import type { TimeoutPhase } from "../errors.ts";
 import type { Mailbox } from "./address.ts";
-import { decodeBase64, encodeBase64 } from "./base64.ts";
-import { checkArgument, utf8 } from "./bytes.ts";
+import { checkArgument } from "./bytes.ts";
 import type { Reply } from "./reply.ts";
 
 /** Who is told of a command's reply, or that none will come. The dialogue only carries it along. */
@@ -27,9 +26,10 @@ export class Command {
   readonly phase: TimeoutPhase;
   /** Who waits for the reply. */
   receiver: ReplyReceiver | undefined;
-  readonly #secret: string;
+  /** The secret that ends the line, in each form in which a server may echo it; the first is the one that is sent. */
+  readonly #secret: readonly string[];
 
-  private constructor(verb: string, shown: string, phase: TimeoutPhase = "command", secret = "") {
+  private constructor(verb: string, shown: string, phase: TimeoutPhase = "command", secret: readonly string[] = []) {
     this.verb = verb;
     this.shown = shown;
     this.phase = phase;
@@ -38,18 +38,14 @@ export class Command {
 
   /** The line as it is sent, with its CRLF. */
   get wire(): string {
-    return `${this.#secret === "" ? this.shown : this.shown.slice(0, -MASK.length) + this.#secret}\r\n`;
+    const [sent] = this.#secret;
+    return `${sent === undefined ? this.shown : this.shown.slice(0, -MASK.length) + sent}\r\n`;
   }
 
-  /** The text with this command's secret masked, which a server may have echoed: as it was sent, or its parts, decoded or not. */
+  /** The text with this command's secret masked, which a server may have echoed; all of it if just one form is known. */
   hide(text: string): string {
-    if (this.#secret === "") return text;
-    const decoded = decodeBase64(this.#secret) ?? new Uint8Array(0);
-    const parts = new TextDecoder().decode(decoded).split("\0");
-    const forms = [this.#secret, ...parts, ...parts.map((part) => encodeBase64(utf8(part)))].filter(
-      (form) => form.length > 3,
-    );
-    return forms.reduce((rest, form) => rest.replaceAll(form, MASK), text);
+    if (this.#secret.length === 1) return MASK;
+    return this.#secret.reduce((rest, form) => (form.length > 3 ? rest.replaceAll(form, MASK) : rest), text);
   }
 
   /** EHLO, HELO or LHLO (RFC 5321 4.1.1.1, RFC 2033 4.1). */
@@ -59,20 +55,12 @@ export class Command {
 
   /** MAIL FROM with its ESMTP parameters (RFC 5321 4.1.1.2). */
   static mail(sender: Mailbox, parameters: readonly string[] = []): Command {
-    return new Command(
-      "MAIL",
-      withParameters(`MAIL FROM:<${checkArgument(sender.path, "sender")}>`, parameters, "mail_options"),
-      "envelope",
-    );
+    return Command.#envelope("MAIL", "FROM", checkArgument(sender.path, "sender"), parameters);
   }
 
   /** RCPT TO with its ESMTP parameters (RFC 5321 4.1.1.3). */
   static rcpt(recipient: Mailbox, parameters: readonly string[] = []): Command {
-    return new Command(
-      "RCPT",
-      withParameters(`RCPT TO:<${checkArgument(recipient.path, "recipient")}>`, parameters, "rcpt_options"),
-      "envelope",
-    );
+    return Command.#envelope("RCPT", "TO", checkArgument(recipient.path, "recipient"), parameters);
   }
 
   /** DATA (RFC 5321 4.1.1.4). */
@@ -100,31 +88,21 @@ export class Command {
     return new Command(verb, verb, verb === "QUIT" ? "quit" : "command");
   }
 
-  /** AUTH with an initial response or without; an empty one is "=" (RFC 4954 4). */
-  static auth(mechanism: string, initialResponse?: Uint8Array): Command {
-    const line = `AUTH ${checkArgument(mechanism, "mechanism")}`;
-    if (initialResponse === undefined) return new Command("AUTH", line);
-    return Command.#withSecret("AUTH", `${line} `, initialResponse.length === 0 ? "=" : encodeBase64(initialResponse));
-  }
-
-  /** A line that answers a challenge (RFC 4954 4). */
-  static authResponse(response: Uint8Array): Command {
-    const secret = encodeBase64(response);
-    return secret === "" ? new Command("", "") : Command.#withSecret("", "", secret);
+  /** A line of an AUTH exchange: its start, which was checked, and the secret behind it, first in the form to be sent. */
+  static auth(verb: "AUTH" | "", start: string, secret: readonly string[] = []): Command {
+    return new Command(verb, secret.length === 0 ? start : start + MASK, "command", secret);
   }
 
   /** A line that answers a challenge, as the caller wrote it. */
   static response(line: string): Command {
     const secret = checkArgument(line, "the response");
-    return secret === "" ? new Command("", "") : Command.#withSecret("", "", secret);
+    return Command.auth("", "", secret === "" ? [] : [secret]);
   }
 
-  /** The line that gives up an AUTH exchange (RFC 4954 4). */
-  static authCancel(): Command {
-    return new Command("", "*");
-  }
-
-  /** Any verb with any arguments: Python's `docmd()`. Arguments of AUTH are secret. */
+  /**
+   * Any verb with any arguments: Python's `docmd()`. Arguments of AUTH are secret, and so is the text of the reply:
+   * what they decode to, and a server may echo, is not looked for.
+   */
   static other(verb: string, args: string): Command {
     const line = checkArgument(verb, "the command");
     const word = line.trim().split(" ", 1)[0]?.toUpperCase() ?? "";
@@ -132,27 +110,18 @@ export class Command {
     const name = word === "." ? "END" : word;
     const rest = checkArgument(args, "the argument");
     if (name !== "AUTH") return new Command(name, rest === "" ? line : `${line} ${rest}`);
-    const words = `${line} ${rest}`.trim().split(" ");
-    const [, mechanism = "", ...secret] = words;
+    const whole = `${line} ${rest}`.trim();
+    const [, mechanism = "", ...secret] = whole.split(" ");
     return secret.length === 0
-      ? new Command(name, words.join(" "))
-      : Command.#withSecret(name, `AUTH ${mechanism} `, secret.join(" "));
+      ? Command.auth(name, whole)
+      : Command.auth(name, `AUTH ${mechanism} `, [secret.join(" ")]);
   }
 
-  static #withSecret(verb: string, shown: string, secret: string): Command {
-    return new Command(verb, `${shown}${MASK}`, "command", secret);
+  static #envelope(verb: "MAIL" | "RCPT", preposition: string, path: string, parameters: readonly string[]): Command {
+    let line = `${verb} ${preposition}:<${path}>`;
+    for (const parameter of parameters) line += ` ${checkParameter(parameter, `${verb.toLowerCase()}_options`)}`;
+    return new Command(verb, line, "envelope");
   }
-}
-
-/** How many octets the line has, its end included (RFC 5321 4.5.3.1.4 knows of 512). */
-export function lineLength(command: Command): number {
-  return utf8(command.wire).length;
-}
-
-function withParameters(line: string, parameters: readonly string[], argument: string): string {
-  let whole = line;
-  for (const parameter of parameters) whole += ` ${checkParameter(parameter, argument)}`;
-  return whole;
 }
 
 /** One ESMTP parameter each, so that none can bring in another; the rest is as the caller gave it. */

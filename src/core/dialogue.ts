@@ -19,8 +19,7 @@ export type Position = "connected" | "command" | "group-end" | "body" | "auth" |
 /** What ends the session. */
 export type Fault =
   | ReplyFault
-  | { readonly kind: "unexpected"; readonly detail: string }
-  | { readonly kind: "closing"; readonly detail: string; readonly reply: Reply };
+  | { readonly kind: "unexpected" | "closing"; readonly detail: string; readonly reply: Reply };
 
 /** A command and the reply to it. */
 export type Exchange = { readonly command: Command; readonly reply: Reply };
@@ -34,19 +33,18 @@ export type Limits = { readonly line: number; readonly reply: number; readonly e
 /** RFC 5321 4.5.3.1.5 knows of 512 octets a line; real servers say more, none says this much. */
 export const DEFAULT_LIMITS: Limits = { line: 8192, reply: 65_536, ehlo: 262_144 };
 
-/** Which verbs may be followed by others before their reply is here (RFC 2920 3.1). */
-const GROUPED: ReadonlySet<string> = new Set(["MAIL", "RCPT", "RSET"]);
+/** Verb -> where the sender stands behind it; where one is not here, the next must wait for its reply (RFC 2920 3.1). */
+const AFTER_SENDING: { readonly [verb: string]: Position } = {
+  MAIL: "command",
+  RCPT: "command",
+  RSET: "command",
+  QUIT: "closing",
+};
 
-/** Position -> what may be sent there. */
-const MAY_SEND: Readonly<Record<Position, (command: Command) => boolean>> = {
-  connected: () => false,
-  command: (command) => command.verb !== ".",
-  "group-end": () => false,
-  body: (command) => command.verb === ".",
-  auth: (command) => command.verb === "",
-  "ready-for-tls": () => false,
-  closing: () => false,
-  closed: () => false,
+/** Position -> which verbs may be sent there; none at a position that is not here. */
+const MAY_SEND: { readonly [position in Position]?: (verb: string) => boolean } = {
+  command: (verb) => verb !== ".",
+  auth: (verb) => verb === "",
 };
 
 /** One session's dialogue with a server. */
@@ -114,8 +112,7 @@ export class Dialogue {
   /** All that is still awaited, in order; the dialogue is over. */
   end(): readonly Command[] {
     const awaited = this.#awaited.slice(this.#first);
-    this.#awaited = [];
-    this.#first = 0;
+    this.#first = this.#awaited.length;
     this.#position = "closed";
     return awaited;
   }
@@ -125,13 +122,13 @@ export class Dialogue {
    * @throws {Error} if the command cannot stand here; nothing was put into `out` then
    */
   send(command: Command, out: Output): void {
-    if (!MAY_SEND[this.#position](command)) {
+    if (!MAY_SEND[this.#position]?.(command.verb)) {
       throw new Error(`${command.verb || "a response"} cannot be sent now (${this.#position})`);
     }
     this.#unasked = 0;
     if (command.verb === "MAIL") this.#mailSent = true;
     if (command.verb === "RSET") this.#mailSent = false;
-    this.#position = this.#after(command);
+    this.#position = AFTER_SENDING[command.verb] ?? "group-end";
     this.#await(command);
     out.addText(command.wire);
   }
@@ -190,32 +187,23 @@ export class Dialogue {
     this.#awaited.push(command);
   }
 
-  #after(command: Command): Position {
-    if (command.verb === "QUIT") return "closing";
-    return GROUPED.has(command.verb) ? "command" : "group-end";
-  }
-
   #drain(): Received {
     const exchanges: Exchange[] = [];
-    for (;;) {
-      const command = this.head;
-      if (command === undefined) return { exchanges, fault: this.#surplus() };
-      const reply = this.#parser.next(this.#limitFor(command));
-      if (reply === undefined) return { exchanges, fault: undefined };
-      if ("kind" in reply) return { exchanges, fault: reply };
+    for (let command = this.head; command !== undefined; command = this.head) {
+      const reply = this.#parser.next(this.#limitFor(command.verb));
+      if (reply === undefined) return { exchanges, fault: this.#parser.fault };
       this.#answered(command, reply);
       exchanges.push({ command, reply });
-      if (reply.code === 421) return { exchanges, fault: closing(reply) };
+      if (reply.code === 421) return { exchanges, fault: lastWord(reply) };
     }
+    return { exchanges, fault: this.#surplus() };
   }
 
   #surplus(): Fault | undefined {
-    if (this.#parser.empty || this.#position === "ready-for-tls") return undefined;
+    if (this.#position === "ready-for-tls") return undefined;
     if (this.#unasked > 0 && this.#parser.waiting <= this.#limits.reply) return undefined;
-    const reply = this.#parser.next({ line: this.#limits.line, octets: this.#limits.reply });
-    if (reply === undefined || "kind" in reply) return reply;
-    if (reply.code === 421) return closing(reply);
-    return { kind: "unexpected", detail: `a reply that nothing asked for: ${reply.code} ${reply.message}` };
+    const reply = this.#parser.next(this.#limitFor("?"));
+    return reply === undefined ? this.#parser.fault : lastWord(reply);
   }
 
   #answered(command: Command, reply: Reply): void {
@@ -238,10 +226,6 @@ export class Dialogue {
       case ".":
         if (this.#body !== undefined) this.#position = "closing";
         return;
-      case "":
-      case "AUTH":
-        this.#position = reply.code === 334 ? "auth" : "command";
-        return;
       case "?":
         this.#unasked = Math.max(0, this.#unasked - 1);
         this.#unfetched = Math.max(0, this.#unfetched - 1);
@@ -249,30 +233,47 @@ export class Dialogue {
       case "QUIT":
         return;
       default:
-        this.#position = this.#afterReply(command, reply);
+        this.#position = this.#afterReply(command.verb, reply.code);
     }
   }
 
-  #afterReply(command: Command, reply: Reply): Position {
-    if (command.verb === "DATA" && reply.code === 354 && this.#body !== undefined) {
-      this.#bodyReplies = 1;
-      this.#await(this.#body);
-      return "body";
+  #afterReply(verb: string, code: number): Position {
+    switch (verb) {
+      case "":
+      case "AUTH":
+        return code === 334 ? "auth" : "command";
+      case "STARTTLS":
+        return code === 220 ? "ready-for-tls" : "command";
+      case "EHLO":
+      case "HELO":
+      case "LHLO":
+        if (isPositive(code)) this.#mailSent = false;
+        return "command";
+      case "DATA":
+        if (code !== 354) this.#body = undefined;
+        if (this.#body === undefined) return "command";
+        this.#await(this.#body);
+        return "body";
+      default:
+        return "command";
     }
-    if (command.verb === "STARTTLS" && reply.code === 220) return "ready-for-tls";
-    if (command.verb === "DATA") this.#body = undefined;
-    if (["EHLO", "HELO", "LHLO"].includes(command.verb) && isPositive(reply.code)) this.#mailSent = false;
-    return "command";
   }
 
-  #limitFor({ verb }: Command): ReplyLimit {
+  #limitFor(verb: string): ReplyLimit {
     const { line, reply, ehlo } = this.#limits;
-    if (verb === "EHLO" || verb === "LHLO") return { line, octets: ehlo };
-    // RFC 4954 4 allows 12,288 octets in an AUTH exchange, more than a line has elsewhere.
-    return { line: verb === "AUTH" || verb === "" ? line * 2 : line, octets: reply };
+    return {
+      // RFC 4954 4 allows 12,288 octets in an AUTH exchange, more than a line has elsewhere.
+      line: verb === "AUTH" || verb === "" ? line * 2 : line,
+      octets: verb === "EHLO" || verb === "LHLO" ? ehlo : reply,
+    };
   }
 }
 
-function closing(reply: Reply): Fault {
-  return { kind: "closing", detail: `the server is closing: ${reply.code} ${reply.message}`, reply };
+/** A reply that ends the session: 421, or one that nothing asked for. */
+function lastWord(reply: Reply): Fault {
+  const [kind, what] =
+    reply.code === 421
+      ? (["closing", "the server is closing"] as const)
+      : (["unexpected", "a reply that nothing asked for"] as const);
+  return { kind, detail: `${what}: ${reply.code} ${reply.message}`, reply };
 }

@@ -9,7 +9,7 @@ export function noFeatures(): Features {
   return Object.create(null);
 }
 
-const KEYWORD = /^([A-Za-z0-9][A-Za-z0-9-]*)(?:$|(?![A-Za-z0-9-])(.*)$)/s;
+const KEYWORD = /^([a-z\d][a-z\d-]*)(.*)/is;
 
 /**
  * Reads the lines of an EHLO reply. Old servers write `AUTH=LOGIN PLAIN`: both forms add up under "auth";
@@ -34,9 +34,9 @@ export function offers(features: Features, keyword: string): boolean {
   return keyword.toLowerCase() in features;
 }
 
-/** The refusal of what a server does not offer, before the message is begun. */
-export function notOffered(keyword: string, what: string): SMTPNotSupportedError {
-  return new SMTPNotSupportedError(`${what} needs the extension ${keyword}, which the server does not offer`, {
+/** The refusal of what a server does not offer, before the message is begun; `advice` says how to do without it. */
+export function notOffered(keyword: string, what: string, advice = ""): SMTPNotSupportedError {
+  return new SMTPNotSupportedError(`${what} needs the extension ${keyword}, which the server does not offer${advice}`, {
     capability: keyword,
     delivery: "not-sent",
   });
@@ -44,5 +44,5 @@ export function notOffered(keyword: string, what: string): SMTPNotSupportedError
 
 /** The words of a feature's parameters. */
 export function words(parameters: string): string[] {
-  return parameters.split(/\s+/).filter((word) => word !== "");
+  return parameters.match(/\S+/g) ?? [];
 }

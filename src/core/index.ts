@@ -4,6 +4,7 @@
  * @module
  */
 export * from "./address.ts";
+export * from "./auth-command.ts";
 export * from "./base64.ts";
 export * from "./body.ts";
 export { checkArgument, Output } from "./bytes.ts";

@@ -100,11 +100,8 @@ export function isSevenBitOnly(server: Server, policy: EightBitPolicy): boolean 
 
 /** An octet over 127 for a server that takes seven bits only. */
 export function eightBitRefused(): SMTPNotSupportedError {
-  return new SMTPNotSupportedError(
-    "the message has octets over 127, and the server does not offer 8BITMIME: encode it as base64 or " +
-      'quoted-printable, or set the option eightBit to "send"',
-    { capability: "8BITMIME", delivery: "not-sent" },
-  );
+  const advice = ': encode it as base64 or quoted-printable, or set the option eightBit to "send"';
+  return notOffered("8BITMIME", "a message with octets over 127", advice);
 }
 
 function needsUtf8({ sender, recipients, content }: Needs, { features }: Server): boolean {
@@ -115,15 +112,13 @@ function needsUtf8({ sender, recipients, content }: Needs, { features }: Server)
 function messageParameters(needs: Needs, server: Server, utf8: boolean): readonly string[] {
   const asked = needs.parameters(server);
   const given = new Set(asked.map((parameter) => parameter.split("=", 1)[0]?.toUpperCase()));
-  const own: string[] = [];
+  const own = (keyword: string, name = keyword): boolean => offers(server.features, keyword) && !given.has(name);
   const { octets, eightBit } = needs.content;
-  if (offers(server.features, "SIZE") && octets !== undefined && !given.has("SIZE"))
-    own.push(sizeParameter(octets, server));
-  const eight = [...asked];
-  if (utf8 && !given.has("SMTPUTF8")) eight.push("SMTPUTF8");
-  if (offers(server.features, "8BITMIME") && (eightBit !== false || utf8) && !given.has("BODY"))
-    eight.push("BODY=8BITMIME");
-  return [...own, ...eight];
+  const parameters = [...asked];
+  if (octets !== undefined && own("SIZE")) parameters.unshift(sizeParameter(octets, server));
+  if (utf8 && own("SMTPUTF8")) parameters.push("SMTPUTF8");
+  if ((utf8 || eightBit !== false) && own("8BITMIME", "BODY")) parameters.push("BODY=8BITMIME");
+  return parameters;
 }
 
 function sizeParameter(octets: number, server: Server): string {

@@ -25,10 +25,13 @@ export type ReplyFault = { readonly kind: "grammar" | "too-long"; readonly detai
 /** Makes the value that users see. */
 export function makeReply(code: number, lines: readonly string[]): Reply {
   const message = lines.join("\n");
-  const pair: [number, string] = [code, message];
-  const extras = { code, message, lines: Object.freeze(lines.slice()), enhancedCode: enhancedCodeOf(code, message) };
-  for (const [name, value] of Object.entries(extras)) Object.defineProperty(pair, name, { value });
-  return Object.freeze(pair) as unknown as Reply;
+  const reply: [number, string] = [code, message];
+  const define = (name: string, value: unknown): unknown => Object.defineProperty(reply, name, { value });
+  define("code", code);
+  define("message", message);
+  define("lines", Object.freeze(lines.slice()));
+  define("enhancedCode", enhancedCodeOf(code, message));
+  return Object.freeze(reply) as unknown as Reply;
 }
 
 /** A positive completion reply: 2yz. Of a code that nobody knows the first digit decides (RFC 5321 4.2). */
@@ -36,17 +39,14 @@ export function isPositive(code: number): boolean {
   return code >= 200 && code < 300;
 }
 
-const ENHANCED = /^([245])\.\d{1,3}\.\d{1,3}(?![\d.])/;
+const ENHANCED = /^[245]\.\d{1,3}\.\d{1,3}(?![\d.])/;
 
 function enhancedCodeOf(code: number, message: string): string | undefined {
-  const found = ENHANCED.exec(message);
-  return found?.[1] === String(Math.floor(code / 100)) ? found[0] : undefined;
+  const found = ENHANCED.exec(message)?.[0];
+  return found?.[0] === String(code)[0] ? found : undefined;
 }
 
-const TAB = 9;
 const LF = 10;
-const CR = 13;
-const SPACE = 32;
 const HYPHEN = 45;
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
@@ -62,17 +62,22 @@ export class ReplyParser {
   #code = 0;
   #lines: string[] = [];
   #octets = 0;
+  #fault: ReplyFault | undefined;
 
-  /** Takes bytes; all replies of the chunk before must have been asked for. The view is not kept beyond `settle()`. */
+  /** What broke the grammar or a limit: no reply follows. */
+  get fault(): ReplyFault | undefined {
+    return this.#fault;
+  }
+
+  /** Takes bytes. The view is not kept beyond `settle()`. */
   push(chunk: Uint8Array): void {
-    this.#chunk =
-      this.empty || this.#at === this.#chunk.length ? chunk : concat([this.#chunk.subarray(this.#at), chunk]);
+    this.#chunk = this.waiting === this.#heldLength ? chunk : concat([this.#chunk.subarray(this.#at), chunk]);
     this.#at = 0;
   }
 
   /** Copies what is left of the chunk, whose memory the transport may use again. */
   settle(): void {
-    this.#chunk = this.#at < this.#chunk.length ? this.#chunk.slice(this.#at) : new Uint8Array(0);
+    this.#chunk = this.#chunk.slice(this.#at);
     this.#at = 0;
   }
 
@@ -83,7 +88,7 @@ export class ReplyParser {
 
   /** True if no byte is waiting, not even of a half line. */
   get empty(): boolean {
-    return this.#at >= this.#chunk.length && this.#heldLength === 0 && this.#lines.length === 0;
+    return this.waiting === 0 && this.#lines.length === 0;
   }
 
   /** What waits unread, for an error message. */
@@ -91,13 +96,12 @@ export class ReplyParser {
     return decoder.decode(concat([...this.#held, this.#chunk.subarray(this.#at)]).subarray(0, 200));
   }
 
-  /** The next complete reply, a fault, or undefined if more bytes are needed. */
-  next(limit: ReplyLimit): Reply | ReplyFault | undefined {
+  /** The next complete reply; undefined if more bytes are needed, or there is a fault. */
+  next(limit: ReplyLimit): Reply | undefined {
     for (;;) {
-      const line = this.#line(limit);
-      if (line === undefined || "kind" in line) return line;
-      const fault = this.#take(line, limit);
-      if (fault !== undefined) return fault;
+      const line = this.#line(limit.line);
+      if (line !== undefined) this.#take(line, limit.octets);
+      if (line === undefined || this.#fault !== undefined) return undefined;
       if (line[3] === HYPHEN) continue;
       const reply = makeReply(this.#code, this.#lines);
       this.#lines = [];
@@ -106,28 +110,29 @@ export class ReplyParser {
     }
   }
 
-  #take(line: Uint8Array, limit: ReplyLimit): ReplyFault | undefined {
-    const code = codeOf(line);
-    if (code === undefined)
-      return { kind: "grammar", detail: `not a reply: ${JSON.stringify(textOf(line, 0).slice(0, 200))}` };
+  #take(line: Uint8Array, mostOctets: number): void {
+    const text = decoder.decode(line);
+    if (!START.test(text)) return this.#fail("grammar", `not a reply: ${JSON.stringify(trimmed(text).slice(0, 200))}`);
+    const code = Number(text.slice(0, 3));
     if (this.#lines.length > 0 && code !== this.#code) {
-      return { kind: "grammar", detail: `the codes of one reply differ: ${this.#code} and ${code}` };
+      return this.#fail("grammar", `the codes of one reply differ: ${this.#code} and ${code}`);
     }
     this.#code = code;
     this.#octets += line.length;
-    const lines = Math.ceil(limit.octets / 64);
-    if (this.#octets > limit.octets || this.#lines.length >= lines) {
-      return { kind: "too-long", detail: `a reply of more than ${limit.octets} octets or ${lines} lines` };
+    const mostLines = Math.ceil(mostOctets / 64);
+    if (this.#octets > mostOctets || this.#lines.length >= mostLines) {
+      return this.#fail("too-long", `a reply of more than ${mostOctets} octets or ${mostLines} lines`);
     }
-    this.#lines.push(textOf(line, 4));
-    return undefined;
+    this.#lines.push(trimmed(text.slice(4)));
   }
 
-  #line(limit: ReplyLimit): Uint8Array | ReplyFault | undefined {
+  /** The next line without its LF; a CR before that is white space at the end. */
+  #line(most: number): Uint8Array | undefined {
     const end = this.#chunk.indexOf(LF, this.#at);
     const stop = end < 0 ? this.#chunk.length : end;
-    if (this.#heldLength + stop - this.#at > limit.line) {
-      return { kind: "too-long", detail: `a line of more than ${limit.line} octets` };
+    if (this.#heldLength + stop - this.#at > most) {
+      this.#fail("too-long", `a line of more than ${most} octets`);
+      return undefined;
     }
     const piece = this.#chunk.subarray(this.#at, stop);
     if (end < 0) {
@@ -137,35 +142,29 @@ export class ReplyParser {
       return undefined;
     }
     this.#at = end + 1;
-    if (this.#heldLength === 0) return withoutCr(piece);
     const line = concat([...this.#held, piece]);
     this.#held = [];
     this.#heldLength = 0;
-    return withoutCr(line);
+    return line;
+  }
+
+  #fail(kind: ReplyFault["kind"], detail: string): void {
+    this.#fault = { kind, detail };
   }
 }
 
-function withoutCr(line: Uint8Array): Uint8Array {
-  return line[line.length - 1] === CR ? line.subarray(0, -1) : line;
-}
-
 /** Three digits, the first from 2 to 5, then the end, a space or a hyphen; anything else is no reply. */
-function codeOf(line: Uint8Array): number | undefined {
-  const [a = 0, b = 0, c = 0, separator = SPACE] = [line[0], line[1], line[2], line[3]];
-  const digits = a >= 50 && a <= 53 && b >= 48 && b <= 57 && c >= 48 && c <= 57;
-  if (!digits || (separator !== SPACE && separator !== HYPHEN)) return undefined;
-  return (a - 48) * 100 + (b - 48) * 10 + (c - 48);
+const START = /^[2-5]\d\d(?:[ -]|\r?$)/;
+
+/** The text without the white space around it, as Python gives it. By a loop, since a pattern takes quadratic time. */
+function trimmed(text: string): string {
+  let start = 0;
+  let end = text.length;
+  while (start < end && isBlank(text[start])) start++;
+  while (end > start && isBlank(text[end - 1])) end--;
+  return text.slice(start, end);
 }
 
-/** The text of a line without the white space around it, as Python gives it; invalid UTF-8 becomes U+FFFD. */
-function textOf(line: Uint8Array, from: number): string {
-  let start = from;
-  let end = line.length;
-  while (start < end && isBlank(line[start])) start++;
-  while (end > start && isBlank(line[end - 1])) end--;
-  return start < end ? decoder.decode(line.subarray(start, end)) : "";
-}
-
-function isBlank(octet: number | undefined): boolean {
-  return octet === SPACE || octet === TAB || octet === CR;
+function isBlank(character: string | undefined): boolean {
+  return character === " " || character === "\t" || character === "\r";
 }

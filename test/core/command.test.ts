@@ -2,9 +2,10 @@
 import { inspect } from "node:util";
 import { describe, expect, test } from "vitest";
 import { parseMailbox } from "../../src/core/address.ts";
+import { authCancel, authCommand, authResponse, lineLength } from "../../src/core/auth-command.ts";
 import { encodeBase64 } from "../../src/core/base64.ts";
 import { utf8 } from "../../src/core/bytes.ts";
-import { Command, lineLength } from "../../src/core/command.ts";
+import { Command } from "../../src/core/command.ts";
 
 const box = (address: string) => parseMailbox(address, "address");
 
@@ -32,12 +33,12 @@ describe("the line", () => {
     ["RSET\r\n", Command.simple("RSET"), "RSET", "command"],
     ["QUIT\r\n", Command.simple("QUIT"), "QUIT", "quit"],
     ["STARTTLS\r\n", Command.simple("STARTTLS"), "STARTTLS", "command"],
-    ["AUTH CRAM-MD5\r\n", Command.auth("CRAM-MD5"), "AUTH", "command"],
-    ["AUTH PLAIN AGEAYg==\r\n", Command.auth("PLAIN", utf8("\0a\0b")), "AUTH", "command"],
-    ["AUTH EXTERNAL =\r\n", Command.auth("EXTERNAL", utf8("")), "AUTH", "command"],
-    ["YQ==\r\n", Command.authResponse(utf8("a")), "", "command"],
-    ["\r\n", Command.authResponse(utf8("")), "", "command"],
-    ["*\r\n", Command.authCancel(), "", "command"],
+    ["AUTH CRAM-MD5\r\n", authCommand("CRAM-MD5"), "AUTH", "command"],
+    ["AUTH PLAIN AGEAYg==\r\n", authCommand("PLAIN", utf8("\0a\0b")), "AUTH", "command"],
+    ["AUTH EXTERNAL =\r\n", authCommand("EXTERNAL", utf8("")), "AUTH", "command"],
+    ["YQ==\r\n", authResponse(utf8("a")), "", "command"],
+    ["\r\n", authResponse(utf8("")), "", "command"],
+    ["*\r\n", authCancel(), "", "command"],
     ["NOOP\r\n", Command.other("NOOP", ""), "NOOP", "command"],
     ["vrfy user\r\n", Command.other("vrfy", "user"), "VRFY", "command"],
     ["XFOO a  b \r\n", Command.other("XFOO", "a  b "), "XFOO", "command"],
@@ -74,8 +75,8 @@ describe("a control character", () => {
     ["mail's parameter", (text) => Command.mail(box("a@b.c"), ["SIZE=1", text])],
     ["rcpt", (text) => Command.rcpt({ path: text, localPart: text, domain: undefined, ascii: true })],
     ["rcpt's parameter", (text) => Command.rcpt(box("a@b.c"), [text])],
-    ["auth", (text) => Command.auth(text)],
-    ["auth with a response", (text) => Command.auth(text, utf8("x"))],
+    ["auth", (text) => authCommand(text)],
+    ["auth with a response", (text) => authCommand(text, utf8("x"))],
     ["other's verb", (text) => Command.other(text, "x")],
     ["other's argument", (text) => Command.other("NOOP", text)],
     ["docmd's credentials", (text) => Command.other("AUTH", `PLAIN ${text}`)],
@@ -109,8 +110,8 @@ describe("a secret", () => {
   const password = "correct horse battery staple";
   const base64 = encodeBase64(utf8(password));
   const commands: [string, Command][] = [
-    ["an initial response", Command.auth("PLAIN", utf8(password))],
-    ["an answer to a challenge", Command.authResponse(utf8(password))],
+    ["an initial response", authCommand("PLAIN", utf8(password))],
+    ["an answer to a challenge", authResponse(utf8(password))],
     ["docmd's arguments", Command.other("AUTH", `PLAIN ${base64}`)],
     ["docmd's arguments in lower case", Command.other("auth", `plain ${base64}`)],
     ["docmd's verb", Command.other(`AUTH PLAIN ${base64}`, "")],
@@ -137,18 +138,18 @@ describe("a secret", () => {
   });
 
   test("is masked in a server's echo of it, in each of its forms", () => {
-    const command = Command.auth("PLAIN", utf8(`\0user\0${password}`));
+    const command = authCommand("PLAIN", utf8(`\0user\0${password}`));
     const sent = command.wire.split(" ")[2]?.trim() ?? "";
     expect(command.hide(`I do not like ${sent}, ${sent}`)).toBe("I do not like ***, ***");
     expect(command.hide(`I do not like ${password}!`)).toBe("I do not like ***!");
     expect(command.hide("nothing of that kind")).toBe("nothing of that kind");
-    expect(Command.auth("LOGIN").hide("anything")).toBe("anything");
-    expect(Command.auth("EXTERNAL", utf8("")).hide("a = b")).toBe("a = b");
+    expect(authCommand("LOGIN").hide("anything")).toBe("anything");
+    expect(authCommand("EXTERNAL", utf8("")).hide("a = b")).toBe("a = b");
   });
 
   test("that is not the secret stays readable", () => {
-    expect(Command.auth("PLAIN", utf8("x")).shown).toBe("AUTH PLAIN ***");
+    expect(authCommand("PLAIN", utf8("x")).shown).toBe("AUTH PLAIN ***");
     expect(Command.other("AUTH", "LOGIN").shown).toBe("AUTH LOGIN");
-    expect(Command.authCancel().shown).toBe("*");
+    expect(authCancel().shown).toBe("*");
   });
 });

@@ -1,4 +1,5 @@
 import { parseMailbox } from "../../src/core/address.ts";
+import { authCommand, authResponse } from "../../src/core/auth-command.ts";
 import { concat, Output, utf8 } from "../../src/core/bytes.ts";
 import { Command } from "../../src/core/command.ts";
 import { DEFAULT_LIMITS, Dialogue, type Received } from "../../src/core/dialogue.ts";
@@ -13,8 +14,8 @@ export const make: Record<string, () => Command> = {
   RSET: () => Command.simple("RSET"),
   QUIT: () => Command.simple("QUIT"),
   STARTTLS: () => Command.simple("STARTTLS"),
-  AUTH: () => Command.auth("LOGIN"),
-  response: () => Command.authResponse(utf8("x")),
+  AUTH: () => authCommand("LOGIN"),
+  response: () => authResponse(utf8("x")),
   NOOP: () => Command.other("NOOP", ""),
 };
 

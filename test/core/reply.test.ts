@@ -26,14 +26,14 @@ function parse(pieces: readonly (string | Uint8Array)[], limit = LIMIT): Parsed 
     for (;;) {
       const next = parser.next(limit);
       if (next === undefined) break;
-      if ("kind" in next) return { replies, fault: next, empty: parser.empty };
       replies.push(next);
     }
+    if (parser.fault !== undefined) break;
     parser.settle();
     // The view belongs to the transport again (byte-stream.ts): nothing may depend on it.
     chunk.fill(0x21);
   }
-  return { replies, fault: undefined, empty: parser.empty };
+  return { replies, fault: parser.fault, empty: parser.empty };
 }
 
 const pairs = (parsed: Parsed): unknown[] => parsed.replies.map(([code, message]) => [code, message]);
