@@ -105,6 +105,6 @@ const silent: Scenario[] = MODES.flatMap(([mode, hello]) =>
   })),
 );
 
-scenarios("faults: gone", gone);
+scenarios("faults: gone", gone, ["loopback", "memory"]);
 scenarios("faults: silent", silent);
 void [ENVELOPE, HELLO, MESSAGE_ON_WIRE, SMTPDataError, SMTPHeloError, SMTPRecipientsRefused, SMTPSenderRefused];

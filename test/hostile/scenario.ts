@@ -1,7 +1,13 @@
 /** A row of the hostile tests: what the server does, what the caller calls, and all that must be true afterwards. */
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { LMTP, SMTP, SMTP_SSL, SMTPException, type SMTPOptions } from "../../src/index.ts";
-import { type Act, type Conversation, type ScriptedServer, startScriptedServer } from "../support/scripted-server.ts";
+import {
+  type Act,
+  type Conversation,
+  type ScriptedServer,
+  scriptedTransport,
+  startScriptedServer,
+} from "../support/scripted-server.ts";
 
 /** What a call is expected to throw; what is left out is not looked at. */
 export type Thrown = {
@@ -60,25 +66,37 @@ export const HELLO: RegExp = /^EHLO \[127\.0\.0\.1\]$/;
 /** The usual call. */
 export const sendOne = (smtp: SMTP): Promise<unknown> => smtp.sendmail("a@client.test", ["b@lab.test"], MESSAGE);
 
+/** Where a scenario is played: over sockets, or in memory, an octet a read. */
+export type Medium = "loopback" | "memory";
+
 /** Declares a group of scenarios. */
-export function scenarios(group: string, table: readonly Scenario[]): void {
-  describe(`[${group}]`, () => {
-    watchForLeaks();
-    it.each(table.map((row): [string, Scenario] => [row.name, row]))("%s", async (_, row) => {
-      const dialogue = typeof row.server === "function" ? await row.server() : row.server;
-      const server = await startScriptedServer(dialogue);
-      try {
-        await play(row, server);
-      } finally {
-        await server.finish();
-      }
+export function scenarios(group: string, table: readonly Scenario[], media: readonly Medium[] = ["loopback"]): void {
+  for (const medium of media) {
+    describe(medium === "loopback" ? `[${group}]` : `[${group}, in memory]`, () => {
+      watchForLeaks();
+      it.each(table.map((row): [string, Scenario] => [row.name, row]))("%s", async (_, row) => {
+        const dialogue = typeof row.server === "function" ? await row.server() : row.server;
+        const server =
+          medium === "loopback"
+            ? await startScriptedServer(dialogue)
+            : scriptedTransport([dialogue], { chunkSize: () => 1 + Math.floor(Math.random() * 3) });
+        try {
+          await play(row, server);
+        } finally {
+          await server.finish();
+        }
+      });
     });
-  });
+  }
 }
 
 async function play(row: Scenario, server: ScriptedServer): Promise<void> {
   const options = typeof row.options === "function" ? await row.options() : row.options;
-  const smtp = new CLIENTS[row.client ?? "SMTP"](server.host, server.port, { timeout: 5, ...options });
+  const smtp = new CLIENTS[row.client ?? "SMTP"](server.host, server.port, {
+    timeout: 5,
+    transport: server.transport,
+    ...options,
+  });
   try {
     const { call = sendOne } = row;
     const outcome = await settled(async () => call(smtp, server), row.within);
