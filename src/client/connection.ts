@@ -7,7 +7,7 @@ import { Output } from "../core/bytes.ts";
 import { Command, MASK, type ReplyReceiver } from "../core/command.ts";
 import { Dialogue, type Fault, type Limits, type Received } from "../core/dialogue.ts";
 import type { Reply } from "../core/reply.ts";
-import type { DeliveryOutcome, TimeoutPhase } from "../errors.ts";
+import { type DeliveryOutcome, escapeControls, type TimeoutPhase } from "../errors.ts";
 import { type Deadline, type Timeouts, Watchdog } from "./deadline.ts";
 import type { Events } from "./events.ts";
 import { disconnected, type SessionEnd, textOf, timedOut } from "./session-end.ts";
@@ -30,6 +30,8 @@ export class Connection {
   readonly dialogue: Dialogue;
   /** What will leave with the next `flush()`. */
   readonly output: Output = new Output();
+  /** True if the last reply that the caller fetched was a challenge: his next line is a secret. */
+  challenged = false;
   /** True while the caller's code runs. */
   callingOut = false;
   /** True once an AUTH was answered with 235. */
@@ -113,6 +115,8 @@ export class Connection {
 
   /** Hands the replies to those who wait for them. */
   take({ exchanges, fault }: Received): void {
+    // Known before the replies are told: who would go on because of one of them must not.
+    if (fault !== undefined) this.fault = { ...fault, detail: this.#shown(fault.detail) };
     for (const { command, reply } of exchanges) {
       // A challenge holds what the next response is computed from.
       this.settings.events.replied(reply.code, () => (reply.code === 334 ? MASK : this.hide(reply.message)));
@@ -120,7 +124,7 @@ export class Connection {
       command.receiver?.replied(command, reply);
       if (command.verb === "QUIT") void this.close();
     }
-    if (fault !== undefined) this.#broken(fault);
+    if (this.fault !== undefined) this.#broken(this.fault);
     else if (exchanges.length > 0) this.armReply();
   }
 
@@ -130,7 +134,8 @@ export class Connection {
     if (owed > 0 || this.#end !== undefined) return;
     if (unfetched)
       this.drop(disconnected("a reply to putcmd() was not fetched by getreply(): it would answer this command"));
-    else if (unread) this.drop(disconnected("the server sent something that nothing asked for", new Error(rest)));
+    else if (unread)
+      this.drop(disconnected("the server sent something that nothing asked for", new Error(this.#shown(rest))));
   }
 
   /**
@@ -219,8 +224,12 @@ export class Connection {
     await this.#closing;
   }
 
+  /** Text of the server's as an error may have it: no secret, no control character, no end of it. */
+  #shown(text: string): string {
+    return escapeControls(this.hide(text)).slice(0, 300);
+  }
+
   #broken(fault: Fault): void {
-    this.fault = fault;
     const cause = new Error(fault.detail);
     const text = fault.kind === "closing" ? fault.detail : `the server broke the protocol: ${fault.detail}`;
     this.drop(disconnected(text, cause));

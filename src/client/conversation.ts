@@ -49,6 +49,10 @@ export class Conversation {
   introduction: Introduction = unknownServer();
   /** What kept `open()` from a session; the next call throws it. */
   openFailure: { readonly error: unknown } | undefined;
+  /** True once EHLO or HELO was accepted: nothing else may come before (RFC 5321 4.1.1.1). */
+  introduced = false;
+  /** How often `close()` was called. */
+  closings = 0;
   /** The host that was asked for; "" for a Unix socket. */
   host = "";
   #connection: Connection | undefined;
@@ -64,7 +68,7 @@ export class Conversation {
   }
 
   /** True once EHLO or HELO was answered, whatever the answer. */
-  get introduced(): boolean {
+  get answered(): boolean {
     return this.introduction.ehlo !== undefined || this.introduction.helo !== undefined;
   }
 
@@ -90,6 +94,7 @@ export class Conversation {
 
   /** Forgets what the server said: after STARTTLS, QUIT, and for a new connection. */
   forget(): void {
+    this.introduced = false;
     this.introduction = unknownServer();
   }
 
@@ -125,6 +130,7 @@ export class Conversation {
     const real = verb === "EHLO" && protocol === "lmtp" ? "LHLO" : verb;
     const reply = await connection.request(Command.hello(real, name ?? localName(connection.peer)), delivery);
     const esmtp = isPositive(reply.code);
+    this.introduced ||= esmtp;
     if (verb === "HELO") this.introduction = { ...this.introduction, helo: reply.message };
     else {
       const features = esmtp ? parseFeatures(reply.lines) : noFeatures();
@@ -134,7 +140,7 @@ export class Conversation {
   }
 
   /**
-   * EHLO, then HELO, unless one of them was said in this session.
+   * EHLO, then HELO, unless one of them was accepted in this session.
    * @throws {SMTPHeloError} if both are refused
    */
   async helloIfNeeded(delivery?: DeliveryOutcome): Promise<void> {
@@ -150,6 +156,7 @@ export class Conversation {
 
   /** Drops the connection now, or gives up connecting. */
   close(): void {
+    this.closings++;
     const reason = new SMTPServerDisconnected("the connection was closed by close()");
     this.#opening?.abort(reason);
     this.#connection?.drop(disconnected(reason.message));

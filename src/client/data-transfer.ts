@@ -4,7 +4,7 @@
  */
 import { DataEncoder } from "../core/body.ts";
 import { Command, type ReplyReceiver } from "../core/command.ts";
-import type { Reply } from "../core/reply.ts";
+import { isPositive, type Reply } from "../core/reply.ts";
 import { SMTPDataError, SMTPException } from "../errors.ts";
 import { type Connection, GRACE } from "./connection.ts";
 import { lazy } from "./lazy.ts";
@@ -40,7 +40,6 @@ export class DataTransfer implements ReplyReceiver {
   readonly #replies: Reply[] = [];
   #expected = 1;
   #answer: { release(): void } | undefined;
-  #started = false;
   #endHandedOver = false;
 
   constructor(connection: Connection, content: Content, observer: TransferObserver) {
@@ -54,19 +53,13 @@ export class DataTransfer implements ReplyReceiver {
   start(expected: number, sevenBitOnly: boolean): void {
     this.#expected = expected;
     // The server said more than its 354 at once: that is its answer to the message, and comes here next.
-    if (this.#connection.dialogue.position !== "body") return;
+    if (this.#connection.dialogue.position !== "body" || this.#connection.fault !== undefined) return;
     if (this.#connection.dialogue.unread) return this.#awaitAnswer();
-    this.#started = true;
     const { bytes } = this.#content;
     if (bytes === undefined || bytes.length > PIECE) return void this.#stream(sevenBitOnly);
     const encoder = new DataEncoder();
     this.#connection.output.addBytes(encoder.encode(bytes));
     this.endBody(encoder);
-  }
-
-  /** True if the content is a source that was not touched: it has to be given back. */
-  get unread(): boolean {
-    return !this.#started && this.#content.bytes === undefined;
   }
 
   /** All of the content is in the output: the end goes behind it. */
@@ -89,6 +82,7 @@ export class DataTransfer implements ReplyReceiver {
   /** A reply to the message. */
   replied(_: Command, reply: Reply): void {
     if (!this.#endHandedOver) return this.#earlyReply(reply);
+    if (reply.code < 400 && !isPositive(reply.code)) return this.#nonsense(reply);
     this.#replies.push(reply);
     if (this.#replies.length === this.#expected) this.#finish()?.complete(this.#replies);
   }
@@ -117,6 +111,13 @@ export class DataTransfer implements ReplyReceiver {
       ? new SMTPDataError(reply.code, reply.message, { delivery: "rejected", reply })
       : end.toError({ delivery: "not-sent" });
     this.#finish()?.failed(error);
+    this.#connection.drop(end);
+  }
+
+  /** 3yz is no answer to a message: nobody knows what became of it. */
+  #nonsense(reply: Reply): void {
+    const end = disconnected(`the server broke the protocol: ${reply.code} as the answer to a message`);
+    this.#finish()?.failed(end.toError({ delivery: "unknown", replies: this.#replies }));
     this.#connection.drop(end);
   }
 

@@ -23,20 +23,20 @@ export class Events {
   /** A connection is being made. */
   connecting(where: string): void {
     this.#tell("connect", JSON.stringify(where));
-    this.#logger?.info(`connect: ${where}`);
+    this.#log("info", `connect: ${where}`);
   }
 
   /** A command goes out. */
   sent(command: Command): void {
     if (command.verb === ".") return;
     this.#tell("send", JSON.stringify(`${command.shown}\r\n`));
-    this.#logger?.debug(`send: ${escapeControls(command.shown)}`);
+    this.#log("debug", `send: ${command.shown}`);
   }
 
   /** Octets of the caller's go out. */
   sentRaw(shown: string): void {
     this.#tell("send", JSON.stringify(shown));
-    this.#logger?.debug(`send: ${escapeControls(shown)}`);
+    this.#log("debug", `send: ${shown}`);
   }
 
   /** A reply is here; `text` gives what may be shown of it, if anyone listens. */
@@ -44,12 +44,26 @@ export class Events {
     if (this.debuglevel <= 0 && this.#logger === undefined) return;
     const shown = text();
     this.#tell("reply", `retcode (${code}); Msg: ${JSON.stringify(shown)}`);
-    this.#logger?.debug(`reply: ${code} ${escapeControls(shown)}`);
+    this.#log("debug", `reply: ${code} ${shown}`);
   }
 
   #tell(prefix: string, text: string): void {
     if (this.debuglevel <= 0) return;
-    console.error(`${this.debuglevel > 1 ? `${timeOfDay()} ` : ""}${prefix}: ${text}`);
+    const time = this.debuglevel > 1 ? `${timeOfDay()} ` : "";
+    quietly(() => console.error(`${time}${prefix}: ${escapeControls(text)}`));
+  }
+
+  #log(level: "debug" | "info", text: string): void {
+    quietly(() => this.#logger?.[level](escapeControls(text)));
+  }
+}
+
+/** Who listens to a session must not be able to break it. */
+function quietly(tell: () => void): void {
+  try {
+    tell();
+  } catch {
+    // Nobody is left to tell.
   }
 }
 

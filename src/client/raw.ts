@@ -1,6 +1,6 @@
 /** Python's `putcmd()`, `send()` and `getreply()`: the caller speaks for himself. Loaded when one of them is first used. */
 import { utf8 } from "../core/bytes.ts";
-import { Command } from "../core/command.ts";
+import { Command, MASK } from "../core/command.ts";
 import type { Reply } from "../core/reply.ts";
 import type { Connection } from "./connection.ts";
 
@@ -9,7 +9,7 @@ const LF = 10;
 /** Sends a command whose reply the caller fetches himself. */
 export function putCommand(connection: Connection, command: Command): Promise<void> {
   connection.dialogue.oweReply();
-  return sendRaw(connection, utf8(command.wire), command.shown);
+  return sendRaw(connection, utf8(command.wire), connection.challenged ? MASK : command.shown);
 }
 
 /** Sends octets of the caller's own, if there are any; replies to them are kept for `nextReply()`. */
@@ -29,5 +29,8 @@ export function nextReply(connection: Connection): Promise<Reply> {
   const reply = connection.replyTo(command);
   connection.take(connection.dialogue.awaitUnasked(command));
   connection.armReply();
-  return reply;
+  return reply.then((value) => {
+    connection.challenged = value.code === 334;
+    return value;
+  });
 }

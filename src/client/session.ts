@@ -4,11 +4,11 @@
  */
 import type { Server } from "../core/plan.ts";
 import type { Reply } from "../core/reply.ts";
-import { SMTPConnectError } from "../errors.ts";
+import { SMTPConnectError, SMTPException, SMTPServerDisconnected } from "../errors.ts";
 import { onAbort } from "./abort.ts";
 import { Conversation, type SessionSettings } from "./conversation.ts";
 import type { Target } from "./open.ts";
-import { aborted } from "./session-end.ts";
+import { disconnected, timedOut } from "./session-end.ts";
 import { type Delivery, type Message, Transaction } from "./transaction.ts";
 import { Turns } from "./turns.ts";
 
@@ -25,7 +25,12 @@ export class Session {
   /** Runs `task` as one call, undisturbed: after all calls before it, and before all after it. */
   alone<T>(task: (conversation: Conversation) => Promise<T>): Promise<T> {
     this.#checkReentry();
-    return this.#turns.alone(async () => task(this.conversation));
+    const { conversation } = this;
+    const { closings } = conversation;
+    return this.#turns.alone(async () => {
+      if (conversation.closings === closings) return task(conversation);
+      throw new SMTPServerDisconnected("close() was called while this call waited for its turn");
+    });
   }
 
   /** Connects and demands the greeting 220. What goes wrong is thrown here, and once more by the next call. */
@@ -57,8 +62,12 @@ export class Session {
     if (prepared instanceof Promise) prepared.catch(() => {});
     const task = async (letGo: () => void): Promise<Delivery> => {
       const connection = conversation.live("not-sent");
-      const bound = connection.bound("total", conversation.settings.timeouts().total);
-      const unlink = onAbort(signal, (reason) => connection.drop(aborted(reason)));
+      const { total } = conversation.settings.timeouts();
+      // A message on the same connection that is already on its way is not the one that was aborted or late.
+      const cancelled = disconnected("another call on this session was aborted");
+      const late = disconnected("another delivery on this session took too long");
+      const bound = connection.bound("total", total, late);
+      const unlink = onAbort(signal, () => connection.drop(cancelled));
       try {
         // Nothing is awaited where nothing is missing: only then can this envelope leave behind the last message's end.
         const ready = prepared instanceof Promise ? await connection.unlessEnded(prepared, "not-sent") : prepared;
@@ -66,6 +75,11 @@ export class Session {
         const { settings, pipelines, introduction } = conversation;
         const transaction = { protocol: settings.protocol, pipelining: pipelines };
         return await new Transaction(connection, plan(ready, introduction), transaction).run(letGo);
+      } catch (error) {
+        if (connection.end === cancelled && signal?.aborted) throw signal.reason;
+        if (error instanceof SMTPException) error.delivery ??= "not-sent";
+        if (connection.end !== late || !(error instanceof SMTPServerDisconnected)) throw error;
+        throw timedOut("total", total).toError(error);
       } finally {
         unlink();
         bound.release();

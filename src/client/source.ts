@@ -15,7 +15,14 @@ export type Body =
 /** A body that has been looked at. Either all of it is in memory, or `source` gives it in chunks. */
 export type Content =
   | { readonly bytes: Uint8Array; readonly octets: number; readonly eightBit: boolean }
-  | { readonly bytes: undefined; readonly octets: undefined; readonly eightBit: undefined; readonly source: object };
+  | {
+      readonly bytes: undefined;
+      readonly octets: undefined;
+      readonly eightBit: undefined;
+      readonly source: object;
+      /** True once the source was asked for a chunk, or given back. */
+      begun: boolean;
+    };
 
 /**
  * Looks at a body.
@@ -28,13 +35,27 @@ export function contentOf(body: unknown, argument: string): Content {
     return { bytes, octets: measure(bytes).octets, eightBit: bytes.length !== body.length };
   }
   if (body instanceof Uint8Array) return { bytes: body, ...measure(body) };
-  if (isSource(body)) return { bytes: undefined, octets: undefined, eightBit: undefined, source: body };
+  if (isSource(body)) {
+    heardOf(body);
+    return { bytes: undefined, octets: undefined, eightBit: undefined, source: body, begun: false };
+  }
   throw wrongType(argument, "a string, a Uint8Array, a Blob, a ReadableStream or an iterable of these", body);
 }
 
-/** Gives a source back that nobody will read, so that what is behind it, a file maybe, is closed. Never throws. */
+/** Gives a source back that nobody has begun to read, so that what is behind it, a file maybe, is closed. Never throws. */
 export async function discard(content: Content): Promise<void> {
-  if (content.bytes === undefined) await chunks(({ giveUp }) => giveUp(content.source));
+  if (content.bytes !== undefined || content.begun) return;
+  content.begun = true;
+  await Promise.resolve(chunks(({ giveUp }) => giveUp(content.source))).catch(() => {});
+}
+
+/**
+ * A stream of Node's that fails before anybody listens ends the process. Its iterator tells of the error when it is
+ * read, however long ago that was.
+ */
+function heardOf(body: object): void {
+  const on: unknown = Reflect.get(body, "on");
+  if (typeof on === "function") on.call(body, "error", () => {});
 }
 
 const chunks = lazy(() => import("./chunks.ts"));

@@ -18,6 +18,7 @@ export async function streamBody(
   const encoder = new DataEncoder();
   let chunks: Chunks | undefined;
   try {
+    if (content.bytes === undefined) content.begun = true;
     chunks = content.bytes === undefined ? chunksOf(content.source) : oneChunk(content.bytes);
     for (;;) {
       const chunk = await unlessOver(transfer, connection.callOut(chunks.next));

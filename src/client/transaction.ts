@@ -9,7 +9,7 @@ import { SMTPDataError, type SMTPException, SMTPRecipientsRefused, SMTPSenderRef
 import type { Connection } from "./connection.ts";
 import { DataTransfer, type TransferObserver } from "./data-transfer.ts";
 import { disconnected } from "./session-end.ts";
-import { type Content, discard } from "./source.ts";
+import type { Content } from "./source.ts";
 
 /** What a message's delivery came to. */
 export type Delivery = {
@@ -116,9 +116,7 @@ export class Transaction implements ReplyReceiver, TransferObserver {
 
   /** The message was not delivered, or nobody knows. */
   failed(error: unknown): void {
-    const settle = this.#settled();
-    if (!this.#transfer.unread) return settle?.reject(error);
-    discard(this.#message.content).finally(() => settle?.reject(error));
+    this.#settled()?.reject(error);
   }
 
   #advance(): void {

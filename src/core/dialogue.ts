@@ -9,12 +9,23 @@
  * 3. Once the end of a message is on its way, the next transaction may open; its replies simply come later.
  * 4. A reply that nothing awaits, a broken reply, or a 421 ends the session. What was complete before still counts.
  */
+
+import { SMTPException } from "../errors.ts";
 import type { Output } from "./bytes.ts";
 import type { Command } from "./command.ts";
 import { isPositive, type Reply, type ReplyFault, type ReplyLimit, ReplyParser } from "./reply.ts";
 
 /** Where the sender stands: the rows of the table below. */
-export type Position = "connected" | "command" | "group-end" | "body" | "auth" | "ready-for-tls" | "closing" | "closed";
+export type Position =
+  | "connected"
+  | "command"
+  | "group-end"
+  | "body"
+  | "own-body"
+  | "auth"
+  | "ready-for-tls"
+  | "closing"
+  | "closed";
 
 /** What ends the session. */
 export type Fault =
@@ -45,6 +56,8 @@ const AFTER_SENDING: { readonly [verb: string]: Position } = {
 const MAY_SEND: { readonly [position in Position]?: (verb: string) => boolean } = {
   command: (verb) => verb !== ".",
   auth: (verb) => verb === "",
+  // The caller said DATA by docmd(), writes the message by send(), and ends it by docmd(".") or getreply().
+  "own-body": (verb) => verb === "END",
 };
 
 /** One session's dialogue with a server. */
@@ -119,11 +132,11 @@ export class Dialogue {
 
   /**
    * Puts a command into `out` and awaits its reply.
-   * @throws {Error} if the command cannot stand here; nothing was put into `out` then
+   * @throws {SMTPException} if the command cannot stand here; nothing was put into `out` then
    */
   send(command: Command, out: Output): void {
     if (!MAY_SEND[this.#position]?.(command.verb)) {
-      throw new Error(`${command.verb || "a response"} cannot be sent now (${this.#position})`);
+      throw new SMTPException(`${command.verb || "a response"} cannot be sent now (${this.#position})`);
     }
     this.#unasked = 0;
     if (command.verb === "MAIL") this.#mailSent = true;
@@ -222,11 +235,13 @@ export class Dialogue {
         return;
       case "RSET":
         this.#accepted = 0;
+        if (!isPositive(reply.code)) this.#mailSent = true;
         return;
       case ".":
-        if (this.#body !== undefined) this.#position = "closing";
+        if (this.#position === "body") this.#position = "closing";
         return;
       case "?":
+        if (this.#position === "own-body") this.#position = "command";
         this.#unasked = Math.max(0, this.#unasked - 1);
         this.#unfetched = Math.max(0, this.#unfetched - 1);
         return;
@@ -251,7 +266,7 @@ export class Dialogue {
         return "command";
       case "DATA":
         if (code !== 354) this.#body = undefined;
-        if (this.#body === undefined) return "command";
+        if (this.#body === undefined) return code === 354 ? "own-body" : "command";
         this.#await(this.#body);
         return "body";
       default:

@@ -60,13 +60,14 @@ export type Plan = {
  */
 export function planMessage(needs: Needs, server: Server, policy: EightBitPolicy): Plan {
   const utf8 = needsUtf8(needs, server);
+  const parameters = messageParameters(needs, server, utf8);
   const sevenBitOnly = isSevenBitOnly(server, policy);
   if (sevenBitOnly && needs.content.eightBit === true) throw eightBitRefused();
   if (policy === "refuse" && needs.content.utf8Headers && !utf8)
     throw notOffered("SMTPUTF8", "a message with UTF-8 header fields");
   const mailbox = (box: Mailbox): Mailbox => asServerTakesIt(box, server);
   return {
-    mail: Command.mail(mailbox(needs.sender), messageParameters(needs, server, utf8)),
+    mail: Command.mail(mailbox(needs.sender), parameters),
     recipients: needs.recipients.map((r) => Command.rcpt(mailbox(r.mailbox), r.parameters(server))),
     sevenBitOnly,
   };

@@ -1,6 +1,6 @@
 /** A message and its envelope as the sending methods take them, checked before anything is sent. */
 import { lazy } from "../client/lazy.ts";
-import { type Body, type Content, discard } from "../client/source.ts";
+import type { Body, Content } from "../client/source.ts";
 import type { Message as PlannedMessage } from "../client/transaction.ts";
 import { type Mailbox, parseMailbox } from "../core/address.ts";
 import { wrongType } from "../core/bytes.ts";
@@ -75,13 +75,8 @@ export function whenReady(
 export function planRequest(request: Request, server: Server, policy: EightBitPolicy): PlannedMessage {
   const { from, recipients, content, utf8Headers } = request;
   const { octets, eightBit } = content;
-  try {
-    const plan = planMessage({ ...request, content: { octets, eightBit, utf8Headers } }, server, policy);
-    return { plan, sender: from, recipients: recipients.map(({ given }) => given), content };
-  } catch (error) {
-    void discard(content);
-    throw error;
-  }
+  const plan = planMessage({ ...request, content: { octets, eightBit, utf8Headers } }, server, policy);
+  return { plan, sender: from, recipients: recipients.map(({ given }) => given), content };
 }
 
 /** The parameters of MAIL that options of either form become. */

@@ -68,6 +68,9 @@ export async function auth(
   const name = checkMechanismName(mechanism);
   if (typeof authobject === "function") return run(context, authobjectExchange(name, authobject, initial));
   if (typeof authobject?.start !== "function") throw new TypeError("authobject must be a function or a Mechanism");
+  if (checkMechanismName(authobject.name).toUpperCase() !== name.toUpperCase()) {
+    throw new RangeError(`mechanism is ${name}, but authobject is ${authobject.name}`);
+  }
   const { conversation } = context;
   const { tls } = conversation.live().peer;
   return run(context, mechanismExchange(authobject, { host: conversation.host, tls }, initial));

@@ -89,6 +89,8 @@ export function parseHost(host: unknown, port: unknown, defaultPort: number): En
   const text = checkHostName(host, "host");
   const given = checkWholeNumber(port ?? 0, "port", 0, 65_535);
   const split = /^\[([^\]]*)\](?::(.*))?$/.exec(text) ?? (given === 0 ? /^([^:]*):([^:]*)$/.exec(text) : null);
+  if (text.startsWith("[") && split === null)
+    throw new RangeError(`host must be "[address]" or "[address]:port": ${JSON.stringify(text)}`);
   const [, name = text, portText] = split ?? [];
   const own =
     portText === undefined

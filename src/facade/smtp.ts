@@ -7,7 +7,7 @@ import type { AuthObject } from "../client/exchanges.ts";
 import { lazy } from "../client/lazy.ts";
 import type { Target } from "../client/open.ts";
 import { Session } from "../client/session.ts";
-import { type Body, contentOf } from "../client/source.ts";
+import { type Body, type Content, contentOf, discard } from "../client/source.ts";
 import type { Delivery } from "../client/transaction.ts";
 import { type Mailbox, parseMailbox } from "../core/address.ts";
 import { checkArgument, utf8, wrongType } from "../core/bytes.ts";
@@ -133,6 +133,7 @@ export class SMTP {
     options?: SMTPOptions,
   ): Promise<T> {
     const smtp = new this(host, port, options);
+    if (host === "") throw new RangeError("host must not be empty");
     await smtp.#opened;
     return smtp;
   }
@@ -164,7 +165,10 @@ export class SMTP {
    * @throws {SMTPHeloError} if both are refused
    */
   async ehlo_or_helo_if_needed(): Promise<void> {
-    return this.#session.alone((conversation) => conversation.helloIfNeeded());
+    return this.#session.alone(async (conversation) => {
+      conversation.live();
+      if (!conversation.answered) await conversation.helloIfNeeded();
+    });
   }
 
   /** Whether the server offers an extension; the case of its name does not matter. */
@@ -195,8 +199,10 @@ export class SMTP {
   async data(message: Body): Promise<Reply> {
     const content = contentOf(message, "message");
     const policy = this.#eightBit();
-    return this.#alone(import("../client/send-data.ts"), ({ sendData }, conversation) =>
-      sendData(conversation, content, policy),
+    return orGiveBack(content, () =>
+      this.#alone(import("../client/send-data.ts"), ({ sendData }, conversation) =>
+        sendData(conversation, content, policy),
+      ),
     );
   }
 
@@ -331,9 +337,11 @@ export class SMTP {
     call?: CallOptions,
   ): Promise<Refused> {
     const content = contentOf(msg, "msg");
-    const request = requestOf({ from_addr, to_addrs, mail_options, rcpt_options }, content);
-    const { refused } = await this.#deliver(request, callSignal(call));
-    return refused;
+    return orGiveBack(content, async () => {
+      const request = requestOf({ from_addr, to_addrs, mail_options, rcpt_options }, content);
+      const { refused } = await this.#deliver(request, callSignal(call));
+      return refused;
+    });
   }
 
   /**
@@ -366,7 +374,10 @@ export class SMTP {
     const copy = { ...delivery };
     if (Array.isArray(copy.to)) copy.to = [...copy.to];
     const request = deliveries(({ requestOfDelivery }) => requestOfDelivery(copy));
-    return this.#deliver(request, checkSignal(copy.signal, "signal"));
+    const delivered = this.#deliver(request, checkSignal(copy.signal, "signal"));
+    if (!(request instanceof Promise)) return orGiveBack(request.content, () => delivered);
+    request.then(({ content }) => orGiveBack(content, () => delivered)).catch(() => {});
+    return delivered;
   }
 
   /** 1 or true prints the dialogue with `console.error`, 2 with the time of day, 0 or false nothing. Credentials are masked. */
@@ -529,6 +540,16 @@ export class SMTP {
 
   #eightBit(): EightBitPolicy {
     return this.#options.eightBit ?? "refuse";
+  }
+}
+
+/** A body that was not begun when the work failed is given back before the failure is told. */
+async function orGiveBack<T>(content: Content, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    await discard(content);
+    throw error;
   }
 }
 
