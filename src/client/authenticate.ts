@@ -88,9 +88,14 @@ async function answer(exchange: AuthExchange, reply: Reply, connection: Connecti
   return ask(connection, () => exchange.answer(challenge));
 }
 
-/** The mechanism may be the caller's code, and may wait for something: a token, or for ever. */
-function ask<T>(connection: Connection, question: () => Promise<T>): Promise<T> {
-  return connection.unlessEnded(connection.callOut(question));
+/** The mechanism may be the caller's code, and may wait for something: a token, or for ever, but for its phase's time. */
+async function ask<T>(connection: Connection, question: () => Promise<T>): Promise<T> {
+  const bound = connection.bound("command", connection.settings.timeouts().command);
+  try {
+    return await connection.unlessEnded(connection.callOut(question));
+  } finally {
+    bound.release();
+  }
 }
 
 async function tooMany(name: string): Promise<never> {
