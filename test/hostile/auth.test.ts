@@ -1,7 +1,7 @@
 /** Credentials: to whom they go, what happens when a server plays with the exchange, and that nobody else sees them (SECURITY 8). */
 import { inspect } from "node:util";
 import { describe, expect, it, vi } from "vitest";
-import type { ByteStream, Transport } from "../../src/byte-stream.ts";
+import type { Transport } from "../../src/byte-stream.ts";
 import {
   type Logger,
   SMTP,
@@ -12,6 +12,7 @@ import {
   SMTPTimeoutError,
 } from "../../src/index.ts";
 import { type Act, close, ehlo, inOrder, reset, scriptedTransport, server, stall } from "../support/scripted-server.ts";
+import { wrapped } from "../support/scripted-wire.ts";
 import { expectThrown, HELLO, type Scenario, scenarios, settled, watchForLeaks } from "./scenario.ts";
 
 const ALL = ehlo("AUTH PLAIN LOGIN CRAM-MD5");
@@ -368,26 +369,8 @@ function faraway(transport: Transport | undefined): Transport {
   return async (endpoint, options) => {
     if (transport === undefined) throw new Error("the server is not in memory");
     const near = await transport(endpoint, options);
-    return new Faraway(near);
+    return wrapped(near, { peer: { ...near.peer, loopback: false, remoteAddress: "192.0.2.1" } });
   };
-}
-
-class Faraway implements ByteStream {
-  readonly #near: ByteStream;
-
-  constructor(near: ByteStream) {
-    this.#near = near;
-  }
-
-  get peer(): ByteStream["peer"] {
-    return { ...this.#near.peer, loopback: false, remoteAddress: "192.0.2.1" };
-  }
-
-  read: ByteStream["read"] = () => this.#near.read();
-  write: ByteStream["write"] = (data) => this.#near.write(data);
-  startTls: ByteStream["startTls"] = (options) => this.#near.startTls(options);
-  close: ByteStream["close"] = () => this.#near.close();
-  abort: ByteStream["abort"] = (reason) => this.#near.abort(reason);
 }
 
 type Secret = { name: string; offers: string; call: (smtp: SMTP) => Promise<unknown>; allowed?: boolean; sent: RegExp };

@@ -5,12 +5,14 @@ import type { ByteStream } from "../../src/byte-stream.ts";
 import {
   SMTP,
   SMTPConnectError,
+  SMTPDataError,
   SMTPException,
   type SMTPOptions,
   SMTPServerDisconnected,
   SMTPTimeoutError,
 } from "../../src/index.ts";
 import { type Act, close, delay, ehlo, raw, scriptedTransport, server, stall } from "../support/scripted-server.ts";
+import { wrapped } from "../support/scripted-wire.ts";
 import { expectThrown, MESSAGE, type Scenario, scenarios, sendOne, settled, watchForLeaks } from "./scenario.ts";
 
 /** What would drive a terminal. */
@@ -188,6 +190,55 @@ describe("[surroundings: transport]", () => {
     expectThrown("error" in outcome && outcome.error, { type, temporary: true });
     expect(smtp.connected).toBe(false);
     smtp.close();
+  });
+
+  const BROKEN_PIPES: readonly [name: string, fails: () => Promise<void>][] = [
+    [
+      "throws",
+      () => {
+        throw broken;
+      },
+    ],
+    ["rejects", () => Promise.reject(broken)],
+    ["rejects late", () => pauseThenThrow()],
+  ];
+
+  describe.each(BROKEN_PIPES)("a write of the body that %s", (_, fails) => {
+    const cut = (transport: SMTPOptions["transport"]): NonNullable<SMTPOptions["transport"]> => {
+      return async (endpoint, options) => {
+        if (transport === undefined) throw new Error("the server is not in memory");
+        const whole = await transport(endpoint, options);
+        const write: ByteStream["write"] = (data) => (data.length > 1000 ? fails() : whole.write(data));
+        return wrapped(whole, { write });
+      };
+    };
+
+    it("does not hide the reply that says why", async () => {
+      const refusing = scriptedTransport([server({ DATA: ["354 go", delay(0.05), "552 5.3.4 too big", stall] })]);
+      const smtp = new SMTP("x.test", 25, { transport: cut(refusing.transport), timeout: 2 });
+      const outcome = await settled(() => smtp.sendmail("a@client.test", "b@lab.test", "x".repeat(200_000)));
+      expectThrown("error" in outcome && outcome.error, {
+        type: SMTPDataError,
+        smtp_code: 552,
+        delivery: "rejected",
+      });
+      expect(smtp.connected).toBe(false);
+      await refusing.finish();
+    });
+
+    it("is a lost connection if no reply comes, soon", async () => {
+      const silent = scriptedTransport([server({ DATA: ["354 go", stall] })]);
+      const smtp = new SMTP("x.test", 25, { transport: cut(silent.transport), timeout: 30 });
+      const outcome = await settled(() => smtp.sendmail("a@client.test", "b@lab.test", "x".repeat(200_000)), 3);
+      expectThrown("error" in outcome && outcome.error, {
+        type: SMTPServerDisconnected,
+        delivery: "not-sent",
+        temporary: true,
+        cause: /the wire is cut/,
+      });
+      expect(smtp.connected).toBe(false);
+      await silent.finish();
+    });
   });
 
   it("a stream that comes after the time is over is aborted", async () => {

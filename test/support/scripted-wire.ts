@@ -2,6 +2,7 @@
 import { once } from "node:events";
 import net from "node:net";
 import tls from "node:tls";
+import type { ByteStream } from "../../src/byte-stream.ts";
 import type { MemoryStream } from "../../transports/memory.ts";
 import type { Pair } from "./certificates.ts";
 
@@ -85,6 +86,19 @@ export function memoryWire(stream: MemoryStream): Wire {
     halfClose: () => stream.end(),
     reset: () => stream.abort(new Error("reset by the script")),
     destroy: () => void stream.close().catch(() => {}),
+  };
+}
+
+/** A client's stream that is another one, but for these parts. */
+export function wrapped(whole: ByteStream, parts: Partial<ByteStream>): ByteStream {
+  return {
+    read: () => whole.read(),
+    write: (data) => whole.write(data),
+    startTls: (options) => whole.startTls(options),
+    close: () => whole.close(),
+    abort: (reason) => whole.abort(reason),
+    peer: whole.peer,
+    ...parts,
   };
 }
 

@@ -1,0 +1,43 @@
+/** Runs the hostile scenarios on the three runtimes and prints the table of `npm run test:hostile`: a row a scenario, a column a runtime. */
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+const vitest = "node_modules/vitest/vitest.mjs";
+const runtimes = [
+  { name: "node", command: process.execPath, args: [vitest] },
+  { name: "deno", command: "node_modules/.bin/deno", args: ["run", "-A", vitest] },
+  { name: "bun", command: "node_modules/.bin/bun", args: ["--bun", vitest] },
+];
+
+const folder = mkdtempSync(join(tmpdir(), "hostile-"));
+const rows = new Map();
+let failed = false;
+
+for (const [column, { name, command, args }] of runtimes.entries()) {
+  const file = join(folder, `${name}.json`);
+  const options = ["run", "test/hostile", "--reporter=json", `--outputFile=${file}`];
+  const { status, stderr } = spawnSync(command, [...args, ...options], { encoding: "utf8" });
+  failed ||= status !== 0;
+  if (status !== 0) process.stderr.write(stderr);
+  for (const { title, ancestorTitles, status: outcome } of assertionsOf(file)) {
+    const key = [...ancestorTitles, title.replace(/ \(seed \d+\)/, "")].join(" ").trim();
+    const row = rows.get(key) ?? runtimes.map(() => "missing");
+    row[column] = outcome === "passed" ? "ok" : outcome.toUpperCase();
+    rows.set(key, row);
+  }
+}
+
+rmSync(folder, { recursive: true });
+for (const [key, row] of rows) {
+  console.log(`${row.map((cell) => cell.padEnd(8)).join("")}${key}`);
+  failed ||= row.some((cell) => cell !== "ok");
+}
+console.log(`${runtimes.map(({ name }) => name.padEnd(8)).join("")}${rows.size} scenarios`);
+process.exitCode = failed ? 1 : 0;
+
+function assertionsOf(file) {
+  const { testResults } = JSON.parse(readFileSync(file, "utf8"));
+  return testResults.flatMap(({ assertionResults }) => assertionResults);
+}
