@@ -72,6 +72,7 @@ export class Dialogue {
   #bodyReplies = 0;
   #accepted = 0;
   #mailSent = false;
+  #wasOpen = false;
   #unasked = 0;
   #unfetched = 0;
 
@@ -139,7 +140,10 @@ export class Dialogue {
       throw new SMTPException(`${command.verb || "a response"} cannot be sent now (${this.#position})`);
     }
     this.#unasked = 0;
-    if (command.verb === "MAIL") this.#mailSent = true;
+    if (command.verb === "MAIL") {
+      this.#wasOpen = this.#mailSent;
+      this.#mailSent = true;
+    }
     if (command.verb === "RSET") this.#mailSent = false;
     this.#position = AFTER_SENDING[command.verb] ?? "group-end";
     this.#await(command);
@@ -231,7 +235,8 @@ export class Dialogue {
         return;
       case "MAIL":
         this.#accepted = 0;
-        if (!isPositive(reply.code) && this.owed === 0) this.#mailSent = false;
+        // A second MAIL that is refused leaves the first one's transaction as it was.
+        if (!isPositive(reply.code) && this.owed === 0) this.#mailSent = this.#wasOpen;
         return;
       case "RSET":
         this.#accepted = 0;

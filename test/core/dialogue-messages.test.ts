@@ -31,6 +31,14 @@ describe("a message", () => {
     expect(play.dialogue.transactionOpen).toBe(true);
   });
 
+  test("stays open behind a second MAIL that is refused", () => {
+    const play = Play.greeted().say("MAIL");
+    play.get("250 ok\r\n");
+    play.say("MAIL");
+    play.get("503 nested\r\n");
+    expect(play.dialogue.transactionOpen).toBe(true);
+  });
+
   test("may be answered while it is written: the answer is its own", () => {
     const play = atBody();
     expect(seen(play.get("552 too much\r\n"))).toEqual([". 552"]);
