@@ -1,5 +1,5 @@
 /** The chunks of a body that is not in memory; loaded with the first such body. */
-import { utf8, wrongType } from "../core/bytes.ts";
+import { concat, utf8, wrongType } from "../core/bytes.ts";
 
 /** The chunks of a body, pulled one at a time. */
 export type Chunks = {
@@ -67,7 +67,7 @@ class TextChunks {
   #ended = false;
 
   bytesOf(chunk: unknown): Uint8Array {
-    if (chunk instanceof Uint8Array) return this.#half === "" ? chunk : joined(this.#rest(), chunk);
+    if (chunk instanceof Uint8Array) return this.#half === "" ? chunk : concat([this.#rest(), chunk]);
     if (typeof chunk !== "string") throw wrongType("each chunk of a message", "a string or a Uint8Array", chunk);
     const text = this.#half + chunk;
     const cut = /[\uD800-\uDBFF]$/.test(text) ? text.length - 1 : text.length;
@@ -86,13 +86,6 @@ class TextChunks {
     this.#half = "";
     return rest;
   }
-}
-
-function joined(first: Uint8Array, second: Uint8Array): Uint8Array {
-  const both = new Uint8Array(first.length + second.length);
-  both.set(first);
-  both.set(second, first.length);
-  return both;
 }
 
 function isReadableStream(body: object): body is ReadableStream<unknown> {
