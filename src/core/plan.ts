@@ -48,6 +48,10 @@ export type EightBitPolicy = "refuse" | "send";
 export type Plan = {
   readonly mail: Command;
   readonly recipients: readonly Command[];
+  /** What carries the content: BDAT where the server offers CHUNKING (RFC 3030). */
+  readonly verb: "DATA" | "BDAT";
+  /** "text": line ends become CRLF; "binary": each octet goes as it is, declared by BODY=BINARYMIME (RFC 3030 3). */
+  readonly content: "text" | "binary";
   /** True if an octet over 127 in the content must end the attempt (RFC 5321 2.4). */
   readonly sevenBitOnly: boolean;
 };
@@ -66,7 +70,12 @@ export function planMessage(needs: Needs, server: Server, policy: EightBitPolicy
   if (policy === "refuse" && needs.content.utf8Headers && !utf8)
     throw notOffered("SMTPUTF8", "a message with UTF-8 header fields");
   const mailbox = (box: Mailbox): Mailbox => asServerTakesIt(box, server);
+  const verb = offers(server.features, "CHUNKING") ? "BDAT" : "DATA";
+  const content = parameters.some((parameter) => /^body=binarymime$/i.test(parameter)) ? "binary" : "text";
+  if (content === "binary" && verb === "DATA") throw notOffered("CHUNKING", "BODY=BINARYMIME");
   return {
+    verb,
+    content,
     mail: Command.mail(mailbox(needs.sender), parameters),
     recipients: needs.recipients.map((r) => Command.rcpt(mailbox(r.mailbox), r.parameters(server))),
     sevenBitOnly,

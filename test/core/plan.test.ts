@@ -116,6 +116,18 @@ describe("a plan says", () => {
   });
 });
 
+test.each<[offered: readonly string[], mail: readonly string[], verb: string, content: string]>([
+  [[], [], "DATA", "text"],
+  [["CHUNKING"], [], "BDAT", "text"],
+  [["CHUNKING", "BINARYMIME"], ["BODY=8BITMIME"], "BDAT", "text"],
+  [["CHUNKING", "BINARYMIME"], ["body=BinaryMIME"], "BDAT", "binary"],
+])(
+  "of a server that offers %j, for a message with %j, a plan says %s and %s (RFC 3030)",
+  (offered, mail, verb, kind) => {
+    expect(plan({ mail }, server(...offered))).toMatchObject({ verb, content: kind });
+  },
+);
+
 describe("there is no plan for", () => {
   test.each<[name: string, wish: Wish, on: Server, capability: string]>([
     ["eight bits without 8BITMIME", { eightBit: true }, server("SIZE"), "8BITMIME"],
@@ -124,6 +136,7 @@ describe("there is no plan for", () => {
     ["a recipient's local part without SMTPUTF8", { to: ["x@y.z", "ü@b.c"] }, server("8BITMIME"), "SMTPUTF8"],
     ["header fields without SMTPUTF8", { utf8Headers: true, eightBit: true }, server("8BITMIME"), "SMTPUTF8"],
     ["SMTPUTF8 asked for in vain", { mail: ["SmtpUtf8"] }, server(), "SMTPUTF8"],
+    ["BODY=BINARYMIME without CHUNKING", { mail: ["BODY=BINARYMIME"] }, server("BINARYMIME"), "CHUNKING"],
     ["a message over the limit", { octets: 101 }, server("SIZE 100"), "SIZE"],
   ])("%s", (_, wish, on, capability) => {
     try {
