@@ -1,12 +1,13 @@
 /** Modules that most sessions do not need. */
 
+/** Uses a module, at once if it is here. */
+export type Lazy<Module> = <T>(use: (module: Module) => T | Promise<T>) => T | Promise<T>;
+
 /**
  * Uses of a module that is loaded with the first of them. Once it is here a use waits for nothing, which pipelining
  * depends on.
  */
-export function lazy<Module>(
-  load: () => Promise<Module>,
-): <T>(use: (module: Module) => T | Promise<T>) => T | Promise<T> {
+export function lazy<Module>(load: () => Promise<Module>): Lazy<Module> {
   let loaded: Module | undefined;
   return (use) => {
     if (loaded !== undefined) return use(loaded);

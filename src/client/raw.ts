@@ -1,6 +1,7 @@
 /** Python's `putcmd()`, `send()` and `getreply()`: the caller speaks for himself. Loaded when one of them is first used. */
 import { utf8 } from "../core/bytes.ts";
-import { Command, MASK } from "../core/command.ts";
+import { type Command, MASK } from "../core/command.ts";
+import { unaskedReply } from "../core/own-command.ts";
 import type { Reply } from "../core/reply.ts";
 import type { Connection } from "./connection.ts";
 
@@ -25,7 +26,7 @@ export async function sendRaw(connection: Connection, octets: Uint8Array, shown:
 
 /** The next reply, whatever it answers. */
 export function nextReply(connection: Connection): Promise<Reply> {
-  const command = Command.unasked();
+  const command = unaskedReply();
   const reply = connection.replyTo(command);
   connection.take(connection.dialogue.awaitUnasked(command));
   connection.armReply();

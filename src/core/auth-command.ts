@@ -1,25 +1,25 @@
 /** The lines of an AUTH exchange (RFC 4954 4). Apart from `command.ts`, because only a login needs them and base64. */
 import { encodeBase64 } from "./base64.ts";
 import { checkArgument, utf8 } from "./bytes.ts";
-import { Command } from "./command.ts";
+import { Command, MASK } from "./command.ts";
 
 /** AUTH with an initial response or without; an empty one is "=". */
 export function authCommand(mechanism: string, initialResponse?: Uint8Array): Command {
   const line = `AUTH ${checkArgument(mechanism, "mechanism")}`;
-  if (initialResponse === undefined) return Command.auth("AUTH", line);
+  if (initialResponse === undefined) return new Command("AUTH", line);
   const sent = initialResponse.length === 0 ? "=" : encodeBase64(initialResponse);
-  return Command.auth("AUTH", `${line} `, [sent, ...echoes(initialResponse)]);
+  return new Command("AUTH", `${line} ${MASK}`, "command", [sent, ...echoes(initialResponse)]);
 }
 
 /** A line that answers a challenge. */
 export function authResponse(response: Uint8Array): Command {
   const sent = encodeBase64(response);
-  return sent === "" ? Command.auth("", "") : Command.auth("", "", [sent, ...echoes(response)]);
+  return sent === "" ? new Command("", "") : new Command("", MASK, "command", [sent, ...echoes(response)]);
 }
 
 /** The line that gives up an exchange. */
 export function authCancel(): Command {
-  return Command.auth("", "*");
+  return new Command("", "*");
 }
 
 /** How many octets a command's line has, its end included (RFC 5321 4.5.3.1.4 knows of 512). */

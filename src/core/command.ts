@@ -1,5 +1,5 @@
 /**
- * The only place that builds command lines, beside `auth-command.ts`. Each part is checked after it was read once;
+ * The only place that builds command lines, beside `auth-command.ts` and `own-command.ts`. Each part is checked after it was read once;
  * a secret part is kept apart, so that nothing that prints a command can show it.
  */
 import type { TimeoutPhase } from "../errors.ts";
@@ -29,7 +29,8 @@ export class Command {
   /** The secret that ends the line, in each form in which a server may echo it; the first is the one that is sent. */
   readonly #secret: readonly string[];
 
-  private constructor(verb: string, shown: string, phase: TimeoutPhase = "command", secret: readonly string[] = []) {
+  /** For the functions of this folder, which check the parts; `shown` ends with the mask where there is a secret. */
+  constructor(verb: string, shown: string, phase: TimeoutPhase = "command", secret: readonly string[] = []) {
     this.verb = verb;
     this.shown = shown;
     this.phase = phase;
@@ -78,43 +79,9 @@ export class Command {
     return new Command("connect", "connect", "greeting");
   }
 
-  /** A reply that the caller asks for without a command of ours: Python's `getreply()`. */
-  static unasked(): Command {
-    return new Command("?", "");
-  }
-
   /** RSET, QUIT and STARTTLS. */
   static simple(verb: "RSET" | "QUIT" | "STARTTLS"): Command {
     return new Command(verb, verb, verb === "QUIT" ? "quit" : "command");
-  }
-
-  /** A line of an AUTH exchange: its start, which was checked, and the secret behind it, first in the form to be sent. */
-  static auth(verb: "AUTH" | "", start: string, secret: readonly string[] = []): Command {
-    return new Command(verb, secret.length === 0 ? start : start + MASK, "command", secret);
-  }
-
-  /** A line that answers a challenge, as the caller wrote it. */
-  static response(line: string): Command {
-    const secret = checkArgument(line, "the response");
-    return Command.auth("", "", secret === "" ? [] : [secret]);
-  }
-
-  /**
-   * Any verb with any arguments: Python's `docmd()`. Arguments of AUTH are secret, and so is the text of the reply:
-   * what they decode to, and a server may echo, is not looked for.
-   */
-  static other(verb: string, args: string): Command {
-    const line = checkArgument(verb, "the command");
-    const word = line.trim().split(" ", 1)[0]?.toUpperCase() ?? "";
-    // Who writes a message by hand ends it by hand; for the dialogue that is a command like any other.
-    const name = word === "." ? "END" : word;
-    const rest = checkArgument(args, "the argument");
-    if (name !== "AUTH") return new Command(name, rest === "" ? line : `${line} ${rest}`);
-    const whole = `${line} ${rest}`.trim();
-    const [, mechanism = "", ...secret] = whole.split(" ");
-    return secret.length === 0
-      ? Command.auth(name, whole)
-      : Command.auth(name, `AUTH ${mechanism} `, [secret.join(" ")]);
   }
 
   static #envelope(verb: "MAIL" | "RCPT", preposition: string, path: string, parameters: readonly string[]): Command {

@@ -14,6 +14,7 @@ export * from "./extensions/extension.ts";
 export { mailParameters, rcptParameters } from "./extensions/index.ts";
 export * from "./features.ts";
 export * from "./headers.ts";
+export * from "./own-command.ts";
 export * from "./plan.ts";
 export * from "./quotedata.ts";
 export * from "./reply.ts";

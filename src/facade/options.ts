@@ -2,7 +2,6 @@
 import type { Endpoint, PeerInfo, TlsOptions, Transport } from "../byte-stream.ts";
 import { resolveTimeouts } from "../client/deadline.ts";
 import type { Logger } from "../client/events.ts";
-import { quoteaddr } from "../core/address.ts";
 import { checkArgument, wrongType } from "../core/bytes.ts";
 import { DEFAULT_LIMITS, type Limits } from "../core/dialogue.ts";
 import type { EightBitPolicy } from "../core/plan.ts";
@@ -112,17 +111,6 @@ export function callSignal(call: CallOptions = {}): AbortSignal | undefined {
   return checkSignal(signal, "call.signal");
 }
 
-/** The name for EHLO and HELO, if one was given. */
-export function optionalName(name: unknown): string | undefined {
-  return name === undefined || name === "" ? undefined : checkHostName(name, "name");
-}
-
-/** An address for VRFY and EXPN: without angle brackets, and not checked for being one, as in Python. */
-export function bareAddress(address: unknown): string {
-  const quoted = quoteaddr(checkArgument(address, "address"));
-  return quoted.startsWith("<") && quoted.endsWith(">") ? quoted.slice(1, -1) : quoted;
-}
-
 /** A signal, or nothing. */
 export function checkSignal(signal: unknown, argument: string): AbortSignal | undefined {
   if (signal === undefined || signal instanceof AbortSignal) return signal;
@@ -146,7 +134,7 @@ function isA(type: "boolean" | "function"): Check {
 }
 
 /** A name that stands in a command or goes to the resolver: no control characters and no spaces. */
-function checkHostName(value: unknown, argument: string): string {
+export function checkHostName(value: unknown, argument: string): string {
   const text = checkArgument(value, argument);
   if (text.includes(" ")) throw new RangeError(`${argument} must not contain spaces: ${JSON.stringify(text)}`);
   return text;

@@ -4,17 +4,16 @@ import type { Conversation } from "../client/conversation.ts";
 import { resolveTimeouts, type Timeouts } from "../client/deadline.ts";
 import { Events } from "../client/events.ts";
 import type { AuthObject } from "../client/exchanges.ts";
-import { lazy } from "../client/lazy.ts";
+import { type Lazy, lazy } from "../client/lazy.ts";
 import type { Target } from "../client/open.ts";
 import { Session } from "../client/session.ts";
 import { type Body, type Content, contentOf, discard } from "../client/source.ts";
 import type { Delivery } from "../client/transaction.ts";
-import { type Mailbox, parseMailbox } from "../core/address.ts";
-import { checkArgument, utf8, wrongType } from "../core/bytes.ts";
+import { checkArgument } from "../core/bytes.ts";
 import { Command } from "../core/command.ts";
 import type { RcptOptions } from "../core/extensions/extension.ts";
 import type { Features } from "../core/features.ts";
-import { asServerTakesIt, type EightBitPolicy, type EsmtpParameters, type Options } from "../core/plan.ts";
+import type { EightBitPolicy, Options } from "../core/plan.ts";
 import type { Refused, Reply } from "../core/reply.ts";
 import { SMTPResponseException, SMTPServerDisconnected } from "../errors.ts";
 import { defaultTransport } from "../runtime.ts";
@@ -31,13 +30,11 @@ import type { AuthContext, AuthOptions, LoginOptions } from "./login.ts";
 import type { Message } from "./message.ts";
 import {
   addressLiteral,
-  bareAddress,
   type CallOptions,
   callSignal,
   checkObject,
   checkOptions,
   checkSignal,
-  optionalName,
   parseHost,
   resolveLimits,
   type SMTPOptions,
@@ -150,14 +147,12 @@ export class SMTP {
 
   /** Says HELO (RFC 5321 4.1.1.1). */
   async helo(name?: string): Promise<Reply> {
-    const ours = optionalName(name);
-    return this.#session.alone((conversation) => conversation.hello("HELO", ours));
+    return this.#alone(commands, ({ hello }, conversation) => hello(conversation, "HELO", name));
   }
 
   /** Says EHLO, or LHLO in LMTP, and remembers what the server offers (RFC 5321 4.1.1.1, RFC 2033 4.1). */
   async ehlo(name?: string): Promise<Reply> {
-    const ours = optionalName(name);
-    return this.#session.alone((conversation) => conversation.hello("EHLO", ours));
+    return this.#alone(commands, ({ hello }, conversation) => hello(conversation, "EHLO", name));
   }
 
   /**
@@ -165,10 +160,7 @@ export class SMTP {
    * @throws {SMTPHeloError} if both are refused
    */
   async ehlo_or_helo_if_needed(): Promise<void> {
-    return this.#session.alone(async (conversation) => {
-      conversation.live();
-      if (!conversation.answered) await conversation.helloIfNeeded();
-    });
+    return this.#alone(commands, ({ helloIfNeeded }, conversation) => helloIfNeeded(conversation));
   }
 
   /** Whether the server offers an extension; the case of its name does not matter. */
@@ -178,17 +170,14 @@ export class SMTP {
 
   /** MAIL FROM: begins a transaction (RFC 5321 4.1.1.2). Options are dropped for a server without ESMTP, as in Python. */
   async mail(sender: string, options: Options = []): Promise<Reply> {
-    const mailbox = parseMailbox(sender, "sender");
-    // RFC 6531 3.4: an address that is not ASCII has to be announced.
-    const make = (box: Mailbox, given: readonly string[]): Command =>
-      Command.mail(box, box.ascii || given.includes("SMTPUTF8") ? given : [...given, "SMTPUTF8"]);
-    return this.#envelopeCommand(make, mailbox, mailParametersOf(options));
+    const parameters = mailParametersOf(options);
+    return this.#alone(commands, ({ mail }, conversation) => mail(conversation, sender, parameters));
   }
 
   /** RCPT TO: adds a recipient (RFC 5321 4.1.1.3). */
   async rcpt(recipient: string, options: Options<RcptOptions> = []): Promise<Reply> {
-    const mailbox = parseMailbox(recipient, "recipient");
-    return this.#envelopeCommand(Command.rcpt, mailbox, rcptParametersOf(options));
+    const parameters = rcptParametersOf(options);
+    return this.#alone(commands, ({ rcpt }, conversation) => rcpt(conversation, recipient, parameters));
   }
 
   /**
@@ -200,9 +189,7 @@ export class SMTP {
     const content = contentOf(message, "message");
     const policy = this.#eightBit();
     return orGiveBack(content, () =>
-      this.#alone(import("../client/send-data.ts"), ({ sendData }, conversation) =>
-        sendData(conversation, content, policy),
-      ),
+      this.#alone(commands, ({ sendData }, conversation) => sendData(conversation, content, policy)),
     );
   }
 
@@ -218,7 +205,7 @@ export class SMTP {
 
   /** VRFY: asks whether an address exists (RFC 5321 4.1.1.6). */
   async verify(address: string): Promise<Reply> {
-    return this.docmd("VRFY", bareAddress(address));
+    return this.#alone(commands, ({ ask }, conversation) => ask(conversation, "VRFY", address));
   }
 
   /** The same as `verify()`. */
@@ -228,7 +215,7 @@ export class SMTP {
 
   /** EXPN: asks who is on a mailing list (RFC 5321 4.1.1.7). */
   async expn(address: string): Promise<Reply> {
-    return this.docmd("EXPN", bareAddress(address));
+    return this.#alone(commands, ({ ask }, conversation) => ask(conversation, "EXPN", address));
   }
 
   /** HELP (RFC 5321 4.1.1.8); gives the text of the reply. */
@@ -239,37 +226,22 @@ export class SMTP {
 
   /** Sends any command and gives the reply. STARTTLS is refused: `starttls()` does what belongs to it. */
   async docmd(verb: string, args = ""): Promise<Reply> {
-    const command = Command.other(verb, args);
-    if (command.verb === "STARTTLS") throw new RangeError("the command STARTTLS needs a handshake: call starttls()");
-    return this.#session.alone(async (conversation) => {
-      const connection = conversation.live();
-      // In the middle of docmd("AUTH", …) it is no command, but the answer to a challenge, and a secret.
-      return connection.request(connection.dialogue.position === "auth" ? Command.response(verb) : command);
-    });
+    return this.#alone(commands, ({ docmd }, conversation) => docmd(conversation, verb, args));
   }
 
   /** Sends any command; its reply is for `getreply()`. */
   async putcmd(verb: string, args = ""): Promise<void> {
-    const command = Command.other(verb, args);
-    return this.#alone(import("../client/raw.ts"), ({ putCommand }, conversation) =>
-      putCommand(conversation.live(), command),
-    );
+    return this.#alone(commands, ({ putcmd }, conversation) => putcmd(conversation, verb, args));
   }
 
   /** Waits for the next reply of the server. */
   async getreply(): Promise<Reply> {
-    return this.#alone(import("../client/raw.ts"), ({ nextReply }, conversation) => nextReply(conversation.live()));
+    return this.#alone(commands, ({ getreply }, conversation) => getreply(conversation));
   }
 
   /** Sends octets as they are; "" sends nothing, and throws if there is no session. */
   async send(bytes: string | Uint8Array): Promise<void> {
-    const octets = typeof bytes === "string" ? utf8(bytes) : bytes;
-    if (octets instanceof Uint8Array) {
-      return this.#alone(import("../client/raw.ts"), ({ sendRaw }, conversation) =>
-        sendRaw(conversation.live(), octets, `${octets.length} octets`),
-      );
-    }
-    throw wrongType("bytes", "a string or a Uint8Array", bytes);
+    return this.#alone(commands, ({ send }, conversation) => send(conversation, bytes));
   }
 
   /**
@@ -281,7 +253,7 @@ export class SMTP {
    */
   async starttls(tls?: TlsOptions): Promise<Reply> {
     const { context } = this.#options;
-    return this.#alone(import("./starttls.ts"), ({ startTls }, conversation) => startTls(conversation, context, tls));
+    return this.#alone(upgrades, ({ startTls }, conversation) => startTls(conversation, context, tls));
   }
 
   /**
@@ -510,32 +482,15 @@ export class SMTP {
     return this.#session.conversation;
   }
 
-  #envelopeCommand(
-    make: (mailbox: Mailbox, parameters: readonly string[]) => Command,
-    mailbox: Mailbox,
-    parameters: EsmtpParameters | Promise<EsmtpParameters>,
-  ): Promise<Reply> {
-    return this.#session.alone(async (conversation) => {
-      const { introduction } = conversation;
-      const options = (await parameters)(introduction);
-      return conversation.live().request(make(asServerTakesIt(mailbox, introduction), options));
-    });
-  }
-
   #authenticating(task: (module: typeof import("./login.ts"), context: AuthContext) => Promise<Reply>): Promise<Reply> {
     const { allowInsecureAuth = false } = this.#options;
-    return this.#alone(import("./login.ts"), (module, conversation) =>
-      task(module, { conversation, allowInsecureAuth }),
-    );
+    return this.#alone(logins, (module, conversation) => task(module, { conversation, allowInsecureAuth }));
   }
 
   /** Runs `task` as one call, with a module that is loaded while the call waits for its turn. */
-  #alone<Module, T>(
-    module: Promise<Module>,
-    task: (module: Module, conversation: Conversation) => Promise<T>,
-  ): Promise<T> {
-    module.catch(() => {});
-    return this.#session.alone(async (conversation) => task(await module, conversation));
+  #alone<Module, T>(load: Lazy<Module>, task: (module: Module, conversation: Conversation) => Promise<T>): Promise<T> {
+    const loading = load((module) => module);
+    return this.#session.alone(async (conversation) => task(await loading, conversation));
   }
 
   #eightBit(): EightBitPolicy {
@@ -561,5 +516,8 @@ async function implicitTls(tls: Flavour["tls"], context: TlsOptions | undefined,
   return tls === "implicit" ? tlsOptions(context ?? {}, "context", host) : undefined;
 }
 
+const commands = lazy(() => import("./commands.ts"));
+const upgrades = lazy(() => import("./starttls.ts"));
+const logins = lazy(() => import("./login.ts"));
 const messages = lazy(() => import("./message.ts"));
 const deliveries = lazy(() => import("./delivery-request.ts"));

@@ -6,6 +6,7 @@ import { authCancel, authCommand, authResponse, lineLength } from "../../src/cor
 import { encodeBase64 } from "../../src/core/base64.ts";
 import { utf8 } from "../../src/core/bytes.ts";
 import { Command } from "../../src/core/command.ts";
+import { ownCommand } from "../../src/core/own-command.ts";
 
 const box = (address: string) => parseMailbox(address, "address");
 
@@ -39,10 +40,10 @@ describe("the line", () => {
     ["YQ==\r\n", authResponse(utf8("a")), "", "command"],
     ["\r\n", authResponse(utf8("")), "", "command"],
     ["*\r\n", authCancel(), "", "command"],
-    ["NOOP\r\n", Command.other("NOOP", ""), "NOOP", "command"],
-    ["vrfy user\r\n", Command.other("vrfy", "user"), "VRFY", "command"],
-    ["XFOO a  b \r\n", Command.other("XFOO", "a  b "), "XFOO", "command"],
-    ["auth\r\n".toUpperCase(), Command.other("AUTH", ""), "AUTH", "command"],
+    ["NOOP\r\n", ownCommand("NOOP", ""), "NOOP", "command"],
+    ["vrfy user\r\n", ownCommand("vrfy", "user"), "VRFY", "command"],
+    ["XFOO a  b \r\n", ownCommand("XFOO", "a  b "), "XFOO", "command"],
+    ["auth\r\n".toUpperCase(), ownCommand("AUTH", ""), "AUTH", "command"],
   ])("%j", (wire, command, verb, phase) => {
     expect(command.wire).toBe(wire);
     expect(command).toMatchObject({ verb, phase });
@@ -58,7 +59,7 @@ describe("the line", () => {
     [" AUTH PLAIN", " c2VjcmV0"],
   ])("of docmd(%j, %j) says what was given", (verb, args) => {
     const words = (line: string): string[] => line.trim().toUpperCase().split(/ +/);
-    expect(words(Command.other(verb, args).wire)).toEqual(words(`${verb} ${args}`));
+    expect(words(ownCommand(verb, args).wire)).toEqual(words(`${verb} ${args}`));
   });
 
   test("counts octets, not characters", () => {
@@ -77,9 +78,9 @@ describe("a control character", () => {
     ["rcpt's parameter", (text) => Command.rcpt(box("a@b.c"), [text])],
     ["auth", (text) => authCommand(text)],
     ["auth with a response", (text) => authCommand(text, utf8("x"))],
-    ["other's verb", (text) => Command.other(text, "x")],
-    ["other's argument", (text) => Command.other("NOOP", text)],
-    ["docmd's credentials", (text) => Command.other("AUTH", `PLAIN ${text}`)],
+    ["other's verb", (text) => ownCommand(text, "x")],
+    ["other's argument", (text) => ownCommand("NOOP", text)],
+    ["docmd's credentials", (text) => ownCommand("AUTH", `PLAIN ${text}`)],
   ];
 
   test.each(makers)("never gets into a line by %s", (_, make) => {
@@ -112,10 +113,10 @@ describe("a secret", () => {
   const commands: [string, Command][] = [
     ["an initial response", authCommand("PLAIN", utf8(password))],
     ["an answer to a challenge", authResponse(utf8(password))],
-    ["docmd's arguments", Command.other("AUTH", `PLAIN ${base64}`)],
-    ["docmd's arguments in lower case", Command.other("auth", `plain ${base64}`)],
-    ["docmd's verb", Command.other(`AUTH PLAIN ${base64}`, "")],
-    ["docmd's verb behind a space", Command.other(` AUTH PLAIN ${base64}`, "")],
+    ["docmd's arguments", ownCommand("AUTH", `PLAIN ${base64}`)],
+    ["docmd's arguments in lower case", ownCommand("auth", `plain ${base64}`)],
+    ["docmd's verb", ownCommand(`AUTH PLAIN ${base64}`, "")],
+    ["docmd's verb behind a space", ownCommand(` AUTH PLAIN ${base64}`, "")],
   ];
 
   test.each(commands)("in %s is sent, and shows nowhere else", (_, command) => {
@@ -149,7 +150,7 @@ describe("a secret", () => {
 
   test("that is not the secret stays readable", () => {
     expect(authCommand("PLAIN", utf8("x")).shown).toBe("AUTH PLAIN ***");
-    expect(Command.other("AUTH", "LOGIN").shown).toBe("AUTH LOGIN");
+    expect(ownCommand("AUTH", "LOGIN").shown).toBe("AUTH LOGIN");
     expect(authCancel().shown).toBe("*");
   });
 });

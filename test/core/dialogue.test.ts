@@ -2,8 +2,8 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { utf8 } from "../../src/core/bytes.ts";
-import { Command } from "../../src/core/command.ts";
 import type { Position } from "../../src/core/dialogue.ts";
+import { unaskedReply } from "../../src/core/own-command.ts";
 
 import { make, Play, seen } from "./play.ts";
 
@@ -148,7 +148,7 @@ describe("replies that the caller asks for by himself", () => {
     const play = Play.greeted();
     play.dialogue.keepUnasked();
     expect(play.get("250 kept\r\n").fault).toBeUndefined();
-    expect(seen(play.dialogue.awaitUnasked(Command.unasked()))).toEqual(["? 250"]);
+    expect(seen(play.dialogue.awaitUnasked(unaskedReply()))).toEqual(["? 250"]);
     expect(play.get("250 stray\r\n").fault?.kind).toBe("unexpected");
   });
 
@@ -156,10 +156,10 @@ describe("replies that the caller asks for by himself", () => {
     const play = Play.greeted();
     play.dialogue.keepUnasked();
     play.dialogue.keepUnasked();
-    play.dialogue.awaitUnasked(Command.unasked());
+    play.dialogue.awaitUnasked(unaskedReply());
     expect(seen(play.get("250 one\r\n"))).toEqual(["? 250"]);
     expect(play.get("250 two\r\n").fault).toBeUndefined();
-    expect(seen(play.dialogue.awaitUnasked(Command.unasked()))).toEqual(["? 250"]);
+    expect(seen(play.dialogue.awaitUnasked(unaskedReply()))).toEqual(["? 250"]);
   });
 
   test("are bounded while they wait", () => {

@@ -3,6 +3,7 @@ import { authCommand, authResponse } from "../../src/core/auth-command.ts";
 import { concat, Output, utf8 } from "../../src/core/bytes.ts";
 import { Command } from "../../src/core/command.ts";
 import { DEFAULT_LIMITS, Dialogue, type Received } from "../../src/core/dialogue.ts";
+import { ownCommand } from "../../src/core/own-command.ts";
 
 const box = parseMailbox("a@example.com", "address");
 /** A command of each kind, by name. */
@@ -16,7 +17,7 @@ export const make: Record<string, () => Command> = {
   STARTTLS: () => Command.simple("STARTTLS"),
   AUTH: () => authCommand("LOGIN"),
   response: () => authResponse(utf8("x")),
-  NOOP: () => Command.other("NOOP", ""),
+  NOOP: () => ownCommand("NOOP", ""),
 };
 
 /** A dialogue, played from both sides. */
@@ -38,7 +39,7 @@ export class Play {
   say(...names: string[]): this {
     for (const name of names) {
       if (name === "DATA+") this.dialogue.sendData(Command.data(), Command.endOfData(), this.#output);
-      else this.dialogue.send(make[name]?.() ?? Command.other(name, ""), this.#output);
+      else this.dialogue.send(make[name]?.() ?? ownCommand(name, ""), this.#output);
     }
     return this;
   }

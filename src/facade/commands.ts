@@ -1,0 +1,81 @@
+/** The methods that say one command each, and those by which the caller speaks for himself: loaded with the first of them. */
+import type { Conversation } from "../client/conversation.ts";
+import { nextReply, putCommand, sendRaw } from "../client/raw.ts";
+import { parseMailbox, quoteaddr } from "../core/address.ts";
+import { checkArgument, utf8, wrongType } from "../core/bytes.ts";
+import { Command } from "../core/command.ts";
+import { ownCommand, ownResponse } from "../core/own-command.ts";
+import { asServerTakesIt, type EsmtpParameters } from "../core/plan.ts";
+import type { Reply } from "../core/reply.ts";
+import { checkHostName } from "./options.ts";
+
+export { sendData } from "../client/send-data.ts";
+
+/** The parameters of a command; a promise while what checks them is loaded. */
+type Parameters = EsmtpParameters | Promise<EsmtpParameters>;
+
+/** HELO or EHLO, with a name of the caller's if he gives one. */
+export async function hello(conversation: Conversation, verb: "EHLO" | "HELO", name = ""): Promise<Reply> {
+  return conversation.hello(verb, name === "" ? undefined : checkHostName(name, "name"));
+}
+
+/** EHLO, and HELO if that is refused, unless one of them was said. */
+export async function helloIfNeeded(conversation: Conversation): Promise<void> {
+  conversation.live();
+  if (!conversation.answered) await conversation.helloIfNeeded();
+}
+
+/** MAIL. */
+export async function mail(conversation: Conversation, sender: string, parameters: Parameters): Promise<Reply> {
+  const mailbox = parseMailbox(sender, "sender");
+  const given = (await parameters)(conversation.introduction);
+  // RFC 6531 3.4: an address that is not ASCII has to be announced.
+  const box = asServerTakesIt(mailbox, conversation.introduction);
+  const announced = box.ascii || given.includes("SMTPUTF8") ? given : [...given, "SMTPUTF8"];
+  return conversation.live().request(Command.mail(box, announced));
+}
+
+/** RCPT. */
+export async function rcpt(conversation: Conversation, recipient: string, parameters: Parameters): Promise<Reply> {
+  const mailbox = parseMailbox(recipient, "recipient");
+  const given = (await parameters)(conversation.introduction);
+  return conversation.live().request(Command.rcpt(asServerTakesIt(mailbox, conversation.introduction), given));
+}
+
+/** VRFY and EXPN. */
+export function ask(conversation: Conversation, verb: "VRFY" | "EXPN", address: string): Promise<Reply> {
+  return docmd(conversation, verb, bareAddress(address));
+}
+
+/** Any command but STARTTLS. */
+export async function docmd(conversation: Conversation, verb: string, args = ""): Promise<Reply> {
+  const command = ownCommand(verb, args);
+  if (command.verb === "STARTTLS") throw new RangeError("the command STARTTLS needs a handshake: call starttls()");
+  const connection = conversation.live();
+  // In the middle of docmd("AUTH", …) it is no command, but the answer to a challenge, and a secret.
+  return connection.request(connection.dialogue.position === "auth" ? ownResponse(verb) : command);
+}
+
+/** Any command; its reply is for `getreply`. */
+export async function putcmd(conversation: Conversation, verb: string, args: string): Promise<void> {
+  const command = ownCommand(verb, args);
+  return putCommand(conversation.live(), command);
+}
+
+/** The next reply. */
+export async function getreply(conversation: Conversation): Promise<Reply> {
+  return nextReply(conversation.live());
+}
+
+/** Octets as they are. */
+export async function send(conversation: Conversation, bytes: unknown): Promise<void> {
+  const octets = typeof bytes === "string" ? utf8(bytes) : bytes;
+  if (!(octets instanceof Uint8Array)) throw wrongType("bytes", "a string or a Uint8Array", bytes);
+  return sendRaw(conversation.live(), octets, `${octets.length} octets`);
+}
+
+/** Without angle brackets, and not checked for being an address, as in Python. */
+function bareAddress(address: unknown): string {
+  const quoted = quoteaddr(checkArgument(address, "address"));
+  return quoted.startsWith("<") && quoted.endsWith(">") ? quoted.slice(1, -1) : quoted;
+}
