@@ -2,18 +2,8 @@
  * Finds the mailboxes in address text, of an argument or of a header field (RFC 5322 3.4, 4.4). What can be read in
  * two ways is refused, never guessed: text of a display name or a comment must not become a recipient.
  */
-
-/** An envelope address, taken apart. */
-export type Mailbox = {
-  /** What goes between `<` and `>` (RFC 5321 4.1.2); "" for the null path. */
-  readonly path: string;
-  /** What stands before the `@`, with its quotes. */
-  readonly localPart: string;
-  /** What stands behind the `@`; undefined for a name without one, and for the null path. */
-  readonly domain: string | undefined;
-  /** True if the path can be sent without SMTPUTF8. */
-  readonly ascii: boolean;
-};
+import { aLabel, isAscii } from "./a-label.ts";
+import type { Mailbox } from "./mailbox.ts";
 
 /** Says what is wrong with a text, by throwing. */
 export type Fail = (reason: string) => never;
@@ -21,12 +11,24 @@ export type Fail = (reason: string) => never;
 /** The mailbox of parts that were checked. */
 export function makeMailbox(localPart: string, domain?: string): Mailbox {
   const path = domain === undefined ? localPart : `${localPart}@${domain}`;
-  return { path, localPart, domain, ascii: isAscii(path) };
+  return isAscii(path) ? { path, localPart, domain, ascii: true } : new Utf8Mailbox(path, localPart, domain);
 }
 
-/** True if the text is all ASCII. */
-export function isAscii(text: string): boolean {
-  return !/[^\x00-\x7f]/.test(text);
+class Utf8Mailbox implements Mailbox {
+  readonly path: string;
+  readonly localPart: string;
+  readonly domain: string | undefined;
+  readonly ascii = false;
+
+  constructor(path: string, localPart: string, domain: string | undefined) {
+    this.path = path;
+    this.localPart = localPart;
+    this.domain = domain;
+  }
+
+  toAscii(): Mailbox | undefined {
+    return aLabel(this);
+  }
 }
 
 /**

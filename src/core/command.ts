@@ -3,8 +3,8 @@
  * a secret part is kept apart, so that nothing that prints a command can show it.
  */
 import type { TimeoutPhase } from "../errors.ts";
-import type { Mailbox } from "./address.ts";
 import { checkArgument } from "./bytes.ts";
+import type { Mailbox } from "./mailbox.ts";
 import type { Reply } from "./reply.ts";
 
 /** Who is told of a command's reply, or that none will come. The dialogue only carries it along. */

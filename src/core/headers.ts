@@ -3,8 +3,9 @@
  * without its Bcc fields. Everything else stays as it is, octet by octet.
  */
 import { excerpt } from "./address.ts";
-import { type Mailbox, scanAddresses } from "./address-list.ts";
+import { scanAddresses } from "./address-list.ts";
 import { checkArgument, concat } from "./bytes.ts";
+import type { Mailbox } from "./mailbox.ts";
 
 /** A message whose header was read. Addresses are parsed when they are asked for, so that nobody else stumbles over them. */
 export type ReadMessage = {

@@ -3,6 +3,7 @@
  *
  * @module
  */
+export * from "./a-label.ts";
 export * from "./address.ts";
 export * from "./auth-command.ts";
 export * from "./base64.ts";
@@ -14,6 +15,7 @@ export * from "./extensions/extension.ts";
 export { mailParameters, rcptParameters } from "./extensions/index.ts";
 export * from "./features.ts";
 export * from "./headers.ts";
+export * from "./mailbox.ts";
 export * from "./own-command.ts";
 export * from "./plan.ts";
 export * from "./quotedata.ts";

@@ -3,10 +3,10 @@
  * first of them is sent. Pure: the same needs and features give the same plan.
  */
 import { SMTPNotSupportedError } from "../errors.ts";
-import { aLabel, type Mailbox } from "./address.ts";
 import { Command, checkParameter } from "./command.ts";
 import type { MailOptions } from "./extensions/extension.ts";
 import { type Features, notOffered, offers } from "./features.ts";
+import type { Mailbox } from "./mailbox.ts";
 
 /** EsmtpParameters as Python takes them, each one string and written as given, or typed. */
 export type Options<T = MailOptions> = readonly string[] | T;
@@ -98,7 +98,7 @@ export function listedParameters(list: readonly string[], argument: string): Esm
 /** The mailbox as it may go to this server: with A-labels if it lacks SMTPUTF8 (RFC 6531 3.2); local parts stay as they are. */
 export function asServerTakesIt(mailbox: Mailbox, server: Server): Mailbox {
   if (mailbox.ascii || offers(server.features, "SMTPUTF8")) return mailbox;
-  const ascii = aLabel(mailbox);
+  const ascii = mailbox.toAscii?.();
   if (ascii === undefined) throw notOffered("SMTPUTF8", `the address ${JSON.stringify(mailbox.path)}`);
   return ascii;
 }

@@ -3,15 +3,12 @@ import { contentOf } from "../client/source.ts";
 import { wrongType } from "../core/bytes.ts";
 import type { RcptOptions } from "../core/extensions/extension.ts";
 import {
-  type Address,
-  addressOf,
-  checkAnyone,
+  addressesOf,
   type DeliveryRequest,
   mailParametersOf,
   NONE,
   type Request,
   rcptParametersOf,
-  recipientOf,
   whenReady,
 } from "./delivery.ts";
 import { checkObject } from "./options.ts";
@@ -22,20 +19,31 @@ import { checkObject } from "./options.ts";
  */
 export function requestOfDelivery(delivery: DeliveryRequest): Request | Promise<Request> {
   const { from, to, body, signal: _, ...options } = delivery;
-  const { given, mailbox: sender } = addressOf(from, "from");
   if (!Array.isArray(to)) throw wrongType("to", "an array", to);
   const content = contentOf(body, "body");
   const entries = to.map(entryOf);
-  checkAnyone(entries);
-  const all = [mailParametersOf(options), ...entries.map((entry) => rcptParametersOf(entry.options))];
-  return whenReady(all, ([parameters = NONE, ...own]) => {
-    const recipients = entries.map((entry, index) => ({ ...entry, parameters: own[index] ?? NONE }));
-    return { from: given, sender, recipients, parameters, content, utf8Headers: false };
-  });
+  const nameOf = (index?: number): string => (index === undefined ? "from" : (entries[index]?.name ?? ""));
+  const addresses = addressesOf(
+    from,
+    entries.map(({ address }) => address),
+    nameOf,
+  );
+  const asked = [mailParametersOf(options), ...entries.map((entry) => rcptParametersOf(entry.options))];
+  return whenReady(addresses, asked, ({ sender, recipients }, [parameters = NONE, ...own]) => ({
+    from: sender.given,
+    sender: sender.mailbox,
+    recipients: recipients.map((recipient, index) => ({ ...recipient, parameters: own[index] ?? NONE })),
+    parameters,
+    content,
+    utf8Headers: false,
+  }));
 }
 
-function entryOf(entry: unknown, index: number): Address & { readonly options: RcptOptions } {
-  if (typeof entry === "string") return { ...recipientOf(entry, `to[${index}]`), options: {} };
-  const { address, ...options }: { address?: unknown } = { ...checkObject(entry, `to[${index}]`) };
-  return { ...recipientOf(address, `to[${index}].address`), options };
+type Entry = { readonly name: string; readonly address: unknown; readonly options: RcptOptions };
+
+function entryOf(entry: unknown, index: number): Entry {
+  const name = `to[${index}]`;
+  if (typeof entry === "string") return { name, address: entry, options: {} };
+  const { address, ...options }: { address?: unknown } = { ...checkObject(entry, name) };
+  return { name: `${name}.address`, address, options };
 }

@@ -2,9 +2,9 @@
 import { lazy } from "../client/lazy.ts";
 import type { Body, Content } from "../client/source.ts";
 import type { Message as PlannedMessage } from "../client/transaction.ts";
-import { type Mailbox, parseMailbox } from "../core/address.ts";
 import { wrongType } from "../core/bytes.ts";
 import type { MailOptions, RcptOptions } from "../core/extensions/extension.ts";
+import { type Mailbox, plainMailbox } from "../core/mailbox.ts";
 import {
   type EightBitPolicy,
   type EsmtpParameters,
@@ -46,29 +46,58 @@ export type Envelope = {
   readonly rcpt_options: Options<RcptOptions> | undefined;
 };
 
+/** An address as it was given, and as it was read. */
+export type Address = { readonly given: string; readonly mailbox: Mailbox };
+
+/** The addresses of an envelope. */
+export type Addresses = { readonly sender: Address; readonly recipients: readonly Address[] };
+
 /**
- * Checks what `sendmail` was given. At once, but for typed options, whose checks are loaded first.
+ * Checks what `sendmail` was given. At once, but for typed options and addresses that are not plainly `a@b`: what checks
+ * those is loaded first.
  * @throws {TypeError} or {RangeError} naming the argument
  * @throws {SMTPRecipientsRefused} with no recipients, if there are none: Python finds out by asking the server
  */
 export function requestOf(envelope: Envelope, content: Content, utf8Headers = false): Request | Promise<Request> {
-  const { mail_options = [], rcpt_options = [] } = envelope;
-  const from = addressOf(envelope.from_addr, "from_addr");
-  const to = listOf(envelope.to_addrs).map((address, index) => recipientOf(address, `to_addrs[${index}]`));
-  checkAnyone(to);
-  return whenReady([mailParametersOf(mail_options), rcptParametersOf(rcpt_options)], ([mail = NONE, rcpt = NONE]) => {
-    const recipients = to.map((recipient) => ({ ...recipient, parameters: rcpt }));
-    return { from: from.given, sender: from.mailbox, recipients, parameters: mail, content, utf8Headers };
-  });
+  const { from_addr, to_addrs, mail_options = [], rcpt_options = [] } = envelope;
+  const nameOf = (index?: number): string => (index === undefined ? "from_addr" : `to_addrs[${index}]`);
+  const addresses = addressesOf(from_addr, listOf(to_addrs), nameOf);
+  const asked = [mailParametersOf(mail_options), rcptParametersOf(rcpt_options)];
+  return whenReady(addresses, asked, ({ sender, recipients }, [parameters = NONE, own = NONE]) => ({
+    from: sender.given,
+    sender: sender.mailbox,
+    recipients: recipients.map((recipient) => ({ ...recipient, parameters: own })),
+    parameters,
+    content,
+    utf8Headers,
+  }));
 }
 
-/** Uses parameters as soon as they are there: at once, unless what checks them is yet to be loaded. */
+/** Uses addresses and parameters as soon as they are there: at once, unless what checks them is yet to be loaded. */
 export function whenReady(
+  addresses: Addresses | Promise<Addresses>,
   parameters: readonly (EsmtpParameters | Promise<EsmtpParameters>)[],
-  use: (ready: readonly EsmtpParameters[]) => Request,
+  use: (addresses: Addresses, parameters: readonly EsmtpParameters[]) => Request,
 ): Request | Promise<Request> {
   const ready = parameters.filter((one) => typeof one === "function");
-  return ready.length === parameters.length ? use(ready) : Promise.all(parameters).then(use);
+  if (!(addresses instanceof Promise) && ready.length === parameters.length) return use(addresses, ready);
+  return Promise.all([addresses, Promise.all(parameters)]).then((all) => use(...all));
+}
+
+/**
+ * The addresses of an envelope; `nameOf` names the one that is none, the sender without an index.
+ * @throws as `requestOf` does
+ */
+export function addressesOf(
+  from: unknown,
+  to: readonly unknown[],
+  nameOf: (index?: number) => string,
+): Addresses | Promise<Addresses> {
+  if (to.length === 0) throw new SMTPRecipientsRefused(Object.create(null), { delivery: "not-sent" });
+  const sender = plainAddress(from);
+  const recipients = to.map(plainAddress).filter((address) => address !== undefined);
+  if (sender !== undefined && recipients.length === to.length) return { sender, recipients };
+  return reading(({ readAddresses }) => readAddresses(from, to, nameOf));
 }
 
 /** The request as this server can take it; `planMessage` tells what it throws. */
@@ -93,6 +122,7 @@ export function rcptParametersOf(options: Options<RcptOptions>): EsmtpParameters
 export const NONE: EsmtpParameters = () => [];
 
 const extensions = lazy(() => import("../core/extensions/index.ts"));
+const reading = lazy(() => import("./addresses.ts"));
 
 function parametersOf<T extends object>(
   options: Options<T>,
@@ -120,23 +150,7 @@ function isIterable(value: unknown): value is Iterable<unknown> {
   return typeof value === "object" && value !== null && Symbol.iterator in value;
 }
 
-/** An address as it was given, and as it was read. */
-export type Address = { readonly given: string; readonly mailbox: Mailbox };
-
-/** A reverse path: "" for none. */
-export function addressOf(address: unknown, argument: string): Address {
-  const mailbox = parseMailbox(address, argument);
-  return { given: String(address), mailbox };
-}
-
-/** A forward path, which names somebody. */
-export function recipientOf(address: unknown, argument: string): Address {
-  const recipient = addressOf(address, argument);
-  if (recipient.mailbox.path !== "") return recipient;
-  throw new RangeError(`${argument} must be an address, not ${JSON.stringify(address)}`);
-}
-
-/** Python finds out that there is nobody by asking the server. */
-export function checkAnyone(recipients: readonly Address[]): void {
-  if (recipients.length === 0) throw new SMTPRecipientsRefused(Object.create(null), { delivery: "not-sent" });
+function plainAddress(given: unknown): Address | undefined {
+  const mailbox = typeof given === "string" ? plainMailbox(given) : undefined;
+  return mailbox && { given: String(given), mailbox };
 }

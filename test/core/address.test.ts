@@ -1,7 +1,8 @@
 /** Envelope addresses: what is taken, what it becomes, and what is refused (RFC 5321 4.1.2, RFC 6531). */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { aLabel, parseMailbox, quoteaddr } from "../../src/core/address.ts";
+import { aLabel } from "../../src/core/a-label.ts";
+import { parseMailbox, quoteaddr } from "../../src/core/address.ts";
 import { quotedata } from "../../src/core/quotedata.ts";
 import { expectLinear } from "./linear.ts";
 
