@@ -10,7 +10,7 @@ import type { Reply } from "../core/reply.ts";
 import { type DeliveryOutcome, escapeControls, type TimeoutPhase } from "../errors.ts";
 import { type Deadline, type Timeouts, Watchdog } from "./deadline.ts";
 import type { Events } from "./events.ts";
-import { closed, disconnected, type SessionEnd, textOf, timedOut } from "./session-end.ts";
+import { disconnected, type SessionEnd, textOf, timedOut } from "./session-end.ts";
 
 /** How a connection behaves, once it is there. */
 export type ConnectionSettings = {
@@ -36,6 +36,11 @@ export class Connection {
   callingOut = false;
   /** True once an AUTH was answered with 235. */
   authenticated = false;
+  /**
+   * What is known of the server and commands that come in groups (RFC 2920): "suspect" if the session was lost with
+   * several commands unanswered and no group had been answered before.
+   */
+  groups: "untested" | "proven" | "suspect" = "untested";
   /** What broke the protocol, if that is what ended the session. */
   fault: Fault | undefined;
   /** The server's greeting. */
@@ -85,13 +90,13 @@ export class Connection {
   send(command: Command): void {
     this.dialogue.send(command, this.output);
     if (command.shown.endsWith(MASK)) this.#secrets.push(command);
-    this.settings.events.observer?.sent(command.verb, command.shown);
+    this.settings.events.sent(command);
   }
 
   /** Puts DATA into the output; `end` will stand for the end of the message. */
   sendData(data: Command, end: Command): void {
     this.dialogue.sendData(data, end, this.output);
-    this.settings.events.observer?.sent(data.verb, data.shown);
+    this.settings.events.sent(data);
   }
 
   /** Sends one command and gives the reply to it; `delivery` is what a lost connection says of the call's message. */
@@ -119,9 +124,7 @@ export class Connection {
     if (fault !== undefined) this.fault = { ...fault, detail: this.#shown(fault.detail) };
     for (const { command, reply } of exchanges) {
       // A challenge holds what the next response is computed from.
-      const { observer } = this.settings.events;
-      if (observer !== undefined)
-        observer.replied(command.shown, reply, reply.code === 334 ? MASK : this.hide(reply.message));
+      this.settings.events.replied(reply.code, () => (reply.code === 334 ? MASK : this.hide(reply.message)));
       if (reply.code === 235 && command.verb !== ".") this.authenticated = true;
       command.receiver?.replied(command, reply);
       if (command.verb === "QUIT") void this.close();
@@ -219,7 +222,7 @@ export class Connection {
 
   /** Ends the session in order: what is queued is sent, then the stream is closed. */
   async close(): Promise<void> {
-    if (this.#finish(closed("the connection is closed; please run connect() first"))) {
+    if (this.#finish(disconnected("the connection is closed; please run connect() first"))) {
       this.#closing = this.stream.close().catch(() => {});
       this.#tellAwaited();
     }
@@ -238,6 +241,7 @@ export class Connection {
   }
 
   #lost(error: unknown): void {
+    this.#suspect();
     this.drop(disconnected(`connection lost: ${textOf(error)}`, this.#writeError?.error ?? error));
   }
 
@@ -279,7 +283,12 @@ export class Connection {
 
   #expired(deadline: Deadline): void {
     if (this.#writeError !== undefined) return this.#lost(this.#writeError.error);
+    if (deadline === this.#reply) this.#suspect();
     this.drop(deadline.end ?? timedOut(deadline.phase, this.settings.timeouts()[deadline.phase]));
+  }
+
+  #suspect(): void {
+    if (this.groups === "untested" && this.dialogue.owed > 1) this.groups = "suspect";
   }
 
   #finish(end: SessionEnd): boolean {

@@ -19,14 +19,18 @@ import { onAbort } from "./abort.ts";
 import { Connection } from "./connection.ts";
 import type { Timeouts } from "./deadline.ts";
 import type { Events } from "./events.ts";
-import { openStream, type Target } from "./open.ts";
-import { aborted, closed } from "./session-end.ts";
+import { describe, openStream, type Target } from "./open.ts";
+import { aborted, disconnected } from "./session-end.ts";
+
+/** Whether commands are sent before the last one was answered, and how many. */
+export type Pipelining = boolean | "eager";
 
 /** How a session behaves. */
 export type SessionSettings = {
   readonly protocol: "smtp" | "lmtp";
   readonly limits: Limits;
-  readonly pipelining: boolean;
+  /** "eager": a message that is in memory goes out in one flight, if the server offers CHUNKING, too. */
+  readonly pipelining: Pipelining;
   readonly timeouts: () => Timeouts;
   /** The name for EHLO, given our address on the connection. */
   readonly localName: (peer: PeerInfo) => string;
@@ -74,7 +78,7 @@ export class Conversation {
 
   /** Whether messages may be pipelined now (RFC 2920). */
   get pipelines(): boolean {
-    return this.settings.pipelining && offers(this.introduction.features, "PIPELINING");
+    return this.settings.pipelining !== false && offers(this.introduction.features, "PIPELINING");
   }
 
   /**
@@ -101,7 +105,7 @@ export class Conversation {
   /** Connects, forgets all of an earlier session, and gives the greeting, whatever it is. */
   async connect(resolveTarget: () => Promise<Target>): Promise<Reply> {
     const { settings } = this;
-    this.#connection?.drop(closed("connect() was called again"));
+    this.#connection?.drop(disconnected("connect() was called again"));
     this.#connection = undefined;
     this.openFailure = undefined;
     this.forget();
@@ -109,18 +113,14 @@ export class Conversation {
     const unlink = onAbort(settings.signal, (reason) => opening.abort(reason));
     this.#opening = opening;
     try {
-      const [target, observer] = await Promise.all([resolveTarget(), settings.events.load()]);
+      const target = await resolveTarget();
       this.host = "host" in target.endpoint ? target.endpoint.host : "";
-      observer.connecting(target.endpoint);
+      settings.events.connecting(describe(target.endpoint));
       const stream = await openStream(target, settings.timeouts(), opening.signal);
       const connection = new Connection(stream, settings);
       this.#connection = connection;
-      observer.connected(connection);
       connection.onEnd(onAbort(settings.signal, (reason) => connection.drop(aborted(reason))));
       return await greetingOf(connection);
-    } catch (error) {
-      settings.events.observer?.connectionFailed(error);
-      throw error;
     } finally {
       this.#opening = undefined;
       unlink();
@@ -138,7 +138,7 @@ export class Conversation {
     if (verb === "HELO") this.introduction = { ...this.introduction, helo: reply.message };
     else {
       const features = esmtp ? parseFeatures(reply.lines) : noFeatures();
-      this.introduction = { ...this.introduction, esmtp, features, tls: connection.peer.tls, ehlo: reply.message };
+      this.introduction = { esmtp, features, ehlo: reply.message, helo: this.introduction.helo };
     }
     return reply;
   }
@@ -163,7 +163,7 @@ export class Conversation {
     this.closings++;
     const reason = new SMTPServerDisconnected("the connection was closed by close()");
     this.#opening?.abort(reason);
-    this.#connection?.drop(closed(reason.message));
+    this.#connection?.drop(disconnected(reason.message));
   }
 }
 

@@ -10,6 +10,7 @@ import { type Connection, GRACE } from "./connection.ts";
 import { lazy } from "./lazy.ts";
 import { disconnected } from "./session-end.ts";
 import type { Content } from "./source.ts";
+import type { PieceWriter } from "./stream-body.ts";
 
 /** Who is told how the transfer goes; of `complete` and `failed` one is called, once. */
 export type TransferObserver = {
@@ -21,15 +22,15 @@ export type TransferObserver = {
   failed(error: unknown): void;
 };
 
-/** A body is written in pieces of about this many octets (DESIGN.md, section 4). */
+/** A message in memory of at most this many octets is one write; more goes in pieces of about that size. */
 export const PIECE = 65_536;
 
 const streaming = lazy(() => import("./stream-body.ts"));
 
 /** Writes one message's content. */
-export class DataTransfer implements ReplyReceiver {
+export class DataTransfer implements ReplyReceiver, PieceWriter {
   /** Stands for the end of the message; its replies come here. */
-  readonly end: Command = Command.endOfData();
+  readonly endCommand: Command = Command.endOfData();
   /** Called when the transfer is over, for who waits for something else meanwhile. */
   interrupt: () => void = () => {};
   /** True once the outcome is known: nothing more may be written. */
@@ -37,6 +38,7 @@ export class DataTransfer implements ReplyReceiver {
   readonly #connection: Connection;
   readonly #content: Content;
   readonly #observer: TransferObserver;
+  readonly #encoder = new DataEncoder();
   readonly #replies: Reply[] = [];
   #expected = 1;
   #answer: { release(): void } | undefined;
@@ -46,7 +48,7 @@ export class DataTransfer implements ReplyReceiver {
     this.#connection = connection;
     this.#content = content;
     this.#observer = observer;
-    this.end.receiver = this;
+    this.endCommand.receiver = this;
   }
 
   /** After the 354: writes the content; `expected` replies will answer it. */
@@ -57,16 +59,22 @@ export class DataTransfer implements ReplyReceiver {
     if (this.#connection.dialogue.unread) return this.#awaitAnswer();
     const { bytes } = this.#content;
     if (bytes === undefined || bytes.length > PIECE) return void this.#stream(sevenBitOnly);
-    const encoder = new DataEncoder();
-    this.#connection.output.addBytes(encoder.encode(bytes));
-    this.endBody(encoder);
+    this.#connection.output.addBytes(this.#encoder.encode(bytes));
+    this.end();
+  }
+
+  /** A piece of the content. */
+  add(piece: Uint8Array): Promise<void> | undefined {
+    const { output } = this.#connection;
+    output.addBytes(this.#encoder.encode(piece));
+    return output.length < PIECE ? undefined : this.#connection.flush();
   }
 
   /** All of the content is in the output: the end goes behind it. */
-  endBody(encoder: DataEncoder): void {
+  end(): void {
     if (!this.#connection.writable) return;
     if (this.#connection.dialogue.unread) return this.#awaitAnswer();
-    this.#connection.output.addBytes(encoder.end());
+    this.#connection.output.addBytes(this.#encoder.end());
     this.#connection.dialogue.bodySent();
     this.#endHandedOver = true;
     this.#observer.ended();
@@ -95,8 +103,7 @@ export class DataTransfer implements ReplyReceiver {
 
   async #stream(sevenBitOnly: boolean): Promise<void> {
     try {
-      const checked = sevenBitOnly && this.#content.bytes === undefined;
-      await streaming(({ streamBody }) => streamBody(this, this.#connection, this.#content, checked));
+      await streaming(({ streamBody }) => streamBody(this, this.#connection, this.#content, sevenBitOnly));
     } catch (error) {
       this.giveUp(new SMTPException("the message cannot be streamed", { cause: error, delivery: "not-sent" }));
     }

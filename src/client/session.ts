@@ -6,10 +6,14 @@ import type { Server } from "../core/plan.ts";
 import type { Reply } from "../core/reply.ts";
 import { SMTPConnectError, SMTPException, SMTPServerDisconnected } from "../errors.ts";
 import { onAbort } from "./abort.ts";
+import type { Connection } from "./connection.ts";
 import { Conversation, type SessionSettings } from "./conversation.ts";
+import { lazy } from "./lazy.ts";
 import type { Target } from "./open.ts";
+import type { Delivery } from "./outcome.ts";
 import { disconnected, timedOut } from "./session-end.ts";
-import { type Delivery, type Message, Transaction } from "./transaction.ts";
+import type { Content } from "./source.ts";
+import { type Message, Transaction } from "./transaction.ts";
 import { Turns } from "./turns.ts";
 
 /** A session that may be connected, lost, and connected again. */
@@ -72,9 +76,7 @@ export class Session {
         // Nothing is awaited where nothing is missing: only then can this envelope leave behind the last message's end.
         const ready = prepared instanceof Promise ? await connection.unlessEnded(prepared, "not-sent") : prepared;
         if (!conversation.introduced) await conversation.helloIfNeeded("not-sent");
-        const { settings, pipelines, introduction } = conversation;
-        const transaction = { protocol: settings.protocol, pipelining: pipelines };
-        return await new Transaction(connection, plan(ready, introduction), transaction).run(letGo);
+        return await this.#send(connection, plan(ready, conversation.introduction), letGo);
       } catch (error) {
         if (connection.end === cancelled && signal?.aborted) throw signal.reason;
         if (error instanceof SMTPException) error.delivery ??= "not-sent";
@@ -88,8 +90,24 @@ export class Session {
     return this.#turns.shared(task, signal);
   }
 
+  #send(connection: Connection, message: Message, letGo: () => void): Delivery | Promise<Delivery> {
+    const { settings, pipelines } = this.conversation;
+    const { protocol } = settings;
+    if (pipelines && settings.pipelining === "eager" && message.plan.verb === "BDAT" && isSmall(message.content)) {
+      return eagerly(({ deliverEagerly }) => deliverEagerly(connection, message, { protocol }, letGo));
+    }
+    return new Transaction(connection, message, { protocol, pipelining: pipelines }).run(letGo);
+  }
+
   #checkReentry(): void {
     if (this.conversation.connection?.callingOut !== true) return;
     throw new TypeError("a callback must not call its own session: it would wait for itself");
   }
+}
+
+const eagerly = lazy(() => import("./eager.ts"));
+
+/** Larger messages than this, and streams, do not go out before their envelope was answered. */
+function isSmall({ octets }: Content): boolean {
+  return octets !== undefined && octets <= 262_144;
 }

@@ -1,66 +1,72 @@
-/** Writes a message's content piece by piece: one that comes in chunks, and a large one. Loaded when it is first used. */
-import { DataEncoder, hasEightBit } from "../core/body.ts";
+/** Reads a message's content piece by piece: one that comes in chunks, and a large one. Loaded when it is first used. */
+import { hasEightBit } from "../core/body.ts";
 import { eightBitRefused } from "../core/plan.ts";
 import { SMTPException } from "../errors.ts";
 import { type Chunks, chunksOf } from "./chunks.ts";
 import type { Connection } from "./connection.ts";
-import { type DataTransfer, PIECE } from "./data-transfer.ts";
+import { PIECE } from "./data-transfer.ts";
 import { textOf } from "./session-end.ts";
 import type { Content } from "./source.ts";
 
-/** Writes the content, and its end unless the transfer is over before. Failures are told to the transfer. */
+/** Where the pieces go: by DATA, or by BDAT. */
+export type PieceWriter = {
+  /** True once the outcome is known: nothing more may be written. */
+  readonly over: boolean;
+  /** Called when that happens, for who waits for something else meanwhile. */
+  interrupt: () => void;
+  /** Takes a piece; a promise: no more before it is settled. */
+  add(piece: Uint8Array): Promise<void> | undefined;
+  /** All pieces were taken: sends the end, for which what stands before it must have left. */
+  end(): void;
+  /** The content cannot be completed: the connection is dropped. */
+  giveUp(error: SMTPException): void;
+};
+
+/** Writes the content, and its end unless the writer is over before. Failures are told to the writer. */
 export async function streamBody(
-  transfer: DataTransfer,
+  writer: PieceWriter,
   connection: Connection,
   content: Content,
   sevenBitOnly: boolean,
 ): Promise<void> {
-  const encoder = new DataEncoder();
   let chunks: Chunks | undefined;
   try {
     if (content.bytes === undefined) content.begun = true;
     chunks = content.bytes === undefined ? chunksOf(content.source) : oneChunk(content.bytes);
     for (;;) {
-      const chunk = await unlessOver(transfer, connection.callOut(chunks.next));
-      if (transfer.over) return chunks.cancel();
+      const chunk = await unlessOver(writer, connection.callOut(chunks.next));
+      if (writer.over) return chunks.cancel();
       if (chunk === undefined) break;
-      if (sevenBitOnly && hasEightBit(chunk)) {
+      if (sevenBitOnly && content.bytes === undefined && hasEightBit(chunk)) {
         chunks.cancel();
-        return transfer.giveUp(eightBitRefused());
+        return writer.giveUp(eightBitRefused());
       }
-      await write(transfer, connection, encoder, chunk);
-      if (transfer.over) return chunks.cancel();
+      await addAll(writer, chunk);
+      if (writer.over) return chunks.cancel();
     }
     // What stands before the end goes first: the outcome is unknown only from the end on.
     const blocked = connection.flush();
-    if (blocked !== undefined) await unlessOver(transfer, blocked);
-    if (!transfer.over) transfer.endBody(encoder);
+    if (blocked !== undefined) await unlessOver(writer, blocked);
+    if (!writer.over) writer.end();
   } catch (error) {
     chunks?.cancel();
     const message = `the source of the message failed: ${textOf(error)}`;
-    transfer.giveUp(new SMTPException(message, { cause: error, delivery: "not-sent" }));
+    writer.giveUp(new SMTPException(message, { cause: error, delivery: "not-sent" }));
   }
 }
 
-async function write(
-  transfer: DataTransfer,
-  connection: Connection,
-  encoder: DataEncoder,
-  chunk: Uint8Array,
-): Promise<void> {
-  const { output } = connection;
-  for (let at = 0; at < chunk.length && !transfer.over; at += PIECE) {
-    output.addBytes(encoder.encode(chunk.subarray(at, at + PIECE)));
-    const blocked = output.length < PIECE ? undefined : connection.flush();
-    if (blocked !== undefined) await unlessOver(transfer, blocked);
+async function addAll(writer: PieceWriter, chunk: Uint8Array): Promise<void> {
+  for (let at = 0; at < chunk.length && !writer.over; at += PIECE) {
+    const blocked = writer.add(chunk.subarray(at, at + PIECE));
+    if (blocked !== undefined) await unlessOver(writer, blocked);
   }
 }
 
-/** Waits for the work, but not longer than the transfer lasts. A race with one lasting promise would leak. */
-function unlessOver<T>(transfer: DataTransfer, work: Promise<T>): Promise<T | undefined> {
+/** Waits for the work, but not longer than the writer goes on. A race with one lasting promise would leak. */
+function unlessOver<T>(writer: PieceWriter, work: Promise<T>): Promise<T | undefined> {
   return new Promise((resolve, reject) => {
-    transfer.interrupt = () => resolve(undefined);
-    if (transfer.over) resolve(undefined);
+    writer.interrupt = () => resolve(undefined);
+    if (writer.over) resolve(undefined);
     work.then(resolve, reject);
   });
 }

@@ -8,12 +8,14 @@ type Entry = { readonly alone: boolean; readonly start: () => void };
 /** A queue of turns on one session. */
 export class Turns {
   #waiting: Entry[] = [];
+  #first = 0;
   #running = 0;
   #taken = false;
+  #advancing = false;
 
   /** How many calls have begun or wait. */
   get length(): number {
-    return this.#running + this.#waiting.length;
+    return this.#running + this.#waiting.length - this.#first;
   }
 
   /** Runs `task` when all calls before it are settled, and lets none begin before it is. */
@@ -32,7 +34,8 @@ export class Turns {
   #enter<T>(alone: boolean, task: (letGo: () => void) => Promise<T>, signal: AbortSignal | undefined): Promise<T> {
     return new Promise<T>((resolve, reject) => {
       const withdraw = (): void => {
-        this.#waiting = this.#waiting.filter((other) => other !== entry);
+        this.#waiting = this.#waiting.slice(this.#first).filter((other) => other !== entry);
+        this.#first = 0;
         reject(signal?.reason);
         this.#advance();
       };
@@ -67,10 +70,20 @@ export class Turns {
     }
   }
 
+  /** A call that lets the next one begin while it begins itself is not gone into any deeper: thousands may wait. */
   #advance(): void {
-    const [next] = this.#waiting;
-    if (next === undefined || this.#taken || (next.alone && this.#running > 0)) return;
-    this.#waiting.shift();
-    next.start();
+    if (this.#advancing) return;
+    this.#advancing = true;
+    for (;;) {
+      const next = this.#waiting[this.#first];
+      if (next === undefined || this.#taken || (next.alone && this.#running > 0)) break;
+      this.#first++;
+      next.start();
+    }
+    this.#advancing = false;
+    // Taking each from the front of the array would move all the others, every time.
+    if (this.#first < 1024 && this.#first < this.#waiting.length) return;
+    this.#waiting = this.#waiting.slice(this.#first);
+    this.#first = 0;
   }
 }

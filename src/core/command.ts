@@ -37,6 +37,11 @@ export class Command {
     this.#secret = secret;
   }
 
+  /** True for the end of a message: the line with the dot, and the last BDAT. */
+  get endsMessage(): boolean {
+    return this.phase === "dataDone";
+  }
+
   /** The line as it is sent, with its CRLF. */
   get wire(): string {
     const [sent] = this.#secret;
@@ -67,6 +72,13 @@ export class Command {
   /** DATA (RFC 5321 4.1.1.4). */
   static data(): Command {
     return new Command("DATA", "DATA", "dataInit");
+  }
+
+  /** BDAT, which so many octets of the message follow; "last" ends the message (RFC 3030 2). */
+  static bdat(octets: number, place: "more" | "last"): Command {
+    return place === "last"
+      ? new Command("BDAT", `BDAT ${octets} LAST`, "dataDone")
+      : new Command("BDAT", `BDAT ${octets}`, "dataBlock");
   }
 
   /** Stands for the end of the message: not a line of its own, but awaited like one. */

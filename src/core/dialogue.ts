@@ -49,6 +49,7 @@ const AFTER_SENDING: { readonly [verb: string]: Position } = {
   MAIL: "command",
   RCPT: "command",
   RSET: "command",
+  BDAT: "command",
   QUIT: "closing",
 };
 
@@ -69,7 +70,8 @@ export class Dialogue {
   #first = 0;
   #position: Position = "connected";
   #body: Command | undefined;
-  #bodyReplies = 0;
+  #lastChunk: Command | undefined;
+  #finalReplies = 0;
   #accepted = 0;
   #mailSent = false;
   #wasOpen = false;
@@ -98,7 +100,10 @@ export class Dialogue {
     return this.#awaited[this.#first];
   }
 
-  /** True between MAIL and the end of its transaction: another MAIL needs RSET first (RFC 5321 4.1.4). */
+  /**
+   * True between MAIL and the end of its transaction: another MAIL needs RSET first (RFC 5321 4.1.4). After the last
+   * BDAT, that end is its positive reply: whoever does not wait for it has to say RSET (RFC 3030 2).
+   */
   get transactionOpen(): boolean {
     return this.#mailSent;
   }
@@ -145,6 +150,7 @@ export class Dialogue {
       this.#mailSent = true;
     }
     if (command.verb === "RSET") this.#mailSent = false;
+    this.#lastChunk = command.endsMessage ? command : undefined;
     this.#position = AFTER_SENDING[command.verb] ?? "group-end";
     this.#await(command);
     out.addText(command.wire);
@@ -156,10 +162,8 @@ export class Dialogue {
     this.#body = end;
   }
 
-  /** The body and its end are in `out`: the next transaction may open. LMTP answers once for each recipient (RFC 2033 4.2). */
+  /** The body and its end are in `out`: the next transaction may open. */
   bodySent(): void {
-    this.#bodyReplies = this.#lmtp ? this.#accepted : 1;
-    this.#accepted = 0;
     this.#mailSent = false;
     this.#body = undefined;
     this.#position = "command";
@@ -224,10 +228,7 @@ export class Dialogue {
   }
 
   #answered(command: Command, reply: Reply): void {
-    if (command.verb === "." && this.#bodyReplies > 1) {
-      this.#bodyReplies--;
-      return;
-    }
+    if (command.endsMessage && this.#moreFinalReplies()) return;
     this.#first++;
     switch (command.verb) {
       case "RCPT":
@@ -245,6 +246,9 @@ export class Dialogue {
       case ".":
         if (this.#position === "body") this.#position = "closing";
         return;
+      case "BDAT":
+        if (this.#lastChunk === command) this.#mailSent = !isPositive(reply.code);
+        return;
       case "?":
         if (this.#position === "own-body") this.#position = "command";
         this.#unasked = Math.max(0, this.#unasked - 1);
@@ -255,6 +259,16 @@ export class Dialogue {
       default:
         this.#position = this.#afterReply(command.verb, reply.code);
     }
+  }
+
+  /** LMTP answers a message once for each accepted recipient (RFC 2033 4.2), all of whose replies are here by now. */
+  #moreFinalReplies(): boolean {
+    if (this.#lmtp && this.#position !== "body") {
+      if (this.#finalReplies === 0) this.#finalReplies = Math.max(1, this.#accepted);
+      if (--this.#finalReplies > 0) return true;
+    }
+    this.#accepted = 0;
+    return false;
   }
 
   #afterReply(verb: string, code: number): Position {

@@ -1,7 +1,8 @@
 /** The facade's options and arguments: their types, and the checks that name what is wrong before a byte is written. */
 import type { Endpoint, PeerInfo, TlsOptions, Transport } from "../byte-stream.ts";
+import type { Pipelining } from "../client/conversation.ts";
 import { resolveTimeouts } from "../client/deadline.ts";
-import type { Logger } from "../client/logger.ts";
+import type { Logger } from "../client/events.ts";
 import { checkArgument, wrongType } from "../core/bytes.ts";
 import { DEFAULT_LIMITS, type Limits } from "../core/dialogue.ts";
 import type { EightBitPolicy } from "../core/plan.ts";
@@ -25,10 +26,14 @@ export type SMTPOptions = {
   timeouts?: { readonly [phase in TimeoutPhase]?: number | null | undefined } | undefined;
   /** How much the server may say, in octets: a line, a reply, the reply to EHLO. */
   limits?: { readonly [name in keyof Limits]?: number | undefined } | undefined;
-  /** Is told what happens, without credentials: a console, a logger of pino's or LogTape's, or any object like that. */
+  /** Is told of the dialogue, without credentials. */
   logger?: Logger | undefined;
-  /** False: one command, one reply. Default: true, which pipelines where the server offers it (RFC 2920). */
-  pipelining?: boolean | undefined;
+  /**
+   * False: one command, one reply. Default: true, which pipelines where the server offers it (RFC 2920).
+   * "eager": where the server offers CHUNKING as well, whole messages of up to 256 KiB leave in one flight, several at a
+   * time; a lost connection leaves all of those "unknown" that were not answered.
+   */
+  pipelining?: Pipelining | undefined;
   /** Permits mechanisms that show the password or token over an unencrypted connection. */
   allowInsecureAuth?: boolean | undefined;
   /** Octets over 127 for a server without 8BITMIME: refuse the message, the default, or send it all the same, as Python does. */
@@ -54,7 +59,7 @@ const CHECKS: { readonly [name in keyof Required<SMTPOptions>]: Check } = {
   timeouts: (value, name) => resolveTimeouts(undefined, checkObject(value, name)),
   limits: resolveLimits,
   logger: checkLogger,
-  pipelining: isA("boolean"),
+  pipelining: checkPipelining,
   allowInsecureAuth: isA("boolean"),
   eightBit: checkEightBit,
 };
@@ -156,6 +161,10 @@ function checkLogger(value: unknown, argument: string): void {
   const logger = checkObject(value, argument);
   for (const name of ["debug", "info", "warn", "error"])
     isA("function")(Reflect.get(logger, name), `${argument}.${name}`);
+}
+
+function checkPipelining(value: unknown, argument: string): void {
+  if (value !== "eager" && typeof value !== "boolean") throw wrongType(argument, 'a boolean or "eager"', value);
 }
 
 function checkEightBit(value: unknown, argument: string): void {

@@ -6,9 +6,9 @@ import { Events } from "../client/events.ts";
 import type { AuthObject } from "../client/exchanges.ts";
 import { type Lazy, lazy } from "../client/lazy.ts";
 import type { Target } from "../client/open.ts";
+import type { Delivery } from "../client/outcome.ts";
 import { Session } from "../client/session.ts";
 import { type Body, type Content, contentOf, discard } from "../client/source.ts";
-import type { Delivery } from "../client/transaction.ts";
 import { checkArgument } from "../core/bytes.ts";
 import { Command } from "../core/command.ts";
 import type { RcptOptions } from "../core/extensions/extension.ts";
@@ -101,7 +101,7 @@ export class SMTP {
     this.#timeout = this.#options.timeout ?? undefined;
     this.#timeouts = resolveTimeouts(this.#timeout, this.#options.timeouts);
     this.#localHostname = this.#options.local_hostname;
-    this.#events = new Events(this.#options.logger, this.#flavour.protocol);
+    this.#events = new Events(this.#options.logger);
     this.#session = new Session({
       protocol: this.#flavour.protocol,
       limits: resolveLimits(this.#options.limits),
@@ -203,10 +203,7 @@ export class SMTP {
     return this.docmd("NOOP");
   }
 
-  /**
-   * VRFY: asks whether an address exists (RFC 5321 4.1.1.6).
-   * @throws {SMTPNotSupportedError} if it is not ASCII and the server lacks SMTPUTF8
-   */
+  /** VRFY: asks whether an address exists (RFC 5321 4.1.1.6). */
   async verify(address: string): Promise<Reply> {
     return this.#alone(commands, ({ ask }, conversation) => ask(conversation, "VRFY", address));
   }
@@ -216,10 +213,7 @@ export class SMTP {
     return this.verify(address);
   }
 
-  /**
-   * EXPN: asks who is on a mailing list (RFC 5321 4.1.1.7).
-   * @throws as `verify` does
-   */
+  /** EXPN: asks who is on a mailing list (RFC 5321 4.1.1.7). */
   async expn(address: string): Promise<Reply> {
     return this.#alone(commands, ({ ask }, conversation) => ask(conversation, "EXPN", address));
   }
@@ -471,7 +465,6 @@ export class SMTP {
     const { context, source_address, transport } = this.#options;
     const sourceAddress = unix ? undefined : source_address;
     const name = "host" in endpoint ? endpoint.host : "";
-    this.#events.endpoint = endpoint;
     return async () => ({
       endpoint,
       sourceAddress,
@@ -482,9 +475,7 @@ export class SMTP {
 
   #deliver(request: Request | Promise<Request>, signal: AbortSignal | undefined): Promise<Delivery> {
     const policy = this.#eightBit();
-    return this.#events.delivering(request, () =>
-      this.#session.deliver(request, (ready, server) => planRequest(ready, server, policy), signal),
-    );
+    return this.#session.deliver(request, (ready, server) => planRequest(ready, server, policy), signal);
   }
 
   get #conversation(): Conversation {

@@ -11,7 +11,7 @@ export type Script = {
   readonly greeting?: Answer | undefined;
   /** What EHLO offers. */
   readonly ehlo?: readonly string[] | undefined;
-  /** Line verb in upper case -> answer; "." is the end of a message. */
+  /** Line verb in upper case -> answer; "." is the end of a message. The octets that follow BDAT must be ASCII. */
   readonly on?: Readonly<Record<string, string | readonly string[] | ((line: string) => Answer)>> | undefined;
   readonly memory?: MemoryOptions | undefined;
   /** What the client is told of the connection. */
@@ -32,6 +32,7 @@ export class FakeServer {
   readonly #script: Script;
   readonly #asked = new Map<string, number>();
   #watchers: (() => void)[] = [];
+  #chunks = "";
 
   constructor(script: Script = {}) {
     this.#script = script;
@@ -93,6 +94,17 @@ export class FakeServer {
         }
         if (content !== undefined) this.messages.push(content);
         content = undefined;
+        const [, octets, last] = /^BDAT (\d+)( LAST)?$/i.exec(line) ?? [];
+        if (octets !== undefined) {
+          if (text.length < Number(octets)) {
+            text = `${line}\r\n${text}`;
+            break;
+          }
+          this.#chunks += text.slice(0, Number(octets));
+          text = text.slice(Number(octets));
+          if (last !== undefined) this.messages.push(this.#chunks);
+          if (last !== undefined) this.#chunks = "";
+        }
         this.lines.push(line);
         const answer = this.#answerTo(line);
         if (/^data$/i.test(line) && answer?.startsWith("354")) content = "";
@@ -137,6 +149,7 @@ export class FakeServer {
       case "QUIT":
         return "221 bye";
       case ".":
+      case "BDAT":
         return `250 2.0.0 queued as ${this.messages.length}`;
       default:
         return "250 ok";

@@ -40,10 +40,16 @@ rfc1413_hosts =
 smtp_accept_max = 200
 smtp_accept_queue_per_connection = 0
 message_size_limit = 100M
+acl_smtp_mail = mail
 acl_smtp_rcpt = rcpt
 acl_smtp_data = accept
 
 begin acl
+mail:
+  deny senders = spammer@client.test
+       message = 550 5.7.1 no thanks
+  accept
+
 rcpt:
   deny local_parts = refused
        message = 550 5.1.1 no such user

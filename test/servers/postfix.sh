@@ -1,5 +1,6 @@
 # Postfix: STARTTLS, AUTH by way of Dovecot, implicit TLS; all mail goes to one Maildir, none leaves. Sourced by keeper.sh.
-# refused@lab.test is refused with 550, later@lab.test with 450, members@lab.test with 530 before authentication.
+# refused@lab.test is refused with 550, later@lab.test with 450, members@lab.test with 530 before authentication,
+# mail from spammer@client.test with 550.
 
 postfix_missing() {
   command -v postfix >/dev/null || echo "package postfix"
@@ -47,6 +48,9 @@ smtpd_sasl_auth_enable = yes
 smtpd_sasl_type = dovecot
 smtpd_sasl_path = $dir/dovecot/auth
 smtpd_sasl_security_options = noanonymous
+smtpd_delay_reject = no
+smtpd_sender_restrictions =
+  check_sender_access inline:{{spammer@client.test=550 5.7.1 no thanks}}
 smtpd_recipient_restrictions =
   check_recipient_access inline:{{refused@lab.test=550 5.1.1 no such user},{later@lab.test=450 4.2.0 try later}},
   permit_sasl_authenticated,

@@ -16,6 +16,7 @@ import { failureOf } from "./failure.ts";
 import { bodies, difference, letter } from "./letters.ts";
 import { awaitMessage, awaitMessages, storedMessages } from "./mailbox.ts";
 import type { Server } from "./servers.ts";
+import { withoutChunking } from "./without-chunking.ts";
 
 const sender = "sender@client.test";
 const recipient = "someone@lab.test";
@@ -45,15 +46,28 @@ export async function sendAndCompare(server: Server, smtp: SMTP, body?: string |
 
 /** Registers the suite. */
 export function smtpSuite(server: Server): void {
-  describe("messages", () => messages(server));
-  describe("recipients", () => recipients(server));
+  describe.each(modes.slice(1))("messages %s", (_, options) =>
+    messages(server, (use) => session(server, use, options)),
+  );
+  describe.each(modes)("recipients %s", (_, options) => recipients(server, (use) => session(server, use, options)));
   describe("TLS", () => tls(server));
   describe("authentication", () => authentication(server));
 }
 
-function messages(server: Server): void {
+/** Opens a session in one of the modes. */
+type Open = (use: (smtp: SMTP) => Promise<void>) => Promise<void>;
+
+/** The ways in which a message can go. The servers here offer all that these need. */
+const modes: readonly [string, SMTPOptions][] = [
+  ["one command at a time", { pipelining: false }],
+  ["by DATA", { transport: withoutChunking }],
+  ["by BDAT", {}],
+  ["in one flight each", { pipelining: "eager" }],
+];
+
+function messages(server: Server, open: Open): void {
   it.each(Object.entries(bodies))("stores %s, octet for octet", async (_, body) => {
-    await session(server, (smtp) => sendAndCompare(server, smtp, body));
+    await open((smtp) => sendAndCompare(server, smtp, body));
   });
 
   it.each(Object.entries(bodies))("stores %s, streamed in small chunks", async (_, body) => {
@@ -62,7 +76,7 @@ function messages(server: Server): void {
     async function* chunks(): AsyncGenerator<Uint8Array> {
       for (let at = 0; at < content.length; at += size) yield content.slice(at, at + size);
     }
-    await session(server, async (smtp) => {
+    await open(async (smtp) => {
       await smtp.sendmail(sender, recipient, chunks(), { body: "8BITMIME" });
     });
     const stored = await awaitMessage(server, marker);
@@ -70,14 +84,14 @@ function messages(server: Server): void {
   });
 
   it("stores several messages of one session", async () => {
-    await session(server, async (smtp) => {
+    await open(async (smtp) => {
       for (let i = 0; i < 3; i++) await sendAndCompare(server, smtp, `number ${i}\r\n`);
     });
   });
 
   it("stores each of many messages that were queued without waiting", async () => {
     const letters = Array.from({ length: 30 }, (_, i) => letter(`${".\r\n".repeat(i)}number ${i}\r\n`));
-    await session(server, async (smtp) => {
+    await open(async (smtp) => {
       const refused = await Promise.all(letters.map(({ content }) => smtp.sendmail(sender, recipient, content)));
       expect(refused.every((of) => Object.keys(of).length === 0)).toBe(true);
     });
@@ -89,7 +103,7 @@ function messages(server: Server): void {
 
   it("delivers from and to addresses outside ASCII", async () => {
     const { marker, content } = letter("Grüße\r\n");
-    await session(server, async (smtp) => {
+    await open(async (smtp) => {
       expect(await smtp.sendmail("jürgen@client.test", ["用户@lab.test"], content)).toEqual({});
     });
     const stored = await awaitMessage(server, marker);
@@ -99,7 +113,7 @@ function messages(server: Server): void {
 
   it("reports a message that is larger than the server allows", async () => {
     const { marker, content } = letter();
-    await session(server, async (smtp) => {
+    await open(async (smtp) => {
       const sent = smtp.sendmail(sender, recipient, content, { size: 200_000_000 });
       await expect(sent).rejects.toMatchObject({ name: "SMTPSenderRefused", smtp_code: 552, delivery: "rejected" });
       await expect(sent).rejects.toBeInstanceOf(SMTPSenderRefused);
@@ -109,11 +123,11 @@ function messages(server: Server): void {
   });
 }
 
-function recipients(server: Server): void {
+function recipients(server: Server, open: Open): void {
   it("delivers to those that were accepted and names the others", async () => {
     const { marker, content } = letter();
     const all = ["one@lab.test", "refused@lab.test", "two@lab.test", "later@lab.test"];
-    await session(server, async (smtp) => {
+    await open(async (smtp) => {
       const refused = await smtp.sendmail(sender, all, content);
       expect(Object.entries(refused).map(([address, [code]]) => [address, code])).toEqual([
         ["refused@lab.test", 550],
@@ -127,7 +141,7 @@ function recipients(server: Server): void {
 
   it("answers for each recipient in a delivery", async () => {
     const { marker, content } = letter();
-    await session(server, async (smtp) => {
+    await open(async (smtp) => {
       const delivery = await smtp.deliver({ from: sender, to: ["one@lab.test", "refused@lab.test"], body: content });
       expect(delivery.accepted).toEqual(["one@lab.test"]);
       expect(Object.keys(delivery.refused)).toEqual(["refused@lab.test"]);
@@ -139,7 +153,7 @@ function recipients(server: Server): void {
 
   it("delivers nothing if all were refused, and goes on", async () => {
     const { marker, content } = letter();
-    await session(server, async (smtp) => {
+    await open(async (smtp) => {
       const error = await failureOf(smtp.sendmail(sender, ["refused@lab.test", "later@lab.test"], content));
       expect(error).toBeInstanceOf(SMTPRecipientsRefused);
       expect(error).toMatchObject({
@@ -152,14 +166,55 @@ function recipients(server: Server): void {
     expect(await storedMessages(server, marker)).toEqual([]);
   });
 
+  it("keeps queued messages apart when senders, recipients and contents are refused among them", async () => {
+    const kinds = ["taken", "no sender", "nobody", "too large", "some"] as const;
+    const plan = Array.from({ length: 15 }, (_, i) => ({
+      ...letter(`number ${i}\r\n`),
+      kind: kinds[i % 5] ?? "taken",
+    }));
+    const results: string[] = [];
+    await open(async (smtp) => {
+      // The first message of a session loads what carries it, so that all others are on their way at once.
+      await sendAndCompare(server, smtp);
+      const sent = plan.map(({ content, kind }) =>
+        smtp.sendmail(
+          kind === "no sender" ? "spammer@client.test" : sender,
+          kind === "nobody"
+            ? ["refused@lab.test", "later@lab.test"]
+            : kind === "some"
+              ? ["refused@lab.test", recipient]
+              : recipient,
+          content,
+          kind === "too large" ? { size: 200_000_000 } : {},
+        ),
+      );
+      for (const result of await Promise.allSettled(sent)) {
+        results.push(result.status === "fulfilled" ? Object.keys(result.value).join() : result.reason.name);
+      }
+      await sendAndCompare(server, smtp);
+    });
+    const expected = ["", "SMTPSenderRefused", "SMTPRecipientsRefused", "SMTPSenderRefused", "refused@lab.test"];
+    expect(results).toEqual(plan.map((_, i) => expected[i % 5]));
+    for (const { marker, content, kind } of plan) {
+      if (kind === "taken" || kind === "some") {
+        expect(difference(content, (await awaitMessage(server, marker)).message)).toBeUndefined();
+      }
+    }
+    for (const { marker, kind } of plan) {
+      if (kind !== "taken" && kind !== "some") expect(await storedMessages(server, marker)).toEqual([]);
+    }
+  });
+
   it("keeps queued messages apart when some of them are refused", async () => {
+    // Each message has a sender of its own: it must not go out under that of one whose recipients were all refused.
     const plan = Array.from({ length: 12 }, (_, i) => ({
       ...letter(`number ${i}\r\n`),
+      from: `sender${i}@client.test`,
       to: i % 3 === 1 ? ["refused@lab.test"] : i % 3 === 2 ? ["later@lab.test", recipient] : [recipient],
     }));
     const results: unknown[] = [];
-    await session(server, async (smtp) => {
-      const sent = plan.map(({ to, content }) => smtp.sendmail(sender, to, content));
+    await open(async (smtp) => {
+      const sent = plan.map(({ from, to, content }) => smtp.sendmail(from, to, content));
       for (const result of await Promise.allSettled(sent)) {
         results.push(result.status === "fulfilled" ? Object.keys(result.value) : result.reason.name);
       }
@@ -167,7 +222,9 @@ function recipients(server: Server): void {
     expect(results).toEqual(plan.map((_, i) => [[], "SMTPRecipientsRefused", ["later@lab.test"]][i % 3]));
     for (const [i, { marker, content }] of plan.entries()) {
       if (i % 3 === 1) continue;
-      expect(difference(content, (await awaitMessage(server, marker)).message)).toBeUndefined();
+      const stored = await awaitMessage(server, marker);
+      expect(difference(content, stored.message)).toBeUndefined();
+      expect(stored.trace).toContain(`sender${i}@client.test`);
     }
     for (const [i, { marker }] of plan.entries()) {
       if (i % 3 === 1) expect(await storedMessages(server, marker)).toEqual([]);

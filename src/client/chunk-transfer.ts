@@ -1,0 +1,193 @@
+/**
+ * A message's content on its way by BDAT (RFC 3030), from the last reply to the envelope to the last reply to the
+ * message. Loaded with the first server that offers CHUNKING.
+ *
+ * A chunk always leaves whole, and the last one only after all before it: a source that fails never ends in LAST.
+ */
+import { ChunkEncoder } from "../core/body.ts";
+import { Command, type ReplyReceiver } from "../core/command.ts";
+import type { Plan } from "../core/plan.ts";
+import { isPositive, type Reply } from "../core/reply.ts";
+import { SMTPDataError, type SMTPException } from "../errors.ts";
+import type { Connection } from "./connection.ts";
+import type { TransferObserver } from "./data-transfer.ts";
+import { disconnected } from "./session-end.ts";
+import type { Content } from "./source.ts";
+import { type PieceWriter, streamBody } from "./stream-body.ts";
+import { reset } from "./transaction.ts";
+
+/** How the chunks go. */
+export type ChunkSettings = Pick<Plan, "content" | "sevenBitOnly"> & {
+  /** False: each chunk waits for the reply to the one before it. */
+  readonly pipelining: boolean;
+  /** How many replies answer the last chunk. */
+  readonly expected: number;
+};
+
+/** Turns the octets of a content into those of the wire. */
+export type Encoder = Pick<ChunkEncoder, "encode" | "end">;
+
+/** The octets of a chunk: enough for its reply to weigh nothing, few enough for an early refusal to spare the rest. */
+const CHUNK = 262_144;
+
+/** What BODY=BINARYMIME declares goes as it is. */
+const AS_IT_IS: Encoder = { encode: (octets) => octets, end: () => new Uint8Array(0) };
+
+/** The encoder for a content of this kind. */
+export function encoderOf(content: Plan["content"]): Encoder {
+  return content === "binary" ? AS_IT_IS : new ChunkEncoder();
+}
+
+/** Writes one message's content. */
+export class ChunkTransfer implements ReplyReceiver, PieceWriter {
+  interrupt: () => void = () => {};
+  over = false;
+  readonly #connection: Connection;
+  readonly #content: Content;
+  readonly #settings: ChunkSettings;
+  readonly #encoder: Encoder;
+  readonly #replies: Reply[] = [];
+  #observer: TransferObserver | undefined;
+  #held: Uint8Array[] = [];
+  #heldLength = 0;
+  #owed = 0;
+  #answered: () => void = () => {};
+  #unlink: () => void = () => {};
+  #refusal: SMTPDataError | undefined;
+  #lastHandedOver = false;
+
+  constructor(connection: Connection, content: Content, observer: TransferObserver, settings: ChunkSettings) {
+    this.#connection = connection;
+    this.#content = content;
+    this.#observer = observer;
+    this.#settings = settings;
+    this.#encoder = encoderOf(settings.content);
+    // Between two chunks no reply is owed that the end of the session would cut off.
+    this.#unlink = connection.onEnd(() => this.lost());
+  }
+
+  /** Writes the content; the observer is told how that went. */
+  start(): void {
+    if (this.over) return;
+    const { bytes } = this.#content;
+    if (bytes === undefined || bytes.length > CHUNK) {
+      void streamBody(this, this.#connection, this.#content, this.#settings.sevenBitOnly);
+      return;
+    }
+    this.#hold(this.#encoder.encode(bytes));
+    this.end();
+  }
+
+  /** A piece of the content. What is held is sent once more is known to follow: the last chunk should have octets. */
+  add(piece: Uint8Array): Promise<void> | undefined {
+    const waits = this.#heldLength < CHUNK ? undefined : this.#sendChunk();
+    this.#hold(this.#encoder.encode(piece));
+    return waits;
+  }
+
+  /** The last chunk. */
+  end(): void {
+    if (!this.#connection.writable) return;
+    this.#hold(this.#encoder.end());
+    this.#lastHandedOver = true;
+    this.#send("last");
+    this.#observer?.ended();
+    this.#connection.flush();
+  }
+
+  /** The content cannot be completed: LAST must not be sent, and the server may have chunks already. */
+  giveUp(error: SMTPException): void {
+    this.#stop()?.failed(error);
+    this.#connection.drop(disconnected(error.message, error.cause ?? error));
+  }
+
+  /** A reply to a chunk. */
+  replied(command: Command, reply: Reply): void {
+    if (reply.code < 400 && !isPositive(reply.code)) return this.#broken(reply);
+    if (command.endsMessage) this.#lastReplied(reply);
+    else this.#chunkReplied(reply);
+  }
+
+  /** The session ended before the last reply. */
+  lost(): void {
+    const delivery = this.#lastHandedOver ? "unknown" : "not-sent";
+    this.#stop()?.failed(this.#refusal ?? this.#connection.end?.toError({ delivery, replies: this.#replies }));
+  }
+
+  #chunkReplied(reply: Reply): void {
+    this.#owed--;
+    if (isPositive(reply.code)) this.#answered();
+    else this.#refused(reply);
+    if (this.#owed === 0 && this.#refusal !== undefined && !this.#lastHandedOver) void this.#resetThenFail();
+  }
+
+  #lastReplied(reply: Reply): void {
+    if (this.#refusal !== undefined) {
+      // It took a message of which it refused a part: nobody knows what it made of that.
+      return isPositive(reply.code) ? this.#broken(reply) : this.#stop()?.failed(this.#refusal);
+    }
+    this.#replies.push(reply);
+    if (this.#replies.length === this.#settings.expected) this.#stop()?.complete(this.#replies);
+  }
+
+  /** No further chunk may follow one that was refused; what is on its way already is answered first (RFC 3030 2). */
+  #refused(reply: Reply): void {
+    this.#refusal ??= new SMTPDataError(reply.code, reply.message, { delivery: "rejected", reply });
+    this.over = true;
+    this.interrupt();
+    this.#answered();
+    // LMTP has a reply a recipient for the last chunk, but nobody says how many there are after a refusal.
+    if (this.#lastHandedOver && this.#settings.expected > 1) {
+      this.#stop()?.failed(this.#refusal);
+      this.#connection.drop(disconnected("a part of the message was refused"));
+    }
+  }
+
+  async #resetThenFail(): Promise<void> {
+    // The connection is dropped next if that was a 421.
+    if (this.#connection.fault === undefined && this.#connection.end === undefined) await reset(this.#connection);
+    this.#stop()?.failed(this.#refusal);
+  }
+
+  #broken(reply: Reply): void {
+    const end = disconnected(`the server broke the protocol: ${reply.code} as the answer to BDAT`);
+    const delivery = this.#lastHandedOver ? "unknown" : "not-sent";
+    this.#stop()?.failed(end.toError({ delivery, replies: this.#replies }));
+    this.#connection.drop(end);
+  }
+
+  #hold(octets: Uint8Array): void {
+    this.#held.push(octets);
+    this.#heldLength += octets.length;
+  }
+
+  async #sendChunk(): Promise<void> {
+    this.#send("more");
+    await this.#connection.flush();
+    if (this.#settings.pipelining || this.#owed === 0 || this.over) return;
+    await new Promise<void>((resolve) => {
+      this.#answered = resolve;
+    });
+  }
+
+  #send(place: "more" | "last"): void {
+    const command = Command.bdat(this.#heldLength, place);
+    command.receiver = this;
+    this.#owed++;
+    this.#connection.send(command);
+    for (const octets of this.#held) this.#connection.output.addBytes(octets);
+    this.#held = [];
+    this.#heldLength = 0;
+  }
+
+  /** Nothing more may be written, and nothing more be told than what is told now. */
+  #stop(): TransferObserver | undefined {
+    const observer = this.#observer;
+    this.#observer = undefined;
+    this.over = true;
+    this.interrupt();
+    this.#answered();
+    this.#unlink();
+    return observer;
+  }
+}

@@ -1,0 +1,173 @@
+/**
+ * A whole message in one flight: RSET, MAIL, RCPT, BDAT and the content leave together, and further messages behind
+ * them, before any of it is answered (`pipelining: "eager"`). Loaded when it is asked for.
+ *
+ * RFC 3030 2 wants the replies to the envelope collected first. RSET makes the flight safe all the same: a server that
+ * refused a whole envelope must not take the next message under the sender of this one.
+ */
+import { Command, type ReplyReceiver } from "../core/command.ts";
+import { isPositive, type Reply } from "../core/reply.ts";
+import { SMTPException, SMTPSenderRefused } from "../errors.ts";
+import { encoderOf } from "./chunk-transfer.ts";
+import type { Connection } from "./connection.ts";
+import { Answers, type Delivery } from "./outcome.ts";
+import { disconnected } from "./session-end.ts";
+import type { Message, Settle } from "./transaction.ts";
+
+/** The octets of messages that may be unanswered on one connection: what a lost connection can leave unknown. */
+const WINDOW = 262_144;
+
+/** A flush is not put off once this many octets wait. */
+const ENOUGH = 65_536;
+
+/** How the messages go. */
+export type EagerSettings = { readonly protocol: "smtp" | "lmtp" };
+
+/**
+ * Sends a message that is in memory. `letGo` is called as soon as the next one may follow.
+ * @throws the exceptions that `sendmail` documents; each message that a lost connection leaves unanswered is "unknown"
+ */
+export function deliverEagerly(
+  connection: Connection,
+  message: Message,
+  { protocol }: EagerSettings,
+  letGo: () => void,
+): Promise<Delivery> {
+  return new Promise((resolve, reject) => {
+    const flight = new Flight(connection, message, { resolve, reject }, new Answers(message, protocol));
+    windowOf(connection).admit(flight, letGo);
+  });
+}
+
+/** One message on its way. */
+class Flight implements ReplyReceiver {
+  /** What it adds to the octets on their way. */
+  readonly octets: number;
+  readonly #connection: Connection;
+  readonly #message: Message;
+  readonly #answers: Answers;
+  readonly #finalReplies: Reply[] = [];
+  readonly #parts: readonly Uint8Array[];
+  #settle: Settle | undefined;
+  #sent = false;
+
+  constructor(connection: Connection, message: Message, settle: Settle, answers: Answers) {
+    this.#connection = connection;
+    this.#message = message;
+    this.#settle = settle;
+    this.#answers = answers;
+    const encoder = encoderOf(message.plan.content);
+    this.#parts = [encoder.encode(message.content.bytes ?? new Uint8Array(0)), encoder.end()];
+    this.octets = this.#parts.reduce((sum, part) => sum + part.length, 0);
+  }
+
+  /** Puts all of it into the output. */
+  send(): void {
+    this.#connection.checkIdle();
+    if (this.#connection.end !== undefined) return this.lost();
+    const { mail, recipients } = this.#message.plan;
+    for (const command of [Command.simple("RSET"), mail, ...recipients, Command.bdat(this.octets, "last")]) {
+      command.receiver = this;
+      this.#connection.send(command);
+    }
+    for (const part of this.#parts) this.#connection.output.addBytes(part);
+    this.#sent = true;
+  }
+
+  /** A reply to one of its commands. */
+  replied(command: Command, reply: Reply): void {
+    if (command.endsMessage) return this.#finalReply(reply);
+    this.#answers.add(command, reply);
+    if (command.verb !== "RSET" || isPositive(reply.code)) return;
+    this.#connection.drop(disconnected(`RSET was refused: ${reply.code} ${reply.message}`));
+  }
+
+  /** The session ended before the last reply. */
+  lost(): void {
+    const delivery = this.#sent ? "unknown" : "not-sent";
+    const lost = this.#connection.end?.toError({ delivery, replies: this.#finalReplies });
+    this.#settled()?.reject(this.#answers.refusal() ?? lost);
+  }
+
+  #finalReply(reply: Reply): void {
+    this.#finalReplies.push(reply);
+    if (reply.code < 400 && !isPositive(reply.code)) return this.#broken(reply);
+    if (this.#finalReplies.length < this.#answers.expected) return;
+    this.#connection.groups = "proven";
+    const outcome = this.#answers.outcome(this.#finalReplies);
+    if (outcome instanceof SMTPSenderRefused && isPositive(reply.code)) return this.#broken(reply);
+    if (outcome instanceof SMTPException) this.#settled()?.reject(outcome);
+    else this.#settled()?.resolve(outcome);
+  }
+
+  /** It took a message whose sender it refused, or gave no answer: nobody knows what became of that. */
+  #broken(reply: Reply): void {
+    const end = disconnected(`the server broke the protocol: ${reply.code} ${reply.message} as the answer to BDAT`);
+    this.#settled()?.reject(end.toError({ delivery: "unknown", replies: this.#finalReplies }));
+    this.#connection.drop(end);
+  }
+
+  #settled(): Settle | undefined {
+    const settle = this.#settle;
+    this.#settle = undefined;
+    if (settle !== undefined) windowOf(this.#connection).left(this.octets);
+    return settle;
+  }
+}
+
+/** What is on its way on one connection. */
+class FlightWindow {
+  readonly #connection: Connection;
+  #octets = 0;
+  #waiting: { readonly flight: Flight; readonly letGo: () => void } | undefined;
+  #flushes = false;
+
+  constructor(connection: Connection) {
+    this.#connection = connection;
+    connection.onEnd(() => this.#waiting?.flight.lost());
+  }
+
+  /** Sends a message if there is room, or else as soon as there is; the turn is the caller's until then. */
+  admit(flight: Flight, letGo: () => void): void {
+    const full = this.#octets > 0 && this.#octets + flight.octets > WINDOW;
+    this.#octets += flight.octets;
+    if (full) this.#waiting = { flight, letGo };
+    else this.#send(flight, letGo);
+  }
+
+  /** A message is no longer on its way. Half of the window has to be free before more is sent: few large writes. */
+  left(octets: number): void {
+    this.#octets -= octets;
+    const waiting = this.#waiting;
+    if (waiting === undefined || (this.#octets > waiting.flight.octets && this.#octets > WINDOW / 2)) return;
+    this.#waiting = undefined;
+    this.#send(waiting.flight, waiting.letGo);
+  }
+
+  #send(flight: Flight, letGo: () => void): void {
+    flight.send();
+    if (this.#connection.output.length >= ENOUGH) this.#connection.flush();
+    else this.#flushSoon();
+    letGo();
+  }
+
+  /** Messages that are sent in the same turn of the event loop leave in one write. */
+  #flushSoon(): void {
+    if (this.#flushes) return;
+    this.#flushes = true;
+    queueMicrotask(() => {
+      this.#flushes = false;
+      this.#connection.flush();
+    });
+  }
+}
+
+const windows = new WeakMap<Connection, FlightWindow>();
+
+function windowOf(connection: Connection): FlightWindow {
+  const known = windows.get(connection);
+  if (known !== undefined) return known;
+  const window = new FlightWindow(connection);
+  windows.set(connection, window);
+  return window;
+}
