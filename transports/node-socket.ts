@@ -17,204 +17,203 @@ const lastReadTimeout = 10;
 export type Carrier = Pick<ByteStream, "close" | "abort"> & { readonly duplex: NodeDuplex };
 
 /** A `ByteStream` over a socket of Node's. */
-export class SocketStream implements ByteStream {
-  #peer: PeerInfo;
-  /** The socket in use, and under a `TLSSocket` the one that it stands on. */
-  #socket: NodeDuplex;
-  #below: NodeDuplex | undefined;
-  readonly #carrier: Carrier | undefined;
-  #queue: Uint8Array[] = [];
-  #queued = 0;
-  #ended = false;
-  /** Why nothing more can be read, once the queue has been; and why nothing can be written. */
-  #failure: Failure | undefined;
-  #unwritable: Failure | undefined;
-  #reader: Settle<Uint8Array | null> | undefined;
-  #writer: Waiter<void> | undefined;
-  #securing = false;
-  #closing: Promise<void> | undefined;
-  #closed = false;
-
-  /** Takes over a connected socket, to which nobody else may listen. */
-  constructor(socket: NodeDuplex, peer: PeerInfo, carrier?: Carrier) {
-    this.#socket = socket;
-    this.#below = carrier?.duplex;
-    this.#carrier = carrier;
-    this.#peer = peer;
-    socket.on("error", ignore);
-    this.#takeOver();
-  }
-
-  get peer(): PeerInfo {
-    return this.#peer;
-  }
-
+export type SocketStream = ByteStream & {
   /** Octets received and not read. */
-  get unread(): number {
-    return this.#queued + this.#socket.readableLength;
-  }
+  readonly unread: number;
+};
 
-  read(): Promise<Uint8Array | null> {
-    const chunk = this.#queue.shift();
-    if (chunk !== undefined) {
-      this.#queued -= chunk.length;
-      if (this.#queued <= lowQueue && this.#socket.isPaused()) this.#socket.resume();
-      return Promise.resolve(chunk);
-    }
-    if (this.#failure !== undefined) return Promise.reject(this.#failure.reason);
-    if (this.#ended) return Promise.resolve(null);
-    if (this.#reader !== undefined || this.#securing) return Promise.reject(new Error("a read is already pending"));
-    return new Promise((resolve, reject) => {
-      this.#reader = { resolve, reject };
-    });
-  }
+/**
+ * Makes a stream of a connected socket, to which nobody else may listen.
+ *
+ * Its state is in variables rather than in private fields, which no bundler can shorten as well.
+ */
+export function socketStream(connected: NodeDuplex, ends: PeerInfo, carrier?: Carrier): SocketStream {
+  let peer = ends;
+  /** The socket in use, and under a `TLSSocket` the one that it stands on. */
+  let socket = connected;
+  let below = carrier?.duplex;
+  let queue: Uint8Array[] = [];
+  let queued = 0;
+  let hasEnded = false;
+  /** Why nothing more can be read, once the queue has been; and why nothing can be written. */
+  let failure: Failure | undefined;
+  let unwritable: Failure | undefined;
+  let reader: Settle<Uint8Array | null> | undefined;
+  let writer: Waiter<void> | undefined;
+  let securing = false;
+  let closing: Promise<void> | undefined;
+  let closed = false;
 
-  write(data: Uint8Array): Promise<void> | undefined {
-    if (this.#unwritable !== undefined) return Promise.reject(this.#unwritable.reason);
-    if (data.length === 0) return undefined;
-    this.#socket.write(data);
-    if (this.#hasRoom) return undefined;
-    this.#writer ??= waiter();
-    return this.#writer.promise;
-  }
+  const stream: SocketStream = {
+    get peer() {
+      return peer;
+    },
 
-  async startTls(options: TlsOptions & { servername: string }): Promise<void> {
-    try {
-      this.#checkUpgradable();
-      this.#securing = true;
-      this.#unwritable = { reason: new Error("the TLS handshake is under way") };
-      await this.#upgrade(options);
-    } catch (error) {
-      // An abort during the handshake has set its reason, which counts.
-      this.abort(error);
-      throw this.#failure?.reason ?? error;
-    } finally {
-      this.#securing = false;
-    }
-  }
+    get unread() {
+      return queued + socket.readableLength;
+    },
 
-  close(): Promise<void> {
-    this.#closing ??= this.#finish();
-    return this.#closing;
-  }
+    read() {
+      const chunk = queue.shift();
+      if (chunk !== undefined) {
+        queued -= chunk.length;
+        if (queued <= lowQueue && socket.isPaused()) socket.resume();
+        return Promise.resolve(chunk);
+      }
+      if (failure !== undefined) return Promise.reject(failure.reason);
+      if (hasEnded) return Promise.resolve(null);
+      if (reader !== undefined || securing) return Promise.reject(new Error("a read is already pending"));
+      return new Promise((resolve, reject) => {
+        reader = { resolve, reject };
+      });
+    },
 
-  abort(reason: unknown = new Error("the connection was aborted")): void {
-    if (this.#closed) return;
-    this.#queue = [];
-    this.#fail(reason);
-    this.#drop(reason);
+    write(data) {
+      if (unwritable !== undefined) return Promise.reject(unwritable.reason);
+      if (data.length === 0) return undefined;
+      socket.write(data);
+      if (hasRoom()) return undefined;
+      writer ??= waiter();
+      return writer.promise;
+    },
+
+    async startTls(options) {
+      try {
+        checkUpgradable();
+        securing = true;
+        unwritable = { reason: new Error("the TLS handshake is under way") };
+        await upgrade(options);
+      } catch (error) {
+        // An abort during the handshake has set its reason, which counts.
+        abort(error);
+        throw failure?.reason ?? error;
+      } finally {
+        securing = false;
+      }
+    },
+
+    close() {
+      closing ??= finish();
+      return closing;
+    },
+
+    abort,
+  };
+
+  const listeners = {
+    data(chunk: Uint8Array): void {
+      if (closing !== undefined) return;
+      const waiting = takeReader();
+      if (waiting !== undefined) {
+        waiting.resolve(chunk);
+        return;
+      }
+      queue.push(chunk);
+      queued += chunk.length;
+      if (queued >= fullQueue) socket.pause();
+    },
+    end(): void {
+      hasEnded = true;
+      takeReader()?.resolve(null);
+    },
+    drain(): void {
+      if (!hasRoom()) return;
+      writer?.resolve();
+      writer = undefined;
+    },
+    error: fail,
+    close: (): void => fail(new Error("the connection is closed")),
+  };
+
+  function abort(reason: unknown = new Error("the connection was aborted")): void {
+    if (closed) return;
+    queue = [];
+    fail(reason);
+    drop(reason);
   }
 
   /** Bun's TLSSocket takes everything and queues it on the Duplex below. */
-  get #hasRoom(): boolean {
-    return Math.max(this.#socket.writableLength, this.#below?.writableLength ?? 0) <= freelyQueued;
+  function hasRoom(): boolean {
+    return Math.max(socket.writableLength, below?.writableLength ?? 0) <= freelyQueued;
   }
 
-  #takeOver(): void {
-    this.#listen("on");
-    this.#below?.on("drain", this.#listeners.drain);
-    this.#destroyLate(this.#socket);
+  function takeOver(): void {
+    listen("on");
+    below?.on("drain", listeners.drain);
+    destroyLate(socket);
   }
 
-  #listen(how: "on" | "off"): void {
-    for (const [event, listener] of Object.entries(this.#listeners)) this.#socket[how](event, listener);
+  function listen(how: "on" | "off"): void {
+    for (const [event, listener] of Object.entries(listeners)) socket[how](event, listener);
   }
 
-  readonly #listeners = {
-    data: (chunk: Uint8Array): void => {
-      if (this.#closing !== undefined) return;
-      const reader = this.#takeReader();
-      if (reader !== undefined) {
-        reader.resolve(chunk);
-        return;
-      }
-      this.#queue.push(chunk);
-      this.#queued += chunk.length;
-      if (this.#queued >= fullQueue) this.#socket.pause();
-    },
-    end: (): void => {
-      this.#ended = true;
-      this.#takeReader()?.resolve(null);
-    },
-    drain: (): void => {
-      if (!this.#hasRoom) return;
-      this.#writer?.resolve();
-      this.#writer = undefined;
-    },
-    error: (error: unknown): void => this.#fail(error),
-    close: (): void => this.#fail(new Error("the connection is closed")),
-  };
-
-  #takeReader(): Settle<Uint8Array | null> | undefined {
-    const reader = this.#reader;
-    this.#reader = undefined;
-    return reader;
+  function takeReader(): Settle<Uint8Array | null> | undefined {
+    const taken = reader;
+    reader = undefined;
+    return taken;
   }
 
-  #fail(reason: unknown): void {
-    this.#failure ??= { reason };
-    this.#unwritable = this.#failure;
-    this.#takeReader()?.reject(this.#failure.reason);
-    this.#writer?.reject(this.#failure.reason);
+  function fail(reason: unknown): void {
+    failure ??= { reason };
+    unwritable = failure;
+    takeReader()?.reject(failure.reason);
+    writer?.reject(failure.reason);
   }
 
-  #throwIfFailed(): void {
-    if (this.#failure !== undefined) throw this.#failure.reason;
+  function throwIfFailed(): void {
+    if (failure !== undefined) throw failure.reason;
   }
 
-  #checkUpgradable(): void {
-    if (this.#unwritable !== undefined) throw this.#unwritable.reason;
-    if (this.#peer.tls !== undefined) throw new Error("the stream speaks TLS already");
-    if (this.#reader !== undefined) throw new Error("a read is pending");
-    if (this.unread > 0) throw new Error("bytes in clear are unread");
+  function checkUpgradable(): void {
+    if (unwritable !== undefined) throw unwritable.reason;
+    if (peer.tls !== undefined) throw new Error("the stream speaks TLS already");
+    if (reader !== undefined) throw new Error("a read is pending");
+    if (stream.unread > 0) throw new Error("bytes in clear are unread");
   }
 
-  async #upgrade(options: TlsOptions & { servername: string }): Promise<void> {
-    const below = this.#socket;
+  async function upgrade(options: TlsOptions & { servername: string }): Promise<void> {
     // From here on what comes is for TLS to judge: it waits in the socket while the code for that is loaded.
-    this.#listen("off");
-    below.pause();
+    listen("off");
+    socket.pause();
     const { beginHandshake } = await import("./tls-handshake.ts");
-    this.#throwIfFailed();
-    const { socket, done } = beginHandshake(below, options);
-    this.#below = below;
-    this.#socket = socket;
-    const tls = await done;
-    this.#throwIfFailed();
-    this.#takeOver();
-    this.#peer = { ...this.#peer, tls };
-    this.#unwritable = undefined;
+    throwIfFailed();
+    const handshake = beginHandshake(socket, options);
+    below = socket;
+    socket = handshake.socket;
+    const tls = await handshake.done;
+    throwIfFailed();
+    takeOver();
+    peer = { ...peer, tls };
+    unwritable = undefined;
   }
 
-  #drop(reason: unknown): void {
-    this.#socket.destroy();
-    this.#below?.destroy();
-    this.#carrier?.abort(reason);
+  function drop(reason: unknown): void {
+    socket.destroy();
+    below?.destroy();
+    carrier?.abort(reason);
   }
 
-  async #finish(): Promise<void> {
-    if (this.#securing) this.abort(new Error("closed during the TLS handshake"));
-    const socket = this.#socket;
-    if (this.#failure !== undefined) {
-      this.#drop(this.#failure.reason);
+  async function finish(): Promise<void> {
+    if (securing) abort(new Error("closed during the TLS handshake"));
+    if (failure !== undefined) {
+      drop(failure.reason);
       return;
     }
     const reason = new Error("the stream is closed");
-    this.#unwritable = { reason };
-    this.#queue = [];
+    unwritable = { reason };
+    queue = [];
     socket.resume();
-    const carrier = this.#carrier;
     await untilSent(
       ended(socket).then(() => carrier && ended(carrier.duplex)),
-      this,
+      stream,
     );
     // All is sent, and a socket that ends tells no more of it by "drain".
-    this.#writer?.resolve();
-    this.#fail(reason);
+    writer?.resolve();
+    fail(reason);
     await carrier?.close();
-    this.#closed = true;
-    if (this.#ended || carrier !== undefined) {
-      this.#drop(undefined);
+    closed = true;
+    if (hasEnded || carrier !== undefined) {
+      drop(undefined);
       return;
     }
     const release = () => socket.destroy();
@@ -227,20 +226,24 @@ export class SocketStream implements ByteStream {
    * Here the socket lives a little longer, so that the reply is read; past the stream's own buffer, which takes nothing
    * any more.
    */
-  #destroyLate(socket: NodeDuplex): void {
-    const destroy = socket.destroy.bind(socket);
-    socket.destroy = (error) => {
+  function destroyLate(guarded: NodeDuplex): void {
+    const destroy = guarded.destroy.bind(guarded);
+    guarded.destroy = (error) => {
       if (error?.syscall !== "write") return destroy(error);
-      socket.push = (chunk) => {
-        if (chunk !== null && socket === this.#socket && !this.#securing) this.#listeners.data(chunk);
+      guarded.push = (chunk) => {
+        if (chunk !== null && guarded === socket && !securing) listeners.data(chunk);
         return true;
       };
       const { setTimeout, setImmediate } = builtin("node:timers");
       // A late timer comes before what has arrived in the meantime, an immediate after it.
       setTimeout(() => setImmediate(() => setImmediate(() => destroy(error))), lastReadTimeout);
-      return socket;
+      return guarded;
     };
   }
+
+  connected.on("error", ignore);
+  takeOver();
+  return stream;
 }
 
 /** Ends a socket's sending: resolves when all is sent, or the socket gone. */

@@ -2,7 +2,7 @@
 import type { ByteStream, ConnectOptions, Endpoint, Transport } from "../src/byte-stream.ts";
 import { orAborted, peerInfo, waiter } from "./native-sockets.ts";
 import { builtin, type NetConnectOptions, runtime } from "./node-builtins.ts";
-import { SocketStream } from "./node-socket.ts";
+import { socketStream } from "./node-socket.ts";
 
 /**
  * Connects in clear to a TCP port (trying the host's addresses as RFC 8305 has it) or a Unix socket.
@@ -34,7 +34,7 @@ export const connect: Transport = async (endpoint: Endpoint, options: ConnectOpt
     socket.destroy();
     throw explained(error);
   }
-  const stream = new SocketStream(socket, peerInfo(endpoint, socket.remoteAddress, socket.localAddress));
+  const stream = socketStream(socket, peerInfo(endpoint, socket.remoteAddress, socket.localAddress));
   return upgradable?.(stream) ?? stream;
 };
 
