@@ -1,5 +1,5 @@
 /** The transport of Bun, on its own sockets: `Bun.connect`, and `upgradeTLS` for every option of TLS. */
-import type { ByteStream, ConnectOptions, Endpoint, PeerInfo, TlsOptions, Transport } from "../src/byte-stream.ts";
+import type { ByteStream, ConnectOptions, Endpoint, TlsOptions, Transport } from "../src/byte-stream.ts";
 import type { BunHandshake, BunTlsFault, BunTlsOptions, BunTlsSession } from "./bun-tls.ts";
 import {
   brokenPipe,
@@ -21,8 +21,7 @@ declare const Bun: {
   ): Promise<Socket>;
 };
 
-/** One set of handlers serves all connections: Bun hands them the socket, and the socket bears its stream as `data`. */
-type Bound = { data: BunStream; socket: Handlers };
+type Bound = { socket: Handlers };
 
 type Handlers = {
   binaryType: "uint8array";
@@ -36,7 +35,6 @@ type Handlers = {
 };
 
 type Socket = BunTlsSession & {
-  readonly data: BunStream;
   readonly remoteAddress: string | undefined;
   readonly localAddress: string | undefined;
   /** How many octets were taken: all, some, none while the system's buffer is full, -1 if the connection is lost. */
@@ -67,259 +65,261 @@ export const connect: Transport = async (endpoint: Endpoint, options: ConnectOpt
   const { signal } = options;
   signal?.throwIfAborted();
   refuseSourceAddress("Bun", options);
-  const stream = new BunStream(endpoint);
+  const { stream, handlers } = bunStream(endpoint);
   const to = "path" in endpoint ? { unix: endpoint.path } : { hostname: endpoint.host, port: endpoint.port };
-  const connecting = Bun.connect({ ...to, allowHalfOpen: true, data: stream, socket: BunStream.handlers });
+  const connecting = Bun.connect({ ...to, allowHalfOpen: true, socket: handlers });
   await orAborted(connecting, signal, (reason) => stream.abort(reason));
   return stream;
 };
 
-class BunStream implements ByteStream {
-  readonly #endpoint: Endpoint;
-  #peer: PeerInfo;
+/**
+ * A stream, and what its socket is to call.
+ *
+ * Its state is in variables rather than in private fields, which no bundler can shorten as well.
+ */
+function bunStream(endpoint: Endpoint): { readonly stream: ByteStream; readonly handlers: Handlers } {
+  let peer = peerInfo(endpoint, undefined, undefined);
   /** The socket that counts: under TLS not the raw one, whose handlers go on being given ciphertext. */
-  #socket: Socket | undefined;
+  let current: Socket | undefined;
 
-  readonly #chunks: Uint8Array[] = [];
-  #unread = 0;
-  #paused = false;
-  #reader: Settle<Uint8Array | null> | undefined;
-  #ended = false;
-  /** Why nothing more can be read, once `#chunks` has been. */
-  #unreadable: Failure | undefined;
+  const chunks: Uint8Array[] = [];
+  let unread = 0;
+  let paused = false;
+  let reader: Settle<Uint8Array | null> | undefined;
+  let ended = false;
+  /** Why nothing more can be read, once `chunks` has been. */
+  let unreadable: Failure | undefined;
 
   /** What the system has not taken yet, and who waits for that. */
-  readonly #queue: Uint8Array[] = [];
-  #flushed: Waiter<void> | undefined;
+  const queue: Uint8Array[] = [];
+  let flushed: Waiter<void> | undefined;
   /** Why nothing can be written. */
-  #unwritable: Failure | undefined;
+  let unwritable: Failure | undefined;
 
   /** Whoever waits for the handshake to be over. */
-  #securing: Waiter<BunHandshake> | undefined;
-  #closing: Promise<void> | undefined;
-  #aborted: Failure | undefined;
+  let securing: Waiter<BunHandshake> | undefined;
+  let closing: Promise<void> | undefined;
+  let aborted: Failure | undefined;
 
-  constructor(endpoint: Endpoint) {
-    this.#endpoint = endpoint;
-    this.#peer = peerInfo(endpoint, undefined, undefined);
+  const stream: ByteStream = {
+    get peer() {
+      return peer;
+    },
+
+    read() {
+      const chunk = chunks.shift();
+      if (chunk !== undefined) {
+        unread -= chunk.length;
+        if (paused && unread < readAhead) resume();
+        return Promise.resolve(chunk);
+      }
+      if (unreadable !== undefined) return Promise.reject(unreadable.reason);
+      if (ended) return Promise.resolve(null);
+      if (reader ?? securing) return Promise.reject(new Error("a read is already pending"));
+      return new Promise((resolve, reject) => {
+        reader = { resolve, reject };
+      });
+    },
+
+    write(data) {
+      if (unwritable !== undefined) return Promise.reject(unwritable.reason);
+      if (data.length === 0) return undefined;
+      if (queue.length > 0) {
+        queue.push(data);
+        return flushed?.promise;
+      }
+      const taken = current?.write(data) ?? -1;
+      if (taken === data.length) return undefined;
+      if (taken < 0) return Promise.reject(breakWriting(brokenPipe()));
+      queue.push(data.subarray(taken));
+      flushed = waiter();
+      return flushed.promise;
+    },
+
+    async startTls(options) {
+      try {
+        checkUpgradable();
+        await upgrade(options);
+        throwIfAborted();
+        unwritable = undefined;
+      } catch (error) {
+        // An abort during the handshake has set its reason, which counts.
+        abort(error);
+        throw aborted?.reason;
+      } finally {
+        securing = undefined;
+      }
+    },
+
+    close() {
+      closing ??= finish();
+      return closing;
+    },
+
+    abort,
+  };
+
+  const handlers: Handlers = {
+    binaryType: "uint8array",
+
+    open(socket) {
+      // Aborted while connecting: nobody waits for this connection any more.
+      if (aborted !== undefined) {
+        socket.terminate();
+        return;
+      }
+      current = socket;
+      if (securing !== undefined) return;
+      socket.setNoDelay(true);
+      peer = peerInfo(endpoint, socket.remoteAddress, socket.localAddress);
+    },
+
+    data(socket, chunk) {
+      if (socket !== current) return;
+      const waiting = reader;
+      if (waiting !== undefined) {
+        reader = undefined;
+        waiting.resolve(chunk);
+      } else if (closing === undefined) {
+        chunks.push(chunk);
+        unread += chunk.length;
+        if (paused || unread < readAhead) return;
+        paused = true;
+        socket.pause();
+      }
+    },
+
+    drain(socket) {
+      if (socket !== current) return;
+      for (let next = queue[0]; next !== undefined; next = queue[0]) {
+        const taken = socket.write(next);
+        if (taken < 0) return void breakWriting(brokenPipe());
+        if (taken < next.length) {
+          queue[0] = next.subarray(taken);
+          return;
+        }
+        queue.shift();
+      }
+      flushed?.resolve();
+      flushed = undefined;
+    },
+
+    end(socket) {
+      if (socket !== current) return;
+      // After a write that failed, Bun reports the reset as an orderly end.
+      if (unwritable !== undefined && closing === undefined) unreadable ??= unwritable;
+      endReading();
+    },
+
+    close: lost,
+
+    error(socket, error) {
+      lost(socket, error);
+      socket.terminate();
+    },
+
+    handshake(session, success, fault) {
+      if (session === current) securing?.resolve({ session, success, fault });
+    },
+  };
+
+  function lost(socket: Socket, error: Error | undefined): void {
+    if (socket !== current) return;
+    current = undefined;
+    if (error !== undefined) unreadable ??= { reason: error };
+    breakWriting(error ?? brokenPipe());
+    endReading();
+    securing?.reject(error);
   }
 
-  get peer(): PeerInfo {
-    return this.#peer;
-  }
-
-  read(): Promise<Uint8Array | null> {
-    const chunk = this.#chunks.shift();
-    if (chunk !== undefined) {
-      this.#unread -= chunk.length;
-      if (this.#paused && this.#unread < readAhead) this.#resume();
-      return Promise.resolve(chunk);
-    }
-    if (this.#unreadable !== undefined) return Promise.reject(this.#unreadable.reason);
-    if (this.#ended) return Promise.resolve(null);
-    if (this.#reader ?? this.#securing) return Promise.reject(new Error("a read is already pending"));
-    return new Promise((resolve, reject) => {
-      this.#reader = { resolve, reject };
-    });
-  }
-
-  write(data: Uint8Array): Promise<void> | undefined {
-    if (this.#unwritable !== undefined) return Promise.reject(this.#unwritable.reason);
-    if (data.length === 0) return undefined;
-    if (this.#queue.length > 0) {
-      this.#queue.push(data);
-      return this.#flushed?.promise;
-    }
-    const taken = this.#socket?.write(data) ?? -1;
-    if (taken === data.length) return undefined;
-    if (taken < 0) return Promise.reject(this.#breakWriting(brokenPipe()));
-    this.#queue.push(data.subarray(taken));
-    this.#flushed = waiter();
-    return this.#flushed.promise;
-  }
-
-  async startTls(options: TlsOptions & { servername: string }): Promise<void> {
-    try {
-      this.#checkUpgradable();
-      await this.#upgrade(options);
-      this.#throwIfAborted();
-      this.#unwritable = undefined;
-    } catch (error) {
-      // An abort during the handshake has set its reason, which counts.
-      this.abort(error);
-      throw this.#aborted?.reason;
-    } finally {
-      this.#securing = undefined;
-    }
-  }
-
-  close(): Promise<void> {
-    this.#closing ??= this.#finish();
-    return this.#closing;
-  }
-
-  abort(reason: unknown = new Error("the connection was aborted")): void {
-    if (this.#aborted !== undefined) return;
-    this.#aborted = { reason };
-    const socket = this.#socket;
-    this.#release(reason);
+  function abort(reason: unknown = new Error("the connection was aborted")): void {
+    if (aborted !== undefined) return;
+    aborted = { reason };
+    const socket = current;
+    letGo(reason);
     socket?.terminate();
   }
 
-  static readonly handlers: Handlers = {
-    binaryType: "uint8array",
-    open: (socket) => socket.data.#onOpen(socket),
-    data: (socket, chunk) => socket.data.#onData(socket, chunk),
-    drain: (socket) => socket.data.#onDrain(socket),
-    end: (socket) => socket.data.#onEnd(socket),
-    close: (socket, error) => socket.data.#onClose(socket, error),
-    error: (socket, error) => {
-      socket.data.#onClose(socket, error);
-      socket.terminate();
-    },
-    handshake: (socket, success, fault) => socket.data.#onHandshake(socket, success, fault),
-  };
-
-  #onOpen(socket: Socket): void {
-    // Aborted while connecting: nobody waits for this connection any more.
-    if (this.#aborted !== undefined) {
-      socket.terminate();
-      return;
-    }
-    this.#socket = socket;
-    if (this.#securing !== undefined) return;
-    socket.setNoDelay(true);
-    this.#peer = peerInfo(this.#endpoint, socket.remoteAddress, socket.localAddress);
+  function resume(): void {
+    paused = false;
+    current?.resume();
   }
 
-  #onData(socket: Socket, chunk: Uint8Array): void {
-    if (socket !== this.#socket) return;
-    const reader = this.#reader;
-    if (reader !== undefined) {
-      this.#reader = undefined;
-      reader.resolve(chunk);
-    } else if (this.#closing === undefined) {
-      this.#chunks.push(chunk);
-      this.#unread += chunk.length;
-      if (this.#paused || this.#unread < readAhead) return;
-      this.#paused = true;
-      socket.pause();
-    }
-  }
-
-  #onDrain(socket: Socket): void {
-    if (socket !== this.#socket) return;
-    for (let next = this.#queue[0]; next !== undefined; next = this.#queue[0]) {
-      const taken = socket.write(next);
-      if (taken < 0) return void this.#breakWriting(brokenPipe());
-      if (taken < next.length) {
-        this.#queue[0] = next.subarray(taken);
-        return;
-      }
-      this.#queue.shift();
-    }
-    this.#flushed?.resolve();
-    this.#flushed = undefined;
-  }
-
-  #onEnd(socket: Socket): void {
-    if (socket !== this.#socket) return;
-    // After a write that failed, Bun reports the reset as an orderly end.
-    if (this.#unwritable !== undefined && this.#closing === undefined) this.#unreadable ??= this.#unwritable;
-    this.#endReading();
-  }
-
-  #onClose(socket: Socket, error: Error | undefined): void {
-    if (socket !== this.#socket) return;
-    this.#socket = undefined;
-    if (error !== undefined) this.#unreadable ??= { reason: error };
-    this.#breakWriting(error ?? brokenPipe());
-    this.#endReading();
-    this.#securing?.reject(error);
-  }
-
-  #onHandshake(session: Socket, success: boolean, fault: BunTlsFault | null): void {
-    if (session === this.#socket) this.#securing?.resolve({ session, success, fault });
-  }
-
-  #resume(): void {
-    this.#paused = false;
-    this.#socket?.resume();
-  }
-
-  #endReading(): void {
-    this.#ended = true;
-    if (this.#unreadable === undefined) this.#reader?.resolve(null);
-    else this.#reader?.reject(this.#unreadable.reason);
-    this.#reader = undefined;
+  function endReading(): void {
+    ended = true;
+    if (unreadable === undefined) reader?.resolve(null);
+    else reader?.reject(unreadable.reason);
+    reader = undefined;
   }
 
   /** Nothing more can be sent; what still comes can be read. */
-  #breakWriting(reason: unknown): unknown {
-    this.#unwritable = { reason };
-    this.#queue.length = 0;
-    this.#flushed?.reject(reason);
-    this.#flushed = undefined;
+  function breakWriting(reason: unknown): unknown {
+    unwritable = { reason };
+    queue.length = 0;
+    flushed?.reject(reason);
+    flushed = undefined;
     return reason;
   }
 
   /** Lets go of the socket: whoever waits is told the reason, what is queued or unread is forgotten. */
-  #release(reason: unknown): void {
-    this.#socket = undefined;
-    this.#chunks.length = 0;
-    this.#unreadable = { reason };
-    this.#breakWriting(reason);
-    this.#endReading();
-    this.#securing?.reject(reason);
+  function letGo(reason: unknown): void {
+    current = undefined;
+    chunks.length = 0;
+    unreadable = { reason };
+    breakWriting(reason);
+    endReading();
+    securing?.reject(reason);
   }
 
-  #throwIfAborted(): void {
-    if (this.#aborted !== undefined) throw this.#aborted.reason;
+  function throwIfAborted(): void {
+    if (aborted !== undefined) throw aborted.reason;
   }
 
-  #checkUpgradable(): void {
-    this.#throwIfAborted();
-    if (this.#closing !== undefined) throw new Error("the stream is closed");
-    if (this.#securing !== undefined || this.#peer.tls !== undefined) throw new Error("the stream speaks TLS already");
-    if (this.#reader !== undefined) throw new Error("a read is pending");
-    this.#checkAllRead();
+  function checkUpgradable(): void {
+    throwIfAborted();
+    if (closing !== undefined) throw new Error("the stream is closed");
+    if (securing !== undefined || peer.tls !== undefined) throw new Error("the stream speaks TLS already");
+    if (reader !== undefined) throw new Error("a read is pending");
+    checkAllRead();
   }
 
-  #checkAllRead(): void {
-    if (this.#chunks.length > 0) throw new Error("bytes in clear are unread");
+  function checkAllRead(): void {
+    if (chunks.length > 0) throw new Error("bytes in clear are unread");
   }
 
-  async #upgrade(options: TlsOptions & { servername: string }): Promise<void> {
+  async function upgrade(options: TlsOptions & { servername: string }): Promise<void> {
     const done = waiter<BunHandshake>();
-    this.#securing = done;
-    this.#unwritable ??= { reason: new Error("the TLS handshake is under way") };
+    securing = done;
+    unwritable ??= { reason: new Error("the TLS handshake is under way") };
     // From here on what comes is for TLS to judge: it waits in the system while the code for that is loaded.
-    this.#socket?.pause();
-    await this.#flushed?.promise;
+    current?.pause();
+    await flushed?.promise;
     const { secure } = await import("./bun-tls.ts");
-    this.#checkAllRead();
-    const tls = await secure(options, (tls) => {
-      if (this.#ended) done.reject(this.#unreadable?.reason);
-      this.#socket?.upgradeTLS({ data: this, socket: BunStream.handlers, tls });
-      this.#resume();
+    checkAllRead();
+    const tls = await secure(options, (asked) => {
+      if (ended) done.reject(unreadable?.reason);
+      current?.upgradeTLS({ socket: handlers, tls: asked });
+      resume();
       return done.promise;
     });
-    this.#peer = { ...this.#peer, tls };
+    peer = { ...peer, tls };
   }
 
-  async #finish(): Promise<void> {
-    if (this.#securing !== undefined) this.abort(new Error("closed during the TLS handshake"));
-    if (this.#socket === undefined) return;
+  async function finish(): Promise<void> {
+    if (securing !== undefined) abort(new Error("closed during the TLS handshake"));
+    if (current === undefined) return;
     const closed = new Error("the stream is closed");
-    this.#unwritable = { reason: closed };
-    this.#chunks.length = 0;
-    if (this.#paused) this.#resume();
-    if (this.#flushed !== undefined) await untilSent(this.#flushed.promise, this);
-    const socket = this.#socket;
-    const ended = this.#ended;
-    this.#release(closed);
+    unwritable = { reason: closed };
+    chunks.length = 0;
+    if (paused) resume();
+    if (flushed !== undefined) await untilSent(flushed.promise, stream);
+    const socket = current;
+    const lingers = !ended;
+    letGo(closed);
     socket?.shutdown();
-    if (socket === undefined || ended) socket?.end();
-    else linger(socket, () => socket.end());
+    if (lingers && socket !== undefined) linger(socket, () => socket.end());
+    else socket?.end();
   }
+
+  return { stream, handlers };
 }
