@@ -48,7 +48,7 @@ export const connect: Transport = async (endpoint: Endpoint, options: ConnectOpt
   refuseSourceAddress("Deno", options);
   const connecting = open(endpoint, signal);
   const connection = await orAborted(connecting, signal, () => void connecting.then(release, ignore));
-  return new DenoStream(connection, peerInfo(endpoint, connection.remoteAddr.hostname, connection.localAddr.hostname));
+  return denoStream(connection, peerInfo(endpoint, connection.remoteAddr.hostname, connection.localAddr.hostname));
 };
 
 async function open(endpoint: Endpoint, signal: AbortSignal | undefined): Promise<DenoConnection> {
@@ -59,217 +59,219 @@ async function open(endpoint: Endpoint, signal: AbortSignal | undefined): Promis
   return connection;
 }
 
-class DenoStream implements ByteStream {
-  #peer: PeerInfo;
-  #connection: DenoConnection;
+/** Its state is in variables rather than in private fields, which no bundler can shorten as well. */
+function denoStream(connected: DenoConnection, ends: PeerInfo): ByteStream {
+  let peer = ends;
+  let connection = connected;
   /** What took the connection over, where `node:tls` speaks TLS. */
-  #upper: ByteStream | undefined;
+  let upper: ByteStream | undefined;
 
-  readonly #buffer = new Uint8Array(readSize);
-  #reader: Settle<Uint8Array | null> | undefined;
-  #ended = false;
-  #unreadable: Failure | undefined;
+  const buffer = new Uint8Array(readSize);
+  let reader: Settle<Uint8Array | null> | undefined;
+  let ended = false;
+  let unreadable: Failure | undefined;
 
-  readonly #queue: Uint8Array[] = [];
-  #queued = 0;
+  const queue: Uint8Array[] = [];
+  let queued = 0;
   /** Whoever waits until the queue is low, and until it is empty. */
-  #low: Waiter<void> | undefined;
-  #empty: Waiter<void> | undefined;
-  #unwritable: Failure | undefined;
+  let low: Waiter<void> | undefined;
+  let empty: Waiter<void> | undefined;
+  let unwritable: Failure | undefined;
 
-  #securing = false;
-  #closing: Promise<void> | undefined;
+  let securing = false;
+  let closing: Promise<void> | undefined;
   /** Closed in order: the connection only lingers. */
-  #released = false;
-  #aborted: Failure | undefined;
+  let released = false;
+  let aborted: Failure | undefined;
 
-  constructor(connection: DenoConnection, peer: PeerInfo) {
-    this.#connection = connection;
-    this.#peer = peer;
+  const stream: ByteStream = {
+    get peer() {
+      return upper?.peer ?? peer;
+    },
+
+    read() {
+      if (upper !== undefined) return upper.read();
+      if (unreadable !== undefined) return Promise.reject(unreadable.reason);
+      if (ended) return Promise.resolve(null);
+      if (reader !== undefined || securing) return Promise.reject(new Error("a read is already pending"));
+      return new Promise((resolve, reject) => {
+        reader = { resolve, reject };
+        receive();
+      });
+    },
+
+    write(data) {
+      if (upper !== undefined) return upper.write(data);
+      if (unwritable !== undefined) return Promise.reject(unwritable.reason);
+      if (data.length === 0) return undefined;
+      queued += data.length;
+      if (queue.push(data) === 1) void send();
+      if (queued <= freelyQueued) return undefined;
+      low ??= waiter();
+      return low.promise;
+    },
+
+    async startTls(options) {
+      try {
+        checkUpgradable();
+        securing = true;
+        unwritable ??= { reason: new Error("the TLS handshake is under way") };
+        await allSent();
+        await upgradeTo(options);
+        throwIfAborted();
+        unwritable = undefined;
+      } catch (error) {
+        // An abort during the handshake has set its reason, which counts.
+        abort(error);
+        throw aborted?.reason ?? error;
+      } finally {
+        securing = false;
+      }
+    },
+
+    close() {
+      closing ??= finish();
+      return closing;
+    },
+
+    abort,
+  };
+
+  function abort(reason: unknown = new Error("the connection was aborted")): void {
+    if (aborted !== undefined || released) return;
+    aborted = { reason };
+    upper?.abort(reason);
+    unreadable = aborted;
+    breakWriting(reason);
+    endReading();
+    release(connection);
   }
 
-  get peer(): PeerInfo {
-    return this.#upper?.peer ?? this.#peer;
+  function receive(): void {
+    connection.read(buffer).then(onRead, onReadError);
   }
 
-  read(): Promise<Uint8Array | null> {
-    if (this.#upper !== undefined) return this.#upper.read();
-    if (this.#unreadable !== undefined) return Promise.reject(this.#unreadable.reason);
-    if (this.#ended) return Promise.resolve(null);
-    if (this.#reader !== undefined || this.#securing) return Promise.reject(new Error("a read is already pending"));
-    return new Promise((resolve, reject) => {
-      this.#reader = { resolve, reject };
-      this.#receive();
-    });
-  }
-
-  write(data: Uint8Array): Promise<void> | undefined {
-    if (this.#upper !== undefined) return this.#upper.write(data);
-    if (this.#unwritable !== undefined) return Promise.reject(this.#unwritable.reason);
-    if (data.length === 0) return undefined;
-    this.#queued += data.length;
-    if (this.#queue.push(data) === 1) void this.#send();
-    if (this.#queued <= freelyQueued) return undefined;
-    this.#low ??= waiter();
-    return this.#low.promise;
-  }
-
-  async startTls(options: TlsOptions & { servername: string }): Promise<void> {
-    try {
-      this.#checkUpgradable();
-      this.#securing = true;
-      this.#unwritable ??= { reason: new Error("the TLS handshake is under way") };
-      await this.#untilSent();
-      await this.#upgrade(options);
-      this.#throwIfAborted();
-      this.#unwritable = undefined;
-    } catch (error) {
-      // An abort during the handshake has set its reason, which counts.
-      this.abort(error);
-      throw this.#aborted?.reason ?? error;
-    } finally {
-      this.#securing = false;
-    }
-  }
-
-  close(): Promise<void> {
-    this.#closing ??= this.#finish();
-    return this.#closing;
-  }
-
-  abort(reason: unknown = new Error("the connection was aborted")): void {
-    if (this.#aborted !== undefined || this.#released) return;
-    this.#aborted = { reason };
-    this.#upper?.abort(reason);
-    this.#unreadable = this.#aborted;
-    this.#breakWriting(reason);
-    this.#endReading();
-    release(this.#connection);
-  }
-
-  #receive(): void {
-    this.#connection.read(this.#buffer).then(this.#onRead, this.#onReadError);
-  }
-
-  readonly #onRead = (length: number | null): void => {
+  function onRead(length: number | null): void {
     if (length === null) {
       // After a write that failed, Deno reports the reset as an orderly end.
-      if (this.#unwritable !== undefined && this.#closing === undefined) this.#unreadable ??= this.#unwritable;
-      this.#endReading();
-    } else if (this.#released) {
-      this.#receive();
+      if (unwritable !== undefined && closing === undefined) unreadable ??= unwritable;
+      endReading();
+    } else if (released) {
+      receive();
     } else {
-      const reader = this.#reader;
-      this.#reader = undefined;
-      reader?.resolve(this.#buffer.subarray(0, length));
+      const waiting = reader;
+      reader = undefined;
+      waiting?.resolve(buffer.subarray(0, length));
     }
-  };
-
-  readonly #onReadError = (error: unknown): void => {
-    this.#unreadable ??= { reason: error };
-    this.#breakWriting(this.#unreadable.reason);
-    this.#endReading();
-  };
-
-  #endReading(): void {
-    this.#ended = true;
-    if (this.#unreadable === undefined) this.#reader?.resolve(null);
-    else this.#reader?.reject(this.#unreadable.reason);
-    this.#reader = undefined;
-    if (this.#released) release(this.#connection);
   }
 
-  async #send(): Promise<void> {
+  function onReadError(error: unknown): void {
+    unreadable ??= { reason: error };
+    breakWriting(unreadable.reason);
+    endReading();
+  }
+
+  function endReading(): void {
+    ended = true;
+    if (unreadable === undefined) reader?.resolve(null);
+    else reader?.reject(unreadable.reason);
+    reader = undefined;
+    if (released) release(connection);
+  }
+
+  async function send(): Promise<void> {
     try {
-      for (let next = this.#queue[0]; next !== undefined; next = this.#queue[0]) {
-        const taken = await this.#connection.write(next);
+      for (let next = queue[0]; next !== undefined; next = queue[0]) {
+        const taken = await connection.write(next);
         // Empty again where the stream was aborted meanwhile.
-        if (this.#queue.length === 0) return;
-        this.#queued -= taken;
-        if (taken < next.length) this.#queue[0] = next.subarray(taken);
-        else this.#queue.shift();
-        if (this.#queued > lowQueue) continue;
-        this.#low?.resolve();
-        this.#low = undefined;
+        if (queue.length === 0) return;
+        queued -= taken;
+        if (taken < next.length) queue[0] = next.subarray(taken);
+        else queue.shift();
+        if (queued > lowQueue) continue;
+        low?.resolve();
+        low = undefined;
       }
-      this.#empty?.resolve();
-      this.#empty = undefined;
+      empty?.resolve();
+      empty = undefined;
     } catch (error) {
-      if (this.#aborted === undefined) this.#breakWriting(error);
+      if (aborted === undefined) breakWriting(error);
     }
   }
 
   /** Nothing more can be sent; what still comes can be read. */
-  #breakWriting(reason: unknown): void {
-    this.#unwritable = { reason };
-    this.#queue.length = 0;
-    this.#queued = 0;
-    this.#low?.reject(reason);
-    this.#low = undefined;
-    this.#empty?.reject(reason);
-    this.#empty = undefined;
+  function breakWriting(reason: unknown): void {
+    unwritable = { reason };
+    queue.length = 0;
+    queued = 0;
+    low?.reject(reason);
+    low = undefined;
+    empty?.reject(reason);
+    empty = undefined;
   }
 
-  async #untilSent(): Promise<void> {
-    if (this.#queue.length === 0) return;
-    this.#empty ??= waiter();
-    await this.#empty.promise;
+  async function allSent(): Promise<void> {
+    if (queue.length === 0) return;
+    empty ??= waiter();
+    await empty.promise;
   }
 
-  #throwIfAborted(): void {
-    if (this.#aborted !== undefined) throw this.#aborted.reason;
+  function throwIfAborted(): void {
+    if (aborted !== undefined) throw aborted.reason;
   }
 
   /** Whether bytes in clear have come that nobody has read, Deno does not tell; the handshake fails on them. */
-  #checkUpgradable(): void {
-    this.#throwIfAborted();
-    if (this.#closing !== undefined) throw new Error("the stream is closed");
-    if (this.#securing || this.peer.tls !== undefined) throw new Error("the stream speaks TLS already");
-    if (this.#reader !== undefined) throw new Error("a read is pending");
+  function checkUpgradable(): void {
+    throwIfAborted();
+    if (closing !== undefined) throw new Error("the stream is closed");
+    if (securing || stream.peer.tls !== undefined) throw new Error("the stream speaks TLS already");
+    if (reader !== undefined) throw new Error("a read is pending");
   }
 
-  async #upgrade(options: TlsOptions & { servername: string }): Promise<void> {
+  async function upgradeTo(options: TlsOptions & { servername: string }): Promise<void> {
     // What comes meanwhile stays with Deno, as nobody reads: TLS will judge it.
     const { closedBefore, layerTls, upgrade } = await import("./deno-tls.ts");
-    this.#throwIfAborted();
-    if (this.#ended) throw closedBefore(options, this.#unreadable?.reason);
-    const tls = await upgrade(this.#connection, options, (connection) => {
-      this.#connection = connection;
-      if (this.#aborted !== undefined) release(connection);
+    throwIfAborted();
+    if (ended) throw closedBefore(options, unreadable?.reason);
+    const tls = await upgrade(connection, options, (secured) => {
+      connection = secured;
+      if (aborted !== undefined) release(secured);
     });
     if (tls !== undefined) {
-      this.#peer = { ...this.#peer, tls };
+      peer = { ...peer, tls };
       return;
     }
-    const below = new DenoStream(this.#connection, this.#peer);
-    this.#upper = below;
-    this.#upper = await layerTls(below, options);
+    const below = denoStream(connection, peer);
+    upper = below;
+    upper = await layerTls(below, options);
   }
 
-  async #finish(): Promise<void> {
-    if (this.#securing) this.abort(new Error("closed during the TLS handshake"));
-    if (this.#aborted !== undefined) return;
-    if (this.#upper !== undefined) return this.#upper.close();
+  async function finish(): Promise<void> {
+    if (securing) abort(new Error("closed during the TLS handshake"));
+    if (aborted !== undefined) return;
+    if (upper !== undefined) return upper.close();
     const closed = { reason: new Error("the stream is closed") };
-    const open = this.#unwritable === undefined;
-    this.#unwritable = closed;
+    const open = unwritable === undefined;
+    unwritable = closed;
     const sent = await untilSent(
-      this.#untilSent().then(() => (open ? this.#connection.closeWrite() : undefined)),
-      this,
+      allSent().then(() => (open ? connection.closeWrite() : undefined)),
+      stream,
     );
-    if (this.#aborted !== undefined) return;
-    const lingers = open && sent && !this.#ended;
-    const receiving = this.#reader !== undefined;
-    this.#unreadable ??= closed;
-    this.#endReading();
-    this.#released = true;
+    if (aborted !== undefined) return;
+    const lingers = open && sent && !ended;
+    const receiving = reader !== undefined;
+    unreadable ??= closed;
+    endReading();
+    released = true;
     if (!lingers) {
-      release(this.#connection);
+      release(connection);
       return;
     }
-    linger(this.#connection, () => release(this.#connection));
-    if (!receiving) this.#receive();
+    linger(connection, () => release(connection));
+    if (!receiving) receive();
   }
+
+  return stream;
 }
 
 function release(connection: DenoConnection): void {
