@@ -78,6 +78,8 @@ export type TlsInfo = {
   cipher: string | undefined;
   verified: boolean;
   fingerprint256: string | undefined;
+  /** The server's certificate in DER, for channel binding (RFC 5929). */
+  certificate?: Uint8Array | undefined;
   /** Keying material exporter (RFC 5705), for channel binding. */
   exporter: ((label: string, length: number) => Uint8Array) | undefined;
 };

@@ -141,14 +141,28 @@ export class SMTPConnectError extends SMTPResponseException {}
 /** The server refused our HELO: Python's `smtplib.SMTPHeloError`. */
 export class SMTPHeloError extends SMTPResponseException {}
 
+/** The details of a failed authentication. */
+export type AuthenticationDetails = ResponseDetails & {
+  /** What each mechanism that was tried failed with. */
+  causes?: readonly SMTPException[] | undefined;
+  /** What the mechanism's own error says. */
+  serverError?: Readonly<Record<string, string>> | undefined;
+};
+
 /** The server did not accept our credentials: Python's `smtplib.SMTPAuthenticationError`. */
 export class SMTPAuthenticationError extends SMTPResponseException {
   /** What each mechanism that was tried failed with, in the order of the tries. */
   readonly causes: readonly SMTPException[];
+  /**
+   * What the mechanism's own error says, where the server sent one before its reply: `status` and other fields, such as
+   * OAUTHBEARER's `scope` (RFC 7628 3.2.2).
+   */
+  readonly serverError: Readonly<Record<string, string>> | undefined;
 
-  constructor(code: number, msg: string, details: ResponseDetails & { causes?: readonly SMTPException[] } = {}) {
+  constructor(code: number, msg: string, details: AuthenticationDetails = {}) {
     super(code, msg, details);
     this.causes = details.causes ?? [];
+    this.serverError = details.serverError;
   }
 }
 

@@ -4,7 +4,14 @@ import { authCancel, authCommand, authResponse, lineLength } from "../core/auth-
 import { decodeBase64 } from "../core/base64.ts";
 import type { Command } from "../core/command.ts";
 import { makeReply, type Reply } from "../core/reply.ts";
-import { SMTPAuthenticationError, SMTPException, SMTPNotSupportedError } from "../errors.ts";
+import {
+  type AuthenticationDetails,
+  escapeControls,
+  SMTPAuthenticationError,
+  SMTPException,
+  SMTPNotSupportedError,
+} from "../errors.ts";
+import type { ServerError } from "../sasl/mechanism.ts";
 import type { Connection } from "./connection.ts";
 import { disconnected } from "./session-end.ts";
 
@@ -19,6 +26,8 @@ export type AuthExchange = {
   answer(challenge: Uint8Array): Promise<Uint8Array>;
   /** Throws if the server said yes before it proved what it had to prove. */
   accepted(): void;
+  /** What the last challenge says of the reason, where the server refused after it. */
+  explain(challenge: Uint8Array): ServerError | undefined;
   /** The exchange is over, however it went. */
   ended(): void;
 };
@@ -61,13 +70,15 @@ async function run(connection: Connection, exchange: AuthExchange): Promise<Repl
   const initial = await ask(connection, () => exchange.initial());
   let challenges = initial === undefined ? 0 : 1;
   let reply = await begin(exchange.name, initial, say);
+  let challenge = "";
   while (reply.code === 334) {
+    challenge = reply.message;
     const answered = ++challenges > MOST_CHALLENGES ? tooMany(exchange.name) : answer(exchange, reply, connection);
     reply = await say(authResponse(await answered.catch((error) => cancel(connection, error))));
   }
   // 503 says that the session is authenticated already (RFC 4954 4), which is true only if it is.
   if (reply.code === 235) proven(connection, exchange);
-  else if (reply.code !== 503 || !before) throw refused(reply, connection);
+  else if (reply.code !== 503 || !before) throw refused(reply, connection, explained(exchange, challenge));
   return reply;
 }
 
@@ -121,11 +132,36 @@ function proven(connection: Connection, exchange: AuthExchange): void {
   }
 }
 
+/** What the server said of the reason before it refused. Who explains may be the caller's code: it must not hide the refusal. */
+function explained(exchange: AuthExchange, challenge: string): ServerError | undefined {
+  const octets = challenge === "" ? undefined : decodeBase64(challenge);
+  try {
+    return octets && exchange.explain(octets);
+  } catch {
+    return undefined;
+  }
+}
+
 /** A server may echo what it was sent; the error that is shown and logged must not. */
-function refused(reply: Reply, connection: Connection): SMTPAuthenticationError {
+function refused(reply: Reply, connection: Connection, reason: ServerError | undefined): SMTPAuthenticationError {
   const shown = makeReply(
     reply.code,
     reply.lines.map((line) => connection.hide(line)),
   );
-  return new SMTPAuthenticationError(shown.code, shown.message, { reply: shown });
+  const serverError: Record<string, string> | undefined = reason && Object.create(null);
+  for (const [name, value] of Object.entries(reason ?? {})) {
+    if (serverError !== undefined) serverError[connection.hide(name)] = connection.hide(String(value));
+  }
+  return authenticationError(shown, { reply: shown, serverError });
+}
+
+/** The exception for a refusal; what the mechanism's error says is in its text, too. */
+export function authenticationError(
+  { code, message }: Pick<Reply, "code" | "message">,
+  details: AuthenticationDetails,
+): SMTPAuthenticationError {
+  const error = new SMTPAuthenticationError(code, message, details);
+  const status = details.serverError?.["status"];
+  if (status !== undefined) error.message += ` (${escapeControls(status)})`;
+  return error;
 }

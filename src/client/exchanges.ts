@@ -46,6 +46,7 @@ export function mechanismExchange(
       return held ?? step(challenge);
     },
     accepted: () => void steps.next(new Uint8Array()),
+    explain: (challenge) => mechanism.explain?.(challenge),
     ended: () => void steps.return(),
   };
 }
@@ -69,6 +70,7 @@ export function authobjectExchange(
     },
     answer: async (challenge) => octetsOf(await authobject(challenge)),
     accepted() {},
+    explain: () => undefined,
     ended() {},
   };
 }

@@ -27,8 +27,12 @@ export function lineLength(command: Command): number {
   return utf8(command.wire).length;
 }
 
-/** What a server may make of a response, and echo: each of its texts, of which PLAIN has several, as it is or in base64. */
+/**
+ * What a server may make of a response, and echo: each of its texts, of which PLAIN and XOAUTH2 have several, and the
+ * token or proof in it, as they are or in base64.
+ */
 function echoes(response: Uint8Array): readonly string[] {
-  const texts = new TextDecoder().decode(response).split("\0");
-  return texts.flatMap((text) => [text, encodeBase64(utf8(text))]);
+  const texts = new TextDecoder().decode(response).split(/[\0\x01]/);
+  const cores = texts.flatMap((text) => /(?:^auth=\w+ |,p=)(.+)$/.exec(text)?.slice(1) ?? []);
+  return [...texts, ...cores].flatMap((text) => [text, encodeBase64(utf8(text))]);
 }

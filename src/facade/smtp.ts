@@ -257,7 +257,8 @@ export class SMTP {
   }
 
   /**
-   * Logs in with the strongest mechanism that both sides have; after a refusal with the next (RFC 4954).
+   * Logs in with the strongest mechanism that both sides have, which are SCRAM with channel binding and without,
+   * CRAM-MD5, PLAIN and LOGIN; after a refusal with the next (RFC 4954).
    * @throws {SMTPNotSupportedError} if the server offers no AUTH, or only such that would show the password to the network
    * @throws {SMTPAuthenticationError} if all were refused; `causes` has an error for each
    * @throws {SMTPException} if there is no common mechanism
@@ -269,7 +270,7 @@ export class SMTP {
   }
 
   /**
-   * Runs one SASL mechanism: a `Mechanism`, or Python's authobject.
+   * Runs one SASL mechanism: a `Mechanism`, before which EHLO is said if nobody has, or Python's authobject.
    * @throws {SMTPAuthenticationError} if the server refuses
    * @throws {SMTPNotSupportedError} if the mechanism would show the password to the network
    */

@@ -1,14 +1,28 @@
 /** Which mechanisms to try, in which order. */
 import { cramMd5 } from "./cram-md5.ts";
 import { login } from "./login.ts";
-import type { Mechanism, PasswordCredentials } from "./mechanism.ts";
+import type { AuthorizingCredentials, Mechanism } from "./mechanism.ts";
+import { oauthbearer, type TokenCredentials, xoauth2 } from "./oauth.ts";
 import { plain } from "./plain.ts";
+import { scramSha1, scramSha1Plus, scramSha256, scramSha256Plus, scramSha512, scramSha512Plus } from "./scram.ts";
 
 /** What a user and password can be used with, strongest first. */
-export const passwordMechanisms: ReadonlyMap<string, (credentials: PasswordCredentials) => Mechanism> = new Map([
+export const passwordMechanisms: ReadonlyMap<string, (credentials: AuthorizingCredentials) => Mechanism> = new Map([
+  ["SCRAM-SHA-512-PLUS", scramSha512Plus],
+  ["SCRAM-SHA-512", scramSha512],
+  ["SCRAM-SHA-256-PLUS", scramSha256Plus],
+  ["SCRAM-SHA-256", scramSha256],
+  ["SCRAM-SHA-1-PLUS", scramSha1Plus],
+  ["SCRAM-SHA-1", scramSha1],
   ["CRAM-MD5", cramMd5],
   ["PLAIN", plain],
   ["LOGIN", login],
+]);
+
+/** What a bearer token can be used with, the standard's own first. */
+export const tokenMechanisms: ReadonlyMap<string, (credentials: TokenCredentials) => Mechanism> = new Map([
+  ["OAUTHBEARER", oauthbearer],
+  ["XOAUTH2", xoauth2],
 ]);
 
 /**

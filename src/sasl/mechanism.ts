@@ -7,7 +7,15 @@ export type MechanismContext = {
   readonly host: string;
   /** The TLS session; undefined in clear. */
   readonly tls: TlsInfo | undefined;
+  /** The mechanisms that the server offers, in upper case; undefined where that is not known, as before EHLO. */
+  readonly offered?: readonly string[] | undefined;
 };
+
+/**
+ * What the server said of the reason of a refusal, in the mechanism's own terms: `status` is the code that the mechanism
+ * knows (`invalid_token` in OAUTHBEARER, `401` in XOAUTH2, `invalid-proof` in SCRAM), the rest what came along with it.
+ */
+export type ServerError = Readonly<Record<string, string>>;
 
 /**
  * One way to authenticate, with the credentials already in it: `plain({ user, password })`.
@@ -45,6 +53,11 @@ export interface Mechanism {
   readonly clearText: boolean;
   /** True if the server speaks first, as in CRAM-MD5 and LOGIN. Default: false. */
   readonly serverFirst?: boolean | undefined;
+  /**
+   * What the last challenge says of the reason, where the server refused the exchange after it; undefined if it says
+   * nothing. It becomes the `serverError` of the exception.
+   */
+  explain?(challenge: Uint8Array): ServerError | undefined;
   /** Begins an exchange: yields responses, is resumed with challenges, throws to cancel. */
   start(context: MechanismContext): Generator<Uint8Array | Promise<Uint8Array>, void, Uint8Array>;
 }
@@ -55,4 +68,10 @@ export type PasswordCredentials = {
   readonly user: string;
   /** Its password. */
   readonly password: string;
+};
+
+/** A user's name and password, and the identity to act as. */
+export type AuthorizingCredentials = PasswordCredentials & {
+  /** The identity to act as, where it is not that of `user`. */
+  readonly authzid?: string | undefined;
 };

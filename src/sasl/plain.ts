@@ -1,12 +1,9 @@
 /** The PLAIN mechanism (RFC 4616): user and password as they are, in one message. */
-import type { Mechanism, PasswordCredentials } from "./mechanism.ts";
+import type { AuthorizingCredentials, Mechanism } from "./mechanism.ts";
 import { prepareCredential } from "./saslprep.ts";
 
 /** Who logs in by PLAIN, and as whom. */
-export type PlainCredentials = PasswordCredentials & {
-  /** The identity to act as, where it is not that of `user`. */
-  readonly authzid?: string | undefined;
-};
+export type PlainCredentials = AuthorizingCredentials;
 
 /**
  * PLAIN from credentials, which are prepared by SASLprep.

@@ -24,7 +24,7 @@ const LEFT_TO_RIGHT =
 export function saslprep(value: string, argument: string): string {
   if (typeof value !== "string") throw new TypeError(`${argument} must be a string`);
   const prepared = value.replace(SPACE, " ").replace(NOTHING, "").normalize("NFKC");
-  if (PROHIBITED.test(prepared)) {
+  if (isProhibited(prepared)) {
     throw new RangeError(`${argument} holds a character that SASLprep prohibits (RFC 4013 2.3)`);
   }
   const characters = [...prepared];
@@ -37,6 +37,11 @@ export function saslprep(value: string, argument: string): string {
     throw new RangeError(`${argument} mixes writing directions as SASLprep prohibits (RFC 4013 2.4)`);
   }
   return prepared;
+}
+
+/** Whether stringprep's tables of what no protocol should carry have a character of `value`. */
+export function isProhibited(value: string): boolean {
+  return PROHIBITED.test(value);
 }
 
 /**

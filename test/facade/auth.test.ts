@@ -171,6 +171,47 @@ describe("auth", () => {
     expect((await smtp.noop()).code).toBe(250);
   });
 
+  test("says EHLO before a Mechanism, which then knows what the server offers; not before an authobject", async () => {
+    const seen: unknown[] = [];
+    const mechanism: Mechanism = {
+      name: "X",
+      clearText: false,
+      *start({ host, offered }) {
+        seen.push(host, offered);
+        yield new Uint8Array([120]);
+      },
+    };
+    const { server, smtp } = await session(authServer("x plain", { X: "235 in" }));
+    await smtp.auth("X", () => "x");
+    await smtp.auth("X", mechanism);
+    await smtp.auth("X", mechanism);
+    expect(server.lines.map((line) => line.split(" ")[0])).toEqual(["AUTH", "EHLO", "AUTH", "AUTH"]);
+    expect(seen.slice(0, 2)).toEqual(["mail.example.com", ["X", "PLAIN"]]);
+  });
+
+  test("gives what a Mechanism explains of a refusal, as texts without secrets, and bears one that cannot", async () => {
+    const mechanism = (explain: Mechanism["explain"] & object): Mechanism => ({
+      name: "X",
+      clearText: false,
+      explain,
+      *start() {
+        yield new TextEncoder().encode("the-secret");
+        yield new Uint8Array();
+      },
+    });
+    const answers = { X: [`334 ${base64("because")}`, "535 no"] };
+    const { smtp } = await session(authServer("X", answers));
+    const echo = mechanism((challenge) => ({ status: `the-secret\n${new TextDecoder().decode(challenge)}` }));
+    expect(await reasonOf(smtp.auth("X", echo))).toMatchObject({
+      serverError: { status: "***\nbecause" },
+      message: "535 no (*** / because)",
+    });
+    const broken = mechanism(() => {
+      throw new Error("own");
+    });
+    expect(await reasonOf(smtp.auth("X", broken))).toMatchObject({ smtp_code: 535, serverError: undefined });
+  });
+
   test("only 235 is success", async () => {
     for (const answer of ["250 fine", "220 fine", "535 no"]) {
       const { smtp } = await session({ on: { AUTH: answer } });

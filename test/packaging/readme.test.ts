@@ -17,7 +17,7 @@ beforeAll(async () => {
       address === "nobody@example.net" ? done(Object.assign(new Error("no such user"), { responseCode: 550 })) : done(),
     authOptional: true,
   };
-  const auth = { user: "user", password: "password" };
+  const auth = { user: "user", password: "password", token: "a-fresh-token" };
   const [SMTP, SMTP_SSL, LMTP] = await Promise.all([
     startEmbeddedServer({ auth, settings }),
     startEmbeddedServer({ auth, settings, tls: "implicit" }),
@@ -129,6 +129,8 @@ async function load(specifier: string): Promise<unknown> {
   switch (specifier) {
     case "smtplib":
       return redirected(servers, opened);
+    case "smtplib/sasl":
+      return import("../../src/sasl/index.ts");
     case "smtplib/transports/memory":
       return import("../../transports/memory.ts");
     case "smtplib/transports/node":

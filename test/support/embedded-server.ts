@@ -15,12 +15,15 @@ export type EmbeddedOptions = {
   /** TLS by STARTTLS (the default), from the first byte on, or not at all. */
   tls?: "starttls" | "implicit" | "none" | undefined;
   /** The one account. With it, nothing but `AUTH` is allowed before authentication; in the clear too. */
-  auth?: { user: string; password: string } | undefined;
+  auth?: Account | undefined;
   /** LMTP in place of SMTP. */
   lmtp?: boolean | undefined;
   /** Whatever else smtp-server can be told. */
   settings?: SMTPServerOptions | undefined;
 };
+
+/** Who may log in: by password, and by a bearer token where there is one. */
+export type Account = { readonly user: string; readonly password: string; readonly token?: string | undefined };
 
 /** A message that the server took. */
 export type ReceivedMessage = {
@@ -68,7 +71,7 @@ export async function startEmbeddedServer(options: EmbeddedOptions = {}): Promis
     lmtp,
     disabledCommands: disabled,
     allowInsecureAuth: true,
-    authMethods: ["PLAIN", "LOGIN", "CRAM-MD5"],
+    authMethods: ["PLAIN", "LOGIN", "CRAM-MD5", ...(auth?.token === undefined ? [] : ["XOAUTH2"])],
     disableReverseLookup: true,
     hideENHANCEDSTATUSCODES: false,
     hideDSN: false,
@@ -124,7 +127,8 @@ export async function startEmbeddedServer(options: EmbeddedOptions = {}): Promis
   };
 }
 
-function accepts(given: SMTPServerAuthentication, account: { user: string; password: string }): boolean {
+function accepts(given: SMTPServerAuthentication, account: Account): boolean {
+  if (given.method === "XOAUTH2") return given.accessToken === account.token;
   if (given.username !== account.user) return false;
   return given.method === "PLAIN" || given.method === "LOGIN"
     ? given.password === account.password

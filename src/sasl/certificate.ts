@@ -1,0 +1,45 @@
+/** The one thing that a channel binding asks of a certificate: which hash it was signed with (RFC 5929 4.1). */
+
+/** The hashes that WebCrypto has, and that are good enough for a binding. */
+export type BindingHash = "SHA-256" | "SHA-384" | "SHA-512";
+
+/** Object identifiers of signature algorithms, in hexadecimal. MD5 and SHA-1 give way to SHA-256, as RFC 5929 has it. */
+const HASHES: ReadonlyMap<string, BindingHash> = new Map([
+  ["2a864886f70d010104", "SHA-256"], // md5WithRSAEncryption
+  ["2a864886f70d010105", "SHA-256"], // sha1WithRSAEncryption
+  ["2a864886f70d01010b", "SHA-256"], // sha256WithRSAEncryption
+  ["2a864886f70d01010c", "SHA-384"], // sha384WithRSAEncryption
+  ["2a864886f70d01010d", "SHA-512"], // sha512WithRSAEncryption
+  ["2a8648ce3d0401", "SHA-256"], // ecdsa-with-SHA1
+  ["2a8648ce3d040302", "SHA-256"], // ecdsa-with-SHA256
+  ["2a8648ce3d040303", "SHA-384"], // ecdsa-with-SHA384
+  ["2a8648ce3d040304", "SHA-512"], // ecdsa-with-SHA512
+]);
+
+/**
+ * The hash for the binding to a certificate in DER. Undefined where it is not defined, as for Ed25519, which has no
+ * hash of its own, or where this is no certificate.
+ */
+export function signatureHash(certificate: Uint8Array): BindingHash | undefined {
+  // Certificate ::= SEQUENCE { tbsCertificate, signatureAlgorithm SEQUENCE { algorithm OID, … }, signature }
+  const outer = element(certificate, 0);
+  const signed = outer && element(certificate, outer.start);
+  const algorithm = signed && element(certificate, signed.end);
+  const identifier = algorithm && element(certificate, algorithm.start);
+  if (identifier === undefined || certificate[algorithm?.start ?? 0] !== OBJECT_IDENTIFIER) return undefined;
+  const octets = certificate.subarray(identifier.start, identifier.end);
+  return HASHES.get(Array.from(octets, (octet) => octet.toString(16).padStart(2, "0")).join(""));
+}
+
+const OBJECT_IDENTIFIER = 6;
+
+/** Where the contents of the DER element at `at` lie; undefined if it does not fit. */
+function element(der: Uint8Array, at: number): { start: number; end: number } | undefined {
+  const first = der[at + 1];
+  if (first === undefined) return undefined;
+  const more = first < 0x80 ? 0 : first & 0x7f;
+  let length = first < 0x80 ? first : 0;
+  for (let i = 0; i < more; i++) length = length * 256 + (der[at + 2 + i] ?? 0);
+  const start = at + 2 + more;
+  return start + length <= der.length ? { start, end: start + length } : undefined;
+}

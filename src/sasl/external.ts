@@ -1,0 +1,26 @@
+/** The EXTERNAL mechanism (RFC 4422 A): what lies below has proved who we are, as a client certificate does in TLS. */
+import { utf8 } from "../core/bytes.ts";
+import type { Mechanism } from "./mechanism.ts";
+import { prepareCredential } from "./saslprep.ts";
+
+/** As whom to act. */
+export type ExternalCredentials = {
+  /** The identity to act as. Default: the one that the server derives from, say, the client certificate. */
+  readonly authzid?: string | undefined;
+};
+
+/**
+ * EXTERNAL.
+ *
+ * @throws TypeError if the identity is not a string or holds NUL. @throws RangeError if SASLprep prohibits it.
+ */
+export function external(credentials: ExternalCredentials = {}): Mechanism {
+  const authzid = prepareCredential(credentials.authzid ?? "", "authzid");
+  return {
+    name: "EXTERNAL",
+    clearText: false,
+    *start() {
+      yield utf8(authzid);
+    },
+  };
+}

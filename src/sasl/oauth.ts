@@ -1,0 +1,110 @@
+/** Bearer tokens of OAuth 2.0: OAUTHBEARER (RFC 7628) and Google's XOAUTH2, which came before it. */
+import { utf8 } from "../core/bytes.ts";
+import type { Mechanism, ServerError } from "./mechanism.ts";
+import { prepareCredential } from "./saslprep.ts";
+import { escapeName } from "./scram-messages.ts";
+
+/** A user and a bearer token. */
+export type TokenCredentials = {
+  /** Whose mail it is: an address, mostly. */
+  readonly user: string;
+  /** The token, or a function that gets one: it is called when a token is needed, which is once an exchange. */
+  readonly token: string | (() => Promise<string>);
+};
+
+/** A user and a bearer token, and what else OAUTHBEARER can tell the server. */
+export type OAuthBearerCredentials = TokenCredentials & {
+  /** The server's name. Default: the host connected to. */
+  readonly host?: string | undefined;
+  /** The port connected to, for servers that want to know. */
+  readonly port?: number | undefined;
+};
+
+/**
+ * OAUTHBEARER. What the server says of a refusal (RFC 7628 3.2.2) is in the exception's `serverError`, as `status`,
+ * `scope` and `openid-configuration`.
+ *
+ * An exchange throws `TypeError` for a token that is none, before anything is sent.
+ * @throws TypeError if a credential is not of its type or holds NUL. @throws RangeError if it holds control characters.
+ */
+export function oauthbearer(credentials: OAuthBearerCredentials): Mechanism {
+  const user = prepareCredential(credentials.user, "user");
+  const host = prepareCredential(credentials.host ?? "", "host");
+  const { port } = credentials;
+  if (port !== undefined && !Number.isInteger(port)) throw new TypeError("port must be a whole number");
+  return bearer("OAUTHBEARER", credentials, "\x01", (token, context) => {
+    const name = host || context.host;
+    const where = `${name === "" ? "" : `host=${name}\x01`}${port === undefined ? "" : `port=${port}\x01`}`;
+    return `n,${user === "" ? "" : `a=${escapeName(user)}`},\x01${where}auth=Bearer ${token}\x01\x01`;
+  });
+}
+
+/**
+ * XOAUTH2, as Google and Microsoft take it. What the server says of a refusal is in the exception's `serverError`, as
+ * `status`, `schemes` and `scope`. The exceptions are those of `oauthbearer`.
+ *
+ * @example
+ * ```ts
+ * import { SMTP } from "smtplib";
+ * import { xoauth2 } from "smtplib/sasl";
+ *
+ * const smtp = await SMTP.connect("mail.example.com", 587);
+ * try {
+ *   await smtp.starttls();
+ *   const token = async () => "a-fresh-token";
+ *   await smtp.auth("XOAUTH2", xoauth2({ user: "user", token }));
+ * } finally {
+ *   await smtp.quit();
+ * }
+ * ```
+ */
+export function xoauth2(credentials: TokenCredentials): Mechanism {
+  const user = prepareCredential(credentials.user, "user");
+  return bearer("XOAUTH2", credentials, "", (token) => `user=${user}\x01auth=Bearer ${token}\x01\x01`);
+}
+
+function bearer(
+  name: string,
+  { token }: TokenCredentials,
+  /** What answers the server's error, whereupon it refuses (RFC 7628 3.2.3). */
+  dummy: string,
+  message: (token: string, context: { readonly host: string }) => string,
+): Mechanism {
+  if (typeof token !== "string" && typeof token !== "function") {
+    throw new TypeError("token must be a string or a function that gives a promise of one");
+  }
+  if (typeof token === "string") checkToken(token);
+  return {
+    name,
+    clearText: true,
+    explain: explainJson,
+    *start(context) {
+      const given = async (): Promise<string> => (typeof token === "string" ? token : checkToken(await token()));
+      yield given().then((text) => utf8(message(text, context)));
+      yield utf8(dummy);
+    },
+  };
+}
+
+/** RFC 6750 2.1 has letters, digits and `-._~+/=` in a token; anything that can be seen may pass. Errors show none of it. */
+function checkToken(token: unknown): string {
+  if (typeof token === "string" && /^[\x21-\x7e]+$/.test(token)) return token;
+  throw new TypeError("token must be a string of visible ASCII characters");
+}
+
+/** The fields of the server's JSON, all as texts; undefined if it is no object. */
+function explainJson(challenge: Uint8Array): ServerError | undefined {
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(new TextDecoder().decode(challenge));
+  } catch {
+    return undefined;
+  }
+  if (typeof parsed !== "object" || parsed === null || Array.isArray(parsed)) return undefined;
+  const fields = Object.entries(parsed).map(([name, value]) => [name, asText(value)]);
+  return Object.assign(Object.create(null), Object.fromEntries(fields));
+}
+
+function asText(value: unknown): string {
+  return typeof value === "string" ? value : JSON.stringify(value);
+}
