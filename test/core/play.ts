@@ -18,6 +18,8 @@ export const make: Record<string, () => Command> = {
   AUTH: () => authCommand("LOGIN"),
   response: () => authResponse(utf8("x")),
   NOOP: () => ownCommand("NOOP", ""),
+  VRFY: () => ownCommand("VRFY", "x"),
+  EXPN: () => ownCommand("EXPN", "x"),
 };
 
 /** A dialogue, played from both sides. */

@@ -1,8 +1,8 @@
 /** Bodies that fail, hang or are aborted, and servers that answer early or stop reading (SECURITY 6.2, 6.4–6.6). */
-import { expect } from "vitest";
+import { describe, expect, it } from "vitest";
 import {
   type Body,
-  type SMTP,
+  SMTP,
   SMTPDataError,
   SMTPException,
   type SMTPOptions,
@@ -18,11 +18,12 @@ import {
   freeze,
   halfClose,
   reset,
+  scriptedTransport,
   server,
   stall,
   take,
 } from "../support/scripted-server.ts";
-import { type Scenario, scenarios, sendOne, type Thrown } from "./scenario.ts";
+import { type Scenario, scenarios, sendOne, settled, type Thrown, watchForLeaks } from "./scenario.ts";
 
 const MODES: readonly [string, Act][] = [
   ["lock-step", ehlo("8BITMIME")],
@@ -389,6 +390,14 @@ const large: Scenario[] = LARGE.flatMap(([form, make]) => {
   ] satisfies Scenario[];
 });
 
+/** How much of the source was taken. */
+let pulled = 0;
+
+async function* counted(mebibytes: number): AsyncGenerator<Uint8Array> {
+  pulled = 0;
+  for (; pulled < mebibytes * 1024 * 1024; pulled += 16_384) yield many.slice(0, 16_384);
+}
+
 const signals: Scenario[] = [
   {
     name: "a signal that has fired before the call",
@@ -475,3 +484,21 @@ scenarios("body-abort: bodies", wrongBodies);
 scenarios("body-abort: signals", [...aborts, ...signals]);
 scenarios("body-abort: hanging", hanging);
 scenarios("body-abort: large", large);
+
+describe("[body-abort: held back]", () => {
+  watchForLeaks();
+
+  it("a server that does not read holds the source back: no more than 1 MiB of it is in memory", async () => {
+    // A network has buffers of its own; here there is only that of the transport.
+    const answering = scriptedTransport([server({ DATA: ["354 go", freeze] })]);
+    const smtp = new SMTP(answering.host, answering.port, {
+      transport: answering.transport,
+      timeouts: { dataBlock: 0.2 },
+    });
+    const outcome = await settled(() => send(smtp, counted(8)), 10);
+    expect("error" in outcome && outcome.error).toMatchObject({ name: "SMTPTimeoutError", phase: "dataBlock" });
+    expect(pulled).toBeLessThanOrEqual(1024 * 1024);
+    smtp.close();
+    await answering.finish();
+  });
+});

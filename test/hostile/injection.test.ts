@@ -107,6 +107,8 @@ const POISONS: readonly [name: string, text: string][] = [
   ["CR LF alone", "\r\n"],
   ["NUL", "\0"],
   ["NUL in the middle", "\0x"],
+  ["DEL", "\x7f"],
+  ["a tab", "\tx"],
   ["a lone surrogate", "\ud800x"],
   ["a lone low surrogate at the end", "\udc00"],
 ];
@@ -214,6 +216,8 @@ describe("[injection]", () => {
 const ADDRESSES: readonly [given: string, line: string | undefined][] = [
   ["a@x> SIZE=1 AUTH=<b", undefined],
   ["a@x.test>", undefined],
+  ["<a@lab.test> SIZE=1", undefined],
+  ["Jane <a@lab.test> c@y.test", undefined],
   ["<a@x.test", undefined],
   ["a@x.test, c@y.test", undefined],
   ["<a@x.test>, <c@y.test>", undefined],
@@ -392,6 +396,21 @@ const rest: Scenario[] = [
     gives: {},
     connected: true,
     lines: [HELLO, "MAIL FROM:<a@client.test> X=1", "RCPT TO:<b@lab.test> X=1", "DATA"],
+  },
+  {
+    name: "typed options that change after they were checked are sent as they were checked",
+    server: server({ EHLO: ehlo("DSN", "DELIVERBY") }),
+    call: (smtp) => {
+      const by: { seconds: number; mode: "notify" | "return" } = { seconds: 60, mode: "notify" };
+      const notify: ("FAILURE" | "DELAY")[] = ["FAILURE"];
+      const sent = smtp.sendmail("a@client.test", "b@lab.test", MESSAGE, { by }, { notify });
+      by.seconds = untyped("1\r\nRCPT TO:<evil@evil.test>");
+      notify.push(untyped("X\r\nRCPT TO:<evil@evil.test>"));
+      return sent;
+    },
+    gives: {},
+    connected: true,
+    lines: [HELLO, "MAIL FROM:<a@client.test> BY=60;N", "RCPT TO:<b@lab.test> NOTIFY=FAILURE", "DATA"],
   },
   {
     name: "a list of recipients that changes after it was checked is sent as it was checked",

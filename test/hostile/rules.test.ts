@@ -347,6 +347,7 @@ const raws: Scenario[] = [
     throws: { type: SMTPServerDisconnected, delivery: "not-sent" },
     connected: false,
     taken: 0,
+    check: (_, { lines }) => expect(lines.join()).not.toMatch(/MAIL/),
   },
   {
     name: "send() writes as it is told",

@@ -153,6 +153,17 @@ const rest: Scenario[] = [
     check: (_, { text }) => expect(text).not.toMatch(/[\x80-\xff]|more|\r\n\.\r\n/),
   },
   {
+    name: "8 bits by data() without 8BITMIME are refused before DATA",
+    server: server({ EHLO: ehlo("PIPELINING") }),
+    call: async (smtp) => {
+      await smtp.ehlo();
+      return smtp.data("gr\u00fc\u00dfe\r\n");
+    },
+    throws: { type: SMTPNotSupportedError, delivery: "not-sent", fields: { capability: "8BITMIME" } },
+    connected: true,
+    lines: [HELLO],
+  },
+  {
     name: "an 8-bit stream by data() without 8BITMIME stops as well",
     server: server({ EHLO: ehlo("PIPELINING") }),
     call: async (smtp) => {

@@ -92,6 +92,19 @@ export function describeFlow(transport: Transport, check: Check): void {
     expect(await received).toBe(taken);
   });
 
+  check("takes more while a write waits, and sends all of it in order", async () => {
+    const server = await serve((socket) => socket.pause());
+    const stream = await open(transport, server.endpoint);
+    const socket = await server.accepted();
+    const { taken, blocked } = await fillUntilStuck(stream, much);
+    const more = [stream.write(pattern(taken, 1000)), stream.write(pattern(taken + 1000, 1000))];
+    const received = count(socket);
+    socket.resume();
+    await Promise.all([blocked, ...more]);
+    await stream.close();
+    expect(await received).toBe(taken + 2000);
+  });
+
   check("makes the peer wait while nobody reads", async () => {
     let sent = 0;
     const server = await serve(async (socket) => {

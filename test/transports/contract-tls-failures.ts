@@ -211,19 +211,31 @@ export function describeTlsFailures(transport: Transport, check: Check): void {
     await server.idle();
   });
 
-  const badOptions: [string, TlsOptions][] = [
+  check("refuses to upgrade what was closed", async () => {
+    const server = await serve();
+    const stream = await open(transport, server.endpoint);
+    await stream.close();
+    expect(await reasonOf(stream.startTls({ servername: "localhost" }))).toBeInstanceOf(Error);
+    await server.idle();
+  });
+
+  const badOptions: [string, object][] = [
     ["an authority that is no certificate", { ca: "/etc/ssl/ca.pem" }],
     ["no authority at all", { ca: [] }],
     ["a fingerprint that is none", { fingerprint256: "12:34" }],
     ["no fingerprint at all", { fingerprint256: [] }],
     ["a certificate without its key", { cert: "-----BEGIN CERTIFICATE-----" }],
+    ["no name", { servername: "" }],
+    ["a name that is no string", { servername: 42 }],
+    ["a version that is none of ours", { minVersion: "TLSv1.1" }],
+    ["a verification that is neither on nor off", { rejectUnauthorized: "no" }],
     ["a certificate and a key that are none", { cert: "nonsense", key: "nonsense" }],
   ];
   for (const [name, options] of badOptions) {
     check(`throws a TypeError for ${name}`, async () => {
       const server = await serve();
       const stream = await open(transport, server.endpoint);
-      const reason = await reasonOf(stream.startTls({ ...options, servername: "localhost" }));
+      const reason = await reasonOf(stream.startTls({ servername: "localhost", ...options }));
       expect(reason).toBeInstanceOf(TypeError);
       await server.idle();
     });

@@ -19,7 +19,7 @@ import {
   staysPending,
 } from "./bytes.ts";
 import type { Check } from "./contract.ts";
-import { gone, send, serveStartTls, serveTls } from "./servers.ts";
+import { gone, send, serve, serveStartTls, serveTls } from "./servers.ts";
 
 const echo = (socket: Socket): void => void socket.pipe(socket);
 
@@ -47,6 +47,24 @@ export function describeTls(transport: Transport, check: Check): void {
     await stream.write(bytes("EHLO localhost\r\n"));
     expect(await readText(stream, 16)).toBe("EHLO localhost\r\n");
     expect(stream.peer).toMatchObject(clear);
+  });
+
+  check("names the server in the handshake, unless it is an address (RFC 6066 3)", async () => {
+    for (const [servername, name, named] of [
+      ["mail.example.com", "mail.example.com", true],
+      ["b\u00fccher.example.", "xn--bcher-kva.example", true],
+      ["127.0.0.1", "127.0.0.1", false],
+    ] as const) {
+      const server = await serve();
+      const stream = await open(transport, server.endpoint);
+      const socket = await server.accepted();
+      const hello = firstRecord(socket);
+      const failed = reasonOf(stream.startTls({ servername }));
+      expect((await hello).includes(name)).toBe(named);
+      socket.end();
+      expect(await failed).toBeInstanceOf(TlsError);
+      await server.idle();
+    }
   });
 
   check("tells what it knows of the session", async () => {
@@ -316,4 +334,14 @@ export function describeTls(transport: Transport, check: Check): void {
     expect(await readText(stream, 9)).toBe("421 bye\r\n");
     expect(await stream.read().catch(() => null)).toBeNull();
   });
+}
+
+/** The first record of TLS that a client sends, which is in clear. */
+async function firstRecord(socket: Socket): Promise<Buffer> {
+  let received = Buffer.alloc(0);
+  while (received.length < 5 || received.length < 5 + received.readUInt16BE(3)) {
+    const [chunk] = await once(socket, "data");
+    received = Buffer.concat([received, chunk]);
+  }
+  return received;
 }
