@@ -1,0 +1,71 @@
+/**
+ * The coverage of `src/` and `transports/`: Node runs the tests but those that need real servers or the built package,
+ * Deno and Bun those of the transports; the three are merged, since a native transport runs on its own runtime alone.
+ * Fails below the threshold, the share of branches that was taken.
+ */
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, relative } from "node:path";
+import coverage from "istanbul-lib-coverage";
+import report from "istanbul-lib-report";
+import reports from "istanbul-reports";
+
+const BRANCHES = 95;
+
+const root = join(import.meta.dirname, "..");
+const vitest = join(root, "node_modules/vitest/vitest.mjs");
+const bin = (name) => join(root, "node_modules/.bin", name);
+const EVERYTHING_HERE = ["--exclude=test/servers/**", "--exclude=test/packaging/**"];
+const runs = [
+  { name: "node", command: [process.execPath], tests: EVERYTHING_HERE },
+  { name: "deno", command: [bin("deno"), "run", "-A"], tests: ["test/transports"] },
+  { name: "bun", command: [bin("bun"), "--bun"], tests: ["test/transports"] },
+];
+
+const folder = mkdtempSync(join(tmpdir(), "coverage-"));
+const merged = coverage.createCoverageMap();
+try {
+  for (const { name, command, tests } of runs) merged.merge(measure(name, command, tests));
+} finally {
+  rmSync(folder, { recursive: true, force: true });
+}
+
+const context = report.createContext({ dir: root, coverageMap: merged });
+reports.create("text", { maxCols: 120 }).execute(context);
+for (const file of merged.files()) {
+  const missed = branchesMissed(merged.fileCoverageFor(file));
+  if (missed.length > 0) console.log(`${relative(root, file)}: branches not taken at ${missed.join(", ")}`);
+}
+const { branches } = merged.getCoverageSummary();
+console.log(`${branches.pct} % of ${branches.total} branches; at least ${BRANCHES} % are demanded`);
+process.exitCode = branches.pct >= BRANCHES ? 0 : 1;
+
+function measure(name, [file, ...args], tests) {
+  const dir = join(folder, name);
+  const options = [
+    "run",
+    "--coverage.enabled",
+    "--coverage.provider=v8",
+    "--coverage.include=src/**/*.ts",
+    "--coverage.include=transports/**/*.ts",
+    "--coverage.exclude=test/**",
+    "--coverage.reporter=json",
+    `--coverage.reportsDirectory=${dir}`,
+    "--reporter=dot",
+  ];
+  const { status } = spawnSync(file, [...args, vitest, ...options, ...tests], { cwd: root, stdio: "inherit" });
+  if (status !== 0) throw new Error(`the tests failed on ${name}`);
+  return JSON.parse(readFileSync(join(dir, "coverage-final.json"), "utf8"));
+}
+
+/** line:column of each branch that was never taken. */
+function branchesMissed({ branchMap, b }) {
+  return Object.entries(branchMap).flatMap(([id, { type, loc, locations }]) =>
+    (b[id] ?? []).flatMap((count, i) => {
+      if (count > 0) return [];
+      const start = locations[i]?.start?.line === undefined ? loc.start : locations[i].start;
+      return [`${start.line}:${start.column + 1} (${type})`];
+    }),
+  );
+}
