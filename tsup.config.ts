@@ -1,23 +1,24 @@
 import { defineConfig } from "tsup";
 
+/** What the package exports: the name in dist/, and the source. */
+export const entry = {
+  index: "src/index.ts",
+  core: "src/core/index.ts",
+  sasl: "src/sasl/index.ts",
+  "transports/node": "transports/node.ts",
+  "transports/deno": "transports/deno.ts",
+  "transports/bun": "transports/bun.ts",
+  "transports/memory": "transports/memory.ts",
+};
+
+/** The declarations of dist/; its JavaScript is rolldown's. */
 export default defineConfig({
-  entry: {
-    index: "src/index.ts",
-    core: "src/core/index.ts",
-    sasl: "src/sasl/index.ts",
-    "transports/node": "transports/node.ts",
-    "transports/deno": "transports/deno.ts",
-    "transports/bun": "transports/bun.ts",
-    "transports/memory": "transports/memory.ts",
-  },
+  entry,
   format: "esm",
-  target: "es2022",
-  platform: "neutral",
-  splitting: true,
-  treeshake: true,
   clean: true,
   // Unused names are for the type check to report: they must not keep anyone from building.
   dts: {
+    only: true,
     // Symbol.asyncDispose is declared where the compiler of the package's user does not know it otherwise.
     banner: '/// <reference lib="esnext.disposable" />',
     compilerOptions: {

@@ -1,18 +1,13 @@
 /** Builds dist/ unless it is newer than everything it is made of: what runs before the demo and the tests. */
-import { execFileSync } from "node:child_process";
+import { execSync } from "node:child_process";
 import { existsSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 
 const root = join(import.meta.dirname, "..");
-const inputs = ["src", "transports", "package.json", "tsup.config.ts", "tsconfig.base.json"];
+const inputs = ["src", "transports", "package.json", "rolldown.config.ts", "tsup.config.ts", "tsconfig.base.json"];
 const outputs = ["dist/index.js", "dist/index.d.ts", "dist/transports/node.d.ts"];
 
-if (!isBuilt()) {
-  execFileSync(process.execPath, [join(root, "node_modules/tsup/dist/cli-default.js"), "--silent"], {
-    cwd: root,
-    stdio: "inherit",
-  });
-}
+if (!isBuilt()) execSync("npm run --silent build", { cwd: root, stdio: ["ignore", "ignore", "inherit"] });
 
 function isBuilt() {
   const built = outputs.map((file) => join(root, file));
