@@ -5,7 +5,6 @@ export const entry = {
   index: "src/index.ts",
   core: "src/core/index.ts",
   sasl: "src/sasl/index.ts",
-  proxy: "src/proxy/index.ts",
   "transports/node": "transports/node.ts",
   "transports/deno": "transports/deno.ts",
   "transports/bun": "transports/bun.ts",

@@ -52,4 +52,8 @@ export type { Message } from "./facade/message.ts";
 export type { CallOptions, SMTPOptions } from "./facade/options.ts";
 export { type Flavour, SMTP, SMTP_PORT } from "./facade/smtp.ts";
 export { SMTP_SSL, SMTP_SSL_PORT } from "./facade/smtp-ssl.ts";
+export type { PoolAuth, PoolOptions } from "./pool/options.ts";
+export type { Rate } from "./pool/rate-limit.ts";
+export { SMTPPool } from "./pool/smtp-pool.ts";
+export type { PoolStats } from "./pool/stats.ts";
 export type { Mechanism, MechanismContext } from "./sasl/mechanism.ts";

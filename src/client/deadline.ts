@@ -112,7 +112,11 @@ function isPhase(name: string): name is TimeoutPhase {
   return Object.hasOwn(DEFAULT_TIMEOUTS, name);
 }
 
-function checkSeconds(value: unknown, argument: string): number | undefined {
+/**
+ * Seconds, or nothing.
+ * @throws {TypeError} or {RangeError} naming the argument
+ */
+export function checkSeconds(value: unknown, argument: string): number | undefined {
   if (value === undefined || value === null) return undefined;
   if (typeof value !== "number") throw wrongType(argument, "a number of seconds", value);
   if (value > 0 && value < NEVER) return value;

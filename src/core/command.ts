@@ -92,7 +92,7 @@ export class Command {
   }
 
   /** RSET, QUIT and STARTTLS. */
-  static simple(verb: "RSET" | "QUIT" | "STARTTLS"): Command {
+  static simple(verb: "RSET" | "NOOP" | "QUIT" | "STARTTLS"): Command {
     return new Command(verb, verb, verb === "QUIT" ? "quit" : "command");
   }
 

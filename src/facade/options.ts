@@ -145,7 +145,11 @@ export function checkHostName(value: unknown, argument: string): string {
   return text;
 }
 
-function checkWholeNumber(value: unknown, argument: string, least: number, most: number): number {
+/**
+ * A whole number in a range.
+ * @throws {TypeError} or {RangeError} naming the argument
+ */
+export function checkWholeNumber(value: unknown, argument: string, least: number, most: number): number {
   if (typeof value !== "number") throw wrongType(argument, "a number", value);
   if (Number.isInteger(value) && value >= least && value <= most) return value;
   throw new RangeError(`${argument} must be a whole number from ${least} to ${most}, not ${value}`);

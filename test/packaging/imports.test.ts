@@ -24,14 +24,16 @@ const layers: Readonly<Record<string, Rule>> = {
     imports: ["src/facade/", "src/client/", "src/core/", "src/sasl/", "src/errors.ts", "src/runtime.ts"],
     types: ["src/byte-stream.ts"],
   },
-  "src/proxy/": {
-    imports: ["src/proxy/", "src/core/", "src/errors.ts", "src/runtime.ts"],
+  "src/pool/": {
+    imports: [
+      ...["src/pool/", "src/facade/", "src/client/", "src/core/", "src/sasl/"],
+      ...["src/errors.ts", "src/runtime.ts"],
+    ],
     types: ["src/byte-stream.ts"],
-    loads: ["transports/"],
   },
   "src/runtime.ts": { imports: [], types: ["src/byte-stream.ts"], loads: ["transports/"] },
   "src/index.ts": {
-    imports: ["src/facade/", "src/core/", "src/errors.ts"],
+    imports: ["src/facade/", "src/pool/", "src/core/", "src/errors.ts"],
     types: ["src/client/", "src/sasl/", "src/byte-stream.ts"],
   },
   "transports/": { imports: ["transports/", "src/errors.ts"], types: ["src/byte-stream.ts"] },
@@ -108,6 +110,8 @@ describe.runIf(onNode)("the reader of imports", () => {
       { from: "src/client/session.ts", to: "transports/node.ts", kind: "dynamic" },
       { from: "src/runtime.ts", to: "transports/node.ts", kind: "static" },
       { from: "src/facade/smtp.ts", to: "transports/node.ts", kind: "static" },
+      { from: "src/facade/smtp.ts", to: "src/pool/pool.ts", kind: "dynamic" },
+      { from: "src/pool/lane.ts", to: "transports/node.ts", kind: "dynamic" },
       { from: "transports/node.ts", to: "src/core/bytes.ts", kind: "static" },
       { from: "src/sasl/plain.ts", to: "src/byte-stream.ts", kind: "static" },
     ];

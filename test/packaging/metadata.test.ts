@@ -44,6 +44,7 @@ describe("the package", () => {
           "SMTP",
           "SMTP_SSL",
           "LMTP",
+          "SMTPPool",
           "SMTP_PORT",
           "SMTP_SSL_PORT",
           "LMTP_PORT",

@@ -8,7 +8,7 @@ import type { EmbeddedServer } from "../support/embedded-server.ts";
 export type Servers = { SMTP: EmbeddedServer; SMTP_SSL: EmbeddedServer; LMTP: EmbeddedServer };
 
 /** All that the package exports, with classes that connect to `servers`; what they opened is added to `opened`. */
-export function redirected(servers: Servers, opened: smtplib.SMTP[]): typeof smtplib {
+export function redirected(servers: Servers, opened: { close(): unknown }[]): typeof smtplib {
   class SMTP extends smtplib.SMTP {
     constructor(host?: string, port?: number, options?: smtplib.SMTPOptions) {
       super(host, port, redirectedOptions(servers.SMTP, options));
@@ -27,7 +27,16 @@ export function redirected(servers: Servers, opened: smtplib.SMTP[]): typeof smt
       opened.push(this);
     }
   }
-  return { ...smtplib, SMTP, SMTP_SSL, LMTP };
+  class SMTPPool extends smtplib.SMTPPool {
+    constructor(where: string | smtplib.PoolOptions, options?: smtplib.PoolOptions) {
+      const given = typeof where === "string" ? options : { ...where, ...options };
+      const here = { ...given, ...redirectedOptions(servers.SMTP, given) };
+      if (typeof where === "string") super(where, here);
+      else super(here);
+      opened.push(this);
+    }
+  }
+  return { ...smtplib, SMTP, SMTP_SSL, LMTP, SMTPPool };
 }
 
 function redirectedOptions(server: EmbeddedServer, options: smtplib.SMTPOptions = {}): smtplib.SMTPOptions {

@@ -1,0 +1,218 @@
+/** The messages that were given to a pool and are not settled: those that wait, their order, their deadlines, and their end. */
+
+import type { Delivery } from "../client/outcome.ts";
+import { timedOut } from "../client/session-end.ts";
+import { discard } from "../client/source.ts";
+import { SMTPException, SMTPServerDisconnected } from "../errors.ts";
+import type { Request } from "../facade/delivery.ts";
+import { NEVER } from "./alarm.ts";
+import { Job, JobQueue, type Settle } from "./job.ts";
+
+/** How much may wait, and how long a delivery may take in all; seconds. */
+export type BacklogLimits = { readonly maxQueue: number; readonly total: number | undefined };
+
+/** Who sends the messages. */
+export type BacklogOwner = {
+  /** A message waits that can be sent. */
+  arrived(): void;
+  /** A deadline has to be looked at, at this moment. */
+  wakeAt(moment: number): void;
+};
+
+/** The messages of a pool. */
+export class Backlog {
+  /** Messages that can be sent, in the order of the calls. */
+  readonly queue: JobQueue = new JobQueue();
+  /** Messages that go a second time, each by a connection on which nothing was sent before. */
+  readonly again: JobQueue = new JobQueue();
+  /** How many were delivered, and how many were not. */
+  sent = 0;
+  failed = 0;
+  readonly #limits: BacklogLimits;
+  readonly #owner: BacklogOwner;
+  /** Messages that have a deadline, in the order of the calls: all deadlines are equally far from their calls. */
+  readonly #bounded = new Set<Job>();
+  #calls = 0;
+  #preparing = 0;
+  #closed: { readonly cause: unknown } | undefined;
+  #aborted: { readonly reason: unknown } | undefined;
+  #waitingForRoom: (() => void)[] = [];
+  #waitingForNone: (() => void)[] = [];
+
+  constructor(limits: BacklogLimits, owner: BacklogOwner) {
+    this.#limits = limits;
+    this.#owner = owner;
+  }
+
+  /** How many messages wait, those that are being prepared included. */
+  get waiting(): number {
+    return this.queue.length + this.again.length + this.#preparing;
+  }
+
+  /** True once no more messages are taken. */
+  get closed(): boolean {
+    return this.#closed !== undefined;
+  }
+
+  /**
+   * Takes a message, and gives its outcome.
+   * @throws {SMTPException} "not-sent", if no more are taken, or too many wait
+   */
+  enter(request: Request | Promise<Request>, signal: AbortSignal | undefined): Promise<Delivery> {
+    this.checkOpen();
+    if (this.#room <= 0) {
+      const message = `the queue of the pool is full, ${this.waiting} messages wait: await ready() before a call`;
+      throw new SMTPException(message, { temporary: true, delivery: "not-sent" });
+    }
+    return new Promise((resolve, reject) => {
+      const job = this.#job({ resolve, reject }, signal);
+      if (request instanceof Promise) this.#prepare(job, request);
+      else this.#queued(job, request);
+    });
+  }
+
+  /** @throws {SMTPServerDisconnected} "not-sent", if no more messages are taken */
+  checkOpen(): void {
+    if (this.#closed === undefined) return;
+    const { cause } = this.#closed;
+    throw new SMTPServerDisconnected("the pool is closed", { temporary: false, delivery: "not-sent", cause });
+  }
+
+  /** Takes the next message out, to send it. */
+  take(queue: JobQueue): Job | undefined {
+    const job = queue.take();
+    job?.unwatch();
+    this.#roomier();
+    return job;
+  }
+
+  /** A message comes back that was certainly not sent: to its place in the queue, or, if it was begun, to go again. */
+  putBack(job: Job): void {
+    const queue = job.begun ? this.again : this.queue;
+    job.retried ||= job.begun;
+    job.begun = false;
+    this.#enqueue(job, queue);
+  }
+
+  /** A message was delivered. */
+  resolve(job: Job, delivery: Delivery): void {
+    this.sent++;
+    this.#over(job);
+    job.resolve(delivery);
+  }
+
+  /** A message was not delivered. */
+  reject(job: Job, error: unknown): void {
+    if (job.settled) return;
+    this.failed++;
+    job.queue?.remove(job);
+    job.unwatch();
+    this.#over(job);
+    job.reject(error);
+    this.#roomier();
+  }
+
+  /** None of the messages that can be sent will be. */
+  rejectWaiting(error: unknown): void {
+    if (error instanceof SMTPException) error.delivery ??= "not-sent";
+    for (const queue of [this.again, this.queue]) {
+      for (let job = queue.first; job !== undefined; job = queue.first) this.reject(job, error);
+    }
+  }
+
+  /** Ends what has passed its deadline; messages that are being sent end with their connection. Gives the next deadline. */
+  expire(now: number): number {
+    for (const job of this.#bounded) {
+      if (job.deadline > now) return job.deadline;
+      this.#bounded.delete(job);
+      if (job.interrupt !== undefined) job.interrupt();
+      else this.reject(job, timedOut("total", this.#limits.total).toError({ delivery: "not-sent" }));
+    }
+    return NEVER;
+  }
+
+  /** Takes no more messages; `cause` is why. */
+  close(cause?: unknown): void {
+    this.#closed ??= { cause };
+    this.#roomier();
+  }
+
+  /** Takes no more messages, and rejects those that wait. */
+  abort(reason: unknown): void {
+    this.close(reason);
+    this.#aborted = { reason };
+    this.rejectWaiting(reason);
+  }
+
+  /** Resolves when there is room for a message, or none will be taken any more. */
+  ready(): Promise<void> {
+    if (this.#room > 0 || this.closed) return Promise.resolve();
+    return new Promise((resolve) => this.#waitingForRoom.push(resolve));
+  }
+
+  /** Resolves when no message is left that is not settled. */
+  drain(): Promise<void> {
+    if (this.#unsettled === 0) return Promise.resolve();
+    return new Promise((resolve) => this.#waitingForNone.push(resolve));
+  }
+
+  get #room(): number {
+    return this.#limits.maxQueue - this.waiting;
+  }
+
+  get #unsettled(): number {
+    return this.#calls - this.sent - this.failed;
+  }
+
+  #job(settle: Settle, signal: AbortSignal | undefined): Job {
+    const { total } = this.#limits;
+    const deadline = total === undefined ? NEVER : performance.now() + total * 1000;
+    const job = new Job(this.#calls++, settle, signal, deadline);
+    if (total !== undefined) {
+      this.#bounded.add(job);
+      this.#owner.wakeAt(deadline);
+    }
+    return job;
+  }
+
+  #prepare(job: Job, request: Promise<Request>): void {
+    this.#preparing++;
+    job.watch((reason) => this.reject(job, reason));
+    const prepared = (ready: Request): void => {
+      this.#preparing--;
+      job.unwatch();
+      if (job.settled) void discard(ready.content);
+      else this.#queued(job, ready);
+    };
+    const failed = (error: unknown): void => {
+      this.#preparing--;
+      this.reject(job, error);
+    };
+    request.then(prepared, failed);
+  }
+
+  #queued(job: Job, request: Request): void {
+    job.request = request;
+    if (this.#aborted === undefined) this.#enqueue(job, this.queue);
+    else this.reject(job, this.#aborted.reason);
+  }
+
+  #enqueue(job: Job, queue: JobQueue): void {
+    queue.add(job);
+    job.watch((reason) => this.reject(job, reason));
+    if (job.queue !== undefined) this.#owner.arrived();
+  }
+
+  #over(job: Job): void {
+    job.settled = true;
+    if (job.deadline !== NEVER) this.#bounded.delete(job);
+    if (this.#unsettled > 0) return;
+    for (const resolve of this.#waitingForNone.splice(0)) resolve();
+  }
+
+  #roomier(): void {
+    if (this.#waitingForRoom.length === 0) return;
+    const woken = this.closed ? this.#waitingForRoom.length : Math.max(0, this.#room);
+    for (const resolve of this.#waitingForRoom.splice(0, woken)) resolve();
+  }
+}

@@ -1,0 +1,217 @@
+/**
+ * One of a pool's connections, from its opening to its end. Messages are bound to it when they can begin, and not before:
+ * a connection that hangs holds no message back that another one could send.
+ */
+import { Events } from "../client/events.ts";
+import type { Delivery } from "../client/outcome.ts";
+import { Session } from "../client/session.ts";
+import { disconnected, type SessionEnd } from "../client/session-end.ts";
+import type { Message } from "../client/transaction.ts";
+import { Command } from "../core/command.ts";
+import type { Server } from "../core/plan.ts";
+import { planRequest } from "../facade/delivery.ts";
+import { addressLiteral, resolveLimits } from "../facade/options.ts";
+import { defaultTransport } from "../runtime.ts";
+import { NEVER } from "./alarm.ts";
+import type { Job } from "./job.ts";
+import { limitsOf } from "./limits.ts";
+import type { PoolSettings } from "./options.ts";
+import { signOn } from "./sign-on.ts";
+
+/** Who a connection belongs to, and is told what becomes of it. */
+export type LaneOwner = {
+  /** The next message that may go behind those that are on this connection already. */
+  pull(lane: Lane): Job | undefined;
+  /** A message begins. */
+  began(): void;
+  /** A message that began, or was to begin, here was delivered. */
+  delivered(lane: Lane, job: Job, delivery: Delivery): void;
+  /** A message that began, or was to begin, here was not delivered; `first`: nothing had been sent here before it. */
+  failed(lane: Lane, job: Job, error: unknown, first: boolean): void;
+  /** The connection is no longer there; it was open before. */
+  ended(lane: Lane): void;
+};
+
+/** A turn on the connection: it has its message from the beginning, or gets the next one when it comes. */
+type Turn = { job: Job | undefined; first: boolean };
+
+/** What a turn that finds nothing to do is given up with. */
+const NOTHING_TO_DO: unique symbol = Symbol("nothing to do");
+
+/** A connection of the pool's. */
+export class Lane {
+  /** Messages that began here. */
+  started = 0;
+  /** Messages that are bound to this connection and not settled. */
+  inFlight = 0;
+  /** When it was opened, and when it was last used, by `performance.now()`. */
+  openedAt = 0;
+  usedAt = 0;
+  /** True once no more messages may begin here. */
+  retired = false;
+  /** What the server takes by one connection (RFC 9422). */
+  mailMax: number = Number.POSITIVE_INFINITY;
+  readonly #owner: LaneOwner;
+  readonly #settings: PoolSettings;
+  readonly #session: Session;
+  #turnWaits = false;
+  #open = false;
+
+  constructor(owner: LaneOwner, settings: PoolSettings) {
+    const { smtp, timeouts, protocol } = settings;
+    const name = smtp.local_hostname;
+    // The pool has a clock of its own for the whole of a delivery, which begins before there is a connection.
+    const phases = { ...timeouts, total: undefined };
+    this.#owner = owner;
+    this.#settings = settings;
+    this.#session = new Session({
+      protocol,
+      limits: resolveLimits(smtp.limits),
+      pipelining: smtp.pipelining ?? true,
+      timeouts: () => phases,
+      localName: (peer) => name ?? addressLiteral(peer),
+      events: new Events(smtp.logger),
+      signal: smtp.signal,
+    });
+  }
+
+  /**
+   * Connects and signs on.
+   * @throws what `SMTP.connect()`, `starttls()` and `login()` throw; the connection is gone then
+   */
+  async open(): Promise<void> {
+    const session = this.#session;
+    await session.open(() => this.#target());
+    try {
+      await session.alone((conversation) => signOn(conversation, this.#settings));
+    } catch (error) {
+      await this.quit();
+      throw error;
+    }
+    const { connection, introduction } = session.conversation;
+    this.mailMax = Math.min(this.#settings.maxMessages, limitsOf(introduction.features).mailMax);
+    this.openedAt = performance.now();
+    this.usedAt = this.openedAt;
+    if (connection?.end !== undefined) throw connection.end.toError({});
+    this.#open = true;
+    connection?.onEnd(() => this.#ended());
+  }
+
+  /** Whether the server closed the connection by itself, saying so. */
+  get dismissed(): boolean {
+    return this.#session.conversation.connection?.fault?.kind === "closing";
+  }
+
+  /** Sends a message; nothing else is on this connection. */
+  send(job: Job): void {
+    this.inFlight++;
+    this.#take({ job, first: this.started === 0 });
+  }
+
+  /** Lets the next message begin as soon as it may go behind those that are here. */
+  offer(): void {
+    if (this.#turnWaits || this.retired || this.#session.conversation.connection?.callingOut === true) return;
+    this.#turnWaits = true;
+    this.#take({ job: undefined, first: false });
+  }
+
+  /**
+   * NOOP.
+   * @throws what `noop()` throws
+   */
+  async noop(): Promise<void> {
+    await this.#session.alone((conversation) => conversation.live().request(Command.simple("NOOP")));
+  }
+
+  /**
+   * Says QUIT, if that is still possible, and closes. Resolves when the server has answered, with a promise for the end of
+   * the connection; never rejects.
+   */
+  async quit(): Promise<{ gone: Promise<void> }> {
+    this.retired = true;
+    this.#open = false;
+    const { conversation } = this.#session;
+    await this.#session
+      .alone(async () => conversation.live().request(Command.simple("QUIT"), undefined))
+      .catch(() => {});
+    return { gone: conversation.connection?.close() ?? Promise.resolve() };
+  }
+
+  /** Drops the connection, or gives up opening it. */
+  drop(end: SessionEnd = disconnected("the pool dropped the connection")): void {
+    const { conversation } = this.#session;
+    conversation.connection?.drop(end);
+    conversation.close();
+  }
+
+  async #target(): Promise<Parameters<Session["open"]>[0] extends () => Promise<infer Target> ? Target : never> {
+    const { endpoint, secure, tls, transport, smtp } = this.#settings;
+    const sourceAddress = "path" in endpoint ? undefined : smtp.source_address;
+    return {
+      endpoint,
+      sourceAddress,
+      tls: secure ? tls : undefined,
+      transport: transport ?? (await defaultTransport({ endpoint, options: { sourceAddress } })),
+    };
+  }
+
+  #take(turn: Turn): void {
+    this.#session.deliver(turn, this.#plan, turn.job?.signal).then(
+      (delivery) => {
+        if (turn.job === undefined) return;
+        this.#settled(turn.job);
+        this.#owner.delivered(this, turn.job, delivery);
+      },
+      (error: unknown) => {
+        if (turn.job === undefined) {
+          this.#turnWaits = false;
+          return;
+        }
+        this.#settled(turn.job);
+        this.#owner.failed(this, turn.job, error, turn.first);
+      },
+    );
+  }
+
+  readonly #plan = (turn: Turn, server: Server): Message => {
+    if (turn.job === undefined) this.#bind(turn);
+    const { job } = turn;
+    const request = job?.request;
+    if (job === undefined || request === undefined) throw NOTHING_TO_DO;
+    this.#begin(job);
+    return planRequest(request, server, this.#settings.smtp.eightBit ?? "refuse");
+  };
+
+  #begin(job: Job): void {
+    job.begun = true;
+    if (job.deadline !== NEVER) job.interrupt = () => this.#outOfTime(job);
+    this.started++;
+    if (this.started >= this.mailMax) this.retired = true;
+    this.#owner.began();
+    this.offer();
+  }
+
+  #outOfTime(job: Job): void {
+    job.late = true;
+    this.drop(disconnected("another delivery on this connection took too long"));
+  }
+
+  #bind(turn: Turn): void {
+    this.#turnWaits = false;
+    turn.job = this.retired ? undefined : this.#owner.pull(this);
+    if (turn.job !== undefined) this.inFlight++;
+  }
+
+  #settled(job: Job): void {
+    job.interrupt = undefined;
+    this.inFlight--;
+    this.usedAt = performance.now();
+  }
+
+  #ended(): void {
+    if (!this.#open) return;
+    this.#open = false;
+    this.retired = true;
+    this.#owner.ended(this);
+  }
+}

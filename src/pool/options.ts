@@ -1,0 +1,201 @@
+/** What a pool is told: the options, their checks, and what they come to. */
+import type { Endpoint, TlsOptions, Transport } from "../byte-stream.ts";
+import { checkSeconds, resolveTimeouts, type Timeouts } from "../client/deadline.ts";
+import { checkArgument, wrongType } from "../core/bytes.ts";
+import { checkObject, checkOptions, checkWholeNumber, parseHost, type SMTPOptions } from "../facade/options.ts";
+import { tlsOptions } from "../facade/tls.ts";
+import type { Mechanism } from "../sasl/mechanism.ts";
+import { NEVER } from "./alarm.ts";
+import type { Rate } from "./rate-limit.ts";
+import { optionsOfUrl } from "./url.ts";
+
+/** Who the pool logs in as. */
+export type PoolAuth =
+  | {
+      /** The user's name. */
+      user: string;
+      /** The password. */
+      password: string;
+      /** Restricts and orders the mechanisms, as `login()` has it. */
+      mechanisms?: readonly string[] | undefined;
+    }
+  | {
+      /** The user's name. */
+      user: string;
+      /**
+       * An OAuth 2.0 access token, or a function that gives one: asked for each login, but by one login at a time, and
+       * asked anew if the server says that the token has expired.
+       */
+      token: string | (() => string | Promise<string>);
+    }
+  | Mechanism;
+
+/** Options of a pool: those of `SMTP`, and its own. */
+export type PoolOptions = SMTPOptions & {
+  /** The server; "host:port" and "[v6]:port" are understood, and the path of a Unix socket, which begins with "/". */
+  host?: string | undefined;
+  /** Default: 465 if `secure`, 2003 for LMTP, 587 with `auth`, else 25. */
+  port?: number | undefined;
+  /** LMTP gives a reply for each recipient (RFC 2033). Default: "smtp". */
+  protocol?: "smtp" | "lmtp" | undefined;
+  /** TLS from the first byte on (RFC 8314 3.3). Default: false. */
+  secure?: boolean | undefined;
+  /**
+   * Whether STARTTLS is used (RFC 3207): "required" gives up if it is not offered, "opportunistic" goes on in clear.
+   * Default: "required" with `auth`, but for a Unix socket; else "opportunistic".
+   */
+  starttls?: "required" | "opportunistic" | "never" | undefined;
+  /** Who to log in as, on each connection. */
+  auth?: PoolAuth | undefined;
+  /** The most connections at a time. Default: 5. */
+  maxConnections?: number | undefined;
+  /** The most messages by one connection, which then is replaced. Default: as many as the server takes. */
+  maxMessages?: number | undefined;
+  /** Seconds after which a connection without work is closed. Default: 60. */
+  idleTimeout?: number | undefined;
+  /** Seconds after which a connection is replaced. Default: none. */
+  maxLifetime?: number | undefined;
+  /** At most so many messages in so many seconds, by all connections together. Default: no limit. */
+  rateLimit?: Rate | undefined;
+  /** The most messages that wait; a call beyond that is rejected, see `ready()`. Default: 100,000. */
+  maxQueue?: number | undefined;
+};
+
+/** Whether a connection goes over to TLS by STARTTLS. */
+export type StartTlsPolicy = NonNullable<PoolOptions["starttls"]>;
+
+/** The options, checked, with the defaults filled in. */
+export type PoolSettings = {
+  readonly endpoint: Endpoint;
+  readonly protocol: "smtp" | "lmtp";
+  readonly secure: boolean;
+  readonly starttls: StartTlsPolicy;
+  readonly auth: PoolAuth | undefined;
+  readonly maxConnections: number;
+  readonly maxMessages: number;
+  /** Milliseconds. */
+  readonly idleTimeout: number;
+  /** Milliseconds. */
+  readonly maxLifetime: number;
+  readonly rateLimit: Rate | undefined;
+  readonly maxQueue: number;
+  readonly timeouts: Timeouts;
+  /** How TLS is set up; undefined if it never is. */
+  readonly tls: (TlsOptions & { servername: string }) | undefined;
+  readonly transport: Transport | undefined;
+  readonly smtp: SMTPOptions;
+};
+
+/**
+ * Checks what the constructor was given: a URL, options, or both, of which the options count more.
+ * @throws {TypeError} or {RangeError} naming what is wrong
+ */
+export function poolSettings(where: unknown, more: unknown): PoolSettings {
+  const given = typeof where === "string" ? optionsOfUrl(where) : checkObject(where, "options");
+  const whole: PoolOptions = { ...given, ...checkObject(more ?? {}, "options") };
+  const { host, port, protocol, secure, starttls, auth, ...others } = whole;
+  const { maxConnections, maxMessages, idleTimeout, maxLifetime, rateLimit, maxQueue, ...rest } = others;
+  const smtp = checkOptions(rest);
+  const kind = oneOf(protocol ?? "smtp", ["smtp", "lmtp"], "protocol");
+  const tls = checkFlag(secure ?? false, "secure");
+  const login = checkAuth(auth);
+  const name = checkArgument(host, "host");
+  if (name === "") throw new RangeError("host must not be empty");
+  const unix = name.startsWith("/");
+  const endpoint = unix ? { path: name } : parseHost(name, port, defaultPort(kind, tls, login));
+  const usual = unix ? "never" : login === undefined ? "opportunistic" : "required";
+  const policy = oneOf(starttls ?? usual, ["required", "opportunistic", "never"], "starttls");
+  return {
+    endpoint,
+    protocol: kind,
+    secure: tls,
+    starttls: policy,
+    auth: login,
+    maxConnections: count(maxConnections ?? 5, "maxConnections"),
+    maxMessages: maxMessages === undefined ? NEVER : count(maxMessages, "maxMessages"),
+    idleTimeout: milliseconds(idleTimeout ?? 60, "idleTimeout"),
+    maxLifetime: milliseconds(maxLifetime, "maxLifetime"),
+    rateLimit: checkRate(rateLimit),
+    maxQueue: checkWholeNumber(maxQueue ?? 100_000, "maxQueue", 0, Number.MAX_SAFE_INTEGER),
+    timeouts: resolveTimeouts(smtp.timeout, smtp.timeouts ?? {}),
+    tls: tls || policy !== "never" ? tlsOptions(smtp.context ?? {}, "context", hostOf(endpoint)) : undefined,
+    transport: smtp.transport,
+    smtp,
+  };
+}
+
+function hostOf(endpoint: Endpoint): string {
+  return "host" in endpoint ? endpoint.host : "";
+}
+
+function defaultPort(protocol: "smtp" | "lmtp", secure: boolean, auth: PoolAuth | undefined): number {
+  if (protocol === "lmtp") return 2003;
+  if (secure) return 465;
+  return auth === undefined ? 25 : 587;
+}
+
+function checkAuth(auth: unknown): PoolAuth | undefined {
+  if (auth === undefined) return undefined;
+  const given: object = checkObject(auth, "auth");
+  if (isMechanism(given)) return given;
+  const { user, password, token, mechanisms, ...others }: Record<string, unknown> = { ...given };
+  const [other] = Object.keys(others);
+  if (other !== undefined) throw new TypeError(`auth has no option ${JSON.stringify(other)}`);
+  if (typeof user !== "string") throw wrongType("auth.user", "a string", user);
+  if ((password === undefined) === (token === undefined)) {
+    throw new TypeError("auth needs a password or a token, and not both");
+  }
+  if (token !== undefined) {
+    if (typeof token !== "string" && !isFunction(token)) throw wrongType("auth.token", "a string or a function", token);
+    return { user, token };
+  }
+  if (typeof password !== "string") throw wrongType("auth.password", "a string", password);
+  if (mechanisms !== undefined && !isStrings(mechanisms)) {
+    throw wrongType("auth.mechanisms", "an array of strings", mechanisms);
+  }
+  return { user, password, mechanisms };
+}
+
+/** Whether it is a mechanism, which brings its credentials with it. */
+export function isMechanism(auth: object): auth is Mechanism {
+  return "start" in auth && typeof auth.start === "function";
+}
+
+function checkRate(rate: unknown): Rate | undefined {
+  if (rate === undefined) return undefined;
+  const { messages, seconds, ...others }: Record<string, unknown> = { ...checkObject(rate, "rateLimit") };
+  const [other] = Object.keys(others);
+  if (other !== undefined) throw new TypeError(`rateLimit has no option ${JSON.stringify(other)}`);
+  if (seconds === undefined) throw new TypeError("rateLimit.seconds is missing");
+  return {
+    messages: count(messages, "rateLimit.messages"),
+    seconds: milliseconds(seconds, "rateLimit.seconds") / 1000,
+  };
+}
+
+function count(value: unknown, argument: string): number {
+  return checkWholeNumber(value, argument, 1, Number.MAX_SAFE_INTEGER);
+}
+
+function milliseconds(value: unknown, argument: string): number {
+  const seconds = checkSeconds(value, argument);
+  return seconds === undefined ? NEVER : seconds * 1000;
+}
+
+function checkFlag(value: unknown, argument: string): boolean {
+  if (typeof value !== "boolean") throw wrongType(argument, "a boolean", value);
+  return value;
+}
+
+function oneOf<T extends string>(value: T, allowed: readonly T[], argument: string): T {
+  if (allowed.includes(value)) return value;
+  throw new RangeError(`${argument} must be one of ${allowed.join(", ")}`);
+}
+
+function isFunction(value: unknown): value is () => string | Promise<string> {
+  return typeof value === "function";
+}
+
+function isStrings(value: unknown): value is string[] {
+  return Array.isArray(value) && value.every((one) => typeof one === "string");
+}

@@ -1,0 +1,330 @@
+/** The pool: which message goes by which connection, when connections are opened and closed, and what is done when one fails. */
+import { onAbort } from "../client/abort.ts";
+import type { Delivery } from "../client/outcome.ts";
+import { timedOut } from "../client/session-end.ts";
+import { SMTPServerDisconnected } from "../errors.ts";
+import { Alarm, NEVER } from "./alarm.ts";
+import { Backlog } from "./backlog.ts";
+import { Governor } from "./governor.ts";
+import type { Job, JobQueue } from "./job.ts";
+import { Lane, type LaneOwner } from "./lane.ts";
+import type { PoolSettings } from "./options.ts";
+import { RateLimit } from "./rate-limit.ts";
+import type { PoolStats } from "./stats.ts";
+import { foundDead, saysTooMuch } from "./verdict.ts";
+
+/** Sends the messages of a backlog by connections that it opens, shares out and closes. */
+export class Pool implements LaneOwner {
+  /** The messages. */
+  readonly backlog: Backlog;
+  readonly #settings: PoolSettings;
+  readonly #governor: Governor;
+  readonly #rate: RateLimit | undefined;
+  readonly #alarm: Alarm = new Alarm(() => this.#wake());
+  /** Every connection, from the first try to connect until QUIT was answered. */
+  readonly #lanes = new Set<Lane>();
+  readonly #opening = new Set<Lane>();
+  /** Those that are open and without work, the one used last at the end. */
+  readonly #idle: Lane[] = [];
+  /** Connections that are being opened, closed or checked: who closes the pool waits for them. */
+  readonly #underWay = new Set<Promise<unknown>>();
+  readonly #unlink: () => void;
+  #sending = 0;
+  #retried = 0;
+  #closing: Promise<void> | undefined;
+  #pumping: "not" | "once" | "again" = "not";
+
+  constructor(settings: PoolSettings) {
+    const { maxConnections, maxQueue, rateLimit, smtp, timeouts } = settings;
+    this.#settings = settings;
+    this.#governor = new Governor(maxConnections);
+    this.#rate = rateLimit === undefined ? undefined : new RateLimit(rateLimit);
+    this.backlog = new Backlog(
+      { maxQueue, total: timeouts.total },
+      { arrived: () => this.#pump(), wakeAt: (moment) => this.#alarm.at(moment) },
+    );
+    // The sessions hear of it by themselves.
+    this.#unlink = onAbort(smtp.signal, (reason) => this.backlog.abort(reason));
+  }
+
+  /** Numbers about the pool. */
+  get stats(): PoolStats {
+    const connections = this.#lanes.size - this.#opening.size;
+    return {
+      connections,
+      connecting: this.#opening.size,
+      idle: this.#idle.length,
+      active: connections - this.#idle.length,
+      limit: this.#governor.limit,
+      queued: this.backlog.waiting,
+      sending: this.#sending,
+      sent: this.backlog.sent,
+      failed: this.backlog.failed,
+      retried: this.#retried,
+    };
+  }
+
+  /** Connects, signs on, and says NOOP and QUIT, by a connection that is none of the pool's. */
+  async check(signal: AbortSignal | undefined): Promise<void> {
+    this.backlog.checkOpen();
+    signal?.throwIfAborted();
+    const checked = this.#check(signal);
+    this.#track(checked.catch(() => {}));
+    return checked;
+  }
+
+  /** Takes no more messages, ends those that it has, and says QUIT by each connection. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  pull(lane: Lane): Job | undefined {
+    const { queue } = this.backlog;
+    // An abort ends the connection: who may be aborted goes where no other message's answer is outstanding.
+    if (queue.first === undefined || queue.first.abortable || !this.#moreThanOpening()) return undefined;
+    if (!this.#lanes.has(lane)) return undefined;
+    if (this.#hasToGo(lane)) {
+      lane.retired = true;
+      return undefined;
+    }
+    return this.#take(queue);
+  }
+
+  began(): void {
+    this.#rate?.began(performance.now());
+  }
+
+  delivered(lane: Lane, job: Job, delivery: Delivery): void {
+    this.#sending--;
+    this.#governor.delivered(lane.usedAt);
+    this.backlog.resolve(job, delivery);
+    this.#free(lane);
+  }
+
+  failed(lane: Lane, job: Job, error: unknown, first: boolean): void {
+    this.#sending--;
+    if (!job.begun) this.#rate?.giveBack();
+    if (!first && mayGoAgain(job, error)) {
+      if (job.begun) this.#retried++;
+      this.backlog.putBack(job);
+    } else {
+      if (saysTooMuch(error)) this.#governor.complained(this.#lanes.size, performance.now());
+      this.backlog.reject(job, job.late ? this.#tooLate(error) : error);
+    }
+    this.#free(lane);
+  }
+
+  ended(lane: Lane): void {
+    // Who opens it finds out.
+    if (this.#opening.has(lane)) return;
+    this.#forget(lane);
+    this.#pump();
+  }
+
+  /** Does all that can be done now. It may be called from within itself: a write that fails ends a connection at once. */
+  #pump(): void {
+    if (this.#pumping !== "not") {
+      this.#pumping = "again";
+      return;
+    }
+    do {
+      this.#pumping = "once";
+      this.#shareOut();
+      this.#openMore();
+      this.#offerTurns();
+    } while (this.#isPumpedAgain());
+    this.#pumping = "not";
+  }
+
+  #isPumpedAgain(): boolean {
+    return this.#pumping === "again";
+  }
+
+  /** Messages go to the idle connections; those that go again only to one that has sent nothing yet. */
+  #shareOut(): void {
+    const { queue, again } = this.backlog;
+    while (again.first !== undefined) {
+      const lane = this.#idle.find(({ started }) => started === 0);
+      if (lane === undefined || !this.#hand(lane, again)) break;
+    }
+    while (queue.first !== undefined) {
+      const lane = this.#idle.at(-1);
+      if (lane === undefined) break;
+      if (this.#hasToGo(lane)) this.#retire(lane);
+      else if (!this.#hand(lane, queue)) break;
+    }
+  }
+
+  #openMore(): void {
+    const { queue, again } = this.backlog;
+    const unserved = Math.max(0, queue.length - this.#idle.length) + again.length - this.#opening.size;
+    if (unserved <= 0) return;
+    if (again.length > 0) for (const lane of [...this.#idle]) if (this.#hasToGo(lane)) this.#retire(lane);
+    const allowed = Math.min(unserved, this.#governor.limit - this.#lanes.size);
+    if (allowed <= 0) return;
+    const now = performance.now();
+    const { opensAt } = this.#governor;
+    if (opensAt > now) return this.#alarm.at(opensAt);
+    const startable = this.#rate === undefined ? allowed : this.#rate.available(now) - this.#opening.size;
+    if (startable < allowed && this.#rate !== undefined) this.#alarm.at(this.#rate.next);
+    for (let left = Math.min(allowed, startable); left > 0; left--) this.#track(this.#open());
+  }
+
+  /** What is left when all connections are in use goes behind the messages that are on them. */
+  #offerTurns(): void {
+    const { first } = this.backlog.queue;
+    if (first === undefined || first.abortable || !this.#moreThanOpening()) return;
+    for (const lane of this.#lanes) if (lane.inFlight > 0) lane.offer();
+  }
+
+  /** True if more messages wait than there are connections being opened, each of which will take one. */
+  #moreThanOpening(): boolean {
+    return this.backlog.queue.length + this.backlog.again.length > this.#opening.size;
+  }
+
+  #hand(lane: Lane, queue: JobQueue): boolean {
+    const job = this.#take(queue);
+    if (job === undefined) return false;
+    this.#idle.splice(this.#idle.lastIndexOf(lane), 1);
+    lane.send(job);
+    return true;
+  }
+
+  /** The next message, and a token for it. */
+  #take(queue: JobQueue): Job | undefined {
+    if (this.#rate !== undefined && !this.#rate.take(performance.now())) {
+      this.#alarm.at(this.#rate.next);
+      return undefined;
+    }
+    this.#sending++;
+    return this.backlog.take(queue);
+  }
+
+  /** A message's turn is over. */
+  #free(lane: Lane): void {
+    if (lane.inFlight === 0 && this.#lanes.has(lane)) {
+      if (this.#hasToGo(lane)) this.#retire(lane);
+      else this.#rest(lane);
+    }
+    this.#pump();
+  }
+
+  #rest(lane: Lane): void {
+    this.#idle.push(lane);
+    this.#alarm.at(this.#restsUntil(lane));
+  }
+
+  #restsUntil(lane: Lane): number {
+    const { idleTimeout, maxLifetime } = this.#settings;
+    return Math.min(lane.usedAt + idleTimeout, lane.openedAt + maxLifetime);
+  }
+
+  /** True if a connection should take no more messages: it is used up or old, or there are more than there may be. */
+  #hasToGo(lane: Lane): boolean {
+    const { maxLifetime } = this.#settings;
+    if (lane.retired || (maxLifetime !== NEVER && performance.now() >= lane.openedAt + maxLifetime)) return true;
+    // A message that goes again needs the room of one that has been used.
+    const room = this.#governor.limit - (lane.started > 0 && this.backlog.again.length > this.#opening.size ? 1 : 0);
+    if (this.#lanes.size <= room) return false;
+    let staying = 0;
+    for (const { retired } of this.#lanes) if (!retired) staying++;
+    return staying > room;
+  }
+
+  async #open(): Promise<void> {
+    const lane = new Lane(this, this.#settings);
+    this.#lanes.add(lane);
+    this.#opening.add(lane);
+    try {
+      await lane.open();
+      this.#opening.delete(lane);
+      this.#rest(lane);
+    } catch (error) {
+      this.#forget(lane);
+      this.#openingFailed(error);
+    }
+    this.#pump();
+  }
+
+  /** While others work, fewer have to do; if there are none, who waits has waited in vain. */
+  #openingFailed(error: unknown): void {
+    const others = [...this.#lanes].filter(({ retired }) => !retired).length;
+    const working = others - this.#opening.size;
+    if (working > 0 || saysTooMuch(error)) this.#governor.refused(others, performance.now());
+    if (others === 0) this.backlog.rejectWaiting(error);
+  }
+
+  /** Says QUIT; the connection has its place until that is answered. */
+  #retire(lane: Lane): void {
+    const at = this.#idle.indexOf(lane);
+    if (at >= 0) this.#idle.splice(at, 1);
+    this.#track(this.#goodbye(lane));
+  }
+
+  async #goodbye(lane: Lane): Promise<void> {
+    const { gone } = await lane.quit();
+    this.#forget(lane);
+    this.#pump();
+    await gone;
+  }
+
+  #forget(lane: Lane): void {
+    this.#lanes.delete(lane);
+    this.#opening.delete(lane);
+    const at = this.#idle.indexOf(lane);
+    if (at >= 0) this.#idle.splice(at, 1);
+  }
+
+  #wake(): void {
+    const now = performance.now();
+    this.#alarm.at(this.backlog.expire(now));
+    for (const lane of [...this.#idle]) {
+      if (this.#restsUntil(lane) <= now) this.#retire(lane);
+      else this.#alarm.at(this.#restsUntil(lane));
+    }
+    this.#pump();
+  }
+
+  async #check(signal: AbortSignal | undefined): Promise<void> {
+    const lane = new Lane(this, this.#settings);
+    const unlink = onAbort(signal, () => lane.drop());
+    try {
+      await lane.open();
+      await lane.noop();
+      this.#track(this.#goodbye(lane));
+    } catch (error) {
+      lane.drop();
+      signal?.throwIfAborted();
+      throw error;
+    } finally {
+      unlink();
+    }
+  }
+
+  async #close(): Promise<void> {
+    this.backlog.close();
+    await this.backlog.drain();
+    for (const lane of this.#opening) lane.drop();
+    for (const lane of [...this.#idle]) this.#retire(lane);
+    while (this.#underWay.size > 0) await Promise.all(this.#underWay);
+    this.#alarm.stop();
+    this.#unlink();
+  }
+
+  #track(work: Promise<unknown>): void {
+    this.#underWay.add(work);
+    void work.finally(() => this.#underWay.delete(work));
+  }
+
+  #tooLate(error: unknown): unknown {
+    if (!(error instanceof SMTPServerDisconnected)) return error;
+    return timedOut("total", this.#settings.timeouts.total).toError(error);
+  }
+}
+
+/** Only what was certainly not sent, once, and not what cannot be read a second time. */
+function mayGoAgain(job: Job, error: unknown): boolean {
+  if (job.late || job.signal?.aborted === true || !foundDead(error)) return false;
+  return !job.begun || (!job.retried && job.unread);
+}

@@ -1,0 +1,30 @@
+/** From a connection to a session that may send: EHLO, STARTTLS as the policy has it, and the login. */
+import type { Conversation } from "../client/conversation.ts";
+import { startTls } from "../client/starttls.ts";
+import { offers } from "../core/features.ts";
+import { SMTPResponseException } from "../errors.ts";
+import { authenticate } from "./authenticate.ts";
+import type { PoolSettings } from "./options.ts";
+
+/**
+ * Signs on.
+ * @throws as `starttls()` and `login()` do
+ */
+export async function signOn(conversation: Conversation, settings: PoolSettings): Promise<void> {
+  await conversation.helloIfNeeded();
+  if (conversation.live().peer.tls === undefined) await encrypt(conversation, settings);
+  if (settings.auth !== undefined) await authenticate(conversation, settings.auth, settings.smtp.allowInsecureAuth);
+  await conversation.helloIfNeeded();
+}
+
+async function encrypt(conversation: Conversation, { starttls, tls }: PoolSettings): Promise<void> {
+  if (tls === undefined) return;
+  const opportunistic = starttls === "opportunistic";
+  if (opportunistic && !offers(conversation.introduction.features, "STARTTLS")) return;
+  try {
+    await startTls(conversation, tls);
+  } catch (error) {
+    // The server would rather not, and the session goes on. A handshake that failed is another matter.
+    if (!opportunistic || !(error instanceof SMTPResponseException) || error.smtp_code === 421) throw error;
+  }
+}

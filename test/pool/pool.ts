@@ -1,0 +1,42 @@
+/** What the pool's tests begin with: a pool and its server in memory, what a call came to, and bodies that tell of their use. */
+import { SMTPPool } from "../../src/index.ts";
+import type { PoolOptions } from "../../src/pool/options.ts";
+import { FakeServer, type Script } from "../client/fake-server.ts";
+
+/** A small message. */
+export const MESSAGE = "Subject: x\r\n\r\nhello\r\n";
+
+/** A pool and its server. */
+export function pooled(script: Script = {}, options: PoolOptions = {}): { server: FakeServer; pool: SMTPPool } {
+  const server = new FakeServer(script);
+  const pool = new SMTPPool({ host: "mail.example.com", transport: server.transport, ...options });
+  return { server, pool };
+}
+
+/** Sends a small message with this name in its sender, its recipient and its content. */
+export function send(pool: SMTPPool, name = "x", signal?: AbortSignal): Promise<unknown> {
+  return pool.sendmail(`${name}@a.test`, `${name}@b.test`, `Subject: ${name}\r\n\r\n${name}\r\n`, [], [], { signal });
+}
+
+/** What became of a call: "ok", or the error's name, code and delivery. */
+export function outcome(call: Promise<unknown>): Promise<string> {
+  return call.then(
+    () => "ok",
+    (error: Error & { smtp_code?: number; delivery?: string }) =>
+      [error.name, error.smtp_code, error.delivery].filter((part) => part !== undefined).join(" "),
+  );
+}
+
+/** The lines of these verbs that the server saw. */
+export function said(server: FakeServer, ...verbs: string[]): string[] {
+  return server.lines.filter((line) => verbs.includes(line.split(/[ :]/, 1)[0] ?? ""));
+}
+
+/** A promise, and what settles it. */
+export function gate(): { open: () => void; opened: Promise<void> } {
+  let open = (): void => {};
+  const opened = new Promise<void>((resolve) => {
+    open = resolve;
+  });
+  return { open, opened };
+}
