@@ -138,7 +138,7 @@ export class Conversation {
     if (verb === "HELO") this.introduction = { ...this.introduction, helo: reply.message };
     else {
       const features = esmtp ? parseFeatures(reply.lines) : noFeatures();
-      this.introduction = { esmtp, features, ehlo: reply.message, helo: this.introduction.helo };
+      this.introduction = { ...this.introduction, esmtp, features, tls: connection.peer.tls, ehlo: reply.message };
     }
     return reply;
   }

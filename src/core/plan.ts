@@ -11,8 +11,12 @@ import type { Mailbox } from "./mailbox.ts";
 /** EsmtpParameters as Python takes them, each one string and written as given, or typed. */
 export type Options<T = MailOptions> = readonly string[] | T;
 
-/** What the server said of itself: whether it took EHLO, and what it offered. */
-export type Server = { readonly esmtp: boolean; readonly features: Features };
+/** What the server said of itself: whether it took EHLO, and what it offered; and the TLS that it said so under. */
+export type Server = {
+  readonly esmtp: boolean;
+  readonly features: Features;
+  readonly tls?: { readonly verified: boolean } | undefined;
+};
 
 /** The parameters of a command on a server that has introduced itself; may refuse. */
 export type EsmtpParameters = (server: Server) => readonly string[];
@@ -27,7 +31,10 @@ export type Recipient = {
 
 /** What the content demands; undefined: not known before it is read. */
 export type ContentNeeds = {
+  /** After line-end normalisation, as text goes. */
   readonly octets: number | undefined;
+  /** As they are: what goes under BINARYMIME. */
+  readonly rawOctets?: number | undefined;
   readonly eightBit: boolean | undefined;
   /** Header fields are raw UTF-8. */
   readonly utf8Headers: boolean;
@@ -63,19 +70,20 @@ export type Plan = {
  * @throws {RangeError} for values that cannot stand in a command
  */
 export function planMessage(needs: Needs, server: Server, policy: EightBitPolicy): Plan {
+  const asked = needs.parameters(server);
+  const binary = asked.some((parameter) => /^body=binarymime$/i.test(parameter));
+  const chunking = offers(server.features, "CHUNKING");
+  if (binary && !chunking) throw notOffered("CHUNKING", "BODY=BINARYMIME");
   const utf8 = needsUtf8(needs, server);
-  const parameters = messageParameters(needs, server, utf8);
-  const sevenBitOnly = isSevenBitOnly(server, policy);
+  const parameters = messageParameters(needs, server, asked, binary, utf8);
+  const sevenBitOnly = !binary && isSevenBitOnly(server, policy);
   if (sevenBitOnly && needs.content.eightBit === true) throw eightBitRefused();
   if (policy === "refuse" && needs.content.utf8Headers && !utf8)
     throw notOffered("SMTPUTF8", "a message with UTF-8 header fields");
   const mailbox = (box: Mailbox): Mailbox => asServerTakesIt(box, server);
-  const verb = offers(server.features, "CHUNKING") ? "BDAT" : "DATA";
-  const content = parameters.some((parameter) => /^body=binarymime$/i.test(parameter)) ? "binary" : "text";
-  if (content === "binary" && verb === "DATA") throw notOffered("CHUNKING", "BODY=BINARYMIME");
   return {
-    verb,
-    content,
+    verb: chunking ? "BDAT" : "DATA",
+    content: binary ? "binary" : "text",
     mail: Command.mail(mailbox(needs.sender), parameters),
     recipients: needs.recipients.map((r) => Command.rcpt(mailbox(r.mailbox), r.parameters(server))),
     sevenBitOnly,
@@ -119,11 +127,17 @@ function needsUtf8({ sender, recipients, content }: Needs, { features }: Server)
   return content.utf8Headers || !sender.ascii || recipients.some(({ mailbox }) => !mailbox.ascii);
 }
 
-function messageParameters(needs: Needs, server: Server, utf8: boolean): readonly string[] {
-  const asked = needs.parameters(server);
+function messageParameters(
+  needs: Needs,
+  server: Server,
+  asked: readonly string[],
+  binary: boolean,
+  utf8: boolean,
+): readonly string[] {
   const given = new Set(asked.map((parameter) => parameter.split("=", 1)[0]?.toUpperCase()));
   const own = (keyword: string, name = keyword): boolean => offers(server.features, keyword) && !given.has(name);
-  const { octets, eightBit } = needs.content;
+  const { eightBit, rawOctets } = needs.content;
+  const octets = binary ? rawOctets : needs.content.octets;
   const parameters = [...asked];
   if (octets !== undefined && own("SIZE")) parameters.unshift(sizeParameter(octets, server));
   if (utf8 && own("SMTPUTF8")) parameters.push("SMTPUTF8");

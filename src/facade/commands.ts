@@ -1,12 +1,15 @@
 /** The methods that say one command each, and those by which the caller speaks for himself: loaded with the first of them. */
 import type { Conversation } from "../client/conversation.ts";
 import { nextReply, putCommand, sendRaw } from "../client/raw.ts";
+import { isAscii } from "../core/a-label.ts";
 import { parseMailbox, quoteaddr } from "../core/address.ts";
 import { checkArgument, utf8, wrongType } from "../core/bytes.ts";
 import { Command } from "../core/command.ts";
+import { offers } from "../core/features.ts";
 import { ownCommand, ownResponse } from "../core/own-command.ts";
-import { asServerTakesIt, type EsmtpParameters } from "../core/plan.ts";
+import { asServerTakesIt, type EsmtpParameters, type Server } from "../core/plan.ts";
 import type { Reply } from "../core/reply.ts";
+import { SMTPNotSupportedError } from "../errors.ts";
 import { checkHostName } from "./options.ts";
 
 export { sendData } from "../client/send-data.ts";
@@ -42,9 +45,12 @@ export async function rcpt(conversation: Conversation, recipient: string, parame
   return conversation.live().request(Command.rcpt(asServerTakesIt(mailbox, conversation.introduction), given));
 }
 
-/** VRFY and EXPN. */
-export function ask(conversation: Conversation, verb: "VRFY" | "EXPN", address: string): Promise<Reply> {
-  return docmd(conversation, verb, bareAddress(address));
+/**
+ * VRFY and EXPN, of an address or of a name that is none.
+ * @throws {SMTPNotSupportedError} if it is not ASCII and the server lacks SMTPUTF8; a domain alone goes as A-label
+ */
+export async function ask(conversation: Conversation, verb: "VRFY" | "EXPN", address: string): Promise<Reply> {
+  return docmd(conversation, verb, questionFor(bareAddress(address), conversation.introduction));
 }
 
 /** Any command but STARTTLS. */
@@ -78,4 +84,22 @@ export async function send(conversation: Conversation, bytes: unknown): Promise<
 function bareAddress(address: unknown): string {
   const quoted = quoteaddr(checkArgument(address, "address"));
   return quoted.startsWith("<") && quoted.endsWith(">") ? quoted.slice(1, -1) : quoted;
+}
+
+/** RFC 6531 3.7.4.2: what is not ASCII is announced by SMTPUTF8 behind it. */
+function questionFor(text: string, { features }: Server): string {
+  if (isAscii(text)) return text;
+  if (offers(features, "SMTPUTF8")) return `${text} SMTPUTF8`;
+  const ascii = asciiFormOf(text);
+  if (ascii !== undefined) return ascii;
+  const message = `the address ${JSON.stringify(text)} needs the extension SMTPUTF8, which the server does not offer`;
+  throw new SMTPNotSupportedError(message, { capability: "SMTPUTF8" });
+}
+
+function asciiFormOf(text: string): string | undefined {
+  try {
+    return parseMailbox(text, "address").toAscii?.()?.path;
+  } catch {
+    return undefined; // a name that is no address
+  }
 }

@@ -18,7 +18,7 @@ import { checkObject } from "./options.ts";
  * @throws as `requestOf` does
  */
 export function requestOfDelivery(delivery: DeliveryRequest): Request | Promise<Request> {
-  const { from, to, body, signal: _, ...options } = delivery;
+  const { from, to, body, bodyType, signal: _, ...options } = delivery;
   if (!Array.isArray(to)) throw wrongType("to", "an array", to);
   const content = contentOf(body, "body");
   const entries = to.map(entryOf);
@@ -28,7 +28,8 @@ export function requestOfDelivery(delivery: DeliveryRequest): Request | Promise<
     entries.map(({ address }) => address),
     nameOf,
   );
-  const asked = [mailParametersOf(options), ...entries.map((entry) => rcptParametersOf(entry.options))];
+  const typed = bodyType === undefined ? options : { ...options, body: bodyType };
+  const asked = [mailParametersOf(typed), ...entries.map((entry) => rcptParametersOf(entry.options))];
   return whenReady(addresses, asked, ({ sender, recipients }, [parameters = NONE, ...own]) => ({
     from: sender.given,
     sender: sender.mailbox,

@@ -24,6 +24,8 @@ export type DeliveryRequest = Omit<MailOptions, "body"> & {
   to: readonly (string | (RcptOptions & { address: string }))[];
   /** The message. */
   body: Body;
+  /** BODY= (RFC 6152, 3030), which is `body` among the options of `sendmail`. */
+  bodyType?: MailOptions["body"];
   /** Aborting it ends the delivery. */
   signal?: AbortSignal | undefined;
 };
@@ -103,8 +105,9 @@ export function addressesOf(
 /** The request as this server can take it; `planMessage` tells what it throws. */
 export function planRequest(request: Request, server: Server, policy: EightBitPolicy): PlannedMessage {
   const { from, recipients, content, utf8Headers } = request;
-  const { octets, eightBit } = content;
-  const plan = planMessage({ ...request, content: { octets, eightBit, utf8Headers } }, server, policy);
+  const { octets, eightBit, bytes } = content;
+  const needs = { octets, rawOctets: bytes?.length, eightBit, utf8Headers };
+  const plan = planMessage({ ...request, content: needs }, server, policy);
   return { plan, sender: from, recipients: recipients.map(({ given }) => given), content };
 }
 

@@ -203,7 +203,10 @@ export class SMTP {
     return this.docmd("NOOP");
   }
 
-  /** VRFY: asks whether an address exists (RFC 5321 4.1.1.6). */
+  /**
+   * VRFY: asks whether an address exists (RFC 5321 4.1.1.6).
+   * @throws {SMTPNotSupportedError} if it is not ASCII and the server lacks SMTPUTF8
+   */
   async verify(address: string): Promise<Reply> {
     return this.#alone(commands, ({ ask }, conversation) => ask(conversation, "VRFY", address));
   }
@@ -213,7 +216,10 @@ export class SMTP {
     return this.verify(address);
   }
 
-  /** EXPN: asks who is on a mailing list (RFC 5321 4.1.1.7). */
+  /**
+   * EXPN: asks who is on a mailing list (RFC 5321 4.1.1.7).
+   * @throws as `verify` does
+   */
   async expn(address: string): Promise<Reply> {
     return this.#alone(commands, ({ ask }, conversation) => ask(conversation, "EXPN", address));
   }

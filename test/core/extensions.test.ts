@@ -1,7 +1,10 @@
 /** Typed options of MAIL and RCPT: the parameter that each becomes, and what is refused (API.md, Arguments). */
+import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { describeStatus } from "../../src/core/extensions/enhancedstatuscodes.ts";
 import type { MailOptions, RcptOptions } from "../../src/core/extensions/extension.ts";
-import { mailParameters, rcptParameters } from "../../src/core/extensions/index.ts";
+import { EXTENSIONS, mailParameters, offerOf, rcptParameters } from "../../src/core/extensions/index.ts";
+import { type Limits, portionsWithin } from "../../src/core/extensions/limits.ts";
 import { parseFeatures } from "../../src/core/features.ts";
 import { SMTPNotSupportedError } from "../../src/errors.ts";
 
@@ -17,12 +20,28 @@ const ALL = [
   "AUTH PLAIN",
   "BINARYMIME",
   "CHUNKING",
+  "RRVS",
 ];
-const server = (...offered: string[]) => ({ esmtp: true, features: parseFeatures(["x", ...offered]) });
+const server = (...offered: string[]) => ({
+  esmtp: true,
+  features: parseFeatures(["x", ...offered]),
+  tls: { verified: true },
+});
+
+/** What a function throws. */
+function reasonOf(call: () => unknown): unknown {
+  try {
+    return call();
+  } catch (error) {
+    return error;
+  }
+}
 
 const MAIL: [options: MailOptions, parameters: string[], keyword: string][] = [
   [{ body: "7BIT" }, ["BODY=7BIT"], "8BITMIME"],
   [{ body: "8BITMIME" }, ["BODY=8BITMIME"], "8BITMIME"],
+  [{ body: "BINARYMIME" }, ["BODY=BINARYMIME"], "BINARYMIME"],
+  [{ body: "BINARYMIME" }, ["BODY=BINARYMIME"], "CHUNKING"],
   [{ size: 0 }, ["SIZE=0"], "SIZE"],
   [{ size: 9_007_199_254_740_991 }, ["SIZE=9007199254740991"], "SIZE"],
   [{ smtputf8: true }, ["SMTPUTF8"], "SMTPUTF8"],
@@ -44,11 +63,20 @@ const MAIL: [options: MailOptions, parameters: string[], keyword: string][] = [
   [{ auth: "e+mc2@example.com" }, ["AUTH=e+2Bmc2@example.com"], "AUTH"],
 ];
 
-const RCPT: [options: RcptOptions, parameters: string[]][] = [
-  [{ notify: ["NEVER"] }, ["NOTIFY=NEVER"]],
-  [{ notify: ["SUCCESS", "FAILURE", "DELAY"] }, ["NOTIFY=SUCCESS,FAILURE,DELAY"]],
-  [{ orcpt: "rfc822;b+c@example.com" }, ["ORCPT=rfc822;b+2Bc@example.com"]],
-  [{ notify: ["DELAY"], orcpt: "utf-8;x" }, ["NOTIFY=DELAY", "ORCPT=utf-8;x"]],
+const since = new Date(Date.UTC(2014, 3, 3, 23, 1));
+const RCPT: [options: RcptOptions, parameters: string[], keyword: string][] = [
+  [{ notify: ["NEVER"] }, ["NOTIFY=NEVER"], "DSN"],
+  [{ notify: ["SUCCESS", "FAILURE", "DELAY"] }, ["NOTIFY=SUCCESS,FAILURE,DELAY"], "DSN"],
+  [{ orcpt: "rfc822;b+c@example.com" }, ["ORCPT=rfc822;b+2Bc@example.com"], "DSN"],
+  [{ notify: ["DELAY"], orcpt: "utf-8;x" }, ["NOTIFY=DELAY", "ORCPT=utf-8;x"], "DSN"],
+  [{ orcpt: "UTF-8;jürgen+a@例.example" }, ["ORCPT=UTF-8;j\\x{FC}rgen\\x{2B}a@\\x{4F8B}.example"], "DSN"],
+  [{ rrvs: { since } }, ["RRVS=2014-04-03T23:01:00Z"], "RRVS"],
+  [{ rrvs: { since, unsupported: "continue" } }, ["RRVS=2014-04-03T23:01:00Z;C"], "RRVS"],
+  [
+    { rrvs: { since, unsupported: "reject" }, notify: ["NEVER"] },
+    ["NOTIFY=NEVER", "RRVS=2014-04-03T23:01:00Z;R"],
+    "RRVS",
+  ],
 ];
 
 describe("a typed option of MAIL", () => {
@@ -120,10 +148,6 @@ describe("a typed option of MAIL", () => {
     expect(attempt).toThrow(name);
   });
 
-  test("for BINARYMIME needs BDAT, which is not sent yet", () => {
-    expect(() => mailParameters({ body: "BINARYMIME" })).toThrow(SMTPNotSupportedError);
-  });
-
   test("cannot be changed after it was checked", () => {
     const options: MailOptions = { envid: "good" };
     const parameters = mailParameters(options);
@@ -138,19 +162,45 @@ describe("a typed option of MAIL", () => {
     expect(parameters(server("DELIVERBY"))).toEqual(["BY=5;N"]);
   });
 
-  test("holdFor is at most what the server takes (RFC 4865 4)", () => {
-    const long = mailParameters({ holdFor: 100 });
-    expect(long(server("FUTURERELEASE 100 2030-01-01T00:00:00Z"))).toEqual(["HOLDFOR=100"]);
-    expect(() => long(server("FUTURERELEASE 99 2030-01-01T00:00:00Z"))).toThrow(/holdFor/);
+  test.each<[options: MailOptions, taken: string, refused: string]>([
+    [{ holdFor: 100 }, "FUTURERELEASE 100 2030-01-01T00:00:00Z", "FUTURERELEASE 99 2030-01-01T00:00:00Z"],
+    [
+      { holdUntil: new Date(Date.UTC(2030, 0, 1)) },
+      "FUTURERELEASE 100 2030-01-01T00:00:00Z",
+      "FUTURERELEASE 100 2029-12-31T23:59:59Z",
+    ],
+    [{ by: { seconds: 60, mode: "return" } }, "DELIVERBY 60", "DELIVERBY 61"],
+  ])("%j goes to a server with %j, and not to one with %j (RFC 4865 4, RFC 2852 3)", (options, taken, refused) => {
+    const parameters = mailParameters(options);
+    expect(parameters(server(taken))).toHaveLength(1);
+    const [keyword = ""] = refused.split(" ");
+    expect(() => parameters(server(refused))).toThrow(SMTPNotSupportedError);
+    expect(() => parameters(server(refused))).toThrow(Object.keys(options)[0]);
+    expect(reasonOf(() => parameters(server(refused)))).toMatchObject({ capability: keyword, delivery: "not-sent" });
+  });
+
+  test("by with the mode notify is bound by no least time (RFC 2852 3)", () => {
+    expect(mailParameters({ by: { seconds: 1, mode: "notify" } })(server("DELIVERBY 60"))).toEqual(["BY=1;N"]);
+  });
+
+  test.each([[undefined], [{ verified: false }]])("requiretls needs verified TLS, not %j (RFC 8689 4.2.1)", (tls) => {
+    const parameters = mailParameters({ requiretls: true });
+    expect(reasonOf(() => parameters({ ...server("REQUIRETLS"), tls }))).toMatchObject({
+      name: "SMTPNotSupportedError",
+      capability: "REQUIRETLS",
+      delivery: "not-sent",
+    });
   });
 });
 
 describe("a typed option of RCPT", () => {
-  test.each(RCPT)("%j becomes %j, and needs DSN", (options, parameters) => {
-    expect(rcptParameters(options)(server("DSN"))).toEqual(parameters);
-    expect(() => rcptParameters(options)(server(...ALL.filter((line) => line !== "DSN")))).toThrow(
-      SMTPNotSupportedError,
-    );
+  test.each(RCPT)("%j becomes %j, and needs %s", (options, parameters, keyword) => {
+    expect(rcptParameters(options)(server(...ALL))).toEqual(parameters);
+    const others = server(...ALL.filter((line) => line !== keyword));
+    expect(reasonOf(() => rcptParameters(options)(others))).toMatchObject({
+      name: "SMTPNotSupportedError",
+      capability: keyword,
+    });
   });
 
   test.each<[options: unknown, error: unknown, name: string]>([
@@ -164,6 +214,13 @@ describe("a typed option of RCPT", () => {
     [{ orcpt: "rfc822;a\r\nb" }, RangeError, "orcpt"],
     [{ orcpt: "rfc 822;a" }, RangeError, "orcpt"],
     [{ orcpt: 1 }, TypeError, "orcpt"],
+    [{ orcpt: "rfc822;jürgen@example.com" }, RangeError, "orcpt"],
+    [{ rrvs: 1 }, TypeError, "rrvs"],
+    [{ rrvs: {} }, TypeError, "rrvs.since"],
+    [{ rrvs: { since: "2014-04-03" } }, TypeError, "rrvs.since"],
+    [{ rrvs: { since: new Date(Number.NaN) } }, RangeError, "rrvs.since"],
+    [{ rrvs: { since: new Date(Date.UTC(12_345, 0)) } }, RangeError, "rrvs.since"],
+    [{ rrvs: { since, unsupported: "C" } }, RangeError, "rrvs.unsupported"],
     [{ size: 1 }, TypeError, "size"],
   ])("%j is refused, by name", (options, error, name) => {
     // @ts-expect-error: what a caller without types may pass
@@ -171,9 +228,103 @@ describe("a typed option of RCPT", () => {
     expect(attempt).toThrow(error);
     expect(attempt).toThrow(name);
   });
+});
 
-  test("orcpt beyond ASCII is encoded so that any server can take it", () => {
-    const [parameter = ""] = rcptParameters({ orcpt: "utf-8;jürgen@example.com" })(server("DSN"));
-    expect(parameter).toMatch(/^ORCPT=utf-8;[\x21-\x7e]+$/);
+describe("what a server says of itself", () => {
+  test.each<[lines: string[], offer: object]>([
+    [["SIZE"], { size: { limit: undefined } }],
+    [["SIZE 0"], { size: { limit: undefined } }],
+    [["SIZE 10240000"], { size: { limit: 10_240_000 } }],
+    [["SIZE huge"], { size: { limit: undefined } }],
+    [["AUTH plain LOGIN"], { auth: { mechanisms: ["PLAIN", "LOGIN"] } }],
+    [["DELIVERBY"], { deliverBy: { minimum: undefined } }],
+    [["DELIVERBY 240"], { deliverBy: { minimum: 240 } }],
+    [["DELIVERBY 1000000000"], { deliverBy: { minimum: undefined } }],
+    [
+      ["FUTURERELEASE 86400 2030-06-01t12:00:00.5z"],
+      { futureRelease: { longest: 86_400, latest: "2030-06-01T12:00:00Z" } },
+    ],
+    [["FUTURERELEASE soon later"], { futureRelease: { longest: undefined, latest: undefined } }],
+    [["MT-PRIORITY"], { mtPriority: { profile: undefined } }],
+    [["MT-PRIORITY nsep"], { mtPriority: { profile: "NSEP" } }],
+    [["LIMITS MAILMAX=20 RcptMax=100 RCPTDOMAINMAX=1"], { limits: { mailMax: 20, rcptMax: 100, rcptDomainMax: 1 } }],
+    [
+      ["LIMITS RCPTMAX=0 MAILMAX= X-NEW=5 RCPTMAX MAILMAX=1000000 RCPTDOMAINMAX=-1 =3"],
+      { limits: { mailMax: undefined, rcptMax: undefined, rcptDomainMax: undefined } },
+    ],
+    [["SIZE 5", "LIMITS RCPTMAX=7 RCPTMAX=x", "X-A b"], { size: { limit: 5 }, limits: { rcptMax: 7 } }],
+    [["8BITMIME", "DSN"], {}],
+  ])("in %j is read", (lines, offer) => {
+    const found = offerOf(parseFeatures(["x", ...lines]));
+    expect(found).toMatchObject(offer);
+    expect(Object.keys(found)).toEqual(Object.keys(offer));
+  });
+
+  test("is read without an error, whatever it is", () => {
+    const line = fc.tuple(fc.constantFrom(...EXTENSIONS.map(({ keyword }) => keyword)), fc.string());
+    fc.assert(
+      fc.property(fc.array(line), (lines) => {
+        offerOf(parseFeatures(["x", ...lines.map(([keyword, rest]) => `${keyword} ${rest}`)]));
+      }),
+    );
+  });
+});
+
+describe("recipients within the limits of RFC 9422", () => {
+  test.each<[domains: string[], limits: Partial<Limits>, portions: number[][]]>([
+    [["a", "b", "a"], {}, [[0, 1, 2]]],
+    [["a", "b", "a"], { rcptMax: 2 }, [[0, 1], [2]]],
+    [
+      ["a", "b", "a", "b"],
+      { rcptDomainMax: 1 },
+      [
+        [0, 2],
+        [1, 3],
+      ],
+    ],
+    [["a", "b", "a", "a"], { rcptMax: 2, rcptDomainMax: 1 }, [[0, 2], [1], [3]]],
+    [[], { rcptMax: 1 }, []],
+  ])("of the domains %j under %j go as %j", (domains, given, portions) => {
+    const limits = { mailMax: undefined, rcptMax: undefined, rcptDomainMax: undefined, ...given };
+    expect(portionsWithin(domains, limits)).toEqual(portions);
+  });
+
+  test("are all there, each once, in portions that keep to the limits", () => {
+    const domains = fc.array(fc.constantFrom("a", "b", "c", "d"), { maxLength: 40 });
+    fc.assert(
+      fc.property(
+        domains,
+        fc.integer({ min: 1, max: 9 }),
+        fc.integer({ min: 1, max: 4 }),
+        (all, rcptMax, rcptDomainMax) => {
+          const portions = portionsWithin(all, { mailMax: undefined, rcptMax, rcptDomainMax });
+          expect(portions.flat().sort((a, b) => a - b)).toEqual(all.map((_, index) => index));
+          for (const portion of portions) {
+            expect(portion.length).toBeLessThanOrEqual(rcptMax);
+            expect(new Set(portion.map((index) => all[index])).size).toBeLessThanOrEqual(rcptDomainMax);
+          }
+        },
+      ),
+    );
+  });
+});
+
+describe("an enhanced status code", () => {
+  test.each([
+    ["2.1.5", "Success: Destination address valid"],
+    ["4.2.2", "Persistent transient failure: Mailbox full"],
+    ["5.1.1", "Permanent failure: Bad destination mailbox address"],
+    ["5.1.10", "Permanent failure: Recipient address has null MX"],
+    ["5.7.1", "Permanent failure: Delivery not authorized, message refused"],
+    ["5.7.30", "Permanent failure: REQUIRETLS support required"],
+    ["4.7.999", "Persistent transient failure: unregistered code 4.7.999, about security or policy"],
+    ["5.42.1", "Permanent failure: unregistered code 5.42.1, of an unregistered subject"],
+    ["3.1.1", undefined],
+    ["5.1", undefined],
+    ["5.1.1234", undefined],
+    ["5.1.1 no", undefined],
+    ["__proto__", undefined],
+  ])("%s means %j", (code, meaning) => {
+    expect(describeStatus(code)).toBe(meaning);
   });
 });

@@ -1,11 +1,16 @@
-/** The AUTH parameter of MAIL: who submitted a message first (RFC 4954 5). */
+/** AUTH: the mechanisms on offer, and the parameter of MAIL that says who submitted a message first (RFC 4954 5). */
+import { words } from "../features.ts";
 import { encodeXtext } from "../xtext.ts";
 import { type Extension, someText } from "./extension.ts";
 
 export const auth: Extension = {
   keyword: "AUTH",
-  mailOptions: ["auth"],
-  mail: ({ auth: identity = "<>" }) => [
-    `AUTH=${identity === "<>" ? identity : encodeXtext(someText(identity, "auth"), "auth")}`,
-  ],
+  rfc: "4954",
+  offer: (parameters) => ({ auth: { mechanisms: words(parameters.toUpperCase()) } }),
+  mail: {
+    options: ["auth"],
+    of: ({ auth: identity = "<>" }) => [
+      `AUTH=${identity === "<>" ? identity : encodeXtext(someText(identity, "auth"), "auth")}`,
+    ],
+  },
 };

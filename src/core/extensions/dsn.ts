@@ -1,14 +1,13 @@
-/** DSN: what delivery reports are wanted (RFC 3461). */
+/** DSN: what delivery reports are wanted (RFC 3461), of addresses beyond ASCII too (RFC 6533). */
 import { checkArgument } from "../bytes.ts";
-import { encodeXtext } from "../xtext.ts";
+import { encodeUtf8AddrXtext, encodeXtext } from "../xtext.ts";
 import { type Extension, type MailOptions, oneOf, type RcptOptions, someText } from "./extension.ts";
 
 export const dsn: Extension = {
   keyword: "DSN",
-  mailOptions: ["ret", "envid"],
-  rcptOptions: ["notify", "orcpt"],
-  mail: mailParameters,
-  rcpt: rcptParameters,
+  rfc: "3461",
+  mail: { options: ["ret", "envid"], of: mailParameters },
+  rcpt: { options: ["notify", "orcpt"], of: rcptParameters },
 };
 
 function mailParameters({ ret, envid }: MailOptions): readonly string[] {
@@ -34,7 +33,10 @@ function notifyList(notify: NonNullable<RcptOptions["notify"]>): string {
   return list.join(",");
 }
 
-/** The address type goes out as it is, the address as xtext (RFC 3461 4.2). */
+/**
+ * The address type goes out as it is, the address as xtext (RFC 3461 4.2); of the type utf-8 in the form that servers
+ * with and without SMTPUTF8 take (RFC 6533 3). An address beyond ASCII is of no other type.
+ */
 function originalRecipient(orcpt: string): string {
   const [, type, address] = /^([A-Za-z0-9-]+);(.+)$/s.exec(checkArgument(orcpt, "orcpt")) ?? [];
   if (type === undefined || address === undefined) {
@@ -42,5 +44,9 @@ function originalRecipient(orcpt: string): string {
       `the option orcpt must be "type;address", as "rfc822;user@example.com", not ${JSON.stringify(orcpt)}`,
     );
   }
-  return `${type};${encodeXtext(address, "orcpt")}`;
+  if (type.toLowerCase() === "utf-8") return `${type};${encodeUtf8AddrXtext(address, "orcpt")}`;
+  if (/^[\x00-\x7f]*$/.test(address)) return `${type};${encodeXtext(address, "orcpt")}`;
+  throw new RangeError(
+    `the option orcpt must be "utf-8;address" for an address beyond ASCII: ${JSON.stringify(orcpt)}`,
+  );
 }

@@ -1,9 +1,14 @@
-/** What an SMTP extension is to this client: a keyword, and the parameters it adds to MAIL and RCPT. */
-import { checkArgument, wrongType } from "../bytes.ts";
+/** What an SMTP extension is to this client: a keyword, what its EHLO line says, and the parameters it adds to MAIL and RCPT. */
+import { SMTPNotSupportedError } from "../../errors.ts";
+import { checkArgument, kindOf, wrongType } from "../bytes.ts";
+import type { Server } from "../plan.ts";
 
 /** Typed ESMTP parameters of MAIL. Each needs its extension in the server's EHLO. */
 export type MailOptions = {
-  /** BODY= (RFC 6152, 3030). Declared by itself where the content needs it. */
+  /**
+   * BODY= (RFC 6152, 3030). Declared by itself where the content needs it, but for "BINARYMIME": with that each octet
+   * goes as it is, line ends too.
+   */
   body?: "7BIT" | "8BITMIME" | "BINARYMIME" | undefined;
   /** SIZE=, in octets (RFC 1870). Declared by itself where the size is known. */
   size?: number | undefined;
@@ -13,7 +18,7 @@ export type MailOptions = {
   ret?: "FULL" | "HDRS" | undefined;
   /** ENVID= (RFC 3461): names this transaction in delivery reports. */
   envid?: string | undefined;
-  /** REQUIRETLS (RFC 8689): every hop must use verified TLS, or the message comes back. */
+  /** REQUIRETLS (RFC 8689): every hop must use verified TLS, this one too, or the message comes back. */
   requiretls?: boolean | undefined;
   /** BY= (RFC 2852): deliver within so many seconds, or notify or return; `trace` asks each hop to report. */
   by?: { seconds: number; mode: "notify" | "return"; trace?: boolean | undefined } | undefined;
@@ -32,22 +37,54 @@ export type MailOptions = {
 export type RcptOptions = {
   /** NOTIFY= (RFC 3461): of what this recipient's sender is told; "NEVER" stands alone. */
   notify?: readonly ("NEVER" | "SUCCESS" | "FAILURE" | "DELAY")[] | undefined;
-  /** ORCPT= (RFC 3461): the original recipient, as "rfc822;user@example.com". */
+  /** ORCPT= (RFC 3461, 6533): the original recipient, as "rfc822;user@example.com" or "utf-8;jürgen@example.com". */
   orcpt?: string | undefined;
+  /**
+   * RRVS= (RFC 7293): the mailbox must belong to the same person since then. `unsupported` says what a relay does whose
+   * next hop lacks RRVS.
+   */
+  // biome-ignore lint/style/noRestrictedGlobals: only the type, for a moment that the caller chose; no clock is read
+  rrvs?: { since: Date; unsupported?: "continue" | "reject" | undefined } | undefined;
 };
 
-/** An extension: the options it understands, and the parameters that they become. */
+/** What a server says of itself beside an extension's keyword, read; what is malformed is left out. */
+export type Offer = {
+  /** SIZE: the most octets that a message may have; undefined: no fixed limit. */
+  size?: { limit: number | undefined };
+  /** AUTH: the SASL mechanisms, in upper case. */
+  auth?: { mechanisms: readonly string[] };
+  /** DELIVERBY: the shortest time with the mode "return", in seconds; undefined: any. */
+  deliverBy?: { minimum: number | undefined };
+  /** FUTURERELEASE: the longest time in seconds, and the latest moment, as "2030-01-01T00:00:00Z", for which a message is held. */
+  futureRelease?: { longest: number | undefined; latest: string | undefined };
+  /** MT-PRIORITY: the name of the profile that says how priorities are treated; undefined: not said. */
+  mtPriority?: { profile: string | undefined };
+  /** LIMITS: messages a session, recipients a message, recipients' domains a message; undefined: not said. */
+  limits?: { mailMax: number | undefined; rcptMax: number | undefined; rcptDomainMax: number | undefined };
+};
+
+/** An extension: what its EHLO line says, the options it understands, and the parameters that they become. */
 export type Extension = {
   /** The EHLO keyword, in upper case. */
   readonly keyword: string;
-  /** The options of MAIL that belong to it. */
-  readonly mailOptions?: readonly (keyof MailOptions)[];
-  /** The options of RCPT that belong to it. */
-  readonly rcptOptions?: readonly (keyof RcptOptions)[];
-  /** The parameters of MAIL that these options become, checked. */
-  readonly mail?: (options: MailOptions, offered: string) => readonly string[];
-  /** The parameters of RCPT that these options become, checked. */
-  readonly rcpt?: (options: RcptOptions) => readonly string[];
+  /** Where it is specified. */
+  readonly rfc: string;
+  /** What the parameters behind the keyword say. */
+  readonly offer?: (parameters: string) => Offer;
+  /** What it adds to MAIL. */
+  readonly mail?: Parameters<MailOptions>;
+  /** What it adds to RCPT. */
+  readonly rcpt?: Parameters<RcptOptions>;
+};
+
+/** What an extension adds to a command. */
+export type Parameters<O> = {
+  /** The options that belong to it. */
+  readonly options: readonly (keyof O & string)[];
+  /** Whether these options ask for it, where that is not simply that one of them is set. */
+  readonly asked?: (options: O) => boolean;
+  /** What the options become, checked. Without a server only for what no server could be told. */
+  readonly of: (options: O, server: Server | undefined) => readonly string[];
 };
 
 /**
@@ -87,4 +124,32 @@ export function wholeNumber(value: unknown, least: number, most: number, option:
   if (typeof value !== "number") throw wrongType(`the option ${option}`, "a number", value);
   if (Number.isSafeInteger(value) && value >= least && value <= most) return value;
   throw new RangeError(`the option ${option} must be a whole number from ${least} to ${most}, not ${value}`);
+}
+
+/**
+ * A moment as RFC 3339 has it, in UTC and whole seconds.
+ * @throws {TypeError} if it is no Date
+ * @throws {RangeError} if it is an invalid one
+ */
+export function timestamp(date: unknown, option: string): string {
+  if (!isDate(date)) throw new TypeError(`the option ${option} must be a Date, not ${kindOf(date)}`);
+  if (Number.isNaN(date.getTime())) throw new RangeError(`the option ${option} must be a valid Date`);
+  const text = date.toISOString().replace(/\.\d+Z$/, "Z");
+  if (text.length === "2030-01-01T00:00:00Z".length) return text;
+  throw new RangeError(`the option ${option} must be a Date with a year of four digits, not ${text}`);
+}
+
+/** The refusal of what goes beyond what the server said it can do, before the message is begun. */
+export function beyond(keyword: string, limit: string): SMTPNotSupportedError {
+  const details = { capability: keyword, delivery: "not-sent" } as const;
+  return new SMTPNotSupportedError(`the server takes ${limit} (${keyword})`, details);
+}
+
+/** The whole number that a text is, of so many digits at most; undefined if it is none. */
+export function numberIn(text: string | undefined, digits: number): number | undefined {
+  return text !== undefined && /^\d+$/.test(text) && text.length <= digits ? Number(text) : undefined;
+}
+
+function isDate(value: unknown): value is { getTime(): number; toISOString(): string } {
+  return Object.prototype.toString.call(value) === "[object Date]";
 }

@@ -1,28 +1,38 @@
 /** FUTURERELEASE: the server holds a message back until a time (RFC 4865). */
-import { type Extension, type MailOptions, wholeNumber } from "./extension.ts";
+import { words } from "../features.ts";
+import type { Server } from "../plan.ts";
+import { beyond, type Extension, type MailOptions, numberIn, type Offer, timestamp, wholeNumber } from "./extension.ts";
 
 export const futureRelease: Extension = {
   keyword: "FUTURERELEASE",
-  mailOptions: ["holdFor", "holdUntil"],
-  mail: mailParameters,
+  rfc: "4865",
+  offer: (parameters) => ({ futureRelease: offerIn(parameters) }),
+  mail: { options: ["holdFor", "holdUntil"], of: mailParameters },
 };
 
-function mailParameters({ holdFor, holdUntil }: MailOptions, offered: string): readonly string[] {
+function mailParameters({ holdFor, holdUntil }: MailOptions, server: Server | undefined): readonly string[] {
   if (holdFor !== undefined && holdUntil !== undefined) {
     throw new RangeError("of the options holdFor and holdUntil only one can be given");
   }
-  if (holdUntil !== undefined) return [`HOLDUNTIL=${timestamp(holdUntil)}`];
-  // RFC 4865 4: the first parameter of the keyword is the longest interval that the server takes.
-  const longest = Number.parseInt(offered, 10);
-  return [`HOLDFOR=${wholeNumber(holdFor, 1, Number.isNaN(longest) ? 999_999_999 : longest, "holdFor")}`];
+  const { longest = MOST_SECONDS, latest } = offerIn(server?.features["futurerelease"] ?? "");
+  if (holdUntil !== undefined) {
+    const until = timestamp(holdUntil, "holdUntil");
+    // In this form, texts are in the order of the moments.
+    if (latest !== undefined && until > latest)
+      throw beyond("FUTURERELEASE", `holdUntil of at latest ${latest}, not ${until}`);
+    return [`HOLDUNTIL=${until}`];
+  }
+  const seconds = wholeNumber(holdFor, 1, MOST_SECONDS, "holdFor");
+  if (seconds > longest) throw beyond("FUTURERELEASE", `holdFor of at most ${longest}, not ${seconds}`);
+  return [`HOLDFOR=${seconds}`];
 }
 
-function timestamp(date: unknown): string {
-  if (!isDate(date)) throw new TypeError("the option holdUntil must be a Date");
-  if (Number.isNaN(date.getTime())) throw new RangeError("the option holdUntil must be a valid Date");
-  return date.toISOString().replace(/\.\d+Z$/, "Z");
-}
+/** RFC 4865 9: an interval has nine digits at most. */
+const MOST_SECONDS = 999_999_999;
 
-function isDate(value: unknown): value is { getTime(): number; toISOString(): string } {
-  return Object.prototype.toString.call(value) === "[object Date]";
+/** RFC 4865 4: the longest interval in seconds, then the latest moment, in UTC. */
+function offerIn(parameters: string): NonNullable<Offer["futureRelease"]> {
+  const [interval, moment = ""] = words(parameters);
+  const [, whole] = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.\d+)?Z$/i.exec(moment) ?? [];
+  return { longest: numberIn(interval, 9), latest: whole === undefined ? undefined : `${whole.toUpperCase()}Z` };
 }

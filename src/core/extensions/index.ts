@@ -1,29 +1,57 @@
 /** The table of extensions, loaded when typed options are first used: adding one is a file beside this one and a line here. */
 import { kindOf } from "../bytes.ts";
 import { type Features, notOffered, offers } from "../features.ts";
-import type { EsmtpParameters } from "../plan.ts";
+import type { EsmtpParameters, Server } from "../plan.ts";
 import { auth } from "./auth.ts";
-import { eightBitMime } from "./body.ts";
+import { binaryMime } from "./binarymime.ts";
+import { chunking } from "./chunking.ts";
+import { expn, help, vrfy } from "./commands.ts";
 import { deliverBy } from "./deliverby.ts";
 import { dsn } from "./dsn.ts";
-import type { Extension, MailOptions, RcptOptions } from "./extension.ts";
+import { eightBitMime } from "./eightbitmime.ts";
+import { enhancedStatusCodes } from "./enhancedstatuscodes.ts";
+import type { Extension, MailOptions, Offer, Parameters, RcptOptions } from "./extension.ts";
 import { futureRelease } from "./futurerelease.ts";
+import { limits } from "./limits.ts";
 import { mtPriority } from "./mt-priority.ts";
+import { pipelining } from "./pipelining.ts";
 import { requireTls } from "./requiretls.ts";
+import { rrvs } from "./rrvs.ts";
 import { size } from "./size.ts";
 import { smtpUtf8 } from "./smtputf8.ts";
+import { startTls } from "./starttls.ts";
 
-const EXTENSIONS: readonly Extension[] = [
+/** All extensions that this client uses. Their parameters stand in a command in this order. */
+export const EXTENSIONS: readonly Extension[] = [
   size,
+  pipelining,
   eightBitMime,
+  chunking,
+  binaryMime,
   smtpUtf8,
   dsn,
+  enhancedStatusCodes,
+  startTls,
   requireTls,
   deliverBy,
   futureRelease,
   mtPriority,
+  rrvs,
+  limits,
   auth,
+  vrfy,
+  expn,
+  help,
 ];
+
+/** What a server says of itself beside the keywords, read: `offerOf(smtp.esmtp_features).futureRelease?.longest`. */
+export function offerOf(features: Features): Offer {
+  const offers = EXTENSIONS.map(({ keyword, offer }) => {
+    const parameters = features[keyword.toLowerCase()];
+    return parameters === undefined ? undefined : offer?.(parameters);
+  });
+  return Object.assign({}, ...offers);
+}
 
 /**
  * The parameters of MAIL that typed options become on a server. What no server could be told is refused here and now.
@@ -32,7 +60,7 @@ const EXTENSIONS: readonly Extension[] = [
  * @returns a function that throws {SMTPNotSupportedError} for an option whose extension the server does not offer
  */
 export function mailParameters(options: MailOptions): EsmtpParameters {
-  return parametersOf(options, "MAIL", (extension) => ({ names: extension.mailOptions, of: extension.mail }));
+  return parametersOf(options, "MAIL", (extension) => extension.mail);
 }
 
 /**
@@ -40,38 +68,29 @@ export function mailParameters(options: MailOptions): EsmtpParameters {
  * @throws as `mailParameters` does
  */
 export function rcptParameters(options: RcptOptions): EsmtpParameters {
-  return parametersOf(options, "RCPT", (extension) => ({ names: extension.rcptOptions, of: extension.rcpt }));
+  return parametersOf(options, "RCPT", (extension) => extension.rcpt);
 }
-
-type Part<O> = {
-  readonly names: readonly (keyof O & string)[] | undefined;
-  readonly of: ((options: O, offered: string) => readonly string[]) | undefined;
-};
 
 function parametersOf<O extends object>(
   options: O,
   verb: string,
-  part: (extension: Extension) => Part<O>,
+  part: (extension: Extension) => Parameters<O> | undefined,
 ): EsmtpParameters {
-  checkNames(
-    options,
-    EXTENSIONS.flatMap((extension) => part(extension).names ?? []),
-    verb,
-  );
-  const on = (given: O, features: Features | undefined): readonly string[] =>
+  const known = EXTENSIONS.flatMap((extension) => part(extension)?.options ?? []);
+  checkNames(options, known, verb);
+  const on = (given: O, server: Server | undefined): readonly string[] =>
     EXTENSIONS.flatMap((extension) => {
-      const { names, of } = part(extension);
-      const asked = names?.find((name) => isSet(given[name]));
-      if (asked === undefined || of === undefined) return [];
-      const parameters = of(given, features?.[extension.keyword.toLowerCase()] ?? "");
-      const missing = features !== undefined && !offers(features, extension.keyword);
-      if (missing) throw notOffered(extension.keyword, `the option ${asked}`);
-      return parameters;
+      const parameters = part(extension);
+      const name = parameters?.options.find((option) => isSet(given[option]));
+      if (parameters === undefined || name === undefined || parameters.asked?.(given) === false) return [];
+      if (server !== undefined && !offers(server.features, extension.keyword))
+        throw notOffered(extension.keyword, `the option ${name}`);
+      return parameters.of(given, server);
     });
   on(options, undefined);
   // What was checked is what is sent, whatever the caller does to his objects meanwhile.
   const copy = structuredClone(options);
-  return (server) => on(copy, server.features);
+  return (server) => on(copy, server);
 }
 
 function isSet(value: unknown): boolean {

@@ -1,0 +1,12 @@
+/** 8BITMIME: octets over 127 in a body (RFC 6152). The plan declares them by itself. */
+import { type Extension, oneOf } from "./extension.ts";
+
+export const eightBitMime: Extension = {
+  keyword: "8BITMIME",
+  rfc: "6152",
+  mail: {
+    options: ["body"],
+    asked: ({ body }) => body !== undefined && body !== "BINARYMIME",
+    of: ({ body = "7BIT" }) => [`BODY=${oneOf(body, ["7BIT", "8BITMIME", "BINARYMIME"], "body")}`],
+  },
+};
