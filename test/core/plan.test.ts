@@ -18,6 +18,7 @@ type Wish = {
   mail?: readonly string[];
   rcpt?: readonly string[];
   octets?: number | undefined;
+  rawOctets?: number;
   eightBit?: boolean | undefined;
   utf8Headers?: boolean;
 };
@@ -37,6 +38,7 @@ function plan(wish: Wish, on: Server, policy: EightBitPolicy = "refuse"): Plan {
     parameters: listedParameters(mail, "mail_options"),
     content: {
       octets: "octets" in wish ? wish.octets : 10,
+      rawOctets: wish.rawOctets,
       eightBit: "eightBit" in wish ? wish.eightBit : false,
       utf8Headers,
     },
@@ -127,6 +129,13 @@ test.each<[offered: readonly string[], mail: readonly string[], verb: string, co
     expect(plan({ mail }, server(...offered))).toMatchObject({ verb, content: kind });
   },
 );
+
+test("of a message under BINARYMIME declares its size as it is, and may hold octets over 127 (RFC 3030 3)", () => {
+  const wish: Wish = { mail: ["BODY=BINARYMIME"], octets: 12, rawOctets: 10, eightBit: true };
+  const planned = plan(wish, server("CHUNKING", "BINARYMIME", "SIZE 11"));
+  expect(lines(planned)[0]).toBe("MAIL FROM:<a@b.c> SIZE=10 BODY=BINARYMIME");
+  expect(planned.sevenBitOnly).toBe(false);
+});
 
 describe("there is no plan for", () => {
   test.each<[name: string, wish: Wish, on: Server, capability: string]>([

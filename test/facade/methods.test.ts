@@ -87,6 +87,42 @@ describe("a method that sends a line", () => {
   });
 });
 
+describe.each(["VRFY", "EXPN"] as const)("%s of what is not ASCII", (verb) => {
+  const ask = (smtp: SMTP, text: string): Promise<Reply> => (verb === "VRFY" ? smtp.verify(text) : smtp.expn(text));
+
+  test.each([
+    ["Jürgen <jürgen@b.c>", `${verb} jürgen@b.c SMTPUTF8`],
+    ["Jürgen", `${verb} Jürgen SMTPUTF8`],
+    ["a@bücher.example", `${verb} a@bücher.example SMTPUTF8`],
+    ["a@b.c", `${verb} a@b.c`],
+  ])("is announced where SMTPUTF8 is offered: %s (RFC 6531 3.7.4.2)", async (text, line) => {
+    const { server, smtp } = await session({ ehlo: ["SMTPUTF8"] });
+    await smtp.ehlo();
+    await ask(smtp, text);
+    expect(server.lines.at(-1)).toBe(line);
+  });
+
+  test("goes with A-labels where it is not, if only the domain is not ASCII", async () => {
+    const { server, smtp } = await session();
+    await smtp.ehlo();
+    await ask(smtp, "a@bücher.example");
+    expect(server.lines.at(-1)).toBe(`${verb} a@xn--bcher-kva.example`);
+  });
+
+  test.each(["jürgen@b.c", "Jürgen"])("is refused otherwise: %s", async (text) => {
+    const { server, smtp } = await session();
+    await smtp.ehlo();
+    const seen = server.lines.length;
+    expect(await reasonOf(ask(smtp, text))).toMatchObject({
+      name: "SMTPNotSupportedError",
+      capability: "SMTPUTF8",
+      delivery: undefined,
+    });
+    expect(server.lines.length).toBe(seen);
+    expect(await smtp.noop()).toStrictEqual([250, "ok"]);
+  });
+});
+
 describe("help", () => {
   test("gives the text only", async () => {
     const { server, smtp } = await session({ on: { HELP: ["214-one\r\n214 two", "214 topic"] } });
