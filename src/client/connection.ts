@@ -10,7 +10,7 @@ import type { Reply } from "../core/reply.ts";
 import { type DeliveryOutcome, escapeControls, type TimeoutPhase } from "../errors.ts";
 import { type Deadline, type Timeouts, Watchdog } from "./deadline.ts";
 import type { Events } from "./events.ts";
-import { disconnected, type SessionEnd, textOf, timedOut } from "./session-end.ts";
+import { closed, disconnected, type SessionEnd, textOf, timedOut } from "./session-end.ts";
 
 /** How a connection behaves, once it is there. */
 export type ConnectionSettings = {
@@ -90,13 +90,13 @@ export class Connection {
   send(command: Command): void {
     this.dialogue.send(command, this.output);
     if (command.shown.endsWith(MASK)) this.#secrets.push(command);
-    this.settings.events.sent(command);
+    this.settings.events.observer?.sent(command.verb, command.shown);
   }
 
   /** Puts DATA into the output; `end` will stand for the end of the message. */
   sendData(data: Command, end: Command): void {
     this.dialogue.sendData(data, end, this.output);
-    this.settings.events.sent(data);
+    this.settings.events.observer?.sent(data.verb, data.shown);
   }
 
   /** Sends one command and gives the reply to it; `delivery` is what a lost connection says of the call's message. */
@@ -124,7 +124,9 @@ export class Connection {
     if (fault !== undefined) this.fault = { ...fault, detail: this.#shown(fault.detail) };
     for (const { command, reply } of exchanges) {
       // A challenge holds what the next response is computed from.
-      this.settings.events.replied(reply.code, () => (reply.code === 334 ? MASK : this.hide(reply.message)));
+      const { observer } = this.settings.events;
+      if (observer !== undefined)
+        observer.replied(command.shown, reply, reply.code === 334 ? MASK : this.hide(reply.message));
       if (reply.code === 235 && command.verb !== ".") this.authenticated = true;
       command.receiver?.replied(command, reply);
       if (command.verb === "QUIT") void this.close();
@@ -222,7 +224,7 @@ export class Connection {
 
   /** Ends the session in order: what is queued is sent, then the stream is closed. */
   async close(): Promise<void> {
-    if (this.#finish(disconnected("the connection is closed; please run connect() first"))) {
+    if (this.#finish(closed("the connection is closed; please run connect() first"))) {
       this.#closing = this.stream.close().catch(() => {});
       this.#tellAwaited();
     }

@@ -19,8 +19,8 @@ import { onAbort } from "./abort.ts";
 import { Connection } from "./connection.ts";
 import type { Timeouts } from "./deadline.ts";
 import type { Events } from "./events.ts";
-import { describe, openStream, type Target } from "./open.ts";
-import { aborted, disconnected } from "./session-end.ts";
+import { openStream, type Target } from "./open.ts";
+import { aborted, closed } from "./session-end.ts";
 
 /** Whether commands are sent before the last one was answered, and how many. */
 export type Pipelining = boolean | "eager";
@@ -105,7 +105,7 @@ export class Conversation {
   /** Connects, forgets all of an earlier session, and gives the greeting, whatever it is. */
   async connect(resolveTarget: () => Promise<Target>): Promise<Reply> {
     const { settings } = this;
-    this.#connection?.drop(disconnected("connect() was called again"));
+    this.#connection?.drop(closed("connect() was called again"));
     this.#connection = undefined;
     this.openFailure = undefined;
     this.forget();
@@ -113,14 +113,18 @@ export class Conversation {
     const unlink = onAbort(settings.signal, (reason) => opening.abort(reason));
     this.#opening = opening;
     try {
-      const target = await resolveTarget();
+      const [target, observer] = await Promise.all([resolveTarget(), settings.events.load()]);
       this.host = "host" in target.endpoint ? target.endpoint.host : "";
-      settings.events.connecting(describe(target.endpoint));
+      observer.connecting(target.endpoint);
       const stream = await openStream(target, settings.timeouts(), opening.signal);
       const connection = new Connection(stream, settings);
       this.#connection = connection;
+      observer.connected(connection);
       connection.onEnd(onAbort(settings.signal, (reason) => connection.drop(aborted(reason))));
       return await greetingOf(connection);
+    } catch (error) {
+      settings.events.observer?.connectionFailed(error);
+      throw error;
     } finally {
       this.#opening = undefined;
       unlink();
@@ -163,7 +167,7 @@ export class Conversation {
     this.closings++;
     const reason = new SMTPServerDisconnected("the connection was closed by close()");
     this.#opening?.abort(reason);
-    this.#connection?.drop(disconnected(reason.message));
+    this.#connection?.drop(closed(reason.message));
   }
 }
 

@@ -1,75 +1,46 @@
-/** What a session tells of itself: Python's debug output and a logger. Commands arrive here without their secrets. */
-import type { Command } from "../core/command.ts";
-import { escapeControls } from "../errors.ts";
+/** What a session tells of itself, where anyone listens. Nobody mostly does: who tells is loaded with a connection. */
+import type { Endpoint } from "../byte-stream.ts";
+import type { Logger } from "./logger.ts";
+import type { Observer, Subject } from "./observer.ts";
+import type { Delivery } from "./transaction.ts";
 
-/** Any console-like object. */
-export type Logger = {
-  debug(message: string): void;
-  info(message: string): void;
-  warn(message: string): void;
-  error(message: string): void;
-};
-
-/** Tells a session's events. */
+/** A session's events, as far as every session has to know of them. */
 export class Events {
   /** Python's debug level: 1 prints the dialogue with `console.error`, 2 with the time of day as well. */
   debuglevel = 0;
-  readonly #logger: Logger | undefined;
+  /** Which of the two is spoken. */
+  readonly protocol: "smtp" | "lmtp";
+  /** The caller's logger. */
+  readonly logger: Logger | undefined;
+  /** Where the session goes, as soon as that is known. */
+  endpoint: Endpoint | undefined;
+  #observer: Observer | undefined;
 
-  constructor(logger?: Logger) {
-    this.#logger = logger;
+  constructor(logger?: Logger, protocol: "smtp" | "lmtp" = "smtp") {
+    this.logger = logger;
+    this.protocol = protocol;
   }
 
-  /** A connection is being made. */
-  connecting(where: string): void {
-    this.#tell("connect", JSON.stringify(where));
-    this.#log("info", `connect: ${where}`);
+  /** Whoever is to be told of what happens now: to be asked before an event is made. */
+  get observer(): Observer | undefined {
+    return this.#observer?.heard ? this.#observer : undefined;
   }
 
-  /** A command goes out. */
-  sent(command: Command): void {
-    if (command.verb === ".") return;
-    this.#tell("send", JSON.stringify(`${command.shown}\r\n`));
-    this.#log("debug", `send: ${command.shown}`);
+  /** Gets ready to tell. */
+  async load(): Promise<Observer> {
+    this.#observer ??= new (await import("./observer.ts")).Observer(this);
+    return this.#observer;
   }
 
-  /** Octets of the caller's go out. */
-  sentRaw(shown: string): void {
-    this.#tell("send", JSON.stringify(shown));
-    this.#log("debug", `send: ${shown}`);
+  /** Delivers a message, and tells of it. */
+  delivering(subject: Subject | Promise<Subject>, deliver: () => Promise<Delivery>): Promise<Delivery> {
+    if (this.#observer !== undefined) return this.observer?.delivering(subject, deliver) ?? deliver();
+    const outcome = deliver();
+    // Whoever listens is told in the caller's context all the same: promises keep it.
+    this.load().then(
+      () => this.observer?.delivering(subject, () => outcome),
+      () => {},
+    );
+    return outcome;
   }
-
-  /** A reply is here; `text` gives what may be shown of it, if anyone listens. */
-  replied(code: number, text: () => string): void {
-    if (this.debuglevel <= 0 && this.#logger === undefined) return;
-    const shown = text();
-    this.#tell("reply", `retcode (${code}); Msg: ${JSON.stringify(shown)}`);
-    this.#log("debug", `reply: ${code} ${shown}`);
-  }
-
-  #tell(prefix: string, text: string): void {
-    if (this.debuglevel <= 0) return;
-    const time = this.debuglevel > 1 ? `${timeOfDay()} ` : "";
-    quietly(() => console.error(`${time}${prefix}: ${escapeControls(text)}`));
-  }
-
-  #log(level: "debug" | "info", text: string): void {
-    quietly(() => this.#logger?.[level](escapeControls(text)));
-  }
-}
-
-/** Who listens to a session must not be able to break it. */
-function quietly(tell: () => void): void {
-  try {
-    tell();
-  } catch {
-    // Nobody is left to tell.
-  }
-}
-
-/** `HH:MM:SS.ffffff`, as Python prints it. */
-function timeOfDay(): string {
-  const now = new Date();
-  const micros = Math.floor((performance.now() % 1) * 1000);
-  return `${now.toTimeString().slice(0, 8)}.${String(now.getMilliseconds() * 1000 + micros).padStart(6, "0")}`;
 }

@@ -18,7 +18,7 @@ export async function sendRaw(connection: Connection, octets: Uint8Array, shown:
   if (octets.length === 0) return;
   connection.dialogue.keepUnasked(Math.max(1, octets.filter((octet) => octet === LF).length));
   connection.output.addBytes(octets);
-  connection.settings.events.sentRaw(shown);
+  connection.settings.events.observer?.sentRaw(shown);
   await connection.flush();
   if (!connection.writable) await new Promise<void>((resolve) => connection.onEnd(resolve));
   if (connection.end !== undefined) throw connection.end.toError({});

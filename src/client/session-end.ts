@@ -16,12 +16,19 @@ export type CallDetails = { readonly delivery?: DeliveryOutcome | undefined; rea
 export type SessionEnd = {
   /** The exception for a call that the end of the session cut off; for an abort, the signal's reason. */
   toError(details: CallDetails): unknown;
+  /** True if the caller wanted it. */
+  readonly wanted?: boolean;
 };
 
 /** The connection was lost or dropped. */
 export function disconnected(message: string, cause?: unknown): SessionEnd {
   const temporary = !(cause instanceof TlsError && cause.permanent);
   return { toError: (details) => new SMTPServerDisconnected(message, { ...details, cause, temporary }) };
+}
+
+/** The caller closed the connection. */
+export function closed(message: string): SessionEnd {
+  return { ...disconnected(message), wanted: true };
 }
 
 /** A timeout ran out. */

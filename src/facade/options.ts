@@ -2,7 +2,7 @@
 import type { Endpoint, PeerInfo, TlsOptions, Transport } from "../byte-stream.ts";
 import type { Pipelining } from "../client/conversation.ts";
 import { resolveTimeouts } from "../client/deadline.ts";
-import type { Logger } from "../client/events.ts";
+import type { Logger } from "../client/logger.ts";
 import { checkArgument, wrongType } from "../core/bytes.ts";
 import { DEFAULT_LIMITS, type Limits } from "../core/dialogue.ts";
 import type { EightBitPolicy } from "../core/plan.ts";
@@ -26,7 +26,7 @@ export type SMTPOptions = {
   timeouts?: { readonly [phase in TimeoutPhase]?: number | null | undefined } | undefined;
   /** How much the server may say, in octets: a line, a reply, the reply to EHLO. */
   limits?: { readonly [name in keyof Limits]?: number | undefined } | undefined;
-  /** Is told of the dialogue, without credentials. */
+  /** Is told what happens, without credentials: a console, a logger of pino's or LogTape's, or any object like that. */
   logger?: Logger | undefined;
   /**
    * False: one command, one reply. Default: true, which pipelines where the server offers it (RFC 2920).

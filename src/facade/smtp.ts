@@ -101,7 +101,7 @@ export class SMTP {
     this.#timeout = this.#options.timeout ?? undefined;
     this.#timeouts = resolveTimeouts(this.#timeout, this.#options.timeouts);
     this.#localHostname = this.#options.local_hostname;
-    this.#events = new Events(this.#options.logger);
+    this.#events = new Events(this.#options.logger, this.#flavour.protocol);
     this.#session = new Session({
       protocol: this.#flavour.protocol,
       limits: resolveLimits(this.#options.limits),
@@ -472,6 +472,7 @@ export class SMTP {
     const { context, source_address, transport } = this.#options;
     const sourceAddress = unix ? undefined : source_address;
     const name = "host" in endpoint ? endpoint.host : "";
+    this.#events.endpoint = endpoint;
     return async () => ({
       endpoint,
       sourceAddress,
@@ -482,7 +483,9 @@ export class SMTP {
 
   #deliver(request: Request | Promise<Request>, signal: AbortSignal | undefined): Promise<Delivery> {
     const policy = this.#eightBit();
-    return this.#session.deliver(request, (ready, server) => planRequest(ready, server, policy), signal);
+    return this.#events.delivering(request, () =>
+      this.#session.deliver(request, (ready, server) => planRequest(ready, server, policy), signal),
+    );
   }
 
   get #conversation(): Conversation {

@@ -8,6 +8,7 @@ import {
   type ConnectOptions,
   type Delivery,
   type DeliveryRequest,
+  type DiagnosticsChannels,
   type Endpoint,
   LMTP,
   LMTP_PORT,
@@ -149,6 +150,9 @@ expectTypeOf<Delivery["reply"]>().toEqualTypeOf<Reply>();
 expectTypeOf<Delivery["replies"]>().toExtend<readonly Reply[]>();
 expectTypeOf<{ from: string; to: string[]; body: Uint8Array; signal: AbortSignal }>().toExtend<DeliveryRequest>();
 expectTypeOf<Console>().toExtend<NonNullable<SMTPOptions["logger"]>>();
+expectTypeOf<(message: string) => void>().toExtend<NonNullable<SMTPOptions["logger"]>["debug"]>();
+expectTypeOf<DiagnosticsChannels["smtplib:delivery:end"]["result"]>().toEqualTypeOf<Delivery>();
+expectTypeOf<DiagnosticsChannels["smtplib:delivery:error"]["error"]>().toBeUnknown();
 expectTypeOf<{ signal?: AbortSignal | undefined }>().toExtend<CallOptions>();
 
 // Each optional property may be given as undefined.

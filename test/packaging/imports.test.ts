@@ -78,6 +78,10 @@ describe.runIf(onNode)("the import graph", () => {
     expect(own.filter(({ strings }) => strings.some((one) => one.startsWith("node:"))).map(({ file }) => file)).toEqual(
       [],
     );
+    // Listeners of diagnostics channels are found where the runtime has them, and in one place.
+    expect(own.filter(({ strings }) => strings.includes("process")).map(({ file }) => file)).toEqual([
+      "src/client/channels.ts",
+    ]);
   });
 
   it("leads to neither timers nor promises nor I/O in src/core/", () => {

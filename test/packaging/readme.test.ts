@@ -100,6 +100,12 @@ describe("README", () => {
     expect(await shown(snippetWith("memoryTransport"))).toContain("554 closed for today");
   });
 
+  it("tells over a diagnostics channel what was not delivered", async () => {
+    expect(await shown(snippetWith("node:diagnostics_channel"))).toMatch(
+      /not delivered to nobody@example\.net: SMTPRecipientsRefused: .*550 5\.1\.1 no such user/,
+    );
+  });
+
   it("prints no credentials while debugging", async () => {
     const code = snippetWith("set_debuglevel").code.replace(
       "await smtp.noop()",
