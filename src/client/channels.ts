@@ -4,7 +4,7 @@
  */
 import type { Endpoint, PeerInfo } from "../byte-stream.ts";
 import type { Reply } from "../core/reply.ts";
-import type { Delivery } from "./transaction.ts";
+import type { Delivery } from "./outcome.ts";
 
 /** A connection, the same object in each of its events. */
 export type ConnectionInfo = {

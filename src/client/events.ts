@@ -2,7 +2,7 @@
 import type { Endpoint } from "../byte-stream.ts";
 import type { Logger } from "./logger.ts";
 import type { Observer, Subject } from "./observer.ts";
-import type { Delivery } from "./transaction.ts";
+import type { Delivery } from "./outcome.ts";
 
 /** A session's events, as far as every session has to know of them. */
 export class Events {

@@ -7,8 +7,8 @@ import type { Connection } from "./connection.ts";
 import type { Events } from "./events.ts";
 import { type LogFields, type LogLevel, logTo } from "./logger.ts";
 import { describe } from "./open.ts";
+import type { Delivery } from "./outcome.ts";
 import { textOf } from "./session-end.ts";
-import type { Delivery } from "./transaction.ts";
 
 /** What is known of a message before it is sent. */
 export type Subject = {
