@@ -31,6 +31,11 @@ const layers: Readonly<Record<string, Rule>> = {
     ],
     types: ["src/byte-stream.ts"],
   },
+  "src/proxy/": {
+    imports: ["src/proxy/", "src/core/", "src/errors.ts", "src/runtime.ts"],
+    types: ["src/byte-stream.ts"],
+    loads: ["transports/"],
+  },
   "src/runtime.ts": { imports: [], types: ["src/byte-stream.ts"], loads: ["transports/"] },
   "src/index.ts": {
     imports: ["src/facade/", "src/pool/", "src/core/", "src/errors.ts"],

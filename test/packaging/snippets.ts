@@ -43,6 +43,7 @@ export function typeErrors(snippets: readonly Snippet[]): string[] {
           smtplib: ["./src/index.ts"],
           "smtplib/core": ["./src/core/index.ts"],
           "smtplib/sasl": ["./src/sasl/index.ts"],
+          "smtplib/proxy": ["./src/proxy/index.ts"],
           "smtplib/transports/*": ["./transports/*.ts"],
         },
       },

@@ -1,0 +1,63 @@
+/** HTTP's CONNECT (RFC 9110 9.3.6), as a function from transport to transport. */
+import type { TlsOptions, Transport } from "../byte-stream.ts";
+import { connectRequest, parseConnectReply } from "./http.ts";
+import { checkProxy, checkSecret, checkTarget, type ProxyAddress } from "./target.ts";
+import { openTunnel } from "./tunnel.ts";
+
+/** Where an HTTP proxy is (a host and port, or a Unix socket), and how to speak with it. */
+export type HttpConnectOptions = ProxyAddress & {
+  /** The user name for Basic authentication (RFC 7617); goes with `password`. In clear unless there is `tls`. */
+  user?: string | undefined;
+  /** The password that goes with it. */
+  password?: string | undefined;
+  /** TLS to the proxy, always verified unless told otherwise; `{}` for the defaults. Left out: in clear. */
+  tls?: TlsOptions | undefined;
+};
+
+/**
+ * A transport that goes through an HTTP proxy by CONNECT; the proxy also resolves the names of hosts.
+ *
+ * With `tls` the proxy is spoken to in TLS, and the TLS of the session with the mail server goes within that.
+ * Peers on the other side are never taken for this machine: passwords need TLS, wherever the proxy is.
+ *
+ * @param via how to reach the proxy, another proxy perhaps. Default: the running runtime's own transport
+ * @throws TypeError or RangeError at once for options that cannot be meant; connecting throws a `ProxyError` where the
+ * proxy cannot be reached or refuses, a `TlsError` where TLS to it fails, and a `TypeError` for Unix sockets
+ * @example
+ * ```ts
+ * import { httpConnect } from "smtplib/proxy";
+ *
+ * const transport = httpConnect({ host: "proxy.example.com", port: 3128, tls: {}, user: "ada", password: "secret" });
+ * const smtp = new SMTP("mail.example.com", 587, { transport });
+ * ```
+ */
+export function httpConnect(options: HttpConnectOptions, via?: Transport | undefined): Transport {
+  const { user, password, tls } = options;
+  const proxy = checkProxy(options);
+  const credentials = checkCredentials(user, password);
+  const secured = tls === undefined ? undefined : checkTls(tls, "path" in proxy ? undefined : proxy.host);
+  return async (endpoint, connecting) => {
+    const request = connectRequest(checkTarget(endpoint), credentials);
+    const negotiate: Parameters<typeof openTunnel>[0]["negotiate"] = async (dialogue) => {
+      await dialogue.send(request);
+      while (!(await dialogue.receive(parseConnectReply)));
+    };
+    return openTunnel({ kind: "HTTP", proxy, via, tls: secured, negotiate }, connecting);
+  };
+}
+
+function checkCredentials(user: unknown, password: unknown) {
+  if ((user === undefined) !== (password === undefined))
+    throw new TypeError("user and password go together: one is missing");
+  if (user === undefined) return undefined;
+  const credentials = { user: checkSecret(user, "user"), password: checkSecret(password, "password") };
+  if (credentials.user.includes(":")) throw new RangeError("user must not hold a colon: it ends the name (RFC 7617 2)");
+  return credentials;
+}
+
+function checkTls(tls: TlsOptions, host: string | undefined): TlsOptions & { servername: string } {
+  if (typeof tls !== "object" || tls === null) throw new TypeError("tls must be an object of TLS options");
+  const servername = tls.servername ?? host;
+  if (servername === undefined) throw new TypeError("tls needs a servername for a proxy on a Unix socket");
+  return { ...tls, servername };
+}

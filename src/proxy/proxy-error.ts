@@ -1,0 +1,16 @@
+/** The one error of the proxies: what the proxy said, in its own words where it had any. */
+import { escapeControls } from "../errors.ts";
+
+/** A proxy that cannot be reached, refuses, or breaks its protocol; it arrives as the `cause` of an `SMTPConnectError`. */
+export class ProxyError extends Error {
+  /** The code of the proxy's refusal: of SOCKS5 (RFC 1928 6), SOCKS4 or HTTP; undefined where it gave none. */
+  readonly code: number | undefined;
+
+  constructor(message: string, options: { code?: number | undefined; cause?: unknown } = {}) {
+    super(escapeControls(message), options.cause === undefined ? undefined : { cause: options.cause });
+    this.code = options.code;
+  }
+}
+
+// Class names survive no minifier.
+Object.defineProperty(ProxyError.prototype, "name", { value: "ProxyError", configurable: true, writable: true });

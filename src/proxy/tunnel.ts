@@ -1,0 +1,133 @@
+/** The way through a proxy: reaches it, has the tunnel opened, and gives a stream that knows of no proxy. */
+import type { ByteStream, ConnectOptions, Endpoint, PeerInfo, TlsOptions, Transport } from "../byte-stream.ts";
+import { TlsError } from "../errors.ts";
+import { defaultTransport } from "../runtime.ts";
+import { ProxyDialogue } from "./dialogue.ts";
+import { ProxyError } from "./proxy-error.ts";
+import { shown } from "./target.ts";
+
+/** What there is to do. */
+export type Plan = {
+  /** For messages: what kind of proxy it is. */
+  readonly kind: string;
+  readonly proxy: Endpoint;
+  /** How to reach the proxy; undefined: by the runtime's own transport. */
+  readonly via: Transport | undefined;
+  /** Given for TLS to the proxy. */
+  readonly tls: (TlsOptions & { servername: string }) | undefined;
+  /** Has the tunnel opened. */
+  readonly negotiate: (dialogue: ProxyDialogue) => Promise<void>;
+};
+
+/**
+ * Opens the tunnel.
+ *
+ * @throws ProxyError, or a `TlsError` where TLS to the proxy fails; the signal's reason where it aborts
+ */
+export async function openTunnel(plan: Plan, options: ConnectOptions): Promise<ByteStream> {
+  const { signal } = options;
+  signal?.throwIfAborted();
+  const stream = await reach(plan, options);
+  const abort = (): void => stream.abort(signal?.reason);
+  signal?.addEventListener("abort", abort, { once: true });
+  try {
+    signal?.throwIfAborted();
+    if (plan.tls !== undefined) await stream.startTls(plan.tls);
+    const dialogue = new ProxyDialogue(stream);
+    await plan.negotiate(dialogue);
+    const tunnel = new Tunnel(stream, dialogue.rest);
+    const through = plan.tls === undefined ? tunnel : await withOwnTls(tunnel);
+    signal?.throwIfAborted();
+    return through;
+  } catch (error) {
+    stream.abort(error);
+    signal?.throwIfAborted();
+    throw named(plan, "", error);
+  } finally {
+    signal?.removeEventListener("abort", abort);
+  }
+}
+
+async function reach(plan: Plan, options: ConnectOptions): Promise<ByteStream> {
+  const { proxy, via } = plan;
+  const connect = via ?? (await defaultTransport({ endpoint: proxy, options }));
+  try {
+    return await connect(proxy, options);
+  } catch (error) {
+    options.signal?.throwIfAborted();
+    throw named(plan, "cannot be reached: ", error);
+  }
+}
+
+/** Errors say which of the proxies on the way they come from. */
+function named({ kind, proxy }: Plan, what: string, error: unknown): unknown {
+  if (error instanceof TypeError || error instanceof RangeError) return error;
+  const text = `the ${kind} proxy ${shown(proxy)}`;
+  const said = error instanceof Error ? error.message : String(error);
+  if (error instanceof TlsError) return new TlsError(error.failure, `TLS to ${text}: ${said}`, { cause: error });
+  if (!(error instanceof ProxyError)) return new ProxyError(`${text} ${what || "failed: "}${said}`, { cause: error });
+  return new ProxyError(`${text} ${what}${said}`, { code: error.code, cause: error });
+}
+
+/** TLS within the TLS that leads to the proxy: no runtime's own can do that. */
+async function withOwnTls(tunnel: Tunnel): Promise<ByteStream> {
+  const { upgradable } = await import("../../transports/upgradable.ts");
+  return upgradable(tunnel);
+}
+
+/** A stream through a proxy. What is at its other end is unknown but for its TLS, and never on this machine. */
+class Tunnel implements ByteStream {
+  readonly #stream: ByteStream;
+  /** What came behind the proxy's answer. */
+  #rest: Uint8Array;
+  #secured = false;
+
+  constructor(stream: ByteStream, rest: Uint8Array) {
+    this.#stream = stream;
+    this.#rest = rest;
+  }
+
+  get peer(): PeerInfo {
+    const tls = this.#secured ? this.#stream.peer.tls : undefined;
+    return { remoteAddress: undefined, localAddress: undefined, loopback: false, tls };
+  }
+
+  get unread(): number {
+    return this.#rest.length;
+  }
+
+  read(): Promise<Uint8Array | null> {
+    if (this.#rest.length === 0) return this.#stream.read();
+    return Promise.resolve(this.#takeRest());
+  }
+
+  write(data: Uint8Array): Promise<void> | undefined {
+    return this.#stream.write(data);
+  }
+
+  async startTls(options: TlsOptions & { servername: string }): Promise<void> {
+    if (this.#rest.length > 0) {
+      const error = new Error("bytes in clear are unread");
+      this.abort(error);
+      throw error;
+    }
+    await this.#stream.startTls(options);
+    this.#secured = true;
+  }
+
+  close(): Promise<void> {
+    this.#takeRest();
+    return this.#stream.close();
+  }
+
+  abort(reason?: unknown): void {
+    this.#takeRest();
+    this.#stream.abort(reason);
+  }
+
+  #takeRest(): Uint8Array {
+    const rest = this.#rest;
+    this.#rest = new Uint8Array(0);
+    return rest;
+  }
+}
