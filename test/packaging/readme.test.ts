@@ -1,5 +1,8 @@
 /** What README and the doc comments show compiles and works, word for word. */
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
+import type { SMTP } from "../../src/index.ts";
+import * as proxies from "../../src/proxy/index.ts";
+import { connect } from "../../transports/node.ts";
 import { type EmbeddedServer, startEmbeddedServer } from "../support/embedded-server.ts";
 import { redirected, type Servers } from "./redirected.ts";
 import { run, type Snippet, snippetsOfMarkdown, snippetsOfSources, typeErrors } from "./snippets.ts";
@@ -138,12 +141,17 @@ async function load(specifier: string): Promise<unknown> {
       return import("../../src/sasl/index.ts");
     case "smtplib/transports/memory":
       return import("../../transports/memory.ts");
+    case "smtplib/proxy":
+      return proxiesThatConnect;
     case "smtplib/transports/node":
       return import("../../transports/node.ts");
     default:
       return import(specifier);
   }
 }
+
+/** Nobody listens where README's proxies are: these do without. */
+const proxiesThatConnect = { ...proxies, socks: () => connect, httpConnect: () => connect };
 
 function first(snippets: readonly Snippet[]): Snippet {
   const [snippet] = snippets;

@@ -286,7 +286,7 @@ describe("TLS to the proxy", () => {
     const { selfSigned } = await certificates();
     const proxy = await startScriptedProxy({ kind: "HTTP", tls: selfSigned });
     const tls = { rejectUnauthorized: false, fingerprint256: fingerprint256(selfSigned.cert) };
-    const transport = httpConnect({ host: "127.0.0.1", port: proxy.port, tls });
+    const transport = httpConnect({ host: "localhost", port: proxy.port, tls });
     const smtp = await SMTP.connect("127.0.0.1", server.port, { transport });
     await smtp.starttls({ ca: server.ca });
     await sends(server, smtp);

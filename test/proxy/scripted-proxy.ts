@@ -90,7 +90,7 @@ async function serve(socket: net.Socket, options: ScriptedProxyOptions, proxy: S
   if (options.says !== undefined || options.holds) {
     await take((bytes) => (bytes.length > 0 ? bytes.length : undefined));
     if (options.says !== undefined) socket.write(options.says);
-    socket.on("end", () => socket.end()).resume();
+    socket.on("end", () => socket.end());
     if (!options.holds) socket.end();
     return;
   }
@@ -100,6 +100,7 @@ async function serve(socket: net.Socket, options: ScriptedProxyOptions, proxy: S
     return;
   }
   proxy.targets.push(`${asked.host}:${asked.port}`);
+  const early = take.stop();
   const upstream = net.connect({
     host: "127.0.0.1",
     port: options.hosts?.[asked.host] ?? asked.port,
@@ -113,6 +114,7 @@ async function serve(socket: net.Socket, options: ScriptedProxyOptions, proxy: S
     const [first] = await once(upstream, "data");
     socket.write(Buffer.concat([asked.answer, first]));
   } else socket.write(asked.answer);
+  upstream.write(early);
   socket.pipe(upstream);
   upstream.pipe(socket);
 }
@@ -187,25 +189,39 @@ function need(bytes: Buffer, length: number): number | undefined {
   return bytes.length < length ? undefined : length;
 }
 
-/** Takes what has come up to where `end` says that it ends. */
-function reader(socket: net.Socket, proxy: ScriptedProxy): Take {
-  return async (end) => {
-    let bytes = Buffer.alloc(0);
+/** Takes what has come up to where `end` says that it ends; what is left when all is said stays with the socket. */
+function reader(socket: net.Socket, proxy: ScriptedProxy): Take & { stop(): Buffer } {
+  let bytes = Buffer.alloc(0);
+  let gone = false;
+  let wake = (): void => {};
+  const onData = (chunk: Buffer): void => {
+    bytes = Buffer.concat([bytes, chunk]);
+    wake();
+  };
+  const onEnd = (): void => {
+    gone = true;
+    wake();
+  };
+  socket.on("data", onData).once("end", onEnd).once("close", onEnd);
+  const take: Take = async (end) => {
     for (;;) {
       const length = end(bytes);
       if (length !== undefined) {
-        socket.pause();
-        proxy.heard.push(bytes.subarray(0, length));
-        if (bytes.length > length) socket.unshift(bytes.subarray(length));
-        return bytes.subarray(0, length);
+        const taken = bytes.subarray(0, length);
+        bytes = bytes.subarray(length);
+        proxy.heard.push(taken);
+        return taken;
       }
-      let chunk: Buffer | null = socket.read();
-      if (chunk === null) {
-        await Promise.race([once(socket, "readable"), once(socket, "close")]);
-        chunk = socket.read();
-        if (chunk === null && (socket.destroyed || socket.readableEnded)) throw new Error("the client has gone");
-      }
-      bytes = Buffer.concat([bytes, chunk ?? Buffer.alloc(0)]);
+      if (gone) throw new Error("the client has gone");
+      await new Promise<void>((resolve) => {
+        wake = resolve;
+      });
     }
   };
+  return Object.assign(take, {
+    stop: () => {
+      socket.off("data", onData).pause();
+      return bytes;
+    },
+  });
 }

@@ -1,7 +1,8 @@
 # What the servers share: who they are, free ports, starting a daemon so that all of it can be stopped again.
 # Sourced by keeper.sh and install.sh; expects $dir, the folder of this run, where a function needs it.
 
-SERVERS=(dovecot postfix exim aiosmtpd) # dovecot first: Postfix asks it for passwords
+# dovecot first: Postfix asks it for passwords; haproxy last: it stands before others.
+SERVERS=(dovecot postfix exim aiosmtpd danted tinyproxy haproxy)
 
 # One account everywhere, and the system user that owns the stored mail.
 LAB_USER=probe LAB_PASSWORD=probe-secret LAB_OWNER=nobody LAB_GROUP=nogroup

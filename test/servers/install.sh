@@ -21,10 +21,14 @@ install_missing() {
   # Exim is only unpacked, as its package would replace Postfix; the libraries that it depends on are installed.
   local exim=exim4-daemon-light
   apt-get install -y -qq --no-install-recommends postfix dovecot-core dovecot-lmtpd python3-aiosmtpd openssl \
+    dante-server tinyproxy-bin haproxy \
     $(apt-cache depends "$exim" | awk '$1 == "Depends:" && $2 ~ /^lib/ { print $2 }')
   (cd "$CACHE" && apt-get download -qq -o APT::Sandbox::User=root "$exim" && dpkg -x "$exim"_*.deb exim && rm -f "$exim"_*.deb)
   # Exim looks this user up at its start, whatever its configuration says.
   id Debian-exim || useradd --system --no-create-home --shell /usr/sbin/nologin Debian-exim
+  # Dante asks the system whether a password is right; this user can do nothing but be asked for.
+  id "$DANTE_USER" || useradd --system --no-create-home --shell /usr/sbin/nologin "$DANTE_USER"
+  echo "$DANTE_USER:$DANTE_PASSWORD" | chpasswd
 }
 
 mkdir -p "$CACHE/exim"

@@ -34,7 +34,26 @@ export type Server = {
 
 /** A server as `run.sh` writes it down: files by their paths, what it lacks left out. */
 type Description = Omit<Server, "name" | "user" | "password"> & { user?: string; password?: string };
-type Listing = { servers: Partial<Record<ServerName, Description>>; absent: Partial<Record<ServerName, string>> };
+type Listing = {
+  servers: Partial<Record<ServerName, Description>> & Partial<Record<ProxyName, ProxyServer>>;
+  absent: Partial<Record<ServerName | ProxyName, string>>;
+};
+
+/** The proxies that the tests know. */
+export type ProxyName = "danted" | "tinyproxy" | "haproxy";
+
+/** A running proxy, on loopback. */
+export type ProxyServer = {
+  host: string;
+  port: number;
+  /** Where it wants user and password, if it can. */
+  passwordPort?: number;
+  user?: string;
+  password?: string;
+  /** Where it speaks TLS, and the file of the authority that signed its certificate. */
+  tlsPort?: number;
+  ca?: string;
+};
 
 const listing = readListing(env.SMTPLIB_SERVERS);
 
@@ -64,7 +83,15 @@ export function server(name: ServerName): Server | undefined {
  * where servers are required (CI, SMTPLIB_REQUIRE_SERVERS=1) it fails instead.
  */
 export function describeServer(name: ServerName, suite: (server: Server) => void): void {
-  const found = server(name);
+  describeFound(name, server(name), suite);
+}
+
+/** The same with a real proxy. */
+export function describeProxy(name: ProxyName, suite: (proxy: ProxyServer) => void): void {
+  describeFound(name, listing?.servers[name], suite);
+}
+
+function describeFound<T>(name: ServerName | ProxyName, found: T | undefined, suite: (found: T) => void): void {
   if (found !== undefined) {
     describe(name, () => suite(found));
     return;
