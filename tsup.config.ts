@@ -5,6 +5,7 @@ export const entry = {
   index: "src/index.ts",
   core: "src/core/index.ts",
   sasl: "src/sasl/index.ts",
+  proxy: "src/proxy/index.ts",
   "transports/node": "transports/node.ts",
   "transports/deno": "transports/deno.ts",
   "transports/bun": "transports/bun.ts",
@@ -14,16 +15,6 @@ export const entry = {
 /** The declarations of dist/; its JavaScript is rolldown's. */
 export default defineConfig({
   entry,
-  entry: {
-    index: "src/index.ts",
-    core: "src/core/index.ts",
-    sasl: "src/sasl/index.ts",
-    proxy: "src/proxy/index.ts",
-    "transports/node": "transports/node.ts",
-    "transports/deno": "transports/deno.ts",
-    "transports/bun": "transports/bun.ts",
-    "transports/memory": "transports/memory.ts",
-  },
   format: "esm",
   clean: true,
   // Unused names are for the type check to report: they must not keep anyone from building.
