@@ -22,7 +22,11 @@ export type BunTlsSession = {
   exportKeyingMaterial(length: number, label: string, context: Uint8Array): Uint8Array;
 };
 
-type BunCertificate = { readonly fingerprint256: string; checkIP(address: string): string | undefined };
+type BunCertificate = {
+  readonly fingerprint256: string;
+  readonly raw: Uint8Array;
+  checkIP(address: string): string | undefined;
+};
 
 /** What the callback `handshake` is given: a fault of the protocol, or the verdict on the certificate. */
 export type BunTlsFault = Error & { code?: string };
@@ -100,6 +104,7 @@ function verify({ session, success, fault }: BunHandshake, options: CheckedTlsOp
     cipher: cipher?.standardName ?? cipher?.name,
     verified: pinned === true || refusal === undefined,
     fingerprint256: shownFingerprint(certificate.fingerprint256),
+    certificate: certificate.raw,
     // RFC 9266 4.2 gives channel binding an empty context; under TLS 1.2 that is not the same as none.
     exporter: (label, length) => session.exportKeyingMaterial(length, label, new Uint8Array(0)),
   };

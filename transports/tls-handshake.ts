@@ -53,7 +53,8 @@ export function beginHandshake(below: NodeDuplex, asked: TlsOptions & { serverna
   let verified: TlsInfo | undefined;
   const keep = () => {
     if (verified === undefined || ticket === undefined || sessionId === undefined) return;
-    remember(sessions, sessionId, { ticket, fingerprint256: verified.fingerprint256 }, 64);
+    const { fingerprint256, certificate } = verified;
+    remember(sessions, sessionId, { ticket, fingerprint256, certificate }, 64);
   };
   socket.on("session", (issued: Uint8Array) => {
     ticket = issued;
@@ -134,6 +135,7 @@ function verify(socket: NodeTlsSocket, options: CheckedTlsOptions, session: Sess
     // Deno says `authorized` also where it verified nothing.
     verified: pinned || rejectUnauthorized,
     fingerprint256: fingerprint,
+    certificate: resumed === undefined ? certificate.raw : resumed.certificate,
     exporter: exporterOf(socket),
   };
 }
@@ -187,7 +189,7 @@ function contextOf(options: CheckedTlsOptions): { id: string; context: object } 
 
 const contexts = new Map<string, object>();
 
-type Session = { ticket: Uint8Array; fingerprint256: string | undefined };
+type Session = { ticket: Uint8Array } & Pick<TlsInfo, "fingerprint256" | "certificate">;
 
 /** Verified sessions, by name, pins and context: a session never serves under other options. */
 const sessions = new Map<string, Session>();

@@ -1,4 +1,5 @@
 /** Contract: TLS that comes about, and what then holds. */
+import { X509Certificate } from "node:crypto";
 import { once } from "node:events";
 import type { Socket } from "node:net";
 import tls from "node:tls";
@@ -83,10 +84,22 @@ export function describeTls(transport: Transport, check: Check): void {
     const server = await serveTls(good, echo);
     const stream = await secure(transport, server.endpoint, { servername: "localhost", ca });
     const socket = await server.accepted();
+    if (!(socket instanceof tls.TLSSocket)) throw new Error("the server does not speak TLS");
     const ours = stream.peer.tls?.exporter?.("EXPORTER-Channel-Binding", 32);
-    if (ours === undefined || !(socket instanceof tls.TLSSocket)) return;
     const theirs = socket.exportKeyingMaterial(32, "EXPORTER-Channel-Binding", Buffer.alloc(0));
-    expect(Buffer.from(ours).toString("hex")).toBe(theirs.toString("hex"));
+    expect(ours && Buffer.from(ours).toString("hex")).toBe(theirs.toString("hex"));
+  });
+
+  check("gives the server's certificate, when a session is resumed, too", async () => {
+    const { ca, good } = await certificates();
+    const server = await serveTls({ ...good, maxVersion: "TLSv1.2" }, (socket) => void socket.write("220 hello\r\n"));
+    for (let session = 0; session < 2; session++) {
+      const stream = await secure(transport, server.endpoint, { servername: "localhost", ca });
+      expect(await readText(stream, 11)).toBe("220 hello\r\n");
+      const { certificate } = stream.peer.tls ?? {};
+      expect(certificate && Buffer.from(certificate)).toEqual(Buffer.from(new X509Certificate(good.cert).raw));
+      await stream.close();
+    }
   });
 
   check("reads what the server says right after the handshake", async () => {

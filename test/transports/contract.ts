@@ -54,6 +54,7 @@ export function gapsOfNodeTls(): Readonly<Record<string, string>> {
   if (!runningOn("deno")) return {};
   const untold = "Deno's node:tls gives an expired certificate the code of an unknown authority";
   return {
+    "exports the same keying material as the server": "Deno's node:tls has no exportKeyingMaterial",
     "says why it refuses a certificate that has expired": untold,
     "says why it refuses a certificate that is not valid yet": untold,
   };
