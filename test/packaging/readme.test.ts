@@ -1,6 +1,5 @@
 /** What README and the doc comments show compiles and works, word for word. */
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
-import type { SMTP } from "../../src/index.ts";
 import * as proxies from "../../src/proxy/index.ts";
 import { connect } from "../../transports/node.ts";
 import { type EmbeddedServer, startEmbeddedServer } from "../support/embedded-server.ts";
