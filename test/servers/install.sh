@@ -20,7 +20,7 @@ install_missing() {
   echo "postfix postfix/main_mailer_type select No configuration" | debconf-set-selections
   # Exim is only unpacked, as its package would replace Postfix; the libraries that it depends on are installed.
   local exim=exim4-daemon-light
-  apt-get install -y -qq --no-install-recommends postfix dovecot-core dovecot-lmtpd python3-aiosmtpd openssl \
+  apt-get install -y -qq --no-install-recommends postfix dovecot-core dovecot-lmtpd sasl2-bin libsasl2-modules python3-aiosmtpd openssl \
     dante-server tinyproxy-bin haproxy \
     $(apt-cache depends "$exim" | awk '$1 == "Depends:" && $2 ~ /^lib/ { print $2 }')
   (cd "$CACHE" && apt-get download -qq -o APT::Sandbox::User=root "$exim" && dpkg -x "$exim"_*.deb exim && rm -f "$exim"_*.deb)

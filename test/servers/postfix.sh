@@ -1,16 +1,20 @@
-# Postfix: STARTTLS, AUTH by way of Dovecot, implicit TLS; all mail goes to one Maildir, none leaves. Sourced by keeper.sh.
+# Postfix: STARTTLS, AUTH by way of Dovecot and, on a port of its own, Cyrus SASL, implicit TLS; all mail goes to one Maildir, none leaves. Sourced by keeper.sh.
 # refused@lab.test is refused with 550, later@lab.test with 450, members@lab.test with 530 before authentication,
 # mail from spammer@client.test with 550.
 
 postfix_missing() {
   command -v postfix >/dev/null || echo "package postfix"
   dovecot_missing
+  command -v saslpasswd2 >/dev/null && [ -n "$(cyrus_plugins)" ] || echo "packages sasl2-bin and libsasl2-modules"
 }
 
+cyrus_plugins() { ls /usr/lib/*/sasl2/libscram.so /usr/lib/sasl2/libscram.so 2>/dev/null; }
+
 postfix_start() {
-  local home=$dir/postfix port tls_port
+  local home=$dir/postfix port tls_port cyrus_port
   free_port port
   free_port tls_port
+  free_port cyrus_port
   # Postfix insists on folders that only it can write to, hence none of them is shared.
   mkdir -p "$home"/{etc,queue,data,mail}
   chown postfix "$home/data"
@@ -73,6 +77,10 @@ CONF
 127.0.0.1:$port inet n - n - - smtpd
 127.0.0.1:$tls_port inet n - n - - smtpd
   -o smtpd_tls_wrappermode=yes
+127.0.0.1:$cyrus_port inet n - n - - smtpd
+  -o smtpd_sasl_type=cyrus
+  -o smtpd_sasl_path=smtpd
+  -o smtpd_sasl_security_options=
 cleanup unix n - n - 0 cleanup
 qmgr unix n - n 300 1 qmgr
 pickup unix n - n 60 1 pickup
@@ -92,6 +100,7 @@ anvil unix - - n - 1 anvil
 showq unix n - n - - showq
 postlog unix-dgram n - n - 1 postlogd
 CONF
+  postfix_cyrus "$home/etc/sasl"
   # What `postfix start-fg` does, but with the master as our own child: from there it would escape into another session.
   postfix -c "$home/etc" check 2>"$dir/postfix.check" || { cat "$dir/postfix.check" >&2; return 1; }
   background postfix "$(postconf -c "$home/etc" -h daemon_directory)/master" -c "$home/etc" -s
@@ -104,4 +113,24 @@ CONF
   "mechanisms": ["PLAIN", "LOGIN", "CRAM-MD5", "SCRAM-SHA-1", "SCRAM-SHA-256", "XOAUTH2", "OAUTHBEARER"]
 }
 JSON
+  describe postfix-cyrus <<JSON
+{
+  "protocol": "smtp", "host": "127.0.0.1", "port": $cyrus_port, "ca": "$dir/ca.pem",
+  "user": "$LAB_USER", "password": "$LAB_PASSWORD", "maildir": "$home/mail", "lineEnd": "lf",
+  "mechanisms": ["ANONYMOUS", "PLAIN", "LOGIN", "CRAM-MD5", "SCRAM-SHA-1", "SCRAM-SHA-256", "SCRAM-SHA-512"]
+}
+JSON
+}
+
+# The configuration and the account of Cyrus SASL, where Debian's Postfix looks for them.
+postfix_cyrus() {
+  mkdir -p "$1"
+  cat >"$1/smtpd.conf" <<CONF
+pwcheck_method: auxprop
+auxprop_plugin: sasldb
+sasldb_path: $1/users
+mech_list: ANONYMOUS PLAIN LOGIN CRAM-MD5 SCRAM-SHA-1 SCRAM-SHA-256 SCRAM-SHA-512
+CONF
+  printf %s "$LAB_PASSWORD" | saslpasswd2 -p -c -f "$1/users" -u localhost "$LAB_USER"
+  chown postfix "$1/users"
 }

@@ -11,6 +11,7 @@ import {
   SMTPSenderRefused,
   TlsError,
 } from "../../src/index.ts";
+import { passwordMechanisms } from "../../src/sasl/choose.ts";
 import { certificates } from "../support/certificates.ts";
 import { failureOf } from "./failure.ts";
 import { bodies, difference, letter } from "./letters.ts";
@@ -280,7 +281,7 @@ function tls(server: Server): void {
 }
 
 function authentication(server: Server): void {
-  const byPassword = server.mechanisms.filter((mechanism) => ["PLAIN", "LOGIN", "CRAM-MD5"].includes(mechanism));
+  const byPassword = server.mechanisms.filter((mechanism) => passwordMechanisms.has(mechanism));
 
   it.each(byPassword)("logs in with %s after STARTTLS, and may then do more", async (mechanism) => {
     const { marker, content } = letter();
