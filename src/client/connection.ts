@@ -4,11 +4,11 @@
  */
 import type { ByteStream, PeerInfo } from "../byte-stream.ts";
 import { Output } from "../core/bytes.ts";
-import { Command, MASK, type ReplyReceiver } from "../core/command.ts";
-import { Dialogue, type Fault, type Limits, type Received } from "../core/dialogue.ts";
+import { Command, MASK } from "../core/command.ts";
+import { type Dialogue, type Fault, type Limits, makeDialogue, type Received } from "../core/dialogue.ts";
 import type { Reply } from "../core/reply.ts";
 import { type DeliveryOutcome, escapeControls, type TimeoutPhase } from "../errors.ts";
-import { type Deadline, type Timeouts, Watchdog } from "./deadline.ts";
+import { type Deadline, makeWatchdog, type Timeouts } from "./deadline.ts";
 import type { Events } from "./events.ts";
 import { closed, disconnected, type SessionEnd, textOf, timedOut } from "./session-end.ts";
 
@@ -25,284 +25,338 @@ export type ConnectionSettings = {
 export const GRACE = 1;
 
 /** One session's connection. */
-export class Connection {
+export type Connection = {
   /** The protocol's state. */
   readonly dialogue: Dialogue;
   /** What will leave with the next `flush()`. */
-  readonly output: Output = new Output();
-  /** True if the last reply that the caller fetched was a challenge: his next line is a secret. */
-  challenged = false;
-  /** True while the caller's code runs. */
-  callingOut = false;
-  /** True once an AUTH was answered with 235. */
-  authenticated = false;
-  /**
-   * What is known of the server and commands that come in groups (RFC 2920): "suspect" if the session was lost with
-   * several commands unanswered and no group had been answered before.
-   */
-  groups: "untested" | "proven" | "suspect" = "untested";
-  /** What broke the protocol, if that is what ended the session. */
-  fault: Fault | undefined;
-  /** The server's greeting. */
-  readonly greeting: Promise<Reply>;
+  readonly output: Output;
   /** The bytes underneath; who upgrades them calls `listen()` afterwards. */
   readonly stream: ByteStream;
   /** How the connection behaves. */
   readonly settings: ConnectionSettings;
-  readonly #watchdog = new Watchdog((deadline) => this.#expired(deadline));
-  readonly #reply: Deadline = this.#watchdog.add("greeting");
-  readonly #blocked: Deadline = this.#watchdog.add("dataBlock");
-  #flushing: Promise<void> | undefined;
-  #writeError: { readonly error: unknown } | undefined;
-  #end: SessionEnd | undefined;
-  readonly #ending = new Set<() => void>();
-  readonly #secrets: Command[] = [];
-  #closing: Promise<void> | undefined;
-
-  /** Takes over a connected stream; the greeting is awaited at once. */
-  constructor(stream: ByteStream, settings: ConnectionSettings) {
-    this.stream = stream;
-    this.settings = settings;
-    const greeting = Command.greeting();
-    this.dialogue = new Dialogue(greeting, settings);
-    this.greeting = this.replyTo(greeting);
-    this.greeting.catch(() => {});
-    this.armReply();
-    this.listen();
-  }
-
+  /** The server's greeting. */
+  readonly greeting: Promise<Reply>;
+  /** True if the last reply that the caller fetched was a challenge: his next line is a secret. */
+  challenged: boolean;
+  /** True while the caller's code runs. */
+  callingOut: boolean;
+  /** True once an AUTH was answered with 235. */
+  authenticated: boolean;
+  /**
+   * What is known of the server and commands that come in groups (RFC 2920): "suspect" if the session was lost with
+   * several commands unanswered and no group had been answered before.
+   */
+  groups: "untested" | "proven" | "suspect";
   /** Both ends of the connection. */
-  get peer(): PeerInfo {
-    return this.stream.peer;
-  }
-
+  readonly peer: PeerInfo;
   /** Why the session is over, or undefined while it lives. */
-  get end(): SessionEnd | undefined {
-    return this.#end;
-  }
-
+  readonly end: SessionEnd | undefined;
+  /** What broke the protocol, if that is what ended the session. */
+  readonly fault: Fault | undefined;
   /** False once a write has failed: the reader then finds out why. */
-  get writable(): boolean {
-    return this.#end === undefined && this.#writeError === undefined;
-  }
+  readonly writable: boolean;
 
   /** Puts a command into the output; its receiver will be told. */
-  send(command: Command): void {
-    this.dialogue.send(command, this.output);
-    if (command.shown.endsWith(MASK)) this.#secrets.push(command);
-    this.settings.events.observer?.sent(command.verb, command.shown);
-  }
-
+  send(command: Command): void;
   /** Puts DATA into the output; `end` will stand for the end of the message. */
-  sendData(data: Command, end: Command): void {
-    this.dialogue.sendData(data, end, this.output);
-    this.settings.events.observer?.sent(data.verb, data.shown);
-  }
-
+  sendData(data: Command, end: Command): void;
   /** Sends one command and gives the reply to it; `delivery` is what a lost connection says of the call's message. */
-  request(command: Command, delivery?: DeliveryOutcome): Promise<Reply> {
-    this.checkIdle();
-    if (this.#end !== undefined) return Promise.reject(this.#end.toError({ delivery }));
-    const reply = this.replyTo(command, delivery);
-    this.send(command);
-    this.flush();
-    return reply;
-  }
-
+  request(command: Command, delivery?: DeliveryOutcome): Promise<Reply>;
   /** The reply to a command, once the dialogue has it; `delivery` as for `request`. */
-  replyTo(command: Command, delivery?: DeliveryOutcome): Promise<Reply> {
-    return new Promise((resolve, reject) => {
-      const lost = (): void => reject(this.#end?.toError({ delivery }));
-      const receiver: ReplyReceiver = { replied: (_, reply) => resolve(reply), lost };
-      command.receiver = receiver;
-    });
-  }
-
+  replyTo(command: Command, delivery?: DeliveryOutcome): Promise<Reply>;
   /** Hands the replies to those who wait for them. */
-  take({ exchanges, fault }: Received): void {
-    // Known before the replies are told: who would go on because of one of them must not.
-    if (fault !== undefined) this.fault = { ...fault, detail: this.#shown(fault.detail) };
-    for (const { command, reply } of exchanges) {
-      // A challenge holds what the next response is computed from.
-      const { observer } = this.settings.events;
-      if (observer !== undefined)
-        observer.replied(command.shown, reply, reply.code === 334 ? MASK : this.hide(reply.message));
-      if (reply.code === 235 && command.verb !== ".") this.authenticated = true;
-      command.receiver?.replied(command, reply);
-      if (command.verb === "QUIT") void this.close();
-    }
-    if (this.fault !== undefined) this.#broken(this.fault);
-    else if (exchanges.length > 0) this.armReply();
-  }
-
+  take(received: Received): void;
   /** To be asked before a call sends its first command: what came while nothing was awaited can never answer it. */
-  checkIdle(): void {
-    const { owed, unread, unfetched, rest } = this.dialogue;
-    if (owed > 0 || this.#end !== undefined) return;
-    if (unfetched)
-      this.drop(disconnected("a reply to putcmd() was not fetched by getreply(): it would answer this command"));
-    else if (unread)
-      this.drop(disconnected("the server sent something that nothing asked for", new Error(this.#shown(rest))));
-  }
-
+  checkIdle(): void;
   /**
    * Writes what the output holds. Undefined: the transport took it; a promise: it will. Failures do not show here:
    * they end the session, and with it all that is awaited.
    */
-  flush(): Promise<void> | undefined {
-    if (this.#flushing !== undefined) return this.#flushing.then(() => this.flush());
-    const pieces = this.output.take();
-    if (pieces.length > 0 && this.writable) this.#flushing = this.#write(pieces);
-    return this.#flushing;
-  }
-
+  flush(): Promise<void> | undefined;
   /** Reads until the session ends, or until TLS has to begin. */
-  async listen(): Promise<void> {
-    try {
-      while (this.#end === undefined && this.dialogue.position !== "ready-for-tls") {
-        const bytes = await this.stream.read();
-        if (this.#end !== undefined) return;
-        if (bytes === null) return this.#lost(new Error("the server closed the connection"));
-        this.take(this.dialogue.receive(bytes));
-      }
-    } catch (error) {
-      this.#lost(error);
-    }
-  }
-
+  listen(): Promise<void>;
   /** The clock runs for the first reply awaited, from the moment its command has left or the reply before it came. */
-  armReply(): void {
-    const { head, position } = this.dialogue;
-    if (head === undefined || position === "body") return this.#watchdog.disarm(this.#reply);
-    this.#watchdog.arm(this.#reply, head.phase, this.settings.timeouts()[head.phase]);
-  }
-
+  armReply(): void;
   /** A deadline of the caller's on this connection; when it is reached, the session ends. */
-  bound(phase: TimeoutPhase, seconds: number | undefined, end?: SessionEnd): { release(): void } {
-    const deadline = this.#watchdog.add(phase);
-    deadline.end = end;
-    this.#watchdog.arm(deadline, phase, seconds);
-    return { release: () => this.#watchdog.remove(deadline) };
-  }
-
+  bound(phase: TimeoutPhase, seconds: number | undefined, end?: SessionEnd): { release(): void };
   /** The text without the secrets of this session, which a server may echo in a later reply, too. */
-  hide(text: string): string {
-    return this.#secrets.reduce((rest, command) => command.hide(rest), text);
-  }
-
+  hide(text: string): string;
   /** Calls back once when the session is over, at once if it is; the returned function ends that. */
-  onEnd(callback: () => void): () => void {
-    if (this.#end !== undefined) callback();
-    else this.#ending.add(callback);
-    return () => this.#ending.delete(callback);
+  onEnd(callback: () => void): () => void;
+  /** Waits for the caller's own work, but not longer than the session lasts. */
+  unlessEnded<T>(work: Promise<T>, delivery?: DeliveryOutcome): Promise<T>;
+  /** Calls back into the caller's code; a call of his on this session would wait for itself there. */
+  callOut<T>(callback: () => T): T;
+  /** Drops the connection now. All that is awaited is told why; later calls change nothing. */
+  drop(end: SessionEnd): void;
+  /** Ends the session in order: what is queued is sent, then the stream is closed. */
+  close(): Promise<void>;
+};
+
+/** Takes over a connected stream; the greeting is awaited at once. */
+export function makeConnection(stream: ByteStream, settings: ConnectionSettings): Connection {
+  const { events, timeouts } = settings;
+  const watchdog = makeWatchdog(expired);
+  const replyDeadline = watchdog.add("greeting");
+  const writeDeadline = watchdog.add("dataBlock");
+  const output = new Output();
+  const ending = new Set<() => void>();
+  const secrets: Command[] = [];
+  let flushing: Promise<void> | undefined;
+  let writeError: { readonly error: unknown } | undefined;
+  let sessionEnd: SessionEnd | undefined;
+  let fault: Fault | undefined;
+  let closing: Promise<void> | undefined;
+
+  const greeting = Command.greeting();
+  const dialogue = makeDialogue(greeting, settings);
+
+  const connection: Connection = {
+    dialogue,
+    output,
+    stream,
+    settings,
+    greeting: replyTo(greeting),
+    challenged: false,
+    callingOut: false,
+    authenticated: false,
+    groups: "untested",
+
+    get peer() {
+      return stream.peer;
+    },
+
+    get end() {
+      return sessionEnd;
+    },
+
+    get fault() {
+      return fault;
+    },
+
+    get writable() {
+      return isWritable();
+    },
+
+    send,
+
+    sendData(data, end) {
+      dialogue.sendData(data, end, output);
+      events.observer?.sent(data.verb, data.shown);
+    },
+
+    request(command, delivery) {
+      checkIdle();
+      if (sessionEnd) return Promise.reject(sessionEnd.toError({ delivery }));
+      const reply = replyTo(command, delivery);
+      send(command);
+      flush();
+      return reply;
+    },
+
+    replyTo,
+    take,
+    checkIdle,
+    flush,
+    listen,
+    armReply,
+
+    bound(phase, seconds, end) {
+      const deadline = watchdog.add(phase);
+      deadline.end = end;
+      watchdog.arm(deadline, phase, seconds);
+      return { release: () => watchdog.remove(deadline) };
+    },
+
+    hide,
+    onEnd,
+
+    unlessEnded(work, delivery) {
+      return new Promise((resolve, reject) => {
+        const unlink = onEnd(() => reject(sessionEnd?.toError({ delivery })));
+        work.then(resolve, reject).finally(unlink);
+      });
+    },
+
+    callOut(callback) {
+      connection.callingOut = true;
+      try {
+        return callback();
+      } finally {
+        connection.callingOut = false;
+      }
+    },
+
+    drop,
+
+    async close() {
+      if (finish(closed("the connection is closed; please run connect() first"))) {
+        closing = stream.close().catch(() => {});
+        tellAwaited();
+      }
+      await closing;
+    },
+  };
+
+  function isWritable(): boolean {
+    return !(sessionEnd || writeError);
   }
 
-  /** Waits for the caller's own work, but not longer than the session lasts. */
-  unlessEnded<T>(work: Promise<T>, delivery?: DeliveryOutcome): Promise<T> {
+  function send(command: Command): void {
+    dialogue.send(command, output);
+    if (command.shown.endsWith(MASK)) secrets.push(command);
+    events.observer?.sent(command.verb, command.shown);
+  }
+
+  function replyTo(command: Command, delivery?: DeliveryOutcome): Promise<Reply> {
     return new Promise((resolve, reject) => {
-      const unlink = this.onEnd(() => reject(this.#end?.toError({ delivery })));
-      work.then(resolve, reject).finally(unlink);
+      command.receiver = {
+        replied: (_, reply) => resolve(reply),
+        lost: () => reject(sessionEnd?.toError({ delivery })),
+      };
     });
   }
 
-  /** Calls back into the caller's code; a call of his on this session would wait for itself there. */
-  callOut<T>(callback: () => T): T {
-    this.callingOut = true;
+  function take({ exchanges, fault: found }: Received): void {
+    // Known before the replies are told: who would go on because of one of them must not.
+    if (found) fault = { ...found, detail: shown(found.detail) };
+    for (const { command, reply } of exchanges) {
+      // A challenge holds what the next response is computed from.
+      const { observer } = events;
+      if (observer) observer.replied(command.shown, reply, reply.code === 334 ? MASK : hide(reply.message));
+      if (reply.code === 235 && command.verb !== ".") connection.authenticated = true;
+      command.receiver?.replied(command, reply);
+      if (command.verb === "QUIT") void connection.close();
+    }
+    if (fault) broken(fault);
+    else if (exchanges.length > 0) armReply();
+  }
+
+  function checkIdle(): void {
+    const { owed, unread, unfetched, rest } = dialogue;
+    if (owed > 0 || sessionEnd) return;
+    if (unfetched)
+      drop(disconnected("a reply to putcmd() was not fetched by getreply(): it would answer this command"));
+    else if (unread) drop(disconnected("the server sent something that nothing asked for", new Error(shown(rest))));
+  }
+
+  function flush(): Promise<void> | undefined {
+    if (flushing) return flushing.then(flush);
+    const pieces = output.take();
+    if (pieces.length > 0 && isWritable()) flushing = write(pieces);
+    return flushing;
+  }
+
+  async function listen(): Promise<void> {
     try {
-      return callback();
-    } finally {
-      this.callingOut = false;
+      while (!sessionEnd && dialogue.position !== "ready-for-tls") {
+        const bytes = await stream.read();
+        if (sessionEnd) return;
+        if (bytes === null) return lost(new Error("the server closed the connection"));
+        take(dialogue.receive(bytes));
+      }
+    } catch (error) {
+      lost(error);
     }
   }
 
-  /** Drops the connection now. All that is awaited is told why; later calls change nothing. */
-  drop(end: SessionEnd): void {
-    if (!this.#finish(end)) return;
-    this.stream.abort(end.toError({}));
-    this.#tellAwaited();
+  function armReply(): void {
+    const { head, position } = dialogue;
+    if (!head || position === "body") return watchdog.disarm(replyDeadline);
+    watchdog.arm(replyDeadline, head.phase, timeouts()[head.phase]);
   }
 
-  /** Ends the session in order: what is queued is sent, then the stream is closed. */
-  async close(): Promise<void> {
-    if (this.#finish(closed("the connection is closed; please run connect() first"))) {
-      this.#closing = this.stream.close().catch(() => {});
-      this.#tellAwaited();
-    }
-    await this.#closing;
+  function hide(text: string): string {
+    return secrets.reduce((rest, command) => command.hide(rest), text);
+  }
+
+  function onEnd(callback: () => void): () => void {
+    if (sessionEnd) callback();
+    else ending.add(callback);
+    return () => ending.delete(callback);
+  }
+
+  function drop(end: SessionEnd): void {
+    if (!finish(end)) return;
+    stream.abort(end.toError({}));
+    tellAwaited();
   }
 
   /** Text of the server's as an error may have it: no secret, no control character, no end of it. */
-  #shown(text: string): string {
-    return escapeControls(this.hide(text)).slice(0, 300);
+  function shown(text: string): string {
+    return escapeControls(hide(text)).slice(0, 300);
   }
 
-  #broken(fault: Fault): void {
-    const cause = new Error(fault.detail);
-    const text = fault.kind === "closing" ? fault.detail : `the server broke the protocol: ${fault.detail}`;
-    this.drop(disconnected(text, cause));
+  function broken({ kind, detail }: Fault): void {
+    drop(disconnected(kind === "closing" ? detail : `the server broke the protocol: ${detail}`, new Error(detail)));
   }
 
-  #lost(error: unknown): void {
-    this.#suspect();
-    this.drop(disconnected(`connection lost: ${textOf(error)}`, this.#writeError?.error ?? error));
+  function lost(error: unknown): void {
+    suspect();
+    drop(disconnected(`connection lost: ${textOf(error)}`, writeError?.error ?? error));
   }
 
-  #write(pieces: readonly Uint8Array[]): Promise<void> | undefined {
+  function write(pieces: readonly Uint8Array[]): Promise<void> | undefined {
     for (const [index, piece] of pieces.entries()) {
-      const blocked = this.#writePiece(piece);
-      if (blocked !== undefined) return this.#unblocked(blocked).then(() => this.#write(pieces.slice(index + 1)));
+      const blocked = writePiece(piece);
+      if (blocked) return unblocked(blocked).then(() => write(pieces.slice(index + 1)));
     }
-    this.#flushing = undefined;
-    this.armReply();
+    flushing = undefined;
+    armReply();
     return undefined;
   }
 
-  #writePiece(piece: Uint8Array): Promise<void> | undefined {
+  function writePiece(piece: Uint8Array): Promise<void> | undefined {
     try {
-      return this.writable ? this.stream.write(piece) : undefined;
+      return isWritable() ? stream.write(piece) : undefined;
     } catch (error) {
-      this.#writeFailed(error);
+      writeFailed(error);
       return undefined;
     }
   }
 
-  async #unblocked(blocked: Promise<void>): Promise<void> {
-    this.#watchdog.arm(this.#blocked, "dataBlock", this.settings.timeouts().dataBlock);
+  async function unblocked(blocked: Promise<void>): Promise<void> {
+    watchdog.arm(writeDeadline, "dataBlock", timeouts().dataBlock);
     try {
       await blocked;
-      if (this.writable) this.#watchdog.disarm(this.#blocked);
+      if (isWritable()) watchdog.disarm(writeDeadline);
     } catch (error) {
-      this.#writeFailed(error);
+      writeFailed(error);
     }
   }
 
   /** The reader may still find a reply that says why (SECURITY 6.2); it gets a moment for it. */
-  #writeFailed(error: unknown): void {
-    if (!this.writable) return;
-    this.#writeError = { error };
-    this.#watchdog.arm(this.#blocked, "dataBlock", GRACE);
+  function writeFailed(error: unknown): void {
+    if (!isWritable()) return;
+    writeError = { error };
+    watchdog.arm(writeDeadline, "dataBlock", GRACE);
   }
 
-  #expired(deadline: Deadline): void {
-    if (this.#writeError !== undefined) return this.#lost(this.#writeError.error);
-    if (deadline === this.#reply) this.#suspect();
-    this.drop(deadline.end ?? timedOut(deadline.phase, this.settings.timeouts()[deadline.phase]));
+  function expired(deadline: Deadline): void {
+    if (writeError) return lost(writeError.error);
+    if (deadline === replyDeadline) suspect();
+    drop(deadline.end ?? timedOut(deadline.phase, timeouts()[deadline.phase]));
   }
 
-  #suspect(): void {
-    if (this.groups === "untested" && this.dialogue.owed > 1) this.groups = "suspect";
+  function suspect(): void {
+    if (connection.groups === "untested" && dialogue.owed > 1) connection.groups = "suspect";
   }
 
-  #finish(end: SessionEnd): boolean {
-    if (this.#end !== undefined) return false;
-    this.#end = end;
-    this.#watchdog.close();
+  function finish(end: SessionEnd): boolean {
+    if (sessionEnd) return false;
+    sessionEnd = end;
+    watchdog.close();
     return true;
   }
 
-  #tellAwaited(): void {
-    for (const command of this.dialogue.end()) command.receiver?.lost(command);
-    for (const ended of this.#ending) ended();
-    this.#ending.clear();
+  function tellAwaited(): void {
+    for (const command of dialogue.end()) command.receiver?.lost(command);
+    for (const ended of ending) ended();
+    ending.clear();
   }
+
+  connection.greeting.catch(() => {});
+  armReply();
+  listen();
+  return connection;
 }

@@ -16,7 +16,7 @@ import {
   SMTPServerDisconnected,
 } from "../errors.ts";
 import { onAbort } from "./abort.ts";
-import { Connection } from "./connection.ts";
+import { type Connection, makeConnection } from "./connection.ts";
 import type { Timeouts } from "./deadline.ts";
 import type { Events } from "./events.ts";
 import { openStream, type Target } from "./open.ts";
@@ -117,7 +117,7 @@ export class Conversation {
       this.host = "host" in target.endpoint ? target.endpoint.host : "";
       observer.connecting(target.endpoint);
       const stream = await openStream(target, settings.timeouts(), opening.signal);
-      const connection = new Connection(stream, settings);
+      const connection = makeConnection(stream, settings);
       this.#connection = connection;
       observer.connected(connection);
       connection.onEnd(onAbort(settings.signal, (reason) => connection.drop(aborted(reason))));

@@ -46,66 +46,71 @@ export function resolveTimeouts(timeout: unknown, timeouts: object = {}): Timeou
 export type Deadline = { at: number; phase: TimeoutPhase; end?: SessionEnd | undefined };
 
 /** Watches the deadlines of one connection. */
-export class Watchdog {
-  readonly #deadlines = new Set<Deadline>();
-  readonly #expired: (deadline: Deadline) => void;
-  #timer: ReturnType<typeof setTimeout> | undefined;
-  #firesAt = NEVER;
-
-  /** `expired` is called once for each deadline that is reached; that deadline is off then. */
-  constructor(expired: (deadline: Deadline) => void) {
-    this.#expired = expired;
-  }
-
+export type Watchdog = {
   /** A new deadline, which is off. */
-  add(phase: TimeoutPhase): Deadline {
-    const deadline = { at: NEVER, phase };
-    this.#deadlines.add(deadline);
-    return deadline;
-  }
-
+  add(phase: TimeoutPhase): Deadline;
   /** Forgets a deadline. */
-  remove(deadline: Deadline): void {
-    this.#deadlines.delete(deadline);
-  }
-
+  remove(deadline: Deadline): void;
   /** Sets a deadline so many seconds from now; undefined turns it off. */
-  arm(deadline: Deadline, phase: TimeoutPhase, seconds: number | undefined): void {
-    deadline.phase = phase;
-    deadline.at = seconds === undefined ? NEVER : performance.now() + seconds * 1000;
-    if (deadline.at < this.#firesAt) this.#fireAt(deadline.at);
-  }
-
+  arm(deadline: Deadline, phase: TimeoutPhase, seconds: number | undefined): void;
   /** Turns a deadline off; the timer is left to find out. */
-  disarm(deadline: Deadline): void {
-    deadline.at = NEVER;
-  }
-
+  disarm(deadline: Deadline): void;
   /** Turns everything off and leaves no timer behind. */
-  close(): void {
-    this.#deadlines.clear();
-    clearTimeout(this.#timer);
-    this.#firesAt = -NEVER;
-  }
+  close(): void;
+};
 
-  #fireAt(moment: number): void {
-    clearTimeout(this.#timer);
-    this.#firesAt = moment;
+/** `expired` is called once for each deadline that is reached; that deadline is off then. */
+export function makeWatchdog(expired: (deadline: Deadline) => void): Watchdog {
+  const deadlines = new Set<Deadline>();
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  let firesAt = NEVER;
+
+  function fireAt(moment: number): void {
+    clearTimeout(timer);
+    firesAt = moment;
     const wait = Math.ceil(Math.max(0, moment - performance.now()));
-    this.#timer = setTimeout(() => this.#fire(), Math.min(wait, LONGEST_TIMER));
+    timer = setTimeout(fire, Math.min(wait, LONGEST_TIMER));
   }
 
-  #fire(): void {
-    this.#firesAt = NEVER;
+  function fire(): void {
+    firesAt = NEVER;
     const now = performance.now();
-    for (const deadline of [...this.#deadlines]) {
-      if (deadline.at > now || !this.#deadlines.has(deadline)) continue;
-      this.disarm(deadline);
-      this.#expired(deadline);
+    for (const deadline of [...deadlines]) {
+      if (deadline.at > now || !deadlines.has(deadline)) continue;
+      deadline.at = NEVER;
+      expired(deadline);
     }
-    const next = Math.min(...[...this.#deadlines].map((deadline) => deadline.at));
-    if (next < this.#firesAt) this.#fireAt(next);
+    const next = Math.min(...[...deadlines].map(({ at }) => at));
+    if (next < firesAt) fireAt(next);
   }
+
+  return {
+    add(phase) {
+      const deadline = { at: NEVER, phase };
+      deadlines.add(deadline);
+      return deadline;
+    },
+
+    remove(deadline) {
+      deadlines.delete(deadline);
+    },
+
+    arm(deadline, phase, seconds) {
+      deadline.phase = phase;
+      deadline.at = seconds === undefined ? NEVER : performance.now() + seconds * 1000;
+      if (deadline.at < firesAt) fireAt(deadline.at);
+    },
+
+    disarm(deadline) {
+      deadline.at = NEVER;
+    },
+
+    close() {
+      deadlines.clear();
+      clearTimeout(timer);
+      firesAt = -NEVER;
+    },
+  };
 }
 
 function isPhase(name: string): name is TimeoutPhase {

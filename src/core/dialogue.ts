@@ -13,7 +13,7 @@
 import { SMTPException } from "../errors.ts";
 import type { Output } from "./bytes.ts";
 import type { Command } from "./command.ts";
-import { isPositive, type Reply, type ReplyFault, type ReplyLimit, ReplyParser } from "./reply.ts";
+import { isPositive, makeReplyParser, type Reply, type ReplyFault, type ReplyLimit } from "./reply.ts";
 
 /** Where the sender stands: the rows of the table below. */
 export type Position =
@@ -62,216 +62,236 @@ const MAY_SEND: { readonly [position in Position]?: (verb: string) => boolean } 
 };
 
 /** One session's dialogue with a server. */
-export class Dialogue {
-  readonly #parser = new ReplyParser();
-  readonly #limits: Limits;
-  readonly #lmtp: boolean;
-  #awaited: Command[] = [];
-  #first = 0;
-  #position: Position = "connected";
-  #body: Command | undefined;
-  #lastChunk: Command | undefined;
-  #finalReplies = 0;
-  #accepted = 0;
-  #mailSent = false;
-  #wasOpen = false;
-  #unasked = 0;
-  #unfetched = 0;
-
-  /** A dialogue that begins with the server's greeting, for which `greeting` stands. */
-  constructor(greeting: Command, settings: { limits: Limits; protocol: "smtp" | "lmtp" }) {
-    this.#limits = settings.limits;
-    this.#lmtp = settings.protocol === "lmtp";
-    this.#awaited.push(greeting);
-  }
-
+export type Dialogue = {
   /** How many replies are still awaited; while a body is being written its final reply counts. */
-  get owed(): number {
-    return this.#awaited.length - this.#first;
-  }
-
+  readonly owed: number;
   /** Where the sender stands. */
-  get position(): Position {
-    return this.#position;
-  }
-
+  readonly position: Position;
   /** The command that the next reply belongs to. */
-  get head(): Command | undefined {
-    return this.#awaited[this.#first];
-  }
-
+  readonly head: Command | undefined;
   /**
    * True between MAIL and the end of its transaction: another MAIL needs RSET first (RFC 5321 4.1.4). After the last
    * BDAT, that end is its positive reply: whoever does not wait for it has to say RSET (RFC 3030 2).
    */
-  get transactionOpen(): boolean {
-    return this.#mailSent;
-  }
-
+  readonly transactionOpen: boolean;
   /** How many recipients of the transaction whose replies are here were accepted. */
-  get acceptedRecipients(): number {
-    return this.#accepted;
-  }
-
+  readonly acceptedRecipients: number;
   /** True if bytes are here that no reply was made of: after the 220 to STARTTLS they are an attack (RFC 3207 4.2). */
-  get unread(): boolean {
-    return !this.#parser.empty;
-  }
-
+  readonly unread: boolean;
   /** True if the reply to a command that the caller wrote himself was not fetched by him. */
-  get unfetched(): boolean {
-    return this.#unfetched > 0;
-  }
-
+  readonly unfetched: boolean;
   /** What stands unread, for an error message. */
-  get rest(): string {
-    return this.#parser.rest;
-  }
-
+  readonly rest: string;
   /** All that is still awaited, in order; the dialogue is over. */
-  end(): readonly Command[] {
-    const awaited = this.#awaited.slice(this.#first);
-    this.#first = this.#awaited.length;
-    this.#position = "closed";
-    return awaited;
-  }
-
+  end(): readonly Command[];
   /**
    * Puts a command into `out` and awaits its reply.
    * @throws {SMTPException} if the command cannot stand here; nothing was put into `out` then
    */
-  send(command: Command, out: Output): void {
-    if (!MAY_SEND[this.#position]?.(command.verb)) {
-      throw new SMTPException(`${command.verb || "a response"} cannot be sent now (${this.#position})`);
+  send(command: Command, out: Output): void;
+  /** For DATA: `end` stands for the message's last line; an early reply while the body is written belongs to it. */
+  sendData(data: Command, end: Command, out: Output): void;
+  /** The body and its end are in `out`: the next transaction may open. */
+  bodySent(): void;
+  /** The next reply is wanted by the caller, whatever it answers: Python's `getreply()`. */
+  awaitUnasked(command: Command): Received;
+  /** The caller wrote lines of his own: so many replies that nothing awaits are kept for `awaitUnasked`. */
+  keepUnasked(lines?: number): void;
+  /** One of these lines was a whole command, whose reply has to be fetched before another command can be sent. */
+  oweReply(): void;
+  /** Takes bytes from the server. The view may be used again afterwards. */
+  receive(bytes: Uint8Array): Received;
+  /** TLS is up: what was learnt in clear is forgotten (RFC 3207 4.2). */
+  tlsStarted(): void;
+};
+
+/** A dialogue that begins with the server's greeting, for which `greeting` stands. */
+export function makeDialogue(
+  greeting: Command,
+  { limits, protocol }: { limits: Limits; protocol: "smtp" | "lmtp" },
+): Dialogue {
+  const parser = makeReplyParser();
+  let awaited: Command[] = [greeting];
+  let first = 0;
+  let position: Position = "connected";
+  let body: Command | undefined;
+  let lastChunk: Command | undefined;
+  let finalReplies = 0;
+  let accepted = 0;
+  let mailSent = false;
+  let wasOpen = false;
+  let unasked = 0;
+  let unfetched = 0;
+
+  const dialogue: Dialogue = {
+    get owed() {
+      return awaited.length - first;
+    },
+
+    get position() {
+      return position;
+    },
+
+    get head() {
+      return awaited[first];
+    },
+
+    get transactionOpen() {
+      return mailSent;
+    },
+
+    get acceptedRecipients() {
+      return accepted;
+    },
+
+    get unread() {
+      return !parser.empty;
+    },
+
+    get unfetched() {
+      return unfetched > 0;
+    },
+
+    get rest() {
+      return parser.rest;
+    },
+
+    end() {
+      const rest = awaited.slice(first);
+      first = awaited.length;
+      position = "closed";
+      return rest;
+    },
+
+    send,
+
+    sendData(data, end, out) {
+      send(data, out);
+      body = end;
+    },
+
+    bodySent() {
+      mailSent = false;
+      body = undefined;
+      position = "command";
+    },
+
+    awaitUnasked(command) {
+      awaitReply(command);
+      return drain();
+    },
+
+    keepUnasked(lines = 1) {
+      unasked += lines;
+    },
+
+    oweReply() {
+      unfetched++;
+    },
+
+    receive(bytes) {
+      parser.push(bytes);
+      const received = drain();
+      parser.settle();
+      return received;
+    },
+
+    tlsStarted() {
+      position = "command";
+      mailSent = false;
+      accepted = 0;
+    },
+  };
+
+  function send(command: Command, out: Output): void {
+    const { verb } = command;
+    if (!MAY_SEND[position]?.(verb)) {
+      throw new SMTPException(`${verb || "a response"} cannot be sent now (${position})`);
     }
-    this.#unasked = 0;
-    if (command.verb === "MAIL") {
-      this.#wasOpen = this.#mailSent;
-      this.#mailSent = true;
+    unasked = 0;
+    if (verb === "MAIL") {
+      wasOpen = mailSent;
+      mailSent = true;
     }
-    if (command.verb === "RSET") this.#mailSent = false;
-    this.#lastChunk = command.endsMessage ? command : undefined;
-    this.#position = AFTER_SENDING[command.verb] ?? "group-end";
-    this.#await(command);
+    if (verb === "RSET") mailSent = false;
+    lastChunk = command.endsMessage ? command : undefined;
+    position = AFTER_SENDING[verb] ?? "group-end";
+    awaitReply(command);
     out.addText(command.wire);
   }
 
-  /** For DATA: `end` stands for the message's last line; an early reply while the body is written belongs to it. */
-  sendData(data: Command, end: Command, out: Output): void {
-    this.send(data, out);
-    this.#body = end;
-  }
-
-  /** The body and its end are in `out`: the next transaction may open. */
-  bodySent(): void {
-    this.#mailSent = false;
-    this.#body = undefined;
-    this.#position = "command";
-  }
-
-  /** The next reply is wanted by the caller, whatever it answers: Python's `getreply()`. */
-  awaitUnasked(command: Command): Received {
-    this.#await(command);
-    return this.#drain();
-  }
-
-  /** The caller wrote lines of his own: so many replies that nothing awaits are kept for `awaitUnasked`. */
-  keepUnasked(lines = 1): void {
-    this.#unasked += lines;
-  }
-
-  /** One of these lines was a whole command, whose reply has to be fetched before another command can be sent. */
-  oweReply(): void {
-    this.#unfetched++;
-  }
-
-  /** Takes bytes from the server. The view may be used again afterwards. */
-  receive(bytes: Uint8Array): Received {
-    this.#parser.push(bytes);
-    const received = this.#drain();
-    this.#parser.settle();
-    return received;
-  }
-
-  /** TLS is up: what was learnt in clear is forgotten (RFC 3207 4.2). */
-  tlsStarted(): void {
-    this.#position = "command";
-    this.#mailSent = false;
-    this.#accepted = 0;
-  }
-
-  #await(command: Command): void {
-    if (this.#first > 64 && this.#first === this.#awaited.length) {
-      this.#awaited = [];
-      this.#first = 0;
+  function awaitReply(command: Command): void {
+    if (first > 64 && first === awaited.length) {
+      awaited = [];
+      first = 0;
     }
-    this.#awaited.push(command);
+    awaited.push(command);
   }
 
-  #drain(): Received {
+  function drain(): Received {
     const exchanges: Exchange[] = [];
-    for (let command = this.head; command !== undefined; command = this.head) {
-      const reply = this.#parser.next(this.#limitFor(command.verb));
-      if (reply === undefined) return { exchanges, fault: this.#parser.fault };
-      this.#answered(command, reply);
+    for (let command = awaited[first]; command !== undefined; command = awaited[first]) {
+      const reply = parser.next(limitFor(command.verb));
+      if (reply === undefined) return { exchanges, fault: parser.fault };
+      answered(command, reply);
       exchanges.push({ command, reply });
       if (reply.code === 421) return { exchanges, fault: lastWord(reply) };
     }
-    return { exchanges, fault: this.#surplus() };
+    return { exchanges, fault: surplus() };
   }
 
-  #surplus(): Fault | undefined {
-    if (this.#position === "ready-for-tls") return undefined;
-    if (this.#unasked > 0 && this.#parser.waiting <= this.#limits.reply) return undefined;
-    const reply = this.#parser.next(this.#limitFor("?"));
-    return reply === undefined ? this.#parser.fault : lastWord(reply);
+  function surplus(): Fault | undefined {
+    if (position === "ready-for-tls") return undefined;
+    if (unasked > 0 && parser.waiting <= limits.reply) return undefined;
+    const reply = parser.next(limitFor("?"));
+    return reply === undefined ? parser.fault : lastWord(reply);
   }
 
-  #answered(command: Command, reply: Reply): void {
-    if (command.endsMessage && this.#moreFinalReplies()) return;
-    this.#first++;
+  function answered(command: Command, { code }: Reply): void {
+    if (command.endsMessage && moreFinalReplies()) return;
+    first++;
     switch (command.verb) {
       case "RCPT":
-        if (isPositive(reply.code)) this.#accepted++;
+        if (isPositive(code)) accepted++;
         return;
       case "MAIL":
-        this.#accepted = 0;
+        accepted = 0;
         // A second MAIL that is refused leaves the first one's transaction as it was.
-        if (!isPositive(reply.code) && this.owed === 0) this.#mailSent = this.#wasOpen;
+        if (!isPositive(code) && first === awaited.length) mailSent = wasOpen;
         return;
       case "RSET":
-        this.#accepted = 0;
-        if (!isPositive(reply.code)) this.#mailSent = true;
+        accepted = 0;
+        if (!isPositive(code)) mailSent = true;
         return;
       case ".":
-        if (this.#position === "body") this.#position = "closing";
+        if (position === "body") position = "closing";
         return;
       case "BDAT":
-        if (this.#lastChunk === command) this.#mailSent = !isPositive(reply.code);
+        if (lastChunk === command) mailSent = !isPositive(code);
         return;
       case "?":
-        if (this.#position === "own-body") this.#position = "command";
-        this.#unasked = Math.max(0, this.#unasked - 1);
-        this.#unfetched = Math.max(0, this.#unfetched - 1);
+        if (position === "own-body") position = "command";
+        unasked = Math.max(0, unasked - 1);
+        unfetched = Math.max(0, unfetched - 1);
         return;
       case "QUIT":
         return;
       default:
-        this.#position = this.#afterReply(command.verb, reply.code);
+        position = afterReply(command.verb, code);
     }
   }
 
   /** LMTP answers a message once for each accepted recipient (RFC 2033 4.2), all of whose replies are here by now. */
-  #moreFinalReplies(): boolean {
-    if (this.#lmtp && this.#position !== "body") {
-      if (this.#finalReplies === 0) this.#finalReplies = Math.max(1, this.#accepted);
-      if (--this.#finalReplies > 0) return true;
+  function moreFinalReplies(): boolean {
+    if (protocol === "lmtp" && position !== "body") {
+      if (finalReplies === 0) finalReplies = Math.max(1, accepted);
+      if (--finalReplies > 0) return true;
     }
-    this.#accepted = 0;
+    accepted = 0;
     return false;
   }
 
-  #afterReply(verb: string, code: number): Position {
+  function afterReply(verb: string, code: number): Position {
     switch (verb) {
       case "":
       case "AUTH":
@@ -281,33 +301,34 @@ export class Dialogue {
       case "EHLO":
       case "HELO":
       case "LHLO":
-        if (isPositive(code)) this.#mailSent = false;
+        if (isPositive(code)) mailSent = false;
         return "command";
       case "DATA":
-        if (code !== 354) this.#body = undefined;
-        if (this.#body === undefined) return code === 354 ? "own-body" : "command";
-        this.#await(this.#body);
+        if (code !== 354) body = undefined;
+        if (body === undefined) return code === 354 ? "own-body" : "command";
+        awaitReply(body);
         return "body";
       default:
         return "command";
     }
   }
 
-  #limitFor(verb: string): ReplyLimit {
-    const { line, reply, ehlo } = this.#limits;
+  function limitFor(verb: string): ReplyLimit {
+    const { line, reply, ehlo } = limits;
     return {
       // RFC 4954 4 allows 12,288 octets in an AUTH exchange, more than a line has elsewhere.
       line: verb === "AUTH" || verb === "" ? line * 2 : line,
       octets: verb === "EHLO" || verb === "LHLO" ? ehlo : reply,
     };
   }
+
+  return dialogue;
 }
 
 /** A reply that ends the session: 421, or one that nothing asked for. */
 function lastWord(reply: Reply): Fault {
-  const [kind, what] =
-    reply.code === 421
-      ? (["closing", "the server is closing"] as const)
-      : (["unexpected", "a reply that nothing asked for"] as const);
-  return { kind, detail: `${what}: ${reply.code} ${reply.message}`, reply };
+  const text = `${reply.code} ${reply.message}`;
+  return reply.code === 421
+    ? { kind: "closing", detail: `the server is closing: ${text}`, reply }
+    : { kind: "unexpected", detail: `a reply that nothing asked for: ${text}`, reply };
 }

@@ -50,107 +50,121 @@ const LF = 10;
 const HYPHEN = 45;
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
-/**
- * Takes bytes as they come and gives replies one by one. It remembers how far it looked, so that a slow drip
- * stays linear, and holds no more than the limit it is given.
- */
-export class ReplyParser {
-  #chunk: Uint8Array = new Uint8Array(0);
-  #at = 0;
-  #held: Uint8Array[] = [];
-  #heldLength = 0;
-  #code = 0;
-  #lines: string[] = [];
-  #octets = 0;
-  #fault: ReplyFault | undefined;
-
-  /** What broke the grammar or a limit: no reply follows. */
-  get fault(): ReplyFault | undefined {
-    return this.#fault;
-  }
-
+/** Takes bytes as they come and gives replies one by one. */
+export type ReplyParser = {
   /** Takes bytes. The view is not kept beyond `settle()`. */
-  push(chunk: Uint8Array): void {
-    this.#chunk = this.waiting === this.#heldLength ? chunk : concat([this.#chunk.subarray(this.#at), chunk]);
-    this.#at = 0;
-  }
-
+  push(chunk: Uint8Array): void;
   /** Copies what is left of the chunk, whose memory the transport may use again. */
-  settle(): void {
-    this.#chunk = this.#chunk.slice(this.#at);
-    this.#at = 0;
-  }
-
-  /** How many octets wait. */
-  get waiting(): number {
-    return this.#chunk.length - this.#at + this.#heldLength;
-  }
-
-  /** True if no byte is waiting, not even of a half line. */
-  get empty(): boolean {
-    return this.waiting === 0 && this.#lines.length === 0;
-  }
-
-  /** What waits unread, for an error message. */
-  get rest(): string {
-    return decoder.decode(concat([...this.#held, this.#chunk.subarray(this.#at)]).subarray(0, 200));
-  }
-
+  settle(): void;
   /** The next complete reply; undefined if more bytes are needed, or there is a fault. */
-  next(limit: ReplyLimit): Reply | undefined {
-    for (;;) {
-      const line = this.#line(limit.line);
-      if (line !== undefined) this.#take(line, limit.octets);
-      if (line === undefined || this.#fault !== undefined) return undefined;
-      if (line[3] === HYPHEN) continue;
-      const reply = makeReply(this.#code, this.#lines);
-      this.#lines = [];
-      this.#octets = 0;
-      return reply;
-    }
+  next(limit: ReplyLimit): Reply | undefined;
+  /** What broke the grammar or a limit: no reply follows. */
+  readonly fault: ReplyFault | undefined;
+  /** How many octets wait. */
+  readonly waiting: number;
+  /** True if no byte is waiting, not even of a half line. */
+  readonly empty: boolean;
+  /** What waits unread, for an error message. */
+  readonly rest: string;
+};
+
+/** A parser that remembers how far it looked, so that a slow drip stays linear, and holds no more than it is allowed. */
+export function makeReplyParser(): ReplyParser {
+  let chunk: Uint8Array = new Uint8Array(0);
+  let at = 0;
+  let held: Uint8Array[] = [];
+  let heldLength = 0;
+  let code = 0;
+  let lines: string[] = [];
+  let octets = 0;
+  let fault: ReplyFault | undefined;
+
+  function fail(kind: ReplyFault["kind"], detail: string): void {
+    fault = { kind, detail };
   }
 
-  #take(line: Uint8Array, mostOctets: number): void {
+  function waiting(): number {
+    return chunk.length - at + heldLength;
+  }
+
+  function takeLine(line: Uint8Array, mostOctets: number): void {
     const text = decoder.decode(line);
-    if (!START.test(text)) return this.#fail("grammar", `not a reply: ${JSON.stringify(trimmed(text).slice(0, 200))}`);
-    const code = Number(text.slice(0, 3));
-    if (this.#lines.length > 0 && code !== this.#code) {
-      return this.#fail("grammar", `the codes of one reply differ: ${this.#code} and ${code}`);
+    if (!START.test(text)) return fail("grammar", `not a reply: ${JSON.stringify(trimmed(text).slice(0, 200))}`);
+    const first = code;
+    code = Number(text.slice(0, 3));
+    if (lines.length > 0 && code !== first) {
+      return fail("grammar", `the codes of one reply differ: ${first} and ${code}`);
     }
-    this.#code = code;
-    this.#octets += line.length;
+    octets += line.length;
     const mostLines = Math.ceil(mostOctets / 64);
-    if (this.#octets > mostOctets || this.#lines.length >= mostLines) {
-      return this.#fail("too-long", `a reply of more than ${mostOctets} octets or ${mostLines} lines`);
+    if (octets > mostOctets || lines.length >= mostLines) {
+      return fail("too-long", `a reply of more than ${mostOctets} octets or ${mostLines} lines`);
     }
-    this.#lines.push(trimmed(text.slice(4)));
+    lines.push(trimmed(text.slice(4)));
   }
 
   /** The next line without its LF; a CR before that is white space at the end. */
-  #line(most: number): Uint8Array | undefined {
-    const end = this.#chunk.indexOf(LF, this.#at);
-    const stop = end < 0 ? this.#chunk.length : end;
-    if (this.#heldLength + stop - this.#at > most) {
-      this.#fail("too-long", `a line of more than ${most} octets`);
+  function nextLine(most: number): Uint8Array | undefined {
+    const end = chunk.indexOf(LF, at);
+    const stop = end < 0 ? chunk.length : end;
+    if (heldLength + stop - at > most) {
+      fail("too-long", `a line of more than ${most} octets`);
       return undefined;
     }
-    const piece = this.#chunk.subarray(this.#at, stop);
+    const piece = chunk.subarray(at, stop);
     if (end < 0) {
-      if (piece.length > 0) this.#held.push(piece.slice());
-      this.#heldLength += piece.length;
-      this.#at = stop;
+      if (piece.length > 0) held.push(piece.slice());
+      heldLength += piece.length;
+      at = stop;
       return undefined;
     }
-    this.#at = end + 1;
-    const line = concat([...this.#held, piece]);
-    this.#held = [];
-    this.#heldLength = 0;
+    at = end + 1;
+    const line = concat([...held, piece]);
+    held = [];
+    heldLength = 0;
     return line;
   }
 
-  #fail(kind: ReplyFault["kind"], detail: string): void {
-    this.#fault = { kind, detail };
-  }
+  return {
+    push(bytes) {
+      chunk = waiting() === heldLength ? bytes : concat([chunk.subarray(at), bytes]);
+      at = 0;
+    },
+
+    settle() {
+      chunk = chunk.slice(at);
+      at = 0;
+    },
+
+    next(limit) {
+      for (;;) {
+        const line = nextLine(limit.line);
+        if (line !== undefined) takeLine(line, limit.octets);
+        if (line === undefined || fault !== undefined) return undefined;
+        if (line[3] === HYPHEN) continue;
+        const reply = makeReply(code, lines);
+        lines = [];
+        octets = 0;
+        return reply;
+      }
+    },
+
+    get fault() {
+      return fault;
+    },
+
+    get waiting() {
+      return waiting();
+    },
+
+    get empty() {
+      return waiting() === 0 && lines.length === 0;
+    },
+
+    get rest() {
+      return decoder.decode(concat([...held, chunk.subarray(at)]).subarray(0, 200));
+    },
+  };
 }
 
 /** Three digits, the first from 2 to 5, then the end, a space or a hyphen; anything else is no reply. */
@@ -160,11 +174,9 @@ const START = /^[2-5]\d\d(?:[ -]|\r?$)/;
 function trimmed(text: string): string {
   let start = 0;
   let end = text.length;
-  while (start < end && isBlank(text[start])) start++;
-  while (end > start && isBlank(text[end - 1])) end--;
+  while (start < end && BLANKS.includes(text.charAt(start))) start++;
+  while (end > start && BLANKS.includes(text.charAt(end - 1))) end--;
   return text.slice(start, end);
 }
 
-function isBlank(character: string | undefined): boolean {
-  return character === " " || character === "\t" || character === "\r";
-}
+const BLANKS = " \t\r";

@@ -5,10 +5,10 @@ import { concat, utf8 } from "../../src/core/bytes.ts";
 import {
   isPositive,
   makeReply,
+  makeReplyParser,
   type Reply,
   type ReplyFault,
   type ReplyLimit,
-  ReplyParser,
 } from "../../src/core/reply.ts";
 import { expectLinear } from "./linear.ts";
 
@@ -18,7 +18,7 @@ type Parsed = { replies: Reply[]; fault: ReplyFault | undefined; empty: boolean 
 
 /** What a parser makes of these pieces; it stops at a fault, as its user does. */
 function parse(pieces: readonly (string | Uint8Array)[], limit = LIMIT): Parsed {
-  const parser = new ReplyParser();
+  const parser = makeReplyParser();
   const replies: Reply[] = [];
   for (const piece of pieces) {
     const chunk = typeof piece === "string" ? utf8(piece) : piece.slice();
