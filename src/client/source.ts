@@ -14,7 +14,13 @@ export type Body =
 
 /** A body that has been looked at. Either all of it is in memory, or `source` gives it in chunks. */
 export type Content =
-  | { readonly bytes: Uint8Array; readonly octets: number; readonly eightBit: boolean }
+  | {
+      readonly bytes: Uint8Array;
+      readonly octets: number;
+      readonly eightBit: boolean;
+      /** True once a first piece of it was sent; where all of it goes in one write, nobody asks. */
+      begun?: boolean;
+    }
   | {
       readonly bytes: undefined;
       readonly octets: undefined;

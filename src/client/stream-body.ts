@@ -31,7 +31,7 @@ export async function streamBody(
 ): Promise<void> {
   let chunks: Chunks | undefined;
   try {
-    if (content.bytes === undefined) content.begun = true;
+    content.begun = true;
     chunks = content.bytes === undefined ? chunksOf(content.source) : oneChunk(content.bytes);
     for (;;) {
       const chunk = await unlessOver(writer, connection.callOut(chunks.next));

@@ -48,10 +48,9 @@ export class Job {
     return this.signal !== undefined || this.deadline !== NEVER;
   }
 
-  /** True if nothing of the message was read that could not be read again. */
-  get unread(): boolean {
-    const content = this.request?.content;
-    return content === undefined || content.bytes !== undefined || !content.begun;
+  /** True once a piece of the content was sent, or a source was asked for one that it cannot give again. */
+  get contentBegun(): boolean {
+    return this.request?.content.begun === true;
   }
 
   /** Calls back when the caller's signal fires, until `unwatch()`. */

@@ -55,6 +55,8 @@ export class Lane {
   readonly #settings: PoolSettings;
   readonly #session: Session;
   #turnWaits = false;
+  /** A message that nothing may follow: in eager mode what follows would be lost with it if it is aborted. */
+  #alone: Job | undefined;
   #open = false;
 
   constructor(owner: LaneOwner, settings: PoolSettings) {
@@ -97,9 +99,14 @@ export class Lane {
     connection?.onEnd(() => this.#ended());
   }
 
-  /** Whether the server closed the connection by itself, saying so. */
-  get dismissed(): boolean {
-    return this.#session.conversation.connection?.fault?.kind === "closing";
+  /** Why the connection ended, if it did. */
+  get end(): SessionEnd | undefined {
+    return this.#session.conversation.connection?.end;
+  }
+
+  /** True if it was lost in a way that says that the server cannot take commands in groups, whatever it offers. */
+  get losesGroups(): boolean {
+    return this.#session.conversation.connection?.groups === "suspect";
   }
 
   /** Sends a message; nothing else is on this connection. */
@@ -110,7 +117,8 @@ export class Lane {
 
   /** Lets the next message begin as soon as it may go behind those that are here. */
   offer(): void {
-    if (this.#turnWaits || this.retired || this.#session.conversation.connection?.callingOut === true) return;
+    if (this.#turnWaits || this.retired || this.#alone !== undefined) return;
+    if (this.#session.conversation.connection?.callingOut === true) return;
     this.#turnWaits = true;
     this.#take({ job: undefined, first: false });
   }
@@ -188,6 +196,7 @@ export class Lane {
     this.started++;
     if (this.started >= this.mailMax) this.retired = true;
     this.#owner.began();
+    if (job.abortable && this.#settings.smtp.pipelining === "eager") this.#alone = job;
     this.offer();
   }
 
@@ -204,6 +213,7 @@ export class Lane {
 
   #settled(job: Job): void {
     job.interrupt = undefined;
+    if (this.#alone === job) this.#alone = undefined;
     this.inFlight--;
     this.usedAt = performance.now();
   }

@@ -1,34 +1,30 @@
 /** What a pool is told: the options, their checks, and what they come to. */
 import type { Endpoint, TlsOptions, Transport } from "../byte-stream.ts";
+import { type Credentials, singleFlight } from "../client/authenticate-with.ts";
 import { checkSeconds, resolveTimeouts, type Timeouts } from "../client/deadline.ts";
 import { checkArgument, wrongType } from "../core/bytes.ts";
 import { checkObject, checkOptions, checkWholeNumber, parseHost, type SMTPOptions } from "../facade/options.ts";
 import { tlsOptions } from "../facade/tls.ts";
-import type { Mechanism } from "../sasl/mechanism.ts";
+import type { AuthorizingCredentials, Mechanism } from "../sasl/mechanism.ts";
+import type { TokenCredentials } from "../sasl/oauth.ts";
 import { NEVER } from "./alarm.ts";
 import type { Rate } from "./rate-limit.ts";
 import { optionsOfUrl } from "./url.ts";
 
-/** Who the pool logs in as. */
+/**
+ * Who the pool logs in as. A token may be a function: it is asked for each login, but by one at a time for all
+ * connections, and once more where the server says that the token has expired. A `Mechanism` brings its credentials along.
+ */
 export type PoolAuth =
-  | {
-      /** The user's name. */
-      user: string;
-      /** The password. */
-      password: string;
+  | (AuthorizingCredentials & {
       /** Restricts and orders the mechanisms, as `login()` has it. */
-      mechanisms?: readonly string[] | undefined;
-    }
-  | {
-      /** The user's name. */
-      user: string;
-      /**
-       * An OAuth 2.0 access token, or a function that gives one: asked for each login, but by one login at a time, and
-       * asked anew if the server says that the token has expired.
-       */
-      token: string | (() => string | Promise<string>);
-    }
+      readonly mechanisms?: readonly string[] | undefined;
+    })
+  | TokenCredentials
   | Mechanism;
+
+/** How the pool logs in. */
+export type Login = { readonly credentials: Credentials; readonly mechanisms: readonly string[] | undefined };
 
 /** Options of a pool: those of `SMTP`, and its own. */
 export type PoolOptions = SMTPOptions & {
@@ -70,7 +66,7 @@ export type PoolSettings = {
   readonly protocol: "smtp" | "lmtp";
   readonly secure: boolean;
   readonly starttls: StartTlsPolicy;
-  readonly auth: PoolAuth | undefined;
+  readonly auth: Login | undefined;
   readonly maxConnections: number;
   readonly maxMessages: number;
   /** Milliseconds. */
@@ -128,44 +124,55 @@ function hostOf(endpoint: Endpoint): string {
   return "host" in endpoint ? endpoint.host : "";
 }
 
-function defaultPort(protocol: "smtp" | "lmtp", secure: boolean, auth: PoolAuth | undefined): number {
+function defaultPort(protocol: "smtp" | "lmtp", secure: boolean, auth: Login | undefined): number {
   if (protocol === "lmtp") return 2003;
   if (secure) return 465;
   return auth === undefined ? 25 : 587;
 }
 
-function checkAuth(auth: unknown): PoolAuth | undefined {
+function checkAuth(auth: unknown): Login | undefined {
   if (auth === undefined) return undefined;
   const given: object = checkObject(auth, "auth");
-  if (isMechanism(given)) return given;
-  const { user, password, token, mechanisms, ...others }: Record<string, unknown> = { ...given };
-  const [other] = Object.keys(others);
-  if (other !== undefined) throw new TypeError(`auth has no option ${JSON.stringify(other)}`);
-  if (typeof user !== "string") throw wrongType("auth.user", "a string", user);
+  if (isMechanism(given)) return { credentials: given, mechanisms: undefined };
+  const { user, password, token, authzid, mechanisms, ...others }: Record<string, unknown> = { ...given };
+  checkNoMore(others, "auth");
+  const name = checkString(user, "auth.user");
   if ((password === undefined) === (token === undefined)) {
     throw new TypeError("auth needs a password or a token, and not both");
   }
-  if (token !== undefined) {
-    if (typeof token !== "string" && !isFunction(token)) throw wrongType("auth.token", "a string or a function", token);
-    return { user, token };
-  }
-  if (typeof password !== "string") throw wrongType("auth.password", "a string", password);
+  if (token !== undefined) return { credentials: { user: name, token: checkToken(token) }, mechanisms: undefined };
+  const credentials = { user: name, password: checkString(password, "auth.password") };
   if (mechanisms !== undefined && !isStrings(mechanisms)) {
     throw wrongType("auth.mechanisms", "an array of strings", mechanisms);
   }
-  return { user, password, mechanisms };
+  if (authzid === undefined) return { credentials, mechanisms };
+  return { credentials: { ...credentials, authzid: checkString(authzid, "auth.authzid") }, mechanisms };
 }
 
-/** Whether it is a mechanism, which brings its credentials with it. */
-export function isMechanism(auth: object): auth is Mechanism {
+/** Connections that log in at once share one call of the function. */
+function checkToken(token: unknown): string | (() => Promise<string>) {
+  if (isFunction(token)) return singleFlight(async () => token());
+  return checkString(token, "auth.token");
+}
+
+function isMechanism(auth: object): auth is Mechanism {
   return "start" in auth && typeof auth.start === "function";
+}
+
+function checkNoMore(others: object, argument: string): void {
+  const [other] = Object.keys(others);
+  if (other !== undefined) throw new TypeError(`${argument} has no option ${JSON.stringify(other)}`);
+}
+
+function checkString(value: unknown, argument: string): string {
+  if (typeof value !== "string") throw wrongType(argument, "a string", value);
+  return value;
 }
 
 function checkRate(rate: unknown): Rate | undefined {
   if (rate === undefined) return undefined;
   const { messages, seconds, ...others }: Record<string, unknown> = { ...checkObject(rate, "rateLimit") };
-  const [other] = Object.keys(others);
-  if (other !== undefined) throw new TypeError(`rateLimit has no option ${JSON.stringify(other)}`);
+  checkNoMore(others, "rateLimit");
   if (seconds === undefined) throw new TypeError("rateLimit.seconds is missing");
   return {
     messages: count(messages, "rateLimit.messages"),

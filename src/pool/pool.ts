@@ -17,7 +17,7 @@ import { foundDead, saysTooMuch } from "./verdict.ts";
 export class Pool implements LaneOwner {
   /** The messages. */
   readonly backlog: Backlog;
-  readonly #settings: PoolSettings;
+  #settings: PoolSettings;
   readonly #governor: Governor;
   readonly #rate: RateLimit | undefined;
   readonly #alarm: Alarm = new Alarm(() => this.#wake());
@@ -29,6 +29,8 @@ export class Pool implements LaneOwner {
   /** Connections that are being opened, closed or checked: who closes the pool waits for them. */
   readonly #underWay = new Set<Promise<unknown>>();
   readonly #unlink: () => void;
+  /** True if a connection could not be opened, and those that were begun with it will tell whether any can. */
+  #roundFails = false;
   #sending = 0;
   #retried = 0;
   #closing: Promise<void> | undefined;
@@ -116,6 +118,7 @@ export class Pool implements LaneOwner {
   }
 
   ended(lane: Lane): void {
+    if (lane.losesGroups) this.#settings = inLockStep(this.#settings);
     // Who opens it finds out.
     if (this.#opening.has(lane)) return;
     this.#forget(lane);
@@ -158,6 +161,7 @@ export class Pool implements LaneOwner {
 
   #openMore(): void {
     const { queue, again } = this.backlog;
+    if (this.#roundFails) return;
     const unserved = Math.max(0, queue.length - this.#idle.length) + again.length - this.#opening.size;
     if (unserved <= 0) return;
     if (again.length > 0) for (const lane of [...this.#idle]) if (this.#hasToGo(lane)) this.#retire(lane);
@@ -238,7 +242,9 @@ export class Pool implements LaneOwner {
     this.#opening.add(lane);
     try {
       await lane.open();
+      if (lane.end !== undefined) throw lane.end.toError({});
       this.#opening.delete(lane);
+      this.#roundFails = false;
       this.#rest(lane);
     } catch (error) {
       this.#forget(lane);
@@ -252,6 +258,7 @@ export class Pool implements LaneOwner {
     const others = [...this.#lanes].filter(({ retired }) => !retired).length;
     const working = others - this.#opening.size;
     if (working > 0 || saysTooMuch(error)) this.#governor.refused(others, performance.now());
+    this.#roundFails = working === 0 && others > 0;
     if (others === 0) this.backlog.rejectWaiting(error);
   }
 
@@ -323,8 +330,13 @@ export class Pool implements LaneOwner {
   }
 }
 
+/** For the connections to come. */
+function inLockStep(settings: PoolSettings): PoolSettings {
+  return { ...settings, smtp: { ...settings.smtp, pipelining: false } };
+}
+
 /** Only what was certainly not sent, once, and not what cannot be read a second time. */
 function mayGoAgain(job: Job, error: unknown): boolean {
   if (job.late || job.signal?.aborted === true || !foundDead(error)) return false;
-  return !job.begun || (!job.retried && job.unread);
+  return !job.begun || (!job.retried && !job.contentBegun);
 }

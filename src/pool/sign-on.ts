@@ -1,9 +1,9 @@
 /** From a connection to a session that may send: EHLO, STARTTLS as the policy has it, and the login. */
+import { authenticateWith } from "../client/authenticate-with.ts";
 import type { Conversation } from "../client/conversation.ts";
 import { startTls } from "../client/starttls.ts";
 import { offers } from "../core/features.ts";
 import { SMTPResponseException } from "../errors.ts";
-import { authenticate } from "./authenticate.ts";
 import type { PoolSettings } from "./options.ts";
 
 /**
@@ -13,7 +13,9 @@ import type { PoolSettings } from "./options.ts";
 export async function signOn(conversation: Conversation, settings: PoolSettings): Promise<void> {
   await conversation.helloIfNeeded();
   if (conversation.live().peer.tls === undefined) await encrypt(conversation, settings);
-  if (settings.auth !== undefined) await authenticate(conversation, settings.auth, settings.smtp.allowInsecureAuth);
+  const { auth, smtp } = settings;
+  const context = { conversation, allowInsecureAuth: smtp.allowInsecureAuth ?? false };
+  if (auth !== undefined) await authenticateWith(context, auth.credentials, { mechanisms: auth.mechanisms });
   await conversation.helloIfNeeded();
 }
 
