@@ -1,11 +1,13 @@
 import { readFile } from "node:fs/promises";
 import { defineConfig, type Plugin } from "rolldown";
+import { peerDependencies } from "./package.json" with { type: "json" };
 import { entry } from "./tsup.config.ts";
 
 /** The JavaScript of dist/; its declarations are tsup's. */
 export default defineConfig({
   input: entry,
   platform: "neutral",
+  external: Object.keys(peerDependencies),
   transform: { target: "es2022" },
   plugins: [ownCopyForQuoteaddr()],
   output: {

@@ -10,6 +10,7 @@ export const entry = {
   "transports/deno": "transports/deno.ts",
   "transports/bun": "transports/bun.ts",
   "transports/memory": "transports/memory.ts",
+  opentelemetry: "src/opentelemetry.ts",
 };
 
 /** The declarations of dist/; its JavaScript is rolldown's. */

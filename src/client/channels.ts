@@ -56,37 +56,35 @@ export type DiagnosticsChannels = {
 };
 
 /** A channel, as `node:diagnostics_channel` has it. */
-export type Channel = { readonly hasSubscribers: boolean; publish(message: unknown): void };
-
-/** As much of `node:diagnostics_channel` as is used here. */
-export type DiagnosticsModule = {
-  channel(name: string): Channel;
-  subscribe(name: string, listener: (message: unknown) => void): void;
-  unsubscribe(name: string, listener: (message: unknown) => void): boolean;
+type Channel<Message> = {
+  readonly hasSubscribers: boolean;
+  publish(message: Message): void;
+  subscribe(listener: (message: Message) => void): void;
+  unsubscribe(listener: (message: Message) => void): boolean;
 };
 
 type Name = keyof DiagnosticsChannels;
 
-const NAMES: { readonly [name in Name]: true } = {
-  "smtplib:connection:start": true,
-  "smtplib:connection:open": true,
-  "smtplib:connection:error": true,
-  "smtplib:connection:end": true,
-  "smtplib:command": true,
-  "smtplib:reply": true,
-  "smtplib:delivery:start": true,
-  "smtplib:delivery:end": true,
-  "smtplib:delivery:error": true,
-};
+type Named = { readonly [name in Name]: Channel<DiagnosticsChannels[name]> };
 
 /** The channels. */
 export class Channels {
-  readonly #channels = new Map<Name, Channel>();
-  readonly #all: readonly Channel[];
+  readonly #named: Named;
+  readonly #all: readonly { readonly hasSubscribers: boolean }[];
 
-  constructor({ channel }: DiagnosticsModule) {
-    for (const name of Object.keys(NAMES).filter(isName)) this.#channels.set(name, channel(name));
-    this.#all = [...this.#channels.values()];
+  constructor(channel: <N extends Name>(name: N) => Named[N]) {
+    this.#named = {
+      "smtplib:connection:start": channel("smtplib:connection:start"),
+      "smtplib:connection:open": channel("smtplib:connection:open"),
+      "smtplib:connection:error": channel("smtplib:connection:error"),
+      "smtplib:connection:end": channel("smtplib:connection:end"),
+      "smtplib:command": channel("smtplib:command"),
+      "smtplib:reply": channel("smtplib:reply"),
+      "smtplib:delivery:start": channel("smtplib:delivery:start"),
+      "smtplib:delivery:end": channel("smtplib:delivery:end"),
+      "smtplib:delivery:error": channel("smtplib:delivery:error"),
+    };
+    this.#all = Object.values(this.#named);
   }
 
   /** Whether anyone has subscribed to any of them. */
@@ -97,19 +95,35 @@ export class Channels {
 
   /** Tells those who have subscribed to this one. */
   publish<N extends Name>(name: N, message: DiagnosticsChannels[N]): void {
-    const channel = this.#channels.get(name);
-    if (channel?.hasSubscribers) channel.publish(message);
+    const channel = this.#named[name];
+    if (channel.hasSubscribers) channel.publish(message);
+  }
+
+  /** Subscribes to one, until the returned function is called. */
+  subscribe<N extends Name>(name: N, listener: (message: DiagnosticsChannels[N]) => void): () => void {
+    const channel = this.#named[name];
+    channel.subscribe(listener);
+    return () => void channel.unsubscribe(listener);
   }
 }
 
-/** The runtime's module, or undefined where it has none. */
-export function diagnostics(): DiagnosticsModule | undefined {
-  const runtime: Runtime | undefined = Reflect.get(globalThis, "process");
-  return runtime?.getBuiltinModule?.("diagnostics_channel");
+let found: { readonly channels: Channels | undefined } | undefined;
+
+/**
+ * The runtime's channels, or undefined where it has none. They are kept for good once they were asked for: Bun up to 1.4
+ * forgets who has subscribed to a channel that nobody holds.
+ */
+export function diagnostics(): Channels | undefined {
+  found ??= { channels: find() };
+  return found.channels;
 }
 
-type Runtime = { getBuiltinModule?(id: string): DiagnosticsModule | undefined };
+type Runtime = {
+  getBuiltinModule?(id: string): { channel<N extends Name>(name: N): Named[N] } | undefined;
+};
 
-function isName(name: string): name is Name {
-  return Object.hasOwn(NAMES, name);
+function find(): Channels | undefined {
+  const runtime: Runtime | undefined = Reflect.get(globalThis, "process");
+  const module = runtime?.getBuiltinModule?.("diagnostics_channel");
+  return module === undefined ? undefined : new Channels(module.channel);
 }

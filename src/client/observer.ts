@@ -2,7 +2,13 @@
 import type { ByteStream, Endpoint } from "../byte-stream.ts";
 import type { Reply } from "../core/reply.ts";
 import { escapeControls, SMTPException, SMTPResponseException } from "../errors.ts";
-import { Channels, type ConnectionInfo, type DeliveryInfo, type DiagnosticsChannels, diagnostics } from "./channels.ts";
+import {
+  type Channels,
+  type ConnectionInfo,
+  type DeliveryInfo,
+  type DiagnosticsChannels,
+  diagnostics,
+} from "./channels.ts";
 import type { Connection } from "./connection.ts";
 import type { Events } from "./events.ts";
 import { type LogFields, type LogLevel, logTo } from "./logger.ts";
@@ -29,8 +35,7 @@ export class Observer {
   constructor(events: Events) {
     this.#events = events;
     this.#log = events.logger && logTo(events.logger);
-    const module = diagnostics();
-    this.#channels = module && new Channels(module);
+    this.#channels = diagnostics();
   }
 
   /** Whether anyone listens. */

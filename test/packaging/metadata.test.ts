@@ -29,8 +29,17 @@ describe("the package", () => {
   });
 
   it("depends on no other package", () => {
-    const kinds = ["dependencies", "peerDependencies", "optionalDependencies", "bundleDependencies"];
+    const kinds = ["dependencies", "optionalDependencies", "bundleDependencies"];
     expect(kinds.filter((kind) => npm[kind] !== undefined)).toEqual([]);
+  });
+
+  it("has peers only for subpaths that are made for them, none of which has to be installed, the same on JSR", () => {
+    const peers: Record<string, string> = npm.peerDependencies;
+    const optional = Object.fromEntries(Object.keys(peers).map((name) => [name, { optional: true }]));
+    expect(npm.peerDependenciesMeta).toEqual(optional);
+    for (const [name, specifier] of Object.entries(jsr.imports)) {
+      expect(specifier).toBe(`npm:${name}@${peers[name]}`);
+    }
   });
 
   it("has an entry in the change log for its version", () => {

@@ -142,6 +142,8 @@ async function load(specifier: string): Promise<unknown> {
       return import("../../transports/memory.ts");
     case "smtplib/proxy":
       return proxiesThatConnect;
+    case "smtplib/opentelemetry":
+      return import("../../src/opentelemetry.ts");
     case "smtplib/transports/node":
       return import("../../transports/node.ts");
     default:

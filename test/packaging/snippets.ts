@@ -45,6 +45,7 @@ export function typeErrors(snippets: readonly Snippet[]): string[] {
           "smtplib/sasl": ["./src/sasl/index.ts"],
           "smtplib/proxy": ["./src/proxy/index.ts"],
           "smtplib/transports/*": ["./transports/*.ts"],
+          "smtplib/*": ["./src/*.ts"],
         },
       },
       files: [...files.keys()],

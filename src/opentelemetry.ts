@@ -1,0 +1,240 @@
+/**
+ * Spans and metrics of OpenTelemetry for every session of the process, made of what the diagnostics channels tell.
+ * They hold no addresses of mail, no content and no credentials.
+ *
+ * @example
+ * ```ts
+ * import { SMTP } from "smtplib";
+ * import { instrument } from "smtplib/opentelemetry";
+ *
+ * const instrumentation = instrument();
+ * const smtp = await SMTP.connect("mail.example.com", 587);
+ * await smtp.sendmail("ada@example.com", "charles@example.net", "Subject: Hello\n\nHi!\n"); // a span, and metrics
+ * await smtp.quit();
+ * instrumentation.disable();
+ * ```
+ *
+ * @module
+ */
+import {
+  type Attributes,
+  type Counter,
+  context,
+  type Histogram,
+  type Meter,
+  type MeterProvider,
+  metrics,
+  type Span,
+  SpanKind,
+  SpanStatusCode,
+  type Tracer,
+  type TracerProvider,
+  trace,
+  type UpDownCounter,
+} from "@opentelemetry/api";
+import type { Endpoint } from "./byte-stream.ts";
+import { type ConnectionInfo, type DeliveryInfo, type DiagnosticsChannels, diagnostics } from "./client/channels.ts";
+
+/** Where spans and metrics go. */
+export type InstrumentOptions = {
+  /** Default: the global one. */
+  tracerProvider?: TracerProvider | undefined;
+  /** Default: the global one. */
+  meterProvider?: MeterProvider | undefined;
+};
+
+/** What `instrument()` began. */
+export type Instrumentation = {
+  /** Ends it. Spans that are open stay so; twice is fine. */
+  disable(): void;
+};
+
+/**
+ * Begins to make a client span for each delivery and each connection, as children of the span that is active where they
+ * are asked for, and these metrics: `messaging.client.operation.duration`, `messaging.client.sent.messages`,
+ * `smtp.client.recipients` and `smtp.client.open_connections`. Names follow the semantic conventions for messaging.
+ * @throws {Error} if the runtime has no `node:diagnostics_channel`; Node, Deno and Bun have it
+ */
+export function instrument(options: InstrumentOptions = {}): Instrumentation {
+  const channels = diagnostics();
+  if (channels === undefined) throw new Error("this runtime has no node:diagnostics_channel");
+  const { tracerProvider = trace.getTracerProvider(), meterProvider = metrics.getMeterProvider() } = options;
+  const telemetry = new Telemetry(tracerProvider.getTracer("smtplib"), meterProvider.getMeter("smtplib"));
+  const ends: (() => void)[] = [];
+  const on = <N extends keyof DiagnosticsChannels>(name: N, take: (message: DiagnosticsChannels[N]) => void): void => {
+    ends.push(channels.subscribe(name, take));
+  };
+  on("smtplib:connection:start", ({ connection }) => telemetry.connecting(connection));
+  on("smtplib:connection:open", ({ connection }) => telemetry.connected(connection));
+  on("smtplib:connection:error", ({ connection, error }) => telemetry.notConnected(connection, error));
+  on("smtplib:connection:end", ({ connection }) => telemetry.disconnected(connection));
+  on("smtplib:delivery:start", ({ delivery }) => telemetry.delivering(delivery));
+  on("smtplib:delivery:end", ({ delivery, result }) => telemetry.delivered(delivery, result));
+  on("smtplib:delivery:error", ({ delivery, error }) => telemetry.notDelivered(delivery, error));
+  return {
+    disable() {
+      for (const end of ends.splice(0)) end();
+    },
+  };
+}
+
+type Result = DiagnosticsChannels["smtplib:delivery:end"]["result"];
+type Begun = { readonly span: Span; readonly at: number };
+
+/** The buckets that the conventions advise for durations, in seconds. */
+const SECONDS = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10];
+
+/** The spans that are open, and the instruments. */
+class Telemetry {
+  readonly #tracer: Tracer;
+  readonly #duration: Histogram;
+  readonly #messages: Counter;
+  readonly #recipients: Counter;
+  readonly #connections: UpDownCounter;
+  readonly #begun = new WeakMap<object, Begun>();
+  readonly #open = new WeakSet<ConnectionInfo>();
+
+  constructor(tracer: Tracer, meter: Meter) {
+    this.#tracer = tracer;
+    this.#duration = meter.createHistogram("messaging.client.operation.duration", {
+      description: "Duration of deliveries, the time in the queue included.",
+      unit: "s",
+      advice: { explicitBucketBoundaries: SECONDS },
+    });
+    this.#messages = meter.createCounter("messaging.client.sent.messages", {
+      description: "Number of messages that were handed over; those that were not delivered have an error.type.",
+      unit: "{message}",
+    });
+    this.#recipients = meter.createCounter("smtp.client.recipients", {
+      description: "Number of recipients of delivered messages, accepted or refused.",
+      unit: "{recipient}",
+    });
+    this.#connections = meter.createUpDownCounter("smtp.client.open_connections", {
+      description: "Number of connections that are open.",
+      unit: "{connection}",
+    });
+  }
+
+  connecting(connection: ConnectionInfo): void {
+    this.#begin("connect", connection);
+  }
+
+  connected(connection: ConnectionInfo): void {
+    this.#open.add(connection);
+    this.#connections.add(1, serverOf(connection.endpoint));
+    this.#end(connection, peerOf(connection));
+  }
+
+  notConnected(connection: ConnectionInfo, error: unknown): void {
+    this.#end(connection, { ...peerOf(connection), ...failureOf(error) });
+  }
+
+  disconnected(connection: ConnectionInfo): void {
+    // Those that were open before are not counted.
+    if (this.#open.delete(connection)) this.#connections.add(-1, serverOf(connection.endpoint));
+  }
+
+  delivering(delivery: DeliveryInfo): void {
+    this.#begin("send", delivery);
+  }
+
+  delivered(delivery: DeliveryInfo, { accepted, refused, reply }: Result): void {
+    const counts = { accepted: accepted.length, refused: Object.keys(refused).length };
+    this.#end(delivery, {
+      ...messageOf(delivery),
+      "smtp.recipients.accepted": counts.accepted,
+      "smtp.recipients.refused": counts.refused,
+      ...replyOf(reply.code, reply.enhancedCode),
+      "smtp.delivery.outcome": "delivered",
+    });
+    for (const outcome of ["accepted", "refused"] as const) {
+      const attributes = { ...systemOf(delivery), "smtp.recipient.outcome": outcome };
+      if (counts[outcome] > 0) this.#recipients.add(counts[outcome], attributes);
+    }
+  }
+
+  notDelivered(delivery: DeliveryInfo, error: unknown): void {
+    const outcome = field(error, "delivery", "string");
+    this.#end(delivery, { ...messageOf(delivery), ...failureOf(error), "smtp.delivery.outcome": outcome });
+  }
+
+  #begin(operation: "connect" | "send", about: ConnectionInfo | DeliveryInfo): void {
+    const name = `${operation} ${placeOf(about.endpoint)}`.trimEnd();
+    const attributes = operation === "send" ? { ...systemOf(about), ...SEND } : serverAndProtocolOf(about);
+    const span = this.#tracer.startSpan(name, { kind: SpanKind.CLIENT, attributes }, context.active());
+    this.#begun.set(about, { span, at: performance.now() });
+  }
+
+  #end(about: ConnectionInfo | DeliveryInfo, attributes: Attributes): void {
+    const begun = this.#begun.get(about);
+    if (begun === undefined) return;
+    this.#begun.delete(about);
+    const { span, at } = begun;
+    // Where it goes may have become known only meanwhile.
+    span.setAttributes({ ...serverAndProtocolOf(about), ...attributes });
+    const error = attributes["error.type"];
+    if (error !== undefined) span.setStatus({ code: SpanStatusCode.ERROR });
+    span.end();
+    if (!("to" in about)) return;
+    const measured = { ...systemOf(about), ...SEND, ...(error === undefined ? {} : { "error.type": error }) };
+    this.#duration.record((performance.now() - at) / 1000, measured);
+    this.#messages.add(1, measured);
+  }
+}
+
+const SEND: Attributes = { "messaging.operation.name": "send", "messaging.operation.type": "send" };
+
+type Place = { readonly protocol: string; readonly endpoint: Endpoint | undefined };
+
+function systemOf(place: Place): Attributes {
+  return { "messaging.system.name": "smtp", ...serverAndProtocolOf(place) };
+}
+
+function serverAndProtocolOf({ protocol, endpoint }: Place): Attributes {
+  return { ...serverOf(endpoint), "network.protocol.name": protocol };
+}
+
+function placeOf(endpoint: Endpoint | undefined): string {
+  if (endpoint === undefined) return "";
+  return "path" in endpoint ? endpoint.path : `${endpoint.host}:${endpoint.port}`;
+}
+
+function serverOf(endpoint: Endpoint | undefined): Attributes {
+  if (endpoint === undefined) return {};
+  if ("path" in endpoint) return { "server.address": endpoint.path, "network.transport": "unix" };
+  return { "server.address": endpoint.host, "server.port": endpoint.port, "network.transport": "tcp" };
+}
+
+function peerOf({ peer }: ConnectionInfo): Attributes {
+  return { "network.peer.address": peer?.remoteAddress, "network.local.address": peer?.localAddress };
+}
+
+function messageOf({ to, octets }: DeliveryInfo): Attributes {
+  return { "messaging.message.envelope.size": octets, "smtp.recipients.count": to?.length };
+}
+
+function replyOf(code: number | undefined, enhancedCode: string | undefined): Attributes {
+  return { "smtp.response.status_code": code, "smtp.response.enhanced_status_code": enhancedCode };
+}
+
+/** The text stays out: servers write addresses into it. */
+function failureOf(error: unknown): Attributes {
+  const code = field(error, "smtp_code", "number");
+  const reply = field(error, "reply", "object");
+  return {
+    "error.type": error instanceof Error ? error.name : typeof error,
+    ...replyOf(code === -1 ? undefined : code, field(reply, "enhancedCode", "string")),
+  };
+}
+
+type Types = { readonly string: string; readonly number: number; readonly object: object };
+
+/** A field of an error, by its shape: the exceptions of another copy of the package have it, too. */
+function field<T extends keyof Types>(owner: unknown, name: string, type: T): Types[T] | undefined {
+  const value: unknown = typeof owner === "object" && owner !== null ? Reflect.get(owner, name) : undefined;
+  return isA(value, type) ? value : undefined;
+}
+
+function isA<T extends keyof Types>(value: unknown, type: T): value is Types[T] {
+  return typeof value === type && value !== null;
+}

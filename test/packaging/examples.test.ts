@@ -1,0 +1,52 @@
+/** The examples of the subpaths that work with another package, run from the packed tarball beside that package. */
+import { cp, readdir, symlink } from "node:fs/promises";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { type Folder, installPackage, run } from "./installed.ts";
+import { onNode, runtimes } from "./runtimes.ts";
+
+const root = join(import.meta.dirname, "../..");
+
+/** Example -> the lines that it prints, in any order. */
+const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
+  "opentelemetry.mjs": [
+    "POST /orders > connect localhost:… ",
+    "POST /orders > send localhost:… to 1",
+    "POST /orders > send localhost:… SMTPRecipientsRefused",
+    "messaging.client.operation.duration  1 times",
+    "messaging.client.operation.duration SMTPRecipientsRefused 1 times",
+    "messaging.client.sent.messages  1",
+    "messaging.client.sent.messages SMTPRecipientsRefused 1",
+    "smtp.client.open_connections  0",
+  ],
+};
+
+describe.runIf(onNode)("from the packed tarball", () => {
+  let folder: Folder;
+
+  beforeAll(async () => {
+    folder = await installPackage();
+    const modules = join(folder.path, "node_modules");
+    const own = await readdir(modules);
+    // The tarball is what is tried: it stands beside packages that are here already.
+    const others = (await readdir(join(root, "node_modules"))).filter((name) => !own.includes(name));
+    await Promise.all(others.map((name) => symlink(join(root, "node_modules", name), join(modules, name))));
+    await cp(join(root, "examples"), join(folder.path, "examples"), { recursive: true });
+  }, 60_000);
+
+  afterAll(() => folder.remove());
+
+  describe.each(runtimes)("on $name", ({ command }) => {
+    it.each(Object.entries(EXAMPLES))(
+      "examples/%s prints what it promises",
+      { timeout: 60_000 },
+      async (file, prints) => {
+        const { status, output } = await run(folder.path, [...command, `examples/${file}`], {
+          DENO_NO_UPDATE_CHECK: "1",
+        });
+        expect(output.split("\n")).toEqual(expect.arrayContaining([...prints]));
+        expect(status, output).toBe(0);
+      },
+    );
+  });
+});
