@@ -18,12 +18,15 @@ install_missing() {
   export DEBIAN_FRONTEND=noninteractive
   apt-get update -qq
   echo "postfix postfix/main_mailer_type select No configuration" | debconf-set-selections
-  # Exim is only unpacked, as its package would replace Postfix; the libraries that it depends on are installed.
-  local exim=exim4-daemon-light
+  # These are only unpacked, as their packages would replace Postfix; the libraries that they depend on are installed.
+  local unpacked=(exim4-daemon-light sendmail-bin)
   apt-get install -y -qq --no-install-recommends postfix dovecot-core dovecot-lmtpd sasl2-bin libsasl2-modules python3-aiosmtpd openssl \
     dante-server tinyproxy-bin haproxy \
-    $(apt-cache depends "$exim" | awk '$1 == "Depends:" && $2 ~ /^lib/ { print $2 }')
-  (cd "$CACHE" && apt-get download -qq -o APT::Sandbox::User=root "$exim" && dpkg -x "$exim"_*.deb exim && rm -f "$exim"_*.deb)
+    $(apt-cache depends "${unpacked[@]}" | awk '$1 == "Depends:" && $2 ~ /^lib/ { print $2 }' | sort -u)
+  (cd "$CACHE" && apt-get download -qq -o APT::Sandbox::User=root "${unpacked[@]}")
+  dpkg -x "$CACHE"/exim4-daemon-light_*.deb "$CACHE/exim"
+  dpkg -x "$CACHE"/sendmail-bin_*.deb "$CACHE/sendmail"
+  rm -f "$CACHE"/*.deb
   # Exim looks this user up at its start, whatever its configuration says.
   id Debian-exim || useradd --system --no-create-home --shell /usr/sbin/nologin Debian-exim
   # Dante asks the system whether a password is right; this user can do nothing but be asked for.
@@ -31,7 +34,7 @@ install_missing() {
   echo "$DANTE_USER:$DANTE_PASSWORD" | chpasswd
 }
 
-mkdir -p "$CACHE/exim"
+mkdir -p "$CACHE"
 # A machine that runs tests wants no mail server of its own: keep the packages from starting theirs.
 [ -e /usr/sbin/policy-rc.d ] || {
   trap 'rm -f /usr/sbin/policy-rc.d' EXIT
