@@ -7,6 +7,7 @@ import { spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { printExtensions } from "./extensions-table.mjs";
 
 const root = join(import.meta.dirname, "..");
 const vitest = join(root, "node_modules/vitest/vitest.mjs");
@@ -22,6 +23,9 @@ const results = [];
 try {
   for (const [name, command] of Object.entries(runtimes)) results.push(await runVitest(name, command));
   if (filters.length === 0) {
+    heading("extensions and mechanisms");
+    const files = Object.keys(runtimes).map((name) => [name, join(reports, `${name}.json`)]);
+    results.push({ name: "extensions", counts: printExtensions(Object.fromEntries(files)) });
     for (const name of Object.keys(runtimes)) results.push(await runConformance(name));
   }
 } finally {

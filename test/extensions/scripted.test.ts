@@ -1,0 +1,103 @@
+/**
+ * Extensions that no mail server has which CI could install, against scripts from their RFCs: what the client says is
+ * what the RFC's client says, with its own addresses and values.
+ */
+import { expect } from "vitest";
+import { SMTP, SMTPNotSupportedError } from "../../src/index.ts";
+import { type Act, body, expectLine } from "../support/scripted-dialogue.ts";
+import { startScriptedServer } from "../support/scripted-server.ts";
+import { proof } from "./proof.ts";
+
+/** Plays the dialogue to a client, and fails if either of them leaves it. */
+async function played(dialogue: readonly Act[], client: (smtp: SMTP) => Promise<unknown>): Promise<void> {
+  const server = await startScriptedServer(dialogue);
+  const smtp = await SMTP.connect(server.host, server.port, { local_hostname: "client.example.com" });
+  try {
+    await client(smtp);
+    await smtp.quit();
+  } finally {
+    smtp.close();
+    await server.finish();
+  }
+}
+
+/** The greeting, and the answer to EHLO with these extensions. */
+function introduction(...extensions: string[]): Act {
+  const lines = ["server.example.net", ...extensions];
+  const reply = lines.map((line, index) => `250${index + 1 < lines.length ? "-" : " "}${line}`);
+  return ["220 server.example.net ready", expectLine("EHLO client.example.com"), reply.join("\r\n")];
+}
+
+/** The rest of a transaction, and QUIT. */
+const content: Act = [expectLine("DATA"), "354 go ahead", body(), "250 2.0.0 queued"];
+const quit: Act = [expectLine("QUIT"), "221 2.0.0 bye"];
+
+proof("FUTURERELEASE", "script", "has a message held for a time, and until one (RFC 4865 4)", () =>
+  played(
+    [
+      introduction("FUTURERELEASE 604800 2030-06-01T00:00:00Z"),
+      expectLine(/^MAIL FROM:<ned@example\.com> HOLDFOR=86400$/),
+      "250 ok",
+      expectLine(/^RCPT TO:<greg@example\.net>$/),
+      "250 ok",
+      content,
+      expectLine(/^MAIL FROM:<ned@example\.com> HOLDUNTIL=2030-05-31T12:30:00Z$/),
+      "250 ok",
+      expectLine(/^RCPT TO:<greg@example\.net>$/),
+      "250 ok",
+      content,
+      quit,
+    ],
+    async (smtp) => {
+      const send = (options: object): Promise<unknown> =>
+        smtp.sendmail("ned@example.com", "greg@example.net", "Subject: later\n\n", options);
+      await send({ holdFor: 86_400 });
+      await send({ holdUntil: new Date(Date.UTC(2030, 4, 31, 12, 30)) });
+      await expect(send({ holdFor: 604_801 })).rejects.toBeInstanceOf(SMTPNotSupportedError);
+      await expect(send({ holdUntil: new Date(Date.UTC(2030, 5, 2)) })).rejects.toBeInstanceOf(SMTPNotSupportedError);
+    },
+  ),
+);
+
+proof("MT-PRIORITY", "script", "has a message go before others (RFC 6710)", () =>
+  played(
+    [
+      introduction("DSN", "MT-PRIORITY MIXER"),
+      expectLine(/^MAIL FROM:<eljefe@example\.net> MT-PRIORITY=6$/),
+      "250 2.1.0 <eljefe@example.net> sender ok",
+      expectLine(/^RCPT TO:<topbanana@example\.net>$/),
+      "250 2.1.5 <topbanana@example.net> recipient ok",
+      content,
+      quit,
+    ],
+    (smtp) => smtp.sendmail("eljefe@example.net", "topbanana@example.net", "", { mtPriority: 6 }),
+  ),
+);
+
+proof("RRVS", "script", "keeps a message from who has the mailbox now, and says so (RFC 7293)", () =>
+  played(
+    [
+      introduction("RRVS"),
+      expectLine(/^MAIL FROM:<>$/),
+      "250 2.1.0 ok",
+      expectLine(/^RCPT TO:<user@example\.com> RRVS=2014-04-03T23:01:00Z$/),
+      "550 5.7.17 receiver has changed hands",
+      expectLine(/^RCPT TO:<other@example\.com> RRVS=2014-04-03T23:01:00Z;C$/),
+      "250 2.1.5 ok",
+      content,
+      quit,
+    ],
+    async (smtp) => {
+      const since = new Date(Date.UTC(2014, 3, 3, 23, 1));
+      const { refused } = await smtp.deliver({
+        from: "",
+        to: [
+          { address: "user@example.com", rrvs: { since } },
+          { address: "other@example.com", rrvs: { since, unsupported: "continue" } },
+        ],
+        body: "Subject: your statement\n\n",
+      });
+      expect(refused["user@example.com"]?.enhancedCode).toBe("5.7.17");
+    },
+  ),
+);

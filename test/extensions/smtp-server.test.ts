@@ -1,0 +1,46 @@
+/** REQUIRETLS against npm's smtp-server, which offers it in TLS only (RFC 8689). */
+import { afterAll, beforeAll, expect } from "vitest";
+import { SMTP, SMTP_SSL, SMTPNotSupportedError } from "../../src/index.ts";
+import { reasonOf } from "../facade/session.ts";
+import { type EmbeddedServer, startEmbeddedServer } from "../support/embedded-server.ts";
+import { proof } from "./proof.ts";
+
+let server: EmbeddedServer;
+let encrypted: EmbeddedServer;
+
+beforeAll(async () => {
+  const settings = { hideREQUIRETLS: false };
+  server = await startEmbeddedServer({ settings });
+  encrypted = await startEmbeddedServer({ settings, tls: "implicit" });
+});
+
+afterAll(() => Promise.all([server.close(), encrypted.close()]));
+
+const send = (smtp: SMTP): Promise<unknown> => smtp.sendmail("a@b.test", "c@d.test", "", { requiretls: true });
+
+proof("REQUIRETLS", "smtp-server", "is asked for after STARTTLS with a verified certificate", async () => {
+  const smtp = await SMTP.connect(server.host, server.port);
+  expect(await reasonOf(send(smtp))).toMatchObject({ name: "SMTPNotSupportedError", capability: "REQUIRETLS" });
+  await smtp.starttls({ ca: server.ca, servername: "localhost" });
+  expect(await send(smtp)).toEqual({});
+  expect(server.messages.at(-1)).toMatchObject({ secure: true, parameters: { REQUIRETLS: true } });
+  await smtp.quit();
+});
+
+proof("REQUIRETLS", "smtp-server", "is asked for over implicit TLS", async () => {
+  const context = { ca: encrypted.ca, servername: "localhost" };
+  const smtp = await SMTP_SSL.connect(encrypted.host, encrypted.port, { context });
+  expect(await send(smtp)).toEqual({});
+  expect(encrypted.messages.at(-1)).toMatchObject({ parameters: { REQUIRETLS: true } });
+  await smtp.quit();
+});
+
+proof("REQUIRETLS", "smtp-server", "is refused before MAIL where nobody verified the certificate", async () => {
+  const before = encrypted.messages.length;
+  const context = { rejectUnauthorized: false };
+  const smtp = await SMTP_SSL.connect(encrypted.host, encrypted.port, { context });
+  expect(await reasonOf(send(smtp))).toBeInstanceOf(SMTPNotSupportedError);
+  expect(await reasonOf(send(smtp))).toMatchObject({ capability: "REQUIRETLS", delivery: "not-sent" });
+  expect(encrypted.messages).toHaveLength(before);
+  await smtp.quit();
+});
