@@ -87,6 +87,7 @@ export class ChunkTransfer implements ReplyReceiver, PieceWriter {
 
   /** The last chunk. */
   end(): void {
+    this.#connection.checkIdle();
     if (!this.#connection.writable) return;
     this.#hold(this.#encoder.end());
     this.#lastHandedOver = true;
@@ -162,6 +163,8 @@ export class ChunkTransfer implements ReplyReceiver, PieceWriter {
   }
 
   async #sendChunk(): Promise<void> {
+    this.#connection.checkIdle();
+    if (this.over) return;
     this.#send("more");
     await this.#connection.flush();
     if (this.#settings.pipelining || this.#owed === 0 || this.over) return;

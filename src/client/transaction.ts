@@ -65,7 +65,6 @@ export class Transaction implements ReplyReceiver, TransferObserver {
     this.#letGo = letGo;
     return new Promise((resolve, reject) => {
       this.#settle = { resolve, reject };
-      this.#connection.checkIdle();
       this.#advance();
     });
   }
@@ -107,6 +106,7 @@ export class Transaction implements ReplyReceiver, TransferObserver {
   }
 
   #advance(): void {
+    this.#connection.checkIdle();
     if (this.#connection.end !== undefined) return this.lost();
     const { dialogue } = this.#connection;
     while (this.#sent < this.#commands.length && (this.#settings.pipelining || dialogue.owed === 0)) {

@@ -24,8 +24,9 @@ export type Step =
   | { readonly does: "close" | "reset" | "halfClose" | "stall" | "freeze" };
 
 /**
- * What a server answers to each verb. "." stands for the end of the message, "334" for a line that answers a
- * challenge, "cancel" for the line that gives up, "*" for any other verb. Not given: what a friendly server says.
+ * What a server answers to each verb. "." stands for the end of the message, be it by DATA or by BDAT LAST, "BDAT" for
+ * any other chunk, "chunk" for what the server does between a BDAT line and its octets, "334" for a line that answers
+ * a challenge, "cancel" for the line that gives up, "*" for any other verb. Not given: what a friendly server says.
  */
 export type Answers = { readonly [verb: string]: Act };
 
@@ -81,6 +82,8 @@ const FRIENDLY: Answers = {
   MAIL: "250 2.1.0 sender ok",
   RCPT: "250 2.1.5 recipient ok",
   DATA: "354 go ahead",
+  chunk: [],
+  BDAT: "250 2.0.0 octets received",
   ".": "250 2.0.0 queued",
   RSET: "250 2.0.0 reset",
   NOOP: "250 2.0.0 ok",
@@ -97,7 +100,7 @@ class Over extends Error {}
 export class Conversation {
   /** The lines that the client sent, messages left out; "(TLS)" marks where TLS began. */
   readonly lines: string[] = [];
-  /** The messages, as they were on the wire, with their final dot. */
+  /** The messages, as they were on the wire: with their final dot, or all chunks together. */
   readonly bodies: string[] = [];
   /** How many messages the server said yes to. */
   taken = 0;
@@ -114,6 +117,8 @@ export class Conversation {
   #received: Uint8Array[] = [];
   #spoken = "";
   #lastCode = "";
+  /** The chunks of a message so far. */
+  #chunks = "";
   /** The first code said since the message ended. */
   #verdict: string | undefined;
   #free: () => void = () => {};
@@ -258,17 +263,39 @@ export class Conversation {
     for (;;) {
       const line = await this.#line();
       const verb: string = asked && this.#lastCode === "334" ? (line === "*" ? "cancel" : "334") : verbOf(line);
-      if (this.#pending.length > 0) this.pipelined.push(verb);
+      if (this.#pending.length > 0 && verb !== "BDAT") this.pipelined.push(verb);
       asked = verb === "AUTH" || verb === "334";
+      if (verb === "RSET") this.#chunks = "";
+      if (verb === "BDAT") {
+        await this.#chunk(line, answer);
+        continue;
+      }
       await answer(verb);
       if (verb !== "DATA" || this.#lastCode !== "354") continue;
       await this.#body();
-      this.#verdict = undefined;
-      try {
-        await answer(".");
-      } finally {
-        if (this.#saidYes()) this.taken++;
-      }
+      await this.#verdictOn(answer);
+    }
+  }
+
+  async #chunk(line: string, answer: (verb: string) => Promise<void>): Promise<void> {
+    const [, octets = "", last] = /^BDAT (\d+)( LAST)?$/i.exec(line) ?? [];
+    if (octets === "") this.problems.push(`no BDAT: ${JSON.stringify(line)}`);
+    await answer("chunk");
+    while (this.#pending.length < Number(octets)) await this.#moreOrOver();
+    this.#chunks += latin1(this.#cut(Number(octets)));
+    if (this.#pending.length > 0) this.pipelined.push("BDAT");
+    if (last === undefined) return answer("BDAT");
+    this.bodies.push(this.#chunks);
+    this.#chunks = "";
+    await this.#verdictOn(answer);
+  }
+
+  async #verdictOn(answer: (verb: string) => Promise<void>): Promise<void> {
+    this.#verdict = undefined;
+    try {
+      await answer(".");
+    } finally {
+      if (this.#saidYes()) this.taken++;
     }
   }
 
