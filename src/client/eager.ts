@@ -86,7 +86,8 @@ class Flight implements ReplyReceiver {
   lost(): void {
     const delivery = this.#sent ? "unknown" : "not-sent";
     const lost = this.#connection.end?.toError({ delivery, replies: this.#finalReplies });
-    this.#settled()?.reject(this.#answers.refusal() ?? lost);
+    // The server may go on after a 421, and the message is on its way: only a refusal of everybody is a verdict.
+    this.#settled()?.reject((this.#answers.nobodyLeft && this.#answers.refusal()) || lost);
   }
 
   #finalReply(reply: Reply): void {

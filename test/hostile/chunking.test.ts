@@ -560,6 +560,23 @@ const eager: Scenario[] = [
     connected: false,
   },
   {
+    name: "421 to the second of two recipients, with the message on its way: nobody knows",
+    server: server({ EHLO: PIPELINED, RCPT: inOrder("250 ok", [delay(0.02), "421 bye", delay(0.02)]) }),
+    options: EAGER,
+    call: sending(SMALL, ["b@lab.test", "c@lab.test"]),
+    throws: { type: SMTPServerDisconnected, delivery: "unknown", message: /421/ },
+    connected: false,
+  },
+  {
+    name: "421 to the only recipient",
+    server: server({ EHLO: PIPELINED, RCPT: ["421 bye", close] }),
+    options: EAGER,
+    call: sending(SMALL),
+    throws: { type: SMTPRecipientsRefused, delivery: "rejected", temporary: true },
+    connected: false,
+    taken: 0,
+  },
+  {
     name: "RSET refused, and the message accepted in the same packet: it counts, and the session is over",
     server: server({ EHLO: PIPELINED, RSET: [], MAIL: [], RCPT: [], ".": "500 what\r\n250 a\r\n250 b\r\n250 ok" }),
     options: EAGER,

@@ -14,11 +14,12 @@ export type Behaviour = {
   readonly takes: boolean;
 };
 
-/** A message that came in whole, to its final dot. */
+/** A message that came in whole, to its final dot or its last chunk. */
 export type Entry = {
   /** The number in the message; undefined for an empty one. */
   readonly id: number | undefined;
   readonly body: string;
+  readonly by: "DATA" | "BDAT";
   readonly from: string;
   /** Recipients that were named in this transaction. */
   readonly named: readonly string[];
@@ -28,19 +29,26 @@ export type Entry = {
   taken: boolean;
   /** False once this connection's replies no longer answer its commands one by one. */
   inStep: boolean;
+  /** True if the server kept a transaction that RSET should have ended: what is in flight behind it is beyond recall. */
+  readonly resetRefused: boolean;
 };
 
 /** The server's settings. */
 export type Plan = {
   readonly lmtp: boolean;
   readonly pipelining: boolean;
+  readonly chunking: boolean;
   readonly behaviours: readonly Behaviour[];
 };
 
-const VERBS = /^(EHLO .+|LHLO .+|HELO .+|MAIL FROM:<.*>.*|RCPT TO:<.*>.*|DATA|RSET|NOOP|VRFY .*|QUIT|AUTH .*|XRAW)$/s;
+const VERBS =
+  /^(EHLO .+|LHLO .+|HELO .+|MAIL FROM:<.*>.*|RCPT TO:<.*>.*|DATA|BDAT \d+( LAST)?|RSET|NOOP|VRFY .*|QUIT|AUTH .*|XRAW)$/s;
 
 /** A whole reply at the start of what is said, its lines all of one code; longer ones are over the limits. */
 const REPLY = /^([2-5]\d\d)(?:-[^\n]{0,4000}\n\1){0,500}(?: [^\n]{0,4000})?\r?\n/;
+
+/** Stands for the sender of a message whose MAIL was not accepted. */
+export const REFUSED = "refused";
 
 class Over extends Error {}
 
@@ -49,6 +57,8 @@ export class FuzzServer {
   readonly ledger: Entry[] = [];
   /** What no client of ours may ever do. */
   readonly violations: string[] = [];
+  /** True if it answered commands that it never read: no client can tell. */
+  answeredAhead = false;
   readonly #plan: Plan;
   #next = 0;
   readonly #connections: Promise<void>[] = [];
@@ -86,6 +96,8 @@ class Connection {
   #from: string | undefined;
   #named: string[] = [];
   #accepted: string[] = [];
+  #chunks = "";
+  #refusedChunk = false;
 
   constructor(server: FuzzServer, plan: Plan, stream: MemoryStream) {
     this.#server = server;
@@ -114,7 +126,7 @@ class Connection {
       case "LHLO":
         this.#forget();
         return void (await this.#answer(
-          `250-fuzz\r\n${this.#plan.pipelining ? "250-PIPELINING\r\n" : ""}250-AUTH PLAIN\r\n250 8BITMIME`,
+          `${["fuzz", ...this.#extensions, "AUTH PLAIN"].map((line) => `250-${line}\r\n`).join("")}250 8BITMIME`,
         ));
       case "MAIL":
         return this.#mail(/<(.*?)>/.exec(line)?.[1] ?? "");
@@ -123,6 +135,8 @@ class Connection {
       case "DATA":
         if ((await this.#answer("354 go")) === "354") await this.#message();
         return;
+      case "BDAT":
+        return this.#chunk(line);
       case "RSET":
         this.#resetRefused = (await this.#answer("250 reset"))?.startsWith("2") !== true;
         if (!this.#resetRefused) this.#forget();
@@ -155,30 +169,60 @@ class Connection {
     if ((await this.#answer("250 recipient"))?.startsWith("2")) this.#accepted.push(to);
   }
 
+  get #extensions(): readonly string[] {
+    const { pipelining, chunking } = this.#plan;
+    return [...(pipelining ? ["PIPELINING"] : []), ...(chunking ? ["CHUNKING"] : [])];
+  }
+
+  /** Octets of a message that the server did not want are its own affair; whole messages are remembered all the same. */
+  async #chunk(line: string): Promise<void> {
+    const [, octets = "0", last] = /^BDAT (\d+)( LAST)?$/.exec(line) ?? [];
+    while (this.#pending.length < Number(octets)) await this.#readOrOver();
+    // RFC 3030 2: no chunk may follow one that was refused, but for what was on its way already.
+    const chunk = this.#cut(Number(octets));
+    this.#chunks += chunk;
+    if (last === undefined) {
+      const code = await this.#answer("250 chunk");
+      if (code?.startsWith("2") !== true) this.#refusedChunk = true;
+      return;
+    }
+    const body = this.#chunks;
+    const nobody = this.#accepted.length === 0 || this.#from === undefined || this.#refusedChunk;
+    await this.#received(body, "BDAT", nobody ? "503 no" : "250 queued");
+  }
+
   async #message(): Promise<void> {
     while (this.#pending.length < 3) await this.#readOrOver();
     const body = this.#pending.startsWith(".\r\n") ? this.#cut(3) : `${await this.#until("\r\n.\r\n")}\r\n.\r\n`;
+    await this.#received(body, "DATA", "250 queued");
+  }
+
+  async #received(body: string, by: Entry["by"], good: string): Promise<void> {
     const id = /^Id: (\d+)\r\n/.exec(body)?.[1];
     const entry: Entry = {
       id: id === undefined ? undefined : Number(id),
       body,
-      from: this.#from ?? "",
+      by,
+      from: this.#from ?? REFUSED,
       named: this.#named,
       accepted: this.#accepted,
       taken: false,
       inStep: this.#inStep,
+      resetRefused: this.#resetRefused,
     };
     this.#server.ledger.push(entry);
     const replies = this.#plan.lmtp ? Math.max(1, this.#accepted.length) : 1;
     this.#forget();
-    for (let i = 0; i < replies; i++) await this.#verdict(entry);
+    for (let i = 0; i < (good.startsWith("2") ? replies : 1); i++) await this.#verdict(entry, good);
   }
 
-  async #verdict(entry: Entry): Promise<void> {
+  async #verdict(entry: Entry, good: string): Promise<void> {
     const behaviour = this.#server.next();
-    if (behaviour.say === null && behaviour.after !== "go on" && behaviour.takes) entry.taken = true;
-    await this.#behave(behaviour, "250 queued", (code) => {
-      if (code?.startsWith("2")) entry.taken = true;
+    // What was refused to everybody is taken for nobody, whatever is said of it.
+    const somebody = entry.accepted.length > 0 && entry.from !== REFUSED;
+    if (behaviour.say === null && behaviour.after !== "go on" && behaviour.takes) entry.taken = somebody;
+    await this.#behave(behaviour, good, (code) => {
+      if (code?.startsWith("2")) entry.taken = somebody;
       if (code === undefined) entry.inStep = false;
     });
   }
@@ -187,6 +231,8 @@ class Connection {
     this.#from = undefined;
     this.#named = [];
     this.#accepted = [];
+    this.#chunks = "";
+    this.#refusedChunk = false;
   }
 
   #answer(good: string): Promise<string | undefined> {
@@ -207,6 +253,7 @@ class Connection {
     const octets = new TextEncoder().encode(text);
     if (octets.length > 0) void this.#stream.write(octets)?.catch(() => {});
     if (after === "go on") return code;
+    if (reply.length < text.length) this.#server.answeredAhead = true;
     if (after === "reset") this.#stream.abort(new Error("reset by the plan"));
     if (after === "close" || after === "halfClose") this.#stream.end();
     throw new Over();
