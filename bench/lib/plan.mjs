@@ -1,0 +1,30 @@
+/** Which runs there are, and in which order. */
+import { subjectNamed } from "../subjects/index.mjs";
+import { OURS, REPETITIONS_OF_OTHERS, WORKLOADS } from "./workloads.mjs";
+
+/**
+ * All runs: repetitions outside, and each begins with another subject, so that a slow spell of the machine hits
+ * everybody. Ratios are taken within a repetition.
+ */
+export async function planRuns({ workloads, runtimes, subjects, repetitions }) {
+  const runs = [];
+  for (let repetition = 0; repetition < repetitions; repetition++) {
+    for (const name of workloads) {
+      for (const runtime of runtimes) {
+        const able = await subjectsFor(name, runtime, repetition, subjects);
+        const turn = able.length === 0 ? 0 : repetition % able.length;
+        for (const subject of [...able.slice(turn), ...able.slice(0, turn)]) {
+          runs.push({ name, subject, runtime, repetition });
+        }
+      }
+    }
+  }
+  return runs;
+}
+
+async function subjectsFor(name, runtime, repetition, wanted) {
+  const { mode, against, others } = WORKLOADS[name];
+  const taking = [...OURS, ...against, ...(repetition < REPETITIONS_OF_OTHERS ? others : [])];
+  const subjects = await Promise.all(taking.filter((one) => wanted?.includes(one) ?? true).map(subjectNamed));
+  return subjects.filter(({ modes, runtimes }) => modes.includes(mode) && runtimes.includes(runtime));
+}

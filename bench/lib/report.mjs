@@ -1,0 +1,80 @@
+/** Writes what was measured into bench/README.md, behind what is written there by hand. */
+import { execFileSync } from "node:child_process";
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { drawChart } from "./charts.mjs";
+import { microTables } from "./micro-report.mjs";
+import { BENCH, ROOT } from "./paths.mjs";
+import { Results } from "./results.mjs";
+import { targetsTable, workloadTable } from "./tables.mjs";
+import { WORKLOADS } from "./workloads.mjs";
+
+const README = join(BENCH, "README.md");
+const MARK = "<!-- What follows is written by `npm run bench`. -->";
+const GOAL = { minified: 40_000, gzip: 12_000 };
+
+/** Makes the report of the newest results, whichever runs they are from. */
+export function writeReport() {
+  const results = Results.load();
+  const notes = JSON.parse(readFileSync(join(BENCH, "notes.json"), "utf8"));
+  const { text, outcomes, footnotes } = targetsTable(results, notes, sizes());
+  const measured = Object.keys(WORKLOADS).filter((name) => results.covers(name));
+  const { passed, failed, missing } = outcomes;
+  const parts = [
+    MARK,
+    "## Targets",
+    `${passed} passed, ${failed} failed${missing > 0 ? `, ${missing} not measured` : ""}.`,
+    "Medians of ratios that were each taken within one repetition; in brackets the range of the middle half of them.",
+    text,
+    ...footnotes.map((note, index) => `${index + 1}. ${note}`),
+    "## Measured",
+    circumstancesText(results),
+    ...measured.flatMap((name) => [
+      `### ${name}: ${WORKLOADS[name].title}`,
+      `![${name}](${drawChart(name, results)})`,
+      workloadTable(name, results),
+    ]),
+    ...microTables(),
+  ];
+  const byHand = readFileSync(README, "utf8").split(MARK)[0].trimEnd();
+  writeFileSync(README, `${byHand}\n\n${parts.join("\n\n")}\n`);
+  console.log(`${passed} passed, ${failed} failed, ${missing} not measured: ${README}`);
+}
+
+/** The bundle as `npm run size` measures it, and the number of packages that come with it. */
+function sizes() {
+  const { dependencies = {} } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8"));
+  const output = sizeOutput();
+  const kinds = Object.entries(GOAL).map(([kind, limit]) => {
+    const value = Number(new RegExp(`^node, at start, ${kind}: (\\d+)`, "m").exec(output)?.[1]);
+    return { name: `facade, core and one transport, ${kind}, octets`, limit, value };
+  });
+  return [...kinds, { name: "packages installed", limit: 1, value: 1 + Object.keys(dependencies).length }];
+}
+
+function sizeOutput() {
+  try {
+    return execFileSync(process.execPath, [join(ROOT, "scripts/size.mjs")], { encoding: "utf8" });
+  } catch ({ stdout }) {
+    return stdout; // over its budget, which is not what is asked here
+  }
+}
+
+function circumstancesText(results) {
+  const { runs, failed } = results;
+  if (runs.length === 0) return "Nothing yet.";
+  const unique = (values) => [...new Set(values)].join("; ");
+  const versions = ({ versions: { node, deno, bun, ...peers } }) =>
+    `Node ${node}, Deno ${deno}, Bun ${bun}, ${Object.entries(peers)
+      .map((peer) => peer.join(" "))
+      .join(", ")}`;
+  const dropped = [...new Set(failed.map(({ workload, runtime, subject }) => `${workload} ${runtime} ${subject}`))];
+  return [
+    `- ${unique(runs.map(({ machine }) => machine))}`,
+    `- ${unique(runs.map(versions))}`,
+    `- ${unique(runs.map(({ date, commit }) => `${date} UTC, commit ${commit}`))}`,
+    `- Runs that are in no table, because something was missing, wrong or late: ${failed.length}${
+      dropped.length > 0 ? ` (${dropped.join(", ")})` : ""
+    }`,
+  ].join("\n");
+}

@@ -1,0 +1,82 @@
+/** What is to be reached: each a ratio or a count, taken within one run. */
+import { RUNTIMES } from "./workloads.mjs";
+
+/** What is compared: a figure of a row, how two of them are compared (if not alone), and how that reads. */
+const speed = (against, least) => ({ figure: "speed", against, least });
+const most = (figure, limit, against) => ({ figure, against, most: limit });
+
+const DATA = "smtplib";
+const CHUNKING = "smtplib-chunking";
+const EAGER = "smtplib-eager";
+
+/** The mode that each of our subjects stands for. */
+export const MODES = { [DATA]: "DATA", [CHUNKING]: "CHUNKING", [EAGER]: "eager" };
+
+/** Workload, subject, and what is asked of it. A limit is a number, or one for each runtime that it is set for. */
+const ASKED = [
+  ["M1", DATA, speed("nodemailer", 1.25), speed("raw-pipelined", 0.8), most("reads", 2.1), most("writes", 2.1)],
+  ["M1", DATA, most("cpu", { node: 1.35 }, "raw-pipelined")],
+  ["M1", EAGER, speed("nodemailer", 1.8), speed("raw-bdat", 0.7), most("reads", 1.1), most("writes", 1.1)],
+  ["M1q", DATA, speed("nodemailer", 2.5), speed("raw-pipelined", 0.75), most("reads", 1.1), most("writes", 1.1)],
+  ["M1q", EAGER, speed("nodemailer", 8), speed("raw-bdat", 0.4)],
+  ["M2", DATA, speed("nodemailer", 2.5), speed("nodemailer-pool", 6), speed("raw-pipelined", 0.75)],
+  ["M2", EAGER, speed("nodemailer", 5)],
+  ["W3", DATA, speed("nodemailer", { node: 3, deno: 3, bun: 2.5 }), speed("raw-pipelined", 0.75)],
+  ["W3", DATA, most("memory", 15, "raw-pipelined")],
+  ["W3", CHUNKING, speed("nodemailer", 4)],
+  ["W3b", DATA, speed("nodemailer", 3), most("memory", 20, "raw-pipelined")],
+  ["W3b", CHUNKING, speed("nodemailer", 5)],
+  ["W4", DATA, speed("nodemailer", { node: 4, deno: 2.5, bun: 2.5 }), speed("raw-pipelined", 0.6)],
+  ["W5", DATA, speed("nodemailer", 0.97)],
+  ["W5", EAGER, speed("nodemailer", 1.9)],
+  ["W5q", DATA, speed("nodemailer", 1.95)],
+  ["W5q", EAGER, speed("nodemailer", 20)],
+  ["C1", DATA, most("time", 0.85, "nodemailer"), most("time", 1.2, "raw-pipelined"), most("import", { node: 8 })],
+  ["T1", DATA, speed("nodemailer", { node: 1.1, deno: 1.4, bun: 1.4 }), speed("raw-pipelined", 0.85)],
+  ["T1", DATA, { figure: "resumed", least: { node: 0.9 } }],
+  ["T1s", DATA, speed("nodemailer", { node: 1.1, deno: 1.4, bun: 1.4 }), speed("raw-pipelined", 0.85)],
+  ["T1s", DATA, { figure: "resumed", least: { node: 0.9 } }],
+];
+
+/** All targets, a row of the table each. */
+export const TARGETS = ASKED.flatMap(([workload, subject, ...asked]) =>
+  asked.map((one) => ({ workload, subject, ...one, limits: limitsOf(one.least ?? one.most) })),
+);
+
+/** How a target turned out on a runtime: what was measured, and whether that is enough. */
+export function judge(target, runtime, results) {
+  const limit = target.limits[runtime];
+  const measured = limit === undefined ? undefined : measure(target, runtime, results);
+  if (measured === undefined) return { limit };
+  return { limit, measured, passed: target.least === undefined ? measured.median <= limit : measured.median >= limit };
+}
+
+/** A target and runtime, as notes.json knows them. */
+export function idOf({ workload, subject, figure, against }, runtime) {
+  return [workload, MODES[subject], figure, against ?? "-", runtime].join(" ");
+}
+
+const ratio = (ours, theirs) => ours / theirs;
+const difference = (ours, theirs) => ours - theirs;
+
+/** Figures: of a row, and how they are compared where there is somebody to compare with. */
+const FIGURES = {
+  speed: { of: ({ seconds }) => 1 / seconds, compare: ratio },
+  time: { of: ({ seconds }) => seconds, compare: ratio },
+  cpu: { of: ({ cpu }) => cpu, compare: ratio },
+  memory: { of: ({ peakMB }) => peakMB, compare: difference },
+  reads: { of: ({ reads }) => reads },
+  writes: { of: ({ writes }) => writes },
+  import: { of: ({ importMs }) => importMs },
+  resumed: { of: ({ resumed, connections }) => resumed / connections },
+};
+
+function measure({ workload, subject, figure, against }, runtime, results) {
+  const { of, compare } = FIGURES[figure];
+  if (against === undefined) return results.spread(workload, runtime, subject, of);
+  return results.compared(workload, runtime, subject, against, of, compare);
+}
+
+function limitsOf(limit) {
+  return typeof limit === "number" ? Object.fromEntries(RUNTIMES.map((runtime) => [runtime, limit])) : limit;
+}

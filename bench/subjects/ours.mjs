@@ -1,0 +1,32 @@
+/** smtplib, by what its users call and nothing else. */
+import { SMTP, SMTP_SSL, SMTPPool } from "smtplib";
+import { ALL_MODES, ALL_RUNTIMES } from "./index.mjs";
+
+/** A subject with these options of ours, on a sink that offers CHUNKING or does not. */
+export function ours(name, { chunking, ...options }) {
+  return {
+    name,
+    chunking,
+    runtimes: ALL_RUNTIMES,
+    modes: ALL_MODES,
+    prepare: (bytes) => bytes,
+    open: (target) => (target.mode === "queued" ? openPool(target, options) : openSession(target, options)),
+  };
+}
+
+async function openPool({ host, port, connections }, options) {
+  const pool = new SMTPPool({ host, port, maxConnections: connections, local_hostname: "bench.example", ...options });
+  return { send: (from, to, message) => pool.sendmail(from, to, message), close: () => pool.close() };
+}
+
+async function openSession({ host, port, tls, ca }, options) {
+  const context = tls && { ca, servername: "localhost" };
+  const connectable = tls === "implicit" ? SMTP_SSL : SMTP;
+  const smtp = await connectable.connect(host, port, { local_hostname: "bench.example", context, ...options });
+  if (tls === "starttls") await smtp.starttls();
+  return {
+    send: (from, to, message) => smtp.sendmail(from, to, message),
+    sendStream: (from, to, chunks) => smtp.sendmail(from, to, chunks()),
+    close: () => smtp.quit(),
+  };
+}

@@ -1,0 +1,4 @@
+/** DATA: the sink offers no CHUNKING. */
+import { ours } from "./ours.mjs";
+
+export default ours("smtplib", { chunking: false });
