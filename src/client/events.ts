@@ -38,7 +38,7 @@ export class Events {
     const outcome = deliver();
     // Whoever listens is told in the caller's context all the same: promises keep it.
     this.load().then(
-      () => this.observer?.delivering(subject, () => outcome),
+      () => void this.observer?.delivering(subject, () => outcome),
       () => {},
     );
     return outcome;

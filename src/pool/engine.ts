@@ -1,4 +1,5 @@
 /** What `SMTPPool` does, loaded when the first pool is made: the sending methods, with the arguments of `SMTP`'s. */
+import { Events } from "../client/events.ts";
 import { lazy } from "../client/lazy.ts";
 import type { Delivery } from "../client/outcome.ts";
 import { type Body, type Content, contentOf, discard } from "../client/source.ts";
@@ -15,10 +16,14 @@ import type { PoolStats } from "./stats.ts";
 /** A pool; the methods are those of `SMTPPool`. */
 export class Engine {
   readonly #pool: Pool;
+  readonly #events: Events;
 
   /** @throws {TypeError} or {RangeError} naming what is wrong with the options */
   constructor(where: unknown, options: unknown) {
-    this.#pool = new Pool(poolSettings(where, options));
+    const settings = poolSettings(where, options);
+    this.#pool = new Pool(settings);
+    this.#events = new Events(settings.smtp.logger, settings.protocol);
+    this.#events.endpoint = settings.endpoint;
   }
 
   get stats(): PoolStats {
@@ -50,7 +55,7 @@ export class Engine {
     const envelope = { from_addr, to_addrs, mail_options, rcpt_options };
     const signal = callSignal(call);
     const request = messages(({ requestOfMessage }) => requestOfMessage(msg, envelope));
-    const { refused } = await this.#pool.backlog.enter(request, signal);
+    const { refused } = await this.#enter(request, signal);
     return refused;
   }
 
@@ -61,7 +66,7 @@ export class Engine {
     if (Array.isArray(copy.to)) copy.to = [...copy.to];
     const signal = checkSignal(copy.signal, "signal");
     const request = deliveries(({ requestOfDelivery }) => requestOfDelivery(copy));
-    if (request instanceof Promise) return this.#pool.backlog.enter(request, signal);
+    if (request instanceof Promise) return this.#enter(request, signal);
     return this.#send(request.content, signal, () => request);
   }
 
@@ -88,11 +93,15 @@ export class Engine {
     prepare: () => Request | Promise<Request>,
   ): Promise<Delivery> {
     try {
-      return await this.#pool.backlog.enter(prepare(), signal);
+      return await this.#enter(prepare(), signal);
     } catch (error) {
       await discard(content);
       throw error;
     }
+  }
+
+  #enter(request: Request | Promise<Request>, signal: AbortSignal | undefined): Promise<Delivery> {
+    return this.#events.delivering(request, () => this.#pool.backlog.enter(request, signal));
   }
 }
 

@@ -72,7 +72,7 @@ export class Lane {
       pipelining: smtp.pipelining ?? true,
       timeouts: () => phases,
       localName: (peer) => name ?? addressLiteral(peer),
-      events: new Events(smtp.logger),
+      events: new Events(smtp.logger, protocol),
       signal: smtp.signal,
     });
   }

@@ -2,7 +2,7 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import diagnostics from "node:diagnostics_channel";
 import { afterEach, describe, expect, it } from "vitest";
-import { type ConnectionInfo, type DiagnosticsChannels, SMTP, SMTPDataError } from "../../src/index.ts";
+import { type ConnectionInfo, type DiagnosticsChannels, SMTP, SMTPDataError, SMTPPool } from "../../src/index.ts";
 import { FakeServer, type Script } from "../client/fake-server.ts";
 import { startEmbeddedServer } from "../support/embedded-server.ts";
 
@@ -138,6 +138,15 @@ describe("the diagnostics channels", () => {
     smtp.close();
   });
 
+  it("leave it to the caller to hear of a failure that comes while the connection is being made", async () => {
+    const events = collect(DELIVERY);
+    const { transport } = new FakeServer({ on: { RCPT: "550 no" } });
+    const smtp = new SMTP("mail.example.com", 25, { transport });
+    const error = await fail(smtp); // an unhandled rejection would fail the run
+    expect(only(events, "smtplib:delivery:error").map((event) => event.error)).toEqual([error]);
+    smtp.close();
+  });
+
   it("mask credentials", async () => {
     const events = collect();
     const secret = btoa("\0somebody\0correct horse");
@@ -157,6 +166,28 @@ describe("the diagnostics channels", () => {
     for (const end of subscriptions.splice(0)) end();
     await smtp.noop();
     expect(events).toHaveLength(2);
+  });
+
+  it("tell of a pool's deliveries once each, in the context of who asked for them, and of each of its connections", async () => {
+    const caller = new AsyncLocalStorage<string>();
+    const contexts: unknown[] = [];
+    collect(["smtplib:delivery:start"], () => void contexts.push(caller.getStore()));
+    const events = collect();
+    const { transport } = new FakeServer({ on: { RCPT: ["250 ok", "250 ok", "550 no"] } });
+    const pool = new SMTPPool({ host: "mail.example.com", port: 25, transport, maxConnections: 1 });
+    const callers = ["one", "two", "three"];
+    const send = (): Promise<unknown> => pool.sendmail("ada@example.com", "charles@example.net", "Hi!\n");
+    await Promise.allSettled(callers.map((name) => caller.run(name, send)));
+    await pool.close();
+    expect(contexts.sort()).toEqual(callers.sort());
+    expect(only(events, "smtplib:delivery:end")).toHaveLength(2);
+    expect(only(events, "smtplib:delivery:error")).toHaveLength(1);
+    expect(only(events, "smtplib:delivery:start")[0]?.delivery.endpoint).toEqual({
+      host: "mail.example.com",
+      port: 25,
+    });
+    expect(only(events, "smtplib:connection:open")).toHaveLength(1);
+    expect(only(events, "smtplib:connection:end")).toMatchObject([{ error: undefined }]);
   });
 
   it("tell of sessions over the runtime's own sockets", async () => {
