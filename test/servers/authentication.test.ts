@@ -1,9 +1,9 @@
-/** Mechanisms that only some of the real servers have: tokens with Dovecot, SCRAM-SHA-512 and ANONYMOUS with Cyrus SASL. */
+/** Mechanisms that only some of the real servers have: tokens with Dovecot, SCRAM-SHA-512 and ANONYMOUS with Cyrus SASL, EXTERNAL with Exim. */
 import { createSecretKey } from "node:crypto";
 import { SignJWT } from "jose";
 import { describe, expect, it } from "vitest";
 import { SMTPAuthenticationError } from "../../src/index.ts";
-import { anonymous, oauthbearer, scramSha256, scramSha512, xoauth2 } from "../../src/sasl/index.ts";
+import { anonymous, external, oauthbearer, scramSha256, scramSha512, xoauth2 } from "../../src/sasl/index.ts";
 import { failureOf } from "./failure.ts";
 import { letter } from "./letters.ts";
 import { awaitMessage } from "./mailbox.ts";
@@ -97,6 +97,31 @@ describeServer("postfix-cyrus", (server: Server) => {
   it("logs in with ANONYMOUS", async () => {
     await session(server, async (smtp) => {
       expect(await smtp.auth("ANONYMOUS", anonymous({ trace: "trace@client.test" }))).toMatchObject({ code: 235 });
+    });
+  });
+});
+
+describeServer("exim", (server) => {
+  const { ca, clientCert: cert, clientKey: key } = server;
+
+  it.each([
+    ["whom its certificate names", undefined],
+    ["whom it says", server.user],
+  ])("logs in with EXTERNAL as the one %s", async (_, authzid) => {
+    const { marker, content } = letter();
+    await session(server, async (smtp) => {
+      await smtp.starttls({ ca, cert, key });
+      expect(await smtp.auth("EXTERNAL", external({ authzid }))).toMatchObject({ code: 235 });
+      expect(await smtp.sendmail(sender, members, content)).toEqual({});
+    });
+    await awaitMessage(server, marker);
+  });
+
+  it("refuses EXTERNAL for somebody else", async () => {
+    await session(server, async (smtp) => {
+      await smtp.starttls({ ca, cert, key });
+      const refused = await failureOf(smtp.auth("EXTERNAL", external({ authzid: "somebody" })));
+      expect(refused).toMatchObject({ name: "SMTPAuthenticationError", smtp_code: 535 });
     });
   });
 });

@@ -30,6 +30,8 @@ tls_on_connect_ports = $tls_port
 tls_advertise_hosts = *
 tls_certificate = $dir/server.pem
 tls_privatekey = $dir/server.key
+tls_verify_certificates = $dir/ca.pem
+tls_try_verify_hosts = *
 smtputf8_advertise_hosts = *
 dsn_advertise_hosts = *
 chunking_advertise_hosts = *
@@ -98,6 +100,13 @@ cram:
   public_name = CRAM-MD5
   server_secret = \${if eq{\$auth1}{$LAB_USER}{$LAB_PASSWORD}fail}
   server_set_id = \$auth1
+external:
+  driver = external
+  public_name = EXTERNAL
+  server_advertise_condition = \$tls_in_certificate_verified
+  server_param2 = \${certextract{subject,CN}{\$tls_in_peercert}}
+  server_condition = \${if or{{eq{\$auth1}{}}{eq{\$auth1}{\$auth2}}}}
+  server_set_id = \$auth2
 CONF
   chown -R "$LAB_OWNER" "$home"
   chown root "$home/exim.conf" # Exim reads no configuration that another user could have changed
@@ -107,7 +116,8 @@ CONF
 {
   "protocol": "smtp", "host": "127.0.0.1", "port": $port, "tlsPort": $tls_port, "ca": "$dir/ca.pem",
   "user": "$LAB_USER", "password": "$LAB_PASSWORD",
-  "maildir": "$home/mail", "lineEnd": "lf", "mechanisms": ["PLAIN", "LOGIN", "CRAM-MD5"]
+  "maildir": "$home/mail", "lineEnd": "lf", "mechanisms": ["PLAIN", "LOGIN", "CRAM-MD5", "EXTERNAL"],
+  "clientCert": "$dir/client.pem", "clientKey": "$dir/client.key"
 }
 JSON
 }

@@ -24,6 +24,9 @@ export type Server = {
   password: string;
   /** A bearer token for the same account, where the server takes one. */
   token: string | undefined;
+  /** A certificate and key for the same account, in PEM, where the server takes them. */
+  clientCert: string | undefined;
+  clientKey: string | undefined;
   /** A Maildir, or a folder that holds one for each user. */
   maildir: string;
   /** How lines end in the stored files. */
@@ -72,6 +75,8 @@ export function server(name: ServerName): Server | undefined {
     user: found.user ?? "",
     password: found.password ?? "",
     token: found.token,
+    clientCert: found.clientCert && readFileSync(found.clientCert, "utf8"),
+    clientKey: found.clientKey && readFileSync(found.clientKey, "utf8"),
     maildir: found.maildir,
     lineEnd: found.lineEnd,
     mechanisms: found.mechanisms,
