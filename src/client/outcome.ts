@@ -16,7 +16,7 @@ export type Delivery = {
 };
 
 /** Whose message it is: the sender and the recipients as they were given. */
-export type Parties = { readonly sender: string; readonly recipients: readonly string[] };
+export type Parties = { readonly from: string; readonly recipients: readonly { readonly given: string }[] };
 
 /** The replies to one message, as they come in. */
 export class Answers {
@@ -59,7 +59,7 @@ export class Answers {
     const [mail, data] = [this.#mail, this.#data];
     const delivery = "rejected";
     if (mail !== undefined && !isPositive(mail.code)) {
-      return new SMTPSenderRefused(mail.code, mail.message, this.#parties.sender, { delivery, reply: mail });
+      return new SMTPSenderRefused(mail.code, mail.message, this.#parties.from, { delivery, reply: mail });
     }
     const closing = this.#rcpt.some((reply) => reply.code === 421);
     if (closing || (mail !== undefined && this.nobodyLeft)) return this.#recipientsRefused(this.#rcpt);
@@ -76,7 +76,9 @@ export class Answers {
       return new SMTPDataError(reply.code, reply.message, { delivery: "rejected", reply });
     }
     const replies = this.#lmtp ? this.#merged(finalReplies) : this.#rcpt;
-    const accepted = this.#parties.recipients.filter((_, index) => isPositive(replies[index]?.code ?? 0));
+    const accepted = this.#parties.recipients
+      .filter((_, index) => isPositive(replies[index]?.code ?? 0))
+      .map(({ given }) => given);
     if (accepted.length === 0) return this.#recipientsRefused(replies);
     return { accepted, refused: this.#refusedBy(replies), reply, replies };
   }
@@ -93,8 +95,8 @@ export class Answers {
   #refusedBy(replies: readonly Reply[]): Refused {
     const refused: Refused = Object.create(null);
     for (const [index, reply] of replies.entries()) {
-      const address = this.#parties.recipients[index];
-      if (address !== undefined && !isPositive(reply.code)) refused[address] = reply;
+      const recipient = this.#parties.recipients[index];
+      if (recipient && !isPositive(reply.code)) refused[recipient.given] = reply;
     }
     return refused;
   }

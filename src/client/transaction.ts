@@ -9,16 +9,13 @@ import { SMTPException } from "../errors.ts";
 import type { Connection } from "./connection.ts";
 import { DataTransfer, type TransferObserver } from "./data-transfer.ts";
 import { lazy } from "./lazy.ts";
-import { Answers, type Delivery } from "./outcome.ts";
+import { Answers, type Delivery, type Parties } from "./outcome.ts";
 import { disconnected } from "./session-end.ts";
 import type { Content } from "./source.ts";
 
 /** A message, checked and planned. */
-export type Message = {
+export type Message = Parties & {
   readonly plan: Plan;
-  /** The sender and the recipients as they were given. */
-  readonly sender: string;
-  readonly recipients: readonly string[];
   readonly content: Content;
 };
 

@@ -16,6 +16,7 @@ export * from "./extensions/extension.ts";
 export { EXTENSIONS, mailParameters, offerOf, rcptParameters } from "./extensions/index.ts";
 export * from "./features.ts";
 export * from "./headers.ts";
+export * from "./listed-parameters.ts";
 export * from "./mailbox.ts";
 export * from "./own-command.ts";
 export * from "./plan.ts";

@@ -3,7 +3,7 @@
  * first of them is sent. Pure: the same needs and features give the same plan.
  */
 import { SMTPNotSupportedError } from "../errors.ts";
-import { Command, checkParameter } from "./command.ts";
+import { Command } from "./command.ts";
 import type { MailOptions } from "./extensions/extension.ts";
 import { type Features, notOffered, offers } from "./features.ts";
 import type { Mailbox } from "./mailbox.ts";
@@ -33,11 +33,9 @@ export type Recipient = {
 export type ContentNeeds = {
   /** After line-end normalisation, as text goes. */
   readonly octets: number | undefined;
-  /** As they are: what goes under BINARYMIME. */
-  readonly rawOctets?: number | undefined;
+  /** As it is: what goes under BINARYMIME. */
+  readonly bytes?: { readonly length: number } | undefined;
   readonly eightBit: boolean | undefined;
-  /** Header fields are raw UTF-8. */
-  readonly utf8Headers: boolean;
 };
 
 /** A message to be planned. */
@@ -46,6 +44,8 @@ export type Needs = {
   readonly recipients: readonly Recipient[];
   readonly parameters: EsmtpParameters;
   readonly content: ContentNeeds;
+  /** Header fields are raw UTF-8. */
+  readonly utf8Headers: boolean;
 };
 
 /** What to do with octets over 127 that the server did not agree to take. */
@@ -70,36 +70,23 @@ export type Plan = {
  * @throws {RangeError} for values that cannot stand in a command
  */
 export function planMessage(needs: Needs, server: Server, policy: EightBitPolicy): Plan {
+  const { sender, recipients, content, utf8Headers } = needs;
   const asked = needs.parameters(server);
   const binary = asked.some((parameter) => /^body=binarymime$/i.test(parameter));
   const chunking = offers(server.features, "CHUNKING");
   if (binary && !chunking) throw notOffered("CHUNKING", "BODY=BINARYMIME");
-  const utf8 = needsUtf8(needs, server);
-  const parameters = messageParameters(needs, server, asked, binary, utf8);
+  const beyondAscii = utf8Headers || !sender.ascii || recipients.some(({ mailbox }) => !mailbox.ascii);
+  const utf8 = beyondAscii && offers(server.features, "SMTPUTF8");
+  const parameters = messageParameters(content, server, asked, binary, utf8);
   const sevenBitOnly = !binary && isSevenBitOnly(server, policy);
-  if (sevenBitOnly && needs.content.eightBit === true) throw eightBitRefused();
-  if (policy === "refuse" && needs.content.utf8Headers && !utf8)
-    throw notOffered("SMTPUTF8", "a message with UTF-8 header fields");
-  const mailbox = (box: Mailbox): Mailbox => asServerTakesIt(box, server);
+  if (sevenBitOnly && content.eightBit) throw eightBitRefused();
+  if (policy === "refuse" && utf8Headers && !utf8) throw notOffered("SMTPUTF8", "a message with UTF-8 header fields");
   return {
     verb: chunking ? "BDAT" : "DATA",
     content: binary ? "binary" : "text",
-    mail: Command.mail(mailbox(needs.sender), parameters),
-    recipients: needs.recipients.map((r) => Command.rcpt(mailbox(r.mailbox), r.parameters(server))),
+    mail: Command.mail(asServerTakesIt(sender, server), parameters),
+    recipients: recipients.map((r) => Command.rcpt(asServerTakesIt(r.mailbox, server), r.parameters(server))),
     sevenBitOnly,
-  };
-}
-
-/**
- * EsmtpParameters as Python takes them: each goes out as it is given, and all are dropped where the server knows no ESMTP.
- * @throws {TypeError} or {RangeError} naming the argument, if one is no ESMTP parameter
- */
-export function listedParameters(list: readonly string[], argument: string): EsmtpParameters {
-  const copy = list.map((parameter) => checkParameter(parameter, argument));
-  const utf8 = copy.some((parameter) => parameter.toUpperCase() === "SMTPUTF8");
-  return ({ esmtp, features }) => {
-    if (utf8 && !offers(features, "SMTPUTF8")) throw notOffered("SMTPUTF8", "the option SMTPUTF8");
-    return esmtp ? copy : [];
   };
 }
 
@@ -122,13 +109,8 @@ export function eightBitRefused(): SMTPNotSupportedError {
   return notOffered("8BITMIME", "a message with octets over 127", advice);
 }
 
-function needsUtf8({ sender, recipients, content }: Needs, { features }: Server): boolean {
-  if (!offers(features, "SMTPUTF8")) return false;
-  return content.utf8Headers || !sender.ascii || recipients.some(({ mailbox }) => !mailbox.ascii);
-}
-
 function messageParameters(
-  needs: Needs,
+  { octets, bytes, eightBit }: ContentNeeds,
   server: Server,
   asked: readonly string[],
   binary: boolean,
@@ -136,10 +118,9 @@ function messageParameters(
 ): readonly string[] {
   const given = new Set(asked.map((parameter) => parameter.split("=", 1)[0]?.toUpperCase()));
   const own = (keyword: string, name = keyword): boolean => offers(server.features, keyword) && !given.has(name);
-  const { eightBit, rawOctets } = needs.content;
-  const octets = binary ? rawOctets : needs.content.octets;
+  const size = binary ? bytes?.length : octets;
   const parameters = [...asked];
-  if (octets !== undefined && own("SIZE")) parameters.unshift(sizeParameter(octets, server));
+  if (size !== undefined && own("SIZE")) parameters.unshift(sizeParameter(size, server));
   if (utf8 && own("SMTPUTF8")) parameters.push("SMTPUTF8");
   if ((utf8 || eightBit !== false) && own("8BITMIME", "BODY")) parameters.push("BODY=8BITMIME");
   return parameters;

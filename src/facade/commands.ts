@@ -7,15 +7,13 @@ import { checkArgument, utf8, wrongType } from "../core/bytes.ts";
 import { Command } from "../core/command.ts";
 import { offers } from "../core/features.ts";
 import { ownCommand, ownResponse } from "../core/own-command.ts";
-import { asServerTakesIt, type EsmtpParameters, type Server } from "../core/plan.ts";
+import { asServerTakesIt, type Server } from "../core/plan.ts";
 import type { Reply } from "../core/reply.ts";
 import { SMTPNotSupportedError } from "../errors.ts";
+import { mailParametersOf, rcptParametersOf } from "./envelope.ts";
 import { checkHostName } from "./options.ts";
 
 export { sendData } from "../client/send-data.ts";
-
-/** The parameters of a command; a promise while what checks them is loaded. */
-type Parameters = EsmtpParameters | Promise<EsmtpParameters>;
 
 /** HELO or EHLO, with a name of the caller's if he gives one. */
 export async function hello(conversation: Conversation, verb: "EHLO" | "HELO", name = ""): Promise<Reply> {
@@ -29,9 +27,9 @@ export async function helloIfNeeded(conversation: Conversation): Promise<void> {
 }
 
 /** MAIL. */
-export async function mail(conversation: Conversation, sender: string, parameters: Parameters): Promise<Reply> {
+export async function mail(conversation: Conversation, sender: string, options: unknown): Promise<Reply> {
   const mailbox = parseMailbox(sender, "sender");
-  const given = (await parameters)(conversation.introduction);
+  const given = (await mailParametersOf(options))(conversation.introduction);
   // RFC 6531 3.4: an address that is not ASCII has to be announced.
   const box = asServerTakesIt(mailbox, conversation.introduction);
   const announced = box.ascii || given.includes("SMTPUTF8") ? given : [...given, "SMTPUTF8"];
@@ -39,9 +37,9 @@ export async function mail(conversation: Conversation, sender: string, parameter
 }
 
 /** RCPT. */
-export async function rcpt(conversation: Conversation, recipient: string, parameters: Parameters): Promise<Reply> {
+export async function rcpt(conversation: Conversation, recipient: string, options: unknown): Promise<Reply> {
   const mailbox = parseMailbox(recipient, "recipient");
-  const given = (await parameters)(conversation.introduction);
+  const given = (await rcptParametersOf(options))(conversation.introduction);
   return conversation.live().request(Command.rcpt(asServerTakesIt(mailbox, conversation.introduction), given));
 }
 

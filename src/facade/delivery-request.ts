@@ -1,16 +1,8 @@
 /** What `deliver()` takes, checked; loaded when it is first called. */
 import { contentOf } from "../client/source.ts";
 import { wrongType } from "../core/bytes.ts";
-import type { RcptOptions } from "../core/extensions/extension.ts";
-import {
-  addressesOf,
-  type DeliveryRequest,
-  mailParametersOf,
-  NONE,
-  type Request,
-  rcptParametersOf,
-  whenReady,
-} from "./delivery.ts";
+import { type DeliveryRequest, NONE, nobody, type Request } from "./delivery.ts";
+import { type Address, mailParametersOf, rcptParametersOf, recipientOf, senderOf, whenReady } from "./envelope.ts";
 import { checkObject } from "./options.ts";
 
 /**
@@ -18,33 +10,21 @@ import { checkObject } from "./options.ts";
  * @throws as `requestOf` does
  */
 export function requestOfDelivery(delivery: DeliveryRequest): Request | Promise<Request> {
-  const { from, to, body, bodyType, signal: _, ...options } = delivery;
+  const { from, to, body, signal: _, ...options } = delivery;
+  const { given, mailbox: sender } = senderOf(from, "from");
   if (!Array.isArray(to)) throw wrongType("to", "an array", to);
   const content = contentOf(body, "body");
+  if (to.length === 0) throw nobody();
   const entries = to.map(entryOf);
-  const nameOf = (index?: number): string => (index === undefined ? "from" : (entries[index]?.name ?? ""));
-  const addresses = addressesOf(
-    from,
-    entries.map(({ address }) => address),
-    nameOf,
-  );
-  const typed = bodyType === undefined ? options : { ...options, body: bodyType };
-  const asked = [mailParametersOf(typed), ...entries.map((entry) => rcptParametersOf(entry.options))];
-  return whenReady(addresses, asked, ({ sender, recipients }, [parameters = NONE, ...own]) => ({
-    from: sender.given,
-    sender: sender.mailbox,
-    recipients: recipients.map((recipient, index) => ({ ...recipient, parameters: own[index] ?? NONE })),
-    parameters,
-    content,
-    utf8Headers: false,
-  }));
+  const all = [mailParametersOf(options), ...entries.map((entry) => rcptParametersOf(entry.options))];
+  return whenReady(all, ([parameters = NONE, ...own]) => {
+    const recipients = entries.map((entry, index) => ({ ...entry, parameters: own[index] ?? NONE }));
+    return { from: given, sender, recipients, parameters, content, utf8Headers: false };
+  });
 }
 
-type Entry = { readonly name: string; readonly address: unknown; readonly options: RcptOptions };
-
-function entryOf(entry: unknown, index: number): Entry {
-  const name = `to[${index}]`;
-  if (typeof entry === "string") return { name, address: entry, options: {} };
-  const { address, ...options }: { address?: unknown } = { ...checkObject(entry, name) };
-  return { name: `${name}.address`, address, options };
+function entryOf(entry: unknown, index: number): Address & { readonly options: object } {
+  if (typeof entry === "string") return { ...recipientOf(entry, `to[${index}]`), options: {} };
+  const { address, ...options }: { address?: unknown } = { ...checkObject(entry, `to[${index}]`) };
+  return { ...recipientOf(address, `to[${index}].address`), options };
 }

@@ -8,7 +8,6 @@ import { type Mailbox, plainMailbox } from "../core/mailbox.ts";
 import {
   type EightBitPolicy,
   type EsmtpParameters,
-  listedParameters,
   type Options,
   planMessage,
   type Recipient,
@@ -48,99 +47,48 @@ export type Envelope = {
   readonly rcpt_options: Options<RcptOptions> | undefined;
 };
 
-/** An address as it was given, and as it was read. */
-export type Address = { readonly given: string; readonly mailbox: Mailbox };
-
-/** The addresses of an envelope. */
-export type Addresses = { readonly sender: Address; readonly recipients: readonly Address[] };
-
 /**
- * Checks what `sendmail` was given. At once, but for typed options and addresses that are not plainly `a@b`: what checks
- * those is loaded first.
+ * Checks what `sendmail` was given. At once, but for options and addresses that are not plainly `a@b`: what checks those
+ * is loaded first.
  * @throws {TypeError} or {RangeError} naming the argument
  * @throws {SMTPRecipientsRefused} with no recipients, if there are none: Python finds out by asking the server
  */
 export function requestOf(envelope: Envelope, content: Content, utf8Headers = false): Request | Promise<Request> {
-  const { from_addr, to_addrs, mail_options = [], rcpt_options = [] } = envelope;
-  const nameOf = (index?: number): string => (index === undefined ? "from_addr" : `to_addrs[${index}]`);
-  const addresses = addressesOf(from_addr, listOf(to_addrs), nameOf);
-  const asked = [mailParametersOf(mail_options), rcptParametersOf(rcpt_options)];
-  return whenReady(addresses, asked, ({ sender, recipients }, [parameters = NONE, own = NONE]) => ({
-    from: sender.given,
-    sender: sender.mailbox,
-    recipients: recipients.map((recipient) => ({ ...recipient, parameters: own })),
-    parameters,
-    content,
-    utf8Headers,
-  }));
-}
-
-/** Uses addresses and parameters as soon as they are there: at once, unless what checks them is yet to be loaded. */
-export function whenReady(
-  addresses: Addresses | Promise<Addresses>,
-  parameters: readonly (EsmtpParameters | Promise<EsmtpParameters>)[],
-  use: (addresses: Addresses, parameters: readonly EsmtpParameters[]) => Request,
-): Request | Promise<Request> {
-  const ready = parameters.filter((one) => typeof one === "function");
-  if (!(addresses instanceof Promise) && ready.length === parameters.length) return use(addresses, ready);
-  return Promise.all([addresses, Promise.all(parameters)]).then((all) => use(...all));
-}
-
-/**
- * The addresses of an envelope; `nameOf` names the one that is none, the sender without an index.
- * @throws as `requestOf` does
- */
-export function addressesOf(
-  from: unknown,
-  to: readonly unknown[],
-  nameOf: (index?: number) => string,
-): Addresses | Promise<Addresses> {
-  if (to.length === 0) throw new SMTPRecipientsRefused(Object.create(null), { delivery: "not-sent" });
-  const sender = plainAddress(from);
-  const recipients = to.map(plainAddress).filter((address) => address !== undefined);
-  if (sender !== undefined && recipients.length === to.length) return { sender, recipients };
-  return reading(({ readAddresses }) => readAddresses(from, to, nameOf));
+  const { from_addr, to_addrs, mail_options, rcpt_options } = envelope;
+  const to = listOf(to_addrs);
+  if (to.length === 0) throw nobody();
+  const sender = plainRecipient(from_addr);
+  const recipients = to.map(plainRecipient).filter((recipient) => recipient !== undefined);
+  if (sender && recipients.length === to.length && isEmpty(mail_options) && isEmpty(rcpt_options)) {
+    return { from: sender.given, sender: sender.mailbox, recipients, parameters: NONE, content, utf8Headers };
+  }
+  const copy = { from_addr, to_addrs: to, mail_options: copyOf(mail_options), rcpt_options: copyOf(rcpt_options) };
+  return envelopes(({ requestOfEnvelope }) => requestOfEnvelope(copy, content, utf8Headers));
 }
 
 /** The request as this server can take it; `planMessage` tells what it throws. */
 export function planRequest(request: Request, server: Server, policy: EightBitPolicy): PlannedMessage {
-  const { from, recipients, content, utf8Headers } = request;
-  const { octets, eightBit, bytes } = content;
-  const needs = { octets, rawOctets: bytes?.length, eightBit, utf8Headers };
-  const plan = planMessage({ ...request, content: needs }, server, policy);
-  return { plan, sender: from, recipients: recipients.map(({ given }) => given), content };
+  return { ...request, plan: planMessage(request, server, policy) };
 }
 
-/** The parameters of MAIL that options of either form become. */
-export function mailParametersOf(options: Options): EsmtpParameters | Promise<EsmtpParameters> {
-  return parametersOf(options, "mail_options", (typed) => extensions(({ mailParameters }) => mailParameters(typed)));
-}
-
-/** The parameters of RCPT that options of either form become. */
-export function rcptParametersOf(options: Options<RcptOptions>): EsmtpParameters | Promise<EsmtpParameters> {
-  return parametersOf(options, "rcpt_options", (typed) => extensions(({ rcptParameters }) => rcptParameters(typed)));
+/** The refusal of a message for nobody. */
+export function nobody(): SMTPRecipientsRefused {
+  return new SMTPRecipientsRefused(Object.create(null), { delivery: "not-sent" });
 }
 
 /** No parameters. */
 export const NONE: EsmtpParameters = () => [];
 
-const extensions = lazy(() => import("../core/extensions/index.ts"));
-const reading = lazy(() => import("./addresses.ts"));
-
-function parametersOf<T extends object>(
-  options: Options<T>,
-  argument: string,
-  check: (typed: T) => EsmtpParameters | Promise<EsmtpParameters>,
-): EsmtpParameters | Promise<EsmtpParameters> {
-  if (isList(options)) return listedParameters(options, argument);
-  if (typeof options !== "object" || options === null)
-    throw wrongType(argument, "an array of strings or an object", options);
-  const copy = { ...options };
-  return Object.keys(copy).length === 0 ? NONE : check(copy);
+/** What was given is the caller's again as soon as the call is made. */
+export function copyOf<T>(options: T): T | object {
+  if (Array.isArray(options)) return [...options];
+  return typeof options === "object" && options ? { ...options } : options;
 }
 
-function isList(options: Options<object>): options is readonly string[] {
-  return Array.isArray(options);
+const envelopes = lazy(() => import("./envelope.ts"));
+
+function isEmpty(options: unknown = []): boolean {
+  return typeof options === "object" && options !== null && Object.keys(options).length === 0;
 }
 
 function listOf(to: unknown): unknown[] {
@@ -153,7 +101,7 @@ function isIterable(value: unknown): value is Iterable<unknown> {
   return typeof value === "object" && value !== null && Symbol.iterator in value;
 }
 
-function plainAddress(given: unknown): Address | undefined {
+function plainRecipient(given: unknown): Recipient | undefined {
   const mailbox = typeof given === "string" ? plainMailbox(given) : undefined;
-  return mailbox && { given: String(given), mailbox };
+  return mailbox && { given: String(given), mailbox, parameters: NONE };
 }

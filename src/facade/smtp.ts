@@ -18,14 +18,7 @@ import type { Refused, Reply } from "../core/reply.ts";
 import { SMTPResponseException, SMTPServerDisconnected } from "../errors.ts";
 import { defaultTransport } from "../runtime.ts";
 import type { Mechanism } from "../sasl/mechanism.ts";
-import {
-  type DeliveryRequest,
-  mailParametersOf,
-  planRequest,
-  type Request,
-  rcptParametersOf,
-  requestOf,
-} from "./delivery.ts";
+import { copyOf, type DeliveryRequest, planRequest, type Request, requestOf } from "./delivery.ts";
 import type { AuthContext, AuthOptions, LoginOptions } from "./login.ts";
 import type { Message } from "./message.ts";
 import {
@@ -170,14 +163,14 @@ export class SMTP {
 
   /** MAIL FROM: begins a transaction (RFC 5321 4.1.1.2). Options are dropped for a server without ESMTP, as in Python. */
   async mail(sender: string, options: Options = []): Promise<Reply> {
-    const parameters = mailParametersOf(options);
-    return this.#alone(commands, ({ mail }, conversation) => mail(conversation, sender, parameters));
+    const copy = copyOf(options);
+    return this.#alone(commands, ({ mail }, conversation) => mail(conversation, sender, copy));
   }
 
   /** RCPT TO: adds a recipient (RFC 5321 4.1.1.3). */
   async rcpt(recipient: string, options: Options<RcptOptions> = []): Promise<Reply> {
-    const parameters = rcptParametersOf(options);
-    return this.#alone(commands, ({ rcpt }, conversation) => rcpt(conversation, recipient, parameters));
+    const copy = copyOf(options);
+    return this.#alone(commands, ({ rcpt }, conversation) => rcpt(conversation, recipient, copy));
   }
 
   /**

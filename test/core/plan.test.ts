@@ -2,14 +2,8 @@
 import { describe, expect, test } from "vitest";
 import { parseMailbox } from "../../src/core/address.ts";
 import { parseFeatures } from "../../src/core/features.ts";
-import {
-  type EightBitPolicy,
-  listedParameters,
-  type Needs,
-  type Plan,
-  planMessage,
-  type Server,
-} from "../../src/core/plan.ts";
+import { listedParameters } from "../../src/core/listed-parameters.ts";
+import { type EightBitPolicy, type Needs, type Plan, planMessage, type Server } from "../../src/core/plan.ts";
 import { SMTPNotSupportedError } from "../../src/errors.ts";
 
 type Wish = {
@@ -38,10 +32,10 @@ function plan(wish: Wish, on: Server, policy: EightBitPolicy = "refuse"): Plan {
     parameters: listedParameters(mail, "mail_options"),
     content: {
       octets: "octets" in wish ? wish.octets : 10,
-      rawOctets: wish.rawOctets,
+      bytes: wish.rawOctets === undefined ? undefined : { length: wish.rawOctets },
       eightBit: "eightBit" in wish ? wish.eightBit : false,
-      utf8Headers,
     },
+    utf8Headers,
   };
   return planMessage(needs, on, policy);
 }
