@@ -11,6 +11,8 @@ export const entry = {
   "transports/bun": "transports/bun.ts",
   "transports/memory": "transports/memory.ts",
   opentelemetry: "src/opentelemetry.ts",
+  "transports/web-streams": "transports/web-streams.ts",
+  "transports/workers": "transports/workers.ts",
 };
 
 /** The declarations of dist/; its JavaScript is rolldown's. */

@@ -20,6 +20,11 @@ export type Read = {
 export function read(file: string, code: string): Read {
   const found: Read = { edges: [], packages: [], names: [], strings: [] };
   const add = (specifier: ts.Node | undefined, kind: Edge["kind"]): void => {
+    // A platform's own module, which bundlers for other platforms must not look for.
+    if (specifier !== undefined && kind === "dynamic" && ts.isIdentifier(specifier)) {
+      found.packages.push({ name: specifier.text, kind });
+      return;
+    }
     if (specifier === undefined || !ts.isStringLiteralLike(specifier)) throw new Error(`${file}: a computed import`);
     const { text: name } = specifier;
     if (name.startsWith(".")) found.edges.push({ from: file, to: normalize(join(dirname(file), name)), kind });

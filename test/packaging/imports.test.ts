@@ -52,6 +52,12 @@ const layers: Readonly<Record<string, Rule>> = {
     types: ["src/byte-stream.ts"],
     packages: ["@opentelemetry/api"],
   },
+  // Workers have their sockets in a module that only they have: it is loaded with the first connection.
+  "transports/workers.ts": {
+    imports: ["transports/", "src/errors.ts"],
+    types: ["src/byte-stream.ts"],
+    packages: ["cloudflareSockets"],
+  },
   "transports/": { imports: ["transports/", "src/errors.ts"], types: ["src/byte-stream.ts"] },
 };
 

@@ -144,6 +144,10 @@ async function load(specifier: string): Promise<unknown> {
       return proxiesThatConnect;
     case "smtplib/opentelemetry":
       return import("../../src/opentelemetry.ts");
+    case "smtplib/transports/web-streams":
+      return import("../../transports/web-streams.ts");
+    case "smtplib/transports/workers":
+      return import("../../transports/workers.ts");
     case "smtplib/transports/node":
       return import("../../transports/node.ts");
     default:

@@ -61,7 +61,16 @@ describe.runIf(onNode)("the packed tarball", () => {
 
     possible("has each subpath that package.json names", async () => {
       const own = name.replace(/ .*/, "").toLowerCase();
-      const subpaths = ["", "/core", "/sasl", "/proxy", "/transports/memory", `/transports/${own}`];
+      const subpaths = [
+        "",
+        "/core",
+        "/sasl",
+        "/proxy",
+        "/transports/memory",
+        "/transports/web-streams",
+        "/transports/workers",
+        `/transports/${own}`,
+      ];
       const code = subpaths.map((path) => `console.log(Object.keys(await import("smtplib${path}")).length > 0);`);
       expect(await runHere({ name, command }, "subpaths.mjs", code.join("\n"))).toEqual({
         status: 0,

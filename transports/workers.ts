@@ -1,0 +1,189 @@
+/** The transport of Cloudflare Workers and of workerd, on `cloudflare:sockets`; TLS is the platform's. */
+import type {
+  ByteStream,
+  ConnectOptions,
+  Endpoint,
+  PeerInfo,
+  TlsInfo,
+  TlsOptions,
+  Transport,
+} from "../src/byte-stream.ts";
+import { TlsError } from "../src/errors.ts";
+import { type Failure, ignore, orAborted } from "./native-sockets.ts";
+import { checkTlsOptions, isAddress } from "./tls-options.ts";
+import { type StreamPair, WebStream } from "./web-stream.ts";
+
+/** What of `cloudflare:sockets` is used here: its own types are global ones, which not every user has. */
+type Sockets = {
+  connect(
+    address: { hostname: string; port: number },
+    options: { secureTransport: "starttls"; allowHalfOpen: true },
+  ): Socket;
+};
+
+type Socket = StreamPair & {
+  readonly closed: Promise<void>;
+  readonly opened: Promise<{ remoteAddress?: string | undefined; localAddress?: string | undefined }>;
+  close(): Promise<void>;
+  startTls(options: { expectedServerHostname: string }): Socket;
+};
+
+/** In a variable, so that bundlers for other platforms do not look for it. */
+const cloudflareSockets: string = "cloudflare:sockets";
+
+/**
+ * Connects by `connect` of `cloudflare:sockets`, in clear.
+ *
+ * `startTls` is the platform's: it verifies the certificate against the platform's authorities, by TLS 1.2 or newer,
+ * and tells nothing about the session. That happens with the first octets after it, so that a refused certificate shows
+ * as a connection that is lost there, with a `TlsError` as the cause; nothing is sent to that server. It knows neither `ca`, `cert` and `key`, `fingerprint256`, `rejectUnauthorized`
+ * nor `minVersion: "TLSv1.3"`: with one of these it throws a `TypeError` and the connection ends. Cloudflare lets no
+ * Worker connect to port 25.
+ *
+ * @throws TypeError for a Unix socket or a `sourceAddress`, which a Worker does not have; the signal's reason where it
+ * aborts; otherwise the platform's own error
+ * @example
+ * ```ts
+ * import { connect } from "smtplib/transports/workers";
+ *
+ * const smtp = new SMTP("mail.example.com", 587, { transport: connect });
+ * ```
+ */
+export const connect: Transport = async (endpoint: Endpoint, options: ConnectOptions): Promise<ByteStream> => {
+  const { signal, sourceAddress } = options;
+  signal?.throwIfAborted();
+  if ("path" in endpoint) throw new TypeError("Workers have no Unix sockets");
+  if (sourceAddress !== undefined && (sourceAddress[0] !== "" || sourceAddress[1] !== 0)) {
+    throw new TypeError("Workers cannot choose a local address: there is no sourceAddress");
+  }
+  const sockets: Sockets = await import(/* webpackIgnore: true */ /* @vite-ignore */ cloudflareSockets);
+  signal?.throwIfAborted();
+  const address = { hostname: endpoint.host, port: endpoint.port };
+  const socket = sockets.connect(address, { secureTransport: "starttls", allowHalfOpen: true });
+  socket.closed.catch(ignore);
+  const info = await orAborted(socket.opened, signal, () => drop(socket));
+  return new WorkerStream(socket, {
+    remoteAddress: addressIn(info.remoteAddress),
+    localAddress: addressIn(info.localAddress),
+    loopback: false,
+    tls: undefined,
+  });
+};
+
+/** All that is known of the platform's TLS. */
+const platformTls: TlsInfo = {
+  protocol: undefined,
+  cipher: undefined,
+  verified: true,
+  fingerprint256: undefined,
+  exporter: undefined,
+};
+
+/** What the platform cannot do must not be passed over in silence. */
+function checkForPlatform(options: TlsOptions & { servername: string }): { servername: string } {
+  const { servername, ca, cert, pins, rejectUnauthorized, minVersion } = checkTlsOptions(options);
+  const asked = {
+    ca: ca !== undefined,
+    "cert and key": cert !== undefined,
+    fingerprint256: pins !== undefined,
+    "rejectUnauthorized: false": !rejectUnauthorized,
+    'minVersion: "TLSv1.3"': minVersion === "TLSv1.3",
+  };
+  const missing = Object.entries(asked).flatMap(([name, wanted]) => (wanted ? [name] : []));
+  if (missing.length === 0) return { servername };
+  throw new TypeError(`the TLS of Workers has no ${missing.join(", ")}: it verifies by the platform's own authorities`);
+}
+
+/** The platform gives what was asked for, a name perhaps, with the port. */
+function addressIn(text: string | undefined): string | undefined {
+  const host = text?.replace(/:\d+$/, "").replace(/^\[|\]$/g, "");
+  return host !== undefined && isAddress(host) ? host : undefined;
+}
+
+function drop(socket: Socket): void {
+  socket.closed.catch(ignore);
+  socket.close().catch(ignore);
+}
+
+class WorkerStream implements ByteStream {
+  #socket: Socket;
+  #stream: WebStream;
+  #state: "clear" | "handshake" | "secure" = "clear";
+  #dropped: Failure | undefined;
+  /** Whom TLS is spoken with, until something has come over it: the platform does the handshake with the first octets. */
+  #unproven: string | undefined;
+
+  constructor(socket: Socket, peer: PeerInfo) {
+    this.#socket = socket;
+    this.#stream = new WebStream(socket, peer);
+  }
+
+  get peer(): PeerInfo {
+    return this.#stream.peer;
+  }
+
+  read(): Promise<Uint8Array | null> {
+    if (this.#state === "handshake") return Promise.reject(new Error("the TLS handshake is under way"));
+    return this.#unproven === undefined ? this.#stream.read() : this.#firstSecureRead(this.#unproven);
+  }
+
+  write(data: Uint8Array): Promise<void> | undefined {
+    if (this.#state === "handshake") return Promise.reject(new Error("the TLS handshake is under way"));
+    return this.#stream.write(data);
+  }
+
+  async startTls(options: TlsOptions & { servername: string }): Promise<void> {
+    try {
+      this.#throwIfDropped();
+      if (this.#state !== "clear") throw new Error("the stream speaks TLS already");
+      const { servername } = checkForPlatform(options);
+      await this.#stream.untilSent();
+      this.#throwIfDropped();
+      this.#state = "handshake";
+      // Fails where a read is pending. What has come unread stays with the platform, whose handshake fails on it.
+      this.#stream.release();
+      this.#socket = this.#socket.startTls({ expectedServerHostname: servername });
+      const peer = { ...this.#stream.peer, tls: platformTls };
+      await this.#socket.opened;
+      this.#throwIfDropped();
+      this.#stream = new WebStream(this.#socket, peer);
+      this.#unproven = servername;
+      this.#state = "secure";
+    } catch (error) {
+      this.abort(error);
+      throw this.#dropped?.reason ?? error;
+    }
+  }
+
+  async close(): Promise<void> {
+    if (this.#state === "handshake") this.abort(new Error("closed during the TLS handshake"));
+    await this.#stream.close();
+    drop(this.#socket);
+  }
+
+  abort(reason: unknown = new Error("the connection was aborted")): void {
+    this.#dropped ??= { reason };
+    this.#stream.abort(reason);
+    drop(this.#socket);
+  }
+
+  async #firstSecureRead(servername: string): Promise<Uint8Array | null> {
+    let cause: unknown;
+    try {
+      const chunk = await this.#stream.read();
+      if (chunk !== null) {
+        this.#unproven = undefined;
+        return chunk;
+      }
+    } catch (error) {
+      this.#throwIfDropped();
+      cause = error;
+    }
+    const text = `the connection ended before anything came over TLS: either the handshake failed, or the certificate is not for "${servername}" or of no public authority`;
+    throw new TlsError("handshake", text, { cause });
+  }
+
+  #throwIfDropped(): void {
+    if (this.#dropped !== undefined) throw this.#dropped.reason;
+  }
+}
