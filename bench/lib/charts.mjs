@@ -33,8 +33,8 @@ export function drawChart(name, results) {
     animation: false,
     backgroundColor: "#ffffff",
     title: { text: `${name}: ${title}`, left: "center", textStyle: { fontSize: 14 } },
-    legend: { bottom: 0, itemWidth: 14 },
-    grid: { left: 80, right: 20, top: 50, bottom: 80 },
+    legend: { bottom: 0, itemWidth: 14, itemGap: 28 },
+    grid: { left: 80, right: 20, top: 50, bottom: 90 },
     xAxis: { type: "category", data: RUNTIMES },
     yAxis: { type: "value", name: unit === "ms" ? "ms, less is better" : unit },
     series: measured.map((subject) => ({
