@@ -13,7 +13,7 @@ import type { Connection } from "./connection.ts";
 import type { TransferObserver } from "./data-transfer.ts";
 import { disconnected } from "./session-end.ts";
 import type { Content } from "./source.ts";
-import { type PieceWriter, streamBody } from "./stream-body.ts";
+import { type Flush, type PieceWriter, streamBody } from "./stream-body.ts";
 import { reset } from "./transaction.ts";
 
 /** How the chunks go. */
@@ -79,8 +79,8 @@ export class ChunkTransfer implements ReplyReceiver, PieceWriter {
   }
 
   /** A piece of the content. What is held is sent once more is known to follow: the last chunk should have octets. */
-  add(piece: Uint8Array): Promise<void> | undefined {
-    const waits = this.#heldLength < CHUNK ? undefined : this.#sendChunk();
+  add(piece: Uint8Array, flush: Flush): Promise<void> | undefined {
+    const waits = this.#heldLength < CHUNK ? undefined : this.#sendChunk(flush);
     this.#hold(this.#encoder.encode(piece));
     return waits;
   }
@@ -162,11 +162,11 @@ export class ChunkTransfer implements ReplyReceiver, PieceWriter {
     this.#heldLength += octets.length;
   }
 
-  async #sendChunk(): Promise<void> {
+  async #sendChunk(flush: Flush): Promise<void> {
     this.#connection.checkIdle();
     if (this.over) return;
     this.#send("more");
-    await this.#connection.flush();
+    await flush();
     if (this.#settings.pipelining || this.#owed === 0 || this.over) return;
     await new Promise<void>((resolve) => {
       this.#answered = resolve;

@@ -5,7 +5,7 @@
 import type { ByteStream, PeerInfo } from "../byte-stream.ts";
 import { Output } from "../core/bytes.ts";
 import { Command, MASK } from "../core/command.ts";
-import { type Dialogue, type Fault, type Limits, makeDialogue, type Received } from "../core/dialogue.ts";
+import { type Dialogue, type Fault, makeDialogue, type Received, type SessionLimits } from "../core/dialogue.ts";
 import type { Reply } from "../core/reply.ts";
 import { type DeliveryOutcome, escapeControls, type TimeoutPhase } from "../errors.ts";
 import { type Deadline, makeWatchdog, type Timeouts } from "./deadline.ts";
@@ -15,7 +15,7 @@ import { closed, disconnected, type SessionEnd, textOf, timedOut } from "./sessi
 /** How a connection behaves, once it is there. */
 export type ConnectionSettings = {
   readonly protocol: "smtp" | "lmtp";
-  readonly limits: Limits;
+  readonly limits: SessionLimits;
   /** Asked each time: the caller may change them during a session. */
   readonly timeouts: () => Timeouts;
   readonly events: Events;

@@ -4,7 +4,7 @@
  */
 import type { PeerInfo } from "../byte-stream.ts";
 import { Command } from "../core/command.ts";
-import type { Limits } from "../core/dialogue.ts";
+import type { SessionLimits } from "../core/dialogue.ts";
 import { noFeatures, offers, parseFeatures } from "../core/features.ts";
 import type { Server } from "../core/plan.ts";
 import { isPositive, type Reply } from "../core/reply.ts";
@@ -28,7 +28,7 @@ export type Pipelining = boolean | "eager";
 /** How a session behaves. */
 export type SessionSettings = {
   readonly protocol: "smtp" | "lmtp";
-  readonly limits: Limits;
+  readonly limits: SessionLimits;
   /** "eager": a message that is in memory goes out in one flight, if the server offers CHUNKING, too. */
   readonly pipelining: Pipelining;
   readonly timeouts: () => Timeouts;

@@ -10,7 +10,7 @@ import { type Connection, GRACE } from "./connection.ts";
 import { lazy } from "./lazy.ts";
 import { disconnected } from "./session-end.ts";
 import type { Content } from "./source.ts";
-import type { PieceWriter } from "./stream-body.ts";
+import type { Flush, PieceWriter } from "./stream-body.ts";
 
 /** Who is told how the transfer goes; of `complete` and `failed` one is called, once. */
 export type TransferObserver = {
@@ -64,10 +64,10 @@ export class DataTransfer implements ReplyReceiver, PieceWriter {
   }
 
   /** A piece of the content. */
-  add(piece: Uint8Array): Promise<void> | undefined {
+  add(piece: Uint8Array, flush: Flush): Promise<void> | undefined {
     const { output } = this.#connection;
     output.addBytes(this.#encoder.encode(piece));
-    return output.length < PIECE ? undefined : this.#connection.flush();
+    return output.length < PIECE ? undefined : flush();
   }
 
   /** All of the content is in the output: the end goes behind it. */

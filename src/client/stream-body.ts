@@ -5,8 +5,12 @@ import { SMTPException } from "../errors.ts";
 import { type Chunks, chunksOf } from "./chunks.ts";
 import type { Connection } from "./connection.ts";
 import { PIECE } from "./data-transfer.ts";
+import { pacedFlush } from "./pace.ts";
 import { textOf } from "./session-end.ts";
 import type { Content } from "./source.ts";
+
+/** Lets what is in the output leave; a promise: the server has not taken it yet. */
+export type Flush = () => Promise<void> | undefined;
 
 /** Where the pieces go: by DATA, or by BDAT. */
 export type PieceWriter = {
@@ -14,8 +18,8 @@ export type PieceWriter = {
   readonly over: boolean;
   /** Called when that happens, for who waits for something else meanwhile. */
   interrupt: () => void;
-  /** Takes a piece; a promise: no more before it is settled. */
-  add(piece: Uint8Array): Promise<void> | undefined;
+  /** Takes a piece, and flushes what is enough for a write; a promise: no more before it is settled. */
+  add(piece: Uint8Array, flush: Flush): Promise<void> | undefined;
   /** All pieces were taken: sends the end, for which what stands before it must have left. */
   end(): void;
   /** The content cannot be completed: the connection is dropped. */
@@ -29,6 +33,7 @@ export async function streamBody(
   content: Content,
   sevenBitOnly: boolean,
 ): Promise<void> {
+  const flush = pacedFlush(connection);
   let chunks: Chunks | undefined;
   try {
     content.begun = true;
@@ -41,11 +46,11 @@ export async function streamBody(
         chunks.cancel();
         return writer.giveUp(eightBitRefused());
       }
-      await addAll(writer, chunk);
+      await addAll(writer, chunk, flush);
       if (writer.over) return chunks.cancel();
     }
     // What stands before the end goes first: the outcome is unknown only from the end on.
-    const blocked = connection.flush();
+    const blocked = flush();
     if (blocked !== undefined) await unlessOver(writer, blocked);
     if (!writer.over) writer.end();
   } catch (error) {
@@ -55,9 +60,9 @@ export async function streamBody(
   }
 }
 
-async function addAll(writer: PieceWriter, chunk: Uint8Array): Promise<void> {
+async function addAll(writer: PieceWriter, chunk: Uint8Array, flush: Flush): Promise<void> {
   for (let at = 0; at < chunk.length && !writer.over; at += PIECE) {
-    const blocked = writer.add(chunk.subarray(at, at + PIECE));
+    const blocked = writer.add(chunk.subarray(at, at + PIECE), flush);
     if (blocked !== undefined) await unlessOver(writer, blocked);
   }
 }

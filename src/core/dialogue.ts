@@ -41,8 +41,11 @@ export type Received = { readonly exchanges: readonly Exchange[]; readonly fault
 /** How much the server may say: octets of a line, of a reply, and of the answer to EHLO. */
 export type Limits = { readonly line: number; readonly reply: number; readonly ehlo: number };
 
-/** RFC 5321 4.5.3.1.5 knows of 512 octets a line; real servers say more, none says this much. */
-export const DEFAULT_LIMITS: Limits = { line: 8192, reply: 65_536, ehlo: 262_144 };
+/** The same, and how many octets of a message a second it has to take at least. */
+export type SessionLimits = Limits & { readonly minRate: number };
+
+/** RFC 5321 4.5.3.1.5 knows of 512 octets a line; real servers say more, none says this much. The rate is Postfix's. */
+export const DEFAULT_LIMITS: SessionLimits = { line: 8192, reply: 65_536, ehlo: 262_144, minRate: 500 };
 
 /** Verb -> where the sender stands behind it; where one is not here, the next must wait for its reply (RFC 2920 3.1). */
 const AFTER_SENDING: { readonly [verb: string]: Position } = {

@@ -4,7 +4,7 @@ import type { Pipelining } from "../client/conversation.ts";
 import { resolveTimeouts } from "../client/deadline.ts";
 import type { Logger } from "../client/logger.ts";
 import { checkArgument, wrongType } from "../core/bytes.ts";
-import { DEFAULT_LIMITS, type Limits } from "../core/dialogue.ts";
+import { DEFAULT_LIMITS, type SessionLimits } from "../core/dialogue.ts";
 import type { EightBitPolicy } from "../core/plan.ts";
 import type { TimeoutPhase } from "../errors.ts";
 
@@ -24,8 +24,11 @@ export type SMTPOptions = {
   signal?: AbortSignal | undefined;
   /** Seconds for single phases. */
   timeouts?: { readonly [phase in TimeoutPhase]?: number | null | undefined } | undefined;
-  /** How much the server may say, in octets: a line, a reply, the reply to EHLO. */
-  limits?: { readonly [name in keyof Limits]?: number | undefined } | undefined;
+  /**
+   * How much the server may say, in octets: a `line`, a `reply`, the reply to EHLO (`ehlo`). `minRate`: how many octets
+   * of a message it has to take each second, on the whole; default 500.
+   */
+  limits?: { readonly [name in keyof SessionLimits]?: number | undefined } | undefined;
   /** Is told what happens, without credentials: a console, a logger of pino's or LogTape's, or any object like that. */
   logger?: Logger | undefined;
   /**
@@ -79,8 +82,8 @@ export function checkOptions(options: SMTPOptions | null | undefined): SMTPOptio
 }
 
 /** The limits with the defaults filled in. */
-export function resolveLimits(limits: unknown = {}): Limits {
-  const resolved: Record<string, number> & Limits = { ...DEFAULT_LIMITS };
+export function resolveLimits(limits: unknown = {}): SessionLimits {
+  const resolved: Record<string, number> & SessionLimits = { ...DEFAULT_LIMITS };
   for (const [name, value] of Object.entries(checkObject(limits, "limits"))) {
     if (!Object.hasOwn(DEFAULT_LIMITS, name)) throw new TypeError(`limits has no ${JSON.stringify(name)}`);
     if (value !== undefined) resolved[name] = checkWholeNumber(value, `limits.${name}`, 1, Number.MAX_SAFE_INTEGER);

@@ -2,7 +2,7 @@ import { parseMailbox } from "../../src/core/address.ts";
 import { authCommand, authResponse } from "../../src/core/auth-command.ts";
 import { concat, Output, utf8 } from "../../src/core/bytes.ts";
 import { Command } from "../../src/core/command.ts";
-import { DEFAULT_LIMITS, type Dialogue, makeDialogue, type Received } from "../../src/core/dialogue.ts";
+import { DEFAULT_LIMITS, type Dialogue, type Limits, makeDialogue, type Received } from "../../src/core/dialogue.ts";
 import { ownCommand } from "../../src/core/own-command.ts";
 
 const box = parseMailbox("a@example.com", "address");
@@ -27,7 +27,7 @@ export class Play {
   readonly dialogue: Dialogue;
   readonly #output = new Output();
 
-  constructor(protocol: "smtp" | "lmtp" = "smtp", limits = DEFAULT_LIMITS) {
+  constructor(protocol: "smtp" | "lmtp" = "smtp", limits: Limits = DEFAULT_LIMITS) {
     this.dialogue = makeDialogue(Command.greeting(), { limits, protocol });
   }
 

@@ -77,6 +77,8 @@ describe("options", () => {
     ["a transport that is none", { transport: {} }, TypeError],
     ["a signal that is none", { signal: {} }, TypeError],
     ["limits.line: 0", { limits: { line: 0 } }, RangeError],
+    ["limits.minRate: 0", { limits: { minRate: 0 } }, RangeError],
+    ["limits.minRate in text", { limits: { minRate: "9600" } }, TypeError],
     ["an unknown limit", { limits: { lines: 1 } }, TypeError],
     ["a logger without methods", { logger: {} }, TypeError],
     ["eightBit: 7", { eightBit: 7 }, RangeError],

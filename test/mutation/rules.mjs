@@ -659,6 +659,14 @@ export const RULES = [
   },
   {
     rule: "5",
+    broken: "a server may take a message as slowly as it likes",
+    file: "src/client/pace.ts",
+    from: "if (most === undefined) return () => connection.flush();",
+    to: "return () => connection.flush();",
+    tests: ["test/client/pace.test.ts"],
+  },
+  {
+    rule: "5",
     broken: "no deadline for QUIT",
     file: "src/core/command.ts",
     from: 'verb === "QUIT" ? "quit" : "command"',
