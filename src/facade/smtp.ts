@@ -13,11 +13,12 @@ import { checkArgument } from "../core/bytes.ts";
 import { Command } from "../core/command.ts";
 import type { RcptOptions } from "../core/extensions/extension.ts";
 import type { Features } from "../core/features.ts";
-import type { EightBitPolicy, Options } from "../core/plan.ts";
+import type { Options } from "../core/plan.ts";
 import type { Refused, Reply } from "../core/reply.ts";
 import { SMTPResponseException, SMTPServerDisconnected } from "../errors.ts";
 import { defaultTransport } from "../runtime.ts";
 import type { Mechanism } from "../sasl/mechanism.ts";
+import type { Commands } from "./commands.ts";
 import { copyOf, type DeliveryRequest, planRequest, type Request, requestOf } from "./delivery.ts";
 import type { AuthContext, AuthOptions, LoginOptions } from "./login.ts";
 import type { Message } from "./message.ts";
@@ -88,21 +89,25 @@ export class SMTP {
    * @throws {TypeError} or {RangeError} for a host, port or options that cannot be
    */
   constructor(host?: string, port?: number, options?: SMTPOptions) {
-    this.#flavour = new.target.flavour;
-    this.default_port = this.#flavour.port;
-    this.#options = checkOptions(options);
-    this.#timeout = this.#options.timeout ?? undefined;
-    this.#timeouts = resolveTimeouts(this.#timeout, this.#options.timeouts);
-    this.#localHostname = this.#options.local_hostname;
-    this.#events = new Events(this.#options.logger, this.#flavour.protocol);
+    const { flavour } = new.target;
+    const checked = checkOptions(options);
+    const { timeout, timeouts, local_hostname, logger, limits, pipelining = true, signal } = checked;
+    const { protocol } = flavour;
+    this.#flavour = flavour;
+    this.#options = checked;
+    this.default_port = flavour.port;
+    this.#timeout = timeout ?? undefined;
+    this.#timeouts = resolveTimeouts(timeout, timeouts);
+    this.#localHostname = local_hostname;
+    this.#events = new Events(logger, protocol);
     this.#session = new Session({
-      protocol: this.#flavour.protocol,
-      limits: resolveLimits(this.#options.limits),
-      pipelining: this.#options.pipelining ?? true,
+      protocol,
+      limits: resolveLimits(limits),
+      pipelining,
       timeouts: () => this.#timeouts,
       localName: (peer) => this.#localHostname ?? addressLiteral(peer),
       events: this.#events,
-      signal: this.#options.signal,
+      signal,
     });
     const connects = host !== undefined && host !== "";
     this.#opened = connects ? this.#session.open(this.#target(host, port)) : Promise.resolve();
@@ -140,12 +145,12 @@ export class SMTP {
 
   /** Says HELO (RFC 5321 4.1.1.1). */
   async helo(name?: string): Promise<Reply> {
-    return this.#alone(commands, ({ hello }, conversation) => hello(conversation, "HELO", name));
+    return this.#say((say) => say.hello("HELO", name));
   }
 
   /** Says EHLO, or LHLO in LMTP, and remembers what the server offers (RFC 5321 4.1.1.1, RFC 2033 4.1). */
   async ehlo(name?: string): Promise<Reply> {
-    return this.#alone(commands, ({ hello }, conversation) => hello(conversation, "EHLO", name));
+    return this.#say((say) => say.hello("EHLO", name));
   }
 
   /**
@@ -153,7 +158,7 @@ export class SMTP {
    * @throws {SMTPHeloError} if both are refused
    */
   async ehlo_or_helo_if_needed(): Promise<void> {
-    return this.#alone(commands, ({ helloIfNeeded }, conversation) => helloIfNeeded(conversation));
+    return this.#say((say) => say.helloIfNeeded());
   }
 
   /** Whether the server offers an extension; the case of its name does not matter. */
@@ -164,13 +169,13 @@ export class SMTP {
   /** MAIL FROM: begins a transaction (RFC 5321 4.1.1.2). Options are dropped for a server without ESMTP, as in Python. */
   async mail(sender: string, options: Options = []): Promise<Reply> {
     const copy = copyOf(options);
-    return this.#alone(commands, ({ mail }, conversation) => mail(conversation, sender, copy));
+    return this.#say((say) => say.mail(sender, copy));
   }
 
   /** RCPT TO: adds a recipient (RFC 5321 4.1.1.3). */
   async rcpt(recipient: string, options: Options<RcptOptions> = []): Promise<Reply> {
     const copy = copyOf(options);
-    return this.#alone(commands, ({ rcpt }, conversation) => rcpt(conversation, recipient, copy));
+    return this.#say((say) => say.rcpt(recipient, copy));
   }
 
   /**
@@ -180,10 +185,8 @@ export class SMTP {
    */
   async data(message: Body): Promise<Reply> {
     const content = contentOf(message, "message");
-    const policy = this.#eightBit();
-    return orGiveBack(content, () =>
-      this.#alone(commands, ({ sendData }, conversation) => sendData(conversation, content, policy)),
-    );
+    const { eightBit = "refuse" } = this.#options;
+    return orGiveBack(content, () => this.#say((say) => say.data(content, eightBit)));
   }
 
   /** RSET: gives up the transaction (RFC 5321 4.1.1.5). */
@@ -201,7 +204,7 @@ export class SMTP {
    * @throws {SMTPNotSupportedError} if it is not ASCII and the server lacks SMTPUTF8
    */
   async verify(address: string): Promise<Reply> {
-    return this.#alone(commands, ({ ask }, conversation) => ask(conversation, "VRFY", address));
+    return this.#say((say) => say.ask("VRFY", address));
   }
 
   /** The same as `verify()`. */
@@ -214,7 +217,7 @@ export class SMTP {
    * @throws as `verify` does
    */
   async expn(address: string): Promise<Reply> {
-    return this.#alone(commands, ({ ask }, conversation) => ask(conversation, "EXPN", address));
+    return this.#say((say) => say.ask("EXPN", address));
   }
 
   /** HELP (RFC 5321 4.1.1.8); gives the text of the reply. */
@@ -225,22 +228,22 @@ export class SMTP {
 
   /** Sends any command and gives the reply. STARTTLS is refused: `starttls()` does what belongs to it. */
   async docmd(verb: string, args = ""): Promise<Reply> {
-    return this.#alone(commands, ({ docmd }, conversation) => docmd(conversation, verb, args));
+    return this.#say((say) => say.docmd(verb, args));
   }
 
   /** Sends any command; its reply is for `getreply()`. */
   async putcmd(verb: string, args = ""): Promise<void> {
-    return this.#alone(commands, ({ putcmd }, conversation) => putcmd(conversation, verb, args));
+    return this.#say((say) => say.putcmd(verb, args));
   }
 
   /** Waits for the next reply of the server. */
   async getreply(): Promise<Reply> {
-    return this.#alone(commands, ({ getreply }, conversation) => getreply(conversation));
+    return this.#say((say) => say.getreply());
   }
 
   /** Sends octets as they are; "" sends nothing, and throws if there is no session. */
   async send(bytes: string | Uint8Array): Promise<void> {
-    return this.#alone(commands, ({ send }, conversation) => send(conversation, bytes));
+    return this.#say((say) => say.send(bytes));
   }
 
   /**
@@ -469,15 +472,15 @@ export class SMTP {
     return async () => ({
       endpoint,
       sourceAddress,
-      tls: await implicitTls(tls, context, name),
+      tls: context || tls === "implicit" ? (await import("./tls.ts")).implicitTls(tls, context, name) : undefined,
       transport: transport ?? (await defaultTransport({ endpoint, options: { sourceAddress } })),
     });
   }
 
   #deliver(request: Request | Promise<Request>, signal: AbortSignal | undefined): Promise<Delivery> {
-    const policy = this.#eightBit();
+    const { eightBit = "refuse" } = this.#options;
     return this.#events.delivering(request, () =>
-      this.#session.deliver(request, (ready, server) => planRequest(ready, server, policy), signal),
+      this.#session.deliver(request, (ready, server) => planRequest(ready, server, eightBit), signal),
     );
   }
 
@@ -490,14 +493,15 @@ export class SMTP {
     return this.#alone(logins, (module, conversation) => task(module, { conversation, allowInsecureAuth }));
   }
 
+  /** Says a command as one call. */
+  #say<T>(task: (commands: Commands) => Promise<T>): Promise<T> {
+    return this.#alone(commands, ({ Commands }, conversation) => task(new Commands(conversation)));
+  }
+
   /** Runs `task` as one call, with a module that is loaded while the call waits for its turn. */
   #alone<Module, T>(load: Lazy<Module>, task: (module: Module, conversation: Conversation) => Promise<T>): Promise<T> {
     const loading = load((module) => module);
     return this.#session.alone(async (conversation) => task(await loading, conversation));
-  }
-
-  #eightBit(): EightBitPolicy {
-    return this.#options.eightBit ?? "refuse";
   }
 }
 
@@ -509,14 +513,6 @@ async function orGiveBack<T>(content: Content, work: () => Promise<T>): Promise<
     await discard(content);
     throw error;
   }
-}
-
-/** Checks how TLS is to be set up before anything is connected, also where it comes later. */
-async function implicitTls(tls: Flavour["tls"], context: TlsOptions | undefined, host: string): Promise<Target["tls"]> {
-  if (tls === "starttls" && context === undefined) return undefined;
-  const { checkTlsOptions, tlsOptions } = await import("./tls.ts");
-  checkTlsOptions(context ?? {}, "context");
-  return tls === "implicit" ? tlsOptions(context ?? {}, "context", host) : undefined;
 }
 
 const commands = lazy(() => import("./commands.ts"));

@@ -4,6 +4,20 @@ import { checkArgument, wrongType } from "../core/bytes.ts";
 import { checkObject } from "./options.ts";
 
 /**
+ * The options for implicit TLS, if that is what is to be; those for STARTTLS are checked only, before anything is
+ * connected.
+ * @throws as `tlsOptions` does
+ */
+export function implicitTls(
+  tls: "starttls" | "implicit",
+  context: TlsOptions | undefined,
+  host: string,
+): (TlsOptions & { servername: string }) | undefined {
+  const checked = checkTlsOptions(context ?? {}, "context");
+  return tls === "implicit" ? tlsOptions(checked, "context", host) : undefined;
+}
+
+/**
  * The options, checked, with the name that the server's certificate must bear.
  * @throws {TypeError} naming the option; also if there is no name, as on a Unix socket
  * @throws {RangeError} if a value is none of those allowed
