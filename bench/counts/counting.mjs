@@ -23,7 +23,10 @@ export function countingTransport(transport, counts) {
 
 const TypedArray = Object.getPrototypeOf(Uint8Array.prototype);
 
-/** Counts the octets that go through the engine's copying methods while `task` runs. */
+/**
+ * Counts the octets that go through the engine's copying methods while `task` runs, and those that text becomes. Runs of
+ * a few octets that are copied one by one are not seen; that they land in new memory shows in the buffers taken.
+ */
 export async function countCopies(counts, task) {
   const { set, slice, copyWithin } = TypedArray;
   const { encode } = TextEncoder.prototype;

@@ -6,7 +6,8 @@ import { drawChart } from "./charts.mjs";
 import { microTables } from "./micro-report.mjs";
 import { BENCH, ROOT } from "./paths.mjs";
 import { Results } from "./results.mjs";
-import { targetsTable, workloadTable } from "./tables.mjs";
+import { workloadTable } from "./tables.mjs";
+import { Verdicts } from "./verdicts.mjs";
 import { WORKLOADS } from "./workloads.mjs";
 
 const README = join(BENCH, "README.md");
@@ -17,16 +18,15 @@ const GOAL = { minified: 40_000, gzip: 12_000 };
 export function writeReport() {
   const results = Results.load();
   const notes = JSON.parse(readFileSync(join(BENCH, "notes.json"), "utf8"));
-  const { text, outcomes, footnotes } = targetsTable(results, notes, sizes());
+  const verdicts = new Verdicts(results, notes, sizes());
   const measured = Object.keys(WORKLOADS).filter((name) => results.covers(name));
-  const { passed, failed, missing } = outcomes;
   const parts = [
     MARK,
     "## Targets",
-    `${passed} passed, ${failed} failed${missing > 0 ? `, ${missing} not measured` : ""}.`,
+    `${verdicts.sum}.`,
     "Medians of ratios that were each taken within one repetition; in brackets the range of the middle half of them.",
-    text,
-    ...footnotes.map((note, index) => `${index + 1}. ${note}`),
+    verdicts.text,
+    ...verdicts.footnotes.map((note, index) => `${index + 1}. ${note}`),
     "## Measured",
     circumstancesText(results),
     ...measured.flatMap((name) => [
@@ -38,7 +38,8 @@ export function writeReport() {
   ];
   const byHand = readFileSync(README, "utf8").split(MARK)[0].trimEnd();
   writeFileSync(README, `${byHand}\n\n${parts.join("\n\n")}\n`);
-  console.log(`${passed} passed, ${failed} failed, ${missing} not measured: ${README}`);
+  console.log(`${verdicts.sum}: ${README}`);
+  for (const id of verdicts.unexplained) console.log(`failed, and notes.json has no word on it: ${id}`);
 }
 
 /** The bundle as `npm run size` measures it, and the number of packages that come with it. */

@@ -1,7 +1,6 @@
 /** The tables of the report, in Markdown. */
 import { SUBJECTS } from "../subjects/index.mjs";
 import { inUnit } from "./results.mjs";
-import { idOf, judge, MODES, TARGETS } from "./targets.mjs";
 import { RUNTIMES, WORKLOADS } from "./workloads.mjs";
 
 /** A table; the first `texts` columns are text, the others numbers. */
@@ -21,74 +20,6 @@ export function figure(value) {
 /** A median, and in brackets the range that half of the values are in. */
 export function withSpread({ median, quartiles }) {
   return `${figure(median)} (${quartiles.map(figure).join("–")})`;
-}
-
-const WORDS = {
-  speed: "speed, of",
-  time: "wall time, of",
-  cpu: "CPU a message, of",
-  memory: "peak RSS in MB, over",
-  reads: "reads a message at the sink",
-  writes: "writes a message at the sink",
-  import: "import in ms",
-  resumed: "TLS sessions resumed, share",
-};
-
-/** A row for each target; a failure refers to the note that explains it. `more` are rows that no run gives. */
-export function targetsTable(results, notes, more) {
-  const footnotes = [];
-  const outcomes = { passed: 0, failed: 0, missing: 0 };
-  const rows = TARGETS.map((target) => {
-    const cells = RUNTIMES.map((runtime) => {
-      const { limit, measured, passed } = judge(target, runtime, results);
-      if (limit === undefined) return "–";
-      if (measured === undefined) return count(outcomes, "missing", "not measured");
-      if (passed) return count(outcomes, "passed", `pass ${withSpread(measured)}`);
-      return count(
-        outcomes,
-        "failed",
-        `**fail** ${withSpread(measured)}${noteFor(idOf(target, runtime), notes, footnotes)}`,
-      );
-    });
-    const what = `${WORDS[target.figure]} ${target.against ?? ""}`.trim();
-    return [target.workload, MODES[target.subject], what, limitText(target), ...cells];
-  });
-  for (const { name, limit, value } of more) {
-    const passed = value <= limit;
-    count(outcomes, passed ? "passed" : "failed");
-    const note = passed ? "" : noteFor(name, notes, footnotes);
-    rows.push([
-      "size",
-      "–",
-      name,
-      `≤ ${figure(limit)}`,
-      `${passed ? "pass" : "**fail**"} ${figure(value)}${note}`,
-      "–",
-      "–",
-    ]);
-  }
-  const head = ["workload", "mode", "what", "target", ...RUNTIMES];
-  return { text: table(head, rows, head.length), outcomes, footnotes };
-}
-
-function count(outcomes, kind, cell) {
-  outcomes[kind]++;
-  return cell;
-}
-
-function noteFor(id, notes, footnotes) {
-  if (notes[id] === undefined) return "";
-  if (!footnotes.includes(notes[id])) footnotes.push(notes[id]);
-  return ` [${footnotes.indexOf(notes[id]) + 1}]`;
-}
-
-function limitText({ least, limits }) {
-  const sign = least === undefined ? "≤" : "≥";
-  const values = [...new Set(Object.values(limits))];
-  if (values.length === 1) return `${sign} ${values[0]}`;
-  return Object.entries(limits)
-    .map(([runtime, limit]) => `${sign} ${limit} ${runtime}`)
-    .join(", ");
 }
 
 /** All that was measured of a workload. */
