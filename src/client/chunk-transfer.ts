@@ -7,7 +7,7 @@
 import { ChunkEncoder } from "../core/body.ts";
 import { Command, type ReplyReceiver } from "../core/command.ts";
 import type { Plan } from "../core/plan.ts";
-import { isPositive, type Reply } from "../core/reply.ts";
+import { isPositive, type RawReply } from "../core/reply.ts";
 import { SMTPDataError, type SMTPException } from "../errors.ts";
 import type { Connection } from "./connection.ts";
 import type { TransferObserver } from "./data-transfer.ts";
@@ -46,7 +46,7 @@ export class ChunkTransfer implements ReplyReceiver, PieceWriter {
   readonly #content: Content;
   readonly #settings: ChunkSettings;
   readonly #encoder: Encoder;
-  readonly #replies: Reply[] = [];
+  readonly #replies: RawReply[] = [];
   #observer: TransferObserver | undefined;
   #held: Uint8Array[] = [];
   #heldLength = 0;
@@ -103,7 +103,7 @@ export class ChunkTransfer implements ReplyReceiver, PieceWriter {
   }
 
   /** A reply to a chunk. */
-  replied(command: Command, reply: Reply): void {
+  replied(command: Command, reply: RawReply): void {
     if (reply.code < 400 && !isPositive(reply.code)) return this.#broken(reply);
     if (command.endsMessage) this.#lastReplied(reply);
     else this.#chunkReplied(reply);
@@ -112,17 +112,19 @@ export class ChunkTransfer implements ReplyReceiver, PieceWriter {
   /** The session ended before the last reply. */
   lost(): void {
     const delivery = this.#lastHandedOver ? "unknown" : "not-sent";
-    this.#stop()?.failed(this.#refusal ?? this.#connection.end?.toError({ delivery, replies: this.#replies }));
+    this.#stop()?.failed(
+      this.#refusal ?? this.#connection.end?.toError({ delivery, replies: this.#replies.map(({ reply }) => reply) }),
+    );
   }
 
-  #chunkReplied(reply: Reply): void {
+  #chunkReplied(reply: RawReply): void {
     this.#owed--;
     if (isPositive(reply.code)) this.#answered();
     else this.#refused(reply);
     if (this.#owed === 0 && this.#refusal !== undefined && !this.#lastHandedOver) void this.#resetThenFail();
   }
 
-  #lastReplied(reply: Reply): void {
+  #lastReplied(reply: RawReply): void {
     if (this.#refusal !== undefined) {
       // It took a message of which it refused a part: nobody knows what it made of that.
       return isPositive(reply.code) ? this.#broken(reply) : this.#stop()?.failed(this.#refusal);
@@ -132,8 +134,8 @@ export class ChunkTransfer implements ReplyReceiver, PieceWriter {
   }
 
   /** No further chunk may follow one that was refused; what is on its way already is answered first (RFC 3030 2). */
-  #refused(reply: Reply): void {
-    this.#refusal ??= new SMTPDataError(reply.code, reply.message, { delivery: "rejected", reply });
+  #refused(reply: RawReply): void {
+    this.#refusal ??= new SMTPDataError(reply.code, reply.message, { delivery: "rejected", reply: reply.reply });
     this.over = true;
     this.interrupt();
     this.#answered();
@@ -150,10 +152,10 @@ export class ChunkTransfer implements ReplyReceiver, PieceWriter {
     this.#stop()?.failed(this.#refusal);
   }
 
-  #broken(reply: Reply): void {
+  #broken(reply: RawReply): void {
     const end = disconnected(`the server broke the protocol: ${reply.code} as the answer to BDAT`);
     const delivery = this.#lastHandedOver ? "unknown" : "not-sent";
-    this.#stop()?.failed(end.toError({ delivery, replies: this.#replies }));
+    this.#stop()?.failed(end.toError({ delivery, replies: this.#replies.map(({ reply }) => reply) }));
     this.#connection.drop(end);
   }
 

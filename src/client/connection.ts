@@ -204,14 +204,14 @@ export function makeConnection(stream: ByteStream, settings: ConnectionSettings)
 
   function send(command: Command): void {
     dialogue.send(command, output);
-    if (command.shown.endsWith(MASK)) secrets.push(command);
+    if (command.secret) secrets.push(command);
     events.observer?.sent(command.verb, command.shown);
   }
 
   function replyTo(command: Command, delivery?: DeliveryOutcome): Promise<Reply> {
     return new Promise((resolve, reject) => {
       command.receiver = {
-        replied: (_, reply) => resolve(reply),
+        replied: (_, { reply }) => resolve(reply),
         lost: () => reject(sessionEnd?.toError({ delivery })),
       };
     });
@@ -223,7 +223,7 @@ export function makeConnection(stream: ByteStream, settings: ConnectionSettings)
     for (const { command, reply } of exchanges) {
       // A challenge holds what the next response is computed from.
       const { observer } = events;
-      if (observer) observer.replied(command.shown, reply, reply.code === 334 ? MASK : hide(reply.message));
+      if (observer) observer.replied(command.shown, reply.reply, reply.code === 334 ? MASK : hide(reply.message));
       if (reply.code === 235 && command.verb !== ".") connection.authenticated = true;
       command.receiver?.replied(command, reply);
       if (command.verb === "QUIT") void connection.close();
@@ -233,11 +233,13 @@ export function makeConnection(stream: ByteStream, settings: ConnectionSettings)
   }
 
   function checkIdle(): void {
-    const { owed, unread, unfetched, rest } = dialogue;
-    if (owed > 0 || sessionEnd) return;
-    if (unfetched)
+    if (dialogue.owed > 0 || sessionEnd) return;
+    if (dialogue.unfetched)
       drop(disconnected("a reply to putcmd() was not fetched by getreply(): it would answer this command"));
-    else if (unread) drop(disconnected("the server sent something that nothing asked for", new Error(shown(rest))));
+    else if (dialogue.unread) {
+      const cause = new Error(shown(dialogue.rest));
+      drop(disconnected("the server sent something that nothing asked for", cause));
+    }
   }
 
   function flush(): Promise<void> | undefined {

@@ -4,7 +4,7 @@
  */
 import { DataEncoder } from "../core/body.ts";
 import { Command, type ReplyReceiver } from "../core/command.ts";
-import { isPositive, type Reply } from "../core/reply.ts";
+import { isPositive, type RawReply } from "../core/reply.ts";
 import { SMTPDataError, SMTPException } from "../errors.ts";
 import { type Connection, GRACE } from "./connection.ts";
 import { lazy } from "./lazy.ts";
@@ -17,7 +17,7 @@ export type TransferObserver = {
   /** The end is in the output, not yet flushed: the next transaction may put its envelope behind it. */
   ended(): void;
   /** All replies to the message are here. */
-  complete(replies: readonly Reply[]): void;
+  complete(replies: readonly RawReply[]): void;
   /** The message was not delivered, or nobody knows. */
   failed(error: unknown): void;
 };
@@ -39,7 +39,7 @@ export class DataTransfer implements ReplyReceiver, PieceWriter {
   readonly #content: Content;
   readonly #observer: TransferObserver;
   readonly #encoder = new DataEncoder();
-  readonly #replies: Reply[] = [];
+  readonly #replies: RawReply[] = [];
   #expected = 1;
   #answer: { release(): void } | undefined;
   #endHandedOver = false;
@@ -88,7 +88,7 @@ export class DataTransfer implements ReplyReceiver, PieceWriter {
   }
 
   /** A reply to the message. */
-  replied(_: Command, reply: Reply): void {
+  replied(_: Command, reply: RawReply): void {
     if (!this.#endHandedOver) return this.#earlyReply(reply);
     if (reply.code < 400 && !isPositive(reply.code)) return this.#nonsense(reply);
     this.#replies.push(reply);
@@ -98,7 +98,9 @@ export class DataTransfer implements ReplyReceiver, PieceWriter {
   /** The session ended before the last reply to the message. */
   lost(): void {
     const delivery = this.#endHandedOver ? "unknown" : "not-sent";
-    this.#finish()?.failed(this.#connection.end?.toError({ delivery, replies: this.#replies }));
+    this.#finish()?.failed(
+      this.#connection.end?.toError({ delivery, replies: this.#replies.map(({ reply }) => reply) }),
+    );
   }
 
   async #stream(sevenBitOnly: boolean): Promise<void> {
@@ -110,21 +112,21 @@ export class DataTransfer implements ReplyReceiver, PieceWriter {
   }
 
   /** The server has its verdict before the message is over. */
-  #earlyReply(reply: Reply): void {
+  #earlyReply(reply: RawReply): void {
     const refused = reply.code >= 400;
     const text = `an answer to the message before its end: ${reply.code} ${reply.message}`;
     const end = disconnected(refused ? text : `the server broke the protocol: ${text}`);
     const error = refused
-      ? new SMTPDataError(reply.code, reply.message, { delivery: "rejected", reply })
+      ? new SMTPDataError(reply.code, reply.message, { delivery: "rejected", reply: reply.reply })
       : end.toError({ delivery: "not-sent" });
     this.#finish()?.failed(error);
     this.#connection.drop(end);
   }
 
   /** 3yz is no answer to a message: nobody knows what became of it. */
-  #nonsense(reply: Reply): void {
+  #nonsense(reply: RawReply): void {
     const end = disconnected(`the server broke the protocol: ${reply.code} as the answer to a message`);
-    this.#finish()?.failed(end.toError({ delivery: "unknown", replies: this.#replies }));
+    this.#finish()?.failed(end.toError({ delivery: "unknown", replies: this.#replies.map(({ reply }) => reply) }));
     this.#connection.drop(end);
   }
 

@@ -6,13 +6,13 @@
  * refused a whole envelope must not take the next message under the sender of this one.
  */
 import { Command, type ReplyReceiver } from "../core/command.ts";
-import { isPositive, type Reply } from "../core/reply.ts";
+import { isPositive, type RawReply } from "../core/reply.ts";
 import { SMTPException, SMTPSenderRefused } from "../errors.ts";
 import { encoderOf } from "./chunk-transfer.ts";
 import type { Connection } from "./connection.ts";
-import { Answers, type Delivery } from "./outcome.ts";
+import { Answers } from "./outcome.ts";
 import { disconnected } from "./session-end.ts";
-import type { Message, Settle } from "./transaction.ts";
+import type { Message, MessageObserver } from "./transaction.ts";
 
 /** The octets of messages that may be unanswered on one connection: what a lost connection can leave unknown. */
 const WINDOW = 262_144;
@@ -20,23 +20,17 @@ const WINDOW = 262_144;
 /** A flush is not put off once this many octets wait. */
 const ENOUGH = 65_536;
 
-/** How the messages go. */
-export type EagerSettings = { readonly protocol: "smtp" | "lmtp" };
-
 /**
- * Sends a message that is in memory. `letGo` is called as soon as the next one may follow.
- * @throws the exceptions that `sendmail` documents; each message that a lost connection leaves unanswered is "unknown"
+ * Sends a message that is in memory; the observer gets the exceptions that `sendmail` documents. Each message that a lost
+ * connection leaves unanswered is "unknown".
  */
-export function deliverEagerly(
+export function sendEagerly(
   connection: Connection,
   message: Message,
-  { protocol }: EagerSettings,
-  letGo: () => void,
-): Promise<Delivery> {
-  return new Promise((resolve, reject) => {
-    const flight = new Flight(connection, message, { resolve, reject }, new Answers(message, protocol));
-    windowOf(connection).admit(flight, letGo);
-  });
+  protocol: "smtp" | "lmtp",
+  observer: MessageObserver,
+): void {
+  windowOf(connection).admit(new Flight(connection, message, observer, new Answers(message, protocol)));
 }
 
 /** One message on its way. */
@@ -46,19 +40,24 @@ class Flight implements ReplyReceiver {
   readonly #connection: Connection;
   readonly #message: Message;
   readonly #answers: Answers;
-  readonly #finalReplies: Reply[] = [];
+  readonly #finalReplies: RawReply[] = [];
   readonly #parts: readonly Uint8Array[];
-  #settle: Settle | undefined;
+  #observer: MessageObserver | undefined;
   #sent = false;
 
-  constructor(connection: Connection, message: Message, settle: Settle, answers: Answers) {
+  constructor(connection: Connection, message: Message, observer: MessageObserver, answers: Answers) {
     this.#connection = connection;
     this.#message = message;
-    this.#settle = settle;
+    this.#observer = observer;
     this.#answers = answers;
     const encoder = encoderOf(message.plan.content);
     this.#parts = [encoder.encode(message.content.bytes ?? new Uint8Array(0)), encoder.end()];
     this.octets = this.#parts.reduce((sum, part) => sum + part.length, 0);
+  }
+
+  /** The next message may follow. */
+  letGo(): void {
+    this.#observer?.letGo();
   }
 
   /** Puts all of it into the output. */
@@ -75,7 +74,7 @@ class Flight implements ReplyReceiver {
   }
 
   /** A reply to one of its commands. */
-  replied(command: Command, reply: Reply): void {
+  replied(command: Command, reply: RawReply): void {
     if (command.endsMessage) return this.#finalReply(reply);
     this.#answers.add(command, reply);
     if (command.verb !== "RSET" || isPositive(reply.code)) return;
@@ -85,12 +84,12 @@ class Flight implements ReplyReceiver {
   /** The session ended before the last reply. */
   lost(): void {
     const delivery = this.#sent ? "unknown" : "not-sent";
-    const lost = this.#connection.end?.toError({ delivery, replies: this.#finalReplies });
+    const lost = this.#connection.end?.toError({ delivery, replies: this.#finalReplies.map(({ reply }) => reply) });
     // The server may go on after a 421, and the message is on its way: only a refusal of everybody is a verdict.
     this.#settled()?.reject((this.#answers.nobodyLeft && this.#answers.refusal()) || lost);
   }
 
-  #finalReply(reply: Reply): void {
+  #finalReply(reply: RawReply): void {
     this.#finalReplies.push(reply);
     if (reply.code < 400 && !isPositive(reply.code)) return this.#broken(reply);
     if (this.#finalReplies.length < this.#answers.expected) return;
@@ -102,17 +101,19 @@ class Flight implements ReplyReceiver {
   }
 
   /** It took a message whose sender it refused, or gave no answer: nobody knows what became of that. */
-  #broken(reply: Reply): void {
+  #broken(reply: RawReply): void {
     const end = disconnected(`the server broke the protocol: ${reply.code} ${reply.message} as the answer to BDAT`);
-    this.#settled()?.reject(end.toError({ delivery: "unknown", replies: this.#finalReplies }));
+    this.#settled()?.reject(
+      end.toError({ delivery: "unknown", replies: this.#finalReplies.map(({ reply }) => reply) }),
+    );
     this.#connection.drop(end);
   }
 
-  #settled(): Settle | undefined {
-    const settle = this.#settle;
-    this.#settle = undefined;
-    if (settle !== undefined) windowOf(this.#connection).left(this.octets);
-    return settle;
+  #settled(): MessageObserver | undefined {
+    const observer = this.#observer;
+    this.#observer = undefined;
+    if (observer !== undefined) windowOf(this.#connection).left(this.octets);
+    return observer;
   }
 }
 
@@ -120,36 +121,36 @@ class Flight implements ReplyReceiver {
 class FlightWindow {
   readonly #connection: Connection;
   #octets = 0;
-  #waiting: { readonly flight: Flight; readonly letGo: () => void } | undefined;
+  #waiting: Flight | undefined;
   #flushes = false;
 
   constructor(connection: Connection) {
     this.#connection = connection;
-    connection.onEnd(() => this.#waiting?.flight.lost());
+    connection.onEnd(() => this.#waiting?.lost());
   }
 
   /** Sends a message if there is room, or else as soon as there is; the turn is the caller's until then. */
-  admit(flight: Flight, letGo: () => void): void {
+  admit(flight: Flight): void {
     const full = this.#octets > 0 && this.#octets + flight.octets > WINDOW;
     this.#octets += flight.octets;
-    if (full) this.#waiting = { flight, letGo };
-    else this.#send(flight, letGo);
+    if (full) this.#waiting = flight;
+    else this.#send(flight);
   }
 
   /** A message is no longer on its way. Half of the window has to be free before more is sent: few large writes. */
   left(octets: number): void {
     this.#octets -= octets;
     const waiting = this.#waiting;
-    if (waiting === undefined || (this.#octets > waiting.flight.octets && this.#octets > WINDOW / 2)) return;
+    if (waiting === undefined || (this.#octets > waiting.octets && this.#octets > WINDOW / 2)) return;
     this.#waiting = undefined;
-    this.#send(waiting.flight, waiting.letGo);
+    this.#send(waiting);
   }
 
-  #send(flight: Flight, letGo: () => void): void {
+  #send(flight: Flight): void {
     flight.send();
     if (this.#connection.output.length >= ENOUGH) this.#connection.flush();
     else this.#flushSoon();
-    letGo();
+    flight.letGo();
   }
 
   /** Messages that are sent in the same turn of the event loop leave in one write. */

@@ -21,7 +21,7 @@ export function sendData(conversation: Conversation, content: Content, policy: E
   return new Promise((resolve, reject) => {
     const transfer = new DataTransfer(connection, content, {
       ended() {},
-      complete: (replies) => resolve(replies[replies.length - 1] ?? connection.greeting),
+      complete: (replies) => resolve(replies[replies.length - 1]?.reply ?? connection.greeting),
       failed: reject,
     });
     const expected = conversation.settings.protocol === "lmtp" ? Math.max(1, dialogue.acceptedRecipients) : 1;
@@ -30,7 +30,7 @@ export function sendData(conversation: Conversation, content: Content, policy: E
       replied: (_, reply) =>
         reply.code === 354
           ? transfer.start(expected, sevenBitOnly)
-          : reject(new SMTPDataError(reply.code, reply.message, { delivery: "rejected", reply })),
+          : reject(new SMTPDataError(reply.code, reply.message, { delivery: "rejected", reply: reply.reply })),
       lost: () => reject(connection.end?.toError({ delivery: "not-sent" })),
     };
     connection.sendData(data, transfer.endCommand);

@@ -4,7 +4,7 @@
  */
 import { Command, type ReplyReceiver } from "../core/command.ts";
 import type { Plan } from "../core/plan.ts";
-import { isPositive, type Reply } from "../core/reply.ts";
+import { isPositive, type RawReply } from "../core/reply.ts";
 import { SMTPException } from "../errors.ts";
 import type { Connection } from "./connection.ts";
 import { DataTransfer, type TransferObserver } from "./data-transfer.ts";
@@ -22,8 +22,12 @@ export type Message = Parties & {
 /** How the transaction goes about it. */
 export type TransactionSettings = { readonly pipelining: boolean; readonly protocol: "smtp" | "lmtp" };
 
-/** Who waits for a message's outcome. */
-export type Settle = { resolve(delivery: Delivery): void; reject(error: unknown): void };
+/** Who is told of a message: that the next one may begin, and, once or more often, of its outcome; the first one counts. */
+export type MessageObserver = {
+  letGo(): void;
+  resolve(delivery: Delivery): void;
+  reject(error: unknown): void;
+};
 
 const chunking = lazy(() => import("./chunk-transfer.ts"));
 
@@ -32,18 +36,18 @@ export class Transaction implements ReplyReceiver, TransferObserver {
   readonly #connection: Connection;
   readonly #message: Message;
   readonly #settings: TransactionSettings;
+  readonly #observer: MessageObserver;
   readonly #commands: Command[] = [];
   readonly #answers: Answers;
   readonly #data: DataTransfer | undefined;
   #sent = 0;
   #answered = 0;
-  #letGo: () => void = () => {};
-  #settle: Settle | undefined;
 
-  constructor(connection: Connection, message: Message, settings: TransactionSettings) {
+  constructor(connection: Connection, message: Message, settings: TransactionSettings, observer: MessageObserver) {
     this.#connection = connection;
     this.#message = message;
     this.#settings = settings;
+    this.#observer = observer;
     this.#answers = new Answers(message, settings.protocol);
     if (connection.dialogue.transactionOpen) this.#commands.push(Command.simple("RSET"));
     this.#commands.push(message.plan.mail, ...message.plan.recipients);
@@ -54,20 +58,13 @@ export class Transaction implements ReplyReceiver, TransferObserver {
     for (const command of this.#commands) command.receiver = this;
   }
 
-  /**
-   * Sends the message. `letGo` is called as soon as the next transaction may begin.
-   * @throws the exceptions that `sendmail` documents, each with `delivery`
-   */
-  run(letGo: () => void): Promise<Delivery> {
-    this.#letGo = letGo;
-    return new Promise((resolve, reject) => {
-      this.#settle = { resolve, reject };
-      this.#advance();
-    });
+  /** Sends the message; the observer gets the exceptions that `sendmail` documents, each with `delivery`. */
+  run(): void {
+    this.#advance();
   }
 
   /** A reply to one of the envelope's commands. */
-  replied(command: Command, reply: Reply): void {
+  replied(command: Command, reply: RawReply): void {
     this.#answered++;
     this.#answers.add(command, reply);
     if (command.verb === "RSET" && !isPositive(reply.code)) {
@@ -87,19 +84,19 @@ export class Transaction implements ReplyReceiver, TransferObserver {
 
   /** The content and its end are on their way: the next message may begin. */
   ended(): void {
-    if (this.#settings.pipelining) this.#letGo();
+    if (this.#settings.pipelining) this.#observer.letGo();
   }
 
   /** All replies to the content are here. */
-  complete(finalReplies: readonly Reply[]): void {
+  complete(finalReplies: readonly RawReply[]): void {
     const outcome = this.#answers.outcome(finalReplies);
     if (outcome instanceof SMTPException) this.failed(outcome);
-    else this.#settled()?.resolve(outcome);
+    else this.#observer.resolve(outcome);
   }
 
   /** The message was not delivered, or nobody knows. */
   failed(error: unknown): void {
-    this.#settled()?.reject(error);
+    this.#observer.reject(error);
   }
 
   #advance(): void {
@@ -153,12 +150,6 @@ export class Transaction implements ReplyReceiver, TransferObserver {
   async #resetThenFail(refusal: SMTPException): Promise<void> {
     await reset(this.#connection);
     this.failed(refusal);
-  }
-
-  #settled(): Settle | undefined {
-    const settle = this.#settle;
-    this.#settle = undefined;
-    return settle;
   }
 }
 

@@ -3,11 +3,19 @@
  * which is how messages are pipelined; a call that must be alone waits for all before it.
  */
 
-type Entry = { readonly alone: boolean; readonly start: () => void };
+/** A call that waits for its turn, or has it. */
+export type Call = {
+  /** True if no other call may be under way at the same time. */
+  readonly alone: boolean;
+  /** True while it has the turn: no other call may begin. Kept by `Turns`. */
+  holds: boolean;
+  /** Begins the call, which says `letGo` and `end` later. */
+  start(): void;
+};
 
 /** A queue of turns on one session. */
 export class Turns {
-  #waiting: Entry[] = [];
+  #waiting: Call[] = [];
   #first = 0;
   #running = 0;
   #taken = false;
@@ -19,55 +27,47 @@ export class Turns {
   }
 
   /** Runs `task` when all calls before it are settled, and lets none begin before it is. */
-  alone<T>(task: () => Promise<T>, signal?: AbortSignal): Promise<T> {
-    return this.#enter(true, task, signal);
-  }
-
-  /**
-   * Runs `task` when the call before it has let go. The task calls `letGo` when the next one may begin:
-   * that one begins within this call, so that both can leave in one write.
-   */
-  shared<T>(task: (letGo: () => void) => Promise<T>, signal?: AbortSignal): Promise<T> {
-    return this.#enter(false, task, signal);
-  }
-
-  #enter<T>(alone: boolean, task: (letGo: () => void) => Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-    return new Promise<T>((resolve, reject) => {
-      const withdraw = (): void => {
-        this.#waiting = this.#waiting.slice(this.#first).filter((other) => other !== entry);
-        this.#first = 0;
-        reject(signal?.reason);
-        this.#advance();
+  alone<T>(task: () => Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const call: Call = { alone: true, holds: false, start: () => void run() };
+      const run = async (): Promise<void> => {
+        try {
+          resolve(await task());
+        } catch (error) {
+          reject(error);
+        }
+        this.end(call);
       };
-      const start = (): void => {
-        signal?.removeEventListener("abort", withdraw);
-        this.#run(task).then(resolve, reject);
-      };
-      const entry: Entry = { alone, start };
-      if (signal?.aborted) return reject(signal.reason);
-      signal?.addEventListener("abort", withdraw, { once: true });
-      this.#waiting.push(entry);
-      this.#advance();
+      this.enter(call);
     });
   }
 
-  async #run<T>(task: (letGo: () => void) => Promise<T>): Promise<T> {
-    let holds = true;
-    const letGo = (): void => {
-      if (!holds) return;
-      holds = false;
-      this.#taken = false;
-      this.#advance();
-    };
-    this.#taken = true;
-    this.#running++;
-    try {
-      return await task(letGo);
-    } finally {
-      this.#running--;
-      if (holds) letGo();
-      else this.#advance();
-    }
+  /** Starts the call when those before it have let go: at once, if they have. */
+  enter(call: Call): void {
+    this.#waiting.push(call);
+    this.#advance();
+  }
+
+  /** Takes back a call that waits. */
+  withdraw(call: Call): void {
+    this.#waiting = this.#waiting.slice(this.#first).filter((other) => other !== call);
+    this.#first = 0;
+    this.#advance();
+  }
+
+  /** The next call may begin. It does so now, so that what it sends can leave in one write with what this one did. */
+  letGo(call: Call): void {
+    if (!call.holds) return;
+    call.holds = false;
+    this.#taken = false;
+    this.#advance();
+  }
+
+  /** The call is over. To be said once. */
+  end(call: Call): void {
+    this.#running--;
+    if (call.holds) this.letGo(call);
+    else this.#advance();
   }
 
   /** A call that lets the next one begin while it begins itself is not gone into any deeper: thousands may wait. */
@@ -78,6 +78,8 @@ export class Turns {
       const next = this.#waiting[this.#first];
       if (next === undefined || this.#taken || (next.alone && this.#running > 0)) break;
       this.#first++;
+      this.#running++;
+      this.#taken = next.holds = true;
       next.start();
     }
     this.#advancing = false;

@@ -2,6 +2,8 @@
 
 const encoder = new TextEncoder();
 
+const NOTHING = new Uint8Array(0);
+
 /** Parts of at least this many octets are written as they are; smaller ones are copied together into one write. */
 const COALESCE_BELOW = 32_768;
 
@@ -28,8 +30,7 @@ export function concat(parts: readonly Uint8Array[]): Uint8Array {
  * because a transport may still be sending it.
  */
 export class Output {
-  #text = "";
-  #parts: Uint8Array[] = [];
+  #parts: (string | Uint8Array)[] = [];
   #length = 0;
 
   /** Roughly how many octets wait to be taken. */
@@ -39,43 +40,60 @@ export class Output {
 
   /** Adds a text, to be sent as UTF-8. */
   addText(text: string): void {
-    this.#text += text;
+    if (text === "") return;
+    const last = this.#parts.length - 1;
+    const before = this.#parts[last];
+    if (typeof before === "string") this.#parts[last] = before + text;
+    else this.#parts.push(text);
     this.#length += text.length;
   }
 
   /** Adds octets, which must not change from now on. */
   addBytes(bytes: Uint8Array): void {
     if (bytes.length === 0) return;
-    this.#endText();
     this.#parts.push(bytes);
     this.#length += bytes.length;
   }
 
   /** Everything gathered so far, small parts joined, in as few pieces as that needs no copy of large ones. */
   take(): readonly Uint8Array[] {
-    this.#endText();
     const parts = this.#parts;
     this.#parts = [];
     this.#length = 0;
-    return joinSmall(parts);
-  }
-
-  #endText(): void {
-    if (this.#text === "") return;
-    this.#parts.push(utf8(this.#text));
-    this.#text = "";
+    const pieces: Uint8Array[] = [];
+    for (let from = 0, to = 0; from < parts.length; from = to) {
+      while (isSmall(parts[to])) to++;
+      const large = parts[to];
+      if (to > from) pieces.push(joined(parts.slice(from, to)));
+      else if (large instanceof Uint8Array) {
+        pieces.push(large);
+        to++;
+      }
+    }
+    return pieces;
   }
 }
 
-function joinSmall(parts: readonly Uint8Array[]): readonly Uint8Array[] {
-  const small = (part: Uint8Array | undefined): boolean => part !== undefined && part.length < COALESCE_BELOW;
-  const groups: Uint8Array[][] = [];
+function isSmall(part: string | Uint8Array | undefined): boolean {
+  return typeof part === "string" || (part !== undefined && part.length < COALESCE_BELOW);
+}
+
+/** One array: the texts are encoded where they belong. A UTF-16 unit takes three octets at most. */
+function joined(parts: readonly (string | Uint8Array)[]): Uint8Array {
+  const [first] = parts;
+  if (parts.length === 1) return typeof first === "string" ? utf8(first) : (first ?? NOTHING);
+  let room = 0;
+  for (const part of parts) room += typeof part === "string" ? 3 * part.length : part.length;
+  const whole = new Uint8Array(room);
+  let at = 0;
   for (const part of parts) {
-    const group = groups.at(-1);
-    if (small(part) && small(group?.[0])) group?.push(part);
-    else groups.push([part]);
+    if (typeof part === "string") at += encoder.encodeInto(part, whole.subarray(at)).written;
+    else {
+      whole.set(part, at);
+      at += part.length;
+    }
   }
-  return groups.map(concat);
+  return whole.subarray(0, at);
 }
 
 const FORBIDDEN = /[\x00-\x1f\x7f]/;

@@ -5,16 +5,18 @@
 import type { TimeoutPhase } from "../errors.ts";
 import { checkArgument } from "./bytes.ts";
 import type { Mailbox } from "./mailbox.ts";
-import type { Reply } from "./reply.ts";
+import type { RawReply } from "./reply.ts";
 
 /** Who is told of a command's reply, or that none will come. The dialogue only carries it along. */
 export type ReplyReceiver = {
-  replied(command: Command, reply: Reply): void;
+  replied(command: Command, reply: RawReply): void;
   lost(command: Command): void;
 };
 
 /** What stands in the place of a secret wherever a command is shown. */
 export const MASK = "***";
+
+const NO_SECRET: readonly string[] = [];
 
 /** A command (or a line that answers a challenge) on its way to the server. */
 export class Command {
@@ -30,11 +32,16 @@ export class Command {
   readonly #secret: readonly string[];
 
   /** For the functions of this folder, which check the parts; `shown` ends with the mask where there is a secret. */
-  constructor(verb: string, shown: string, phase: TimeoutPhase = "command", secret: readonly string[] = []) {
+  constructor(verb: string, shown: string, phase: TimeoutPhase = "command", secret: readonly string[] = NO_SECRET) {
     this.verb = verb;
     this.shown = shown;
     this.phase = phase;
     this.#secret = secret;
+  }
+
+  /** True if a part of the line must not be shown. */
+  get secret(): boolean {
+    return this.#secret.length > 0;
   }
 
   /** True for the end of a message: the line with the dot, and the last BDAT. */
@@ -44,7 +51,7 @@ export class Command {
 
   /** The line as it is sent, with its CRLF. */
   get wire(): string {
-    const [sent] = this.#secret;
+    const sent = this.#secret[0];
     return `${sent === undefined ? this.shown : this.shown.slice(0, -MASK.length) + sent}\r\n`;
   }
 

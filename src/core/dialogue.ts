@@ -13,7 +13,7 @@
 import { SMTPException } from "../errors.ts";
 import type { Output } from "./bytes.ts";
 import type { Command } from "./command.ts";
-import { isPositive, makeReplyParser, type Reply, type ReplyFault, type ReplyLimit } from "./reply.ts";
+import { isPositive, makeReplyParser, type RawReply, type Reply, type ReplyFault, type ReplyLimit } from "./reply.ts";
 
 /** Where the sender stands: the rows of the table below. */
 export type Position =
@@ -33,7 +33,7 @@ export type Fault =
   | { readonly kind: "unexpected" | "closing"; readonly detail: string; readonly reply: Reply };
 
 /** A command and the reply to it. */
-export type Exchange = { readonly command: Command; readonly reply: Reply };
+export type Exchange = { readonly command: Command; readonly reply: RawReply };
 
 /** What came of some bytes: complete exchanges in order, and what ended the session after them. */
 export type Received = { readonly exchanges: readonly Exchange[]; readonly fault: Fault | undefined };
@@ -250,7 +250,7 @@ export function makeDialogue(
     return reply === undefined ? parser.fault : lastWord(reply);
   }
 
-  function answered(command: Command, { code }: Reply): void {
+  function answered(command: Command, { code }: RawReply): void {
     if (command.endsMessage && moreFinalReplies()) return;
     first++;
     switch (command.verb) {
@@ -329,7 +329,7 @@ export function makeDialogue(
 }
 
 /** A reply that ends the session: 421, or one that nothing asked for. */
-function lastWord(reply: Reply): Fault {
+function lastWord({ reply }: RawReply): Fault {
   const text = `${reply.code} ${reply.message}`;
   return reply.code === 421
     ? { kind: "closing", detail: `the server is closing: ${text}`, reply }

@@ -46,9 +46,41 @@ function enhancedCodeOf(code: number, message: string): string | undefined {
   return found?.[0] === String(code)[0] ? found : undefined;
 }
 
+const TAB = 9;
 const LF = 10;
+const CR = 13;
+const SPACE = 32;
 const HYPHEN = 45;
+const ZERO = 48;
+const NOTHING = new Uint8Array(0);
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+
+/**
+ * A reply as it was received. The value that users see costs ten times as much, and most replies are looked at for
+ * their code alone: it is made when somebody asks.
+ */
+export class RawReply {
+  /** The three-digit code. */
+  readonly code: number;
+  readonly #lines: readonly string[];
+  #reply: Reply | undefined;
+
+  constructor(code: number, lines: readonly string[]) {
+    this.code = code;
+    this.#lines = lines;
+  }
+
+  /** The text, lines joined with "\n". */
+  get message(): string {
+    return this.reply.message;
+  }
+
+  /** What users see. */
+  get reply(): Reply {
+    this.#reply ??= makeReply(this.code, this.#lines.map(trimmed));
+    return this.#reply;
+  }
+}
 
 /** Takes bytes as they come and gives replies one by one. */
 export type ReplyParser = {
@@ -57,7 +89,7 @@ export type ReplyParser = {
   /** Copies what is left of the chunk, whose memory the transport may use again. */
   settle(): void;
   /** The next complete reply; undefined if more bytes are needed, or there is a fault. */
-  next(limit: ReplyLimit): Reply | undefined;
+  next(limit: ReplyLimit): RawReply | undefined;
   /** What broke the grammar or a limit: no reply follows. */
   readonly fault: ReplyFault | undefined;
   /** How many octets wait. */
@@ -70,7 +102,9 @@ export type ReplyParser = {
 
 /** A parser that remembers how far it looked, so that a slow drip stays linear, and holds no more than it is allowed. */
 export function makeReplyParser(): ReplyParser {
-  let chunk: Uint8Array = new Uint8Array(0);
+  let chunk: Uint8Array = NOTHING;
+  /** The text of `chunk`, as soon as it is wanted. */
+  let chunkText: string | undefined;
   let at = 0;
   let held: Uint8Array[] = [];
   let heldLength = 0;
@@ -80,69 +114,85 @@ export function makeReplyParser(): ReplyParser {
   let fault: ReplyFault | undefined;
 
   function fail(kind: ReplyFault["kind"], detail: string): void {
-    fault = { kind, detail };
+    fault ??= { kind, detail };
   }
 
   function waiting(): number {
     return chunk.length - at + heldLength;
   }
 
-  function takeLine(line: Uint8Array, mostOctets: number): void {
-    const text = decoder.decode(line);
-    if (!START.test(text)) return fail("grammar", `not a reply: ${JSON.stringify(trimmed(text).slice(0, 200))}`);
+  function view(bytes: Uint8Array): void {
+    chunk = bytes;
+    chunkText = undefined;
+    at = 0;
+  }
+
+  /** All replies of a chunk are cut from one text, where each octet is a character. */
+  function textOf(bytes: Uint8Array, start: number, end: number): string {
+    if (bytes !== chunk) return decoder.decode(bytes);
+    chunkText ??= decoder.decode(chunk);
+    return chunkText.length === chunk.length ? chunkText.slice(start, end) : decoder.decode(chunk.subarray(start, end));
+  }
+
+  /** Takes the line of `bytes` from `start` to its LF; a CR before that is white space at the end. */
+  function takeLine(bytes: Uint8Array, start: number, end: number, mostOctets: number): void {
+    const text = textOf(bytes, start, end);
     const first = code;
-    code = Number(text.slice(0, 3));
+    code = codeAt(bytes, start, end);
+    if (code < 0) return fail("grammar", `not a reply: ${JSON.stringify(trimmed(text).slice(0, 200))}`);
     if (lines.length > 0 && code !== first) {
       return fail("grammar", `the codes of one reply differ: ${first} and ${code}`);
     }
-    octets += line.length;
+    octets += end - start;
     const mostLines = Math.ceil(mostOctets / 64);
     if (octets > mostOctets || lines.length >= mostLines) {
       return fail("too-long", `a reply of more than ${mostOctets} octets or ${mostLines} lines`);
     }
-    lines.push(trimmed(text.slice(4)));
+    lines.push(text.slice(4));
   }
 
-  /** The next line without its LF; a CR before that is white space at the end. */
-  function nextLine(most: number): Uint8Array | undefined {
-    const end = chunk.indexOf(LF, at);
+  /** Takes the next line, and gives the octet that tells whether the reply goes on; undefined if there is no line. */
+  function nextLine(limit: ReplyLimit): number | undefined {
+    const start = at;
+    const end = chunk.indexOf(LF, start);
     const stop = end < 0 ? chunk.length : end;
-    if (heldLength + stop - at > most) {
-      fail("too-long", `a line of more than ${most} octets`);
+    if (heldLength + stop - start > limit.line) {
+      fail("too-long", `a line of more than ${limit.line} octets`);
       return undefined;
     }
-    const piece = chunk.subarray(at, stop);
     if (end < 0) {
-      if (piece.length > 0) held.push(piece.slice());
-      heldLength += piece.length;
+      if (stop > start) held.push(chunk.slice(start));
+      heldLength += stop - start;
       at = stop;
       return undefined;
     }
     at = end + 1;
-    const line = concat([...held, piece]);
+    if (heldLength === 0) {
+      takeLine(chunk, start, end, limit.octets);
+      return chunk[start + 3];
+    }
+    const line = concat([...held, chunk.subarray(start, end)]);
     held = [];
     heldLength = 0;
-    return line;
+    takeLine(line, 0, line.length, limit.octets);
+    return line[3] ?? LF;
   }
 
   return {
     push(bytes) {
-      chunk = waiting() === heldLength ? bytes : concat([chunk.subarray(at), bytes]);
-      at = 0;
+      view(at === chunk.length ? bytes : concat([chunk.subarray(at), bytes]));
     },
 
     settle() {
-      chunk = chunk.slice(at);
-      at = 0;
+      view(at === chunk.length ? NOTHING : chunk.slice(at));
     },
 
     next(limit) {
       for (;;) {
-        const line = nextLine(limit.line);
-        if (line !== undefined) takeLine(line, limit.octets);
-        if (line === undefined || fault !== undefined) return undefined;
-        if (line[3] === HYPHEN) continue;
-        const reply = makeReply(code, lines);
+        const sign = nextLine(limit);
+        if (sign === undefined || fault !== undefined) return undefined;
+        if (sign === HYPHEN) continue;
+        const reply = new RawReply(code, lines);
         lines = [];
         octets = 0;
         return reply;
@@ -167,16 +217,31 @@ export function makeReplyParser(): ReplyParser {
   };
 }
 
-/** Three digits, the first from 2 to 5, then the end, a space or a hyphen; anything else is no reply. */
-const START = /^[2-5]\d\d(?:[ -]|\r?$)/;
+/** The code of a line: three digits, the first from 2 to 5, then the end, a space or a hyphen; -1 if it is no reply. */
+function codeAt(bytes: Uint8Array, start: number, end: number): number {
+  const a = digitAt(bytes, start);
+  const b = digitAt(bytes, start + 1);
+  const c = digitAt(bytes, start + 2);
+  if (a < 2 || a > 5 || b < 0 || c < 0 || end < start + 3) return -1;
+  const next = bytes[start + 3];
+  const bare = end === start + 3 || (next === CR && end === start + 4);
+  return bare || next === SPACE || next === HYPHEN ? a * 100 + b * 10 + c : -1;
+}
+
+function digitAt(bytes: Uint8Array, at: number): number {
+  const digit = (bytes[at] ?? 0) - ZERO;
+  return digit <= 9 ? digit : -1;
+}
 
 /** The text without the white space around it, as Python gives it. By a loop, since a pattern takes quadratic time. */
 function trimmed(text: string): string {
   let start = 0;
   let end = text.length;
-  while (start < end && BLANKS.includes(text.charAt(start))) start++;
-  while (end > start && BLANKS.includes(text.charAt(end - 1))) end--;
+  while (start < end && isBlank(text.charCodeAt(start))) start++;
+  while (end > start && isBlank(text.charCodeAt(end - 1))) end--;
   return text.slice(start, end);
 }
 
-const BLANKS = " \t\r";
+function isBlank(character: number): boolean {
+  return character === SPACE || character === TAB || character === CR;
+}

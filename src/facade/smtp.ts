@@ -6,7 +6,7 @@ import { Events } from "../client/events.ts";
 import type { AuthObject } from "../client/exchanges.ts";
 import { type Lazy, lazy } from "../client/lazy.ts";
 import type { Target } from "../client/open.ts";
-import type { Delivery } from "../client/outcome.ts";
+import { type Delivery, plainDelivery } from "../client/outcome.ts";
 import { Session } from "../client/session.ts";
 import { type Body, type Content, contentOf, discard } from "../client/source.ts";
 import { checkArgument } from "../core/bytes.ts";
@@ -349,7 +349,7 @@ export class SMTP {
     const copy = { ...delivery };
     if (Array.isArray(copy.to)) copy.to = [...copy.to];
     const request = deliveries(({ requestOfDelivery }) => requestOfDelivery(copy));
-    const delivered = this.#deliver(request, checkSignal(copy.signal, "signal"));
+    const delivered = this.#deliver(request, checkSignal(copy.signal, "signal")).then(plainDelivery);
     if (!(request instanceof Promise)) return orGiveBack(request.content, () => delivered);
     request.then(({ content }) => orGiveBack(content, () => delivered)).catch(() => {});
     return delivered;

@@ -1,7 +1,7 @@
 /** What `SMTPPool` does, loaded when the first pool is made: the sending methods, with the arguments of `SMTP`'s. */
 import { Events } from "../client/events.ts";
 import { lazy } from "../client/lazy.ts";
-import type { Delivery } from "../client/outcome.ts";
+import { type Delivery, plainDelivery } from "../client/outcome.ts";
 import { type Body, type Content, contentOf, discard } from "../client/source.ts";
 import type { RcptOptions } from "../core/extensions/extension.ts";
 import type { Options } from "../core/plan.ts";
@@ -66,8 +66,9 @@ export class Engine {
     if (Array.isArray(copy.to)) copy.to = [...copy.to];
     const signal = checkSignal(copy.signal, "signal");
     const request = deliveries(({ requestOfDelivery }) => requestOfDelivery(copy));
-    if (request instanceof Promise) return this.#enter(request, signal);
-    return this.#send(request.content, signal, () => request);
+    const delivered =
+      request instanceof Promise ? this.#enter(request, signal) : this.#send(request.content, signal, () => request);
+    return plainDelivery(await delivered);
   }
 
   async check(call?: CallOptions): Promise<void> {

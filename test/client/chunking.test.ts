@@ -44,9 +44,19 @@ describe("a message in memory", () => {
     expect(await smtp.noop()).toEqual([250, "ok"]);
   });
 
-  test("gives the last reply to deliver()", async () => {
+  test("gives the last reply to deliver(), in an object that can be copied and written down", async () => {
     const { smtp } = await session({ on: { BDAT: "250 2.0.0 queued as 7" } });
-    expect((await smtp.deliver({ from, to, body: "x\n" })).reply.message).toBe("2.0.0 queued as 7");
+    const delivery = await smtp.deliver({ from, to, body: "x\n" });
+    expect(delivery.reply.message).toBe("2.0.0 queued as 7");
+    expect(JSON.parse(JSON.stringify({ ...delivery }))).toEqual({
+      accepted: to,
+      refused: {},
+      reply: [250, "2.0.0 queued as 7"],
+      replies: [
+        [250, "ok"],
+        [250, "ok"],
+      ],
+    });
   });
 
   test("that is large goes in several chunks, of which the last is not empty", async () => {

@@ -1,6 +1,6 @@
 /** The queue of calls on one session: order, early hand-over, aborts, and calls that fail. */
 import { describe, expect, test } from "vitest";
-import { Turns } from "../../src/client/turns.ts";
+import { type Call, Turns } from "../../src/client/turns.ts";
 
 type Gate = { promise: Promise<void>; open: () => void };
 
@@ -11,6 +11,20 @@ function gate(): Gate {
   });
   return { promise, open };
 }
+
+/** A call that shares, as deliveries do. */
+function shared<T>(turns: Turns, task: (letGo: () => void) => Promise<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const call = callOf(() => {
+      task(() => turns.letGo(call))
+        .finally(() => turns.end(call))
+        .then(resolve, reject);
+    });
+    turns.enter(call);
+  });
+}
+
+const callOf = (start: () => void): Call => ({ alone: false, holds: false, start });
 
 describe("calls that are alone", () => {
   test("begin at once when nobody is before them", () => {
@@ -69,7 +83,7 @@ describe("calls that share", () => {
     const turns = new Turns();
     const log: string[] = [];
     const [atData, answered] = [gate(), gate()];
-    const a = turns.shared(async (letGo) => {
+    const a = shared(turns, async (letGo) => {
       await atData.promise;
       log.push("a lets go");
       letGo();
@@ -77,7 +91,7 @@ describe("calls that share", () => {
       await answered.promise;
       log.push("a ends");
     });
-    const b = turns.shared(async () => void log.push("b begins"));
+    const b = shared(turns, async () => void log.push("b begins"));
     expect(log).toEqual([]);
     atData.open();
     await b;
@@ -91,17 +105,17 @@ describe("calls that share", () => {
     const turns = new Turns();
     const log: string[] = [];
     const answered = gate();
-    const a = turns.shared(async (letGo) => {
+    const a = shared(turns, async (letGo) => {
       letGo();
       await answered.promise;
       log.push("a ends");
     });
-    const b = turns.shared(async (letGo) => {
+    const b = shared(turns, async (letGo) => {
       letGo();
       log.push("b");
     });
     const quit = turns.alone(async () => void log.push("quit"));
-    const behind = turns.shared(async () => void log.push("behind"));
+    const behind = shared(turns, async () => void log.push("behind"));
     await b;
     expect(log).toEqual(["b"]);
     answered.open();
@@ -122,7 +136,7 @@ describe("calls that share", () => {
       await Promise.resolve();
       running--;
     };
-    await turns.shared(task);
+    await shared(turns, task);
     const alone = gate();
     const held = turns.alone(() => alone.promise);
     kept();
@@ -136,11 +150,11 @@ describe("calls that share", () => {
 
   test("hand over by failing, too", async () => {
     const turns = new Turns();
-    const a = turns.shared(async (letGo) => {
+    const a = shared(turns, async (letGo) => {
       letGo();
       throw new Error("a");
     });
-    const b = turns.shared(() => Promise.reject(new Error("b")));
+    const b = shared(turns, () => Promise.reject(new Error("b")));
     const c = turns.alone(async () => "c");
     await expect(a).rejects.toThrow("a");
     await expect(b).rejects.toThrow("b");
@@ -148,20 +162,18 @@ describe("calls that share", () => {
   });
 });
 
-describe("a signal", () => {
-  test("takes a call out of the queue with its reason; the others go on", async () => {
+describe("a call that is withdrawn", () => {
+  test("leaves the queue; the others go on", async () => {
     const turns = new Turns();
     const first = gate();
-    const controller = new AbortController();
     const a = turns.alone(() => first.promise);
     let begun = false;
-    const b = turns.alone(async () => {
+    const b = callOf(() => {
       begun = true;
-    }, controller.signal);
+    });
+    turns.enter(b);
     const c = turns.alone(async () => "c");
-    const reason = new Error("enough");
-    controller.abort(reason);
-    await expect(b).rejects.toBe(reason);
+    turns.withdraw(b);
     first.open();
     await a;
     expect(await c).toBe("c");
@@ -169,45 +181,31 @@ describe("a signal", () => {
     expect(turns.length).toBe(0);
   });
 
-  test("that lets the head of the queue go lets those behind it begin", async () => {
+  test("at the head of the queue lets those behind it begin", async () => {
     const turns = new Turns();
     const answered = gate();
-    const controller = new AbortController();
-    const a = turns.shared(async (letGo) => {
+    const a = shared(turns, async (letGo) => {
       letGo();
       await answered.promise;
     });
-    const alone = turns.alone(async () => "never", controller.signal);
-    const b = turns.shared(async () => "b");
-    controller.abort(new Error("enough"));
-    await expect(alone).rejects.toThrow("enough");
+    const alone: Call = { alone: true, holds: false, start: () => {} };
+    turns.enter(alone);
+    const b = shared(turns, async () => "b");
+    turns.withdraw(alone);
     expect(await b).toBe("b");
     answered.open();
     await a;
   });
+});
 
-  test("that has fired before keeps a call from beginning", async () => {
-    const turns = new Turns();
-    const reason = new Error("before");
-    let begun = false;
-    const call = turns.shared(async () => {
-      begun = true;
-    }, AbortSignal.abort(reason));
-    await expect(call).rejects.toBe(reason);
-    expect(begun).toBe(false);
-    expect(await turns.alone(async () => "next")).toBe("next");
-  });
-
-  test("is no longer listened to once the call has begun", async () => {
-    const turns = new Turns();
-    const controller = new AbortController();
-    const inside = gate();
-    const call = turns.alone(async () => {
-      await inside.promise;
-      return "done";
-    }, controller.signal);
-    controller.abort(new Error("too late"));
-    inside.open();
-    expect(await call).toBe("done");
-  });
+test("thousands of calls that let go as they begin need no deeper stack than one", async () => {
+  const turns = new Turns();
+  const calls = Array.from({ length: 20_000 }, (_, i) =>
+    shared(turns, async (letGo) => {
+      letGo();
+      return i;
+    }),
+  );
+  expect(await Promise.all(calls)).toHaveLength(20_000);
+  expect(turns.length).toBe(0);
 });

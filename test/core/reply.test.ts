@@ -26,7 +26,7 @@ function parse(pieces: readonly (string | Uint8Array)[], limit = LIMIT): Parsed 
     for (;;) {
       const next = parser.next(limit);
       if (next === undefined) break;
-      replies.push(next);
+      replies.push(next.reply);
     }
     if (parser.fault !== undefined) break;
     parser.settle();
