@@ -73,6 +73,11 @@ describe("README", () => {
     expect(text(servers.SMTP)).toMatch(/^From: Ada <ada@example\.com>\r\n.*\r\n\r\nDear Charles, .*\r\n$/s);
   });
 
+  it("sends a mail after a login with a token", async () => {
+    await shown(snippetWith("xoauth2"));
+    expect(servers.SMTP.messages).toMatchObject([{ to: ["charles@example.net"], secure: true, user: "user" }]);
+  });
+
   it("shows who was refused", async () => {
     expect(await shown(snippetWith("was refused:"))).toContain(
       "nobody@example.net was refused: 550 5.1.1 no such user",
