@@ -1,9 +1,20 @@
-/** Mechanisms that only some of the real servers have: tokens with Dovecot, SCRAM-SHA-512 and ANONYMOUS with Cyrus SASL, EXTERNAL with Exim. */
+/** Mechanisms that only some of the real servers have: tokens with Dovecot, SCRAM-SHA-512 and ANONYMOUS with Cyrus SASL, EXTERNAL with Exim, channel binding with Cyrus SASL. */
 import { createSecretKey } from "node:crypto";
 import { SignJWT } from "jose";
 import { describe, expect, it } from "vitest";
 import { SMTPAuthenticationError } from "../../src/index.ts";
-import { anonymous, external, oauthbearer, scramSha256, scramSha512, xoauth2 } from "../../src/sasl/index.ts";
+import {
+  anonymous,
+  external,
+  type MechanismContext,
+  oauthbearer,
+  scramSha1Plus,
+  scramSha256,
+  scramSha256Plus,
+  scramSha512,
+  scramSha512Plus,
+  xoauth2,
+} from "../../src/sasl/index.ts";
 import { failureOf } from "./failure.ts";
 import { letter } from "./letters.ts";
 import { awaitMessage } from "./mailbox.ts";
@@ -97,6 +108,48 @@ describeServer("postfix-cyrus", (server: Server) => {
   it("logs in with ANONYMOUS", async () => {
     await session(server, async (smtp) => {
       expect(await smtp.auth("ANONYMOUS", anonymous({ trace: "trace@client.test" }))).toMatchObject({ code: 235 });
+    });
+  });
+});
+
+describeServer("cyrus", (server) => {
+  const { ca, user, password } = server;
+
+  describe.each([
+    ["SCRAM-SHA-1-PLUS", scramSha1Plus],
+    ["SCRAM-SHA-256-PLUS", scramSha256Plus],
+    ["SCRAM-SHA-512-PLUS", scramSha512Plus],
+  ] as const)("%s", (name, create) => {
+    const channelBinding = "tls-server-end-point";
+
+    it("logs in, bound to the server's certificate", async () => {
+      await session(server, async (smtp) => {
+        await smtp.starttls({ ca });
+        expect(await smtp.auth(name, create({ user, password, channelBinding }))).toMatchObject({ code: 235 });
+        const { reply } = await smtp.deliver({ from: sender, to: [members], body: "Subject: x\r\n\r\n" });
+        expect(reply.message).toBe(`2.0.0 taken after ${name}`);
+      });
+    });
+
+    it("is refused with a wrong password", async () => {
+      await session(server, async (smtp) => {
+        await smtp.starttls({ ca });
+        const error = await failureOf(smtp.auth(name, create({ user, password: "wrong-secret", channelBinding })));
+        expect(error).toMatchObject({ name: "SMTPAuthenticationError", smtp_code: 535 });
+      });
+    });
+  });
+
+  it("finds out that the offer of channel binding was taken away", async () => {
+    await session(server, async (smtp) => {
+      await smtp.starttls({ ca });
+      const { start, ...mechanism } = scramSha256({ user, password });
+      const stripped = {
+        ...mechanism,
+        start: (context: MechanismContext) => start({ ...context, offered: ["SCRAM-SHA-256"] }),
+      };
+      const error = await failureOf(smtp.auth("SCRAM-SHA-256", stripped));
+      expect(error).toMatchObject({ name: "SMTPAuthenticationError", smtp_code: 535 });
     });
   });
 });

@@ -2,7 +2,7 @@
 # Sourced by keeper.sh and install.sh; expects $dir, the folder of this run, where a function needs it.
 
 # dovecot first: Postfix asks it for passwords; haproxy last: it stands before others.
-SERVERS=(dovecot postfix exim sendmail aiosmtpd danted tinyproxy haproxy)
+SERVERS=(dovecot postfix cyrus exim sendmail aiosmtpd danted tinyproxy haproxy)
 
 # One account everywhere, and the system user that owns the stored mail.
 LAB_USER=probe LAB_PASSWORD=probe-secret LAB_OWNER=nobody LAB_GROUP=nogroup

@@ -5,10 +5,8 @@
 postfix_missing() {
   command -v postfix >/dev/null || echo "package postfix"
   dovecot_missing
-  command -v saslpasswd2 >/dev/null && [ -n "$(cyrus_plugins)" ] || echo "packages sasl2-bin and libsasl2-modules"
+  cyrus_missing
 }
-
-cyrus_plugins() { ls /usr/lib/*/sasl2/libscram.so /usr/lib/sasl2/libscram.so 2>/dev/null; }
 
 postfix_start() {
   local home=$dir/postfix port tls_port cyrus_port
@@ -100,7 +98,8 @@ anvil unix - - n - 1 anvil
 showq unix n - n - - showq
 postlog unix-dgram n - n - 1 postlogd
 CONF
-  postfix_cyrus "$home/etc/sasl"
+  cyrus_account "$home/etc/sasl" # where Debian's Postfix looks
+  chown postfix "$home/etc/sasl/users"
   # What `postfix start-fg` does, but with the master as our own child: from there it would escape into another session.
   postfix -c "$home/etc" check 2>"$dir/postfix.check" || { cat "$dir/postfix.check" >&2; return 1; }
   background postfix "$(postconf -c "$home/etc" -h daemon_directory)/master" -c "$home/etc" -s
@@ -120,17 +119,4 @@ JSON
   "mechanisms": ["ANONYMOUS", "PLAIN", "LOGIN", "CRAM-MD5", "SCRAM-SHA-1", "SCRAM-SHA-256", "SCRAM-SHA-512"]
 }
 JSON
-}
-
-# The configuration and the account of Cyrus SASL, where Debian's Postfix looks for them.
-postfix_cyrus() {
-  mkdir -p "$1"
-  cat >"$1/smtpd.conf" <<CONF
-pwcheck_method: auxprop
-auxprop_plugin: sasldb
-sasldb_path: $1/users
-mech_list: ANONYMOUS PLAIN LOGIN CRAM-MD5 SCRAM-SHA-1 SCRAM-SHA-256 SCRAM-SHA-512
-CONF
-  printf %s "$LAB_PASSWORD" | saslpasswd2 -p -c -f "$1/users" -u localhost "$LAB_USER"
-  chown postfix "$1/users"
 }

@@ -4,7 +4,7 @@ import { env } from "node:process";
 import { describe, it } from "vitest";
 
 /** The servers that the tests know. */
-export type ServerName = "postfix" | "postfix-cyrus" | "exim" | "sendmail" | "dovecot" | "aiosmtpd";
+export type ServerName = "postfix" | "postfix-cyrus" | "cyrus" | "exim" | "sendmail" | "dovecot" | "aiosmtpd";
 
 /** A running server, on loopback. */
 export type Server = {
