@@ -1,6 +1,7 @@
-/** REQUIRETLS against npm's smtp-server, which offers it in TLS only (RFC 8689). */
+/** REQUIRETLS and XOAUTH2 against npm's smtp-server; it offers the former in TLS only (RFC 8689). */
 import { afterAll, beforeAll, expect } from "vitest";
 import { SMTP, SMTP_SSL, SMTPNotSupportedError } from "../../src/index.ts";
+import { xoauth2 } from "../../src/sasl/index.ts";
 import { reasonOf } from "../facade/session.ts";
 import { type EmbeddedServer, startEmbeddedServer } from "../support/embedded-server.ts";
 import { proof } from "./proof.ts";
@@ -42,5 +43,19 @@ proof("REQUIRETLS", "smtp-server", "is refused before MAIL where nobody verified
   expect(await reasonOf(send(smtp))).toBeInstanceOf(SMTPNotSupportedError);
   expect(await reasonOf(send(smtp))).toMatchObject({ capability: "REQUIRETLS", delivery: "not-sent" });
   expect(encrypted.messages).toHaveLength(before);
+  await smtp.quit();
+});
+
+proof("XOAUTH2", "smtp-server", "takes the token, and no other", async () => {
+  const auth = { user: "user", password: "password", token: "good-token" };
+  await using members = await startEmbeddedServer({ auth });
+  const smtp = await SMTP.connect(members.host, members.port);
+  await smtp.starttls({ ca: members.ca, servername: "localhost" });
+  const refused = await reasonOf(smtp.auth("XOAUTH2", xoauth2({ user: "user", token: "bad-token" })));
+  expect(refused).toMatchObject({ name: "SMTPAuthenticationError", smtp_code: 535 });
+  expect(String(refused)).not.toContain("bad-token");
+  await smtp.auth("XOAUTH2", xoauth2({ user: "user", token: async () => "good-token" }));
+  await smtp.sendmail("a@b.test", "c@d.test", "Subject: x\n\n");
+  expect(members.messages).toMatchObject([{ user: "user" }]);
   await smtp.quit();
 });

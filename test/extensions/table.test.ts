@@ -3,6 +3,8 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { EXTENSIONS } from "../../src/core/extensions/index.ts";
+import { passwordMechanisms, tokenMechanisms } from "../../src/sasl/choose.ts";
+import * as sasl from "../../src/sasl/index.ts";
 import { onNode } from "../packaging/runtimes.ts";
 import { markdownOf, rows } from "./table.ts";
 
@@ -17,6 +19,16 @@ describe.runIf(onNode)("the table of extensions", () => {
     for (const { keyword, rfc } of EXTENSIONS) {
       expect(documented.find(({ name }) => name === keyword)?.rfc.split(", ")).toContain(rfc);
     }
+  });
+
+  it("has each mechanism of the code, the strongest first, and no other", () => {
+    const documented = rows.filter(({ kind }) => kind === "mechanism").map(({ name }) => name);
+    expect(documented).toEqual([...passwordMechanisms.keys(), ...tokenMechanisms.keys(), "EXTERNAL", "ANONYMOUS"]);
+  });
+
+  it("names each function of smtplib/sasl", () => {
+    const options = rows.filter(({ kind }) => kind === "mechanism").map(({ option }) => option);
+    for (const name of Object.keys(sasl)) expect(options.join(), name).toContain(`\`${name}()\``);
   });
 
   it("names each option of the code, and no other", () => {
