@@ -15,7 +15,7 @@ import { RUNTIMES, WORKLOADS } from "./lib/workloads.mjs";
 import { SUBJECTS } from "./subjects/index.mjs";
 
 /** Workloads that mostly wait for the delay line run side by side. */
-const SLEEPY_LANES = 12;
+const SLEEPY_LANES = 16;
 
 const { values: options } = parseArgs({
   options: {

@@ -24,21 +24,21 @@ export class Lane {
     const sink = await this.#sink(workload, subject);
     const port = workload.delay === undefined ? sink.port : await this.#delayed(sink.port, workload.delay);
     await sink.ask("reset");
-    const process = await this.#run(commandFor({ name, workload, subject, runtime, port }));
+    const outcome = await this.#run(commandFor({ name, workload, subject, runtime, port }));
     const counts = await sink.ask("counts");
     const recipients = workload.messages * (workload.recipients ?? 1);
     const complete = Object.entries({ ...expected, recipients, errors: 0 }).every(
       ([key, value]) => counts[key] === value,
     );
-    const row = { workload: name, subject: subject.name, runtime, repetition, ok: complete && process.code === 0 };
-    if (!row.ok) return { ...row, why: { expected, counts, code: process.code, output: process.output.slice(-1000) } };
+    const row = { workload: name, subject: subject.name, runtime, repetition, ok: complete && outcome.code === 0 };
+    if (!row.ok) return { ...row, why: { expected, counts, code: outcome.code, output: outcome.output.slice(-1000) } };
     const { messages } = workload;
     return {
       ...row,
-      seconds: workload.mode === "start" ? process.usage.wall : process.said.seconds,
-      cpu: process.said.cpu ?? process.usage.user + process.usage.system,
-      peakMB: process.usage.peakMB,
-      importMs: process.said.importMs,
+      seconds: workload.mode === "start" ? outcome.usage.wall : outcome.said.seconds,
+      cpu: outcome.said.cpu ?? outcome.usage.user + outcome.usage.system,
+      peakMB: outcome.usage.peakMB,
+      importMs: outcome.said.importMs,
       reads: counts.reads / messages,
       writes: counts.writes / messages,
       connections: counts.connections,
