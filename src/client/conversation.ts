@@ -47,128 +47,162 @@ export type Introduction = Server & {
 };
 
 /** A conversation with one server at a time. */
-export class Conversation {
+export type Conversation = {
   readonly settings: SessionSettings;
   /** What the server said of itself. */
-  introduction: Introduction = unknownServer();
+  readonly introduction: Introduction;
   /** What kept `open()` from a session; the next call throws it. */
   openFailure: { readonly error: unknown } | undefined;
   /** True once EHLO or HELO was accepted: nothing else may come before (RFC 5321 4.1.1.1). */
-  introduced = false;
+  readonly introduced: boolean;
   /** How often `close()` was called. */
-  closings = 0;
+  readonly closings: number;
   /** The host that was asked for; "" for a Unix socket. */
-  host = "";
-  #connection: Connection | undefined;
-  #opening: AbortController | undefined;
-
-  constructor(settings: SessionSettings) {
-    this.settings = settings;
-  }
-
+  readonly host: string;
   /** The connection, living or dead. */
-  get connection(): Connection | undefined {
-    return this.#connection;
-  }
-
-  /** True once EHLO or HELO was answered, whatever the answer. */
-  get answered(): boolean {
-    return this.introduction.ehlo !== undefined || this.introduction.helo !== undefined;
-  }
-
+  readonly connection: Connection | undefined;
   /** Whether messages may be pipelined now (RFC 2920). */
-  get pipelines(): boolean {
-    return this.settings.pipelining !== false && offers(this.introduction.features, "PIPELINING");
-  }
+  readonly pipelines: boolean;
 
   /**
    * The living connection.
    * @throws {SMTPServerDisconnected} if there is none, or what kept `open()` from one
    */
-  live(delivery?: DeliveryOutcome): Connection {
-    const failure = this.openFailure;
-    this.openFailure = undefined;
-    if (failure?.error instanceof SMTPException) failure.error.delivery ??= delivery;
-    if (failure !== undefined) throw failure.error;
-    const connection = this.#connection;
-    if (connection !== undefined && connection.end === undefined) return connection;
-    const cause = connection?.end?.toError({});
-    throw new SMTPServerDisconnected("please run connect() first", { delivery, cause });
-  }
-
+  live(delivery?: DeliveryOutcome): Connection;
   /** Forgets what the server said: after STARTTLS, QUIT, and for a new connection. */
-  forget(): void {
-    this.introduced = false;
-    this.introduction = unknownServer();
-  }
-
+  forget(): void;
   /** Connects, forgets all of an earlier session, and gives the greeting, whatever it is. */
-  async connect(resolveTarget: () => Promise<Target>): Promise<Reply> {
-    const { settings } = this;
-    this.#connection?.drop(closed("connect() was called again"));
-    this.#connection = undefined;
-    this.openFailure = undefined;
-    this.forget();
-    const opening = new AbortController();
-    const unlink = onAbort(settings.signal, (reason) => opening.abort(reason));
-    this.#opening = opening;
-    try {
-      const [target, observer] = await Promise.all([resolveTarget(), settings.events.load()]);
-      this.host = "host" in target.endpoint ? target.endpoint.host : "";
-      observer.connecting(target.endpoint);
-      const stream = await openStream(target, settings.timeouts(), opening.signal);
-      const connection = makeConnection(stream, settings);
-      this.#connection = connection;
-      observer.connected(connection);
-      connection.onEnd(onAbort(settings.signal, (reason) => connection.drop(aborted(reason))));
-      return await greetingOf(connection);
-    } catch (error) {
-      settings.events.observer?.connectionFailed(error);
-      throw error;
-    } finally {
-      this.#opening = undefined;
-      unlink();
-    }
-  }
-
+  connect(resolveTarget: () => Promise<Target>): Promise<Reply>;
   /** Says EHLO, LHLO or HELO and remembers the answer (RFC 5321 4.1.1.1). */
-  async hello(verb: "EHLO" | "HELO", name?: string, delivery?: DeliveryOutcome): Promise<Reply> {
-    const connection = this.live(delivery);
-    const { localName, protocol } = this.settings;
-    const real = verb === "EHLO" && protocol === "lmtp" ? "LHLO" : verb;
-    const reply = await connection.request(Command.hello(real, name ?? localName(connection.peer)), delivery);
-    const esmtp = isPositive(reply.code);
-    this.introduced ||= esmtp;
-    if (verb === "HELO") this.introduction = { ...this.introduction, helo: reply.message };
-    else {
-      const features = esmtp ? parseFeatures(reply.lines) : noFeatures();
-      this.introduction = { ...this.introduction, esmtp, features, tls: connection.peer.tls, ehlo: reply.message };
-    }
-    return reply;
-  }
-
+  hello(verb: "EHLO" | "HELO", name?: string, delivery?: DeliveryOutcome): Promise<Reply>;
   /**
    * EHLO, then HELO, unless one of them was accepted in this session.
    * @throws {SMTPHeloError} if both are refused
    */
-  async helloIfNeeded(delivery?: DeliveryOutcome): Promise<void> {
-    this.live(delivery);
-    if (this.introduced) return;
-    let reply = await this.hello("EHLO", undefined, delivery);
-    // LMTP has no HELO to fall back to (RFC 2033 4.1), and nobody listens after a 421.
-    if (!isPositive(reply.code) && this.settings.protocol === "smtp" && reply.code !== 421) {
-      reply = await this.hello("HELO", undefined, delivery);
-    }
-    if (!isPositive(reply.code)) throw new SMTPHeloError(reply.code, reply.message, { delivery, reply });
+  helloIfNeeded(delivery?: DeliveryOutcome): Promise<void>;
+  /** Drops the connection now, or gives up connecting. */
+  close(): void;
+};
+
+/** A conversation that is yet to be begun. */
+export function makeConversation(settings: SessionSettings): Conversation {
+  const { events, localName, pipelining, protocol, signal, timeouts } = settings;
+  let introduction = unknownServer();
+  let introduced = false;
+  let closings = 0;
+  let host = "";
+  let connection: Connection | undefined;
+  let opening: AbortController | undefined;
+
+  const conversation: Conversation = {
+    settings,
+    openFailure: undefined,
+
+    get introduction() {
+      return introduction;
+    },
+
+    get introduced() {
+      return introduced;
+    },
+
+    get closings() {
+      return closings;
+    },
+
+    get host() {
+      return host;
+    },
+
+    get connection() {
+      return connection;
+    },
+
+    get pipelines() {
+      return pipelining !== false && offers(introduction.features, "PIPELINING");
+    },
+
+    live,
+    forget,
+
+    async connect(resolveTarget) {
+      connection?.drop(closed("connect() was called again"));
+      connection = undefined;
+      conversation.openFailure = undefined;
+      forget();
+      const attempt = new AbortController();
+      const unlink = onAbort(signal, (reason) => attempt.abort(reason));
+      opening = attempt;
+      try {
+        const [target, observer] = await Promise.all([resolveTarget(), events.load()]);
+        const { endpoint } = target;
+        host = "host" in endpoint ? endpoint.host : "";
+        observer.connecting(endpoint);
+        const opened = makeConnection(await openStream(target, timeouts(), attempt.signal), settings);
+        connection = opened;
+        observer.connected(opened);
+        opened.onEnd(onAbort(signal, (reason) => opened.drop(aborted(reason))));
+        return await greetingOf(opened);
+      } catch (error) {
+        events.observer?.connectionFailed(error);
+        throw error;
+      } finally {
+        opening = undefined;
+        unlink();
+      }
+    },
+
+    hello,
+
+    async helloIfNeeded(delivery) {
+      live(delivery);
+      if (introduced) return;
+      let reply = await hello("EHLO", undefined, delivery);
+      // LMTP has no HELO to fall back to (RFC 2033 4.1), and nobody listens after a 421.
+      if (!isPositive(reply.code) && protocol === "smtp" && reply.code !== 421) {
+        reply = await hello("HELO", undefined, delivery);
+      }
+      if (!isPositive(reply.code)) throw new SMTPHeloError(reply.code, reply.message, { delivery, reply });
+    },
+
+    close() {
+      closings++;
+      const reason = new SMTPServerDisconnected("the connection was closed by close()");
+      opening?.abort(reason);
+      connection?.drop(closed(reason.message));
+    },
+  };
+
+  function live(delivery?: DeliveryOutcome): Connection {
+    const failure = conversation.openFailure;
+    conversation.openFailure = undefined;
+    if (failure?.error instanceof SMTPException) failure.error.delivery ??= delivery;
+    if (failure) throw failure.error;
+    if (connection && !connection.end) return connection;
+    const cause = connection?.end?.toError({});
+    throw new SMTPServerDisconnected("please run connect() first", { delivery, cause });
   }
 
-  /** Drops the connection now, or gives up connecting. */
-  close(): void {
-    this.closings++;
-    const reason = new SMTPServerDisconnected("the connection was closed by close()");
-    this.#opening?.abort(reason);
-    this.#connection?.drop(closed(reason.message));
+  function forget(): void {
+    introduced = false;
+    introduction = unknownServer();
   }
+
+  async function hello(verb: "EHLO" | "HELO", name?: string, delivery?: DeliveryOutcome): Promise<Reply> {
+    const { peer, request } = live(delivery);
+    const real = verb === "EHLO" && protocol === "lmtp" ? "LHLO" : verb;
+    const reply = await request(Command.hello(real, name ?? localName(peer)), delivery);
+    const esmtp = isPositive(reply.code);
+    introduced ||= esmtp;
+    if (verb === "HELO") introduction = { ...introduction, helo: reply.message };
+    else {
+      const features = esmtp ? parseFeatures(reply.lines) : noFeatures();
+      introduction = { ...introduction, esmtp, features, tls: peer.tls, ehlo: reply.message };
+    }
+    return reply;
+  }
+
+  return conversation;
 }
 
 function unknownServer(): Introduction {

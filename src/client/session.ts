@@ -5,7 +5,7 @@
 import type { Server } from "../core/plan.ts";
 import type { Reply } from "../core/reply.ts";
 import { SMTPConnectError, SMTPServerDisconnected } from "../errors.ts";
-import { Conversation, type SessionSettings } from "./conversation.ts";
+import { type Conversation, makeConversation, type SessionSettings } from "./conversation.ts";
 import { DeliveryCall } from "./delivery-call.ts";
 import type { Target } from "./open.ts";
 import type { Delivery } from "./outcome.ts";
@@ -19,7 +19,7 @@ export class Session {
   readonly #turns = new Turns();
 
   constructor(settings: SessionSettings) {
-    this.conversation = new Conversation(settings);
+    this.conversation = makeConversation(settings);
   }
 
   /** Runs `task` as one call, undisturbed: after all calls before it, and before all after it. */

@@ -31,7 +31,8 @@ export class Commands {
   /** EHLO, and HELO if that is refused, unless one of them was said. */
   async helloIfNeeded(): Promise<void> {
     this.#conversation.live();
-    if (!this.#conversation.answered) await this.#conversation.helloIfNeeded();
+    const { ehlo, helo } = this.#conversation.introduction;
+    if (ehlo === undefined && helo === undefined) await this.#conversation.helloIfNeeded();
   }
 
   /** MAIL. */
