@@ -71,6 +71,8 @@ type Named = { readonly [name in Name]: Channel<DiagnosticsChannels[name]> };
 export class Channels {
   readonly #named: Named;
   readonly #all: readonly { readonly hasSubscribers: boolean }[];
+  readonly #command: { readonly hasSubscribers: boolean };
+  readonly #reply: { readonly hasSubscribers: boolean };
 
   constructor(channel: <N extends Name>(name: N) => Named[N]) {
     this.#named = {
@@ -85,12 +87,19 @@ export class Channels {
       "smtplib:delivery:error": channel("smtplib:delivery:error"),
     };
     this.#all = Object.values(this.#named);
+    this.#command = this.#named["smtplib:command"];
+    this.#reply = this.#named["smtplib:reply"];
   }
 
   /** Whether anyone has subscribed to any of them. */
   get heard(): boolean {
     for (const channel of this.#all) if (channel.hasSubscribers) return true;
     return false;
+  }
+
+  /** Whether anyone has subscribed to commands or replies. */
+  get hearsDialogue(): boolean {
+    return this.#command.hasSubscribers || this.#reply.hasSubscribers;
   }
 
   /** Tells those who have subscribed to this one. */

@@ -142,7 +142,7 @@ export function makeConnection(stream: ByteStream, settings: ConnectionSettings)
 
     sendData(data, end) {
       dialogue.sendData(data, end, output);
-      events.observer?.sent(data.verb, data.shown);
+      events.listener?.sent(data.verb, data.shown);
     },
 
     request(command, delivery) {
@@ -205,7 +205,7 @@ export function makeConnection(stream: ByteStream, settings: ConnectionSettings)
   function send(command: Command): void {
     dialogue.send(command, output);
     if (command.secret) secrets.push(command);
-    events.observer?.sent(command.verb, command.shown);
+    events.listener?.sent(command.verb, command.shown);
   }
 
   function replyTo(command: Command, delivery?: DeliveryOutcome): Promise<Reply> {
@@ -222,8 +222,8 @@ export function makeConnection(stream: ByteStream, settings: ConnectionSettings)
     if (found) fault = { ...found, detail: shown(found.detail) };
     for (const { command, reply } of exchanges) {
       // A challenge holds what the next response is computed from.
-      const { observer } = events;
-      if (observer) observer.replied(command.shown, reply.reply, reply.code === 334 ? MASK : hide(reply.message));
+      const { listener } = events;
+      if (listener) listener.replied(command.shown, reply.reply, reply.code === 334 ? MASK : hide(reply.message));
       if (reply.code === 235 && command.verb !== ".") connection.authenticated = true;
       command.receiver?.replied(command, reply);
       if (command.verb === "QUIT") void connection.close();

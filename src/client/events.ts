@@ -26,6 +26,11 @@ export class Events {
     return this.#observer?.heard ? this.#observer : undefined;
   }
 
+  /** Whoever is to be told of a command or a reply now: what is asked for each of them. */
+  get listener(): Observer | undefined {
+    return this.#observer?.hearsDialogue ? this.#observer : undefined;
+  }
+
   /** Gets ready to tell. */
   async load(): Promise<Observer> {
     this.#observer ??= new (await import("./observer.ts")).Observer(this);

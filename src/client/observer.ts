@@ -43,6 +43,11 @@ export class Observer {
     return this.#events.debuglevel > 0 || this.#log !== undefined || this.#channels?.heard === true;
   }
 
+  /** Whether anyone listens to commands and replies. */
+  get hearsDialogue(): boolean {
+    return this.#events.debuglevel > 0 || this.#log !== undefined || this.#channels?.hearsDialogue === true;
+  }
+
   /** A connection is being made. It is what all further events are about. */
   connecting(endpoint: Endpoint): void {
     const { protocol } = this.#events;

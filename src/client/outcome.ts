@@ -60,10 +60,11 @@ export class Answers {
 
   /** What the replies so far refuse, most telling first; undefined if nothing, or not yet. */
   refusal(): SMTPException | undefined {
-    const [mail, data] = [this.#mail?.reply, this.#data];
+    const mail = this.#mail;
+    const data = this.#data;
     const delivery = "rejected";
     if (mail !== undefined && !isPositive(mail.code)) {
-      return new SMTPSenderRefused(mail.code, mail.message, this.#parties.from, { delivery, reply: mail });
+      return new SMTPSenderRefused(mail.code, mail.message, this.#parties.from, { delivery, reply: mail.reply });
     }
     const last = this.#rcpt[this.#rcpt.length - 1];
     if (last?.code === 421 || (mail !== undefined && this.nobodyLeft)) return this.#recipientsRefused(this.#rcpt);

@@ -26,6 +26,8 @@ export class Command {
   readonly shown: string;
   /** Which timeout bounds the wait for the reply. */
   readonly phase: TimeoutPhase;
+  /** True for the end of a message: the line with the dot, and the last BDAT. */
+  readonly endsMessage: boolean;
   /** Who waits for the reply. */
   receiver: ReplyReceiver | undefined;
   /** The secret that ends the line, in each form in which a server may echo it; the first is the one that is sent. */
@@ -36,17 +38,13 @@ export class Command {
     this.verb = verb;
     this.shown = shown;
     this.phase = phase;
+    this.endsMessage = phase === "dataDone";
     this.#secret = secret;
   }
 
   /** True if a part of the line must not be shown. */
   get secret(): boolean {
     return this.#secret.length > 0;
-  }
-
-  /** True for the end of a message: the line with the dot, and the last BDAT. */
-  get endsMessage(): boolean {
-    return this.phase === "dataDone";
   }
 
   /** The line as it is sent, with its CRLF. */

@@ -113,6 +113,10 @@ export function makeDialogue(
   greeting: Command,
   { limits, protocol }: { limits: Limits; protocol: "smtp" | "lmtp" },
 ): Dialogue {
+  const ordinary: ReplyLimit = { line: limits.line, octets: limits.reply };
+  const inHello: ReplyLimit = { line: limits.line, octets: limits.ehlo };
+  // RFC 4954 4 allows 12,288 octets in an AUTH exchange, more than a line has elsewhere.
+  const inAuth: ReplyLimit = { line: 2 * limits.line, octets: limits.reply };
   const parser = makeReplyParser();
   let awaited: Command[] = [greeting];
   let first = 0;
@@ -317,12 +321,8 @@ export function makeDialogue(
   }
 
   function limitFor(verb: string): ReplyLimit {
-    const { line, reply, ehlo } = limits;
-    return {
-      // RFC 4954 4 allows 12,288 octets in an AUTH exchange, more than a line has elsewhere.
-      line: verb === "AUTH" || verb === "" ? line * 2 : line,
-      octets: verb === "EHLO" || verb === "LHLO" ? ehlo : reply,
-    };
+    if (verb === "AUTH" || verb === "") return inAuth;
+    return verb === "EHLO" || verb === "LHLO" ? inHello : ordinary;
   }
 
   return dialogue;

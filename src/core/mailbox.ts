@@ -15,11 +15,11 @@ export type Mailbox = {
 };
 
 /** What nearly all addresses look like; they need no scan. */
-const PLAIN = /^([\w!#$%&'*+\-./=?^`{|}~]+)@([\w.-]+)$/;
+const PLAIN = /^[\w!#$%&'*+\-./=?^`{|}~]+@[\w.-]+$/;
 
 /** The mailbox of `a@b`; undefined for anything else, which `parseMailbox` reads. */
 export function plainMailbox(text: string): Mailbox | undefined {
-  const [path, localPart, domain] = PLAIN.exec(text) ?? [];
-  if (path === undefined || localPart === undefined) return undefined;
-  return { path, localPart, domain, ascii: true };
+  if (!PLAIN.test(text)) return undefined;
+  const at = text.indexOf("@");
+  return { path: text, localPart: text.slice(0, at), domain: text.slice(at + 1), ascii: true };
 }

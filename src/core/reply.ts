@@ -219,18 +219,13 @@ export function makeReplyParser(): ReplyParser {
 
 /** The code of a line: three digits, the first from 2 to 5, then the end, a space or a hyphen; -1 if it is no reply. */
 function codeAt(bytes: Uint8Array, start: number, end: number): number {
-  const a = digitAt(bytes, start);
-  const b = digitAt(bytes, start + 1);
-  const c = digitAt(bytes, start + 2);
-  if (a < 2 || a > 5 || b < 0 || c < 0 || end < start + 3) return -1;
+  const a = (bytes[start] ?? 0) - ZERO;
+  const b = (bytes[start + 1] ?? 0) - ZERO;
+  const c = (bytes[start + 2] ?? 0) - ZERO;
+  if (a < 2 || a > 5 || b < 0 || b > 9 || c < 0 || c > 9 || end < start + 3) return -1;
   const next = bytes[start + 3];
   const bare = end === start + 3 || (next === CR && end === start + 4);
   return bare || next === SPACE || next === HYPHEN ? a * 100 + b * 10 + c : -1;
-}
-
-function digitAt(bytes: Uint8Array, at: number): number {
-  const digit = (bytes[at] ?? 0) - ZERO;
-  return digit <= 9 ? digit : -1;
 }
 
 /** The text without the white space around it, as Python gives it. By a loop, since a pattern takes quadratic time. */
