@@ -29,7 +29,7 @@ const TypedArray = Object.getPrototypeOf(Uint8Array.prototype);
  */
 export async function countCopies(counts, task) {
   const { set, slice, copyWithin } = TypedArray;
-  const { encode } = TextEncoder.prototype;
+  const { encode, encodeInto } = TextEncoder.prototype;
   TypedArray.set = function (source, at) {
     counts.copied += source.length;
     return set.call(this, source, at);
@@ -48,11 +48,16 @@ export async function countCopies(counts, task) {
     counts.copied += bytes.length;
     return bytes;
   };
+  TextEncoder.prototype.encodeInto = function (text, target) {
+    const result = encodeInto.call(this, text, target);
+    counts.copied += result.written;
+    return result;
+  };
   try {
     return await task();
   } finally {
     Object.assign(TypedArray, { set, slice, copyWithin });
-    TextEncoder.prototype.encode = encode;
+    Object.assign(TextEncoder.prototype, { encode, encodeInto });
   }
 }
 
