@@ -220,9 +220,9 @@ class Connection {
     const behaviour = this.#server.next();
     // What was refused to everybody is taken for nobody, whatever is said of it.
     const somebody = entry.accepted.length > 0 && entry.from !== REFUSED;
-    if (behaviour.say === null && behaviour.after !== "go on" && behaviour.takes) entry.taken = somebody;
     await this.#behave(behaviour, good, (code) => {
-      if (code?.startsWith("2")) entry.taken = somebody;
+      const inSilence = code === undefined && behaviour.after !== "go on" && behaviour.takes;
+      if (inSilence || code?.startsWith("2")) entry.taken = somebody;
       if (code === undefined) entry.inStep = false;
     });
   }

@@ -1,6 +1,7 @@
 /** A row of the hostile tests: what the server does, what the caller calls, and all that must be true afterwards. */
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { LMTP, SMTP, SMTP_SSL, SMTPException, type SMTPOptions } from "../../src/index.ts";
+import { watchForLeaks } from "../support/leaks.ts";
 import {
   type Act,
   type Conversation,
@@ -8,6 +9,8 @@ import {
   scriptedTransport,
   startScriptedServer,
 } from "../support/scripted-server.ts";
+
+export { watchForLeaks } from "../support/leaks.ts";
 
 /** What a call is expected to throw; what is left out is not looked at. */
 export type Thrown = {
@@ -170,51 +173,4 @@ export async function settled(call: () => Promise<unknown>, seconds = 1.5): Prom
   } finally {
     clearTimeout(timer);
   }
-}
-
-/** After each test: no rejection that nobody handled, no timer and no socket that was not there before. */
-export function watchForLeaks(): void {
-  const unhandled: unknown[] = [];
-  const remember = (reason: unknown): void => void unhandled.push(reason);
-  let before: readonly string[] = [];
-
-  beforeEach(() => {
-    unhandled.length = 0;
-    process.on("unhandledRejection", remember);
-    before = resources();
-  });
-
-  afterEach(async () => {
-    await quiet(before);
-    process.off("unhandledRejection", remember);
-    expect(unhandled, "unhandled rejections").toEqual([]);
-    expect(surplus(before), "timers and sockets that are left").toEqual([]);
-  });
-}
-
-/** Only Node tells. */
-function resources(): readonly string[] {
-  if ("Deno" in globalThis || "Bun" in globalThis) return [];
-  return process
-    .getActiveResourcesInfo()
-    .filter((kind) => /Timeout|TCP|TLS|Pipe.*Server/.test(kind))
-    .sort();
-}
-
-/** Waits a little for sockets that are on their way out, without a timer of its own. */
-async function quiet(before: readonly string[]): Promise<void> {
-  const until = performance.now() + 800;
-  do {
-    await new Promise((resolve) => setImmediate(resolve));
-  } while (surplus(before).length > 0 && performance.now() < until);
-}
-
-/** What is there now and was not before; vitest's own timers come and go. */
-function surplus(before: readonly string[]): readonly string[] {
-  const known = [...before];
-  return resources().filter((kind) => {
-    const at = known.indexOf(kind);
-    if (at >= 0) known.splice(at, 1);
-    return at < 0;
-  });
 }

@@ -1,0 +1,95 @@
+/**
+ * What a test leaves behind: rejections that nobody handled, sockets, and timers. Node and Deno tell of their resources;
+ * Bun does not, so that timers are counted here as they are set: those of `src/` and `transports/`, on every runtime.
+ * That every connection was ended is seen by the other end: the scripted server fails a test that leaves one open.
+ */
+import { afterEach, beforeEach, expect } from "vitest";
+
+/** After each test: no unhandled rejection, no timer of ours and no socket that was not there before. */
+export function watchForLeaks(): void {
+  const unhandled: unknown[] = [];
+  const remember = (reason: unknown): void => void unhandled.push(reason);
+  let before: readonly string[] = [];
+  let timers: OwnTimers | undefined;
+
+  beforeEach(() => {
+    unhandled.length = 0;
+    process.on("unhandledRejection", remember);
+    before = resources();
+    timers = new OwnTimers();
+  });
+
+  afterEach(async () => {
+    await quiet(() => surplus(before).length === 0 && timers?.left.length === 0);
+    process.off("unhandledRejection", remember);
+    timers?.stop();
+    expect(unhandled, "unhandled rejections").toEqual([]);
+    expect(timers?.left, "timers that are left").toEqual([]);
+    expect(surplus(before), "resources that are left").toEqual([]);
+  });
+}
+
+type SetTimer = typeof globalThis.setTimeout;
+
+/** Where a timer was set, if that was in our sources. */
+const OURS = /\/(?:src|transports)\/[\w/-]+\.ts[^\n]*/;
+
+/** The timers that our sources have set since, and neither cleared nor seen fire. */
+class OwnTimers {
+  readonly #live = new Map<unknown, string>();
+  readonly #set: SetTimer = globalThis.setTimeout;
+  readonly #clear = globalThis.clearTimeout;
+
+  constructor() {
+    const set = (callback: (...args: unknown[]) => void, wait?: number, ...args: unknown[]): unknown => {
+      const [where] = OURS.exec(new Error().stack ?? "") ?? [];
+      if (where === undefined) return this.#set(callback, wait, ...args);
+      const timer = this.#set(() => {
+        this.#live.delete(timer);
+        callback(...args);
+      }, wait);
+      this.#live.set(timer, `${where.trim()}, ${wait} ms`);
+      return timer;
+    };
+    globalThis.setTimeout = Object.assign(set, this.#set) as SetTimer;
+    globalThis.clearTimeout = (timer) => {
+      this.#live.delete(timer);
+      this.#clear(timer);
+    };
+  }
+
+  get left(): readonly string[] {
+    return [...this.#live.values()];
+  }
+
+  stop(): void {
+    globalThis.setTimeout = this.#set;
+    globalThis.clearTimeout = this.#clear;
+  }
+}
+
+/** Sockets, servers and timers of the runtime; nothing on Bun. */
+function resources(): readonly string[] {
+  return process
+    .getActiveResourcesInfo()
+    .filter((kind) => /Timeout|TCP|TLS|Pipe.*Server/.test(kind))
+    .sort();
+}
+
+/** Waits a little for what is on its way out, without a timer of its own. */
+async function quiet(isQuiet: () => boolean): Promise<void> {
+  const until = performance.now() + 800;
+  do {
+    await new Promise((resolve) => setImmediate(resolve));
+  } while (!isQuiet() && performance.now() < until);
+}
+
+/** What is there now and was not before; vitest's own timers come and go. */
+function surplus(before: readonly string[]): readonly string[] {
+  const known = [...before];
+  return resources().filter((kind) => {
+    const at = known.indexOf(kind);
+    if (at >= 0) known.splice(at, 1);
+    return at < 0;
+  });
+}
