@@ -41,6 +41,7 @@ import {
   type TlsOptions,
   type Transport,
 } from "../../src/index.ts";
+import type * as sasl from "../../src/sasl/index.ts";
 
 type Recipients = string | Iterable<string>;
 
@@ -180,6 +181,25 @@ expectTypeOf<ReturnType<Mechanism["start"]>>().toEqualTypeOf<
   Generator<Uint8Array | Promise<Uint8Array>, void, Uint8Array>
 >();
 
+type MadeFrom<Credentials> = (credentials: Credentials) => Mechanism;
+type Password = { user: string; password: string };
+type Token = { user: string; token: string | (() => Promise<string>) };
+expectTypeOf<typeof sasl.plain>().toExtend<MadeFrom<Password & { authzid?: string | undefined }>>();
+expectTypeOf<typeof sasl.login>().toExtend<MadeFrom<Password>>();
+expectTypeOf<typeof sasl.cramMd5>().toExtend<MadeFrom<Password>>();
+expectTypeOf<typeof sasl.scramSha1>().toExtend<MadeFrom<Password & { authzid?: string | undefined }>>();
+expectTypeOf<typeof sasl.scramSha256>().toEqualTypeOf<typeof sasl.scramSha1>();
+expectTypeOf<typeof sasl.scramSha512>().toEqualTypeOf<typeof sasl.scramSha1>();
+expectTypeOf<typeof sasl.scramSha1Plus>().toExtend<
+  MadeFrom<Password & { channelBinding?: "tls-exporter" | "tls-server-end-point" | undefined }>
+>();
+expectTypeOf<typeof sasl.scramSha256Plus>().toEqualTypeOf<typeof sasl.scramSha1Plus>();
+expectTypeOf<typeof sasl.scramSha512Plus>().toEqualTypeOf<typeof sasl.scramSha1Plus>();
+expectTypeOf<typeof sasl.xoauth2>().toExtend<MadeFrom<Token>>();
+expectTypeOf<typeof sasl.oauthbearer>().toExtend<MadeFrom<Token>>();
+expectTypeOf<typeof sasl.external>().toExtend<MadeFrom<{ authzid?: string | undefined } | undefined>>();
+expectTypeOf<typeof sasl.anonymous>().toExtend<MadeFrom<{ trace?: string | undefined } | undefined>>();
+
 // Exceptions.
 expectTypeOf<SMTPException>().toExtend<Error>();
 expectTypeOf<SMTPException["temporary"]>().toEqualTypeOf<boolean>();
@@ -196,6 +216,7 @@ expectTypeOf<SMTPResponseException["reply"]>().toEqualTypeOf<Reply | undefined>(
 expectTypeOf<SMTPSenderRefused["sender"]>().toEqualTypeOf<string>();
 expectTypeOf<SMTPDataError | SMTPConnectError | SMTPHeloError>().toExtend<SMTPResponseException>();
 expectTypeOf<SMTPAuthenticationError>().toExtend<SMTPResponseException>();
+expectTypeOf<SMTPAuthenticationError["serverError"]>().toEqualTypeOf<Readonly<Record<string, string>> | undefined>();
 expectTypeOf(SMTPSenderRefused).toBeConstructibleWith(550, "no", "ada@example.com");
 expectTypeOf(SMTPDataError).toBeConstructibleWith(550, "no");
 

@@ -94,7 +94,10 @@ describe.runIf(onNode)("the packed tarball", () => {
     ["Node's types alone", { lib: ["ES2022"], types: ["node"] }],
   ])("type-checks strictly with %s", { timeout: 60_000 }, async (_, options) => {
     const code = await readFile(join(root, "test/packaging/api-types.ts"), "utf8");
-    await writeFile(join(folder.path, "consumer.mts"), code.replaceAll("../../src/index.ts", "smtplib"));
+    const installed = code
+      .replaceAll("../../src/index.ts", "smtplib")
+      .replaceAll("../../src/sasl/index.ts", "smtplib/sasl");
+    await writeFile(join(folder.path, "consumer.mts"), installed);
     const compilerOptions = {
       ...options,
       target: "ES2022",

@@ -2,7 +2,7 @@
 import { createSecretKey } from "node:crypto";
 import { SignJWT } from "jose";
 import { describe, expect, it } from "vitest";
-import type { Reply, SMTP, TlsOptions } from "../../src/index.ts";
+import { type Reply, type SMTP, SMTPPool, type TlsOptions } from "../../src/index.ts";
 import {
   anonymous,
   cramMd5,
@@ -102,6 +102,25 @@ describeServer("postfix", (server) => {
     proof("LOGIN", "Dovecot", "takes a password", () => password(server, login));
     proof("OAUTHBEARER", "Dovecot", "takes a token, and tells why it does not", () => token(server, oauthbearer));
     proof("XOAUTH2", "Dovecot", "takes a token, and tells why it does not", () => token(server, xoauth2));
+  });
+});
+
+describeServer("postfix", ({ host, port, ca, user }) => {
+  it("has the connections of a pool log in by one token, and by a fresh one after the first has expired", async () => {
+    const given: string[] = [];
+    const token = async (): Promise<string> => {
+      given.push(await signed(user, given.length === 0 ? "expired" : "fresh"));
+      return given.at(-1) ?? "";
+    };
+    const pool = new SMTPPool({ host, port, context: { ca }, auth: { user, token }, maxConnections: 3 });
+    try {
+      const sent = Array.from({ length: 9 }, () => pool.sendmail(sender, members, "Subject: x\n\n"));
+      expect(await Promise.all(sent)).toEqual(sent.map(() => ({})));
+    } finally {
+      await pool.close();
+    }
+    expect(given.length).toBeGreaterThanOrEqual(2);
+    expect(given.length).toBeLessThanOrEqual(6);
   });
 });
 
