@@ -1,11 +1,15 @@
 /** How many connections the server can be asked for: fewer when it says that it is too much, and more again with success. */
 
-/** Seconds until the next try after the server asked for less; doubled while it goes on asking, up to the last. */
-const SHORTEST_PAUSE = 1;
-const LONGEST_PAUSE = 60;
+/** Milliseconds until the next try after a complaint; doubled while they go on, up to the last. */
+const SHORTEST_PAUSE = 1_000;
+const LONGEST_PAUSE = 60_000;
 
 /** So many messages for each connection have to be delivered before another connection is tried. */
 const PROOFS = 10;
+
+/** So many refusals for the time being are a complaint, of which each message that is delivered takes a part back. */
+const PATIENCE = 3;
+const FORGIVENESS = 0.1;
 
 /** Halves at each complaint and grows by one at a time, as TCP does with its window. */
 export class Governor {
@@ -14,39 +18,47 @@ export class Governor {
   readonly #most: number;
   #pause = 0;
   #proofs = 0;
-  #opensAt = Number.NEGATIVE_INFINITY;
+  #refusals = 0;
+  #complaint = Number.NEGATIVE_INFINITY;
 
   constructor(most: number) {
     this.#most = most;
     this.limit = most;
   }
 
-  /** No connection should be opened before this moment. */
-  get opensAt(): number {
-    return this.#opensAt;
+  /** No connection should be opened before this moment; while there are others, not before a later one. */
+  opensAt(others: number): number {
+    return this.#complaint + (others > 0 ? this.#pause : Math.min(this.#pause, SHORTEST_PAUSE));
   }
 
-  /** The server complained while so many connections were in use. Complaints of one moment are one. */
+  /** The server complained (421) while so many connections were in use. Complaints of one moment are one. */
   complained(inUse: number, now: number): void {
     this.#proofs = 0;
-    if (now < this.#opensAt) return;
+    this.#refusals = 0;
+    if (now < this.opensAt(1)) return;
     this.limit = Math.max(1, Math.min(this.limit, Math.floor(inUse / 2)));
     this.#pause = Math.min(LONGEST_PAUSE, Math.max(SHORTEST_PAUSE, this.#pause * 2));
-    this.#opensAt = now + this.#pause * 1000;
+    this.#complaint = now;
   }
 
-  /** The server took no more connections than these. */
-  refused(connections: number, now: number): void {
+  /** The server would not take a message now (450, 451, 454): it may be one recipient's trouble, many are the server's. */
+  refused(inUse: number, now: number): void {
+    this.#refusals++;
+    if (this.#refusals >= PATIENCE) this.complained(inUse, now);
+  }
+
+  /** The server takes no more connections than these. */
+  full(connections: number, now: number): void {
     this.complained(this.#most * 2, now);
     this.limit = Math.max(1, Math.min(this.limit, connections));
   }
 
-  /** A message was delivered. True if there may be one more connection now. */
-  delivered(now: number): boolean {
-    if (this.#pause === 0 || now < this.#opensAt || ++this.#proofs < this.limit * PROOFS) return false;
+  /** A message was delivered. */
+  delivered(now: number): void {
+    this.#refusals = Math.max(0, this.#refusals - FORGIVENESS);
+    if (this.#pause === 0 || now < this.opensAt(1) || ++this.#proofs < this.limit * PROOFS) return;
     this.#proofs = 0;
     this.limit = Math.min(this.#most, this.limit + 1);
-    if (this.limit === this.#most) this.#pause = 0;
-    return true;
+    this.#pause = this.limit === this.#most ? 0 : this.#pause / 2;
   }
 }

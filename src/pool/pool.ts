@@ -11,7 +11,7 @@ import { Lane, type LaneOwner } from "./lane.ts";
 import type { PoolSettings } from "./options.ts";
 import { RateLimit } from "./rate-limit.ts";
 import type { PoolStats } from "./stats.ts";
-import { foundDead, saysTooMuch } from "./verdict.ts";
+import { complaintIn, foundDead } from "./verdict.ts";
 
 /** Sends the messages of a backlog by connections that it opens, shares out and closes. */
 export class Pool implements LaneOwner {
@@ -111,7 +111,7 @@ export class Pool implements LaneOwner {
       if (job.begun) this.#retried++;
       this.backlog.putBack(job);
     } else {
-      if (saysTooMuch(error)) this.#governor.complained(this.#lanes.size, performance.now());
+      this.#hear(error);
       this.backlog.reject(job, job.late ? this.#tooLate(error) : error);
     }
     this.#free(lane);
@@ -168,7 +168,7 @@ export class Pool implements LaneOwner {
     const allowed = Math.min(unserved, this.#governor.limit - this.#lanes.size);
     if (allowed <= 0) return;
     const now = performance.now();
-    const { opensAt } = this.#governor;
+    const opensAt = this.#governor.opensAt(this.#lanes.size);
     if (opensAt > now) return this.#alarm.at(opensAt);
     const startable = this.#rate === undefined ? allowed : this.#rate.available(now) - this.#opening.size;
     if (startable < allowed && this.#rate !== undefined) this.#alarm.at(this.#rate.next);
@@ -253,11 +253,18 @@ export class Pool implements LaneOwner {
     this.#pump();
   }
 
+  /** What the server complains of is not asked for so soon again. */
+  #hear(error: unknown): void {
+    const complaint = complaintIn(error);
+    if (complaint === "complaint") this.#governor.complained(this.#lanes.size, performance.now());
+    else if (complaint === "refusal") this.#governor.refused(this.#lanes.size, performance.now());
+  }
+
   /** While others work, fewer have to do; if there are none, who waits has waited in vain. */
   #openingFailed(error: unknown): void {
     const others = [...this.#lanes].filter(({ retired }) => !retired).length;
     const working = others - this.#opening.size;
-    if (working > 0 || saysTooMuch(error)) this.#governor.refused(others, performance.now());
+    if (working > 0 || complaintIn(error) !== undefined) this.#governor.full(others, performance.now());
     this.#roundFails = working === 0 && others > 0;
     if (others === 0) this.backlog.rejectWaiting(error);
   }

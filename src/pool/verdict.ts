@@ -7,18 +7,21 @@ import {
   SMTPTimeoutError,
 } from "../errors.ts";
 
-/** Replies by which a server says that it is being asked for too much at once (RFC 5321 4.2.2, RFC 4954 6). */
-const OVERLOADED: ReadonlySet<number> = new Set([421, 450, 451, 454]);
+/** Replies by which a server refuses a message or a login for now, maybe because it is asked for too much at once. */
+const NOT_NOW: ReadonlySet<number> = new Set([450, 451, 454]);
 
-/** True if all that the server said was that it cannot do so much now. */
-export function saysTooMuch(error: unknown): boolean {
+/**
+ * What an error says of the server's load: 421 is a complaint (RFC 5321 3.8), the others may be one; undefined: nothing.
+ */
+export function complaintIn(error: unknown): "complaint" | "refusal" | undefined {
   const codes = codesOf(error);
-  return codes.length > 0 && codes.every((code) => OVERLOADED.has(code));
+  if (codes.includes(421)) return "complaint";
+  return codes.length > 0 && codes.every((code) => NOT_NOW.has(code)) ? "refusal" : undefined;
 }
 
 /**
- * True if a connection that had been used before was found dead: the message was certainly not taken, and is not what
- * killed it. A timeout is no such thing, nor is any other answer of the server's (SECURITY.md, "Pool").
+ * True if a used connection was found dead before the message could be sent. A timeout is no such thing: the server is
+ * there, and a late answer may mean anything.
  */
 export function foundDead(error: unknown): boolean {
   if (error instanceof SMTPTimeoutError) return false;

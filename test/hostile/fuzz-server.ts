@@ -39,7 +39,14 @@ export type Plan = {
   readonly pipelining: boolean;
   readonly chunking: boolean;
   readonly behaviours: readonly Behaviour[];
+  /** Gives the behaviours when those are used up. Default: good ones. */
+  readonly draw?: () => Behaviour;
+  /** Is given each entry of the ledger when its verdict was said; the ledger is not kept then. */
+  readonly onEntry?: (entry: Entry) => void;
 };
+
+/** The server's end of a connection. */
+export type ServerStream = Pick<MemoryStream, "read" | "write" | "end" | "abort" | "close">;
 
 const VERBS =
   /^(EHLO .+|LHLO .+|HELO .+|MAIL FROM:<.*>.*|RCPT TO:<.*>.*|DATA|BDAT \d+( LAST)?|RSET|NOOP|VRFY .*|QUIT|AUTH .*|XRAW)$/s;
@@ -61,20 +68,27 @@ export class FuzzServer {
   answeredAhead = false;
   readonly #plan: Plan;
   #next = 0;
-  readonly #connections: Promise<void>[] = [];
+  readonly #connections = new Set<Promise<void>>();
 
   constructor(plan: Plan) {
     this.#plan = plan;
   }
 
   /** Takes a connection. */
-  accept(stream: MemoryStream): void {
-    this.#connections.push(new Connection(this, this.#plan, stream).run());
+  accept(stream: ServerStream): void {
+    const connection = new Connection(this, this.#plan, stream).run();
+    this.#connections.add(connection);
+    void connection.finally(() => this.#connections.delete(connection));
   }
 
   /** The next behaviour; a good one when the plan is used up. */
   next(): Behaviour {
-    return this.#plan.behaviours[this.#next++] ?? GOOD;
+    return this.#plan.behaviours[this.#next++] ?? this.#plan.draw?.() ?? GOOD;
+  }
+
+  /** How many connections there are. */
+  get connections(): number {
+    return this.#connections.size;
   }
 
   /** Resolves when the clients have ended all connections. */
@@ -88,7 +102,7 @@ export const GOOD: Behaviour = { say: "good", extra: "", after: "go on", wait: 0
 class Connection {
   readonly #server: FuzzServer;
   readonly #plan: Plan;
-  readonly #stream: MemoryStream;
+  readonly #stream: ServerStream;
   #pending = "";
   #ended = false;
   #inStep = true;
@@ -99,7 +113,7 @@ class Connection {
   #chunks = "";
   #refusedChunk = false;
 
-  constructor(server: FuzzServer, plan: Plan, stream: MemoryStream) {
+  constructor(server: FuzzServer, plan: Plan, stream: ServerStream) {
     this.#server = server;
     this.#plan = plan;
     this.#stream = stream;
@@ -210,10 +224,14 @@ class Connection {
       inStep: this.#inStep,
       resetRefused: this.#resetRefused,
     };
-    this.#server.ledger.push(entry);
+    if (this.#plan.onEntry === undefined) this.#server.ledger.push(entry);
     const replies = this.#plan.lmtp ? Math.max(1, this.#accepted.length) : 1;
     this.#forget();
-    for (let i = 0; i < (good.startsWith("2") ? replies : 1); i++) await this.#verdict(entry, good);
+    try {
+      for (let i = 0; i < (good.startsWith("2") ? replies : 1); i++) await this.#verdict(entry, good);
+    } finally {
+      this.#plan.onEntry?.(entry);
+    }
   }
 
   async #verdict(entry: Entry, good: string): Promise<void> {

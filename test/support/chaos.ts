@@ -1,0 +1,54 @@
+/** Misbehaviour by chance, the same for the same seed: what the pool's ledger and the soak are played against. */
+import { type Behaviour, GOOD } from "../hostile/fuzz-server.ts";
+
+/** Numbers from 0 to 1 that look random (Marsaglia's xorshift32). */
+export function seeded(seed: number): () => number {
+  let state = seed >>> 0 || 1;
+  return () => {
+    state ^= state << 13;
+    state ^= state >>> 17;
+    state ^= state << 5;
+    return (state >>> 0) / 2 ** 32;
+  };
+}
+
+/** How often a reply is bad, of each kind. */
+export type Rates = {
+  /** Another code, which refuses. */
+  readonly refuse: number;
+  /** 421, and the end. */
+  readonly dismiss: number;
+  /** The end before the reply, or after it, in order or not. */
+  readonly hangUp: number;
+  /** No reply and no end. */
+  readonly stall: number;
+  /** No SMTP. */
+  readonly babble: number;
+  /** Late, by some turns of the event loop. */
+  readonly dawdle: number;
+};
+
+const REFUSALS = ["450 later", "451 later", "452 full", "454 later", "550 no", "552 too big", "554 no"];
+
+/** Draws what a server does in the place of one reply. */
+export function misbehaviour(random: () => number, rates: Rates): () => Behaviour {
+  const some = <T>(list: readonly T[], otherwise: T): T => list[Math.floor(random() * list.length)] ?? otherwise;
+  return () => {
+    let chance = random();
+    const is = (rate: number): boolean => {
+      chance -= rate;
+      return chance < 0;
+    };
+    const takes = random() < 0.5;
+    if (is(rates.refuse)) return { ...GOOD, say: `${some(REFUSALS, "")}\r\n` };
+    if (is(rates.dismiss)) return { ...GOOD, say: "421 too much\r\n", after: "close" };
+    if (is(rates.hangUp)) {
+      const after = some<Behaviour["after"]>(["close", "reset", "halfClose"], "close");
+      return { ...GOOD, say: some<"good" | null>(["good", null], null), after, takes };
+    }
+    if (is(rates.stall)) return { ...GOOD, say: null, after: "stall", takes };
+    if (is(rates.babble)) return { ...GOOD, say: some(["what?\r\n", "2\r\n", "250_ok\r\n"], ""), after: "go on" };
+    if (is(rates.dawdle)) return { ...GOOD, wait: 1 + Math.floor(random() * 20) };
+    return GOOD;
+  };
+}
