@@ -156,8 +156,9 @@ export class Backlog {
     return new Promise((resolve) => this.#waitingForNone.push(resolve));
   }
 
+  /** What comes back takes no room: who was told that there is some can rely on it. */
   get #room(): number {
-    return this.#limits.maxQueue - this.waiting;
+    return this.#limits.maxQueue - this.queue.length - this.#preparing;
   }
 
   get #unsettled(): number {
