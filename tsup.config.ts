@@ -6,6 +6,7 @@ export const entry = {
   core: "src/core/index.ts",
   sasl: "src/sasl/index.ts",
   proxy: "src/proxy/index.ts",
+  testing: "src/testing/index.ts",
   "transports/node": "transports/node.ts",
   "transports/deno": "transports/deno.ts",
   "transports/bun": "transports/bun.ts",

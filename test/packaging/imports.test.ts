@@ -42,6 +42,10 @@ const layers: Readonly<Record<string, Rule>> = {
     types: ["src/byte-stream.ts"],
     loads: ["transports/"],
   },
+  "src/testing/": {
+    imports: ["src/testing/", "src/core/", "transports/memory.ts"],
+    types: ["src/byte-stream.ts"],
+  },
   "src/runtime.ts": { imports: [], types: ["src/byte-stream.ts"], loads: ["transports/"] },
   "src/index.ts": {
     imports: ["src/facade/", "src/pool/", "src/core/", "src/errors.ts"],

@@ -145,6 +145,8 @@ async function load(specifier: string): Promise<unknown> {
       return import("../../src/sasl/index.ts");
     case "smtplib/transports/memory":
       return import("../../transports/memory.ts");
+    case "smtplib/testing":
+      return import("../../src/testing/index.ts");
     case "smtplib/proxy":
       return proxiesThatConnect;
     case "smtplib/opentelemetry":

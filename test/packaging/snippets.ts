@@ -44,6 +44,7 @@ export function typeErrors(snippets: readonly Snippet[]): string[] {
           "smtplib/core": ["./src/core/index.ts"],
           "smtplib/sasl": ["./src/sasl/index.ts"],
           "smtplib/proxy": ["./src/proxy/index.ts"],
+          "smtplib/testing": ["./src/testing/index.ts"],
           "smtplib/transports/*": ["./transports/*.ts"],
           "smtplib/*": ["./src/*.ts"],
         },

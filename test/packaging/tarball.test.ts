@@ -66,6 +66,7 @@ describe.runIf(onNode)("the packed tarball", () => {
         "/core",
         "/sasl",
         "/proxy",
+        "/testing",
         "/transports/memory",
         "/transports/web-streams",
         "/transports/workers",

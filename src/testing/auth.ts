@@ -1,0 +1,59 @@
+/** AUTH as the test server understands it: PLAIN, LOGIN and XOAUTH2, which show it user and password or token. */
+import { decodeBase64, encodeBase64 } from "../core/base64.ts";
+import { utf8 } from "../core/bytes.ts";
+
+/** The mechanisms that it offers. */
+export const MECHANISMS: readonly string[] = ["PLAIN", "LOGIN", "XOAUTH2"];
+
+/** Who may log in: one account, or a function that says so; "any": everybody. */
+export type Account =
+  | { readonly user: string; readonly password: string }
+  | ((user: string, password: string) => boolean | Promise<boolean>)
+  | "any";
+
+/** Who says that he is who. */
+export type Claim = { readonly user: string; readonly password: string };
+
+/**
+ * Holds the exchange of a mechanism: `ask` sends a challenge and gives the response.
+ * Undefined where a response makes no sense; "cancelled" where the client gave up.
+ */
+export async function claimOf(
+  mechanism: string,
+  initial: string | undefined,
+  ask: (challenge: string) => Promise<string | undefined>,
+): Promise<Claim | "cancelled" | undefined> {
+  const next = async (challenge: string): Promise<string | undefined> => ask(encodeBase64(utf8(challenge)));
+  const first = initial ?? (await next(mechanism === "LOGIN" ? "Username:" : ""));
+  if (first === "*") return "cancelled";
+  const said = decoded(first);
+  if (said === undefined) return undefined;
+  switch (mechanism) {
+    case "PLAIN": {
+      const [, user, password] = said.split("\0");
+      return user === undefined || password === undefined ? undefined : { user, password };
+    }
+    case "LOGIN": {
+      const second = await next("Password:");
+      if (second === "*") return "cancelled";
+      const password = decoded(second);
+      return password === undefined ? undefined : { user: said, password };
+    }
+    default: {
+      const [, user, password] = /^user=([^\x01]*)\x01auth=Bearer ([^\x01]*)\x01\x01$/.exec(said) ?? [];
+      return user === undefined || password === undefined ? undefined : { user, password };
+    }
+  }
+}
+
+function decoded(text: string | undefined): string | undefined {
+  const bytes = decodeBase64(text === "=" ? "" : (text ?? "*"));
+  return bytes === undefined ? undefined : new TextDecoder().decode(bytes);
+}
+
+/** Whether an account may log in. */
+export async function isRight(account: Account, user: string, password: string): Promise<boolean> {
+  if (account === "any") return true;
+  if (typeof account === "function") return account(user, password);
+  return user === account.user && password === account.password;
+}

@@ -1,0 +1,71 @@
+/** What a test server says, with the faults that it was told to make. */
+
+import type { MemoryStream } from "../../transports/memory.ts";
+import { utf8 } from "../core/bytes.ts";
+import { formatReply, type Reaction } from "./answers.ts";
+
+/** The session is over: the reaction was to end it. */
+export class Over extends Error {}
+
+/** Speaks on one stream. */
+export class Outgoing {
+  readonly #stream: MemoryStream;
+  readonly #closed: AbortSignal;
+
+  /** `closed` fires when the server is closed: nothing is waited for any more then. */
+  constructor(stream: MemoryStream, closed: AbortSignal) {
+    this.#stream = stream;
+    this.#closed = closed;
+  }
+
+  /**
+   * Does what is asked for, and gives the code of the reply.
+   *
+   * @throws Over where that ended the session
+   */
+  async react(reaction: Reaction | undefined, otherwise: string): Promise<number> {
+    const { reply, delay, pieces, end } = typeof reaction === "string" ? { reply: reaction } : { ...reaction };
+    if (delay !== undefined) await this.#pause(delay);
+    const text = reply ?? (end === undefined ? otherwise : "");
+    if (text !== "") await this.#say(text, pieces);
+    if (end !== undefined) await this.#end(end);
+    if (text.startsWith("421")) await this.#end("close");
+    return Number(text.slice(0, 3));
+  }
+
+  async #say(reply: string, pieces: number | undefined): Promise<void> {
+    const bytes = utf8(formatReply(reply));
+    for (let at = 0; at < bytes.length; at += pieces ?? bytes.length) {
+      // A client that has gone is noticed by the next read.
+      await this.#stream.write(bytes.slice(at, at + (pieces ?? bytes.length)))?.catch(() => {});
+      if (pieces !== undefined) await Promise.resolve();
+    }
+  }
+
+  async #end(how: "close" | "reset" | "stall"): Promise<never> {
+    if (how === "stall") await this.#untilClosed();
+    if (how === "reset") this.#stream.abort(new Error("reset by the test"));
+    else await this.#stream.close();
+    throw new Over();
+  }
+
+  #pause(seconds: number): Promise<void> {
+    return new Promise((resolve) => {
+      const done = (): void => {
+        clearTimeout(timer);
+        this.#closed.removeEventListener("abort", done);
+        resolve();
+      };
+      const timer = setTimeout(done, seconds * 1000);
+      if (this.#closed.aborted) done();
+      else this.#closed.addEventListener("abort", done);
+    });
+  }
+
+  #untilClosed(): Promise<void> {
+    return new Promise((resolve) => {
+      if (this.#closed.aborted) resolve();
+      else this.#closed.addEventListener("abort", () => resolve(), { once: true });
+    });
+  }
+}

@@ -1,0 +1,225 @@
+/** The mail server in memory: it hands out the transport that leads to it, and keeps what comes. */
+
+import { type MemoryOptions, memoryTransport } from "../../transports/memory.ts";
+import type { Transport } from "../byte-stream.ts";
+import { type Answer, type AnswerContext, type Answers, formatReply, type Reaction, type Stage } from "./answers.ts";
+import type { Account } from "./auth.ts";
+import type { TestMessage } from "./message.ts";
+import { pretendingTls } from "./pretended-tls.ts";
+import { type Desk, TestSession } from "./session.ts";
+
+/** How a test server behaves; everything has a default. */
+export type TestServerOptions = {
+  /** Its name in the greeting. Default: "mail.test". */
+  name?: string | undefined;
+  /**
+   * What EHLO offers beside STARTTLS and AUTH; the server behaves by it. Default: PIPELINING, 8BITMIME, SMTPUTF8, DSN,
+   * CHUNKING, BINARYMIME, ENHANCEDSTATUSCODES and "SIZE 10485760".
+   */
+  extensions?: readonly string[] | undefined;
+  /**
+   * "offered", the default: STARTTLS succeeds, and is pretended: nothing is encrypted and no certificate looked at, since
+   * nothing leaves the process; implicit TLS is pretended likewise. "refused": offered, and answered with 454;
+   * implicit TLS fails. "absent": not offered.
+   */
+  starttls?: "offered" | "refused" | "absent" | undefined;
+  /** Offers AUTH PLAIN, LOGIN and XOAUTH2 to this account, and takes no mail before. Default: AUTH is not offered. */
+  auth?: Account | undefined;
+  /** What to answer otherwise than usual, and which faults to make, by stage. */
+  answers?: Answers | undefined;
+  /** Whether clients are to take the server for one on their own machine, and send passwords in clear. Default: true. */
+  loopback?: boolean | undefined;
+  /** How the octets travel: in pieces, with back-pressure. */
+  memory?: MemoryOptions | undefined;
+};
+
+/** A running test server. */
+export type TestServer = AsyncDisposable & {
+  /** Leads to the server, whatever host and port are named: the option `transport` of `SMTP`, `LMTP` and `SMTPPool`. */
+  readonly transport: Transport;
+  /** The messages that it took, in order; a message is here before its client is told so. */
+  readonly messages: readonly TestMessage[];
+  /** The command lines of all connections, in order; credentials are "***". */
+  readonly commands: readonly string[];
+  /** How many connections there were. */
+  readonly connections: number;
+  /**
+   * The next message that no earlier call gave, as soon as it is there.
+   *
+   * @throws the reason of the signal; an Error where the server is closed
+   */
+  next(options?: { signal?: AbortSignal | undefined }): Promise<TestMessage>;
+  /** Answers so at that stage, the next time only; several calls queue up. Comes before `answers`. */
+  once(stage: Stage, answer: Answer): void;
+  /**
+   * Ends all connections. Idempotent.
+   *
+   * @throws what a function among the answers threw, the first time
+   */
+  close(): Promise<void>;
+};
+
+/**
+ * Starts a mail server within the process, without a socket.
+ *
+ * @throws RangeError for a reply without a code
+ * @example
+ * ```ts
+ * import { startServer } from "smtplib/testing";
+ *
+ * const server = startServer({
+ *   answers: { rcpt: ({ address }) => (address === "nobody@example.net" ? "550 5.1.1 no such user" : undefined) },
+ * });
+ * const smtp = await SMTP.connect("mail.example.com", 587, { transport: server.transport });
+ * await smtp.sendmail("ada@example.com", ["charles@example.net", "nobody@example.net"], "Subject: Hello\n\nHi!\n");
+ * await smtp.quit();
+ *
+ * const message = await server.next();
+ * console.log(message.from, message.to, message.text);
+ * await server.close();
+ * ```
+ */
+export function startServer(options: TestServerOptions = {}): TestServer {
+  return new MemoryServer(options);
+}
+
+const usualExtensions: readonly string[] = [
+  "PIPELINING",
+  "8BITMIME",
+  "SMTPUTF8",
+  "DSN",
+  "CHUNKING",
+  "BINARYMIME",
+  "ENHANCEDSTATUSCODES",
+  "SIZE 10485760",
+];
+
+type Waiting = { resolve: (message: TestMessage) => void; reject: (reason: unknown) => void };
+
+class MemoryServer implements TestServer {
+  readonly transport: Transport;
+  readonly messages: TestMessage[] = [];
+  readonly commands: string[] = [];
+  connections = 0;
+  readonly #answers: Answers;
+  readonly #queued = new Map<Stage, Answer[]>();
+  readonly #closed = new AbortController();
+  readonly #running = new Map<TestSession, { ended: Promise<void>; abort: () => void }>();
+  readonly #waiting = new Set<Waiting>();
+  /** What the user's own answers threw. */
+  readonly #failures: unknown[] = [];
+  #given = 0;
+
+  constructor(options: TestServerOptions) {
+    const { name = "mail.test", extensions = usualExtensions, starttls = "offered", auth, answers = {} } = options;
+    for (const answer of Object.values(answers)) checkAnswer(answer);
+    this.#answers = answers;
+    const desk: Desk = {
+      name,
+      extensions,
+      starttls,
+      account: auth,
+      closed: this.#closed.signal,
+      answer: (stage, context) => this.#answer(stage, context),
+      heard: (line) => void this.commands.push(line),
+      take: (message) => this.#take(message),
+    };
+    this.transport = this.#transport(desk, options);
+  }
+
+  next({ signal }: { signal?: AbortSignal | undefined } = {}): Promise<TestMessage> {
+    if (signal?.aborted) return Promise.reject(signal.reason);
+    const message = this.messages[this.#given];
+    if (message !== undefined) {
+      this.#given += 1;
+      return Promise.resolve(message);
+    }
+    if (this.#closed.signal.aborted)
+      return Promise.reject(new Error("the test server is closed: no message will come"));
+    return new Promise((resolve, reject) => {
+      const aborted = (): void => {
+        this.#waiting.delete(waiting);
+        reject(signal?.reason);
+      };
+      const settled = (): void => signal?.removeEventListener("abort", aborted);
+      const waiting: Waiting = {
+        resolve: (found) => {
+          settled();
+          resolve(found);
+        },
+        reject: (reason) => {
+          settled();
+          reject(reason);
+        },
+      };
+      signal?.addEventListener("abort", aborted, { once: true });
+      this.#waiting.add(waiting);
+    });
+  }
+
+  once(stage: Stage, answer: Answer): void {
+    checkAnswer(answer);
+    this.#queued.set(stage, [...(this.#queued.get(stage) ?? []), answer]);
+  }
+
+  async close(): Promise<void> {
+    this.#closed.abort();
+    for (const { reject } of this.#waiting) reject(new Error("the test server was closed while a message was awaited"));
+    this.#waiting.clear();
+    for (const { abort } of this.#running.values()) abort();
+    await Promise.all([...this.#running.values()].map(({ ended }) => ended));
+    for (const failure of this.#failures.splice(0)) throw failure;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  #transport(desk: Desk, { loopback = true, memory, starttls }: TestServerOptions): Transport {
+    return async (endpoint, options) => {
+      if (this.#closed.signal.aborted) throw new Error("the test server is closed");
+      this.connections += 1;
+      const number = this.connections;
+      let session: TestSession | undefined;
+      const connect = memoryTransport((stream) => {
+        session = new TestSession(stream, desk, number);
+        const started = session;
+        const ended = started.run().catch((error: unknown) => {
+          this.#failures.push(error);
+          stream.abort(new Error("the test server failed"));
+        });
+        this.#running.set(started, { ended, abort: () => stream.abort(new Error("the test server is closed")) });
+        ended.finally(() => this.#running.delete(started));
+      }, memory);
+      const stream = await connect(endpoint, options);
+      const begin = async (): Promise<void> => {
+        if (starttls === "refused" || starttls === "absent") {
+          const error = new Error("the test server has no TLS");
+          stream.abort(error);
+          throw error;
+        }
+        if (session !== undefined) session.secure = true;
+      };
+      return pretendingTls(stream, begin, { loopback });
+    };
+  }
+
+  async #answer(stage: Stage, context: AnswerContext): Promise<Reaction | undefined> {
+    const answer = this.#queued.get(stage)?.shift() ?? this.#answers[stage];
+    return typeof answer === "function" ? answer(context) : answer;
+  }
+
+  #take(message: TestMessage): void {
+    this.messages.push(message);
+    const [first] = this.#waiting;
+    if (first === undefined) return;
+    this.#waiting.delete(first);
+    this.#given += 1;
+    first.resolve(message);
+  }
+}
+
+function checkAnswer(answer: Answer | undefined): void {
+  const reply = typeof answer === "string" ? answer : typeof answer === "object" ? answer.reply : undefined;
+  if (reply !== undefined) formatReply(reply);
+}

@@ -1,0 +1,433 @@
+/** The server that users test with: it takes mail, refuses what it is told to, and makes the faults asked for. */
+import fc from "fast-check";
+import { describe, expect, it, onTestFinished } from "vitest";
+import {
+  LMTP,
+  SMTP,
+  SMTP_SSL,
+  SMTPAuthenticationError,
+  SMTPConnectError,
+  SMTPDataError,
+  SMTPNotSupportedError,
+  type SMTPOptions,
+  SMTPPool,
+  SMTPRecipientsRefused,
+  SMTPResponseException,
+  SMTPSenderRefused,
+  SMTPServerDisconnected,
+  SMTPTimeoutError,
+} from "../../src/index.ts";
+import { xoauth2 } from "../../src/sasl/index.ts";
+import { startServer, type TestServer, type TestServerOptions } from "../../src/testing/index.ts";
+import { bytes, readText, reasonOf } from "../transports/bytes.ts";
+
+const letter = "Subject: Hello\r\n\r\n.Hi!\r\n..\r\n";
+const ada = "ada@example.com";
+const charles = "charles@example.net";
+
+function started(options: TestServerOptions = {}): TestServer {
+  const server = startServer(options);
+  onTestFinished(() => server.close());
+  return server;
+}
+
+async function session(server: TestServer, options: SMTPOptions = {}): Promise<SMTP> {
+  const smtp = await SMTP.connect("mail.example.com", 587, { transport: server.transport, ...options });
+  onTestFinished(() => smtp.close());
+  return smtp;
+}
+
+describe("a test server", () => {
+  it("keeps what it gets: envelope, octets and text", async () => {
+    const server = started();
+    const smtp = await session(server);
+    expect(await smtp.sendmail(ada, [charles, "mary@example.net"], letter)).toEqual({});
+    const message = await server.next();
+    expect(message).toMatchObject({ from: ada, to: [charles, "mary@example.net"], secure: false, connection: 1 });
+    expect(message.user).toBeUndefined();
+    expect(message.text).toBe(letter);
+    expect(message.content).toEqual(bytes(letter));
+    expect(server.messages).toEqual([message]);
+    expect(server.connections).toBe(1);
+  });
+
+  it.each<["DATA" | "BDAT", string[]]>([
+    ["DATA", ["8BITMIME"]],
+    ["DATA", ["PIPELINING", "8BITMIME"]],
+    ["BDAT", ["CHUNKING", "8BITMIME"]],
+    ["BDAT", ["CHUNKING", "PIPELINING", "8BITMIME"]],
+  ])("takes any octets by %s with %j, in any pieces", async (command, extensions) => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.stringMatching(/^[.a-zé]{0,4}$/), { maxLength: 8 }),
+        fc.integer({ min: 1, max: 50 }),
+        async (lines, chunkSize) => {
+          const server = startServer({ extensions, memory: { chunkSize } });
+          const text = lines.map((line) => `${line}\r\n`).join("");
+          const smtp = await SMTP.connect("mail.example.com", 25, { transport: server.transport });
+          await Promise.all([smtp.sendmail(ada, charles, text), smtp.sendmail(ada, charles, `${text}x\r\n`)]);
+          await smtp.quit();
+          expect(server.messages.map((message) => [message.command, message.text])).toEqual([
+            [command, text],
+            [command, `${text}x\r\n`],
+          ]);
+          await server.close();
+        },
+      ),
+      { numRuns: 25 },
+    );
+  });
+
+  it("takes ten megabytes in a moment", async () => {
+    const server = started();
+    const smtp = await session(server);
+    await smtp.sendmail(ada, charles, `${"x".repeat(62)}\r\n`.repeat(160_000));
+    expect((await server.next()).content.length).toBe(160_000 * 64);
+  });
+
+  it("keeps the parameters of sender and recipients", async () => {
+    const server = started();
+    const smtp = await session(server);
+    await smtp.deliver({
+      from: ada,
+      to: [{ address: charles, notify: ["FAILURE", "DELAY"], orcpt: "rfc822;c@example.net" }, "jürgen@example.net"],
+      body: letter,
+      ret: "HDRS",
+      envid: "QQ314159",
+    });
+    const { parameters, recipients } = await server.next();
+    expect(parameters).toMatchObject({ RET: "HDRS", ENVID: "QQ314159", SMTPUTF8: true });
+    expect(recipients[0]).toMatchObject({
+      address: charles,
+      parameters: { NOTIFY: "FAILURE,DELAY", ORCPT: "rfc822;c@example.net" },
+    });
+    expect(recipients[1]?.address).toBe("jürgen@example.net");
+  });
+
+  it("gives each message once, before or after it has come, to those who wait in order", async () => {
+    const server = started();
+    const early = [server.next(), server.next()];
+    const smtp = await session(server);
+    for (const text of ["1", "2", "3"]) await smtp.sendmail(ada, charles, `${text}\r\n`);
+    const late = server.next();
+    expect((await Promise.all([...early, late])).map(({ text }) => text)).toEqual(["1\r\n", "2\r\n", "3\r\n"]);
+  });
+
+  it("lets nobody wait for ever: a signal, or its end, ends the waiting", async () => {
+    const server = started();
+    const controller = new AbortController();
+    const waiting = reasonOf(server.next({ signal: controller.signal }));
+    const other = reasonOf(server.next());
+    controller.abort(new Error("no mail"));
+    expect(await waiting).toBe(controller.signal.reason);
+    expect(await reasonOf(server.next({ signal: controller.signal }))).toBe(controller.signal.reason);
+    await server.close();
+    expect(String(await other)).toMatch(/closed while/);
+    expect(String(await reasonOf(server.next()))).toMatch(/closed/);
+    expect(await reasonOf(session(server))).toBeInstanceOf(SMTPConnectError);
+  });
+
+  it("ends the connections that are open when it is closed", async () => {
+    const server = startServer();
+    const smtp = await session(server);
+    const waiting = reasonOf(smtp.noop().then(() => smtp.getreply()));
+    await server.close();
+    await server.close();
+    expect(await waiting).toBeInstanceOf(SMTPServerDisconnected);
+  });
+
+  it("serves a pool, which is closed with it", async () => {
+    await using server = startServer({ auth: { user: "ada", password: "secret" } });
+    const pool = new SMTPPool({
+      host: "mail.example.com",
+      port: 587,
+      transport: server.transport,
+      auth: { user: "ada", password: "secret" },
+      maxConnections: 3,
+    });
+    await Promise.all(Array.from({ length: 30 }, (_, i) => pool.sendmail(ada, charles, `${i}\r\n`)));
+    await pool.close();
+    expect(server.messages.map(({ text }) => Number(text)).sort((a, b) => a - b)).toEqual([...Array(30).keys()]);
+    expect(server.messages.every(({ secure, user }) => secure && user === "ada")).toBe(true);
+    expect(server.connections).toBeLessThanOrEqual(3);
+  });
+
+  it("serves LMTP, with an answer for each recipient", async () => {
+    const server = started({
+      answers: { message: ({ address }) => (address === "full@example.net" ? "452 4.2.2 mailbox full" : undefined) },
+    });
+    const lmtp = await LMTP.connect("mail.example.com", 24, { transport: server.transport });
+    onTestFinished(() => lmtp.close());
+    const refused = await lmtp.sendmail(ada, [charles, "full@example.net"], letter);
+    expect(refused).toMatchObject({ "full@example.net": { code: 452 } });
+    expect((await server.next()).to).toEqual([charles]);
+  });
+});
+
+describe("what it offers", () => {
+  it("is what it was told to", async () => {
+    const server = started({ extensions: ["SIZE 1000", "X-OWN a b"], starttls: "absent" });
+    const smtp = await session(server);
+    await smtp.ehlo();
+    expect({ ...smtp.esmtp_features }).toEqual({ size: "1000", "x-own": "a b" });
+  });
+
+  it("decides what it takes", async () => {
+    const server = started({ extensions: ["SIZE 1000"] });
+    const smtp = await session(server);
+    await smtp.ehlo();
+    expect(await smtp.mail(ada, ["RET=HDRS"])).toMatchObject({ code: 555 });
+    expect(await smtp.mail(ada, { size: 1001 })).toMatchObject({ code: 552 });
+    expect(await smtp.docmd("MAIL", "FROM:<jürgen@example.com>")).toMatchObject({ code: 553 });
+    const streamed = async function* () {
+      yield "x".repeat(1001);
+    };
+    expect(await reasonOf(smtp.sendmail(ada, charles, streamed()))).toMatchObject({ smtp_code: 552 });
+    expect(server.messages).toEqual([]);
+  });
+
+  it.each<[string, number]>([
+    ["MAIL FROM:<a@b>", 503],
+    ["RCPT TO:<a@b>", 503],
+    ["DATA", 503],
+    ["NOOP", 250],
+    ["RSET", 250],
+    ["VRFY a", 252],
+    ["EXPN a", 500],
+    ["AUTH PLAIN AGEAYg==", 502],
+    ["BDAT x", 501],
+    ["BDAT 2 LAST\r\nxx", 503],
+    ["MAIL", 503],
+    ["", 500],
+  ])("answers what comes before EHLO as a server does: %j", async (command, code) => {
+    expect(await said(started(), command)).toMatch(new RegExp(`^220 [^\r]*\r\n${code} `));
+  });
+
+  it.each<[string, number]>([
+    ["MAIL FROM:a@b", 501],
+    ["MAIL FROM:<a@b> SIZE=99999999", 552],
+    ["MAIL FROM:<a@b> FUTURE=1", 555],
+    ["MAIL FROM:<a@b>\r\nMAIL FROM:<a@b>", 503],
+    ["MAIL FROM:<a@b>\r\nRCPT TO:<>", 501],
+    ["MAIL FROM:<a@b>\r\nDATA", 554],
+    ['MAIL FROM:<>\r\nRCPT TO:<"a > b"@c>', 250],
+    ["MAIL FROM:<a@b>\r\nRSET\r\nRCPT TO:<a@b>", 503],
+    ["BDAT 6 LAST\r\nQUIT", 503],
+    ["STARTTLS\r\nMAIL FROM:<a@b>", 503],
+    ["HELO x\r\nMAIL FROM:<a@b>", 250],
+  ])("answers after EHLO as a server does: %j", async (commands, code) => {
+    const lines = (await said(started(), `EHLO x\r\n${commands}`)).trimEnd().split("\r\n");
+    expect(lines.at(-1)).toMatch(new RegExp(`^${code} `));
+  });
+});
+
+describe("credentials", () => {
+  const auth = { user: "ada", password: "secret" };
+
+  it.each(["PLAIN", "LOGIN"])(
+    "are checked by %s, with and without an initial response, and shown nowhere",
+    async (mechanism) => {
+      for (const initial_response_ok of [true, false]) {
+        const server = started({ auth });
+        const smtp = await session(server);
+        expect(await reasonOf(smtp.sendmail(ada, charles, letter))).toBeInstanceOf(SMTPSenderRefused);
+        const options = { mechanisms: [mechanism], initial_response_ok };
+        expect(await reasonOf(smtp.login("ada", "wrong", options))).toBeInstanceOf(SMTPAuthenticationError);
+        await smtp.login("ada", "secret", options);
+        await smtp.sendmail(ada, charles, letter);
+        expect((await server.next()).user).toBe("ada");
+        expect(server.commands.join()).not.toMatch(/YWRh|c2VjcmV0|AGFkYQ/);
+        expect(server.commands.some((line) => line.endsWith("***"))).toBe(true);
+      }
+    },
+  );
+
+  it("may be anybody's, or whoever's a function says", async () => {
+    const anybody = await session(started({ auth: "any" }));
+    await anybody.login("x", "y");
+    const seen: string[] = [];
+    const asked = await session(
+      started({
+        auth: async (user, password) => {
+          seen.push(`${user}:${password}`);
+          return password === "token-1";
+        },
+      }),
+    );
+    await asked.auth("XOAUTH2", xoauth2({ user: "ada", token: "token-1" }));
+    expect(seen).toEqual(["ada:token-1"]);
+  });
+
+  it("may be refused by script, and given up by the client", async () => {
+    const server = started({ auth: "any" });
+    server.once("auth", "454 4.7.0 try later");
+    const smtp = await session(server);
+    expect(await reasonOf(smtp.login("ada", "x"))).toMatchObject({ smtp_code: 454, temporary: true });
+    expect(await smtp.docmd("AUTH", "PLAIN")).toMatchObject({ code: 334 });
+    expect(await smtp.docmd("*")).toMatchObject({ code: 501 });
+    await smtp.login("ada", "x");
+    expect(await smtp.docmd("AUTH", "PLAIN AGEAYg==")).toMatchObject({ code: 503 });
+  });
+
+  it("are shown in clear only to a server that passes for this machine", async () => {
+    const smtp = await session(started({ auth: "any", loopback: false }));
+    expect(await reasonOf(smtp.login("ada", "x"))).toBeInstanceOf(SMTPNotSupportedError);
+    await smtp.starttls();
+    await smtp.login("ada", "x");
+  });
+});
+
+describe("TLS", () => {
+  it("is pretended, by STARTTLS and from the first octet on", async () => {
+    const server = started();
+    const smtp = await session(server);
+    await smtp.starttls();
+    expect(smtp.has_extn("starttls")).toBe(false);
+    await smtp.sendmail(ada, charles, letter);
+    const implicit = await SMTP_SSL.connect("mail.example.com", 465, { transport: server.transport });
+    await implicit.sendmail(ada, charles, letter);
+    await implicit.quit();
+    expect(server.messages.map(({ secure }) => secure)).toEqual([true, true]);
+  });
+
+  it("is refused, or not offered, where it is to be", async () => {
+    const refusing = started({ starttls: "refused" });
+    expect(await reasonOf((await session(refusing)).starttls())).toMatchObject({ smtp_code: 454 });
+    const implicit = SMTP_SSL.connect("mail.example.com", 465, { transport: refusing.transport });
+    expect(await reasonOf(implicit)).toBeInstanceOf(SMTPConnectError);
+    const without = await session(started({ starttls: "absent" }));
+    expect(await reasonOf(without.starttls())).toBeInstanceOf(SMTPNotSupportedError);
+  });
+});
+
+describe("an answer", () => {
+  it("refuses senders, recipients and messages", async () => {
+    const server = started({
+      answers: {
+        mail: ({ address }) => (address?.startsWith("spam@") ? "550 5.7.1 not you" : undefined),
+        rcpt: ({ address }) => (address?.startsWith("nobody@") ? "550 5.1.1 no such user" : undefined),
+        message: ({ message }) => (message?.text.includes("virus") ? "554 5.6.0 virus found\nand kept" : undefined),
+      },
+    });
+    const smtp = await session(server);
+    expect(await reasonOf(smtp.sendmail("spam@example.com", charles, letter))).toBeInstanceOf(SMTPSenderRefused);
+    expect(await reasonOf(smtp.sendmail(ada, "nobody@example.net", letter))).toBeInstanceOf(SMTPRecipientsRefused);
+    expect(Object.keys(await smtp.sendmail(ada, [charles, "nobody@example.net"], letter))).toEqual([
+      "nobody@example.net",
+    ]);
+    const virus = await reasonOf(smtp.sendmail(ada, charles, "virus\r\n"));
+    expect(virus).toBeInstanceOf(SMTPDataError);
+    expect(virus).toMatchObject({ smtp_error: "5.6.0 virus found\nand kept" });
+    expect(server.messages.map(({ to }) => to)).toEqual([[charles]]);
+  });
+
+  it("is given once where it is to be, before the usual ones, in order", async () => {
+    const server = started({ answers: { other: "250 usual" } });
+    server.once("other", "251 first");
+    server.once("other", () => undefined);
+    const smtp = await session(server);
+    const replies = [await smtp.noop(), await smtp.noop(), await smtp.noop()];
+    expect(replies.map(({ message }) => message)).toEqual(["first", "2.0.0 OK", "usual"]);
+  });
+
+  it.each([
+    ["connect", "554 closed for today", SMTPConnectError],
+    ["ehlo", "550 go away", SMTPResponseException],
+    ["data", "451 4.3.0 not now", SMTPDataError],
+    ["rset", "421 4.3.2 shutting down", SMTPServerDisconnected],
+  ] as const)("is possible at %s", async (stage, reply, type) => {
+    const server = started({ extensions: [], answers: { [stage]: reply } });
+    const attempt = async (): Promise<void> => {
+      const smtp = await session(server);
+      await smtp.sendmail(ada, charles, letter);
+      await smtp.rset();
+      await smtp.noop();
+    };
+    expect(await reasonOf(attempt())).toBeInstanceOf(type);
+  });
+
+  it.each(["connect", "ehlo", "mail", "rcpt", "data", "body", "message"] as const)(
+    "drops the connection at %s; only what was taken may have been delivered",
+    async (stage) => {
+      for (const end of ["close", "reset"] as const) {
+        const server = started({ answers: { [stage]: { end } }, extensions: [] });
+        // So long that it is not all under way when its first octets arrive.
+        const attempt = session(server).then((smtp) => smtp.sendmail(ada, charles, letter.repeat(20_000)));
+        const error = await reasonOf(attempt);
+        expect(error).toBeInstanceOf(SMTPServerDisconnected);
+        const delivery = { connect: undefined, message: "unknown" };
+        expect(error).toMatchObject({ delivery: stage in delivery ? Reflect.get(delivery, stage) : "not-sent" });
+        expect(server.messages.length).toBe(stage === "message" ? 1 : 0);
+      }
+    },
+  );
+
+  it("stalls until a timeout or the server's end", async () => {
+    const server = started({ extensions: [], answers: { data: { end: "stall" } } });
+    const smtp = await session(server, { timeouts: { dataInit: 0.1 } });
+    expect(await reasonOf(smtp.sendmail(ada, charles, letter))).toBeInstanceOf(SMTPTimeoutError);
+    const other = reasonOf(session(server).then((patient) => patient.sendmail(ada, charles, letter)));
+    while (server.connections < 2 || server.commands.at(-1) !== "DATA") await new Promise((go) => setImmediate(go));
+    await server.close();
+    expect(await other).toBeInstanceOf(SMTPServerDisconnected);
+  });
+
+  it("comes late, and in pieces, where it is to", async () => {
+    const server = started({
+      answers: { mail: { delay: 0.02, pieces: 1 }, message: { reply: "250 2.0.0\nlate\nok", pieces: 2 } },
+    });
+    const smtp = await session(server);
+    const before = performance.now();
+    const { reply } = await smtp.deliver({ from: ada, to: [charles], body: letter });
+    expect(performance.now() - before).toBeGreaterThan(15);
+    expect(reply.lines).toEqual(["2.0.0", "late", "ok"]);
+  });
+
+  it("answers a message in the middle of it", async () => {
+    const server = started({ extensions: [], answers: { body: { reply: "552 5.3.4 too big", end: "close" } } });
+    const smtp = await session(server);
+    const endless = async function* () {
+      for (;;) yield "x".repeat(10_000);
+    };
+    expect(await reasonOf(smtp.sendmail(ada, charles, endless()))).toMatchObject({
+      smtp_code: 552,
+      delivery: "rejected",
+    });
+  });
+
+  it("closes after a 421", async () => {
+    const server = started();
+    server.once("mail", "421 4.3.2 shutting down");
+    const smtp = await session(server);
+    expect(await reasonOf(smtp.sendmail(ada, charles, letter))).toMatchObject({ temporary: true });
+    expect(smtp.connected).toBe(false);
+  });
+
+  it("that throws ends the connection, and is told when the server is closed", async () => {
+    const failure = new Error("expected something else");
+    const server = startServer({
+      answers: {
+        mail: () => {
+          throw failure;
+        },
+      },
+    });
+    const smtp = await session(server);
+    expect(await reasonOf(smtp.sendmail(ada, charles, letter))).toBeInstanceOf(SMTPServerDisconnected);
+    expect(await reasonOf(server.close())).toBe(failure);
+    await server.close();
+  });
+
+  it("must be a reply", () => {
+    expect(() => startServer({ answers: { mail: "no" } })).toThrow(RangeError);
+    expect(() => startServer().once("mail", { reply: "2500 no" })).toThrow(RangeError);
+  });
+});
+
+/** What the server says to commands that are sent at once, until it falls silent. */
+async function said(server: TestServer, commands: string): Promise<string> {
+  const stream = await server.transport({ host: "mail.example.com", port: 25 }, {});
+  await stream.write(bytes(`${commands}\r\nQUIT\r\n`));
+  const all = await readText(stream, Number.POSITIVE_INFINITY);
+  return all.replace(/221 .*\r\n$/, "");
+}
