@@ -27,15 +27,21 @@ export type ChunkSettings = Pick<Plan, "content" | "sevenBitOnly"> & {
 /** Turns the octets of a content into those of the wire. */
 export type Encoder = Pick<ChunkEncoder, "encode" | "end">;
 
+const LF = 10;
+const CR = 13;
+
 /** The octets of a chunk: enough for its reply to weigh nothing, few enough for an early refusal to spare the rest. */
 const CHUNK = 262_144;
 
 /** What BODY=BINARYMIME declares goes as it is. */
 const AS_IT_IS: Encoder = { encode: (octets) => octets, end: () => new Uint8Array(0) };
 
-/** The encoder for a content of this kind. */
-export function encoderOf(content: Plan["content"]): Encoder {
-  return content === "binary" ? AS_IT_IS : new ChunkEncoder();
+/** The encoder for a content of this kind. One that was measured and has no lone CR or LF is not searched again. */
+export function encoderOf(kind: Plan["content"], { bytes, octets }: Content): Encoder {
+  if (kind === "binary") return AS_IT_IS;
+  return bytes === undefined || octets !== bytes.length
+    ? new ChunkEncoder()
+    : { ...AS_IT_IS, end: () => lastCrlf(bytes) };
 }
 
 /** Writes one message's content. */
@@ -61,7 +67,7 @@ export class ChunkTransfer implements ReplyReceiver, PieceWriter {
     this.#content = content;
     this.#observer = observer;
     this.#settings = settings;
-    this.#encoder = encoderOf(settings.content);
+    this.#encoder = encoderOf(settings.content, content);
     // Between two chunks no reply is owed that the end of the session would cut off.
     this.#unlink = connection.onEnd(() => this.lost());
   }
@@ -195,4 +201,9 @@ export class ChunkTransfer implements ReplyReceiver, PieceWriter {
     this.#unlink();
     return observer;
   }
+}
+
+/** The end of the last line, if it lacks. An empty message has no line. */
+function lastCrlf(bytes: Uint8Array): Uint8Array {
+  return bytes.length === 0 || bytes[bytes.length - 1] === LF ? new Uint8Array(0) : Uint8Array.of(CR, LF);
 }

@@ -50,7 +50,7 @@ class Flight implements ReplyReceiver {
     this.#message = message;
     this.#observer = observer;
     this.#answers = answers;
-    const encoder = encoderOf(message.plan.content);
+    const encoder = encoderOf(message.plan.content, message.content);
     this.#parts = [encoder.encode(message.content.bytes ?? new Uint8Array(0)), encoder.end()];
     this.octets = this.#parts.reduce((sum, part) => sum + part.length, 0);
   }

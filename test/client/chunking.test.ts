@@ -37,6 +37,18 @@ describe("a message in memory", () => {
     expect(server.writes).toEqual([ENVELOPE, `BDAT 21 LAST\r\n.one\r\ntwo\r\n.\r\n\r\nend\r\n`]);
   });
 
+  test.each([
+    ["text", "text\r\n"],
+    ["text\r\n", "text\r\n"],
+    ["text\r", "text\r\n"],
+    ["text\n", "text\r\n"],
+    ["a\r\n\r\nb", "a\r\n\r\nb\r\n"],
+  ])("ends in one CRLF: %j", async (body, stored) => {
+    const { server, smtp } = await session();
+    await smtp.sendmail(from, to, body);
+    expect(server.messages).toEqual([stored]);
+  });
+
   test("may be empty", async () => {
     const { server, smtp } = await session();
     await smtp.sendmail(from, to, "");
