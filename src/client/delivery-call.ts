@@ -11,7 +11,6 @@ import type { Conversation } from "./conversation.ts";
 import { lazy } from "./lazy.ts";
 import type { Delivery } from "./outcome.ts";
 import { disconnected, type SessionEnd, timedOut } from "./session-end.ts";
-import type { Content } from "./source.ts";
 import { type Message, type MessageObserver, Transaction } from "./transaction.ts";
 import type { Call, Turns } from "./turns.ts";
 
@@ -25,7 +24,7 @@ export type Order<T> = {
 /** Who waits for the outcome. */
 export type Settle = { resolve(delivery: Delivery): void; reject(error: unknown): void };
 
-const eagerly = lazy(() => import("./eager.ts"));
+const ways = lazy(() => import("./ways.ts"));
 
 /** Runs one message when its turn has come. */
 export class DeliveryCall<T> implements Call, MessageObserver {
@@ -121,11 +120,10 @@ export class DeliveryCall<T> implements Call, MessageObserver {
   #send(connection: Connection, ready: T): void {
     const { introduction, settings, pipelines } = this.#conversation;
     const message = this.#order.plan(ready, introduction);
-    const { protocol } = settings;
-    if (pipelines && settings.pipelining === "eager" && message.plan.verb === "BDAT" && isSmall(message.content)) {
-      const sent = eagerly(({ sendEagerly }) => sendEagerly(connection, message, protocol, this));
+    if (settings.pipelining === "eager" || introduction.features.limits !== undefined) {
+      const sent = ways(({ sendSpecially }) => sendSpecially(this.#conversation, connection, message, this));
       if (sent instanceof Promise) sent.catch((error) => this.reject(error));
-    } else new Transaction(connection, message, { protocol, pipelining: pipelines }, this).run();
+    } else new Transaction(connection, message, { protocol: settings.protocol, pipelining: pipelines }, this).run();
   }
 
   #explained(error: unknown): unknown {
@@ -148,9 +146,4 @@ export class DeliveryCall<T> implements Call, MessageObserver {
     else queueMicrotask(() => this.#turns.end(this));
     return settle;
   }
-}
-
-/** Larger messages than this, and streams, do not go out before their envelope was answered. */
-function isSmall({ octets }: Content): boolean {
-  return octets !== undefined && octets <= 262_144;
 }

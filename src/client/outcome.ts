@@ -22,7 +22,10 @@ export type Parties = { readonly from: string; readonly recipients: readonly { r
 export class Answers {
   readonly #parties: Parties;
   readonly #lmtp: boolean;
-  readonly #rcpt: RawReply[] = [];
+  /** The replies to RCPT so far. */
+  readonly rcpt: RawReply[] = [];
+  /** True if recipients were refused who may find room in a transaction of their own (RFC 5321 4.5.3.1.10). */
+  full = false;
   #mail: RawReply | undefined;
   #data: RawReply | undefined;
   #accepted = 0;
@@ -37,7 +40,8 @@ export class Answers {
     if (verb === "MAIL") this.#mail = reply;
     else if (verb === "DATA") this.#data = reply;
     else if (verb === "RCPT") {
-      this.#rcpt.push(reply);
+      this.rcpt.push(reply);
+      if (reply.code === 452 || reply.code === 552) this.full = true;
       if (isPositive(reply.code)) this.#accepted++;
     }
   }
@@ -50,7 +54,7 @@ export class Answers {
   /** True if MAIL or every RCPT was refused: the rest of the transaction has no purpose. */
   get nobodyLeft(): boolean {
     if (this.#mail !== undefined && !isPositive(this.#mail.code)) return true;
-    return this.#accepted === 0 && this.#rcpt.length === this.#parties.recipients.length;
+    return this.#accepted === 0 && this.rcpt.length === this.#parties.recipients.length;
   }
 
   /** How many replies answer the message: one, or in LMTP one for each accepted recipient (RFC 2033 4.2). */
@@ -66,8 +70,8 @@ export class Answers {
     if (mail !== undefined && !isPositive(mail.code)) {
       return new SMTPSenderRefused(mail.code, mail.message, this.#parties.from, { delivery, reply: mail.reply });
     }
-    const last = this.#rcpt[this.#rcpt.length - 1];
-    if (last?.code === 421 || (mail !== undefined && this.nobodyLeft)) return this.#recipientsRefused(this.#rcpt);
+    const last = this.rcpt[this.rcpt.length - 1];
+    if (last?.code === 421 || (mail !== undefined && this.nobodyLeft)) return this.#recipientsRefused(this.rcpt);
     if (data === undefined || data.code === 354) return undefined;
     return new SMTPDataError(data.code, data.message, { delivery, reply: data.reply });
   }
@@ -75,11 +79,11 @@ export class Answers {
   /** What all replies come to: the delivery, or the exception if nobody gets the message. */
   outcome(finalReplies: readonly RawReply[]): Delivery | SMTPException {
     const last = finalReplies[finalReplies.length - 1];
-    if (last === undefined || this.nobodyLeft) return this.refusal() ?? this.#recipientsRefused(this.#rcpt);
+    if (last === undefined || this.nobodyLeft) return this.refusal() ?? this.#recipientsRefused(this.rcpt);
     if (!this.#lmtp && !isPositive(last.code)) {
       return new SMTPDataError(last.code, last.message, { delivery: "rejected", reply: last.reply });
     }
-    const replies = this.#lmtp ? this.#merged(finalReplies) : this.#rcpt;
+    const replies = this.#lmtp ? this.#merged(finalReplies) : this.rcpt;
     if (this.#lmtp && !replies.some(({ code }) => isPositive(code))) return this.#recipientsRefused(replies);
     return new Outcome(this.#parties.recipients, replies, last);
   }
@@ -92,7 +96,7 @@ export class Answers {
   /** LMTP: a reply for each accepted recipient, in order; the others keep RCPT's. */
   #merged(finalReplies: readonly RawReply[]): RawReply[] {
     const final = finalReplies.values();
-    return this.#rcpt.map((reply) => (isPositive(reply.code) ? (final.next().value ?? reply) : reply));
+    return this.rcpt.map((reply) => (isPositive(reply.code) ? (final.next().value ?? reply) : reply));
   }
 }
 

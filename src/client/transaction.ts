@@ -84,19 +84,29 @@ export class Transaction implements ReplyReceiver, TransferObserver {
 
   /** The content and its end are on their way: the next message may begin. */
   ended(): void {
-    if (this.#settings.pipelining) this.#observer.letGo();
+    if (this.#settings.pipelining && !this.#answers.full) this.#observer.letGo();
   }
 
   /** All replies to the content are here. */
   complete(finalReplies: readonly RawReply[]): void {
     const outcome = this.#answers.outcome(finalReplies);
     if (outcome instanceof SMTPException) this.failed(outcome);
+    else if (this.#answers.full) this.#sendRest(outcome);
     else this.#observer.resolve(outcome);
   }
 
   /** The message was not delivered, or nobody knows. */
   failed(error: unknown): void {
     this.#observer.reject(error);
+  }
+
+  #sendRest(delivery: Delivery): void {
+    const send = (rest: Message, observer: MessageObserver): void =>
+      new Transaction(this.#connection, rest, this.#settings, observer).run();
+    import("./portions.ts").then(
+      ({ sendRest }) => sendRest(this.#message, delivery, this.#answers.rcpt, this.#observer, send),
+      () => this.#observer.resolve(delivery),
+    );
   }
 
   #advance(): void {
