@@ -12,6 +12,13 @@ import { reasonOf } from "./session.ts";
 /** Deno's node:tls exports no keying material: `exportKeyingMaterial` is missing. It gives the certificate. */
 const EXPORTS = !("Deno" in globalThis);
 
+/** What Deno.startTls gives tells nothing of its session: neither keying material nor the certificate. */
+const TELLS_NOTHING = "Deno" in globalThis;
+
+declare const Deno: {
+  startTls(connection: unknown, options: { hostname: string; caCerts?: string[] }): Promise<unknown>;
+};
+
 const plainly = (text: string | undefined): string => Buffer.from(text ?? "", "base64").toString();
 const base64 = (text: string): string => Buffer.from(text).toString("base64");
 
@@ -113,6 +120,28 @@ describe("SCRAM with channel binding", () => {
     expect(error).toBeInstanceOf(SMTPNotSupportedError);
     expect(error).toHaveProperty("message", expect.stringContaining("keying material"));
   });
+
+  test.runIf(TELLS_NOTHING)(
+    "is left out by login(), and refused by auth(), where the runtime tells nothing",
+    async () => {
+      const { ca, good } = await certificates();
+      const { startTls } = Deno;
+      Deno.startTls = (connection, options) => startTls(connection, { ...options, caCerts: [ca] });
+      onTestFinished(() => {
+        Deno.startTls = startTls;
+      });
+      const { port, headers } = await serve(good);
+      const smtp = await SMTP_SSL.connect("localhost", port, { timeout: 20, local_hostname: "client.test" });
+      onTestFinished(() => smtp.close());
+      const mechanism = scramSha256Plus({ user: "user", password: "pencil" });
+      const error = await reasonOf(smtp.auth("SCRAM-SHA-256-PLUS", mechanism));
+      expect(error).toBeInstanceOf(SMTPNotSupportedError);
+      expect(error).toHaveProperty("message", expect.stringContaining("the transport tells neither"));
+      expect(headers).toEqual([]);
+      await smtp.login("user", "pencil");
+      expect(headers).toEqual(["n,,"]);
+    },
+  );
 
   test("is refused where another session lies in between", async () => {
     const { good } = await certificates();

@@ -174,6 +174,37 @@ describe("[tokens]", () => {
   });
 });
 
+describe("[tokens: a function]", () => {
+  watchForLeaks();
+
+  it("that never answers does not outlive the session, and nothing was sent", async () => {
+    const server = new FakeServer({ ehlo: ["AUTH XOAUTH2"] });
+    const smtp = await SMTP.connect("mail.example.com", 25, { transport: server.transport });
+    let ask = (): void => {};
+    const asked = new Promise<void>((resolve) => {
+      ask = resolve;
+    });
+    const token = (): Promise<string> => {
+      ask();
+      return new Promise(() => {});
+    };
+    const login = settled(() => smtp.auth("XOAUTH2", xoauth2({ user: "u", token })));
+    await asked;
+    smtp.close();
+    expect(await login).toMatchObject({ error: { name: "SMTPServerDisconnected" } });
+    expect(server.lines).toEqual([expect.stringMatching(/^EHLO/)]);
+  });
+
+  it("that calls the session is told, and does not wait for itself", async () => {
+    const server = new FakeServer({ ehlo: ["AUTH XOAUTH2"] });
+    const smtp = await SMTP.connect("mail.example.com", 25, { transport: server.transport });
+    const token = async (): Promise<string> => (await smtp.noop()).message;
+    const outcome = await settled(() => smtp.auth("XOAUTH2", xoauth2({ user: "u", token })));
+    expect(outcome).toMatchObject({ error: { name: "TypeError" } });
+    await smtp.quit();
+  });
+});
+
 class Memory implements Logger {
   readonly lines: string[] = [];
   debug = (line: string): void => void this.lines.push(line);
