@@ -1,8 +1,11 @@
 /** What a session tells of itself, where anyone listens. Nobody mostly does: who tells is loaded with a connection. */
 import type { Endpoint } from "../byte-stream.ts";
+import { lazy } from "./lazy.ts";
 import type { Logger } from "./logger.ts";
 import type { Observer, Subject } from "./observer.ts";
 import type { Delivery } from "./outcome.ts";
+
+const observers = lazy(() => import("./observer.ts"));
 
 /** A session's events, as far as every session has to know of them. */
 export class Events {
@@ -32,17 +35,20 @@ export class Events {
   }
 
   /** Gets ready to tell. */
-  async load(): Promise<Observer> {
-    this.#observer ??= new (await import("./observer.ts")).Observer(this);
-    return this.#observer;
+  load(): Observer | Promise<Observer> {
+    return observers(({ Observer }) => {
+      this.#observer ??= new Observer(this);
+      return this.#observer;
+    });
   }
 
   /** Delivers a message, and tells of it. */
   delivering(subject: Subject | Promise<Subject>, deliver: () => Promise<Delivery>): Promise<Delivery> {
-    if (this.#observer !== undefined) return this.observer?.delivering(subject, deliver) ?? deliver();
+    const loading = this.load();
+    if (!(loading instanceof Promise)) return this.observer?.delivering(subject, deliver) ?? deliver();
     const outcome = deliver();
     // Whoever listens is told in the caller's context all the same: promises keep it.
-    this.load().then(
+    loading.then(
       () => void this.observer?.delivering(subject, () => outcome),
       () => {},
     );

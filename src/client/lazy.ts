@@ -4,14 +4,18 @@
 export type Lazy<Module> = <T>(use: (module: Module) => T | Promise<T>) => T | Promise<T>;
 
 /**
- * Uses of a module that is loaded with the first of them. Once it is here a use waits for nothing, which pipelining
- * depends on.
+ * Uses of a module that is loaded with the first of them, once for all that wait, and anew after a failure. Once it is
+ * here a use waits for nothing, which pipelining depends on.
  */
 export function lazy<Module>(load: () => Promise<Module>): Lazy<Module> {
   let loaded: Module | undefined;
+  let loading: Promise<Module> | undefined;
   return (use) => {
     if (loaded !== undefined) return use(loaded);
-    const used = load().then((module) => {
+    loading ??= load().finally(() => {
+      loading = undefined;
+    });
+    const used = loading.then((module) => {
       loaded = module;
       return use(module);
     });
