@@ -7,7 +7,7 @@ import { entry } from "./tsup.config.ts";
 export default defineConfig({
   input: entry,
   platform: "neutral",
-  external: Object.keys(peerDependencies),
+  external: (id) => Object.keys(peerDependencies).some((peer) => id === peer || id.startsWith(`${peer}/`)),
   transform: { target: "es2022" },
   plugins: [ownCopyForQuoteaddr()],
   output: {

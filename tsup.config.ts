@@ -11,7 +11,9 @@ export const entry = {
   "transports/deno": "transports/deno.ts",
   "transports/bun": "transports/bun.ts",
   "transports/memory": "transports/memory.ts",
+  nodemailer: "src/nodemailer/index.ts",
   opentelemetry: "src/opentelemetry.ts",
+  upyo: "src/upyo/index.ts",
   "transports/web-streams": "transports/web-streams.ts",
   "transports/workers": "transports/workers.ts",
 };

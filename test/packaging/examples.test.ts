@@ -9,6 +9,21 @@ const root = join(import.meta.dirname, "../..");
 
 /** Example -> the lines that it prints, in any order. */
 const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
+  "nodemailer.mjs": [
+    "verified: true",
+    "accepted: charles@example.net",
+    "rejected: nobody@example.net EENVELOPE 550 no such user here",
+    "response: 250 queued as demo-1",
+    "failed: SMTPRecipientsRefused EENVELOPE RCPT TO 550 delivery: rejected",
+    "stored: The table of Note G for charles@example.net with note-g.csv",
+  ],
+  "upyo.mjs": [
+    "sent: Letter 1",
+    "not sent: Letter 2: nobody@example.net: 550 no such user here",
+    "sent: Letter 3",
+    "stored: Letter 1 for charles@example.net with note-g.csv",
+    "stored: Letter 3 for charles@example.net, mary@example.net with note-g.csv",
+  ],
   "opentelemetry.mjs": [
     "POST /orders > connect localhost:… ",
     "POST /orders > send localhost:… to 1",

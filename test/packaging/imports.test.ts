@@ -51,6 +51,10 @@ const layers: Readonly<Record<string, Rule>> = {
     imports: ["src/facade/", "src/pool/", "src/core/", "src/errors.ts"],
     types: ["src/client/", "src/sasl/", "src/byte-stream.ts"],
   },
+  "src/nodemailer/": {
+    imports: ["src/nodemailer/", "src/pool/", "src/errors.ts"],
+    types: ["src/facade/", "src/client/", "src/core/"],
+  },
   "src/opentelemetry.ts": {
     imports: ["src/client/channels.ts"],
     types: ["src/byte-stream.ts"],
@@ -61,6 +65,11 @@ const layers: Readonly<Record<string, Rule>> = {
     imports: ["transports/", "src/errors.ts"],
     types: ["src/byte-stream.ts"],
     packages: ["cloudflareSockets"],
+  },
+  "src/upyo/": {
+    imports: ["src/upyo/", "src/pool/", "src/errors.ts"],
+    types: ["src/client/"],
+    packages: ["@upyo/core", "nodemailer/lib/mail-composer/index.js"],
   },
   "transports/": { imports: ["transports/", "src/errors.ts"], types: ["src/byte-stream.ts"] },
 };

@@ -1,9 +1,12 @@
 /** What README and the doc comments show compiles and works, word for word. */
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
+import type { PoolOptions } from "../../src/index.ts";
+import * as nodemailer from "../../src/nodemailer/index.ts";
 import * as proxies from "../../src/proxy/index.ts";
+import * as upyo from "../../src/upyo/index.ts";
 import { connect } from "../../transports/node.ts";
 import { type EmbeddedServer, startEmbeddedServer } from "../support/embedded-server.ts";
-import { redirected, type Servers } from "./redirected.ts";
+import { redirected, redirectedOptions, type Servers } from "./redirected.ts";
 import { run, type Snippet, snippetsOfMarkdown, snippetsOfSources, typeErrors } from "./snippets.ts";
 
 const readme = snippetsOfMarkdown("README.md");
@@ -107,6 +110,18 @@ describe("README", () => {
     expect(await shown(snippetWith("memoryTransport"))).toContain("554 closed for today");
   });
 
+  it("is nodemailer's transport, and tells who was rejected", async () => {
+    expect(await shown(snippetWith("rejectedErrors"))).toBe("nobody@example.net was rejected: 550 5.1.1 no such user");
+    expect(servers.SMTP.messages).toMatchObject([{ to: ["charles@example.net"], secure: true, user: "user" }]);
+  });
+
+  it("is Upyo's transport, and gives receipts", async () => {
+    expect(await shown(snippetWith("sendMany"))).toMatch(
+      /^sent as <.*>\nnobody@example\.net: 550 5\.1\.1 no such user$/,
+    );
+    expect(servers.SMTP.messages).toMatchObject([{ to: ["charles@example.net"], secure: true, user: "user" }]);
+  });
+
   it("tells over a diagnostics channel what was not delivered", async () => {
     expect(await shown(snippetWith("node:diagnostics_channel"))).toMatch(
       /not delivered to nobody@example\.net: SMTPRecipientsRefused: .*550 5\.1\.1 no such user/,
@@ -149,6 +164,19 @@ async function load(specifier: string): Promise<unknown> {
       return import("../../src/testing/index.ts");
     case "smtplib/proxy":
       return proxiesThatConnect;
+    case "smtplib/nodemailer":
+      return {
+        smtplib: (options: PoolOptions) =>
+          nodemailer.smtplib({ ...options, ...redirectedOptions(servers.SMTP, options) }),
+      };
+    case "smtplib/upyo":
+      return {
+        SmtplibTransport: class extends upyo.SmtplibTransport {
+          constructor(options: PoolOptions) {
+            super({ ...options, ...redirectedOptions(servers.SMTP, options) });
+          }
+        },
+      };
     case "smtplib/opentelemetry":
       return import("../../src/opentelemetry.ts");
     case "smtplib/transports/web-streams":

@@ -39,7 +39,8 @@ export function redirected(servers: Servers, opened: { close(): unknown }[]): ty
   return { ...smtplib, SMTP, SMTP_SSL, LMTP, SMTPPool };
 }
 
-function redirectedOptions(server: EmbeddedServer, options: smtplib.SMTPOptions = {}): smtplib.SMTPOptions {
+/** Options with which a connection reaches the server, whatever host they name. */
+export function redirectedOptions(server: EmbeddedServer, options: smtplib.SMTPOptions = {}): smtplib.SMTPOptions {
   const endpoint: Endpoint = { host: server.host, port: server.port };
   const transport: Transport = async (_, connecting) => {
     const connect = options.transport ?? (await defaultTransport({ endpoint, options: connecting }));

@@ -46,7 +46,7 @@ export function typeErrors(snippets: readonly Snippet[]): string[] {
           "smtplib/proxy": ["./src/proxy/index.ts"],
           "smtplib/testing": ["./src/testing/index.ts"],
           "smtplib/transports/*": ["./transports/*.ts"],
-          "smtplib/*": ["./src/*.ts"],
+          "smtplib/*": ["./src/*.ts", "./src/*/index.ts"],
         },
       },
       files: [...files.keys()],

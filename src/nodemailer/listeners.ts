@@ -1,0 +1,30 @@
+/** Who listens to a transport's events; `node:events` is not on every runtime. */
+
+type Listener = (...args: unknown[]) => void;
+type Entry = { readonly listener: Listener; readonly times: "always" | "once" };
+
+/** The listeners of each event, in the order in which they came. */
+export class Listeners {
+  readonly #entries = new Map<string | symbol, Entry[]>();
+
+  /** Adds one. */
+  add(event: string | symbol, listener: Listener, times: Entry["times"] = "always"): void {
+    this.#entries.set(event, [...(this.#entries.get(event) ?? []), { listener, times }]);
+  }
+
+  /** Removes one. */
+  remove(event: string | symbol, listener: Listener): void {
+    this.#keep(event, (entry) => entry.listener !== listener);
+  }
+
+  /** Calls those of an event. */
+  tell(event: string): void {
+    const entries = this.#entries.get(event) ?? [];
+    this.#keep(event, ({ times }) => times === "always");
+    for (const { listener } of entries) listener();
+  }
+
+  #keep(event: string | symbol, which: (entry: Entry) => boolean): void {
+    this.#entries.set(event, (this.#entries.get(event) ?? []).filter(which));
+  }
+}

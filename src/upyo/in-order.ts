@@ -1,0 +1,43 @@
+/** Works on several things at a time, and gives the results in order. */
+
+/**
+ * Gives what `work` makes of each item, as soon as it and all before it are there. At most `most` are under way, and
+ * no more items are asked for than results are taken. What fails ends it.
+ */
+export async function* inOrder<Item, Result>(
+  items: Iterable<Item> | AsyncIterable<Item>,
+  most: number,
+  work: (item: Item) => Promise<Result>,
+): AsyncGenerator<Result, void, undefined> {
+  const iterator = iteratorOf(items);
+  const underWay: Promise<Result>[] = [];
+  let asked: Promise<IteratorResult<Item>> | undefined;
+  let more = true;
+  try {
+    while (more || underWay.length > 0) {
+      if (more && underWay.length < most) asked ??= heardOf(Promise.resolve(iterator.next()));
+      const first = underWay[0];
+      const came = await Promise.race([...(asked ? [asked] : []), ...(first ? [first.then(() => undefined)] : [])]);
+      if (came === undefined) {
+        if (first !== undefined) yield await first;
+        underWay.shift();
+        continue;
+      }
+      asked = undefined;
+      if (came.done) more = false;
+      else underWay.push(heardOf(work(came.value)));
+    }
+  } finally {
+    if (more) await iterator.return?.();
+  }
+}
+
+function iteratorOf<Item>(items: Iterable<Item> | AsyncIterable<Item>): Iterator<Item> | AsyncIterator<Item> {
+  return Symbol.asyncIterator in items ? items[Symbol.asyncIterator]() : items[Symbol.iterator]();
+}
+
+/** Its failure is told when its turn has come: it is not unhandled until then. */
+function heardOf<T>(work: Promise<T>): Promise<T> {
+  work.catch(() => {});
+  return work;
+}

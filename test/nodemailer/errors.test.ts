@@ -1,0 +1,191 @@
+/** Errors through smtplib/nodemailer, held against those of nodemailer's own pool before the same server. */
+import { Readable } from "node:stream";
+import { createTransport, type SendMailOptions } from "nodemailer";
+import type { SMTPServerOptions } from "smtp-server";
+import { afterEach, describe, expect, it } from "vitest";
+import { SMTPDataError, SMTPException } from "../../src/index.ts";
+import { smtplib } from "../../src/nodemailer/index.ts";
+import { FakeServer, type Script } from "../client/fake-server.ts";
+import { type EmbeddedServer, startEmbeddedServer } from "../support/embedded-server.ts";
+
+const MAIL: SendMailOptions = { from: "ada@example.com", to: "charles@example.net", subject: "Hello", text: "Hi!" };
+const FIELDS = ["code", "command", "responseCode", "permanent", "rejected", "originalCode", "timeoutType"] as const;
+
+let server: EmbeddedServer | undefined;
+
+afterEach(async () => {
+  await server?.close();
+  server = undefined;
+});
+
+type Case = {
+  readonly settings?: SMTPServerOptions;
+  readonly mail?: SendMailOptions;
+  readonly auth?: { user: string; password: string };
+  readonly port?: number;
+  readonly code: string;
+};
+
+const refuse =
+  (responseCode: number) =>
+  (...args: unknown[]): void => {
+    const done = args.at(-1);
+    if (typeof done === "function") done(Object.assign(new Error("not today"), { responseCode }));
+  };
+
+const refuseEachRecipient: SMTPServerOptions["onRcptTo"] = ({ address }, _, done) => {
+  done(Object.assign(new Error("not today"), { responseCode: address.startsWith("later") ? 450 : 550 }));
+};
+
+const failing = (): Readable =>
+  new Readable({
+    read() {
+      this.destroy(Object.assign(new Error("the disk is gone"), { code: "EIO" }));
+    },
+  });
+
+const CASES: Readonly<Record<string, Case>> = {
+  "a sender that is refused": { settings: { onMailFrom: refuse(550) }, code: "EENVELOPE" },
+  "a sender that is put off": { settings: { onMailFrom: refuse(451) }, code: "EENVELOPE" },
+  "one recipient that is refused": { settings: { onRcptTo: refuse(550) }, code: "EENVELOPE" },
+  "all recipients refused, one of them for now": {
+    settings: { onRcptTo: refuseEachRecipient },
+    mail: { ...MAIL, to: ["never@example.net", "later@example.net", "never2@example.net"] },
+    code: "EENVELOPE",
+  },
+  "a message that is refused": { settings: { onData: drainThen(refuse(554)) }, code: "EMESSAGE" },
+  "a message that is put off": { settings: { onData: drainThen(refuse(452)) }, code: "EMESSAGE" },
+  "a wrong password": { auth: { user: "user", password: "wrong" }, code: "EAUTH" },
+  "a closed port": { port: 1, code: "ESOCKET" },
+  "no recipients": { mail: { ...MAIL, to: [] }, code: "EENVELOPE" },
+  "an attachment that cannot be read": {
+    mail: { ...MAIL, attachments: [{ content: failing() }] },
+    code: "ESTREAM",
+  },
+};
+
+function drainThen(next: (...args: unknown[]) => void): NonNullable<SMTPServerOptions["onData"]> {
+  return (stream, _, done) => {
+    stream.resume();
+    stream.on("end", () => next(done));
+  };
+}
+
+describe("errors are those of nodemailer's own pool", () => {
+  it.each(Object.entries(CASES))("for %s", async (_, { settings = {}, mail = MAIL, auth, port, code }) => {
+    const accounts = { user: "user", password: "password" };
+    server = await startEmbeddedServer({ tls: "none", settings, ...(auth && { auth: accounts }) });
+    const where = { host: "127.0.0.1", port: port ?? server.port };
+    const own = createTransport({
+      pool: true,
+      ...where,
+      ignoreTLS: true,
+      ...(auth && { auth: { user: auth.user, pass: auth.password } }),
+    });
+    const ours = createTransport(smtplib({ ...where, starttls: "never", ...(auth && { auth }) }));
+    const [expected, error] = await Promise.all(
+      [own, ours].map(async (transporter) => {
+        const attachments = mail.attachments?.map(() => ({ content: failing() }));
+        const failure: unknown = await transporter
+          .sendMail({ ...mail, ...(attachments && { attachments }) })
+          .catch((reason: unknown) => reason);
+        await transporter.close();
+        return failure;
+      }),
+    );
+    const fields = fieldsOf(error);
+    expect(fields).toMatchObject({ code });
+    // Which mechanism it was is in nodemailer's command, "AUTH PLAIN"; ours tries several.
+    const { command, originalCode, ...rest } = fieldsOf(expected);
+    expect(fields).toMatchObject(rest);
+    expect(command).toContain(fields.command);
+    if (fields.originalCode !== undefined) expect(originalCode ?? fields.originalCode).toBe(fields.originalCode);
+    if (expected instanceof Error && "response" in expected) expect(error).toHaveProperty("response");
+  });
+
+  it("and those of each recipient are, too", async () => {
+    server = await startEmbeddedServer({ tls: "none", settings: { onRcptTo: refuseEachRecipient } });
+    const mail = { ...MAIL, to: ["never@example.net", "later@example.net"] };
+    const transporter = createTransport(smtplib({ host: "127.0.0.1", port: server.port, starttls: "never" }));
+    const error = await transporter.sendMail(mail).catch((reason: unknown) => reason);
+    expect(error).toMatchObject({
+      rejected: mail.to,
+      rejectedErrors: [
+        { code: "EENVELOPE", command: "RCPT TO", recipient: "never@example.net", responseCode: 550, permanent: true },
+        { code: "EENVELOPE", command: "RCPT TO", recipient: "later@example.net", responseCode: 450, permanent: false },
+      ],
+    });
+    await transporter.close();
+  });
+});
+
+describe("an error", () => {
+  async function errorFrom(
+    script: Script,
+    options: Partial<Parameters<typeof smtplib>[0] & object> = {},
+  ): Promise<unknown> {
+    const { transport } = new FakeServer(script);
+    const transporter = createTransport(
+      smtplib({ host: "mail.example.com", transport, starttls: "never", ...options }),
+    );
+    const error = await transporter.sendMail(MAIL).catch((reason: unknown) => reason);
+    await transporter.close({ force: true });
+    return error;
+  }
+
+  it("is an SMTPException as well, which says whether the message went out", async () => {
+    const error = await errorFrom({ on: { ".": "554 5.7.1 spam" } });
+    expect(error).toBeInstanceOf(SMTPDataError);
+    expect(error).toMatchObject({
+      code: "EMESSAGE",
+      delivery: "rejected",
+      temporary: false,
+      response: "554 5.7.1 spam",
+    });
+    const lost = await errorFrom({ on: { ".": "close" } });
+    expect(lost).toBeInstanceOf(SMTPException);
+    expect(lost).toMatchObject({ code: "ECONNECTION", command: "CONN", delivery: "unknown" });
+  });
+
+  it.each<[string, Script, object, object]>([
+    ["greets with a refusal", { greeting: "554 5.3.2 closed" }, {}, { code: "EPROTOCOL", responseCode: 554 }],
+    ["does not greet as a mail server", { greeting: "SSH-2.0-OpenSSH" }, {}, { code: "EPROTOCOL", command: "CONN" }],
+    ["refuses EHLO and HELO", { on: { EHLO: "550 no", HELO: "550 no" } }, {}, { code: "EPROTOCOL", command: "EHLO" }],
+    ["has no STARTTLS", {}, { starttls: "required" }, { code: "ETLS", command: "STARTTLS" }],
+    [
+      "refuses STARTTLS",
+      { ehlo: ["STARTTLS"], on: { STARTTLS: "454 no" } },
+      { starttls: "required" },
+      { code: "ETLS" },
+    ],
+    ["has no AUTH", {}, { auth: { user: "u", password: "p" } }, { code: "EAUTH", command: "AUTH" }],
+    [
+      "would have the password in clear",
+      { ehlo: ["AUTH PLAIN"] },
+      { auth: { user: "u", password: "p" } },
+      { code: expect.stringMatching(/^E(AUTH|TLS)$/) },
+    ],
+  ])("of a server that %s has nodemailer's code", async (_, script, options, fields) => {
+    expect(await errorFrom(script, options)).toMatchObject(fields);
+  });
+
+  it("of a server that does not answer tells which wait it was", async () => {
+    const silent = { transport: () => new Promise<never>(() => {}), timeouts: { connect: 0.05 } };
+    expect(await errorFrom({}, silent)).toMatchObject({ code: "ETIMEDOUT", timeoutType: "CONNECT_TIMEOUT" });
+    const mute = await errorFrom({ on: { MAIL: () => undefined } }, { timeouts: { envelope: 0.05 } });
+    expect(mute).toMatchObject({ code: "ETIMEDOUT", timeoutType: "SOCKET_TIMEOUT" });
+  });
+
+  it("of a certificate that nobody trusts is ETLS", async () => {
+    server = await startEmbeddedServer();
+    const transporter = createTransport(smtplib({ host: "localhost", port: server.port, starttls: "required" }));
+    await expect(transporter.sendMail(MAIL)).rejects.toMatchObject({ code: "ETLS" });
+    await transporter.close();
+  });
+});
+
+function fieldsOf(error: unknown): { [field in (typeof FIELDS)[number]]?: unknown } {
+  if (!(error instanceof Error)) throw new Error(`no error, but ${JSON.stringify(error)}`);
+  const present = FIELDS.filter((field) => Reflect.get(error, field) !== undefined);
+  return Object.fromEntries(present.map((field) => [field, Reflect.get(error, field)]));
+}
