@@ -104,9 +104,9 @@ export class Lane {
     return this.#session.conversation.connection?.end;
   }
 
-  /** True if it was lost in a way that says that the server cannot take commands in groups, whatever it offers. */
-  get losesGroups(): boolean {
-    return this.#session.conversation.connection?.groups === "suspect";
+  /** What the connection has shown of the server and commands in groups; "suspect": it was lost with the first group. */
+  get groups(): "untested" | "proven" | "suspect" {
+    return this.#session.conversation.connection?.groups ?? "untested";
   }
 
   /** Sends a message; nothing else is on this connection. */

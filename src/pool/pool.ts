@@ -31,6 +31,8 @@ export class Pool implements LaneOwner {
   readonly #unlink: () => void;
   /** True if a connection could not be opened, and those that were begun with it will tell whether any can. */
   #roundFails = false;
+  /** True once a connection has answered commands in groups: one that is lost later has other reasons. */
+  #groupsProven = false;
   #sending = 0;
   #retried = 0;
   #closing: Promise<void> | undefined;
@@ -100,6 +102,7 @@ export class Pool implements LaneOwner {
   delivered(lane: Lane, job: Job, delivery: Delivery): void {
     this.#sending--;
     this.#governor.delivered(lane.usedAt);
+    this.#groupsProven ||= lane.groups === "proven";
     this.backlog.resolve(job, delivery);
     this.#free(lane);
   }
@@ -118,7 +121,7 @@ export class Pool implements LaneOwner {
   }
 
   ended(lane: Lane): void {
-    if (lane.losesGroups) this.#settings = inLockStep(this.#settings);
+    if (lane.groups === "suspect" && !this.#groupsProven) this.#settings = inLockStep(this.#settings);
     // Who opens it finds out.
     if (this.#opening.has(lane)) return;
     this.#forget(lane);

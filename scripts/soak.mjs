@@ -1,0 +1,108 @@
+/**
+ * The soak: 200,000 messages through a pool of 20 connections, to servers on loopback that misbehave by chance, on each
+ * runtime. Each message has to be taken once if its sender was told so, and never if he was told the opposite; memory has
+ * to be flat, and nothing may be left. `npm run soak -- --messages 5000 --connections 20 --seed 1 --runtimes node,bun`
+ */
+import { execFile } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { build } from "esbuild";
+
+const root = join(import.meta.dirname, "..");
+const { values } = parseArgs({
+  options: {
+    messages: { type: "string", default: "200000" },
+    connections: { type: "string", default: "20" },
+    seed: { type: "string", default: String(Math.floor(Math.random() * 2 ** 31)) },
+    runtimes: { type: "string", default: "node,deno,bun" },
+  },
+});
+const commands = {
+  node: [process.execPath, "--expose-gc"],
+  deno: [join(root, "node_modules/.bin/deno"), "run", "-A", "--v8-flags=--expose-gc"],
+  bun: [join(root, "node_modules/.bin/bun")],
+};
+
+/** Octets of the heap that may be there in the end and were not there after the first fifth; megabytes. */
+const MARGIN = 8;
+
+const folder = mkdtempSync(join(root, "node_modules/.soak-"));
+let failed = false;
+try {
+  await build({
+    entryPoints: [join(root, "test/soak/soak.ts")],
+    outdir: folder,
+    outExtension: { ".js": ".mjs" },
+    bundle: true,
+    splitting: true,
+    format: "esm",
+    platform: "node",
+    target: "es2022",
+    packages: "external",
+    logLevel: "error",
+  });
+  console.log(`seed ${values.seed}: ${values.messages} messages, ${values.connections} connections`);
+  const names = values.runtimes.split(",");
+  const results = [];
+  for (const name of names) results.push(await soak(name));
+  print(names, results);
+} finally {
+  rmSync(folder, { recursive: true, force: true });
+}
+process.exitCode = failed ? 1 : 0;
+
+function soak(name) {
+  const [file, ...args] = commands[name];
+  const all = [...args, join(folder, "soak.mjs"), values.messages, values.connections, values.seed];
+  // A process that does not end has a socket or a timer left.
+  const timeout = 60_000 + Number(values.messages) * 5;
+  return new Promise((resolve) => {
+    execFile(file, all, { cwd: root, timeout, maxBuffer: 2 ** 24 }, (error, stdout, stderr) => {
+      const line = stdout.trim().split("\n").at(-1) ?? "";
+      if (error === null && line.startsWith("{")) return resolve(JSON.parse(line));
+      failed = true;
+      console.error(
+        `${name}: ${error?.killed ? "it did not end" : (error?.message ?? "it said nothing")}\n${stdout}${stderr}`,
+      );
+      resolve(undefined);
+    });
+  });
+}
+
+function print(names, results) {
+  const rows = {
+    messages: (r) => r.messages,
+    "delivered (ok)": (r) => r.ok,
+    rejected: (r) => r.rejected,
+    "not-sent": (r) => r.notSent,
+    unknown: (r) => r.unknown,
+    "sent again, by a new connection": (r) => r.retried,
+    LOST: (r) => good(r.lost, r.lost === 0),
+    DOUBLED: (r) => good(r.doubled, r.doubled === 0),
+    miscounted: (r) => good(r.miscounted, r.miscounted === 0),
+    "protocol violations": (r) => good(r.violations.length, r.violations.length === 0),
+    connections: (r) => r.connections,
+    "at a time, at most": (r) => good(r.mostAtATime, r.mostAtATime <= Number(values.connections)),
+    "heap after 1/5, MB": (r) => settledHeap(r).toFixed(1),
+    "heap at the end, MB": (r) => good(r.memory.at(-1).toFixed(1), r.memory.at(-1) <= settledHeap(r) + MARGIN),
+    "sockets left": (r) => good(r.left.clientSockets, r.left.clientSockets === 0),
+    "timers left": (r) => good(r.left.timers, r.left.timers === 0),
+    seconds: (r) => r.seconds.toFixed(1),
+    "messages a second": (r) => Math.round(r.messages / r.seconds),
+  };
+  console.log(`${"".padEnd(34)}${names.map((name) => name.padStart(12)).join("")}`);
+  for (const [title, cell] of Object.entries(rows)) {
+    console.log(`${title.padEnd(34)}${results.map((r) => String(r ? cell(r) : "-").padStart(12)).join("")}`);
+  }
+  console.log(failed ? "FAILED" : "none lost, none doubled");
+}
+
+function settledHeap({ memory }) {
+  return Math.max(...memory.slice(0, 3));
+}
+
+function good(value, isGood) {
+  failed ||= !isGood;
+  return isGood ? value : `${value} (!)`;
+}

@@ -1,0 +1,181 @@
+/**
+ * The soak of one runtime: many messages through one pool to servers that misbehave by chance. Prints its counts as JSON,
+ * and ends by itself if the pool left nothing behind. `scripts/soak.mjs` runs it.
+ */
+import { once } from "node:events";
+import net from "node:net";
+import { type Endpoint, SMTPException, SMTPPool, type Transport } from "../../src/index.ts";
+import { defaultTransport } from "../../src/runtime.ts";
+import { FuzzServer } from "../hostile/fuzz-server.ts";
+import { misbehaviour, type Rates, seeded } from "../support/chaos.ts";
+import { type Ending, socketWire } from "../support/scripted-wire.ts";
+
+/** A reply in so many is bad. A message takes four of them. */
+const RATES: Rates = {
+  refuse: 1 / 800,
+  dismiss: 1 / 20_000,
+  hangUp: 1 / 800,
+  stall: 1 / 50_000,
+  babble: 1 / 4_000,
+  dawdle: 1 / 50,
+};
+
+const [messages = 0, connections = 0, seed = 0] = process.argv.slice(2).map(Number);
+
+const OUTCOMES = ["pending", "ok", "rejected", "not-sent", "unknown"] as const;
+const outcomes = new Uint8Array(messages);
+const taken = new Uint8Array(messages);
+
+const random = seeded(seed);
+const draw = misbehaviour(random, RATES);
+const servers = [
+  { pipelining: false, chunking: false },
+  { pipelining: true, chunking: false },
+  { pipelining: true, chunking: true },
+].map(
+  (offers) =>
+    new FuzzServer({
+      ...offers,
+      lmtp: false,
+      behaviours: [],
+      draw,
+      onEntry: ({ id, taken: yes }) => {
+        if (id !== undefined && yes) taken[id] = (taken[id] ?? 0) + 1;
+      },
+    }),
+);
+const sockets = new Set<net.Socket>();
+let opened = 0;
+const listener = net.createServer({ allowHalfOpen: true }, (socket) => {
+  opened++;
+  sockets.add(socket);
+  socket.once("close", () => sockets.delete(socket));
+  servers[Math.floor(random() * servers.length)]?.accept(serverStream(socket));
+});
+listener.listen(0, "127.0.0.1");
+await once(listener, "listening");
+const address = listener.address();
+const port = typeof address === "object" && address !== null ? address.port : 0;
+
+const endpoint: Endpoint = { host: "127.0.0.1", port };
+const native = await defaultTransport({ endpoint, options: {} });
+let clientSockets = 0;
+let mostClientSockets = 0;
+const transport: Transport = async (where, options) => {
+  const stream = await native(where, options);
+  mostClientSockets = Math.max(mostClientSockets, ++clientSockets);
+  let open = true;
+  const gone = (): void => {
+    if (open) clientSockets--;
+    open = false;
+  };
+  const { close, abort } = stream;
+  stream.close = () => {
+    gone();
+    return close.call(stream);
+  };
+  stream.abort = (reason) => {
+    gone();
+    abort.call(stream, reason);
+  };
+  return stream;
+};
+
+const pool = new SMTPPool({
+  host: "127.0.0.1",
+  port,
+  transport,
+  starttls: "never",
+  timeout: 1,
+  maxConnections: connections,
+  maxMessages: 5_000,
+  maxQueue: 500,
+});
+
+const began = performance.now();
+const memory: number[] = [];
+for (let id = 0; id < messages; id++) {
+  await pool.ready();
+  const text = `Id: ${id}\r\n\r\n${"A line of the message that is as long as most lines are.\r\n".repeat(10)}`;
+  pool.sendmail(`from-${id}@client.test`, `to-${id}@lab.test`, text).then(
+    () => settle(id, "ok"),
+    (error: unknown) => settle(id, (error instanceof SMTPException && error.delivery) || "unknown"),
+  );
+  if (id % Math.ceil(messages / 10) === 0) memory.push(megabytes());
+}
+await pool.drain();
+const { sent, failed, retried, limit } = pool.stats;
+await pool.close();
+const seconds = (performance.now() - began) / 1000;
+await Promise.all(servers.map((server) => server.finished()));
+listener.close();
+while (sockets.size > 0) await new Promise((resolve) => setImmediate(resolve));
+memory.push(megabytes());
+
+const count = (what: (outcome: string | undefined, times: number) => boolean): number => {
+  let sum = 0;
+  for (let id = 0; id < messages; id++) if (what(OUTCOMES[outcomes[id] ?? 0], taken[id] ?? 0)) sum++;
+  return sum;
+};
+console.log(
+  JSON.stringify({
+    messages,
+    ok: count((outcome) => outcome === "ok"),
+    rejected: count((outcome) => outcome === "rejected"),
+    notSent: count((outcome) => outcome === "not-sent"),
+    unknown: count((outcome) => outcome === "unknown"),
+    lost: count((outcome, times) => outcome === "pending" || (outcome === "ok" && times === 0)),
+    doubled: count((outcome, times) => times > 1 || ((outcome === "rejected" || outcome === "not-sent") && times > 0)),
+    miscounted: Math.abs(messages - sent - failed),
+    violations: servers.flatMap(({ violations }) => violations).slice(0, 5),
+    retried,
+    limit,
+    connections: opened,
+    mostAtATime: mostClientSockets,
+    seconds,
+    memory,
+    left: { clientSockets, timers: timers() },
+  }),
+);
+
+function settle(id: number, outcome: (typeof OUTCOMES)[number]): void {
+  // Settled twice would be a double, too.
+  if (outcomes[id] !== 0) taken[id] = 2;
+  outcomes[id] = OUTCOMES.indexOf(outcome);
+}
+
+/** Only Node tells; on the others the process would not end. */
+function timers(): number {
+  if ("Deno" in globalThis || "Bun" in globalThis) return 0;
+  return process.getActiveResourcesInfo().filter((kind) => /Timeout|TCP/.test(kind)).length;
+}
+
+/** What is in use after a collection. */
+function megabytes(): number {
+  const bun: unknown = Reflect.get(globalThis, "Bun");
+  const [owner, args] = typeof bun === "object" && bun !== null ? [bun, [true]] : [globalThis, []];
+  const collect: unknown = Reflect.get(owner, "gc");
+  if (typeof collect === "function") Reflect.apply(collect, owner, args);
+  return process.memoryUsage().heapUsed / 2 ** 20;
+}
+
+function serverStream(socket: net.Socket): Parameters<FuzzServer["accept"]>[0] {
+  const wire = socketWire(socket);
+  let ending: Ending | undefined;
+  return {
+    async read() {
+      if (ending !== undefined) return null;
+      const octets = await wire.read();
+      if (typeof octets !== "string") return octets;
+      ending = octets;
+      return null;
+    },
+    write: (octets) => wire.write(octets),
+    end: () => wire.halfClose(),
+    abort: () => wire.reset(),
+    async close() {
+      wire.halfClose();
+      wire.destroy();
+    },
+  };
+}
