@@ -10,13 +10,14 @@ import { checkObject } from "./options.ts";
  * @throws as `requestOf` does
  */
 export function requestOfDelivery(delivery: DeliveryRequest): Request | Promise<Request> {
-  const { from, to, body, signal: _, ...options } = delivery;
+  const { from, to, body, bodyType, signal: _, ...options } = delivery;
   const { given, mailbox: sender } = senderOf(from, "from");
   if (!Array.isArray(to)) throw wrongType("to", "an array", to);
   const content = contentOf(body, "body");
   if (to.length === 0) throw nobody();
   const entries = to.map(entryOf);
-  const all = [mailParametersOf(options), ...entries.map((entry) => rcptParametersOf(entry.options))];
+  const typed = bodyType === undefined ? options : { ...options, body: bodyType };
+  const all = [mailParametersOf(typed), ...entries.map((entry) => rcptParametersOf(entry.options))];
   return whenReady(all, ([parameters = NONE, ...own]) => {
     const recipients = entries.map((entry, index) => ({ ...entry, parameters: own[index] ?? NONE }));
     return { from: given, sender, recipients, parameters, content, utf8Headers: false };

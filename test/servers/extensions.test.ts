@@ -2,7 +2,7 @@
 import { describe, expect } from "vitest";
 import type { Transport } from "../../src/byte-stream.ts";
 import { decodeXtext, describeStatus } from "../../src/core/index.ts";
-import { type DeliveryRequest, SMTPNotSupportedError } from "../../src/index.ts";
+import { type DeliveryRequest, type SMTP, SMTPNotSupportedError } from "../../src/index.ts";
 import { defaultTransport } from "../../src/runtime.ts";
 import { proof } from "../extensions/proof.ts";
 import { failureOf } from "./failure.ts";
@@ -19,6 +19,7 @@ describeServer("postfix", (server) => {
     proof("SIZE", "Postfix", "is declared, and what is too large refused", () => size(server));
     proof("PIPELINING", "Postfix", "has the envelope in one write", () => pipelining(server));
     proof("8BITMIME", "Postfix", "is declared, and the octets arrive", () => eightBit(server));
+    proof("CHUNKING", "Postfix", "carries messages by BDAT, of known and of unknown length", () => chunking(server));
     proof("SMTPUTF8", "Postfix", "takes addresses beyond ASCII", () => utf8(server));
     proof("DSN", "Postfix", "reports a delivery, by the names that were given", () => dsn(server));
     proof("ENHANCEDSTATUSCODES", "Postfix", "says why a recipient is refused", () => statusCodes(server));
@@ -39,6 +40,7 @@ describeServer("exim", (server) => {
     proof("SIZE", "Exim", "is declared, and what is too large refused", () => size(server));
     proof("PIPELINING", "Exim", "has the envelope in one write", () => pipelining(server));
     proof("8BITMIME", "Exim", "is declared, and the octets arrive", () => eightBit(server));
+    proof("CHUNKING", "Exim", "carries messages by BDAT, of known and of unknown length", () => chunking(server));
     proof("SMTPUTF8", "Exim", "takes addresses beyond ASCII", () => utf8(server));
     proof("DSN", "Exim", "reports a delivery, by the names that were given", () => dsn(server));
     proof("STARTTLS", "Exim", "encrypts the session", () => startTls(server));
@@ -110,6 +112,22 @@ async function eightBit(server: Server): Promise<void> {
   const { writes, transport } = recorded();
   await session(server, (smtp) => sendAndCompare(server, smtp, "Grüße, 世界\r\n"), { transport });
   expect(writes.join("")).toMatch(/^MAIL .* BODY=8BITMIME\b/m);
+}
+
+async function chunking(server: Server): Promise<void> {
+  const { writes, transport } = recorded();
+  const streamed = letter("streamed\r\n.\r\n".repeat(100));
+  async function* chunks(): AsyncGenerator<Uint8Array> {
+    for (let at = 0; at < streamed.content.length; at += 100) yield streamed.content.slice(at, at + 100);
+  }
+  const use = async (smtp: SMTP): Promise<void> => {
+    await sendAndCompare(server, smtp, ".dots\n.\r\nand\rlines\n");
+    await smtp.sendmail(sender, recipient, chunks());
+  };
+  await session(server, use, { transport });
+  expect(difference(streamed.content, (await awaitMessage(server, streamed.marker)).message)).toBeUndefined();
+  expect(writes.join("").match(/^BDAT \d+ LAST\r$/gm)).toHaveLength(2);
+  expect(writes.join("")).not.toMatch(/^DATA\r$/m);
 }
 
 async function utf8(server: Server): Promise<void> {
