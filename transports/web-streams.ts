@@ -20,16 +20,11 @@ export type ConnectedPair = StreamPair & {
  * @param open connects, in clear; it should heed `options.signal`. A pair that comes after an abort is dropped
  * @example
  * ```ts
- * import { once } from "node:events";
- * import net from "node:net";
- * import { Duplex } from "node:stream";
- * import { webStreams } from "smtplib/transports/web-streams";
+ * import { type StreamPair, webStreams } from "smtplib/transports/web-streams";
  *
- * const transport = webStreams(async (endpoint) => {
- *   const socket = net.connect({ ...endpoint });
- *   await once(socket, "connect");
- *   return Duplex.toWeb(socket);
- * });
+ * declare function dial(endpoint: object): Promise<StreamPair>; // a tunnel, a WebTransport, a port to a worker
+ *
+ * const transport = webStreams((endpoint) => dial(endpoint));
  * const smtp = new SMTP("mail.example.com", 587, { transport });
  * ```
  */

@@ -8,6 +8,7 @@ import {
   SMTPConnectError,
   SMTPNotSupportedError,
   type SMTPOptions,
+  SMTPPool,
   SMTPTimeoutError,
   TlsError,
   type Transport,
@@ -281,6 +282,18 @@ describe("TLS to the proxy", () => {
     }
   });
 
+  it("is given up with the reason of a signal during the handshake", async () => {
+    const silent = await startScriptedProxy({ kind: "HTTP", holds: true });
+    const transport = httpConnect({ host: "localhost", port: silent.port, tls: {} });
+    const controller = new AbortController();
+    const connecting = reasonOf(transport({ host: "a.test", port: 25 }, { signal: controller.signal }));
+    while (silent.heard.length === 0) await new Promise((resolve) => setImmediate(resolve));
+    const reason = new Error("changed my mind");
+    controller.abort(reason);
+    expect(await connecting).toBe(reason);
+    await silent.idle();
+  });
+
   it("takes a proxy whose certificate is pinned", async () => {
     const server = await mailServer();
     const { selfSigned } = await certificates();
@@ -290,6 +303,29 @@ describe("TLS to the proxy", () => {
     const smtp = await SMTP.connect("127.0.0.1", server.port, { transport });
     await smtp.starttls({ ca: server.ca });
     await sends(server, smtp);
+  });
+});
+
+describe("a pool", () => {
+  it("sends all its mail through a proxy", async () => {
+    const server = await mailServer();
+    const proxy = await startScriptedProxy({ kind: "SOCKS5", hosts: server.hosts });
+    const pool = new SMTPPool({
+      host: "mail.example.test",
+      port: 587,
+      transport: socks(at(proxy)),
+      context: { ca: server.ca, servername: "localhost" },
+      auth: account,
+      maxConnections: 2,
+    });
+    await Promise.all(
+      Array.from({ length: 10 }, () => pool.sendmail("ada@example.com", "charles@example.net", letter)),
+    );
+    await pool.close();
+    expect(server.messages.map(({ secure, user }) => [secure, user])).toEqual(new Array(10).fill([true, "ada"]));
+    expect(new Set(proxy.targets)).toEqual(new Set(["mail.example.test:587"]));
+    expect(proxy.connections).toBeLessThanOrEqual(2);
+    await proxy.idle();
   });
 });
 

@@ -36,4 +36,4 @@ JSON
 }
 
 # described_port NAME: the first port in the description of a server, nothing if it does not run.
-described_port() { sed -n 's/.*"port": \([0-9]*\).*/\1/p' "$dir/description.$1" 2>/dev/null | head -n 1; }
+described_port() { sed -n 's/.*"port": \([0-9]*\).*/\1/p' "$dir/description.$1" 2>/dev/null | head -n 1 || true; }
