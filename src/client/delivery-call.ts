@@ -11,7 +11,7 @@ import type { Conversation } from "./conversation.ts";
 import { lazy } from "./lazy.ts";
 import type { Delivery } from "./outcome.ts";
 import { disconnected, type SessionEnd, timedOut } from "./session-end.ts";
-import { type Message, type MessageObserver, Transaction } from "./transaction.ts";
+import { type Message, type MessageObserver, runTransaction } from "./transaction.ts";
 import type { Call, Turns } from "./turns.ts";
 
 /** What is to be delivered: prepared now or later, and planned when the server is known. */
@@ -123,7 +123,7 @@ export class DeliveryCall<T> implements Call, MessageObserver {
     if (settings.pipelining === "eager" || introduction.features.limits !== undefined) {
       const sent = ways(({ sendSpecially }) => sendSpecially(this.#conversation, connection, message, this));
       if (sent instanceof Promise) sent.catch((error) => this.reject(error));
-    } else new Transaction(connection, message, { protocol: settings.protocol, pipelining: pipelines }, this).run();
+    } else runTransaction(connection, message, { protocol: settings.protocol, pipelining: pipelines }, this);
   }
 
   #explained(error: unknown): unknown {

@@ -10,7 +10,7 @@ import { isPositive, type RawReply } from "../core/reply.ts";
 import { SMTPException, SMTPSenderRefused } from "../errors.ts";
 import { encoderOf } from "./chunk-transfer.ts";
 import type { Connection } from "./connection.ts";
-import { Answers } from "./outcome.ts";
+import { type Answers, makeAnswers } from "./outcome.ts";
 import { disconnected } from "./session-end.ts";
 import type { Message, MessageObserver } from "./transaction.ts";
 
@@ -30,7 +30,7 @@ export function sendEagerly(
   protocol: "smtp" | "lmtp",
   observer: MessageObserver,
 ): void {
-  windowOf(connection).admit(new Flight(connection, message, observer, new Answers(message, protocol)));
+  windowOf(connection).admit(new Flight(connection, message, observer, makeAnswers(message, protocol)));
 }
 
 /** One message on its way. */
@@ -86,13 +86,13 @@ class Flight implements ReplyReceiver {
     const delivery = this.#sent ? "unknown" : "not-sent";
     const lost = this.#connection.end?.toError({ delivery, replies: this.#finalReplies.map(({ reply }) => reply) });
     // The server may go on after a 421, and the message is on its way: only a refusal of everybody is a verdict.
-    this.#settled()?.reject((this.#answers.nobodyLeft && this.#answers.refusal()) || lost);
+    this.#settled()?.reject((this.#answers.nobodyLeft() && this.#answers.refusal()) || lost);
   }
 
   #finalReply(reply: RawReply): void {
     this.#finalReplies.push(reply);
     if (reply.code < 400 && !isPositive(reply.code)) return this.#broken(reply);
-    if (this.#finalReplies.length < this.#answers.expected) return;
+    if (this.#finalReplies.length < this.#answers.expected()) return;
     this.#connection.groups = "proven";
     const outcome = this.#answers.outcome(this.#finalReplies);
     if (outcome instanceof SMTPSenderRefused && isPositive(reply.code)) return this.#broken(reply);

@@ -1,7 +1,13 @@
 /** What the server's replies to one message add up to: who was accepted, who was refused, and which exception that is. */
 import type { Command } from "../core/command.ts";
 import { isPositive, type RawReply, type Refused, type Reply } from "../core/reply.ts";
-import { SMTPDataError, type SMTPException, SMTPRecipientsRefused, SMTPSenderRefused } from "../errors.ts";
+import {
+  type ResponseDetails,
+  SMTPDataError,
+  type SMTPException,
+  SMTPRecipientsRefused,
+  SMTPSenderRefused,
+} from "../errors.ts";
 
 /** What a message's delivery came to. */
 export type Delivery = {
@@ -19,85 +25,92 @@ export type Delivery = {
 export type Parties = { readonly from: string; readonly recipients: readonly { readonly given: string }[] };
 
 /** The replies to one message, as they come in. */
-export class Answers {
-  readonly #parties: Parties;
-  readonly #lmtp: boolean;
+export type Answers = {
   /** The replies to RCPT so far. */
-  readonly rcpt: RawReply[] = [];
-  /** True if recipients were refused who may find room in a transaction of their own (RFC 5321 4.5.3.1.10). */
-  full = false;
-  #mail: RawReply | undefined;
-  #data: RawReply | undefined;
-  #accepted = 0;
-
-  constructor(parties: Parties, protocol: "smtp" | "lmtp") {
-    this.#parties = parties;
-    this.#lmtp = protocol === "lmtp";
-  }
-
+  readonly rcpt: readonly RawReply[];
   /** Takes the reply to one of the envelope's commands. */
-  add({ verb }: Command, reply: RawReply): void {
-    if (verb === "MAIL") this.#mail = reply;
-    else if (verb === "DATA") this.#data = reply;
-    else if (verb === "RCPT") {
-      this.rcpt.push(reply);
-      if (reply.code === 452 || reply.code === 552) this.full = true;
-      if (isPositive(reply.code)) this.#accepted++;
-    }
-  }
-
+  add(command: Command, reply: RawReply): void;
   /** True if the server waits for data. */
-  get dataAwaited(): boolean {
-    return this.#data?.code === 354;
-  }
-
+  dataAwaited(): boolean;
   /** True if MAIL or every RCPT was refused: the rest of the transaction has no purpose. */
-  get nobodyLeft(): boolean {
-    if (this.#mail !== undefined && !isPositive(this.#mail.code)) return true;
-    return this.#accepted === 0 && this.rcpt.length === this.#parties.recipients.length;
-  }
-
+  nobodyLeft(): boolean;
+  /** True if recipients were refused who may find room in a transaction of their own (RFC 5321 4.5.3.1.10). */
+  full(): boolean;
   /** How many replies answer the message: one, or in LMTP one for each accepted recipient (RFC 2033 4.2). */
-  get expected(): number {
-    return this.#lmtp ? Math.max(1, this.#accepted) : 1;
-  }
-
+  expected(): number;
   /** What the replies so far refuse, most telling first; undefined if nothing, or not yet. */
-  refusal(): SMTPException | undefined {
-    const mail = this.#mail;
-    const data = this.#data;
-    const delivery = "rejected";
-    if (mail !== undefined && !isPositive(mail.code)) {
-      return new SMTPSenderRefused(mail.code, mail.message, this.#parties.from, { delivery, reply: mail.reply });
-    }
-    const last = this.rcpt[this.rcpt.length - 1];
-    if (last?.code === 421 || (mail !== undefined && this.nobodyLeft)) return this.#recipientsRefused(this.rcpt);
-    if (data === undefined || data.code === 354) return undefined;
-    return new SMTPDataError(data.code, data.message, { delivery, reply: data.reply });
-  }
-
+  refusal(): SMTPException | undefined;
   /** What all replies come to: the delivery, or the exception if nobody gets the message. */
-  outcome(finalReplies: readonly RawReply[]): Delivery | SMTPException {
-    const last = finalReplies[finalReplies.length - 1];
-    if (last === undefined || this.nobodyLeft) return this.refusal() ?? this.#recipientsRefused(this.rcpt);
-    if (!this.#lmtp && !isPositive(last.code)) {
-      return new SMTPDataError(last.code, last.message, { delivery: "rejected", reply: last.reply });
-    }
-    const replies = this.#lmtp ? this.#merged(finalReplies) : this.rcpt;
-    if (this.#lmtp && !replies.some(({ code }) => isPositive(code))) return this.#recipientsRefused(replies);
-    return new Outcome(this.#parties.recipients, replies, last);
+  outcome(finalReplies: readonly RawReply[]): Delivery | SMTPException;
+};
+
+/** No replies yet. */
+export function makeAnswers({ from, recipients }: Parties, protocol: "smtp" | "lmtp"): Answers {
+  const lmtp = protocol === "lmtp";
+  const rcpt: RawReply[] = [];
+  let mail: RawReply | undefined;
+  let data: RawReply | undefined;
+  let accepted = 0;
+  let full = false;
+
+  function nobodyLeft(): boolean {
+    if (mail && !isPositive(mail.code)) return true;
+    return accepted === 0 && rcpt.length === recipients.length;
   }
 
-  #recipientsRefused(replies: readonly RawReply[]): SMTPRecipientsRefused {
+  function refusal(): SMTPException | undefined {
+    if (mail && !isPositive(mail.code)) return new SMTPSenderRefused(mail.code, mail.message, from, rejection(mail));
+    if (rcpt[rcpt.length - 1]?.code === 421 || (mail && nobodyLeft())) return recipientsRefused(rcpt);
+    return data && data.code !== 354 ? dataRefused(data) : undefined;
+  }
+
+  function recipientsRefused(replies: readonly RawReply[]): SMTPRecipientsRefused {
     const temporary = replies.some(({ code }) => (code >= 400 && code < 500) || code === 552);
-    return new SMTPRecipientsRefused(refusedBy(replies, this.#parties.recipients), { temporary });
+    return new SMTPRecipientsRefused(refusedBy(replies, recipients), { temporary });
   }
 
   /** LMTP: a reply for each accepted recipient, in order; the others keep RCPT's. */
-  #merged(finalReplies: readonly RawReply[]): RawReply[] {
+  function merged(finalReplies: readonly RawReply[]): RawReply[] {
     const final = finalReplies.values();
-    return this.rcpt.map((reply) => (isPositive(reply.code) ? (final.next().value ?? reply) : reply));
+    return rcpt.map((reply) => (isPositive(reply.code) ? (final.next().value ?? reply) : reply));
   }
+
+  return {
+    rcpt,
+
+    add({ verb }, reply) {
+      if (verb === "MAIL") mail = reply;
+      else if (verb === "DATA") data = reply;
+      else if (verb === "RCPT") {
+        rcpt.push(reply);
+        if (reply.code === 452 || reply.code === 552) full = true;
+        if (isPositive(reply.code)) accepted++;
+      }
+    },
+
+    dataAwaited: () => data?.code === 354,
+    nobodyLeft,
+    full: () => full,
+    expected: () => (lmtp ? Math.max(1, accepted) : 1),
+    refusal,
+
+    outcome(finalReplies) {
+      const last = finalReplies[finalReplies.length - 1];
+      if (!last || nobodyLeft()) return refusal() ?? recipientsRefused(rcpt);
+      if (!lmtp && !isPositive(last.code)) return dataRefused(last);
+      const replies = lmtp ? merged(finalReplies) : rcpt;
+      if (lmtp && !replies.some(({ code }) => isPositive(code))) return recipientsRefused(replies);
+      return new Outcome(recipients, replies, last);
+    },
+  };
+}
+
+function dataRefused(reply: RawReply): SMTPDataError {
+  return new SMTPDataError(reply.code, reply.message, rejection(reply));
+}
+
+function rejection({ reply }: RawReply): ResponseDetails {
+  return { delivery: "rejected", reply };
 }
 
 /** A delivery whose parts are made when they are asked for: most callers want to know who was refused, and no more. */

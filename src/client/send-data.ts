@@ -4,7 +4,7 @@ import { type EightBitPolicy, eightBitRefused, isSevenBitOnly } from "../core/pl
 import type { Reply } from "../core/reply.ts";
 import { SMTPDataError } from "../errors.ts";
 import type { Conversation } from "./conversation.ts";
-import { DataTransfer } from "./data-transfer.ts";
+import { makeDataTransfer } from "./data-transfer.ts";
 import type { Content } from "./source.ts";
 
 /**
@@ -19,7 +19,7 @@ export function sendData(conversation: Conversation, content: Content, policy: E
   connection.checkIdle();
   if (connection.end !== undefined) throw connection.end.toError({ delivery: "not-sent" });
   return new Promise((resolve, reject) => {
-    const transfer = new DataTransfer(connection, content, {
+    const transfer = makeDataTransfer(connection, content, {
       ended() {},
       complete: (replies) => resolve(replies[replies.length - 1]?.reply ?? connection.greeting),
       failed: reject,

@@ -1,15 +1,15 @@
 /**
  * One message on a connection: MAIL, RCPT, then DATA or BDAT, and what became of it. Lock-step and pipelining differ
- * only in how far `#advance()` goes. Each way out settles the outcome exactly once.
+ * only in how far `advance()` goes. Each way out settles the outcome exactly once.
  */
 import { Command, type ReplyReceiver } from "../core/command.ts";
 import type { Plan } from "../core/plan.ts";
 import { isPositive, type RawReply } from "../core/reply.ts";
 import { SMTPException } from "../errors.ts";
 import type { Connection } from "./connection.ts";
-import { DataTransfer, type TransferObserver } from "./data-transfer.ts";
+import { type DataTransfer, makeDataTransfer, type TransferObserver } from "./data-transfer.ts";
 import { lazy } from "./lazy.ts";
-import { Answers, type Delivery, type Parties } from "./outcome.ts";
+import { type Delivery, makeAnswers, type Parties } from "./outcome.ts";
 import { disconnected } from "./session-end.ts";
 import type { Content } from "./source.ts";
 
@@ -31,135 +31,114 @@ export type MessageObserver = {
 
 const chunking = lazy(() => import("./chunk-transfer.ts"));
 
-/** Runs one message. */
-export class Transaction implements ReplyReceiver, TransferObserver {
-  readonly #connection: Connection;
-  readonly #message: Message;
-  readonly #settings: TransactionSettings;
-  readonly #observer: MessageObserver;
-  readonly #commands: Command[] = [];
-  readonly #answers: Answers;
-  readonly #data: DataTransfer | undefined;
-  #sent = 0;
-  #answered = 0;
-
-  constructor(connection: Connection, message: Message, settings: TransactionSettings, observer: MessageObserver) {
-    this.#connection = connection;
-    this.#message = message;
-    this.#settings = settings;
-    this.#observer = observer;
-    this.#answers = new Answers(message, settings.protocol);
-    if (connection.dialogue.transactionOpen) this.#commands.push(Command.simple("RSET"));
-    this.#commands.push(message.plan.mail, ...message.plan.recipients);
-    if (message.plan.verb === "DATA") {
-      this.#data = new DataTransfer(connection, message.content, this);
-      this.#commands.push(Command.data());
-    }
-    for (const command of this.#commands) command.receiver = this;
-  }
-
-  /** Sends the message; the observer gets the exceptions that `sendmail` documents, each with `delivery`. */
-  run(): void {
-    this.#advance();
-  }
+/** Sends one message; the observer gets the exceptions that `sendmail` documents, each with `delivery`. */
+export function runTransaction(
+  connection: Connection,
+  message: Message,
+  { pipelining, protocol }: TransactionSettings,
+  observer: MessageObserver,
+): void {
+  const { dialogue } = connection;
+  const { content, plan } = message;
+  const answers = makeAnswers(message, protocol);
+  const receiver: ReplyReceiver = { replied, lost };
+  const ending: TransferObserver = { ended, complete, failed: (error) => observer.reject(error) };
+  const data = plan.verb === "DATA" ? makeDataTransfer(connection, content, ending) : undefined;
+  const commands = dialogue.transactionOpen ? [Command.simple("RSET")] : [];
+  commands.push(plan.mail, ...plan.recipients);
+  if (data) commands.push(Command.data());
+  for (const command of commands) command.receiver = receiver;
+  let sent = 0;
+  let answered = 0;
+  advance();
 
   /** A reply to one of the envelope's commands. */
-  replied(command: Command, reply: RawReply): void {
-    this.#answered++;
-    this.#answers.add(command, reply);
+  function replied(command: Command, reply: RawReply): void {
+    answered++;
+    answers.add(command, reply);
     if (command.verb === "RSET" && !isPositive(reply.code)) {
-      this.#connection.drop(disconnected(`RSET was refused: ${reply.code} ${reply.message}`));
+      connection.drop(disconnected(`RSET was refused: ${reply.code} ${reply.message}`));
     }
     // The connection is dropped next; nothing may be awaited that would hear of it.
-    if (reply.code === 421 || this.#connection.end !== undefined) return this.lost();
-    if (this.#sent < this.#commands.length && this.#answers.nobodyLeft) this.#commands.length = this.#sent;
-    if (this.#sent < this.#commands.length) this.#advance();
-    else if (this.#answered === this.#sent) this.#envelopeAnswered();
+    if (reply.code === 421 || connection.end) return lost();
+    if (sent < commands.length && answers.nobodyLeft()) commands.length = sent;
+    if (sent < commands.length) advance();
+    else if (answered === sent) envelopeAnswered();
   }
 
   /** The session ended before the reply to one of the envelope's commands. */
-  lost(): void {
-    this.failed(this.#answers.refusal() ?? this.#connection.end?.toError({ delivery: "not-sent" }));
+  function lost(): void {
+    observer.reject(answers.refusal() ?? connection.end?.toError({ delivery: "not-sent" }));
   }
 
-  /** The content and its end are on their way: the next message may begin. */
-  ended(): void {
-    if (this.#settings.pipelining && !this.#answers.full) this.#observer.letGo();
+  function ended(): void {
+    if (pipelining && !answers.full()) observer.letGo();
   }
 
-  /** All replies to the content are here. */
-  complete(finalReplies: readonly RawReply[]): void {
-    const outcome = this.#answers.outcome(finalReplies);
-    if (outcome instanceof SMTPException) this.failed(outcome);
-    else if (this.#answers.full) this.#sendRest(outcome);
-    else this.#observer.resolve(outcome);
+  function complete(finalReplies: readonly RawReply[]): void {
+    const outcome = answers.outcome(finalReplies);
+    if (outcome instanceof SMTPException) observer.reject(outcome);
+    else if (answers.full()) sendRest(outcome);
+    else observer.resolve(outcome);
   }
 
-  /** The message was not delivered, or nobody knows. */
-  failed(error: unknown): void {
-    this.#observer.reject(error);
-  }
-
-  #sendRest(delivery: Delivery): void {
-    const send = (rest: Message, observer: MessageObserver): void =>
-      new Transaction(this.#connection, rest, this.#settings, observer).run();
+  function sendRest(delivery: Delivery): void {
+    const send = (rest: Message, its: MessageObserver): void =>
+      runTransaction(connection, rest, { pipelining, protocol }, its);
     import("./portions.ts").then(
-      ({ sendRest }) => sendRest(this.#message, delivery, this.#answers.rcpt, this.#observer, send),
-      () => this.#observer.resolve(delivery),
+      (portions) => portions.sendRest(message, delivery, answers.rcpt, observer, send),
+      () => observer.resolve(delivery),
     );
   }
 
-  #advance(): void {
-    this.#connection.checkIdle();
-    if (this.#connection.end !== undefined) return this.lost();
-    const { dialogue } = this.#connection;
-    while (this.#sent < this.#commands.length && (this.#settings.pipelining || dialogue.owed === 0)) {
-      const command = this.#commands[this.#sent++];
-      if (command?.verb === "DATA" && this.#data !== undefined)
-        this.#connection.sendData(command, this.#data.endCommand);
-      else if (command !== undefined) this.#connection.send(command);
+  function advance(): void {
+    connection.checkIdle();
+    if (connection.end) return lost();
+    while (sent < commands.length && (pipelining || dialogue.owed === 0)) {
+      const command = commands[sent++];
+      if (data && command?.verb === "DATA") connection.sendData(command, data.endCommand);
+      else if (command) connection.send(command);
     }
-    this.#connection.flush();
+    connection.flush();
   }
 
-  #envelopeAnswered(): void {
-    if (this.#settings.pipelining) this.#connection.groups = "proven";
-    const refusal = this.#answers.refusal();
-    if (refusal !== undefined) {
-      if (this.#data !== undefined && this.#answers.dataAwaited) this.#endEmpty(this.#data, refusal);
-      else void this.#resetThenFail(refusal);
-    } else if (this.#data !== undefined) this.#data.start(this.#answers.expected, this.#message.plan.sevenBitOnly);
-    else void this.#sendChunks();
+  function envelopeAnswered(): void {
+    if (pipelining) connection.groups = "proven";
+    const refusal = answers.refusal();
+    if (!refusal) {
+      if (data) data.start(answers.expected(), plan.sevenBitOnly);
+      else void sendChunks();
+    } else if (data && answers.dataAwaited()) endEmpty(data, refusal);
+    else void resetThenFail(refusal);
   }
 
-  async #sendChunks(): Promise<void> {
-    const { content, plan } = this.#message;
-    const settings = { ...plan, pipelining: this.#settings.pipelining, expected: this.#answers.expected };
+  async function sendChunks(): Promise<void> {
+    const settings = { ...plan, pipelining, expected: answers.expected() };
     try {
-      await chunking(({ ChunkTransfer }) => new ChunkTransfer(this.#connection, content, this, settings).start());
+      await chunking(({ ChunkTransfer }) => new ChunkTransfer(connection, content, ending, settings).start());
     } catch (error) {
       const failure = new SMTPException("the message cannot be sent in chunks", { cause: error, delivery: "not-sent" });
-      void this.#resetThenFail(failure);
+      void resetThenFail(failure);
     }
   }
 
   /** 354 although nobody is left to receive: an empty message ends it, its reply means nothing (RFC 2920 3.1). */
-  #endEmpty(data: DataTransfer, refusal: SMTPException): void {
-    if (this.#settings.protocol === "lmtp") {
-      this.failed(refusal);
-      return this.#connection.drop(disconnected("the server asked for data that nobody would receive"));
+  function endEmpty({ endCommand }: DataTransfer, refusal: SMTPException): void {
+    if (protocol === "lmtp") {
+      observer.reject(refusal);
+      return connection.drop(disconnected("the server asked for data that nobody would receive"));
     }
-    const fail = (): void => this.failed(refusal);
-    data.endCommand.receiver = { replied: fail, lost: fail };
-    this.#connection.output.addText(".\r\n");
-    this.#connection.dialogue.bodySent();
-    this.#connection.flush();
+    const fail = (): void => observer.reject(refusal);
+    endCommand.receiver = { replied: fail, lost: fail };
+    connection.output.addText(".\r\n");
+    dialogue.bodySent();
+    connection.flush();
   }
 
   /** No accepted recipient of a failed transaction may remain for the next one (RFC 5321 4.1.1.5). */
-  async #resetThenFail(refusal: SMTPException): Promise<void> {
-    await reset(this.#connection);
-    this.failed(refusal);
+  async function resetThenFail(refusal: SMTPException): Promise<void> {
+    await reset(connection);
+    observer.reject(refusal);
   }
 }
 

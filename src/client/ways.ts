@@ -7,7 +7,7 @@ import type { Conversation } from "./conversation.ts";
 import { lazy } from "./lazy.ts";
 import { type Send, sendWithin } from "./portions.ts";
 import type { Content } from "./source.ts";
-import { type Message, type MessageObserver, Transaction } from "./transaction.ts";
+import { type Message, type MessageObserver, runTransaction } from "./transaction.ts";
 
 const eagerly = lazy(() => import("./eager.ts"));
 
@@ -24,7 +24,7 @@ export function sendSpecially(
   const send: Send = (portion, its) =>
     eager
       ? eagerly(({ sendEagerly }) => sendEagerly(connection, portion, protocol, its))
-      : new Transaction(connection, portion, { protocol, pipelining: pipelines }, its).run();
+      : runTransaction(connection, portion, { protocol, pipelining: pipelines }, its);
   const { limits } = introduction.features;
   return limits === undefined ? send(message, observer) : sendWithin(limits, message, observer, send);
 }
