@@ -12,14 +12,19 @@ export async function planRuns({ workloads, runtimes, subjects, repetitions }) {
     for (const name of workloads) {
       for (const runtime of runtimes) {
         const able = await subjectsFor(name, runtime, repetition, subjects);
-        const turn = able.length === 0 ? 0 : repetition % able.length;
-        for (const subject of [...able.slice(turn), ...able.slice(0, turn)]) {
-          runs.push({ name, subject, runtime, repetition });
+        const { times = 1 } = WORKLOADS[name];
+        for (let time = repetition * times; time < (repetition + 1) * times; time++) {
+          for (const subject of rotated(able, time)) runs.push({ name, subject, runtime, repetition: time });
         }
       }
     }
   }
   return runs;
+}
+
+function rotated(subjects, by) {
+  const turn = by % Math.max(1, subjects.length);
+  return [...subjects.slice(turn), ...subjects.slice(0, turn)];
 }
 
 async function subjectsFor(name, runtime, repetition, wanted) {

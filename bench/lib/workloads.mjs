@@ -4,6 +4,7 @@
  * `mode`: "awaited", each message after the last one's reply; "queued", all at once; "stream", one from an async iterable;
  * "memory", one large array; "connections", one connection a message; "start", a process that sends one message.
  * `unit` is what is compared: messages or megabytes a second, or milliseconds, of which fewer are better.
+ * `times` is how often it is done within a repetition, where one run is short.
  * `against` are the subjects that targets compare with; `others` take part in the first repetitions only.
  */
 export const WORKLOADS = {
@@ -89,6 +90,7 @@ export const WORKLOADS = {
   C1: {
     title: "a process that starts, imports the library, sends one message and ends",
     mode: "start",
+    times: 3,
     messages: 1,
     size: 1024,
     unit: "ms",
