@@ -1,4 +1,5 @@
 /** What must work with each real SMTP server; what only one of them can do is in that server's own test. */
+import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import {
   SMTP,
@@ -66,6 +67,41 @@ const modes: readonly [string, SMTPOptions][] = [
   ["in one flight each", { pipelining: "eager" }],
 ];
 
+const SEED = Number(process.env["SMTPLIB_FUZZ_SEED"] ?? Math.floor(Math.random() * 2 ** 31));
+
+/** Contents of what is easily got wrong, and where they are cut: not at all, or after so many octets each. */
+const contents = fc.record({
+  body: fc
+    .array(
+      fc.oneof(
+        {
+          weight: 3,
+          arbitrary: fc.constantFrom("\r\n", "\n", "\r", ".", "..", "\r\n.", "\r\n.\r\n", "\n.\n", "\r.\r"),
+        },
+        {
+          weight: 1,
+          arbitrary: fc.constantFrom("x", " ", "From ", "MAIL FROM:<x@client.test>", "QUIT", "BDAT 1 LAST"),
+        },
+        {
+          weight: 1,
+          arbitrary: fc.constantFrom("\t", "\v", "\f", "\x7f", "\x85", "\u2028", "é", "🚀", "y".repeat(60)),
+        },
+      ),
+      { maxLength: 60, size: "max" },
+    )
+    .map((parts) => parts.join("")),
+  cuts: fc.array(fc.integer({ min: 1, max: 40 }), { maxLength: 5 }),
+});
+
+async function* cut(content: Uint8Array, cuts: readonly number[]): AsyncGenerator<Uint8Array> {
+  let at = 0;
+  for (let i = 0; at < content.length; i++) {
+    const length = cuts[i % cuts.length] ?? 1;
+    yield content.slice(at, at + length);
+    at += length;
+  }
+}
+
 function messages(server: Server, open: Open): void {
   it.each(Object.entries(bodies))("stores %s, octet for octet", async (_, body) => {
     await open((smtp) => sendAndCompare(server, smtp, body));
@@ -82,6 +118,20 @@ function messages(server: Server, open: Open): void {
     });
     const stored = await awaitMessage(server, marker);
     expect(difference(content, stored.message)).toBeUndefined();
+  });
+
+  it(`stores random contents octet for octet, wherever they are cut (seed ${SEED})`, async () => {
+    const letters = fc
+      .sample(contents, { numRuns: 12, seed: SEED })
+      .map(({ body, cuts }) => ({ ...letter(body), cuts }));
+    await open(async (smtp) => {
+      for (const { content, cuts } of letters) {
+        await smtp.sendmail(sender, recipient, cuts.length === 0 ? content : cut(content, cuts), { body: "8BITMIME" });
+      }
+    });
+    for (const { marker, content } of letters) {
+      expect(difference(content, (await awaitMessage(server, marker)).message)).toBeUndefined();
+    }
   });
 
   it("stores several messages of one session", async () => {
