@@ -25,6 +25,13 @@ class Handler:
         for folder in ("new", "cur", "tmp"):
             (self.maildir / folder).mkdir(parents=True)
 
+    async def handle_MAIL(self, server, session, envelope, address, options):
+        if address == "spammer@client.test":
+            return "550 5.7.1 no thanks"
+        envelope.mail_from = address
+        envelope.mail_options.extend(options)
+        return "250 2.1.0 OK"
+
     async def handle_RCPT(self, server, session, envelope, address, options):
         local = address.rpartition("@")[0]
         if local == "refused":
