@@ -54,10 +54,10 @@ function serve(socket, extension, bytesPerSecond) {
       socket.pause();
       setTimeout(() => socket.resume(), ahead);
     }
-    for (let at = 0; at < chunk.length; ) at = inMessage ? message(chunk, at) : command(chunk, at);
+    for (let at = 0; at < chunk.length; ) at = inMessage ? message(chunk) : command(chunk, at);
   });
 
-  function message(chunk, at) {
+  function message(chunk) {
     tail = `${tail}${chunk.subarray(-5).toString("latin1")}`.slice(-5);
     if (tail !== "\r\n.\r\n") return chunk.length;
     inMessage = false;
