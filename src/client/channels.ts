@@ -70,7 +70,6 @@ type Named = { readonly [name in Name]: Channel<DiagnosticsChannels[name]> };
 /** The channels. */
 export class Channels {
   readonly #named: Named;
-  readonly #all: readonly { readonly hasSubscribers: boolean }[];
   readonly #command: { readonly hasSubscribers: boolean };
   readonly #reply: { readonly hasSubscribers: boolean };
 
@@ -86,15 +85,24 @@ export class Channels {
       "smtplib:delivery:end": channel("smtplib:delivery:end"),
       "smtplib:delivery:error": channel("smtplib:delivery:error"),
     };
-    this.#all = Object.values(this.#named);
     this.#command = this.#named["smtplib:command"];
     this.#reply = this.#named["smtplib:reply"];
   }
 
-  /** Whether anyone has subscribed to any of them. */
+  /** Whether anyone has subscribed to any of them: asked at each event, and so without a loop, which takes five times as long. */
   get heard(): boolean {
-    for (const channel of this.#all) if (channel.hasSubscribers) return true;
-    return false;
+    const named = this.#named;
+    return (
+      named["smtplib:connection:start"].hasSubscribers ||
+      named["smtplib:connection:open"].hasSubscribers ||
+      named["smtplib:connection:error"].hasSubscribers ||
+      named["smtplib:connection:end"].hasSubscribers ||
+      named["smtplib:command"].hasSubscribers ||
+      named["smtplib:reply"].hasSubscribers ||
+      named["smtplib:delivery:start"].hasSubscribers ||
+      named["smtplib:delivery:end"].hasSubscribers ||
+      named["smtplib:delivery:error"].hasSubscribers
+    );
   }
 
   /** Whether anyone has subscribed to commands or replies. */

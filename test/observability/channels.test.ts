@@ -147,6 +147,19 @@ describe("the diagnostics channels", () => {
     smtp.close();
   });
 
+  it.each(Object.keys(NAMES))("are heard one by one: %s", async (name) => {
+    const events = collect([name]);
+    await fail(await session());
+    await fail(await session({ on: { RCPT: "550 no" } }));
+    const lost = await session();
+    lost.close();
+    await SMTP.connect("gone.example.com", 25, { transport: () => Promise.reject(new Error("no route")) }).catch(
+      () => {},
+    );
+    expect(events.length).toBeGreaterThan(0);
+    expect(new Set(events.map(({ channel }) => channel))).toEqual(new Set([name]));
+  });
+
   it("mask credentials", async () => {
     const events = collect();
     const secret = btoa("\0somebody\0correct horse");

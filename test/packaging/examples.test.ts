@@ -9,6 +9,12 @@ const root = join(import.meta.dirname, "../..");
 
 /** Example -> the lines that it prints, in any order. */
 const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
+  "events.mjs": [
+    "pino: info delivered: to 1 of 2: 250 queued as demo-1 accepted=1 refused=1",
+    "pino: warn failed: no recipient was accepted; nobody@example.net: 550 no such user here",
+    "channel: AUTH PLAIN *** -> 235 Authentication successful",
+    "channel: RCPT TO:<nobody@example.net> -> 550 no such user here",
+  ],
   "nodemailer.mjs": [
     "verified: true",
     "accepted: charles@example.net",
