@@ -114,7 +114,10 @@ describe("[scram]", () => {
 
   it.each<[name: string, last: (right: string) => string]>([
     ["lies in its signature", flipped],
-    ["shortens its signature", (right) => `v=${base64(plainly(right.slice(2)).slice(0, 4))}`],
+    [
+      "shortens its signature",
+      (right) => `v=${Buffer.from(right.slice(2), "base64").subarray(0, 4).toString("base64")}`,
+    ],
     ["sends an empty signature", () => "v="],
     ["sends a signature that is not base64", () => "v=!"],
     ["sends its first message twice", () => "r=x,s=eA==,i=4096"],
