@@ -21,129 +21,113 @@ export type Order<T> = {
   readonly signal: AbortSignal | undefined;
 };
 
-/** Who waits for the outcome. */
-export type Settle = { resolve(delivery: Delivery): void; reject(error: unknown): void };
-
 const ways = lazy(() => import("./ways.ts"));
 
-/** Runs one message when its turn has come. */
-export class DeliveryCall<T> implements Call, MessageObserver {
-  readonly alone = false;
-  holds = false;
-  readonly #conversation: Conversation;
-  readonly #turns: Turns;
-  readonly #order: Order<T>;
-  #settle: Settle | undefined;
-  #unlink: (() => void) | undefined;
-  #bound: { release(): void } | undefined;
-  #connection: Connection | undefined;
-  #cancelled: SessionEnd | undefined;
-  #late: SessionEnd | undefined;
-
-  constructor(conversation: Conversation, turns: Turns, order: Order<T>, settle: Settle) {
-    this.#conversation = conversation;
-    this.#turns = turns;
-    this.#order = order;
-    this.#settle = settle;
-  }
-
-  /** Waits for its turn, unless the signal says no. */
-  enter(): void {
-    const { signal } = this.#order;
-    if (signal !== undefined) {
-      let aborted = false;
-      this.#unlink = onAbort(signal, (reason) => {
-        aborted = true;
-        this.#settle?.reject(reason);
-        this.#settle = undefined;
-        this.#turns.withdraw(this);
+/** Delivers one message when its turn has come. */
+export function deliverInTurn<T>(conversation: Conversation, turns: Turns, order: Order<T>): Promise<Delivery> {
+  const { signal } = order;
+  return new Promise((resolve, reject) => {
+    let unlink: (() => void) | undefined;
+    const start = (): void => {
+      unlink?.();
+      deliverNow(conversation, turns, call, order, resolve, reject);
+    };
+    const call: Call = { alone: false, holds: false, start };
+    if (signal?.aborted) return reject(signal.reason);
+    if (signal) {
+      unlink = onAbort(signal, (reason) => {
+        reject(reason);
+        turns.withdraw(call);
       });
-      if (aborted) return;
     }
-    this.#turns.enter(this);
-  }
+    turns.enter(call);
+  });
+}
 
-  /** The turn has come. */
-  start(): void {
-    try {
-      const connection = this.#conversation.live("not-sent");
-      this.#connection = connection;
-      this.#watch(connection);
-      const { prepared } = this.#order;
-      if (prepared instanceof Promise || !this.#conversation.introduced) void this.#introduced(connection, prepared);
-      else this.#send(connection, prepared);
-    } catch (error) {
-      this.reject(error);
-    }
-  }
+/** The turn has come. */
+function deliverNow<T>(
+  conversation: Conversation,
+  turns: Turns,
+  call: Call,
+  { prepared, plan, signal }: Order<T>,
+  resolve: (delivery: Delivery) => void,
+  reject: (error: unknown) => void,
+): void {
+  let connection: Connection | undefined;
+  let unlink: (() => void) | undefined;
+  let bound: { release(): void } | undefined;
+  let cancelled: SessionEnd | undefined;
+  let late: SessionEnd | undefined;
+  let settled = false;
 
-  /** The next message may begin. */
-  letGo(): void {
-    this.#turns.letGo(this);
-  }
+  const observer: MessageObserver = {
+    letGo: () => turns.letGo(call),
+    resolve: (delivery) => {
+      if (settle()) resolve(delivery);
+    },
+    reject: (error) => {
+      if (settle()) reject(explained(error));
+    },
+  };
 
-  /** The message was delivered. */
-  resolve(delivery: Delivery): void {
-    this.#settled()?.resolve(delivery);
-  }
-
-  /** The message was not delivered, or nobody knows. */
-  reject(error: unknown): void {
-    this.#settled()?.reject(this.#explained(error));
+  try {
+    connection = conversation.live("not-sent");
+    watch(connection);
+    if (prepared instanceof Promise || !conversation.introduced) void introduce(connection);
+    else send(connection, prepared);
+  } catch (error) {
+    observer.reject(error);
   }
 
   /** A message on the same connection that is already on its way is not the one that was aborted or late. */
-  #watch(connection: Connection): void {
-    const { signal } = this.#order;
-    this.#unlink?.();
-    if (signal !== undefined) {
-      const cancelled = disconnected("another call on this session was aborted");
-      this.#cancelled = cancelled;
-      this.#unlink = onAbort(signal, () => connection.drop(cancelled));
+  function watch(live: Connection): void {
+    if (signal) {
+      const end = disconnected("another call on this session was aborted");
+      cancelled = end;
+      unlink = onAbort(signal, () => live.drop(end));
     }
-    const { total } = this.#conversation.settings.timeouts();
+    const { total } = conversation.settings.timeouts();
     if (total === undefined) return;
-    this.#late = disconnected("another delivery on this session took too long");
-    this.#bound = connection.bound("total", total, this.#late);
+    late = disconnected("another delivery on this session took too long");
+    bound = live.bound("total", total, late);
   }
 
-  async #introduced(connection: Connection, prepared: T | Promise<T>): Promise<void> {
+  async function introduce(live: Connection): Promise<void> {
     try {
-      const ready = prepared instanceof Promise ? await connection.unlessEnded(prepared, "not-sent") : prepared;
-      if (!this.#conversation.introduced) await this.#conversation.helloIfNeeded("not-sent");
-      this.#send(connection, ready);
+      const ready = prepared instanceof Promise ? await live.unlessEnded(prepared, "not-sent") : prepared;
+      if (!conversation.introduced) await conversation.helloIfNeeded("not-sent");
+      send(live, ready);
     } catch (error) {
-      this.reject(error);
+      observer.reject(error);
     }
   }
 
-  #send(connection: Connection, ready: T): void {
-    const { introduction, settings, pipelines } = this.#conversation;
-    const message = this.#order.plan(ready, introduction);
+  function send(live: Connection, ready: T): void {
+    const { introduction, settings, pipelines } = conversation;
+    const message = plan(ready, introduction);
     if (settings.pipelining === "eager" || introduction.features.limits !== undefined) {
-      const sent = ways(({ sendSpecially }) => sendSpecially(this.#conversation, connection, message, this));
-      if (sent instanceof Promise) sent.catch((error) => this.reject(error));
-    } else runTransaction(connection, message, { protocol: settings.protocol, pipelining: pipelines }, this);
+      const sent = ways(({ sendSpecially }) => sendSpecially(conversation, live, message, observer));
+      if (sent instanceof Promise) sent.catch(observer.reject);
+    } else runTransaction(live, message, { protocol: settings.protocol, pipelining: pipelines }, observer);
   }
 
-  #explained(error: unknown): unknown {
-    const end = this.#connection?.end;
-    const { signal } = this.#order;
-    if (end !== undefined && end === this.#cancelled && signal?.aborted) return signal.reason;
+  function explained(error: unknown): unknown {
+    const end = connection?.end;
+    if (end && end === cancelled && signal?.aborted) return signal.reason;
     if (error instanceof SMTPException) error.delivery ??= "not-sent";
-    if (end === undefined || end !== this.#late || !(error instanceof SMTPServerDisconnected)) return error;
-    return timedOut("total", this.#conversation.settings.timeouts().total).toError(error);
+    if (!end || end !== late || !(error instanceof SMTPServerDisconnected)) return error;
+    return timedOut("total", conversation.settings.timeouts().total).toError(error);
   }
 
-  #settled(): Settle | undefined {
-    const settle = this.#settle;
-    if (settle === undefined) return undefined;
-    this.#settle = undefined;
-    this.#unlink?.();
-    this.#bound?.release();
+  /** Ends the call, unless that was done. */
+  function settle(): boolean {
+    if (settled) return false;
+    settled = true;
+    unlink?.();
+    bound?.release();
     // A session that ends with this reply ends when all that came with it was told: the next call must not begin before.
-    if (this.#connection?.fault === undefined) this.#turns.end(this);
-    else queueMicrotask(() => this.#turns.end(this));
-    return settle;
+    if (connection?.fault) queueMicrotask(() => turns.end(call));
+    else turns.end(call);
+    return true;
   }
 }

@@ -6,17 +6,17 @@ import type { Server } from "../core/plan.ts";
 import type { Reply } from "../core/reply.ts";
 import { SMTPConnectError, SMTPServerDisconnected } from "../errors.ts";
 import { type Conversation, makeConversation, type SessionSettings } from "./conversation.ts";
-import { DeliveryCall } from "./delivery-call.ts";
+import { deliverInTurn } from "./delivery-call.ts";
 import type { Target } from "./open.ts";
 import type { Delivery } from "./outcome.ts";
 import type { Message } from "./transaction.ts";
-import { Turns } from "./turns.ts";
+import { makeTurns } from "./turns.ts";
 
 /** A session that may be connected, lost, and connected again. */
 export class Session {
   /** The steps that calls are made of. */
   readonly conversation: Conversation;
-  readonly #turns = new Turns();
+  readonly #turns = makeTurns();
 
   constructor(settings: SessionSettings) {
     this.conversation = makeConversation(settings);
@@ -59,10 +59,7 @@ export class Session {
   ): Promise<Delivery> {
     this.#checkReentry();
     if (prepared instanceof Promise) prepared.catch(() => {});
-    return new Promise((resolve, reject) => {
-      const order = { prepared, plan, signal };
-      new DeliveryCall(this.conversation, this.#turns, order, { resolve, reject }).enter();
-    });
+    return deliverInTurn(this.conversation, this.#turns, { prepared, plan, signal });
   }
 
   #checkReentry(): void {

@@ -14,78 +14,97 @@ export type Call = {
 };
 
 /** A queue of turns on one session. */
-export class Turns {
-  #waiting: Call[] = [];
-  #first = 0;
-  #running = 0;
-  #taken = false;
-  #advancing = false;
-
+export type Turns = {
   /** How many calls have begun or wait. */
-  get length(): number {
-    return this.#running + this.#waiting.length - this.#first;
-  }
-
+  readonly length: number;
   /** Runs `task` when all calls before it are settled, and lets none begin before it is. */
-  alone<T>(task: () => Promise<T>): Promise<T> {
-    return new Promise((resolve, reject) => {
-      const call: Call = { alone: true, holds: false, start: () => void run() };
-      const run = async (): Promise<void> => {
-        try {
-          resolve(await task());
-        } catch (error) {
-          reject(error);
-        }
-        this.end(call);
-      };
-      this.enter(call);
-    });
-  }
-
+  alone<T>(task: () => Promise<T>): Promise<T>;
   /** Starts the call when those before it have let go: at once, if they have. */
-  enter(call: Call): void {
-    this.#waiting.push(call);
-    this.#advance();
-  }
-
+  enter(call: Call): void;
   /** Takes back a call that waits. */
-  withdraw(call: Call): void {
-    this.#waiting = this.#waiting.slice(this.#first).filter((other) => other !== call);
-    this.#first = 0;
-    this.#advance();
+  withdraw(call: Call): void;
+  /** The next call may begin. It does so now, so that what it sends can leave in one write with what this one did. */
+  letGo(call: Call): void;
+  /** The call is over. To be said once. */
+  end(call: Call): void;
+};
+
+/** An empty queue. */
+export function makeTurns(): Turns {
+  let waiting: Call[] = [];
+  let first = 0;
+  let running = 0;
+  let taken = false;
+  let advancing = false;
+
+  function enter(call: Call): void {
+    waiting.push(call);
+    advance();
   }
 
-  /** The next call may begin. It does so now, so that what it sends can leave in one write with what this one did. */
-  letGo(call: Call): void {
+  function letGo(call: Call): void {
     if (!call.holds) return;
     call.holds = false;
-    this.#taken = false;
-    this.#advance();
+    taken = false;
+    advance();
   }
 
-  /** The call is over. To be said once. */
-  end(call: Call): void {
-    this.#running--;
-    if (call.holds) this.letGo(call);
-    else this.#advance();
+  function end(call: Call): void {
+    running--;
+    if (call.holds) letGo(call);
+    else advance();
+  }
+
+  function clear(rest: Call[]): void {
+    waiting = rest;
+    first = 0;
   }
 
   /** A call that lets the next one begin while it begins itself is not gone into any deeper: thousands may wait. */
-  #advance(): void {
-    if (this.#advancing) return;
-    this.#advancing = true;
+  function advance(): void {
+    if (advancing) return;
+    advancing = true;
     for (;;) {
-      const next = this.#waiting[this.#first];
-      if (next === undefined || this.#taken || (next.alone && this.#running > 0)) break;
-      this.#first++;
-      this.#running++;
-      this.#taken = next.holds = true;
+      const next = waiting[first];
+      if (!next || taken || (next.alone && running > 0)) break;
+      first++;
+      running++;
+      taken = next.holds = true;
       next.start();
     }
-    this.#advancing = false;
+    advancing = false;
     // Taking each from the front of the array would move all the others, every time.
-    if (this.#first < 1024 && this.#first < this.#waiting.length) return;
-    this.#waiting = this.#waiting.slice(this.#first);
-    this.#first = 0;
+    if (first >= 1024 || first >= waiting.length) clear(waiting.slice(first));
   }
+
+  return {
+    get length() {
+      return running + waiting.length - first;
+    },
+
+    alone(task) {
+      return new Promise((resolve, reject) => {
+        const call: Call = { alone: true, holds: false, start: () => void run() };
+        async function run(): Promise<void> {
+          try {
+            resolve(await task());
+          } catch (error) {
+            reject(error);
+          }
+          end(call);
+        }
+        enter(call);
+      });
+    },
+
+    enter,
+
+    withdraw(call) {
+      clear(waiting.slice(first).filter((other) => other !== call));
+      advance();
+    },
+
+    letGo,
+    end,
+  };
 }

@@ -1,6 +1,6 @@
 /** The queue of calls on one session: order, early hand-over, aborts, and calls that fail. */
 import { describe, expect, test } from "vitest";
-import { type Call, Turns } from "../../src/client/turns.ts";
+import { type Call, makeTurns, type Turns } from "../../src/client/turns.ts";
 
 type Gate = { promise: Promise<void>; open: () => void };
 
@@ -28,7 +28,7 @@ const callOf = (start: () => void): Call => ({ alone: false, holds: false, start
 
 describe("calls that are alone", () => {
   test("begin at once when nobody is before them", () => {
-    const turns = new Turns();
+    const turns = makeTurns();
     let begun = false;
     void turns.alone(async () => {
       begun = true;
@@ -37,7 +37,7 @@ describe("calls that are alone", () => {
   });
 
   test("run in call order, one after the other", async () => {
-    const turns = new Turns();
+    const turns = makeTurns();
     const log: string[] = [];
     const first = gate();
     const calls = [
@@ -58,7 +58,7 @@ describe("calls that are alone", () => {
   });
 
   test("do not stop the others by failing, at once or later", async () => {
-    const turns = new Turns();
+    const turns = makeTurns();
     const calls = [
       turns.alone(() => {
         throw new Error("at once");
@@ -80,7 +80,7 @@ describe("calls that are alone", () => {
 
 describe("calls that share", () => {
   test("let the next one begin within their own call of letGo", async () => {
-    const turns = new Turns();
+    const turns = makeTurns();
     const log: string[] = [];
     const [atData, answered] = [gate(), gate()];
     const a = shared(turns, async (letGo) => {
@@ -102,7 +102,7 @@ describe("calls that share", () => {
   });
 
   test("keep a call that is alone waiting until they have all ended", async () => {
-    const turns = new Turns();
+    const turns = makeTurns();
     const log: string[] = [];
     const answered = gate();
     const a = shared(turns, async (letGo) => {
@@ -124,7 +124,7 @@ describe("calls that share", () => {
   });
 
   test("may let go more than once, and after their end, without effect", async () => {
-    const turns = new Turns();
+    const turns = makeTurns();
     let kept = (): void => {};
     let running = 0;
     let most = 0;
@@ -149,7 +149,7 @@ describe("calls that share", () => {
   });
 
   test("hand over by failing, too", async () => {
-    const turns = new Turns();
+    const turns = makeTurns();
     const a = shared(turns, async (letGo) => {
       letGo();
       throw new Error("a");
@@ -164,7 +164,7 @@ describe("calls that share", () => {
 
 describe("a call that is withdrawn", () => {
   test("leaves the queue; the others go on", async () => {
-    const turns = new Turns();
+    const turns = makeTurns();
     const first = gate();
     const a = turns.alone(() => first.promise);
     let begun = false;
@@ -182,7 +182,7 @@ describe("a call that is withdrawn", () => {
   });
 
   test("at the head of the queue lets those behind it begin", async () => {
-    const turns = new Turns();
+    const turns = makeTurns();
     const answered = gate();
     const a = shared(turns, async (letGo) => {
       letGo();
@@ -199,7 +199,7 @@ describe("a call that is withdrawn", () => {
 });
 
 test("thousands of calls that let go as they begin need no deeper stack than one", async () => {
-  const turns = new Turns();
+  const turns = makeTurns();
   const calls = Array.from({ length: 20_000 }, (_, i) =>
     shared(turns, async (letGo) => {
       letGo();
