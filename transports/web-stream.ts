@@ -27,8 +27,8 @@ export type StreamWriter = {
   readonly closed: Promise<unknown>;
 };
 
-/** The size of the one buffer that a stream of bytes reads into. */
-const readSize = 64 * 1024;
+/** The size of the one buffer that a stream of bytes reads into: that of a TLS record, as replies are short. */
+const readSize = 16 * 1024;
 
 /** Octets that may be under way before the writer has to wait, and at which it goes on. */
 const freelyQueued = 256 * 1024;
@@ -191,7 +191,10 @@ type Source = {
   next(): Promise<Uint8Array | null>;
 };
 
-/** Streams of bytes are read into one buffer, which goes forth and back; others give chunks of their own. */
+/**
+ * Streams of bytes are read into one buffer, which goes forth and back: with those of a Deno socket an exchange takes
+ * half of the time that it takes with a buffer for each read. Other streams give chunks of their own.
+ */
 function sourceOf(readable: StreamPair["readable"]): Source {
   const intoBuffer = bufferReaderOf(readable);
   if (intoBuffer === undefined) {

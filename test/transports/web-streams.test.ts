@@ -6,15 +6,35 @@ import { Duplex } from "node:stream";
 import { describe, expect, it } from "vitest";
 import type { ByteStream, Transport } from "../../src/byte-stream.ts";
 import { connect } from "../../transports/node.ts";
-import { streamOf, webStreams } from "../../transports/web-streams.ts";
+import { type StreamPair, streamOf, webStreams } from "../../transports/web-streams.ts";
 import { bytes, readText, readToEnd, reasonOf } from "./bytes.ts";
-import { describeTransport, gapsOfNodeTls } from "./contract.ts";
+import { describeTransport, gapsOfNodeTls, runningOn } from "./contract.ts";
 
 const gaps = gapsOfNodeTls();
+
+const together = "Deno closes a socket as a whole as soon as one of its streams ends or fails";
+const gapsOfDenoStreams = {
+  "still sends after the peer has ended its side": together,
+  "gives an early reply although a write fails at the same time": together,
+  "gives an early reply to a reader that asks only after the write has failed": together,
+  "sends all that is queued before it closes under TLS": together,
+};
 const about = { available: true, network: false, gaps };
 
 describeTransport("web-streams, of bytes", { transport: over("bytes"), ...about });
 describeTransport("web-streams, of chunks", { transport: over("chunks"), ...about });
+describeTransport("web-streams, of Deno's sockets", {
+  transport: webStreams((endpoint) => {
+    if ("path" in endpoint) throw new TypeError("no Unix sockets here");
+    return Deno.connect({ hostname: endpoint.host, port: endpoint.port });
+  }),
+  ...about,
+  available: runningOn("deno"),
+  gaps: { ...gaps, ...gapsOfDenoStreams },
+});
+
+/** What of `Deno` is used here. */
+declare const Deno: { connect(options: { hostname: string; port: number }): Promise<StreamPair> };
 
 /** A transport whose pairs stand on a stream of the system's. */
 function over(kind: "bytes" | "chunks"): Transport {
