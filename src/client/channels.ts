@@ -140,7 +140,12 @@ type Runtime = {
 };
 
 function find(): Channels | undefined {
-  const runtime: Runtime | undefined = Reflect.get(globalThis, "process");
-  const module = runtime?.getBuiltinModule?.("diagnostics_channel");
-  return module === undefined ? undefined : new Channels(module.channel);
+  try {
+    const runtime: Runtime | undefined = Reflect.get(globalThis, "process");
+    const module = runtime?.getBuiltinModule?.("diagnostics_channel");
+    return module === undefined ? undefined : new Channels(module.channel);
+  } catch {
+    // A runtime that has something else under that name: nobody could listen, and mail goes out all the same.
+    return undefined;
+  }
 }

@@ -105,6 +105,17 @@ describe("the diagnostics channels", () => {
     expect(only(events, "smtplib:delivery:end")[0]?.result).toMatchObject({ accepted: ["charles@example.net"] });
   });
 
+  it("tell of BDAT as of any command", async () => {
+    const events = collect(["smtplib:command", "smtplib:reply"]);
+    const smtp = await session({ ehlo: ["CHUNKING"] });
+    await smtp.sendmail("ada@example.com", ["charles@example.net"], "Hi!\n");
+    const sent = only(events, "smtplib:command").map(({ command }) => command);
+    expect(sent).toContain("BDAT 5 LAST");
+    const answered = only(events, "smtplib:reply").map(({ command }) => command);
+    expect(answered.slice(-sent.length)).toEqual(sent);
+    smtp.close();
+  });
+
   it("give the error that the caller gets", async () => {
     const events = collect(DELIVERY);
     const error = await fail(await session({ on: { ".": "554 5.7.1 spam" } }));

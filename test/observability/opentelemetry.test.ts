@@ -29,7 +29,7 @@ import {
   METRIC_MESSAGING_CLIENT_SENT_MESSAGES,
 } from "@opentelemetry/semantic-conventions/incubating";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { SMTP } from "../../src/index.ts";
+import { LMTP, SMTP, SMTPPool } from "../../src/index.ts";
 import { type Instrumentation, instrument } from "../../src/opentelemetry.ts";
 import { FakeServer, type Script } from "../client/fake-server.ts";
 import { startEmbeddedServer } from "../support/embedded-server.ts";
@@ -116,6 +116,29 @@ describe("a delivery", () => {
       "smtp.response.enhanced_status_code": "2.0.0",
       "smtp.delivery.outcome": "delivered",
     });
+  });
+
+  it("over LMTP to a Unix socket says so", async () => {
+    const { transport } = new FakeServer();
+    const lmtp = await LMTP.connect("/run/dovecot/lmtp", 0, { transport });
+    await send(lmtp, "charles@example.net");
+    expect(spanNamed("send /run/dovecot/lmtp").attributes).toMatchObject({
+      [ATTR_SERVER_ADDRESS]: "/run/dovecot/lmtp",
+      [ATTR_NETWORK_PROTOCOL_NAME]: "lmtp",
+      [ATTR_NETWORK_TRANSPORT]: "unix",
+      [ATTR_MESSAGING_SYSTEM_NAME]: "smtp",
+    });
+    lmtp.close();
+  });
+
+  it("by a pool is one span, and its connection another", async () => {
+    const { transport } = new FakeServer();
+    const pool = new SMTPPool({ host: "mail.example.com", port: 587, transport, maxConnections: 1 });
+    await Promise.all([1, 2, 3].map((n) => pool.sendmail("ada@example.com", `user${n}@example.net`, "Hi!\n")));
+    await pool.close();
+    const names = spans.getFinishedSpans().map(({ name }) => name);
+    expect(names.sort()).toEqual(["connect mail.example.com:587", ...Array(3).fill("send mail.example.com:587")]);
+    expect((await points("smtp.client.open_connections")).at(-1)).toMatchObject({ value: 0 });
   });
 
   it("that fails has the exception's name, the reply's code, and what became of the message", async () => {
