@@ -312,11 +312,14 @@ export class SMTP {
     call?: CallOptions,
   ): Promise<Refused> {
     const content = contentOf(msg, "msg");
-    return orGiveBack(content, async () => {
+    try {
       const request = requestOf({ from_addr, to_addrs, mail_options, rcpt_options }, content);
       const { refused } = await this.#deliver(request, callSignal(call));
       return refused;
-    });
+    } catch (error) {
+      await discard(content);
+      throw error;
+    }
   }
 
   /**

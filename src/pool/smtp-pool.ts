@@ -80,27 +80,30 @@ export class SMTPPool {
    * @throws {SMTPException} "not-sent" and `temporary`, if `maxQueue` messages wait already
    * @throws {SMTPServerDisconnected} "not-sent", if the pool is closed
    */
-  async sendmail(...message: SendmailArguments): Promise<Refused> {
+  sendmail(...message: SendmailArguments): Promise<Refused> {
+    if (this.#engine !== undefined) return this.#engine.sendmail(...message);
     const own = copied(message);
-    return (await this.#loading).sendmail(...own);
+    return this.#loading.then((engine) => engine.sendmail(...own));
   }
 
   /**
    * Sends a message as `SMTP.send_message()` does, with the sender and the recipients that its header names.
    * @throws as `sendmail()` does; {RangeError} if an address field cannot be read without guessing
    */
-  async send_message(...message: SendMessageArguments): Promise<Refused> {
+  send_message(...message: SendMessageArguments): Promise<Refused> {
+    if (this.#engine !== undefined) return this.#engine.send_message(...message);
     const own = copied(message);
-    return (await this.#loading).send_message(...own);
+    return this.#loading.then((engine) => engine.send_message(...own));
   }
 
   /**
    * Sends a message as `SMTP.deliver()` does, and gives the whole answer.
    * @throws as `sendmail()` does
    */
-  async deliver(delivery: DeliveryRequest): Promise<Delivery> {
+  deliver(delivery: DeliveryRequest): Promise<Delivery> {
+    if (this.#engine !== undefined) return this.#engine.deliver(delivery);
     const own = copied(delivery);
-    return (await this.#loading).deliver(own);
+    return this.#loading.then((engine) => engine.deliver(own));
   }
 
   /**
