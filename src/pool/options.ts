@@ -112,7 +112,7 @@ export function poolSettings(where: unknown, more: unknown): PoolSettings {
     idleTimeout: milliseconds(idleTimeout ?? 60, "idleTimeout"),
     maxLifetime: milliseconds(maxLifetime, "maxLifetime"),
     rateLimit: checkRate(rateLimit),
-    maxQueue: checkWholeNumber(maxQueue ?? 100_000, "maxQueue", 0, Number.MAX_SAFE_INTEGER),
+    maxQueue: checkWholeNumber(maxQueue ?? 100_000, "maxQueue", 1, Number.MAX_SAFE_INTEGER),
     timeouts: resolveTimeouts(smtp.timeout, smtp.timeouts ?? {}),
     tls: tls || policy !== "never" ? tlsOptions(smtp.context ?? {}, "context", hostOf(endpoint)) : undefined,
     transport: smtp.transport,

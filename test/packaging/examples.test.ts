@@ -1,4 +1,4 @@
-/** The examples of the subpaths that work with another package, run from the packed tarball beside that package. */
+/** The examples that need another package, if only for their mail server, run from the packed tarball beside it. */
 import { cp, readdir, symlink } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -14,6 +14,13 @@ const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
     "pino: warn failed: no recipient was accepted; nobody@example.net: 550 no such user here",
     "channel: AUTH PLAIN *** -> 235 Authentication successful",
     "channel: RCPT TO:<nobody@example.net> -> 550 no such user here",
+  ],
+  "pool.mjs": [
+    "checked",
+    "reader-7@example.net: SMTPRecipientsRefused, delivery: rejected, temporary: false",
+    "sent: 49, failed: 1, by 3 connections",
+    "to be written to again: 0",
+    "stored: 49",
   ],
   "nodemailer.mjs": [
     "verified: true",
