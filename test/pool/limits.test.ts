@@ -163,11 +163,16 @@ describe("an abort", () => {
   });
 
   it("sends what went behind it again", async () => {
-    let silent = true;
-    const { pool, server } = pooled(
-      { ehlo: PIPELINING, on: { ".": () => (silent ? undefined : "250 ok") } },
-      { maxConnections: 1 },
-    );
+    let silent = false;
+    let begins = true;
+    const unlessSilent = (answer: string) => (): string | undefined => (silent ? undefined : answer);
+    const dot = (): string | undefined => {
+      silent = begins;
+      begins = false;
+      return unlessSilent("250 ok")();
+    };
+    const on = { MAIL: unlessSilent("250 ok"), RCPT: unlessSilent("250 ok"), DATA: unlessSilent("354 go"), ".": dot };
+    const { pool, server } = pooled({ ehlo: PIPELINING, on }, { maxConnections: 1 });
     const abort = new AbortController();
     const first = outcome(send(pool, "one", abort.signal));
     await server.saw(".");
