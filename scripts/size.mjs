@@ -1,8 +1,8 @@
 /**
  * Holds the bundle to its budget: the facade with one transport, as a bundler makes it for a user's application, which
- * imports the classes and the exceptions; `quoteaddr` and `quotedata`, of which no session has need, are only with those
- * who import them. "at start" is what the application loads; "in all" counts what is loaded when first used, too. The
- * budget keeps what has been reached; the goal is where it is to go.
+ * imports Python's classes and the exceptions. The pool, and `quoteaddr` and `quotedata`, of which no session has need, are
+ * only with those who import them. "at start" is what the application loads; "in all" counts what is loaded when first
+ * used, too. The budget keeps what has been reached; the goal is where it is to go.
  */
 import { readFileSync } from "node:fs";
 import { basename, join } from "node:path";
@@ -12,12 +12,13 @@ import { build } from "esbuild";
 const root = join(import.meta.dirname, "..");
 const budget = JSON.parse(readFileSync(join(import.meta.dirname, "size-budget.json"), "utf8"));
 const transports = ["node", "deno", "bun"];
-const classes = Object.keys(await import("../dist/index.js")).filter((name) => /^[A-Z]/.test(name));
+const exported = Object.keys(await import("../dist/index.js"));
+const facade = exported.filter((name) => /^[A-Z]/.test(name) && name !== "SMTPPool");
 
 for (const transport of transports) {
   const { outputFiles, metafile } = await build({
     stdin: {
-      contents: `export { ${classes} } from "./dist/index.js"; export { connect } from "./dist/transports/${transport}.js";`,
+      contents: `export { ${facade} } from "./dist/index.js"; export { connect } from "./dist/transports/${transport}.js";`,
       resolveDir: root,
       sourcefile: "application.js",
     },

@@ -98,11 +98,8 @@ export function parseHost(host: unknown, port: unknown, defaultPort: number): En
   const split = /^\[([^\]]*)\](?::(.*))?$/.exec(text) ?? (given === 0 ? /^([^:]*):([^:]*)$/.exec(text) : null);
   if (text.startsWith("[") && split === null)
     throw new RangeError(`host must be "[address]" or "[address]:port": ${JSON.stringify(text)}`);
-  const [, name = text, portText] = split ?? [];
-  const own =
-    portText === undefined
-      ? 0
-      : checkWholeNumber(/^\d+$/.test(portText) ? Number(portText) : Number.NaN, "the port in host", 0, 65_535);
+  const [, name = text, portText = "0"] = split ?? [];
+  const own = checkWholeNumber(/^\d+$/.test(portText) ? Number(portText) : Number.NaN, "the port in host", 0, 65_535);
   return { host: name, port: given || own || defaultPort };
 }
 
