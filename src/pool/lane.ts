@@ -8,13 +8,13 @@ import { Session } from "../client/session.ts";
 import { disconnected, type SessionEnd } from "../client/session-end.ts";
 import type { Message } from "../client/transaction.ts";
 import { Command } from "../core/command.ts";
+import { readLimits } from "../core/extensions/limits.ts";
 import type { Server } from "../core/plan.ts";
 import { planRequest } from "../facade/delivery.ts";
 import { addressLiteral, resolveLimits } from "../facade/options.ts";
 import { defaultTransport } from "../runtime.ts";
 import { NEVER } from "./alarm.ts";
 import type { Job } from "./job.ts";
-import { limitsOf } from "./limits.ts";
 import type { PoolSettings } from "./options.ts";
 import { signOn } from "./sign-on.ts";
 
@@ -91,7 +91,10 @@ export class Lane {
       throw error;
     }
     const { connection, introduction } = session.conversation;
-    this.mailMax = Math.min(this.#settings.maxMessages, limitsOf(introduction.features).mailMax);
+    this.mailMax = Math.min(
+      this.#settings.maxMessages,
+      readLimits(introduction.features["limits"] ?? "").mailMax ?? Number.POSITIVE_INFINITY,
+    );
     this.openedAt = performance.now();
     this.usedAt = this.openedAt;
     if (connection?.end !== undefined) throw connection.end.toError({});
