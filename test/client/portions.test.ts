@@ -177,6 +177,28 @@ describe("where the server has no room", () => {
     },
   );
 
+  test("and the call is aborted after the first ones have their mail, that is told", async () => {
+    let transactions = 0;
+    const { server, smtp } = await session({
+      on: { MAIL: () => (++transactions > 1 ? undefined : "250 ok"), RCPT: ["250 ok", "250 ok", "452 too many"] },
+    });
+    const aborting = new AbortController();
+    const call = smtp.deliver({ from: "a@b.c", to: people(3), body: "hi", signal: aborting.signal });
+    await server.until(() => transactions > 1);
+    aborting.abort(new Error("enough"));
+    const { accepted, refused } = await call;
+    expect(accepted).toEqual(people(2));
+    expect(refused["r2@b.example"]?.message).toMatch(/^4\.4\.2 not sent: .*abort/);
+    expect(smtp.connected).toBe(false);
+  });
+
+  test("those whom an eager flight had no room for stay refused", async () => {
+    const script = withRoom(1, { ehlo: ["PIPELINING", "CHUNKING"] });
+    const { server, smtp } = await session(script, { pipelining: "eager" });
+    expect(codes(await smtp.sendmail("a@b.c", people(2), "hi"))).toEqual([["r1@b.example", 452]]);
+    expect(sizes(server)).toEqual([2]);
+  });
+
   test("an LMTP server's reply after the data is no want of room, but one to RCPT is", async () => {
     const server = new FakeServer({
       on: { RCPT: ["250 ok", "250 ok", "452 too many", "250 ok"], ".": ["250 ok\r\n452 quota", "250 ok"] },
@@ -190,6 +212,13 @@ describe("where the server has no room", () => {
 });
 
 describe("where the server says its LIMITS", () => {
+  test("eager flights keep to them, too", async () => {
+    const script = withRoom(2, { ehlo: ["PIPELINING", "CHUNKING", "LIMITS RCPTMAX=2"] });
+    const { server, smtp } = await session(script, { pipelining: "eager" });
+    expect(await smtp.sendmail("a@b.c", people(5), "hi")).toEqual({});
+    expect(sizes(server)).toEqual([2, 2, 1]);
+  });
+
   test.each([
     ["RCPTMAX=2", people(5), [2, 2, 1]],
     ["RCPTMAX=5", people(5), [5]],
