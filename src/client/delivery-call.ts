@@ -66,7 +66,7 @@ function deliverNow<T>(
       if (settle()) resolve(delivery);
     },
     reject: (error) => {
-      if (settle()) reject(explained(error));
+      if (settle("failed")) reject(explained(error));
     },
   };
 
@@ -120,13 +120,14 @@ function deliverNow<T>(
   }
 
   /** Ends the call, unless that was done. */
-  function settle(): boolean {
+  function settle(failed?: "failed"): boolean {
     if (settled) return false;
     settled = true;
     unlink?.();
     bound?.release();
-    // A session that ends with this reply ends when all that came with it was told: the next call must not begin before.
-    if (connection?.fault) queueMicrotask(() => turns.end(call));
+    // A session that ends with this reply ends when all that came with it was told, and one that a failure ends is dropped
+    // when the failure was told: the next call must not begin before.
+    if (failed || connection?.fault) queueMicrotask(() => turns.end(call));
     else turns.end(call);
     return true;
   }

@@ -249,3 +249,20 @@ describe("a write that blocks", () => {
     expect(await result).toMatchObject({ smtp_code: 552, delivery: "rejected" });
   });
 });
+
+test.each([[["PIPELINING"]], [["CHUNKING"]], [[]]])(
+  "a message that waits behind one whose source fails hears that the connection is gone, of a server with %j",
+  async (ehlo) => {
+    const { smtp } = await session({ ehlo });
+    const failing = (function* (): Generator<string> {
+      yield "begun";
+      throw new Error("the disk is gone");
+    })();
+    const [first, second] = await Promise.allSettled([
+      smtp.sendmail("a@b.c", "d@e.f", failing),
+      smtp.sendmail("a@b.c", "d@e.f", "behind it"),
+    ]);
+    expect(first).toMatchObject({ reason: { cause: { message: "the disk is gone" } } });
+    expect(second).toMatchObject({ reason: { name: "SMTPServerDisconnected", delivery: "not-sent" } });
+  },
+);
