@@ -221,6 +221,31 @@ describe("what it offers", () => {
   });
 });
 
+it("answers any nonsense by well-formed replies, and survives it", async () => {
+  const words = ["EHLO x", "LHLO y", "MAIL FROM:<a@b>", "RCPT TO:<c@d>", "DATA", "BDAT 3", "BDAT 0 LAST", "AUTH PLAIN"];
+  const line = fc.oneof(
+    fc.constantFrom(...words, "AUTH LOGIN =", "*", ".", "STARTTLS", "RSET", "RCPT TO:<", "MAIL FROM:<>", "BDAT -1", ""),
+    fc.string({ unit: "binary", maxLength: 12 }),
+  );
+  await fc.assert(
+    fc.asyncProperty(fc.array(line, { maxLength: 12 }), fc.integer({ min: 1, max: 9 }), async (lines, chunkSize) => {
+      const server = startServer({ auth: "any", memory: { chunkSize } });
+      const stream = await server.transport({ host: "mail.example.com", port: 25 }, {});
+      let replies = "";
+      const reading = (async () => {
+        for (let text = await readText(stream, 1); text !== ""; text = await readText(stream, 1)) replies += text;
+      })();
+      await stream.write(bytes(`${lines.join("\r\n")}\r\n`));
+      await stream.write(bytes("\r\n.\r\n*\r\nQUIT\r\n"));
+      for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setImmediate(resolve));
+      await server.close();
+      await reading.catch(() => {});
+      expect(replies).toMatch(/^220 [^\r\n]*\r\n([2-5]\d\d[ -][^\r\n]*\r\n)+$/);
+    }),
+    { numRuns: 100 },
+  );
+});
+
 describe("credentials", () => {
   const auth = { user: "ada", password: "secret" };
 
