@@ -11,6 +11,7 @@ import {
 } from "../../src/index.ts";
 import {
   type Act,
+  type Answers,
   callback,
   close,
   delay,
@@ -478,7 +479,54 @@ const signals: Scenario[] = [
   },
 ];
 
+/** What ends the session by way of one message, while another one waits behind it. */
+const ENDS: readonly [name: string, answers: Answers, body: () => Body, first: string][] = [
+  ["whose source fails", {}, () => failing(3), "SMTPException not-sent"],
+  ["with a chunk that is none", {}, () => untypedChunks, "SMTPException not-sent"],
+  ["with an early 552", { DATA: ["354 go", "552 too big"] }, () => failing(1e6), "SMTPDataError rejected"],
+  ["with an early 250", { DATA: ["354 go", "250 ok"] }, () => failing(1e6), "SMTPServerDisconnected not-sent"],
+  ["that is answered with 354", { ".": "354 go" }, () => "x\r\n", "SMTPServerDisconnected unknown"],
+  [
+    "with a chunk that is refused, and so is RSET",
+    { BDAT: "552 no", RSET: "500" },
+    () => many,
+    "SMTPDataError rejected",
+  ],
+  ["with a chunk that is answered with 354", { BDAT: "354 go" }, () => many, "SMTPServerDisconnected"],
+];
+const untypedChunks = ["x\r\n", 42] as unknown as Body;
+
+const waiting: Scenario[] = [
+  ...MODES,
+  ["lock-step, BDAT", ehlo("8BITMIME", "CHUNKING")] as const,
+  ["pipelined, BDAT", ehlo("8BITMIME", "CHUNKING", "PIPELINING")] as const,
+].flatMap(([mode, hello]) =>
+  ENDS.filter(
+    ([, answers]) => !("BDAT" in answers ? !mode.includes("BDAT") : "DATA" in answers && mode.includes("BDAT")),
+  ).map(
+    ([name, answers, body, first]): Scenario => ({
+      name: `calls that wait behind a message ${name} are told at once, ${mode}`,
+      server: server({ EHLO: hello, ...answers }),
+      call: async (smtp) => {
+        const outcome = ({ name, delivery }: SMTPException): string => `${name} ${delivery}`;
+        const [one, two, three] = await Promise.all([
+          send(smtp, body()).then(() => "ok", outcome),
+          sendOne(smtp).then(() => "ok", outcome),
+          smtp.noop().then(
+            () => "ok",
+            ({ name }: Error) => name,
+          ),
+        ]);
+        return [one.startsWith(first), two, three];
+      },
+      gives: [true, "SMTPServerDisconnected not-sent", "SMTPServerDisconnected"],
+      connected: false,
+    }),
+  ),
+);
+
 scenarios("body-abort: sources", sources);
+scenarios("body-abort: waiting", waiting);
 scenarios("body-abort: chunks", wrongChunks);
 scenarios("body-abort: bodies", wrongBodies);
 scenarios("body-abort: signals", [...aborts, ...signals]);
