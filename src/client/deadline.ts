@@ -1,5 +1,5 @@
 /** One timer a connection: deadlines are numbers that are compared when it fires, so that arming one costs next to nothing. */
-import { wrongType } from "../core/bytes.ts";
+import { quoted, wrongType } from "../core/bytes.ts";
 import type { TimeoutPhase } from "../errors.ts";
 import type { SessionEnd } from "./session-end.ts";
 
@@ -35,7 +35,7 @@ export function resolveTimeouts(timeout: unknown, timeouts: object = {}): Timeou
   const all = checkSeconds(timeout, "timeout");
   const resolved = { ...DEFAULT_TIMEOUTS };
   for (const name of [...Object.keys(resolved), ...Object.keys(timeouts)]) {
-    if (!isPhase(name)) throw new TypeError(`timeouts has no phase ${JSON.stringify(name)}`);
+    if (!isPhase(name)) throw new TypeError(`timeouts has no phase ${quoted(name)}`);
     const own = checkSeconds(Reflect.get(timeouts, name), `timeouts.${name}`);
     resolved[name] = own ?? (name === "quit" || name === "total" ? undefined : all) ?? DEFAULT_TIMEOUTS[name];
   }

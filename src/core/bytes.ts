@@ -107,12 +107,15 @@ const LONE_SURROGATE = /\p{Surrogate}/u;
 export function checkArgument(text: unknown, argument: string): string {
   if (typeof text !== "string") throw wrongType(argument, "a string", text);
   if (FORBIDDEN.test(text)) {
-    throw new RangeError(
-      `${argument} must not contain CR, LF, NUL or other control characters: ${JSON.stringify(text)}`,
-    );
+    throw new RangeError(`${argument} must not contain CR, LF, NUL or other control characters: ${quoted(text)}`);
   }
   if (LONE_SURROGATE.test(text)) throw new TypeError(`${argument} has a lone surrogate, which cannot be encoded`);
   return text;
+}
+
+/** A value as it may stand in an error message. */
+export function quoted(value: unknown): string {
+  return JSON.stringify(value);
 }
 
 /** The error for an argument of the wrong type. */

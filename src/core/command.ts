@@ -3,7 +3,7 @@
  * a secret part is kept apart, so that nothing that prints a command can show it.
  */
 import type { TimeoutPhase } from "../errors.ts";
-import { checkArgument } from "./bytes.ts";
+import { checkArgument, quoted } from "./bytes.ts";
 import type { Mailbox } from "./mailbox.ts";
 import type { RawReply } from "./reply.ts";
 
@@ -112,7 +112,7 @@ export class Command {
 export function checkParameter(parameter: unknown, argument: string): string {
   const text = checkArgument(parameter, `each of ${argument}`);
   if (text === "" || text.includes(" ")) {
-    throw new RangeError(`each of ${argument} must be one ESMTP parameter without spaces: ${JSON.stringify(text)}`);
+    throw new RangeError(`each of ${argument} must be one ESMTP parameter without spaces: ${quoted(text)}`);
   }
   return text;
 }

@@ -2,7 +2,9 @@
  * What a message needs, held against what the server offers: the envelope's commands, or a refusal before the
  * first of them is sent. Pure: the same needs and features give the same plan.
  */
+
 import { SMTPNotSupportedError } from "../errors.ts";
+import { quoted } from "./bytes.ts";
 import { Command } from "./command.ts";
 import type { MailOptions } from "./extensions/extension.ts";
 import { type Features, notOffered, offers } from "./features.ts";
@@ -94,7 +96,7 @@ export function planMessage(needs: Needs, server: Server, policy: EightBitPolicy
 export function asServerTakesIt(mailbox: Mailbox, server: Server): Mailbox {
   if (mailbox.ascii || offers(server.features, "SMTPUTF8")) return mailbox;
   const ascii = mailbox.toAscii?.();
-  if (ascii === undefined) throw notOffered("SMTPUTF8", `the address ${JSON.stringify(mailbox.path)}`);
+  if (ascii === undefined) throw notOffered("SMTPUTF8", `the address ${quoted(mailbox.path)}`);
   return ascii;
 }
 

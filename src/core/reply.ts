@@ -1,5 +1,5 @@
 /** Replies: the value that users see, and the incremental, bounded parser that makes it out of bytes (RFC 5321 4.2). */
-import { concat } from "./bytes.ts";
+import { concat, quoted } from "./bytes.ts";
 
 /** A reply of the server: `const [code, message] = await smtp.noop()`. Frozen; the extras are not enumerable. */
 export type Reply = readonly [code: number, message: string] & {
@@ -139,7 +139,7 @@ export function makeReplyParser(): ReplyParser {
     const text = textOf(bytes, start, end);
     const first = code;
     code = codeAt(bytes, start, end);
-    if (code < 0) return fail("grammar", `not a reply: ${JSON.stringify(trimmed(text).slice(0, 200))}`);
+    if (code < 0) return fail("grammar", `not a reply: ${quoted(trimmed(text).slice(0, 200))}`);
     if (lines.length > 0 && code !== first) {
       return fail("grammar", `the codes of one reply differ: ${first} and ${code}`);
     }

@@ -3,7 +3,7 @@ import type { Endpoint, PeerInfo, TlsOptions, Transport } from "../byte-stream.t
 import type { Pipelining } from "../client/conversation.ts";
 import { resolveTimeouts } from "../client/deadline.ts";
 import type { Logger } from "../client/logger.ts";
-import { checkArgument, wrongType } from "../core/bytes.ts";
+import { checkArgument, quoted, wrongType } from "../core/bytes.ts";
 import { DEFAULT_LIMITS, type SessionLimits } from "../core/dialogue.ts";
 import type { EightBitPolicy } from "../core/plan.ts";
 import type { TimeoutPhase } from "../errors.ts";
@@ -75,7 +75,7 @@ const CHECKS: { readonly [name in keyof Required<SMTPOptions>]: Check } = {
 export function checkOptions(options: SMTPOptions | null | undefined): SMTPOptions {
   const checked: SMTPOptions = { ...checkObject(options ?? {}, "options") };
   for (const [name, value] of Object.entries(checked)) {
-    if (!isOption(name)) throw new TypeError(`there is no option ${JSON.stringify(name)}`);
+    if (!isOption(name)) throw new TypeError(`there is no option ${quoted(name)}`);
     if (value !== undefined) CHECKS[name](value, name);
   }
   return checked;
@@ -85,7 +85,7 @@ export function checkOptions(options: SMTPOptions | null | undefined): SMTPOptio
 export function resolveLimits(limits: unknown = {}): SessionLimits {
   const resolved: Record<string, number> & SessionLimits = { ...DEFAULT_LIMITS };
   for (const [name, value] of Object.entries(checkObject(limits, "limits"))) {
-    if (!Object.hasOwn(DEFAULT_LIMITS, name)) throw new TypeError(`limits has no ${JSON.stringify(name)}`);
+    if (!Object.hasOwn(DEFAULT_LIMITS, name)) throw new TypeError(`limits has no ${quoted(name)}`);
     if (value !== undefined) resolved[name] = checkWholeNumber(value, `limits.${name}`, 1, Number.MAX_SAFE_INTEGER);
   }
   return resolved;
@@ -97,7 +97,7 @@ export function parseHost(host: unknown, port: unknown, defaultPort: number): En
   const given = checkWholeNumber(port ?? 0, "port", 0, 65_535);
   const split = /^\[([^\]]*)\](?::(.*))?$/.exec(text) ?? (given === 0 ? /^([^:]*):([^:]*)$/.exec(text) : null);
   if (text.startsWith("[") && split === null)
-    throw new RangeError(`host must be "[address]" or "[address]:port": ${JSON.stringify(text)}`);
+    throw new RangeError(`host must be "[address]" or "[address]:port": ${quoted(text)}`);
   const [, name = text, portText = "0"] = split ?? [];
   const own = checkWholeNumber(/^\d+$/.test(portText) ? Number(portText) : Number.NaN, "the port in host", 0, 65_535);
   return { host: name, port: given || own || defaultPort };
@@ -141,7 +141,7 @@ function isA(type: "boolean" | "function"): Check {
 /** A name that stands in a command or goes to the resolver: no control characters and no spaces. */
 export function checkHostName(value: unknown, argument: string): string {
   const text = checkArgument(value, argument);
-  if (text.includes(" ")) throw new RangeError(`${argument} must not contain spaces: ${JSON.stringify(text)}`);
+  if (text.includes(" ")) throw new RangeError(`${argument} must not contain spaces: ${quoted(text)}`);
   return text;
 }
 
