@@ -349,6 +349,13 @@ const play: Scenario[] = [
     lines: [HELLO, PLAIN],
   },
   {
+    name: "235 to SCRAM without a proof is no login, and ends the session",
+    server: server({ EHLO: ehlo("AUTH SCRAM-SHA-256"), AUTH: "235 2.7.0 welcome" }),
+    call: (smtp) => smtp.login("tim", "tanstaaf"),
+    throws: { type: SMTPException, message: /SCRAM/ },
+    connected: false,
+  },
+  {
     name: "a second login on the same session, which the server refuses with 503",
     server: server({ EHLO: offering("PLAIN"), AUTH: inOrder("235 ok", "503 already") }),
     call: async (smtp) => {

@@ -189,12 +189,17 @@ const refusals: Scenario[] = MODES.flatMap(([mode, hello]): Scenario[] => [
     taken: 0,
   },
   {
-    name: `552 to the first chunk of a message that is all on its way, ${mode}`,
+    name: `552 to the first chunk of a message that is all at hand, ${mode}`,
     server: server({ EHLO: hello, BDAT: "552 too big", ".": "503 no" }),
     call: sending(LARGE),
     throws: { type: SMTPDataError, smtp_code: 552, delivery: "rejected" },
     connected: true,
     taken: 0,
+    // Pipelined, all of it may be on its way before the answer; one by one, nothing is.
+    check: (_, { lines }) => {
+      const chunks = lines.filter((line) => line.startsWith("BDAT"));
+      if (mode === "lock-step") expect(chunks).toHaveLength(1);
+    },
   },
   {
     name: `421 to the first chunk, ${mode}`,

@@ -420,7 +420,7 @@ export const RULES = [
     broken: "the end of the connection ends a line",
     file: "src/client/connection.ts",
     from: "if (bytes === null) return",
-    to: "if (bytes === null) this.take(this.dialogue.receive(new Uint8Array([13, 10])));\n        if (bytes === null) return",
+    to: "if (bytes === null) take(dialogue.receive(new Uint8Array([13, 10])));\n        if (bytes === null) return",
     tests: hostile("faults"),
   },
   {
@@ -655,7 +655,7 @@ export const RULES = [
     file: "src/client/connection.ts",
     from: 'watchdog.arm(writeDeadline, "dataBlock", timeouts().dataBlock);',
     to: "",
-    tests: hostile("body-abort"),
+    tests: hostile("surroundings"),
   },
   {
     rule: "5",

@@ -1,0 +1,44 @@
+/** SECURITY.md names tests: they exist, and each group of scenarios is one that is played. */
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+
+const root = join(import.meta.dirname, "../..");
+const text = readFileSync(join(root, "SECURITY.md"), "utf8");
+const scripts: object = JSON.parse(readFileSync(join(root, "package.json"), "utf8")).scripts;
+
+const folder = join(root, "test/hostile");
+const declared = readdirSync(folder)
+  .filter((name) => name.endsWith(".test.ts"))
+  .flatMap((name) => [
+    ...readFileSync(join(folder, name), "utf8").matchAll(/(?:scenarios\(\s*"([^"]+)"|describe\("\[([^\]"]+)\]")/g),
+  ])
+  .map(([, scenarios, described]) => scenarios ?? described ?? "");
+
+/** `a/{b,c}*.ts` as the files it stands for, without their ends. */
+function filesOf(path: string): readonly string[] {
+  const [, before = path, choices = "", after = ""] = /^(.*)\{(.*)\}(.*)$/.exec(path) ?? [];
+  return choices === "" ? [path] : choices.split(",").map((choice) => before + choice + after);
+}
+
+const paths = [...text.matchAll(/`(test\/[^`\s]+)`/g)].flatMap(([, path = ""]) => filesOf(path));
+const groups = [...text.matchAll(/`\[([^\]]+)\]`/g)].map(([, group = ""]) => group);
+const commands = [...text.matchAll(/`npm run ([\w:]+)`/g)].map(([, command = ""]) => command);
+
+test.each([...new Set(paths)])("there is %s", (path) => {
+  const star = path.replace("*.ts", ".ts");
+  expect(existsSync(join(root, star))).toBe(true);
+});
+
+test.each([...new Set(groups)])("scenarios are played for [%s]", (group) => {
+  const start = group.replace("…", "");
+  expect(declared.filter((name) => (group.endsWith("…") ? name.startsWith(start) : name === group))).not.toEqual([]);
+});
+
+test.each([...new Set(commands)])("there is npm run %s", (command) => {
+  expect(scripts).toHaveProperty([command]);
+});
+
+test("there are at least ten groups", () => {
+  expect(new Set(declared.map((name) => name.split(":")[0])).size).toBeGreaterThanOrEqual(10);
+});
