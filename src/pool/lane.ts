@@ -40,7 +40,7 @@ const NOTHING_TO_DO: unique symbol = Symbol("nothing to do");
 
 /** A connection of the pool's. */
 export class Lane {
-  /** Messages that began here. */
+  /** Transactions that began here. */
   started = 0;
   /** Messages that are bound to this connection and not settled. */
   inFlight = 0;
@@ -54,6 +54,7 @@ export class Lane {
   readonly #owner: LaneOwner;
   readonly #settings: PoolSettings;
   readonly #session: Session;
+  #rcptMax = NEVER;
   #turnWaits = false;
   /** A message that nothing may follow: in eager mode what follows would be lost with it if it is aborted. */
   #alone: Job | undefined;
@@ -91,10 +92,9 @@ export class Lane {
       throw error;
     }
     const { connection, introduction } = session.conversation;
-    this.mailMax = Math.min(
-      this.#settings.maxMessages,
-      readLimits(introduction.features["limits"] ?? "").mailMax ?? Number.POSITIVE_INFINITY,
-    );
+    const { mailMax = NEVER, rcptMax = NEVER } = readLimits(introduction.features["limits"] ?? "");
+    this.mailMax = Math.min(this.#settings.maxMessages, mailMax);
+    this.#rcptMax = rcptMax;
     this.openedAt = performance.now();
     this.usedAt = this.openedAt;
     if (connection?.end !== undefined) throw connection.end.toError({});
@@ -196,7 +196,8 @@ export class Lane {
   #begin(job: Job): void {
     job.begun = true;
     if (job.deadline !== NEVER) job.interrupt = () => this.#outOfTime(job);
-    this.started++;
+    // What does not go into one transaction goes in several, on this connection.
+    this.started += Math.max(1, Math.ceil((job.request?.recipients.length ?? 1) / this.#rcptMax));
     if (this.started >= this.mailMax) this.retired = true;
     this.#owner.began();
     if (job.abortable && this.#settings.smtp.pipelining === "eager") this.#alone = job;

@@ -111,4 +111,25 @@ describe("the connections", () => {
     expect(server.writes[2]).toMatch(/\r\n\.\r\nMAIL FROM:<m1@a\.test>.*\r\nRCPT.*\r\nDATA\r\n$/);
     await pool.close();
   });
+
+  it("send to no more recipients at once than the server's LIMITS say, and count each transaction", async () => {
+    const { pool, server } = pooled({ ehlo: [...PIPELINING, "LIMITS RCPTMAX=2 MAILMAX=4"] }, { maxConnections: 1 });
+    const to = ["one", "two", "three", "four", "five"].map((name) => `${name}@b.test`);
+    const { accepted } = await pool.deliver({ from: "a@a.test", to, body: MESSAGE });
+    expect(accepted).toEqual(to);
+    expect(server.lines.filter((line) => /^(MAIL|RCPT)/.test(line)).map((line) => line.slice(0, 4))).toEqual([
+      "MAIL",
+      "RCPT",
+      "RCPT",
+      "MAIL",
+      "RCPT",
+      "RCPT",
+      "MAIL",
+      "RCPT",
+    ]);
+    for (const name of ["one", "two"]) await send(pool, name);
+    expect(server.streams).toHaveLength(2);
+    expect(pool.stats).toMatchObject({ sent: 3, failed: 0 });
+    await pool.close();
+  });
 });

@@ -1,0 +1,160 @@
+/** How a pool's connections come about: TLS, logins, tokens, LMTP, and check(). */
+import { describe, expect, it } from "vitest";
+import { SMTPAuthenticationError, SMTPConnectError, SMTPNotSupportedError, SMTPPool } from "../../src/index.ts";
+import { plain } from "../../src/sasl/index.ts";
+import { memoryTransport } from "../../transports/memory.ts";
+import { watchForLeaks } from "../hostile/scenario.ts";
+import { startEmbeddedServer } from "../support/embedded-server.ts";
+import { gate, MESSAGE, outcome, pooled, said, send } from "./pool.ts";
+
+const AUTH = { user: "user", password: "password" };
+const LOOPBACK = { peer: { loopback: true } };
+
+watchForLeaks();
+
+describe("TLS", () => {
+  it.each(["starttls", "implicit"] as const)("by %s, with a login on each connection", async (tls) => {
+    await using server = await startEmbeddedServer({ tls, auth: AUTH });
+    const { host, port, ca } = server;
+    const pool = new SMTPPool({
+      host,
+      port,
+      secure: tls === "implicit",
+      auth: AUTH,
+      context: { ca },
+      maxConnections: 2,
+    });
+    const sends = ["one", "two", "three", "four"].map((name) => send(pool, name));
+    await Promise.all(sends);
+    await pool.close();
+    expect(server.messages).toHaveLength(4);
+    for (const message of server.messages) expect(message).toMatchObject({ secure: true, user: "user" });
+    expect(server.connections).toBe(2);
+  });
+
+  it("is demanded where there is a login, and not where there is none and it is not offered", async () => {
+    await using server = await startEmbeddedServer({ tls: "none", auth: AUTH, settings: { authOptional: true } });
+    const { host, port } = server;
+    const [login, none] = [new SMTPPool({ host, port, auth: AUTH }), new SMTPPool({ host, port })];
+    await expect(send(login)).rejects.toThrow(SMTPNotSupportedError);
+    expect(await outcome(send(none))).toBe("ok");
+    await Promise.all([login.close(), none.close()]);
+    expect(server.messages).toMatchObject([{ user: undefined }]);
+  });
+
+  it("is taken where it is offered, and a certificate that is not trusted ends it", async () => {
+    await using server = await startEmbeddedServer({ tls: "starttls" });
+    const { host, port, ca } = server;
+    const [trusting, strict] = [new SMTPPool({ host, port, context: { ca } }), new SMTPPool({ host, port })];
+    expect(await outcome(send(trusting))).toBe("ok");
+    const error = await send(strict).catch((reason: unknown) => reason);
+    expect(error).toMatchObject({ temporary: false, delivery: "not-sent" });
+    await Promise.all([trusting.close(), strict.close()]);
+    expect(server.messages).toMatchObject([{ secure: true }]);
+  });
+
+  it("goes on in clear where the server refuses it and it is not demanded", async () => {
+    const { pool, server } = pooled({ ehlo: ["STARTTLS"], on: { STARTTLS: "454 not now" } });
+    expect(await outcome(send(pool))).toBe("ok");
+    expect(said(server, "STARTTLS")).toHaveLength(1);
+    await pool.close();
+    const strict = pooled({ ehlo: ["STARTTLS"], on: { STARTTLS: "454 not now" } }, { starttls: "required" });
+    expect(await outcome(send(strict.pool))).toBe("SMTPResponseException 454 not-sent");
+    expect(said(strict.server, "MAIL")).toEqual([]);
+    await strict.pool.close();
+  });
+});
+
+describe("a login", () => {
+  it("shows no password to the network", async () => {
+    const { pool, server } = pooled(
+      { ehlo: ["AUTH PLAIN"], peer: { loopback: false } },
+      { auth: AUTH, starttls: "never" },
+    );
+    expect(await outcome(send(pool))).toBe("SMTPNotSupportedError not-sent");
+    expect(said(server, "AUTH", "MAIL")).toEqual([]);
+    await pool.close();
+  });
+
+  it("may be a mechanism, or restricted to some", async () => {
+    const script = { ...LOOPBACK, ehlo: ["AUTH LOGIN PLAIN"], on: { AUTH: "235 ok" } };
+    const own = pooled(script, { auth: plain(AUTH), starttls: "never" });
+    const some = pooled(script, { auth: { ...AUTH, mechanisms: ["PLAIN"] }, starttls: "never" });
+    for (const { pool, server } of [own, some]) {
+      expect(await outcome(send(pool))).toBe("ok");
+      expect(said(server, "AUTH").join()).toMatch(/^AUTH PLAIN /);
+      await pool.close();
+    }
+  });
+
+  it("asks a token function once for all connections that log in at a time, and again for an expired token", async () => {
+    const expired = btoa('{"status":"401"}');
+    const good = btoa("user=user\x01auth=Bearer fresh\x01\x01");
+    const on = { AUTH: (line: string) => (line.endsWith(good) ? "235 ok" : `334 ${expired}`), "": "535 expired" };
+    const answered = gate();
+    const tokens = ["stale", "fresh"];
+    let calls = 0;
+    const token = async (): Promise<string> => {
+      const given = tokens[calls++] ?? "fresh";
+      await answered.opened;
+      return given;
+    };
+    const { pool, server } = pooled(
+      { ...LOOPBACK, ehlo: ["AUTH XOAUTH2"], on },
+      { auth: { user: "user", token }, starttls: "never", maxConnections: 3 },
+    );
+    const sends = Promise.all(["one", "two", "three"].map((name) => send(pool, name)));
+    await server.until(({ lines }) => lines.filter((line) => line.startsWith("EHLO")).length === 3);
+    for (let i = 0; i < 20; i++) await new Promise((resolve) => setImmediate(resolve));
+    expect(calls).toBe(1);
+    answered.open();
+    await sends;
+    // One call for the three that got the stale one, and no more than one each for the fresh one.
+    expect(calls).toBeGreaterThanOrEqual(2);
+    expect(calls).toBeLessThanOrEqual(4);
+    expect(said(server, "AUTH").filter((line) => line.endsWith(good))).toHaveLength(3);
+    await pool.close();
+  });
+});
+
+describe("LMTP", () => {
+  it("tells who was refused after the data", async () => {
+    const on = { ".": "250 ok\r\n550 5.2.2 over quota" };
+    const { pool, server } = pooled({ on }, { protocol: "lmtp" });
+    const refused = await pool.sendmail("a@a.test", ["b@b.test", "c@b.test"], MESSAGE);
+    expect(Object.keys(refused)).toEqual(["c@b.test"]);
+    expect(server.lines[0]).toMatch(/^LHLO /);
+    await pool.close();
+  });
+});
+
+describe("check()", () => {
+  it("connects, logs in, says NOOP and QUIT, and leaves no connection", async () => {
+    const script = { ...LOOPBACK, ehlo: ["AUTH PLAIN"], on: { AUTH: "235 ok" } };
+    const { pool, server } = pooled(script, { auth: AUTH, starttls: "never" });
+    await pool.check();
+    expect(pool.stats).toMatchObject({ connections: 0, sent: 0, failed: 0 });
+    await pool.close();
+    expect(server.lines.map((line) => line.split(" ", 1)[0])).toEqual(["EHLO", "AUTH", "NOOP", "QUIT"]);
+    await expect(pool.check()).rejects.toThrow("closed");
+  });
+
+  it("throws what is wrong", async () => {
+    const refused = pooled(
+      { ...LOOPBACK, ehlo: ["AUTH PLAIN"], on: { AUTH: "535 no" } },
+      { auth: AUTH, starttls: "never" },
+    );
+    await expect(refused.pool.check()).rejects.toThrow(SMTPAuthenticationError);
+    const closed = pooled({ greeting: "554 no" });
+    await expect(closed.pool.check()).rejects.toThrow(SMTPConnectError);
+    const connected = gate();
+    const transport = memoryTransport(() => connected.open());
+    const silent = { pool: new SMTPPool({ host: "mail.example.com", transport }) };
+    const abort = new AbortController();
+    const checked = outcome(silent.pool.check({ signal: abort.signal }));
+    await connected.opened;
+    abort.abort(new RangeError("enough"));
+    expect(await checked).toBe("RangeError");
+    await Promise.all([refused, closed, silent].map(({ pool }) => pool.close()));
+  });
+});
