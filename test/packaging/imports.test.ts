@@ -52,7 +52,7 @@ const layers: Readonly<Record<string, Rule>> = {
     types: ["src/client/", "src/sasl/", "src/byte-stream.ts"],
   },
   "src/nodemailer/": {
-    imports: ["src/nodemailer/", "src/pool/", "src/errors.ts"],
+    imports: ["src/nodemailer/", "src/pool/", "src/core/", "src/errors.ts"],
     types: ["src/facade/", "src/client/", "src/core/"],
   },
   "src/opentelemetry.ts": {
