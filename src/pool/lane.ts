@@ -74,7 +74,8 @@ export class Lane {
       timeouts: () => phases,
       localName: (peer) => name ?? addressLiteral(peer),
       events: new Events(smtp.logger, protocol),
-      signal: smtp.signal,
+      // The pool listens for all its connections.
+      signal: undefined,
     });
   }
 

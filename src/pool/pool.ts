@@ -1,7 +1,7 @@
 /** The pool: which message goes by which connection, when connections are opened and closed, and what is done when one fails. */
 import { onAbort } from "../client/abort.ts";
 import type { Delivery } from "../client/outcome.ts";
-import { timedOut } from "../client/session-end.ts";
+import { aborted, timedOut } from "../client/session-end.ts";
 import { SMTPServerDisconnected } from "../errors.ts";
 import { Alarm, NEVER } from "./alarm.ts";
 import { Backlog } from "./backlog.ts";
@@ -47,8 +47,11 @@ export class Pool implements LaneOwner {
       { maxQueue, total: timeouts.total },
       { arrived: () => this.#pump(), wakeAt: (moment) => this.#alarm.at(moment) },
     );
-    // The sessions hear of it by themselves.
-    this.#unlink = onAbort(smtp.signal, (reason) => this.backlog.abort(reason));
+    // One listener for all connections: a runtime warns of many, and a pool may have many.
+    this.#unlink = onAbort(smtp.signal, (reason) => {
+      this.backlog.abort(reason);
+      for (const lane of [...this.#lanes]) lane.drop(aborted(reason));
+    });
   }
 
   /** Numbers about the pool. */
@@ -305,17 +308,18 @@ export class Pool implements LaneOwner {
 
   async #check(signal: AbortSignal | undefined): Promise<void> {
     const lane = new Lane(this, this.#settings);
-    const unlink = onAbort(signal, () => lane.drop());
+    const signals = [signal, this.#settings.smtp.signal];
+    const unlinks = signals.map((one) => onAbort(one, (reason) => lane.drop(aborted(reason))));
     try {
       await lane.open();
       await lane.noop();
       this.#track(this.#goodbye(lane));
     } catch (error) {
       lane.drop();
-      signal?.throwIfAborted();
+      for (const one of signals) one?.throwIfAborted();
       throw error;
     } finally {
-      unlink();
+      for (const unlink of unlinks) unlink();
     }
   }
 

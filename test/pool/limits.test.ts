@@ -185,6 +185,18 @@ describe("an abort", () => {
     await pool.close();
   });
 
+  it("of the option signal is listened to once, however many connections there are", async () => {
+    const { signal } = new AbortController();
+    const add = vi.spyOn(signal, "addEventListener");
+    const remove = vi.spyOn(signal, "removeEventListener");
+    const { pool, server } = pooled({}, { maxConnections: 20, signal });
+    await Promise.all(Array.from({ length: 40 }, (_, index) => send(pool, `u${index}`)));
+    expect(server.streams.length).toBeGreaterThan(10);
+    expect(add.mock.calls.length).toBe(1);
+    await pool.close();
+    expect(remove.mock.calls.length).toBe(1);
+  });
+
   it("of the option signal drops everything", async () => {
     const abort = new AbortController();
     const { pool, server } = pooled({ on: { ".": () => undefined } }, { maxConnections: 1, signal: abort.signal });
