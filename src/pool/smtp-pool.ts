@@ -17,19 +17,19 @@ export type SendmailArguments = [
   from_addr: string,
   to_addrs: string | Iterable<string>,
   msg: Body,
-  mail_options?: Options,
-  rcpt_options?: Options<RcptOptions>,
-  call?: CallOptions,
+  mail_options?: Options | undefined,
+  rcpt_options?: Options<RcptOptions> | undefined,
+  call?: CallOptions | undefined,
 ];
 
 /** What `SMTP.send_message()` takes. */
 export type SendMessageArguments = [
   msg: Message,
-  from_addr?: string,
-  to_addrs?: string | Iterable<string>,
-  mail_options?: Options,
-  rcpt_options?: Options<RcptOptions>,
-  call?: CallOptions,
+  from_addr?: string | undefined,
+  to_addrs?: string | Iterable<string> | undefined,
+  mail_options?: Options | undefined,
+  rcpt_options?: Options<RcptOptions> | undefined,
+  call?: CallOptions | undefined,
 ];
 
 /**
@@ -66,7 +66,7 @@ export class SMTPPool {
    * @param given - the options; or a URL, `smtp://user:password@host:587`, whose credentials are percent-encoded, and
    * options that count more than what it says
    */
-  constructor(...given: [options: PoolOptions] | [url: string, options?: PoolOptions]) {
+  constructor(...given: [options: PoolOptions] | [url: string, options?: PoolOptions | undefined]) {
     const [where, options] = copied(given);
     this.#loading = import("./engine.ts").then(({ Engine }) => {
       this.#engine = new Engine(where, options);

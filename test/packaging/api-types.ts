@@ -16,6 +16,8 @@ import {
   type Message,
   type Options,
   type PeerInfo,
+  type PoolOptions,
+  type PoolStats,
   quoteaddr,
   quotedata,
   type RcptOptions,
@@ -32,6 +34,7 @@ import {
   type SMTPHeloError,
   type SMTPNotSupportedError,
   type SMTPOptions,
+  type SMTPPool,
   type SMTPRecipientsRefused,
   type SMTPResponseException,
   SMTPSenderRefused,
@@ -224,3 +227,17 @@ expectTypeOf(SMTPDataError).toBeConstructibleWith(550, "no");
 expectTypeOf(quoteaddr).toEqualTypeOf<(address: string) => string>();
 expectTypeOf(quotedata).toEqualTypeOf<(data: string) => string>();
 expectTypeOf([SMTP_PORT, SMTP_SSL_PORT, LMTP_PORT]).toEqualTypeOf<number[]>();
+
+// The pool has the sending methods of SMTP.
+expectTypeOf<ConstructorParameters<typeof SMTPPool>>().toEqualTypeOf<
+  [options: PoolOptions] | [url: string, options?: PoolOptions | undefined]
+>();
+expectTypeOf<Parameters<SMTPPool["sendmail"]>>().toEqualTypeOf<Parameters<SMTP["sendmail"]>>();
+expectTypeOf<Parameters<SMTPPool["send_message"]>>().toEqualTypeOf<Parameters<SMTP["send_message"]>>();
+expectTypeOf<SMTPPool["deliver"]>().toEqualTypeOf<SMTP["deliver"]>();
+expectTypeOf<SMTPPool["sendmail"]>().returns.toEqualTypeOf<Promise<Refused>>();
+expectTypeOf<SMTPPool["close"]>().toEqualTypeOf<() => Promise<void>>();
+expectTypeOf<SMTPPool["stats"]>().toEqualTypeOf<PoolStats>();
+expectTypeOf<SMTPPool>().toExtend<AsyncDisposable>();
+expectTypeOf<{ host: string; auth: { user: string; token: () => Promise<string> } }>().toExtend<PoolOptions>();
+expectTypeOf<{ host: string; auth: { user: string; password: string } }>().toExtend<PoolOptions>();
