@@ -34,6 +34,13 @@ for (const [key, row] of rows) {
   console.log(`${row.map((cell) => cell.padEnd(8)).join("")}${key}`);
   failed ||= row.some((cell) => cell !== "ok");
 }
+
+const groups = new Map();
+for (const key of rows.keys()) {
+  const [, group = "others"] = /^\[([\w-]+)/.exec(key) ?? [];
+  groups.set(group, (groups.get(group) ?? 0) + 1);
+}
+console.log(`\n${[...groups].map(([group, count]) => `${group} ${count}`).join(", ")}`);
 console.log(`${runtimes.map(({ name }) => name.padEnd(8)).join("")}${rows.size} scenarios`);
 process.exitCode = failed ? 1 : 0;
 
