@@ -103,6 +103,7 @@ export function makeConnection(stream: ByteStream, settings: ConnectionSettings)
   const ending = new Set<() => void>();
   const secrets: Command[] = [];
   let flushing: Promise<void> | undefined;
+  let armedFor: Command | undefined;
   let writeError: { readonly error: unknown } | undefined;
   let sessionEnd: SessionEnd | undefined;
   let fault: Fault | undefined;
@@ -263,9 +264,9 @@ export function makeConnection(stream: ByteStream, settings: ConnectionSettings)
   }
 
   function armReply(): void {
-    const { head, position } = dialogue;
-    if (!head || position === "body") return watchdog.disarm(replyDeadline);
-    watchdog.arm(replyDeadline, head.phase, timeouts()[head.phase]);
+    armedFor = flushing || dialogue.position === "body" ? undefined : dialogue.head;
+    if (armedFor) watchdog.arm(replyDeadline, armedFor.phase, timeouts()[armedFor.phase]);
+    else watchdog.disarm(replyDeadline);
   }
 
   function hide(text: string): string {
@@ -304,7 +305,8 @@ export function makeConnection(stream: ByteStream, settings: ConnectionSettings)
       if (blocked) return unblocked(blocked).then(() => write(pieces.slice(index + 1)));
     }
     flushing = undefined;
-    armReply();
+    // What leaves behind a command gives the server no more time to answer that.
+    if (armedFor !== dialogue.head) armReply();
     return undefined;
   }
 
