@@ -74,7 +74,8 @@ export class ChunkTransfer implements ReplyReceiver, PieceWriter {
 
   /** Writes the content; the observer is told how that went. */
   start(): void {
-    if (this.over) return;
+    // What is broken already ends next: nothing of the message is on its way then.
+    if (this.over || this.#connection.fault !== undefined) return;
     const { bytes } = this.#content;
     if (bytes === undefined || bytes.length > CHUNK) {
       void streamBody(this, this.#connection, this.#content, this.#settings.sevenBitOnly);

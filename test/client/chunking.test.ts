@@ -79,6 +79,16 @@ describe("a message in memory", () => {
     expect(bdats(server)).toEqual([`BDAT ${CHUNK}`, `BDAT ${CHUNK}`, `BDAT ${body.length - 2 * CHUNK} LAST`]);
   });
 
+  test("is not sent if the session ends with the last reply to its envelope", async () => {
+    const { server, smtp } = await session({ on: { RCPT: ["250 ok", "250 ok\r\n421 closing"] } });
+    await smtp.sendmail(from, "b@example.com", "1\n");
+    expect(await failure(smtp.sendmail(from, "b@example.com", "2\n"))).toMatchObject({
+      name: "SMTPServerDisconnected",
+      delivery: "not-sent",
+    });
+    expect(server.messages).toEqual(["1\r\n"]);
+  });
+
   test("is not sent if every recipient is refused", async () => {
     const { server, smtp } = await session({ on: { RCPT: "550 no" } });
     expect(await failure(smtp.sendmail(from, to, "x\n"))).toMatchObject({
