@@ -137,6 +137,6 @@ function replyOf(error: unknown, recipient: string): Reply {
   const reply = error instanceof SMTPResponseException ? error.reply : own;
   if (reply !== undefined) return reply;
   const known =
-    error instanceof SMTPException && error.delivery === "not-sent" ? "not sent" : "unknown whether delivered";
+    error instanceof SMTPException && error.delivery !== "unknown" ? "not sent" : "unknown whether delivered";
   return makeReply(451, [`4.4.2 ${known}: ${textOf(error)}`]);
 }

@@ -177,6 +177,17 @@ describe("where the server has no room", () => {
     },
   );
 
+  test.each(["421 4.7.0 closing", "close"])(
+    "%s in the middle of the rest: nobody of it has the message",
+    async (last) => {
+      const { smtp } = await session({
+        on: { RCPT: ["250 ok", "452 too many", "452 too many", "250 ok", last] },
+      });
+      const { refused } = await smtp.deliver({ from: "a@b.c", to: people(3), body: "hi" });
+      expect(refused["r1@b.example"]?.message).toMatch(/^4\.4\.2 not sent: /);
+    },
+  );
+
   test("and the call is aborted after the first ones have their mail, that is told", async () => {
     let transactions = 0;
     const { server, smtp } = await session({
