@@ -113,7 +113,7 @@ function deliverNow<T>(
 
   function explained(error: unknown): unknown {
     const end = connection?.end;
-    if (end && end === cancelled && signal?.aborted) return signal.reason;
+    if (end && end === cancelled) return signal?.reason;
     if (error instanceof SMTPException) error.delivery ??= "not-sent";
     if (!end || end !== late || !(error instanceof SMTPServerDisconnected)) return error;
     return timedOut("total", conversation.settings.timeouts().total).toError(error);

@@ -35,9 +35,10 @@ const chunking = lazy(() => import("./chunk-transfer.ts"));
 export function runTransaction(
   connection: Connection,
   message: Message,
-  { pipelining, protocol }: TransactionSettings,
+  settings: TransactionSettings,
   observer: MessageObserver,
 ): void {
+  const { pipelining, protocol } = settings;
   const { dialogue } = connection;
   const { content, plan } = message;
   const answers = makeAnswers(message, protocol);
@@ -83,8 +84,7 @@ export function runTransaction(
   }
 
   function sendRest(delivery: Delivery): void {
-    const send = (rest: Message, its: MessageObserver): void =>
-      runTransaction(connection, rest, { pipelining, protocol }, its);
+    const send = (rest: Message, its: MessageObserver): void => runTransaction(connection, rest, settings, its);
     import("./portions.ts").then(
       (portions) => portions.sendRest(message, delivery, answers.rcpt, observer, send),
       () => observer.resolve(delivery),
@@ -113,9 +113,9 @@ export function runTransaction(
   }
 
   async function sendChunks(): Promise<void> {
-    const settings = { ...plan, pipelining, expected: answers.expected() };
+    const chunks = { ...plan, ...settings, expected: answers.expected() };
     try {
-      await chunking(({ ChunkTransfer }) => new ChunkTransfer(connection, content, ending, settings).start());
+      await chunking(({ ChunkTransfer }) => new ChunkTransfer(connection, content, ending, chunks).start());
     } catch (error) {
       const failure = new SMTPException("the message cannot be sent in chunks", { cause: error, delivery: "not-sent" });
       void resetThenFail(failure);
@@ -124,12 +124,12 @@ export function runTransaction(
 
   /** 354 although nobody is left to receive: an empty message ends it, its reply means nothing (RFC 2920 3.1). */
   function endEmpty({ endCommand }: DataTransfer, refusal: SMTPException): void {
-    if (protocol === "lmtp") {
-      observer.reject(refusal);
-      return connection.drop(disconnected("the server asked for data that nobody would receive"));
-    }
     const fail = (): void => observer.reject(refusal);
     endCommand.receiver = { replied: fail, lost: fail };
+    // Where an answer is here before the message, the answer to that would be taken for the one to the next command.
+    if (protocol === "lmtp" || dialogue.unread || dialogue.position !== "body") {
+      return connection.drop(disconnected("the server asked for data that nobody would receive"));
+    }
     connection.output.addText(".\r\n");
     dialogue.bodySent();
     connection.flush();

@@ -51,8 +51,8 @@ export function makeTurns(): Turns {
 
   function end(call: Call): void {
     running--;
-    if (call.holds) letGo(call);
-    else advance();
+    letGo(call);
+    advance();
   }
 
   function clear(rest: Call[]): void {

@@ -1,5 +1,6 @@
 /** What leaves in one write: an envelope, and a body's end with the next envelope behind it (DESIGN.md, section 4). */
 import { describe, expect, test } from "vitest";
+import type { Body } from "../../src/client/source.ts";
 import { SMTP } from "../../src/facade/smtp.ts";
 import { FakeServer, type Script } from "./fake-server.ts";
 
@@ -164,6 +165,26 @@ describe("an answer that comes too early", () => {
     expect(results.map((r) => r.status)).toEqual(["rejected", "rejected"]);
   });
 
+  test.each([
+    ["whole", "354 go\r\n250 already"],
+    ["half", "354 go\r\n250 alre"],
+  ])(
+    "to a message for nobody, %s, is not followed by one that another command would take for its own",
+    async (_, data) => {
+      const { server, smtp } = await session({ on: { RCPT: ["550 no", "250 ok"], DATA: [data, "354 go"] } });
+      const results = await Promise.allSettled([
+        smtp.sendmail(from, "b@example.com", "1\n"),
+        smtp.sendmail(from, "b@example.com", "2\n"),
+      ]);
+      expect(results).toMatchObject([
+        { reason: { name: "SMTPRecipientsRefused", delivery: "rejected" } },
+        { reason: { name: "SMTPServerDisconnected", delivery: "not-sent" } },
+      ]);
+      expect(server.messages).toEqual([]);
+      expect(smtp.connected).toBe(false);
+    },
+  );
+
   test("half of it, before a transaction, is not taken for the reply to MAIL", async () => {
     const { server, smtp } = await session({ on: { MAIL: "ay\r\n550 no" } });
     server.say("250 2.0.0 str");
@@ -174,5 +195,33 @@ describe("an answer that comes too early", () => {
     );
     expect(error).toMatchObject({ name: "SMTPServerDisconnected", delivery: "not-sent" });
     expect(server.lines).toEqual([]);
+  });
+});
+
+describe("a message that ends the session", () => {
+  async function* failing(): AsyncGenerator<string> {
+    yield "half a message\n";
+    throw new Error("no more");
+  }
+
+  test.each<[string, Script, () => Body]>([
+    ["whose source fails, in lock-step", { ehlo: [] }, failing],
+    ["whose source fails, pipelined", {}, failing],
+    ["whose source fails, by BDAT", { ehlo: ["CHUNKING"] }, failing],
+    ["that is refused too early", { on: { DATA: "354 go\r\n552 too big" } }, () => "1"],
+    ["that is answered with nonsense", { on: { ".": "354 what" } }, () => "1"],
+  ])("%s, leaves none waiting of those behind it", async (_, script, body) => {
+    const { server, smtp } = await session(script);
+    const results = await Promise.allSettled([
+      smtp.sendmail(from, "b@example.com", body()),
+      smtp.sendmail(from, "b@example.com", "2\n"),
+      smtp.noop(),
+    ]);
+    expect(results).toMatchObject([
+      { status: "rejected" },
+      { reason: { name: "SMTPServerDisconnected", delivery: "not-sent" } },
+      { reason: { name: "SMTPServerDisconnected" } },
+    ]);
+    expect(server.messages).not.toContain("2\r\n");
   });
 });
