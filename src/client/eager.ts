@@ -14,7 +14,7 @@ import { type Answers, makeAnswers } from "./outcome.ts";
 import { disconnected } from "./session-end.ts";
 import type { Message, MessageObserver } from "./transaction.ts";
 
-/** The octets of messages that may be unanswered on one connection: what a lost connection can leave unknown. */
+/** The octets of messages and envelopes that may be unanswered on one connection: what its loss can leave unknown. */
 const WINDOW = 262_144;
 
 /** A flush is not put off once this many octets wait. */
@@ -38,21 +38,23 @@ class Flight implements ReplyReceiver {
   /** What it adds to the octets on their way. */
   readonly octets: number;
   readonly #connection: Connection;
-  readonly #message: Message;
   readonly #answers: Answers;
   readonly #finalReplies: RawReply[] = [];
+  readonly #commands: readonly Command[];
   readonly #parts: readonly Uint8Array[];
   #observer: MessageObserver | undefined;
   #sent = false;
 
   constructor(connection: Connection, message: Message, observer: MessageObserver, answers: Answers) {
     this.#connection = connection;
-    this.#message = message;
     this.#observer = observer;
     this.#answers = answers;
     const encoder = encoderOf(message.plan.content, message.content);
     this.#parts = [encoder.encode(message.content.bytes ?? new Uint8Array(0)), encoder.end()];
-    this.octets = this.#parts.reduce((sum, part) => sum + part.length, 0);
+    const content = this.#parts.reduce((sum, part) => sum + part.length, 0);
+    const { mail, recipients } = message.plan;
+    this.#commands = [Command.simple("RSET"), mail, ...recipients, Command.bdat(content, "last")];
+    this.octets = this.#commands.reduce((sum, { shown }) => sum + shown.length + 2, content);
   }
 
   /** The next message may follow. */
@@ -64,13 +66,17 @@ class Flight implements ReplyReceiver {
   send(): void {
     this.#connection.checkIdle();
     if (this.#connection.end !== undefined) return this.lost();
-    const { mail, recipients } = this.#message.plan;
-    for (const command of [Command.simple("RSET"), mail, ...recipients, Command.bdat(this.octets, "last")]) {
-      command.receiver = this;
-      this.#connection.send(command);
+    try {
+      for (const command of this.#commands) {
+        command.receiver = this;
+        this.#connection.send(command);
+      }
+    } catch (error) {
+      // The caller is in the middle of something of his own; the first command says so.
+      return this.#settled()?.reject(error);
     }
     for (const part of this.#parts) this.#connection.output.addBytes(part);
-    this.#sent = true;
+    this.#sent = this.#connection.writable;
   }
 
   /** A reply to one of its commands. */
@@ -103,10 +109,11 @@ class Flight implements ReplyReceiver {
   /** It took a message whose sender it refused, or gave no answer: nobody knows what became of that. */
   #broken(reply: RawReply): void {
     const end = disconnected(`the server broke the protocol: ${reply.code} ${reply.message} as the answer to BDAT`);
-    this.#settled()?.reject(
-      end.toError({ delivery: "unknown", replies: this.#finalReplies.map(({ reply }) => reply) }),
-    );
+    const observer = this.#observer;
+    // The session ends first: nobody may take the room that this message leaves.
+    this.#observer = undefined;
     this.#connection.drop(end);
+    observer?.reject(end.toError({ delivery: "unknown", replies: this.#finalReplies.map(({ reply }) => reply) }));
   }
 
   #settled(): MessageObserver | undefined {
@@ -141,7 +148,9 @@ class FlightWindow {
   left(octets: number): void {
     this.#octets -= octets;
     const waiting = this.#waiting;
-    if (waiting === undefined || (this.#octets > waiting.octets && this.#octets > WINDOW / 2)) return;
+    // A session that ends next takes no more; who waits hears of that.
+    if (waiting === undefined || this.#connection.fault !== undefined) return;
+    if (this.#octets > waiting.octets && this.#octets > WINDOW / 2) return;
     this.#waiting = undefined;
     this.#send(waiting);
   }

@@ -110,6 +110,32 @@ describe("a message", () => {
   });
 });
 
+test("what a caller is in the middle of refuses a message, and takes no room from those after it", async () => {
+  const { smtp } = await session();
+  await smtp.mail(from);
+  await smtp.rcpt("b@example.com");
+  await smtp.docmd("DATA");
+  const body = "x".repeat(0.7 * WINDOW);
+  expect(await outcomes([smtp.sendmail(from, to, body)])).toEqual(["SMTPException not-sent"]);
+  await smtp.docmd(".");
+  expect(await outcomes([smtp.sendmail(from, to, body)])).toEqual(["ok"]);
+});
+
+test("envelopes count as well: of small messages to many recipients few are on their way", async () => {
+  let silent = false;
+  const answer = () => (silent ? undefined : "250 ok");
+  const { server, smtp } = await session({ on: { RSET: answer, MAIL: answer, RCPT: answer, BDAT: answer } });
+  silent = true;
+  const many = Array.from({ length: 1000 }, (_, i) => `recipient${i}@example.com`);
+  const all = outcomes(Array.from({ length: 20 }, () => smtp.sendmail(from, many, "")));
+  await server.saw("BDAT 0 LAST");
+  const [write = ""] = server.writes;
+  expect(server.writes.join("").length).toBeLessThanOrEqual(WINDOW + write.length);
+  expect(server.writes.join("").length).toBeGreaterThan(WINDOW / 2);
+  smtp.close();
+  expect(new Set(await all)).toEqual(new Set(["SMTPServerDisconnected unknown", "SMTPServerDisconnected not-sent"]));
+});
+
 describe("a refusal", () => {
   const NO_SENDER = { MAIL: "550 no", RCPT: "503 no mail", BDAT: "503 no mail" };
 
@@ -190,6 +216,27 @@ describe("a connection that dies", () => {
     await server.saw(/^BDAT \d+ LAST/);
     server.streams.at(-1)?.close();
     expect(await all).toEqual(["SMTPServerDisconnected unknown", "SMTPServerDisconnected not-sent"]);
+  });
+
+  test("right behind an answer leaves those not sent that the answer would have made room for", async () => {
+    const { server, smtp } = await session({ on: { BDAT: ["250 ok", "250 ok\r\n421 closing"] } });
+    const body = "x".repeat(0.7 * WINDOW);
+    expect(await outcomes(["1", "2", "3"].map(() => smtp.sendmail(from, to, body)))).toEqual([
+      "ok",
+      "SMTPServerDisconnected not-sent",
+      "SMTPServerDisconnected not-sent",
+    ]);
+    expect(server.messages).toHaveLength(1);
+  });
+
+  test("because an answer is none leaves those not sent that the answer would have made room for", async () => {
+    const { smtp } = await session({ on: { BDAT: ["250 ok", "354 what"] } });
+    const body = "x".repeat(0.7 * WINDOW);
+    expect(await outcomes(["1", "2", "3"].map(() => smtp.sendmail(from, to, body)))).toEqual([
+      "SMTPServerDisconnected unknown",
+      "SMTPServerDisconnected not-sent",
+      "SMTPServerDisconnected not-sent",
+    ]);
   });
 
   test("after it has refused a sender has refused that message", async () => {
