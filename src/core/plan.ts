@@ -122,13 +122,20 @@ function messageParameters(
   const own = (keyword: string, name = keyword): boolean => offers(server.features, keyword) && !given.has(name);
   const size = binary ? bytes?.length : octets;
   const parameters = [...asked];
-  if (size !== undefined && own("SIZE")) parameters.unshift(sizeParameter(size, server));
+  if (size !== undefined) {
+    checkSize(size, server);
+    if (own("SIZE")) parameters.unshift(`SIZE=${size}`);
+  }
   if (utf8 && own("SMTPUTF8")) parameters.push("SMTPUTF8");
   if ((utf8 || eightBit !== false) && own("8BITMIME", "BODY")) parameters.push("BODY=8BITMIME");
   return parameters;
 }
 
-function sizeParameter(octets: number, server: Server): string {
+/**
+ * Refuses more octets than the server takes, by what it says with SIZE (RFC 1870 3), before MAIL.
+ * @throws {SMTPNotSupportedError}
+ */
+export function checkSize(octets: number, server: Server): void {
   const limit = Number.parseInt(server.features["size"] ?? "", 10);
   if (limit > 0 && octets > limit) {
     throw new SMTPNotSupportedError(`the message has ${octets} octets, and the server takes ${limit} at most (SIZE)`, {
@@ -136,5 +143,4 @@ function sizeParameter(octets: number, server: Server): string {
       delivery: "not-sent",
     });
   }
-  return `SIZE=${octets}`;
 }

@@ -49,6 +49,7 @@ const MAIL: [options: MailOptions, parameters: string[], keyword: string][] = [
   [{ ret: "HDRS" }, ["RET=HDRS"], "DSN"],
   [{ envid: "QQ314159" }, ["ENVID=QQ314159"], "DSN"],
   [{ envid: "a+b=c d" }, ["ENVID=a+2Bb+3Dc+20d"], "DSN"],
+  [{ envid: "x".repeat(100) }, [`ENVID=${"x".repeat(100)}`], "DSN"],
   [{ ret: "HDRS", envid: "x" }, ["RET=HDRS", "ENVID=x"], "DSN"],
   [{ requiretls: true }, ["REQUIRETLS"], "REQUIRETLS"],
   [{ by: { seconds: 120, mode: "notify" } }, ["BY=120;N"], "DELIVERBY"],
@@ -69,6 +70,7 @@ const RCPT: [options: RcptOptions, parameters: string[], keyword: string][] = [
   [{ notify: ["SUCCESS", "FAILURE", "DELAY"] }, ["NOTIFY=SUCCESS,FAILURE,DELAY"], "DSN"],
   [{ orcpt: "rfc822;b+c@example.com" }, ["ORCPT=rfc822;b+2Bc@example.com"], "DSN"],
   [{ notify: ["DELAY"], orcpt: "utf-8;x" }, ["NOTIFY=DELAY", "ORCPT=utf-8;x"], "DSN"],
+  [{ orcpt: `rfc822;${"x".repeat(493)}` }, [`ORCPT=rfc822;${"x".repeat(493)}`], "DSN"],
   [{ orcpt: "UTF-8;jürgen+a@例.example" }, ["ORCPT=UTF-8;j\\x{FC}rgen\\x{2B}a@\\x{4F8B}.example"], "DSN"],
   [{ rrvs: { since } }, ["RRVS=2014-04-03T23:01:00Z"], "RRVS"],
   [{ rrvs: { since, unsupported: "continue" } }, ["RRVS=2014-04-03T23:01:00Z;C"], "RRVS"],
@@ -121,10 +123,14 @@ describe("a typed option of MAIL", () => {
     [{ envid: 5 }, TypeError, "envid"],
     [{ envid: "a\r\nb" }, RangeError, "envid"],
     [{ envid: "" }, RangeError, "envid"],
+    [{ envid: "b\u00fc" }, RangeError, "envid"],
+    [{ envid: "x".repeat(101) }, RangeError, "envid"],
+    [{ envid: "+".repeat(34) }, RangeError, "envid"],
     [{ by: 120 }, TypeError, "by"],
     [{ by: null }, TypeError, "by"],
     [{ by: { seconds: 120, mode: "N" } }, RangeError, "by.mode"],
     [{ by: { seconds: 0, mode: "return" } }, RangeError, "by.seconds"],
+    [{ by: { seconds: 1, mode: "return", trace: "no" } }, TypeError, "by.trace"],
     [{ by: { seconds: 1e9, mode: "notify" } }, RangeError, "by.seconds"],
     [{ by: { seconds: "1", mode: "notify" } }, TypeError, "by.seconds"],
     [{ holdFor: 0 }, RangeError, "holdFor"],
@@ -170,14 +176,18 @@ describe("a typed option of MAIL", () => {
       "FUTURERELEASE 100 2029-12-31T23:59:59Z",
     ],
     [{ by: { seconds: 60, mode: "return" } }, "DELIVERBY 60", "DELIVERBY 61"],
-  ])("%j goes to a server with %j, and not to one with %j (RFC 4865 4, RFC 2852 3)", (options, taken, refused) => {
-    const parameters = mailParameters(options);
-    expect(parameters(server(taken))).toHaveLength(1);
-    const [keyword = ""] = refused.split(" ");
-    expect(() => parameters(server(refused))).toThrow(SMTPNotSupportedError);
-    expect(() => parameters(server(refused))).toThrow(Object.keys(options)[0]);
-    expect(reasonOf(() => parameters(server(refused)))).toMatchObject({ capability: keyword, delivery: "not-sent" });
-  });
+    [{ size: 1000 }, "SIZE 1000", "SIZE 999"],
+  ])(
+    "%j goes to a server with %j, and not to one with %j (RFC 4865 4, RFC 2852 3, RFC 1870 3)",
+    (options, taken, refused) => {
+      const parameters = mailParameters(options);
+      expect(parameters(server(taken))).toHaveLength(1);
+      const [keyword = ""] = refused.split(" ");
+      expect(() => parameters(server(refused))).toThrow(SMTPNotSupportedError);
+      expect(() => parameters(server(refused))).toThrow(new RegExp(Object.keys(options)[0] ?? "", "i"));
+      expect(reasonOf(() => parameters(server(refused)))).toMatchObject({ capability: keyword, delivery: "not-sent" });
+    },
+  );
 
   test("by with the mode notify is bound by no least time (RFC 2852 3)", () => {
     expect(mailParameters({ by: { seconds: 1, mode: "notify" } })(server("DELIVERBY 60"))).toEqual(["BY=1;N"]);
@@ -215,6 +225,7 @@ describe("a typed option of RCPT", () => {
     [{ orcpt: "rfc 822;a" }, RangeError, "orcpt"],
     [{ orcpt: 1 }, TypeError, "orcpt"],
     [{ orcpt: "rfc822;jürgen@example.com" }, RangeError, "orcpt"],
+    [{ orcpt: `rfc822;${"x".repeat(494)}` }, RangeError, "orcpt"],
     [{ rrvs: 1 }, TypeError, "rrvs"],
     [{ rrvs: {} }, TypeError, "rrvs.since"],
     [{ rrvs: { since: "2014-04-03" } }, TypeError, "rrvs.since"],

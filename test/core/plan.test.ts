@@ -141,6 +141,12 @@ describe("there is no plan for", () => {
     ["SMTPUTF8 asked for in vain", { mail: ["SmtpUtf8"] }, server(), "SMTPUTF8"],
     ["BODY=BINARYMIME without CHUNKING", { mail: ["BODY=BINARYMIME"] }, server("BINARYMIME"), "CHUNKING"],
     ["a message over the limit", { octets: 101 }, server("SIZE 100"), "SIZE"],
+    [
+      "a message over the limit that is declared smaller",
+      { octets: 101, mail: ["SIZE=1"] },
+      server("SIZE 100"),
+      "SIZE",
+    ],
   ])("%s", (_, wish, on, capability) => {
     try {
       plan(wish, on);

@@ -62,7 +62,11 @@ const CHECKS: Readonly<Record<string, Check>> = {
     await refused(call, ["8BITMIME"], "SMTPUTF8");
     await goes(call, [], message("From: a@b.c\r\nTo: d@e.f\r\nSubject: ü\r\n\r\n"), { eightBit: "send" });
   },
-  "more octets than SIZE allows": () => refused(send("123456"), ["SIZE 5"], "SIZE"),
+  "more octets than SIZE allows": async () => {
+    await refused(send("123456"), ["SIZE 5"], "SIZE");
+    await refused(send("123456", { size: 1 }), ["SIZE 5"], "SIZE");
+    await refused(send(["x"], { size: 6 }), ["SIZE 5"], "SIZE");
+  },
   '`body: "BINARYMIME"`': async () => {
     await refused(send("", { body: "BINARYMIME" }), ["CHUNKING"], "BINARYMIME");
     await refused(send("", { body: "BINARYMIME" }), ["BINARYMIME"], "CHUNKING");

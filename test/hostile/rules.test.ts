@@ -93,7 +93,7 @@ describe("[rules: no session]", () => {
 
   it.each(CALLS)("%s on an instance that was never connected", async (name, call) => {
     const smtp = new SMTP();
-    const outcome = await settled(() => call(smtp), 0.5);
+    const outcome = await settled(() => call(smtp));
     expectThrown("error" in outcome && outcome.error, {
       type: SMTPServerDisconnected,
       message: /connect\(\)/,

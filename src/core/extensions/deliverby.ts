@@ -15,10 +15,12 @@ function mailParameters({ by }: MailOptions, server: Server | undefined): readon
   const mode = oneOf(by.mode, ["notify", "return"], "by.mode");
   // RFC 2852 4: by-time has at most nine digits; with mode R it must be positive.
   const seconds = wholeNumber(by.seconds, mode === "return" ? 1 : -999_999_999, 999_999_999, "by.seconds");
+  const { trace = false } = by;
+  if (typeof trace !== "boolean") throw wrongType("by.trace", "a boolean", trace);
   const least = minimumIn(server?.features["deliverby"] ?? "") ?? 0;
   if (mode === "return" && seconds < least)
     throw beyond("DELIVERBY", `by.seconds of at least ${least} with the mode "return", not ${seconds}`);
-  return [`BY=${seconds};${mode === "return" ? "R" : "N"}${by.trace === true ? "T" : ""}`];
+  return [`BY=${seconds};${mode === "return" ? "R" : "N"}${trace ? "T" : ""}`];
 }
 
 /** RFC 2852 3: min-by-time, which counts for the mode "return" only. */

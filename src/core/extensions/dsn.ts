@@ -10,18 +10,35 @@ export const dsn: Extension = {
   rcpt: { options: ["notify", "orcpt"], of: rcptParameters },
 };
 
+const ASCII = /^[\x00-\x7f]*$/;
+
 function mailParameters({ ret, envid }: MailOptions): readonly string[] {
   const parameters: string[] = [];
   if (ret !== undefined) parameters.push(`RET=${oneOf(ret, ["FULL", "HDRS"], "ret")}`);
-  if (envid !== undefined) parameters.push(`ENVID=${encodeXtext(someText(envid, "envid"), "envid")}`);
+  if (envid !== undefined) parameters.push(`ENVID=${envelopeId(envid)}`);
   return parameters;
 }
 
 function rcptParameters({ notify, orcpt }: RcptOptions): readonly string[] {
   const parameters: string[] = [];
   if (notify !== undefined) parameters.push(`NOTIFY=${notifyList(notify)}`);
-  if (orcpt !== undefined) parameters.push(`ORCPT=${originalRecipient(orcpt)}`);
+  if (orcpt !== undefined) parameters.push(`ORCPT=${atMost(500, originalRecipient(orcpt), "orcpt")}`);
   return parameters;
+}
+
+/** RFC 3461 4.4: of the printable characters of ASCII, since delivery reports can show no others. */
+function envelopeId(envid: string): string {
+  const text = someText(envid, "envid");
+  if (!ASCII.test(text)) throw new RangeError(`the option envid must be ASCII, not ${JSON.stringify(text)}`);
+  return atMost(100, encodeXtext(text, "envid"), "envid");
+}
+
+/** The longest values that a server has to take (RFC 3461 4.2, 4.4). */
+function atMost(most: number, encoded: string, option: string): string {
+  if (encoded.length <= most) return encoded;
+  throw new RangeError(
+    `the option ${option} must have at most ${most} characters as it is sent, not ${encoded.length}`,
+  );
 }
 
 function notifyList(notify: NonNullable<RcptOptions["notify"]>): string {
@@ -45,7 +62,7 @@ function originalRecipient(orcpt: string): string {
     );
   }
   if (type.toLowerCase() === "utf-8") return `${type};${encodeUtf8AddrXtext(address, "orcpt")}`;
-  if (/^[\x00-\x7f]*$/.test(address)) return `${type};${encodeXtext(address, "orcpt")}`;
+  if (ASCII.test(address)) return `${type};${encodeXtext(address, "orcpt")}`;
   throw new RangeError(
     `the option orcpt must be "utf-8;address" for an address beyond ASCII: ${JSON.stringify(orcpt)}`,
   );

@@ -10,13 +10,13 @@ export type MailOptions = {
    * goes as it is, line ends too.
    */
   body?: "7BIT" | "8BITMIME" | "BINARYMIME" | undefined;
-  /** SIZE=, in octets (RFC 1870). Declared by itself where the size is known. */
+  /** SIZE=, in octets (RFC 1870). Declared by itself where the size is known; more than the server takes is refused. */
   size?: number | undefined;
   /** SMTPUTF8 (RFC 6531): addresses or header fields are not ASCII. Declared by itself for such addresses. */
   smtputf8?: boolean | undefined;
   /** RET= (RFC 3461): how much of the message a failure report returns. */
   ret?: "FULL" | "HDRS" | undefined;
-  /** ENVID= (RFC 3461): names this transaction in delivery reports. */
+  /** ENVID= (RFC 3461): names this transaction in delivery reports; ASCII, of 100 characters at most as xtext. */
   envid?: string | undefined;
   /** REQUIRETLS (RFC 8689): every hop must use verified TLS, this one too, or the message comes back. */
   requiretls?: boolean | undefined;

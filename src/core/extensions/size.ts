@@ -1,4 +1,5 @@
 /** SIZE: the client declares a message's size, the server its limit (RFC 1870). */
+import { checkSize } from "../plan.ts";
 import { type Extension, numberIn, wholeNumber } from "./extension.ts";
 
 export const size: Extension = {
@@ -8,6 +9,10 @@ export const size: Extension = {
   offer: (parameters) => ({ size: { limit: numberIn(parameters, 20) || undefined } }),
   mail: {
     options: ["size"],
-    of: (options) => [`SIZE=${wholeNumber(options.size, 0, Number.MAX_SAFE_INTEGER, "size")}`],
+    of(options, server) {
+      const octets = wholeNumber(options.size, 0, Number.MAX_SAFE_INTEGER, "size");
+      if (server !== undefined) checkSize(octets, server);
+      return [`SIZE=${octets}`];
+    },
   },
 };
