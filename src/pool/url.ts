@@ -50,7 +50,7 @@ function setParameter(options: PoolOptions, name: string, value: string): void {
   if (number !== undefined) options[number] = Number(value === "" ? Number.NaN : value);
   else if (name === "name") options.local_hostname = value;
   else if ((name === "tls" || name === "starttls") && isPolicy(value)) options.starttls = value;
-  else throw new RangeError(`the connection URL has an unknown parameter: ${name}=${value}`);
+  else throw new RangeError(`the connection URL has an unknown parameter, or one with a wrong value: ${name}`);
 }
 
 function isPolicy(value: string): value is NonNullable<PoolOptions["starttls"]> {

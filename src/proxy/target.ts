@@ -34,6 +34,8 @@ export function checkTarget(endpoint: Endpoint): Target {
  * @throws TypeError or RangeError where it can be nowhere
  */
 export function checkProxy(address: ProxyAddress, defaultPort?: number): Endpoint {
+  // A URL perhaps, with a password in it, which the runtime's own error would show.
+  if (typeof address !== "object") throw new TypeError("a proxy must be an object with host and port, or with path");
   if ("path" in address) return { path: checkText(address.path, "path") };
   return { host: checkText(address.host, "host"), port: checkPort(address.port ?? defaultPort, "port") };
 }

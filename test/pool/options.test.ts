@@ -33,6 +33,7 @@ describe("a connection URL", () => {
     ["smtp://user:secret word@h:port", TypeError],
     ["smtp://h?tls=maybe", RangeError],
     ["smtp://h?constructor=1", RangeError],
+    ["smtp://h?password=secret", RangeError],
     ["smtp://h?maxConnections=", RangeError],
     ["smtp://", RangeError],
     ["smtp://h%0d%0aRSET", RangeError],

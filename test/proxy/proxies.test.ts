@@ -375,6 +375,8 @@ describe("an option that cannot be meant", () => {
     ["a password that is too long for SOCKS5", () => socks({ host: "p", user: "u", password: "é".repeat(128) })],
     ["half of a character", () => socks({ host: "p", user: "u", password: "\ud800" })],
     ["a host with a space", () => socks({ host: "p q" })],
+    ["a URL for SOCKS", () => socks("socks5://ada:horse@127.0.0.1:1080" as never)],
+    ["a URL for HTTP", () => httpConnect("http://ada:horse@127.0.0.1:3128" as never)],
     ["TLS to a Unix socket without a name", () => httpConnect({ path: "/run/proxy", tls: {} })],
   ])("throws at once: %s", (_, make) => {
     let thrown: unknown;
@@ -386,7 +388,7 @@ describe("an option that cannot be meant", () => {
     expect(thrown === undefined ? thrown : Object.getPrototypeOf(thrown)).toSatisfy(
       (prototype) => prototype === TypeError.prototype || prototype === RangeError.prototype,
     );
-    expect(String(thrown)).not.toMatch(/X: y|é/);
+    expect(String(thrown)).not.toMatch(/X: y|é|horse/);
   });
 });
 
