@@ -32,10 +32,13 @@ export class Backlog {
   readonly #owner: BacklogOwner;
   /** Messages that have a deadline, in the order of the calls: all deadlines are equally far from their calls. */
   readonly #bounded = new Set<Job>();
+  /** Messages that are taken and cannot be sent yet. */
+  readonly #preparing = new Set<Job>();
   #calls = 0;
-  #preparing = 0;
+  /** How many who were told that there is room have not called yet. */
+  #promised = 0;
+  #lapsing = false;
   #closed: { readonly cause: unknown } | undefined;
-  #aborted: { readonly reason: unknown } | undefined;
   #waitingForRoom: (() => void)[] = [];
   #waitingForNone: (() => void)[] = [];
 
@@ -46,7 +49,7 @@ export class Backlog {
 
   /** How many messages wait, those that are being prepared included. */
   get waiting(): number {
-    return this.queue.length + this.again.length + this.#preparing;
+    return this.queue.length + this.again.length + this.#preparing.size;
   }
 
   /** True once no more messages are taken. */
@@ -64,6 +67,7 @@ export class Backlog {
       const message = `the queue of the pool is full, ${this.waiting} messages wait: await ready() before a call`;
       throw new SMTPException(message, { temporary: true, delivery: "not-sent" });
     }
+    if (this.#promised > 0) this.#promised--;
     return new Promise((resolve, reject) => {
       const job = this.#job({ resolve, reject }, signal);
       if (request instanceof Promise) this.#prepare(job, request);
@@ -106,6 +110,7 @@ export class Backlog {
     if (job.settled) return;
     this.failed++;
     job.queue?.remove(job);
+    this.#preparing.delete(job);
     job.unwatch();
     this.#over(job);
     job.reject(error);
@@ -140,13 +145,17 @@ export class Backlog {
   /** Takes no more messages, and rejects those that wait. */
   abort(reason: unknown): void {
     this.close(reason);
-    this.#aborted = { reason };
     this.rejectWaiting(reason);
+    for (const job of [...this.#preparing]) this.reject(job, reason);
   }
 
-  /** Resolves when there is room for a message, or none will be taken any more. */
+  /** Resolves when there is room for a message, which is kept for a call that is made at once; or none will be taken any more. */
   ready(): Promise<void> {
-    if (this.#room > 0 || this.closed) return Promise.resolve();
+    if (this.closed) return Promise.resolve();
+    if (this.#room > this.#promised) {
+      this.#promise(1);
+      return Promise.resolve();
+    }
     return new Promise((resolve) => this.#waitingForRoom.push(resolve));
   }
 
@@ -158,7 +167,7 @@ export class Backlog {
 
   /** What comes back takes no room: who was told that there is some can rely on it. */
   get #room(): number {
-    return this.#limits.maxQueue - this.queue.length - this.#preparing;
+    return this.#limits.maxQueue - this.queue.length - this.#preparing.size;
   }
 
   get #unsettled(): number {
@@ -177,25 +186,19 @@ export class Backlog {
   }
 
   #prepare(job: Job, request: Promise<Request>): void {
-    this.#preparing++;
+    this.#preparing.add(job);
     job.watch((reason) => this.reject(job, reason));
     const prepared = (ready: Request): void => {
-      this.#preparing--;
+      if (!this.#preparing.delete(job)) return void discard(ready.content);
       job.unwatch();
-      if (job.settled) void discard(ready.content);
-      else this.#queued(job, ready);
+      this.#queued(job, ready);
     };
-    const failed = (error: unknown): void => {
-      this.#preparing--;
-      this.reject(job, error);
-    };
-    request.then(prepared, failed);
+    request.then(prepared, (error) => this.reject(job, error));
   }
 
   #queued(job: Job, request: Request): void {
     job.request = request;
-    if (this.#aborted === undefined) this.#enqueue(job, this.queue);
-    else this.reject(job, this.#aborted.reason);
+    this.#enqueue(job, this.queue);
   }
 
   #enqueue(job: Job, queue: JobQueue): void {
@@ -213,7 +216,21 @@ export class Backlog {
 
   #roomier(): void {
     if (this.#waitingForRoom.length === 0) return;
-    const woken = this.closed ? this.#waitingForRoom.length : Math.max(0, this.#room);
-    for (const resolve of this.#waitingForRoom.splice(0, woken)) resolve();
+    const woken = this.closed ? this.#waitingForRoom.length : Math.max(0, this.#room - this.#promised);
+    const told = this.#waitingForRoom.splice(0, woken);
+    if (!this.closed) this.#promise(told.length);
+    for (const resolve of told) resolve();
+  }
+
+  /** Several may be told at a time that there is room: each has a place, until whoever does not take it has had the time. */
+  #promise(places: number): void {
+    this.#promised += places;
+    if (this.#lapsing || places === 0) return;
+    this.#lapsing = true;
+    setTimeout(() => {
+      this.#lapsing = false;
+      this.#promised = 0;
+      this.#roomier();
+    }, 0);
   }
 }

@@ -114,7 +114,10 @@ export class SMTPPool {
     return (await this.#loading).check(call);
   }
 
-  /** Resolves when fewer than `maxQueue` messages wait: await it before a call, and the queue never overflows. */
+  /**
+   * Resolves when fewer than `maxQueue` messages wait, and keeps a place for the call that follows at once: await it right
+   * before each call, from however many places in your code, and the queue never overflows.
+   */
   async ready(): Promise<void> {
     return (await this.#loading).ready();
   }

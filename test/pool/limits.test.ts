@@ -2,7 +2,7 @@
 import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import { SMTPTimeoutError } from "../../src/index.ts";
 import { RateLimit } from "../../src/pool/rate-limit.ts";
-import { MESSAGE, outcome, pooled, said, send } from "./pool.ts";
+import { gate, MESSAGE, outcome, pooled, said, send } from "./pool.ts";
 
 const PIPELINING = ["PIPELINING", "8BITMIME"];
 
@@ -78,6 +78,53 @@ describe("maxQueue", () => {
     await settle();
     await vi.advanceTimersByTimeAsync(600_000);
     expect(await Promise.all(waiting)).toEqual(Array(2).fill("SMTPTimeoutError not-sent"));
+    await pool.close();
+  });
+
+  it("is never reached by callers who await ready(), however many do at the same time", async () => {
+    const { pool } = pooled({ ehlo: PIPELINING }, { maxConnections: 1, maxQueue: 3 });
+    const sends = Array.from({ length: 30 }, async (_, index) => {
+      await pool.ready();
+      return send(pool, `m${index}`);
+    });
+    const outcomes = Promise.all(sends.map(outcome));
+    await settle();
+    await vi.advanceTimersByTimeAsync(1);
+    expect(await outcomes).toEqual(Array(30).fill("ok"));
+    await pool.close();
+  });
+
+  it("keeps no place for one who awaited ready() and does not call", async () => {
+    const { pool } = pooled({}, { maxQueue: 1 });
+    await pool.ready();
+    let ready = false;
+    const second = pool.ready().then(() => {
+      ready = true;
+    });
+    await settle();
+    expect(ready).toBe(false);
+    await vi.advanceTimersByTimeAsync(1);
+    await second;
+    await pool.close();
+  });
+
+  it("has room again when a message that is being prepared is aborted", async () => {
+    const { pool } = pooled({}, { maxQueue: 1 });
+    await pool.drain();
+    const abort = new AbortController();
+    const { open, opened } = gate();
+    const slow = { asRaw: () => opened.then(() => MESSAGE) };
+    const sent = outcome(pool.send_message(slow, "a@a.test", "b@b.test", [], [], { signal: abort.signal }));
+    await settle();
+    expect(pool.stats.queued).toBe(1);
+    const room = pool.ready();
+    abort.abort(new Error("enough"));
+    expect(await sent).toBe("Error");
+    await room;
+    await vi.advanceTimersByTimeAsync(1);
+    open();
+    await settle();
+    expect(pool.stats).toMatchObject({ queued: 0, sent: 0, failed: 1 });
     await pool.close();
   });
 });
@@ -195,6 +242,18 @@ describe("an abort", () => {
     expect(add.mock.calls.length).toBe(1);
     await pool.close();
     expect(remove.mock.calls.length).toBe(1);
+  });
+
+  it("of the option signal drops what is being prepared, too", async () => {
+    const abort = new AbortController();
+    const { pool } = pooled({}, { signal: abort.signal });
+    const reason = new Error("all off");
+    const endless = { asRaw: () => new Promise(() => {}) };
+    const sent = pool.send_message(endless, "a@a.test", "b@b.test").catch((error: unknown) => error);
+    await settle();
+    abort.abort(reason);
+    expect(await sent).toBe(reason);
+    await pool.close();
   });
 
   it("of the option signal drops everything", async () => {
