@@ -2,12 +2,13 @@
 
 /**
  * Gives what `work` makes of each item, as soon as it and all before it are there. At most `most` are under way, and
- * no more items are asked for than results are taken. What fails ends it.
+ * no more items are asked for than results are taken. What fails ends it, and the signal does, whatever is waited for.
  */
 export async function* inOrder<Item, Result>(
   items: Iterable<Item> | AsyncIterable<Item>,
   most: number,
   work: (item: Item) => Promise<Result>,
+  signal: AbortSignal | undefined,
 ): AsyncGenerator<Result, void, undefined> {
   const iterator = iteratorOf(items);
   const underWay: Promise<Result>[] = [];
@@ -17,7 +18,8 @@ export async function* inOrder<Item, Result>(
     while (more || underWay.length > 0) {
       if (more && underWay.length < most) asked ??= heardOf(Promise.resolve(iterator.next()));
       const first = underWay[0];
-      const came = await Promise.race([...(asked ? [asked] : []), ...(first ? [first.then(() => undefined)] : [])]);
+      const next = Promise.race([...(asked ? [asked] : []), ...(first ? [first.then(() => undefined)] : [])]);
+      const came = await unlessAborted(next, signal);
       if (came === undefined) {
         if (first !== undefined) yield await first;
         underWay.shift();
@@ -28,8 +30,20 @@ export async function* inOrder<Item, Result>(
       else underWay.push(heardOf(work(came.value)));
     }
   } finally {
-    if (more) await iterator.return?.();
+    const returned = more ? heardOf(Promise.resolve(iterator.return?.())) : undefined;
+    // A source that was asked for an item may take its time, and ends behind that.
+    if (asked === undefined) await returned;
   }
+}
+
+/** Waits for the work, but not longer than until the signal fires. */
+export function unlessAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const aborted = (): void => reject(signal?.reason);
+    if (signal?.aborted) aborted();
+    signal?.addEventListener("abort", aborted);
+    work.then(resolve, reject).finally(() => signal?.removeEventListener("abort", aborted));
+  });
 }
 
 function iteratorOf<Item>(items: Iterable<Item> | AsyncIterable<Item>): Iterator<Item> | AsyncIterator<Item> {

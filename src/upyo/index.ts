@@ -29,7 +29,7 @@ import type { Delivery } from "../client/outcome.ts";
 import { SMTPRecipientsRefused } from "../errors.ts";
 import type { PoolOptions } from "../pool/options.ts";
 import { SMTPPool } from "../pool/smtp-pool.ts";
-import { inOrder } from "./in-order.ts";
+import { inOrder, unlessAborted } from "./in-order.ts";
 import { type Built, build } from "./mime.ts";
 
 /** Upyo's receipt, and the whole answer: what `SMTPPool.deliver()` gives, or throws. */
@@ -83,12 +83,13 @@ export class SmtplibTransport implements Transport, AsyncDisposable {
   ): AsyncIterable<SmtplibReceipt> {
     // They are built at the same time, and go to the pool in their order.
     let before: Promise<unknown> = Promise.resolve();
-    return inOrder(messages, UNDER_WAY, (message) => {
+    const send = (message: Message): Promise<SmtplibReceipt> => {
       const built = build(message);
       const turn = before.then(() => built);
       before = turn.catch(() => {});
       return this.#send(message, turn, options);
-    });
+    };
+    return inOrder(messages, UNDER_WAY, send, options.signal);
   }
 
   /** Takes no more messages, sends those that it has, and closes all connections. */
@@ -103,8 +104,7 @@ export class SmtplibTransport implements Transport, AsyncDisposable {
 
   async #send(message: Message, built: Promise<Built>, { signal }: TransportOptions): Promise<SmtplibReceipt> {
     try {
-      const { messageId, content } = await built;
-      signal?.throwIfAborted();
+      const { messageId, content } = await unlessAborted(built, signal);
       const delivery = await this.#pool.deliver({
         from: message.sender.address,
         to: recipientsOf(message),

@@ -218,6 +218,37 @@ describe("sendMany", () => {
     const aborted = transport.sendMany([letter()], { signal: AbortSignal.abort(reason) });
     await expect(collected(aborted)).rejects.toBe(reason);
   });
+
+  it("ends with the signal's reason while the source, or an attachment, lets it wait", async () => {
+    const { transport } = faked();
+    const reason = new Error("enough");
+    const controller = new AbortController();
+    async function* source(): AsyncGenerator<Message> {
+      yield letter();
+      await new Promise(() => {});
+    }
+    const receipts: SmtplibReceipt[] = [];
+    const waiting = async (): Promise<void> => {
+      for await (const receipt of transport.sendMany(source(), { signal: controller.signal })) {
+        receipts.push(receipt);
+        controller.abort(reason);
+      }
+    };
+    await expect(waiting()).rejects.toBe(reason);
+    expect(receipts.map(({ successful }) => successful)).toEqual([true]);
+
+    const attachment = {
+      inline: false,
+      filename: "endless.txt",
+      content: new Promise<Uint8Array>(() => {}),
+      contentType: "text/plain" as const,
+      contentId: "",
+    };
+    const another = new AbortController();
+    const sent = transport.send(letter({ attachments: [attachment] }), { signal: another.signal });
+    another.abort(reason);
+    await expect(sent).rejects.toBe(reason);
+  });
 });
 
 describe("the transport", () => {
