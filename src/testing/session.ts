@@ -38,6 +38,9 @@ const EXTENSION_OF: Readonly<Record<string, string>> = {
   NOTIFY: "DSN",
   ORCPT: "DSN",
   AUTH: "AUTH",
+  BY: "DELIVERBY",
+  HOLDFOR: "FUTURERELEASE",
+  HOLDUNTIL: "FUTURERELEASE",
 };
 
 /** Plays the server's part. */

@@ -186,6 +186,21 @@ describe("what it offers", () => {
     expect(server.messages).toEqual([]);
   });
 
+  it("goes by the extension's keyword, however its parameters are called", async () => {
+    const server = started({ extensions: ["FUTURERELEASE 86400 2100-01-01T00:00:00Z", "DELIVERBY 10", "MT-PRIORITY"] });
+    const smtp = await session(server);
+    await smtp.ehlo();
+    for (const options of [
+      { holdFor: 60 },
+      { holdUntil: new Date("2099-01-01T00:00:00Z") },
+      { by: { seconds: 60, mode: "notify" as const } },
+      { mtPriority: 3 },
+    ]) {
+      expect(await smtp.mail(ada, options)).toMatchObject({ code: 250 });
+      await smtp.rset();
+    }
+  });
+
   it.each<[string, number]>([
     ["MAIL FROM:<a@b>", 503],
     ["RCPT TO:<a@b>", 503],
