@@ -59,8 +59,8 @@ export async function discard(content: Content): Promise<void> {
  * A stream of Node's that fails before anybody listens ends the process. Its iterator tells of the error when it is
  * read, however long ago that was.
  */
-function heardOf(body: object): void {
-  const on: unknown = Reflect.get(body, "on");
+export function heardOf(body: unknown): void {
+  const on: unknown = Reflect.get(Object(body), "on");
   if (typeof on === "function") on.call(body, "error", () => {});
 }
 

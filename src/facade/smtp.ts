@@ -8,7 +8,7 @@ import { type Lazy, lazy } from "../client/lazy.ts";
 import type { Target } from "../client/open.ts";
 import { type Delivery, plainDelivery } from "../client/outcome.ts";
 import { Session } from "../client/session.ts";
-import { type Body, type Content, contentOf, discard } from "../client/source.ts";
+import { type Body, type Content, contentOf, discard, heardOf } from "../client/source.ts";
 import { checkArgument } from "../core/bytes.ts";
 import { Command } from "../core/command.ts";
 import type { RcptOptions } from "../core/extensions/extension.ts";
@@ -351,6 +351,7 @@ export class SMTP {
     // What was given is the caller's again as soon as the call is made.
     const copy = { ...delivery };
     if (Array.isArray(copy.to)) copy.to = [...copy.to];
+    heardOf(copy.body);
     const request = deliveries(({ requestOfDelivery }) => requestOfDelivery(copy));
     const delivered = this.#deliver(request, checkSignal(copy.signal, "signal")).then(plainDelivery);
     if (!(request instanceof Promise)) return orGiveBack(request.content, () => delivered);

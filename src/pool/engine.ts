@@ -2,7 +2,7 @@
 import { Events } from "../client/events.ts";
 import { lazy } from "../client/lazy.ts";
 import { type Delivery, plainDelivery } from "../client/outcome.ts";
-import { type Body, type Content, contentOf, discard } from "../client/source.ts";
+import { type Body, type Content, contentOf, discard, heardOf } from "../client/source.ts";
 import type { RcptOptions } from "../core/extensions/extension.ts";
 import type { Options } from "../core/plan.ts";
 import type { Refused } from "../core/reply.ts";
@@ -69,6 +69,7 @@ export class Engine {
     // What was given is the caller's again as soon as the call is made.
     const copy = { ...delivery };
     if (Array.isArray(copy.to)) copy.to = [...copy.to];
+    heardOf(copy.body);
     const signal = checkSignal(copy.signal, "signal");
     const request = deliveries(({ requestOfDelivery }) => requestOfDelivery(copy));
     try {

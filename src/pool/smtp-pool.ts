@@ -1,7 +1,7 @@
 /** `SMTPPool` as the package exports it: small, because everything that it does is loaded with the first pool. */
 
 import type { Delivery } from "../client/outcome.ts";
-import type { Body } from "../client/source.ts";
+import { type Body, heardOf } from "../client/source.ts";
 import type { RcptOptions } from "../core/extensions/extension.ts";
 import type { Options } from "../core/plan.ts";
 import type { Refused } from "../core/reply.ts";
@@ -83,6 +83,7 @@ export class SMTPPool {
   sendmail(...message: SendmailArguments): Promise<Refused> {
     if (this.#engine !== undefined) return this.#engine.sendmail(...message);
     const own = copied(message);
+    heardOf(own[2]);
     return this.#loading.then((engine) => engine.sendmail(...own));
   }
 
@@ -103,6 +104,7 @@ export class SMTPPool {
   deliver(delivery: DeliveryRequest): Promise<Delivery> {
     if (this.#engine !== undefined) return this.#engine.deliver(delivery);
     const own = copied(delivery);
+    heardOf(own?.body);
     return this.#loading.then((engine) => engine.deliver(own));
   }
 

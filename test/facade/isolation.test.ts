@@ -1,10 +1,10 @@
 /** What happens to one call is no verdict on another, and what one party says never becomes what it must not. */
 import { createReadStream } from "node:fs";
 import { Readable } from "node:stream";
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { SMTPHeloError, SMTPServerDisconnected, SMTPTimeoutError } from "../../src/index.ts";
 import { cramMd5 } from "../../src/sasl/index.ts";
-import type { Script } from "../client/fake-server.ts";
+import { FakeServer, type Script } from "../client/fake-server.ts";
 import { reasonOf, session } from "./session.ts";
 
 const from = "a@example.com";
@@ -70,6 +70,21 @@ describe("a stream of Node's as a body", () => {
     const { smtp } = await session();
     const reason = await reasonOf(smtp.sendmail(from, to, createReadStream("/nowhere/to/be/found")));
     expect(reason).toMatchObject({ delivery: "not-sent", cause: { code: "ENOENT" } });
+  });
+
+  test.each(["sendmail", "deliver"] as const)("is heard of at once, though %s is loaded with it", async (method) => {
+    vi.resetModules();
+    const { SMTP, SMTPPool } = await import("../../src/index.ts");
+    const { transport } = new FakeServer({});
+    const smtp = await SMTP.connect("mail.example.com", 25, { transport });
+    const pool = new SMTPPool({ host: "mail.example.com", transport });
+    for (const sender of [smtp, pool]) {
+      const body = Readable.from(["x"]);
+      const call = method === "deliver" ? sender.deliver({ from, to: [to], body }) : sender.sendmail(from, to, body);
+      expect(body.listenerCount("error")).toBeGreaterThan(0);
+      await call;
+    }
+    await Promise.all([smtp.quit(), pool.close()]);
   });
 
   test("that is not wanted is destroyed", async () => {
