@@ -94,7 +94,9 @@ async function size(server: Server): Promise<void> {
       await smtp.sendmail(sender, recipient, content);
       expect(writes.join("")).toMatch(new RegExp(`^MAIL FROM:.* SIZE=${content.length}\\b`, "m"));
       const sent = smtp.sendmail(sender, recipient, content, { size: 200_000_000 });
-      expect(await failureOf(sent)).toMatchObject({ name: "SMTPSenderRefused", smtp_code: 552 });
+      expect(await failureOf(sent)).toMatchObject({ name: "SMTPNotSupportedError", capability: "SIZE" });
+      const raw = smtp.sendmail(sender, recipient, content, ["SIZE=200000000"]);
+      expect(await failureOf(raw)).toMatchObject({ name: "SMTPSenderRefused", smtp_code: 552 });
     },
     { transport },
   );

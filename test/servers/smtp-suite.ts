@@ -165,7 +165,7 @@ function messages(server: Server, open: Open): void {
   it("reports a message that is larger than the server allows", async () => {
     const { marker, content } = letter();
     await open(async (smtp) => {
-      const sent = smtp.sendmail(sender, recipient, content, { size: 200_000_000 });
+      const sent = smtp.sendmail(sender, recipient, content, ["SIZE=200000000"]);
       await expect(sent).rejects.toMatchObject({ name: "SMTPSenderRefused", smtp_code: 552, delivery: "rejected" });
       await expect(sent).rejects.toBeInstanceOf(SMTPSenderRefused);
       await sendAndCompare(server, smtp);
@@ -236,7 +236,7 @@ function recipients(server: Server, open: Open): void {
               ? ["refused@lab.test", recipient]
               : recipient,
           content,
-          kind === "too large" ? { size: 200_000_000 } : {},
+          kind === "too large" ? ["SIZE=200000000"] : [],
         ),
       );
       for (const result of await Promise.allSettled(sent)) {
