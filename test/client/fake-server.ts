@@ -120,7 +120,8 @@ export class FakeServer {
       stream.close();
       return false;
     }
-    if (answer !== undefined) stream.write(utf8(`${answer}\r\n`));
+    // Who has gone away hears no answer.
+    if (answer !== undefined) stream.write(utf8(`${answer}\r\n`))?.catch(() => {});
     return true;
   }
 
