@@ -93,6 +93,42 @@ describe("auth", () => {
     expect(Buffer.from(server.lines[4] ?? "", "base64").toString()).toMatch(/^user [0-9a-f]{32}$/);
   });
 
+  test("runs Python's authobjects of an instance without user and password", async () => {
+    const { server, smtp } = await session(
+      authServer("x", {
+        PLAIN: "235 in",
+        LOGIN: ["334 eA==", "334 eA==", "235 in"],
+        "CRAM-MD5": [`334 ${base64("<x@y>")}`, "235 in"],
+      }),
+    );
+    await smtp.auth("PLAIN", smtp.auth_plain);
+    await smtp.auth("LOGIN", smtp.auth_login);
+    await smtp.auth("CRAM-MD5", smtp.auth_cram_md5);
+    expect(server.lines.slice(0, 5)).toEqual([`AUTH PLAIN ${base64("\0\0")}`, "AUTH LOGIN =", "", "", "AUTH CRAM-MD5"]);
+    expect(Buffer.from(server.lines[5] ?? "", "base64").toString()).toMatch(/^ [0-9a-f]{32}$/);
+  });
+
+  test("lets the server ask an authobject first, if it may not speak", async () => {
+    const { server, smtp } = await session({ on: { AUTH: "334 eA==", YWJJ: "235 in" } });
+    const asked: unknown[] = [];
+    const answer: AuthObject = (challenge) => {
+      asked.push(challenge && new TextDecoder().decode(challenge));
+      return "abc";
+    };
+    expect((await smtp.auth("X", answer, { initial_response_ok: false })).code).toBe(235);
+    expect(server.lines).toEqual(["AUTH X", "YWJj"]);
+    expect(asked).toEqual(["x"]);
+  });
+
+  test("gives up where the server does not want to hear of what is too long for the command line", async () => {
+    const { server, smtp } = await session({ on: { AUTH: "504 no such mechanism" } });
+    expect(await reasonOf(smtp.auth("X", () => "x".repeat(500)))).toMatchObject({
+      name: "SMTPAuthenticationError",
+      smtp_code: 504,
+    });
+    expect(server.lines).toEqual(["AUTH X"]);
+  });
+
   test.each<[name: string, first: ReturnType<AuthObject>, line: string]>([
     ["a text", "abc", "AUTH X YWJj"],
     ["octets", new Uint8Array([1, 2]), "AUTH X AQI="],

@@ -106,6 +106,14 @@ describe("addresses beyond ASCII", () => {
 });
 
 describe("deliver", () => {
+  test("to nobody is refused before MAIL", async () => {
+    const { server, smtp } = await session();
+    const error = await reasonOf(smtp.deliver({ from, to: [], body: message }));
+    expect(error).toMatchObject({ name: "SMTPRecipientsRefused", delivery: "not-sent", recipients: {} });
+    expect(server.lines.filter((line) => line.startsWith("MAIL"))).toEqual([]);
+    smtp.close();
+  });
+
   test("gives the whole answer", async () => {
     const { smtp } = await session(refusing(/bad/, "550 5.1.1 who?"));
     const delivery = await smtp.deliver({ from, to: ["b@x.y", { address: "bad@x.y" }, "c@x.y"], body: message });

@@ -56,6 +56,13 @@ describe("host and port", () => {
     expect(await reasonOf(SMTP.connect(host))).toBeInstanceOf(RangeError);
   });
 
+  test("an empty host is refused where there must be one", async () => {
+    expect(await reasonOf(SMTP.connect(""))).toMatchObject({
+      name: "RangeError",
+      message: expect.stringContaining("host"),
+    });
+  });
+
   test.each([-1, 65_536, 1.5, Number.NaN])("the port %d is refused", (port) => {
     expect(() => new SMTP("x", port)).toThrow(RangeError);
   });
@@ -135,4 +142,11 @@ describe("options", () => {
     expect(smtp.timeout).toBe(7);
     expect(new SMTP().timeout).toBeUndefined();
   });
+});
+
+test("limits and TLS options that are undefined are left at their defaults", async () => {
+  const options = { limits: { line: undefined, reply: 1000 }, context: { ca: undefined } };
+  const smtp = await connect(new FakeServer(), options);
+  expect(await smtp.noop()).toMatchObject({ code: 250 });
+  smtp.close();
 });

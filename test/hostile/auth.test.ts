@@ -524,6 +524,24 @@ describe("[auth: secrets]", () => {
     expectHidden(logger.lines.join("\n"));
   });
 
+  it.each([
+    ["a response", FORMS[2] ?? "", ["235 ok"]],
+    ["an empty response", "", ["235 ok"]],
+  ])("%s that the caller puts behind a 334 with putcmd is not shown either", async (_, response, answers) => {
+    const logger = new Memory();
+    const near = scriptedTransport([server({ AUTH: "334", "334": answers })]);
+    const { transport } = near;
+    const smtp = new SMTP("near.test", 25, { transport, logger });
+    await smtp.putcmd("AUTH", "PLAIN");
+    expect(await smtp.getreply()).toMatchObject({ code: 334 });
+    await smtp.putcmd(response);
+    expect(await smtp.getreply()).toMatchObject({ code: 235 });
+    await smtp.quit();
+    await near.finish();
+    expect(near.first.lines).toEqual(["AUTH PLAIN", response, "QUIT"]);
+    expectHidden(logger.lines.join("\n"));
+  });
+
   it("a lost connection in the middle of AUTH does not show the response", async () => {
     const near = scriptedTransport([server({ EHLO: offering("PLAIN"), AUTH: reset })]);
     const { transport } = near;

@@ -99,6 +99,27 @@ describe("HTTP's answer", () => {
   });
 });
 
+describe("SOCKS5's answer", () => {
+  it.each<[name: string, parse: () => unknown, says: RegExp, code: number | undefined]>([
+    [
+      "a failure",
+      () => socks5.parseConnectReply(Uint8Array.of(5, 1)),
+      /refused to connect: general failure.* \(1\)$/,
+      1,
+    ],
+    ["a rule", () => socks5.parseConnectReply(Uint8Array.of(5, 2, 0, 1)), /not allowed by its rules \(2\)$/, 2],
+    ["a code of its own", () => socks5.parseConnectReply(Uint8Array.of(5, 99)), /unknown reason \(99\)$/, 99],
+    ["an unknown address", () => socks5.parseConnectReply(Uint8Array.of(5, 0, 0, 2)), /unknown type 2/, undefined],
+    ["no method", () => socks5.parseMethod(Uint8Array.of(5, 255), undefined), /without authentication/, 255],
+    ["no method either", () => socks5.parseMethod(Uint8Array.of(5, 255), credentials), /accepts neither/, 255],
+    ["another method", () => socks5.parseMethod(Uint8Array.of(5, 1), credentials), /not offered: 1/, undefined],
+    ["a password unasked", () => socks5.parseMethod(Uint8Array.of(5, 2), undefined), /not offered: 2/, undefined],
+  ])("is refused with what it means: %s", (_, parse, says, code) => {
+    expect(parse).toThrow(ProxyError);
+    expect(parse).toThrow(expect.objectContaining({ message: expect.stringMatching(says), code }));
+  });
+});
+
 describe("what a proxy is asked for", () => {
   it.each<[string, string, string, number[]]>([
     ["mail.example.com", "name", "mail.example.com", [...bytes("mail.example.com")]],

@@ -375,6 +375,10 @@ describe("an option that cannot be meant", () => {
     ["a password that is too long for SOCKS5", () => socks({ host: "p", user: "u", password: "é".repeat(128) })],
     ["half of a character", () => socks({ host: "p", user: "u", password: "\ud800" })],
     ["a host with a space", () => socks({ host: "p q" })],
+    ["a host that is no text", () => socks({ host: 5 as never })],
+    ["a password that is no text", () => httpConnect({ host: "p", port: 1, user: "u", password: 5 as never })],
+    ["TLS that is no object", () => httpConnect({ host: "p", port: 1, tls: true as never })],
+    ["TLS that is null", () => httpConnect({ host: "p", port: 1, tls: null as never })],
     ["a URL for SOCKS", () => socks("socks5://ada:horse@127.0.0.1:1080" as never)],
     ["a URL for HTTP", () => httpConnect("http://ada:horse@127.0.0.1:3128" as never)],
     ["TLS to a Unix socket without a name", () => httpConnect({ path: "/run/proxy", tls: {} })],
@@ -404,6 +408,22 @@ it("counts no more of an endless answer than there can be", async () => {
   const error = await refusal(httpConnect({ host: "p", port: 1 }, endless));
   expect(error.message).toMatch(/more than 16384 octets/);
   expect(octets).toBeLessThan(200_000);
+});
+
+it.each<[name: string, thrown: unknown, says: RegExp]>([
+  ["an error", new Error("no way"), /^the SOCKS5 proxy \/run\/proxy cannot be reached: no way$/],
+  ["something else", "no way", /^the SOCKS5 proxy \/run\/proxy cannot be reached: no way$/],
+])("names the proxy that its way does not lead to, by %s", async (_, thrown, says) => {
+  const nowhere: Transport = () => Promise.reject(thrown);
+  const error = await refusal(socks({ path: "/run/proxy" }, nowhere));
+  expect(error.message).toMatch(says);
+  expect(error.cause).toBe(thrown);
+});
+
+it("leaves a mistake of the caller's in the way to the proxy as it is", async () => {
+  const wrong = new TypeError("no such option");
+  const transport = socks({ host: "p" }, () => Promise.reject(wrong));
+  expect(await reasonOf(SMTP.connect("mail.example.test", 587, { transport }))).toBe(wrong);
 });
 
 function at({ host, port }: ScriptedProxy): { host: string; port: number } {

@@ -1,8 +1,8 @@
-/** PLAIN, LOGIN and CRAM-MD5: the examples of their RFCs, what they refuse, and what they never show. */
+/** PLAIN, LOGIN, CRAM-MD5, EXTERNAL and ANONYMOUS: the examples of their RFCs, what they refuse, and what they never show. */
 import { inspect } from "node:util";
 import fc from "fast-check";
 import { describe, expect, expectTypeOf, test } from "vitest";
-import { cramMd5, login, type Mechanism, plain } from "../../src/sasl/index.ts";
+import { anonymous, cramMd5, external, login, type Mechanism, plain } from "../../src/sasl/index.ts";
 import { exchange } from "./exchange.ts";
 
 describe("PLAIN", () => {
@@ -119,6 +119,43 @@ test("the authorization identity of PLAIN is checked too", () => {
   const attempt = (authzid: string) => () => plain({ authzid, user: "u", password: "p" });
   expect(attempt("a\0b")).toThrow(TypeError);
   expect(attempt("a\x07b")).toThrow(/^authzid/);
+});
+
+describe("EXTERNAL", () => {
+  test.each([
+    ["leaves it to the server whom it is", external(), ""],
+    ["leaves it to the server for an empty identity", external({ authzid: "" }), ""],
+    ["says as whom to act", external({ authzid: "fred@example.com" }), "fred@example.com"],
+  ])("RFC 4422 A.4: %s, and has no answer to a challenge", async (_, mechanism, initial) => {
+    expect(mechanism).toMatchObject({ name: "EXTERNAL", clearText: false });
+    expect(await exchange(mechanism, ["more?"])).toEqual({ initial, responses: ["cancelled"] });
+  });
+
+  test("takes no identity with NUL or another control character", () => {
+    expect(() => external({ authzid: "a\0b" })).toThrow(TypeError);
+    expect(() => external({ authzid: "a\x07b" })).toThrow(/^authzid/);
+  });
+});
+
+describe("ANONYMOUS", () => {
+  test.each([
+    ["nothing", anonymous(), ""],
+    ["the trace of RFC 4505 4", anonymous({ trace: "sirhc" }), "sirhc"],
+    ["255 characters", anonymous({ trace: "\u{1f600}".repeat(255) }), "\u{1f600}".repeat(255)],
+  ])("leaves %s, and has no answer to a challenge", async (_, mechanism, initial) => {
+    expect(mechanism).toMatchObject({ name: "ANONYMOUS", clearText: false });
+    expect(await exchange(mechanism, ["more?"])).toEqual({ initial, responses: ["cancelled"] });
+  });
+
+  test.each<[name: string, trace: unknown, error: typeof RangeError | typeof TypeError]>([
+    ["256 characters", "x".repeat(256), RangeError],
+    ["a line break", "a\r\nb", RangeError],
+    ["NUL", "a\0b", RangeError],
+    ["half of a character", "\ud800", RangeError],
+    ["a number", 5, TypeError],
+  ])("takes no trace of %s (RFC 4505 3)", (_, trace, error) => {
+    expect(() => Reflect.apply(anonymous, undefined, [{ trace }])).toThrow(error);
+  });
 });
 
 test("a mechanism written for the interface of API.md is one", async () => {
