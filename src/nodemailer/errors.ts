@@ -140,8 +140,13 @@ function connectFields(error: SMTPConnectError): ErrorFields {
   if (cause instanceof TlsError) return { code: "ETLS", command };
   if (cause instanceof SMTPServerDisconnected) return { code: "EPROTOCOL", command };
   const original = originalOf(cause);
-  const unknownHost = ["ENOTFOUND", "EAI_AGAIN", "EAI_FAIL", "EAI_NODATA"].includes(original.originalCode ?? "");
-  return { code: unknownHost ? "EDNS" : "ESOCKET", command, ...original };
+  return { code: isUnknownHost(original.originalCode, cause) ? "EDNS" : "ESOCKET", command, ...original };
+}
+
+/** Deno's error for a name that nobody knows has no code. */
+function isUnknownHost(code: string | undefined, cause: unknown): boolean {
+  if (code !== undefined) return ["ENOTFOUND", "EAI_AGAIN", "EAI_FAIL", "EAI_NODATA"].includes(code);
+  return cause instanceof Error && cause.message.startsWith("failed to lookup address information");
 }
 
 function verdictOf(error: SMTPResponseException): ErrorFields {

@@ -176,6 +176,14 @@ describe("an error", () => {
     expect(mute).toMatchObject({ code: "ETIMEDOUT", timeoutType: "SOCKET_TIMEOUT" });
   });
 
+  it.each([
+    Object.assign(new Error("getaddrinfo ENOTFOUND mail.example.com"), { code: "ENOTFOUND" }),
+    new Error("failed to lookup address information: Name or service not known"),
+  ])("of a name that nobody knows is EDNS, in each runtime's words: %s", async (unknown) => {
+    const error = await errorFrom({}, { transport: () => Promise.reject(unknown) });
+    expect(error).toMatchObject({ code: "EDNS", command: "CONN", delivery: "not-sent" });
+  });
+
   it("of a certificate that nobody trusts is ETLS", async () => {
     server = await startEmbeddedServer();
     const transporter = createTransport(smtplib({ host: "localhost", port: server.port, starttls: "required" }));
