@@ -21,9 +21,9 @@ export type Claim = { readonly user: string; readonly password: string };
 export async function claimOf(
   mechanism: string,
   initial: string | undefined,
-  ask: (challenge: string) => Promise<string | undefined>,
+  ask: (challenge: string) => Promise<string>,
 ): Promise<Claim | "cancelled" | undefined> {
-  const next = async (challenge: string): Promise<string | undefined> => ask(encodeBase64(utf8(challenge)));
+  const next = (challenge: string): Promise<string> => ask(encodeBase64(utf8(challenge)));
   const first = initial ?? (await next(mechanism === "LOGIN" ? "Username:" : ""));
   if (first === "*") return "cancelled";
   const said = decoded(first);
@@ -46,8 +46,8 @@ export async function claimOf(
   }
 }
 
-function decoded(text: string | undefined): string | undefined {
-  const bytes = decodeBase64(text === "=" ? "" : (text ?? "*"));
+function decoded(text: string): string | undefined {
+  const bytes = decodeBase64(text === "=" ? "" : text);
   return bytes === undefined ? undefined : new TextDecoder().decode(bytes);
 }
 

@@ -18,7 +18,7 @@ import {
   SMTPTimeoutError,
 } from "../../src/index.ts";
 import { xoauth2 } from "../../src/sasl/index.ts";
-import { startServer, type TestServer, type TestServerOptions } from "../../src/testing/index.ts";
+import { type Reaction, startServer, type TestServer, type TestServerOptions } from "../../src/testing/index.ts";
 import { bytes, readText, reasonOf } from "../transports/bytes.ts";
 
 const letter = "Subject: Hello\r\n\r\n.Hi!\r\n..\r\n";
@@ -177,7 +177,7 @@ describe("what it offers", () => {
     const smtp = await session(server);
     await smtp.ehlo();
     expect(await smtp.mail(ada, ["RET=HDRS"])).toMatchObject({ code: 555 });
-    expect(await smtp.mail(ada, { size: 1001 })).toMatchObject({ code: 552 });
+    expect(await smtp.mail(ada, ["SIZE=1001"])).toMatchObject({ code: 552 });
     expect(await smtp.docmd("MAIL", "FROM:<jürgen@example.com>")).toMatchObject({ code: 553 });
     const streamed = async function* () {
       yield "x".repeat(1001);
@@ -218,7 +218,7 @@ describe("what it offers", () => {
     expect(await said(started(), command)).toMatch(new RegExp(`^220 [^\r]*\r\n${code} `));
   });
 
-  it.each<[string, number]>([
+  it.each<[string, number, TestServerOptions?]>([
     ["MAIL FROM:a@b", 501],
     ["MAIL FROM:<a@b> SIZE=99999999", 552],
     ["MAIL FROM:<a@b> FUTURE=1", 555],
@@ -230,10 +230,42 @@ describe("what it offers", () => {
     ["BDAT 6 LAST\r\nQUIT", 503],
     ["STARTTLS\r\nMAIL FROM:<a@b>", 503],
     ["HELO x\r\nMAIL FROM:<a@b>", 250],
-  ])("answers after EHLO as a server does: %j", async (commands, code) => {
-    const lines = (await said(started(), `EHLO x\r\n${commands}`)).trimEnd().split("\r\n");
-    expect(lines.at(-1)).toMatch(new RegExp(`^${code} `));
+    ["MAIL FROM:<a@b> AUTH=<>", 555],
+    ["MAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nBDAT 6 LAST\r\nQUIT", 502, { extensions: [] }],
+    ["STARTTLS", 502, { starttls: "absent" }],
+    ["AUTH CRAM-MD5", 504, { auth: "any" }],
+    ["AUTH XOAUTH2 dXNlcj1hZGE=", 501, { auth: "any" }],
+    ["AUTH LOGIN YWRh\r\n*", 501, { auth: "any" }],
+    ["DATA\r\nxx\r\n.", 503, { answers: { data: "354 whatever for" } }],
+    ["MAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nBDAT 2\r\nxxRCPT TO:<c@d>", 503, { answers: { bdat: "452 4.3.1 full" } }],
+    ["NOOP", 250, { answers: { other: "250" } }],
+  ])("answers after EHLO as a server does: %j", async (commands, code, options = {}) => {
+    const lines = (await said(started(options), `EHLO x\r\n${commands}`)).trimEnd().split("\r\n");
+    expect(lines.at(-1)).toMatch(new RegExp(`^${code}( |$)`));
   });
+
+  it.each<[string, number, string]>([
+    ["AUTH LOGIN\r\n", 334, ""],
+    ["MAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nDATA\r\n", 354, ""],
+    ["MAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nDATA\r\n", 354, "xx"],
+    ["MAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nNOOP\r\n", 252, "BDAT 10 LAST\r\n"],
+    ["MAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nNOOP\r\n", 252, "BDAT 10 LAST\r\nxx"],
+  ])(
+    "takes it for no message, nor for a fault, when the client leaves after %j, %i and %j",
+    async (commands, code, more) => {
+      const server = startServer({
+        auth: commands.startsWith("AUTH") ? "any" : undefined,
+        answers: { other: `${code} ok` },
+      });
+      const stream = await server.transport({ host: "mail.example.com", port: 25 }, {});
+      await stream.write(bytes(`EHLO x\r\n${commands}`));
+      for (let heard = ""; !heard.includes(`\n${code} `); ) heard += await readText(stream, 1);
+      await stream.write(bytes(more));
+      await stream.close();
+      await server.close();
+      expect(server.messages).toEqual([]);
+    },
+  );
 });
 
 it("answers any nonsense by well-formed replies, and survives it", async () => {
@@ -338,6 +370,12 @@ describe("TLS", () => {
     const without = await session(started({ starttls: "absent" }));
     expect(await reasonOf(without.starttls())).toBeInstanceOf(SMTPNotSupportedError);
   });
+
+  it("is begun once", async () => {
+    const stream = await started().transport({ host: "mail.example.com", port: 25 }, {});
+    await stream.startTls({ servername: "mail.example.com" });
+    expect(String(await reasonOf(stream.startTls({ servername: "mail.example.com" })))).toMatch(/TLS already/);
+  });
 });
 
 describe("an answer", () => {
@@ -411,6 +449,34 @@ describe("an answer", () => {
     await server.close();
     expect(await other).toBeInstanceOf(SMTPServerDisconnected);
   });
+
+  it.each<[string, Reaction]>([
+    ["late", { delay: 3600 }],
+    ["never", { end: "stall" }],
+  ])(
+    "that is decided upon after the server was closed, and was to come %s, keeps nobody waiting",
+    async (_, reaction) => {
+      let asked = (): void => {};
+      let decide = (_: Reaction): void => {};
+      const wasAsked = new Promise<void>((resolve) => {
+        asked = resolve;
+      });
+      const decided = new Promise<Reaction>((resolve) => {
+        decide = resolve;
+      });
+      const answer = (): Promise<Reaction> => {
+        asked();
+        return decided;
+      };
+      const server = startServer({ answers: { mail: answer } });
+      const sending = reasonOf(session(server).then((smtp) => smtp.sendmail(ada, charles, letter)));
+      await wasAsked;
+      const closed = server.close();
+      decide(reaction);
+      await closed;
+      expect(await sending).toBeInstanceOf(SMTPServerDisconnected);
+    },
+  );
 
   it("comes late, and in pieces, where it is to", async () => {
     const server = started({

@@ -4,9 +4,10 @@ import { describe, expect, it, onTestFinished } from "vitest";
 import { SMTP, type SMTPOptions, SMTPServerDisconnected, type Transport } from "../../src/index.ts";
 import { recordTranscript, replayTranscript, startServer, type TestServerOptions } from "../../src/testing/index.ts";
 import { escapeOctets, formatEntry, parseTranscript, unescapeOctets } from "../../src/testing/transcript.ts";
+import { memoryTransport } from "../../transports/memory.ts";
 import { connect } from "../../transports/node.ts";
 import { startEmbeddedServer } from "../support/embedded-server.ts";
-import { reasonOf } from "../transports/bytes.ts";
+import { bytes, readText, readToEnd, reasonOf } from "../transports/bytes.ts";
 
 const letter = "Subject: Hello\r\n\r\nGrüße\r\n.\r\n";
 
@@ -87,6 +88,57 @@ S: 221 2.0.0 bye
     }
   });
 
+  it("keeps pieces without a line end, bare line feeds and octets that are no text, and goes through again", async () => {
+    const server = memoryTransport(async (stream) => {
+      await stream.write(bytes("220 hi\r\n"));
+      await stream.read();
+      await stream.write(bytes("250 a\n250 b\r\n"));
+      await stream.close();
+    });
+    const dialogueOf = async (transport: Transport): Promise<void> => {
+      const stream = await transport({ path: "/run/lmtp" }, {});
+      await readText(stream, 8);
+      await stream.write(Uint8Array.of(0x5c, 0xff, 0x20));
+      expect(await readToEnd(stream)).toBe("250 a\n250 b\r\n");
+      expect(await stream.read()).toBeNull();
+    };
+    const recording = recordTranscript(server);
+    await dialogueOf(recording.transport);
+    expect(recording.transcript).toBe(
+      "CONNECT /run/lmtp\nS: 220 hi\nC> \\\\\\xff\\x20\nS> 250 a\\x0a\nS: 250 b\nEND\n",
+    );
+    await using replay = replayTranscript(recording.transcript);
+    await dialogueOf(replay.transport);
+  });
+
+  it("keeps a response that is no base64 for itself, too, and tells that the client gave up", async () => {
+    const recording = recordTranscript(
+      memoryTransport(async (server) => {
+        for (const text of ["220 hi", "334 VXNlcjo=", "334 again, not sesame!", "501 cancelled"]) {
+          await server.write(bytes(`${text}\r\n`));
+          await server.read();
+        }
+      }),
+    );
+    const stream = await recording.transport({ host: "a", port: 25 }, {});
+    for (const line of ["AUTH LOGIN", "sesame!", "*", "QUIT"]) {
+      await stream.read();
+      await stream.write(bytes(`${line}\r\n`));
+    }
+    expect(recording.transcript).toBe(
+      `CONNECT a:25
+S: 220 hi
+C: AUTH LOGIN
+S: 334 VXNlcjo=
+C: ***
+S: 334 again, not ***
+C: *
+S: 501 cancelled
+C: QUIT
+`,
+    );
+  });
+
   it("is of any transport: a real server's dialogue under TLS, in clear", async () => {
     await using server = await startEmbeddedServer({ auth: { user: "ada", password: "correct horse" } });
     const recording = recordTranscript(connect);
@@ -156,6 +208,18 @@ describe("a replay", () => {
     await smtp.ehlo();
     smtp.close();
     expect(String(await reasonOf(replay.finish()))).toMatch(/the client never said "STARTTLS"/);
+  });
+
+  it.each<[string, string, RegExp]>([
+    ["TLS", "TLS\nC: EHLO x", /the client never began TLS/],
+    ["the rest of a line", "C: NOOP", /the client never said "NOOP"/],
+  ])("says that the client left out %s", async (_, rest, says) => {
+    const replay = replayTranscript(`CONNECT a:25\nS: 220 hi\n${rest}\n`);
+    const stream = await replay.transport({ host: "a", port: 25 }, {});
+    await readText(stream, 8);
+    await stream.write(bytes("NO"));
+    await stream.close();
+    expect(String(await reasonOf(replay.finish()))).toMatch(says);
   });
 
   it("compares as it is told to", async () => {
