@@ -3,8 +3,9 @@ import { Readable } from "node:stream";
 import { createTransport, type SendMailOptions } from "nodemailer";
 import type { SMTPServerOptions } from "smtp-server";
 import { afterEach, describe, expect, it } from "vitest";
-import { SMTPDataError, SMTPException } from "../../src/index.ts";
+import { SMTPDataError, SMTPException, TlsError } from "../../src/index.ts";
 import { smtplib } from "../../src/nodemailer/index.ts";
+import type { Mail } from "../../src/nodemailer/mail.ts";
 import { FakeServer, type Script } from "../client/fake-server.ts";
 import { type EmbeddedServer, startEmbeddedServer } from "../support/embedded-server.ts";
 
@@ -123,12 +124,13 @@ describe("an error", () => {
   async function errorFrom(
     script: Script,
     options: Partial<Parameters<typeof smtplib>[0] & object> = {},
+    mail: SendMailOptions = {},
   ): Promise<unknown> {
     const { transport } = new FakeServer(script);
     const transporter = createTransport(
       smtplib({ host: "mail.example.com", transport, starttls: "never", ...options }),
     );
-    const error = await transporter.sendMail(MAIL).catch((reason: unknown) => reason);
+    const error = await transporter.sendMail({ ...MAIL, ...mail }).catch((reason: unknown) => reason);
     await transporter.close({ force: true });
     return error;
   }
@@ -169,6 +171,95 @@ describe("an error", () => {
     expect(await errorFrom(script, options)).toMatchObject(fields);
   });
 
+  it.each<[string, SendMailOptions, object]>([
+    ["needs REQUIRETLS", { requireTLSExtensionEnabled: true }, { code: "EREQUIRETLS", command: "MAIL FROM" }],
+    ["has octets over 127 for a server of seven bits", { raw: "Grüße" }, { code: "EMESSAGE", command: "MAIL FROM" }],
+    ["has no recipient at all", { envelope: { from: "a@b" } }, { code: "EENVELOPE", command: "API" }],
+    ["wants reports that there are not", { dsn: { notify: "always" } }, { code: "EENVELOPE", message: /DSN notify/ }],
+  ])("of a mail that %s has nodemailer's code", async (_, mail, { message, ...fields }: { message?: RegExp }) => {
+    const error = await errorFrom({}, {}, mail);
+    expect(error).toMatchObject({ ...fields, ...(message && { message: expect.stringMatching(message) }) });
+  });
+
+  it("of a reply of many lines has each with its code", async () => {
+    const error = await errorFrom({ on: { MAIL: "550-5.7.1 not you\r\n550 5.7.1 ask the postmaster" } });
+    expect(error).toMatchObject({ response: "550-5.7.1 not you\n550 5.7.1 ask the postmaster", responseCode: 550 });
+  });
+
+  it("of LMTP is of the message, for each recipient", async () => {
+    const error = await errorFrom({ on: { ".": "550 5.2.1 disabled" } }, { protocol: "lmtp" });
+    const fields = { code: "EMESSAGE", command: "DATA", responseCode: 550 };
+    expect(error).toMatchObject({ ...fields, rejected: ["charles@example.net"] });
+    expect(error).toMatchObject({
+      rejectedErrors: [
+        {
+          ...fields,
+          recipient: "charles@example.net",
+          message: "Message failed for recipient charles@example.net: 550 5.2.1 disabled",
+        },
+      ],
+    });
+  });
+
+  it.each<[string, unknown, object]>([
+    [
+      "a name that there is not",
+      Object.assign(new Error("who?"), { code: "ENOTFOUND" }),
+      { code: "EDNS", originalCode: "ENOTFOUND" },
+    ],
+    ["a failure without a code", new Error("no route"), { code: "ESOCKET" }],
+    ["TLS with the proxy", new TlsError("issuer", "no trust"), { code: "ETLS" }],
+  ])("of a connection that fails by %s is told as nodemailer does", async (_, reason, fields) => {
+    const error = await errorFrom({}, { transport: () => Promise.reject(reason) });
+    expect(error).toMatchObject({ command: "CONN", ...fields });
+  });
+
+  it("of a pool where as many wait as may is EMAXLIMIT, and nothing was sent", async () => {
+    const { transport } = new FakeServer({ on: { MAIL: () => undefined } });
+    const transporter = createTransport(
+      smtplib({
+        host: "mail.example.com",
+        transport,
+        starttls: "never",
+        maxConnections: 1,
+        maxQueue: 1,
+      }),
+    );
+    const outcomes = [1, 2, 3].map(() => transporter.sendMail(MAIL).catch((reason: unknown) => reason));
+    expect(await Promise.race(outcomes)).toMatchObject({ code: "EMAXLIMIT", command: "API", delivery: "not-sent" });
+    await transporter.close({ force: true });
+    await Promise.all(outcomes);
+  });
+
+  it.each([
+    [{ from: "ada@exa\nmple.com", to: ["charles@example.net"] }, "its sender cannot be"],
+    [{ from: "ada@example.com" }, "nobody is to get it"],
+    [{ from: "ada@example.com", to: [null] }, "a recipient is nobody"],
+  ])("of an envelope, %j, is EENVELOPE: %s", async (envelope: object, _) => {
+    const { transport } = new FakeServer();
+    const pool = smtplib({ host: "mail.example.com", transport, starttls: "never" });
+    const mail = mailOf(async () => ({ done: true, value: undefined }), envelope);
+    const error = await new Promise((resolve) => pool.send(mail, resolve));
+    expect(error).toMatchObject({ code: "EENVELOPE", command: "API" });
+    await pool.close();
+  });
+
+  it("of a source that fails without a word is ESTREAM all the same", async () => {
+    for (const reason of [undefined, "gone", new Error("gone")]) {
+      const { transport } = new FakeServer();
+      const pool = smtplib({ host: "mail.example.com", transport, starttls: "never" });
+      const error = await new Promise((resolve) => {
+        pool.send(
+          mailOf(() => Promise.reject(reason)),
+          resolve,
+        );
+      });
+      expect(error).toMatchObject({ code: "ESTREAM", command: "API" });
+      expect(error).not.toHaveProperty("originalCode");
+      await pool.close();
+    }
+  });
+
   it("of a server that does not answer tells which wait it was", async () => {
     const silent = { transport: () => new Promise<never>(() => {}), timeouts: { connect: 0.05 } };
     expect(await errorFrom({}, silent)).toMatchObject({ code: "ETIMEDOUT", timeoutType: "CONNECT_TIMEOUT" });
@@ -191,6 +282,21 @@ describe("an error", () => {
     await transporter.close();
   });
 });
+
+/** A mail as nodemailer hands it over, whose content is read so. */
+function mailOf(
+  read: () => Promise<IteratorResult<Uint8Array>>,
+  envelope: object = { from: "ada@example.com", to: ["charles@example.net"] },
+): Mail {
+  return {
+    data: {},
+    message: {
+      getEnvelope: () => envelope,
+      messageId: () => "<1@example.com>",
+      createReadStream: () => ({ [Symbol.asyncIterator]: () => ({ next: read }) }),
+    },
+  };
+}
 
 function fieldsOf(error: unknown): { [field in (typeof FIELDS)[number]]?: unknown } {
   if (!(error instanceof Error)) throw new Error(`no error, but ${JSON.stringify(error)}`);

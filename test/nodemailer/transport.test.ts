@@ -21,6 +21,8 @@ const MAIL: SendMailOptions = {
   attachments: [{ filename: "note-g.csv", content: "operation,variable\n" }],
 };
 
+const TLS = { protocol: "TLSv1.3", cipher: undefined, verified: true, fingerprint256: undefined, exporter: undefined };
+
 const open: { close(): unknown }[] = [];
 
 afterEach(async () => {
@@ -142,6 +144,63 @@ describe("a mail", () => {
     await expect(plain.transporter.sendMail({ ...MAIL, dsn: { ret: "some" } })).rejects.toMatchObject({
       code: "EENVELOPE",
     });
+  });
+
+  it("keeps the type of an original recipient, and knows the wishes for reports in any case and spacing", async () => {
+    const dsn = { ret: "full", envid: "2", notify: ["Delay", " failure "], orcpt: "x400;ada" };
+    const { server, transporter } = faked({ ehlo: ["DSN"] });
+    await transporter.sendMail({ ...MAIL, dsn });
+    expect(server.lines).toContain("MAIL FROM:<ada@example.com> RET=FULL ENVID=2");
+    expect(server.lines).toContain("RCPT TO:<charles@example.net> NOTIFY=DELAY,FAILURE ORCPT=x400;ada");
+  });
+
+  it("goes without reports about itself where the server has none, though it wants none of its recipients", async () => {
+    const { server, transporter } = faked();
+    expect(await transporter.sendMail({ ...MAIL, dsn: { ret: "HDRS" } })).toMatchObject({ rejected: [] });
+    expect(server.lines).toContain("MAIL FROM:<ada@example.com>");
+  });
+
+  it("says how big it is, and that it needs TLS on its whole way, where its envelope does", async () => {
+    const { server, transporter } = faked({ ehlo: ["SIZE 1000000", "REQUIRETLS"], peer: { tls: TLS } });
+    const envelope = { from: { name: "Ada", address: "ada@example.com" }, to: "charles@example.net", size: 4321 };
+    await transporter.sendMail({ ...MAIL, envelope: Object.assign(envelope, { requireTLSExtensionEnabled: true }) });
+    expect(server.lines).toContain("MAIL FROM:<ada@example.com> SIZE=4321 REQUIRETLS");
+  });
+
+  it("may come as text, and be empty", async () => {
+    const server = new FakeServer({ ehlo: ["8BITMIME"] });
+    const transport = smtplib({ host: "mail.example.com", transport: server.transport, starttls: "never" });
+    open.push(transport);
+    const send = (...pieces: string[]): Promise<unknown> => {
+      const message = {
+        getEnvelope: () => ({ from: { address: "ada@example.com" }, to: [{ address: "charles@example.net" }] }),
+        messageId: () => "<1@example.com>",
+        createReadStream: () => Readable.from(pieces),
+      };
+      return new Promise((resolve) => transport.send({ data: {}, message }, (error, info) => resolve(error ?? info)));
+    };
+    expect(await send("Grü", "ße\n")).toMatchObject({ messageSize: 8 });
+    expect(await send()).toMatchObject({ messageSize: 0 });
+    expect(server.messages).toEqual(["Grüße\r\n", ""]);
+  });
+
+  it("to a server of LMTP tells of each recipient what became of the message", async () => {
+    const server = new FakeServer({ on: { ".": "250 2.0.0 ok\r\n550 5.2.1 disabled\r\n250 2.0.0 ok" } });
+    const transporter = createTransport(smtplib("lmtp://mail.example.com", { transport: server.transport }));
+    open.push(transporter);
+    expect(await transporter.sendMail(MAIL)).toMatchObject({
+      accepted: ["charles@example.net", "hidden@example.net"],
+      rejectedErrors: [{ code: "EMESSAGE", command: "DATA", recipient: "mary@example.net", responseCode: 550 }],
+    });
+  });
+
+  it("is dropped with all others by the signal of the transport", async () => {
+    const controller = new AbortController();
+    const { server, transporter } = faked({ on: { ".": () => undefined } }, { signal: controller.signal });
+    const sending = transporter.sendMail(MAIL).catch((error: unknown) => error);
+    await server.saw(".");
+    controller.abort(new Error("shutting down"));
+    expect(await sending).toMatchObject({ code: "ECONNECTION", message: "shutting down" });
   });
 
   it("is streamed: what is attached is opened when the mail is sent, and not before", async () => {
