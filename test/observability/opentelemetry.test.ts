@@ -29,9 +29,10 @@ import {
   METRIC_MESSAGING_CLIENT_SENT_MESSAGES,
 } from "@opentelemetry/semantic-conventions/incubating";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { LMTP, SMTP, SMTPPool } from "../../src/index.ts";
+import { LMTP, SMTP, SMTPPool, type Transport } from "../../src/index.ts";
 import { type Instrumentation, instrument } from "../../src/opentelemetry.ts";
 import { FakeServer, type Script } from "../client/fake-server.ts";
+import { gate } from "../pool/pool.ts";
 import { startEmbeddedServer } from "../support/embedded-server.ts";
 
 const spans = new InMemorySpanExporter();
@@ -40,6 +41,7 @@ const contexts = new AsyncLocalStorageContextManager();
 
 let measured: InMemoryMetricExporter;
 let reader: PeriodicExportingMetricReader;
+let meterProvider: MeterProvider;
 let instrumentation: Instrumentation;
 
 beforeAll(() => {
@@ -50,7 +52,8 @@ beforeAll(() => {
 beforeEach(() => {
   measured = new InMemoryMetricExporter(AggregationTemporality.CUMULATIVE);
   reader = new PeriodicExportingMetricReader({ exporter: measured, exportIntervalMillis: 3_600_000 });
-  instrumentation = instrument({ tracerProvider, meterProvider: new MeterProvider({ readers: [reader] }) });
+  meterProvider = new MeterProvider({ readers: [reader] });
+  instrumentation = instrument({ tracerProvider, meterProvider });
 });
 
 afterEach(async () => {
@@ -199,6 +202,25 @@ describe("a delivery", () => {
   });
 });
 
+describe("a delivery that is not made", () => {
+  it("since there is no connection, names no server", async () => {
+    const { transport } = new FakeServer();
+    await send(new SMTP("", 0, { transport }), "charles@example.net");
+    const { attributes, status } = spanNamed("send");
+    expect(status.code).toBe(ERROR);
+    expect(attributes).toMatchObject({ [ATTR_ERROR_TYPE]: "SMTPServerDisconnected" });
+    expect(attributes).not.toHaveProperty(ATTR_SERVER_ADDRESS);
+  });
+
+  it("since a signal ended it, has the type of the reason, whatever that is", async () => {
+    const smtp = await session();
+    const request = { from: "ada@example.com", to: ["charles@example.net"], body: "Hi!\n" };
+    await smtp.deliver({ ...request, signal: AbortSignal.abort("changed my mind") }).catch(() => {});
+    expect(spanNamed("send mail.example.com:587").attributes).toMatchObject({ [ATTR_ERROR_TYPE]: "string" });
+    smtp.close();
+  });
+});
+
 describe("a connection", () => {
   it("is a client span of its own, and counted while it is open", async () => {
     const smtp = await session();
@@ -271,6 +293,40 @@ describe("telemetry", () => {
     }
     await send(await session(), "charles@example.net");
     expect(spans.getFinishedSpans().map(({ name }) => name)).toContain("send mail.example.com:587");
+  });
+
+  it("that begins in the middle tells nothing of what had begun before", async () => {
+    instrumentation.disable();
+    const server = new FakeServer({ on: { ".": () => undefined } });
+    const smtp = await SMTP.connect("mail.example.com", 587, { transport: server.transport });
+    const sending = send(smtp, "charles@example.net");
+    await server.saw(".");
+    instrumentation = instrument({ tracerProvider, meterProvider });
+    server.say("250 ok\r\n");
+    await sending;
+    await smtp.quit();
+    expect(spans.getFinishedSpans()).toEqual([]);
+    expect(await points("smtp.client.open_connections")).toEqual([]);
+  });
+
+  it("that begins while a connection is being made counts it, and has no span of it", async () => {
+    instrumentation.disable();
+    const begun = gate();
+    const permission = gate();
+    const server = new FakeServer();
+    const transport: Transport = async (...to) => {
+      begun.open();
+      await permission.opened;
+      return server.transport(...to);
+    };
+    const connecting = SMTP.connect("mail.example.com", 587, { transport });
+    await begun.opened;
+    instrumentation = instrument({ tracerProvider, meterProvider });
+    permission.open();
+    const smtp = await connecting;
+    expect(await points("smtp.client.open_connections")).toMatchObject([{ value: 1 }]);
+    await smtp.quit();
+    expect(spans.getFinishedSpans()).toEqual([]);
   });
 
   it("ends with disable()", async () => {

@@ -99,6 +99,12 @@ describe("HTTP's answer", () => {
   });
 });
 
+describe("SOCKS4's answer", () => {
+  it("is refused with its code also where nobody knows what it means", () => {
+    expect(() => socks4.parseConnectReply(Uint8Array.of(0, 99))).toThrow(/unknown reason \(99\)/);
+  });
+});
+
 describe("SOCKS5's answer", () => {
   it.each<[name: string, parse: () => unknown, says: RegExp, code: number | undefined]>([
     [

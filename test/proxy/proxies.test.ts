@@ -195,6 +195,13 @@ describe("a refusal", () => {
       1,
     ],
     [
+      "of SOCKS5 for any credentials",
+      { kind: "SOCKS5", says: Uint8Array.of(5, 255) },
+      { user: "ada", password: "wrong" } as never,
+      /accepts neither user and password nor no authentication/,
+      255,
+    ],
+    [
       "of SOCKS4a",
       { kind: "SOCKS4a", says: Uint8Array.of(0, 91, 0, 0, 0, 0, 0, 0) },
       { version: "4a" } as never,
@@ -429,6 +436,30 @@ it("leaves a mistake of the caller's in the way to the proxy as it is", async ()
 function at({ host, port }: ScriptedProxy): { host: string; port: number } {
   return { host, port };
 }
+
+describe("a failure on the way to the proxy", () => {
+  const via = (reason: unknown): Transport => httpConnect({ path: "/run/proxy" }, () => Promise.reject(reason));
+  const to = { host: "mail.example.test", port: 25 };
+
+  it("of the transport's own kind is told with the path of the proxy, whatever it is", async () => {
+    for (const reason of [new Error("gone"), "gone"]) {
+      const error = await reasonOf(via(reason)(to, {}));
+      expect(error).toMatchObject({ message: "the HTTP proxy /run/proxy cannot be reached: gone", cause: reason });
+    }
+  });
+
+  it("that lies in the options is told as it is, since no proxy can help it", async () => {
+    for (const reason of [new TypeError("no such option"), new RangeError("no such port")]) {
+      expect(await reasonOf(via(reason)(to, {}))).toBe(reason);
+    }
+  });
+
+  it("once it was reached is told as a failure of the proxy", async () => {
+    const reset = memoryTransport((server) => server.abort(new Error("reset")));
+    const error = await refusal(httpConnect({ host: "p", port: 1 }, reset));
+    expect(error.message).toMatch(/^the HTTP proxy p:1 failed: /);
+  });
+});
 
 /** What a session is told when the proxy does not let it through. */
 async function refusal(transport: Transport): Promise<ProxyError> {

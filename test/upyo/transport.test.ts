@@ -120,6 +120,19 @@ describe("send", () => {
     expect(receipt).toMatchObject({ successful: false, errorMessages: [expect.stringMatching(text)] });
   });
 
+  it("sends text alone where there is no HTML, and tells of a failure that is no error", async () => {
+    const { server, transport } = faked();
+    expect(await transport.send(letter({ content: { text: "Hi!\n" } }))).toMatchObject({ successful: true });
+    expect(server.messages[0]).toMatch(/^Content-Type: text\/plain/m);
+    expect(server.messages[0]).not.toMatch(/multipart|html/);
+    const content = Promise.reject("gone");
+    content.catch(() => {});
+    const receipt = await transport.send(letter({ attachments: [{ ...broken(), content }] }));
+    expect(receipt).toMatchObject({ successful: false, errorMessages: ["gone"], error: "gone" });
+    const nobody = await transport.send({ ...letter(), recipients: [] });
+    expect(nobody).toMatchObject({ successful: false, errorMessages: [expect.stringMatching(/recipient/)] });
+  });
+
   it("gives a receipt for options that cannot be", async () => {
     const transport = new SmtplibTransport({ host: "mail.example.com", maxConnections: -1 });
     expect(await transport.send(letter())).toMatchObject({
