@@ -7,6 +7,7 @@ import { EXTENSIONS, mailParameters, offerOf, rcptParameters } from "../../src/c
 import { type Limits, portionsWithin } from "../../src/core/extensions/limits.ts";
 import { parseFeatures } from "../../src/core/features.ts";
 import { SMTPNotSupportedError } from "../../src/errors.ts";
+import { expectLinear } from "./linear.ts";
 
 const ALL = [
   "SIZE",
@@ -298,6 +299,18 @@ describe("recipients within the limits of RFC 9422", () => {
   ])("of the domains %j under %j go as %j", (domains, given, portions) => {
     const limits = { mailMax: undefined, rcptMax: undefined, rcptDomainMax: undefined, ...given };
     expect(portionsWithin(domains, limits)).toEqual(portions);
+  });
+
+  test.each<[name: string, limits: Partial<Limits>]>([
+    ["a recipient", { rcptMax: 1 }],
+    ["a domain", { rcptDomainMax: 1 }],
+    ["ten of each", { rcptMax: 10, rcptDomainMax: 10 }],
+  ])("are shared out in linear time, whatever a server says: %s", (_, given) => {
+    const limits = { mailMax: undefined, rcptMax: undefined, rcptDomainMax: undefined, ...given };
+    expectLinear(
+      (size) => Array.from({ length: size / 16 }, (_, index) => `d${index}`),
+      (domains) => portionsWithin(domains, limits),
+    );
   });
 
   test("are all there, each once, in portions that keep to the limits", () => {

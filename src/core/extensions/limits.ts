@@ -28,18 +28,28 @@ export function readLimits(parameters: string): Limits {
  * each in the order given. `domains` has each recipient's domain.
  */
 export function portionsWithin(domains: readonly string[], { rcptMax, rcptDomainMax }: Limits): number[][] {
-  const portions: { indexes: number[]; domains: Set<string> }[] = [];
+  const portions: Portion[] = [];
+  const homes = new Map<string, Portion>();
+  let open: Portion | undefined;
+  const hasRoom = (portion: Portion | undefined): portion is Portion =>
+    portion !== undefined && portion.indexes.length < (rcptMax ?? Number.POSITIVE_INFINITY);
   for (const [index, domain] of domains.entries()) {
-    const fits = portions.find(
-      (portion) =>
-        portion.indexes.length < (rcptMax ?? Number.POSITIVE_INFINITY) &&
-        (portion.domains.has(domain) || portion.domains.size < (rcptDomainMax ?? Number.POSITIVE_INFINITY)),
-    );
-    if (fits === undefined) portions.push({ indexes: [index], domains: new Set([domain]) });
-    else {
-      fits.indexes.push(index);
-      fits.domains.add(domain);
+    const home = homes.get(domain);
+    let portion = hasRoom(home) ? home : open;
+    // What is not open any more takes recipients of its own domains alone: nothing has to be searched.
+    if (!hasRoom(portion) || (portion !== home && portion.domains >= (rcptDomainMax ?? Number.POSITIVE_INFINITY))) {
+      portion = { indexes: [], domains: 0 };
+      portions.push(portion);
+      open = portion;
     }
+    if (portion !== home) {
+      homes.set(domain, portion);
+      portion.domains++;
+    }
+    portion.indexes.push(index);
   }
   return portions.map(({ indexes }) => indexes);
 }
+
+/** Recipients that go together, and how many domains they have. */
+type Portion = { readonly indexes: number[]; domains: number };
