@@ -129,6 +129,57 @@ describe("auth", () => {
     expect(server.lines).toEqual(["AUTH X"]);
   });
 
+  test("says nothing for a user and a password that were not set", async () => {
+    const { server, smtp } = await session(
+      authServer("x", { PLAIN: "235 in", LOGIN: ["334 eA==", "235 in"], "CRAM-MD5": ["334 eA==", "235 in"] }),
+    );
+    await smtp.auth("PLAIN", smtp.auth_plain);
+    await smtp.auth("LOGIN", smtp.auth_login);
+    await smtp.auth("CRAM-MD5", smtp.auth_cram_md5);
+    expect(server.lines.slice(0, 4)).toEqual([`AUTH PLAIN ${base64("\0\0")}`, "AUTH LOGIN =", "", "AUTH CRAM-MD5"]);
+    expect(Buffer.from(server.lines[4] ?? "", "base64").toString()).toMatch(/^ [0-9a-f]{32}$/);
+  });
+
+  test("asks an authobject for nothing before the challenge where no initial response is wanted", async () => {
+    const { server, smtp } = await session(authServer("x", { X: ["334 eA==", "235 in"] }));
+    const asked: (string | undefined)[] = [];
+    const authobject: AuthObject = (challenge) => {
+      asked.push(challenge && new TextDecoder().decode(challenge));
+      return "answer";
+    };
+    await smtp.auth("X", authobject, { initial_response_ok: false });
+    expect(server.lines).toEqual(["AUTH X", base64("answer")]);
+    expect(asked).toEqual(["x"]);
+  });
+
+  test("takes a Mechanism of the caller's after HELO too, where nothing is known of what the server can", async () => {
+    const { server, smtp } = await session({ on: { AUTH: "235 in" } });
+    await smtp.helo();
+    const mechanism: Mechanism = {
+      name: "X-OWN",
+      clearText: false,
+      *start() {
+        yield new Uint8Array([120]);
+      },
+    };
+    expect((await smtp.auth("X-OWN", mechanism)).code).toBe(235);
+    expect(server.lines.at(-1)).toBe("AUTH X-OWN eA==");
+  });
+
+  test("sends no response that is too long for AUTH's line to a server that did not ask for it", async () => {
+    const { server, smtp } = await session({ on: { AUTH: "504 unknown" } });
+    expect(await reasonOf(smtp.auth("X", () => "x".repeat(1_000)))).toMatchObject({ smtp_code: 504 });
+    expect(server.lines).toEqual(["AUTH X"]);
+  });
+
+  test("says so where the server offers AUTH and no mechanism", async () => {
+    const { smtp } = await session({ ehlo: ["AUTH"] });
+    expect(await reasonOf(smtp.login("user", "secret"))).toMatchObject({
+      name: "SMTPException",
+      message: expect.stringMatching(/the server offers none$/),
+    });
+  });
+
   test.each<[name: string, first: ReturnType<AuthObject>, line: string]>([
     ["a text", "abc", "AUTH X YWJj"],
     ["octets", new Uint8Array([1, 2]), "AUTH X AQI="],

@@ -120,6 +120,16 @@ describe("credentials are masked", () => {
       (smtp) => smtp.putcmd("AUTH PLAIN", base64(`\0${user}\0${password}`)).then(() => smtp.getreply()),
     ],
     [
+      "putcmd step by step",
+      { on: { AUTH: "334 eA==", [base64(password).toUpperCase()]: "235 in" } },
+      async (smtp) => {
+        await smtp.putcmd("AUTH", "EXTERNAL");
+        await smtp.getreply();
+        await smtp.putcmd(base64(password));
+        await smtp.getreply();
+      },
+    ],
+    [
       "send",
       { on: { AUTH: "235 in" } },
       (smtp) => smtp.send(`AUTH PLAIN ${base64(`\0${user}\0${password}`)}\r\n`).then(() => smtp.getreply()),

@@ -166,6 +166,29 @@ describe("the message", () => {
   });
 });
 
+describe("an object that gives a message", () => {
+  const whole = "From: a@x.y\nTo: b@x.y\n\nHi\n";
+
+  test.each<[string, object]>([
+    ["without a header of its own", { readAsync: async () => whole }],
+    ["with a header that names no Bcc", { header: {}, readAsync: async () => whole }],
+    ["with an empty Bcc", { header: { bcc: "" }, readAsync: async () => whole }],
+  ])("by readAsync(), %s, goes to whom its text names", async (_, message) => {
+    expect(await sent(message)).toMatchObject({ to: ["b@x.y"], content: "From: a@x.y\r\nTo: b@x.y\r\n\r\nHi\r\n" });
+  });
+
+  test.each<[string, object]>([
+    ["a stream of numbers", { createReadStream: () => Readable.from([1, 2]) }],
+    ["no stream", { createReadStream: () => whole }],
+    ["nothing by compile()", { compile: () => null }],
+    ["a number by asRaw()", { asRaw: () => 7 }],
+  ])("must not give %s", async (_, message) => {
+    const { server, smtp } = await session();
+    expect(await reasonOf(smtp.send_message(message))).toBeInstanceOf(TypeError);
+    expect(server.lines).toEqual([]);
+  });
+});
+
 describe("a MIME library's message goes to its Bcc, and does not name it:", () => {
   const utf8 = { ehlo: ["8BITMIME"] };
 

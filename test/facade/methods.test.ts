@@ -191,6 +191,21 @@ describe("putcmd, getreply and send", () => {
     expect(server.lines).toEqual(["AUTH LOGIN", "dXNlcg==", "cHdk"]);
   });
 
+  test("tell at once of a session that is lost while they write", async () => {
+    for (const call of [(smtp: SMTP) => smtp.putcmd("NOOP"), (smtp: SMTP) => smtp.send("NOOP\r\n")]) {
+      const { server, smtp } = await session();
+      server.streams.at(-1)?.abort(new Error("reset"));
+      expect(await reasonOf(call(smtp))).toBeInstanceOf(SMTPServerDisconnected);
+    }
+  });
+
+  test("answer a challenge with an empty line, if that is what is said", async () => {
+    const { server, smtp } = await session({ on: { AUTH: "334 eA==", "": "235 in" } });
+    expect((await smtp.docmd("AUTH", "EXTERNAL")).code).toBe(334);
+    expect((await smtp.docmd("")).code).toBe(235);
+    expect(server.lines).toEqual(["AUTH EXTERNAL", ""]);
+  });
+
   test("send nothing for the empty text, and tell whether there is a session", async () => {
     const { server, smtp } = await session();
     await smtp.send("");

@@ -111,6 +111,21 @@ describe("options", () => {
       pipelining: undefined,
     });
     await connect(server, { timeout: null });
+    const limits = { line: undefined, minRate: undefined };
+    await connect(server, { timeouts: { quit: undefined }, limits });
+  });
+
+  test("without any deadline, minRate has nothing to bound", async () => {
+    const server = new FakeServer();
+    const smtp = await connect(server, { timeout: null, limits: { minRate: 1_000_000_000 } });
+    await smtp.sendmail(
+      "a@b.c",
+      "d@e.f",
+      (async function* () {
+        for (let piece = 0; piece < 20; piece++) yield `${"x".repeat(70)}\r\n`.repeat(1_000);
+      })(),
+    );
+    expect(server.messages[0]?.length).toBe(20 * 72_000);
   });
 
   test("source_address reaches the transport; on a Unix socket it means nothing", async () => {
