@@ -59,6 +59,28 @@ describe("sendmail gives the refused recipients", () => {
   });
 });
 
+describe("deliver", () => {
+  test("takes its content from any iterable, in pieces", async () => {
+    const { server, smtp } = await session();
+    const lines = new Set(["one\r\n", "two\r\n"]);
+    await smtp.deliver({ from, to: ["b@x.y"], body: lines.values() });
+    expect(server.messages).toEqual(["one\r\ntwo\r\n"]);
+  });
+
+  test("is for somebody", async () => {
+    const { server, smtp } = await session();
+    expect(await reasonOf(smtp.deliver({ from, to: [], body: "x" }))).toMatchObject({ message: /recipient/ });
+    expect(server.lines).toEqual([]);
+  });
+
+  test.each([5, null, "SIZE=5"])("takes no parameters that are neither an object nor an array: %j", async (options) => {
+    const { server, smtp } = await session();
+    // @ts-expect-error: what a caller without types may pass
+    expect(await reasonOf(smtp.mail(from, options))).toBeInstanceOf(TypeError);
+    expect(server.lines).toEqual([]);
+  });
+});
+
 describe("sendmail throws", () => {
   test.each(["550 no", "451 later", "250 but not to DATA"])(
     "SMTPSenderRefused or SMTPDataError by code: %s",

@@ -38,6 +38,15 @@ describe("the sending methods", () => {
     await pool.close();
   });
 
+  it("read the header of each message, the first and the later ones", async () => {
+    const { server, pool } = pooled();
+    for (const to of ["one", "two"]) {
+      expect(await pool.send_message(`From: ada@a.test\r\nTo: ${to}@b.test\r\n\r\nhello\r\n`)).toEqual({});
+    }
+    expect(said(server, "RCPT")).toEqual(["RCPT TO:<one@b.test>", "RCPT TO:<two@b.test>"]);
+    await pool.close();
+  });
+
   it("refuse arguments before anything is connected", async () => {
     const { pool, server } = pooled();
     await expect(pool.sendmail("a@a.test\r\nRSET", "b@b.test", MESSAGE)).rejects.toThrow(RangeError);

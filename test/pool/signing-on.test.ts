@@ -87,6 +87,17 @@ describe("a login", () => {
     }
   });
 
+  it("may be for somebody else", async () => {
+    const auth = { ...AUTH, authzid: "boss" };
+    const { pool, server } = pooled(
+      { ehlo: ["AUTH PLAIN"], on: { AUTH: "235 in" }, ...LOOPBACK },
+      { auth, starttls: "never" },
+    );
+    expect(await outcome(send(pool))).toBe("ok");
+    expect(said(server, "AUTH")).toEqual([`AUTH PLAIN ${btoa("boss\0user\0password")}`]);
+    await pool.close();
+  });
+
   it("asks a token function once for all connections that log in at a time, and again for an expired token", async () => {
     const expired = btoa('{"status":"401"}');
     const good = btoa("user=user\x01auth=Bearer fresh\x01\x01");

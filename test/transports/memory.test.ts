@@ -78,6 +78,26 @@ describe("a pair in memory", () => {
     expect(await client.read()).toBeNull();
   });
 
+  it("has one reader at a time, who gets what comes", async () => {
+    const [client, server] = createMemoryPair();
+    const first = client.read();
+    expect(String(await reasonOf(client.read()))).toMatch(/a read is already pending/);
+    server.write(bytes("hello"));
+    expect(await first).toEqual(bytes("hello"));
+  });
+
+  it("begins no TLS over what is unread, or while somebody reads, and is over then", async () => {
+    const options = { servername: "localhost" };
+    const [unread, server] = createMemoryPair();
+    server.write(bytes("220 go ahead\r\n250 injected\r\n"));
+    expect(String(await reasonOf(unread.startTls(options)))).toMatch(/bytes in clear are unread/);
+    expect(String(await reasonOf(unread.read()))).toMatch(/bytes in clear are unread/);
+    const [read] = createMemoryPair();
+    const reading = reasonOf(read.read());
+    expect(String(await reasonOf(read.startTls(options)))).toMatch(/a read is pending/);
+    expect(String(await reading)).toMatch(/a read is pending/);
+  });
+
   it("is loopback without addresses", () => {
     for (const { peer } of createMemoryPair()) {
       expect(peer).toEqual({ remoteAddress: undefined, localAddress: undefined, loopback: true, tls: undefined });
