@@ -13,10 +13,10 @@ import reports from "istanbul-reports";
 
 /**
  * The shares of branches that have to be taken, in percent: of the client itself, and of all with what is built on it.
- * The first stands at 95.0, of which a few branches hang on timing.
+ * Both stand above 96; a few branches hang on timing, and on what a kernel takes at once.
  */
-const CLIENT = 94.5;
-const ALL = 93;
+const CLIENT = 95;
+const ALL = 95;
 
 /** What is built on the client, or stands in for a server in tests. */
 const COMPANIONS = /^src\/(?:nodemailer|upyo|testing)\/|^src\/opentelemetry\.ts$/;
