@@ -37,7 +37,7 @@ export class Backlog {
   #calls = 0;
   /** How many who were told that there is room have not called yet. */
   #promised = 0;
-  #lapsing = false;
+  #lapsing: ReturnType<typeof setTimeout> | undefined;
   #closed: { readonly cause: unknown } | undefined;
   #waitingForRoom: (() => void)[] = [];
   #waitingForNone: (() => void)[] = [];
@@ -139,6 +139,7 @@ export class Backlog {
   /** Takes no more messages; `cause` is why. */
   close(cause?: unknown): void {
     this.#closed ??= { cause };
+    clearTimeout(this.#lapsing);
     this.#roomier();
   }
 
@@ -225,10 +226,9 @@ export class Backlog {
   /** Several may be told at a time that there is room: each has a place, until whoever does not take it has had the time. */
   #promise(places: number): void {
     this.#promised += places;
-    if (this.#lapsing || places === 0) return;
-    this.#lapsing = true;
-    setTimeout(() => {
-      this.#lapsing = false;
+    if (this.#lapsing !== undefined || places === 0) return;
+    this.#lapsing = setTimeout(() => {
+      this.#lapsing = undefined;
       this.#promised = 0;
       this.#roomier();
     }, 0);
