@@ -2,6 +2,7 @@
 import type { TlsInfo, TlsOptions } from "../src/byte-stream.ts";
 import { makeTlsError, tlsError } from "./tls-errors.ts";
 import { type CheckedTlsOptions, checkTlsOptions, normalFingerprint, shownFingerprint } from "./tls-options.ts";
+import { resumption } from "./tls-sessions.ts";
 
 /** The option `tls` of `upgradeTLS`, as far as it is used. */
 export type BunTlsOptions = {
@@ -20,6 +21,14 @@ export type BunTlsSession = {
   getCipher(): { name: string; standardName?: string } | null;
   getPeerX509Certificate(): BunCertificate | undefined;
   exportKeyingMaterial(length: number, label: string, context: Uint8Array): Uint8Array;
+  /** The session to resume: to be given in `open`, which comes before the handshake. */
+  setSession(ticket: Uint8Array): void;
+};
+
+/** What the TLS socket is to call besides: `session` is for each ticket that the server issues. */
+type Handlers<Socket> = {
+  open(socket: Socket): void;
+  session?(socket: Socket, ticket: Uint8Array): void;
 };
 
 type BunCertificate = {
@@ -35,28 +44,46 @@ export type BunTlsFault = Error & { code?: string };
 export type BunHandshake = { session: BunTlsSession; success: boolean; fault: BunTlsFault | null };
 
 /**
- * Has `upgrade` do a handshake, and judges it.
+ * Has `upgrade` do a handshake, and judges it. `handlers` are the socket's.
  *
  * @throws TlsError where the connection is lost, or the server not the one asked for.
  * @throws TypeError for options that cannot be meant, or a certificate or key that cannot be used.
  */
-export async function secure(
+export async function secure<Socket extends BunTlsSession, Calls extends Handlers<Socket>>(
   asked: TlsOptions & { servername: string },
-  upgrade: (options: BunTlsOptions) => Promise<BunHandshake>,
+  handlers: Calls,
+  upgrade: (asked: { tls: BunTlsOptions; socket: Calls }) => Promise<BunHandshake>,
 ): Promise<TlsInfo> {
   const options = checkTlsOptions(asked);
+  const { session, issued, verified, failed } = resumption(options, trustOf(options));
+  const socket: Calls = {
+    ...handlers,
+    open(opened) {
+      if (session !== undefined) opened.setSession(session.ticket);
+      handlers.open(opened);
+    },
+    session: (_, ticket) => issued(ticket),
+  };
   let handshake: Promise<BunHandshake>;
   try {
-    handshake = upgrade(bunTlsOptions(options));
+    handshake = upgrade({ tls: bunTlsOptions(options), socket });
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new TypeError(`the TLS options ca, cert or key cannot be used: ${reason}`, { cause });
   }
   try {
-    return verify(await handshake, options);
+    const info = verify(await handshake, options);
+    verified(info);
+    return info;
   } catch (error) {
+    failed();
     throw tlsError(error, options);
   }
+}
+
+/** A connection with a certificate of its own is not resumed: its key would have to be part of this text. */
+function trustOf({ ca, cert, minVersion }: CheckedTlsOptions): string | undefined {
+  return cert === undefined ? `${minVersion} ${ca?.join() ?? ""}` : undefined;
 }
 
 /**

@@ -296,9 +296,9 @@ function bunStream(endpoint: Endpoint): { readonly stream: ByteStream; readonly 
     await flushed?.promise;
     const { secure } = await import("./bun-tls.ts");
     checkAllRead();
-    const tls = await secure(options, (asked) => {
+    const tls = await secure(options, handlers, (asked) => {
       if (ended) done.reject(unreadable?.reason);
-      current?.upgradeTLS({ socket: handlers, tls: asked });
+      current?.upgradeTLS(asked);
       resume();
       return done.promise;
     });

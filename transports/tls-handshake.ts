@@ -4,6 +4,7 @@ import { ignore } from "./native-sockets.ts";
 import { builtin, type NodeDuplex, type NodeTlsSocket, type PeerCertificate, runtime } from "./node-builtins.ts";
 import { makeTlsError, notTls, tlsError } from "./tls-errors.ts";
 import { type CheckedTlsOptions, checkTlsOptions, normalFingerprint, shownFingerprint } from "./tls-options.ts";
+import { remember, resumption, type TlsSession } from "./tls-sessions.ts";
 
 /** A handshake under way. */
 export type Handshake = {
@@ -29,9 +30,7 @@ export function beginHandshake(below: NodeDuplex, asked: TlsOptions & { serverna
   const { servername, isAddress, rejectUnauthorized } = options;
   const onNode = runtime() === "node";
   const context = onNode ? contextOf(options) : undefined;
-  const resumable = onNode && rejectUnauthorized ? context?.id : undefined;
-  const sessionId = resumable === undefined ? undefined : `${servername} ${options.pins?.join() ?? ""} ${resumable}`;
-  const session = sessionId === undefined ? undefined : sessions.get(sessionId);
+  const { session, issued, verified, failed } = resumption(options, context?.id);
 
   let socket: NodeTlsSocket;
   try {
@@ -49,25 +48,14 @@ export function beginHandshake(below: NodeDuplex, asked: TlsOptions & { serverna
     throw unusable(error);
   }
   socket.on("error", ignore);
-  let ticket: Uint8Array | undefined;
-  let verified: TlsInfo | undefined;
-  const keep = () => {
-    if (verified === undefined || ticket === undefined || sessionId === undefined) return;
-    const { fingerprint256, certificate } = verified;
-    remember(sessions, sessionId, { ticket, fingerprint256, certificate }, 64);
-  };
-  socket.on("session", (issued: Uint8Array) => {
-    ticket = issued;
-    keep();
-  });
+  if (context !== undefined) socket.on("session", issued);
   const done = untilSecure(socket, options, session).then(
     (info) => {
-      verified = info;
-      keep();
+      verified(info);
       return info;
     },
     (error) => {
-      if (sessionId !== undefined) sessions.delete(sessionId);
+      failed();
       socket.destroy();
       throw error;
     },
@@ -84,7 +72,7 @@ export function isTlsRecord(chunk: Uint8Array): boolean {
 function untilSecure(
   socket: NodeTlsSocket,
   options: CheckedTlsOptions,
-  session: Session | undefined,
+  session: TlsSession | undefined,
 ): Promise<TlsInfo> {
   return new Promise((resolve, reject) => {
     const secure = () => {
@@ -114,9 +102,9 @@ function untilSecure(
 }
 
 /** The runtime has checked chain and name already; that it did so, and the pins, are checked here. */
-function verify(socket: NodeTlsSocket, options: CheckedTlsOptions, session: Session | undefined): TlsInfo {
+function verify(socket: NodeTlsSocket, options: CheckedTlsOptions, session: TlsSession | undefined): TlsInfo {
   const { pins, rejectUnauthorized, servername } = options;
-  // A resumed session shows no certificate; its server's was verified under the same options: `sessions` has no others.
+  // A resumed session shows no certificate; its server's was verified under the same options, see `resumption`.
   const resumed = session !== undefined && socket.isSessionReused?.() === true ? session : undefined;
   const certificate = socket.getPeerCertificate();
   const fingerprint = resumed === undefined ? fingerprintOf(certificate) : resumed.fingerprint256;
@@ -188,21 +176,6 @@ function contextOf(options: CheckedTlsOptions): { id: string; context: object } 
 }
 
 const contexts = new Map<string, object>();
-
-type Session = { ticket: Uint8Array } & Pick<TlsInfo, "fingerprint256" | "certificate">;
-
-/** Verified sessions, by name, pins and context: a session never serves under other options. */
-const sessions = new Map<string, Session>();
-
-/** Keeps the `limit` entries used last. */
-function remember<T>(map: Map<string, T>, key: string, value: T, limit: number): void {
-  map.delete(key);
-  map.set(key, value);
-  for (const oldest of map.keys()) {
-    if (map.size <= limit) break;
-    map.delete(oldest);
-  }
-}
 
 /** Deno waits for ever on a certificate or key that it cannot read. */
 function checkPair({ cert, key }: CheckedTlsOptions): void {
