@@ -106,7 +106,7 @@ function verify(socket: NodeTlsSocket, options: CheckedTlsOptions, session: TlsS
   const { pins, rejectUnauthorized, servername } = options;
   // A resumed session shows no certificate; its server's was verified under the same options, see `resumption`.
   const resumed = session !== undefined && socket.isSessionReused?.() === true ? session : undefined;
-  const certificate = socket.getPeerCertificate();
+  const certificate = resumed === undefined ? socket.getPeerCertificate() : {};
   const fingerprint = resumed === undefined ? fingerprintOf(certificate) : resumed.fingerprint256;
   if (rejectUnauthorized && !socket.authorized) throw tlsError(authorizationError(socket), options);
   if (rejectUnauthorized && resumed === undefined) {
@@ -159,10 +159,21 @@ function secretsOf({ ca, cert, key, minVersion }: CheckedTlsOptions): Secrets {
   };
 }
 
+type Context = { readonly id: string; readonly context: object };
+
+/** The context used last, and what it was made of. */
+let latest: { readonly text: string; readonly context: Context } | undefined;
+
 /** Reading the authorities takes longer than a handshake: contexts are kept by the digest of what they were made of. */
-function contextOf(options: CheckedTlsOptions): { id: string; context: object } {
+function contextOf(options: CheckedTlsOptions): Context {
   const secrets = secretsOf(options);
-  const id = builtin("node:crypto").createHash("sha256").update(JSON.stringify(secrets)).digest("hex");
+  const text = JSON.stringify(secrets);
+  if (latest?.text !== text) latest = { text, context: contextMadeOf(secrets, text) };
+  return latest.context;
+}
+
+function contextMadeOf(secrets: Secrets, text: string): Context {
+  const id = builtin("node:crypto").createHash("sha256").update(text).digest("hex");
   let context = contexts.get(id);
   if (context === undefined) {
     try {

@@ -26,23 +26,23 @@ export async function openStream(
   signal: AbortSignal | undefined,
 ): Promise<ByteStream> {
   const { transport, endpoint, sourceAddress, tls } = target;
-  const connecting = (inner: AbortSignal) => transport(endpoint, { signal: inner, sourceAddress });
   const where = describe(endpoint);
-  const stream = await within("connect", timeouts.connect, signal, connecting, (late) => late.abort()).catch(
-    (error) => {
-      throw explain(error, signal, `cannot connect to ${where}`, hint(endpoint));
-    },
-  );
+  const attempt = new AbortController();
+  const connect = () => transport(endpoint, { signal: attempt.signal, sourceAddress });
+  const giveUp = (reason: unknown, connecting: Promise<ByteStream>): void => {
+    attempt.abort(reason);
+    connecting.then(
+      (late) => late.abort(reason),
+      () => {},
+    );
+  };
+  const stream = await within("connect", timeouts.connect, signal, connect, giveUp).catch((error) => {
+    throw explain(error, signal, `cannot connect to ${where}`, hint(endpoint));
+  });
   if (tls === undefined) return stream;
   try {
     // A handshake that is given up ends with the stream, below.
-    await within(
-      "tls",
-      timeouts.tls,
-      signal,
-      () => stream.startTls(tls),
-      () => {},
-    );
+    await within("tls", timeouts.tls, signal, () => stream.startTls(tls));
   } catch (error) {
     stream.abort(error);
     throw explain(error, signal, `TLS to ${where} could not be established`, "");
@@ -56,27 +56,32 @@ export function describe(endpoint: Endpoint): string {
   return endpoint.host.includes(":") ? `[${endpoint.host}]:${endpoint.port}` : `${endpoint.host}:${endpoint.port}`;
 }
 
-/** Runs `work`, gives up when the time is over or the signal fires, and discards a result that comes too late. */
+/** What `work` gives, unless the time is over or the signal fires before: `giveUp` is called then. */
 async function within<T>(
   phase: TimeoutPhase,
   seconds: number | undefined,
   signal: AbortSignal | undefined,
-  work: (signal: AbortSignal) => Promise<T>,
-  discard: (late: T) => void,
+  work: () => Promise<T>,
+  giveUp?: (reason: unknown, working: Promise<T>) => void,
 ): Promise<T> {
-  const controller = new AbortController();
-  const unlink = onAbort(signal, (reason) => controller.abort(reason));
-  const expire = (): void => controller.abort(new SMTPTimeoutError(phase, `timed out after ${seconds} s (${phase})`));
-  const timer = seconds === undefined ? undefined : setTimeout(expire, Math.min(seconds * 1000, LONGEST_TIMER));
+  signal?.throwIfAborted();
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  let unlink: (() => void) | undefined;
   try {
     return await new Promise((resolve, reject) => {
-      onAbort(controller.signal, reject);
-      if (controller.signal.aborted) return;
-      work(controller.signal).then((result) => (controller.signal.aborted ? discard(result) : resolve(result)), reject);
+      const working = work();
+      const stop = (reason: unknown): void => {
+        giveUp?.(reason, working);
+        reject(reason);
+      };
+      const expire = (): void => stop(new SMTPTimeoutError(phase, `timed out after ${seconds} s (${phase})`));
+      working.then(resolve, reject);
+      unlink = onAbort(signal, stop);
+      if (seconds !== undefined) timer = setTimeout(expire, Math.min(seconds * 1000, LONGEST_TIMER));
     });
   } finally {
     clearTimeout(timer);
-    unlink();
+    unlink?.();
   }
 }
 

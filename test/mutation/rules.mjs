@@ -411,8 +411,8 @@ export const RULES = [
     rule: "3.5",
     broken: "the handshake of implicit TLS has no deadline",
     file: "src/client/open.ts",
-    from: '      "tls",\n      timeouts.tls,',
-    to: '      "tls",\n      undefined,',
+    from: 'within("tls", timeouts.tls,',
+    to: 'within("tls", undefined,',
     tests: hostile("tls"),
   },
   {
