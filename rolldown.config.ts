@@ -1,6 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { defineConfig, type Plugin } from "rolldown";
 import { peerDependencies } from "./package.json" with { type: "json" };
+import { smaller } from "./scripts/build/smaller.ts";
 import { entry } from "./tsup.config.ts";
 
 /** The JavaScript of dist/; its declarations are tsup's. */
@@ -9,10 +10,10 @@ export default defineConfig({
   platform: "neutral",
   external: (id) => Object.keys(peerDependencies).some((peer) => id === peer || id.startsWith(`${peer}/`)),
   transform: { target: "es2022" },
-  plugins: [ownCopyForQuoteaddr()],
+  plugins: [ownCopies(), smaller(import.meta.dirname)],
   output: {
     dir: "dist",
-    chunkFileNames: "[name]-[hash].js",
+    chunkFileNames: "[name].js",
     codeSplitting: {
       // All that importing the package loads is one file. In pieces it would cost every import of one piece by another.
       groups: [{ name: (id, modules) => (isAtStart(id, modules) ? "session" : null), debugName: "session" }],
@@ -33,21 +34,29 @@ function isAtStart(id: string, modules: Modules): boolean {
 /**
  * Gives `quoteaddr` a copy of the address scanner. A bundler that splits an application finds the scanner used by
  * `index.js` and by what is loaded on first use, and would load it at the start of those who import neither.
+ *
+ * `core.js` has a copy of all that it exports: what is public there is internal elsewhere, and may have short names.
  */
-function ownCopyForQuoteaddr(): Plugin {
-  const copy = "?quoteaddr";
+function ownCopies(): Plugin {
   return {
-    name: "own-copy-for-quoteaddr",
+    name: "own-copies",
     async resolveId(source, importer = "") {
-      const isCopied =
-        /(address(-list)?|a-label)\.ts$/.test(source) &&
-        (importer.endsWith("/src/index.ts") || importer.endsWith(copy));
-      const resolved = isCopied ? await this.resolve(source, importer.replace(copy, "")) : null;
-      return resolved && `${resolved.id}${copy}`;
+      const [path = "", copy] = importer.split("?");
+      const name = copy ?? copyFor(path, source);
+      if (name === undefined || (name === "quoteaddr" && !SCANNER.test(source))) return null;
+      const resolved = await this.resolve(source, path);
+      return resolved?.id.includes("/src/core/") ? `${resolved.id}?${name}` : resolved;
     },
     async load(id) {
-      if (!id.endsWith(copy)) return null;
-      return { code: await readFile(id.replace(copy, ""), "utf8"), moduleType: "ts" };
+      const [path = "", copy] = id.split("?");
+      return copy === undefined ? null : { code: await readFile(path, "utf8"), moduleType: "ts" };
     },
   };
+}
+
+const SCANNER = /(address(-list)?|a-label)\.ts$/;
+
+function copyFor(importer: string, source: string): string | undefined {
+  if (importer.endsWith("/src/core/index.ts")) return "core";
+  return importer.endsWith("/src/index.ts") && SCANNER.test(source) ? "quoteaddr" : undefined;
 }

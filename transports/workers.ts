@@ -28,9 +28,6 @@ type Socket = StreamPair & {
   startTls(options: { expectedServerHostname: string }): Socket;
 };
 
-/** In a variable, so that bundlers for other platforms do not look for it. */
-const cloudflareSockets: string = "cloudflare:sockets";
-
 /**
  * Connects by `connect` of `cloudflare:sockets`, in clear.
  *
@@ -56,6 +53,8 @@ export const connect: Transport = async (endpoint: Endpoint, options: ConnectOpt
   if (sourceAddress !== undefined && (sourceAddress[0] !== "" || sourceAddress[1] !== 0)) {
     throw new TypeError("Workers cannot choose a local address: there is no sourceAddress");
   }
+  // No bundler or minifier works this out: those for other platforms would look for the module.
+  const { href: cloudflareSockets } = new URL("cloudflare:sockets");
   const sockets: Sockets = await import(/* webpackIgnore: true */ /* @vite-ignore */ cloudflareSockets);
   signal?.throwIfAborted();
   const address = { hostname: endpoint.host, port: endpoint.port };
