@@ -13,10 +13,17 @@ export default defineConfig({
   plugins: [ownCopies(), smaller(import.meta.dirname)],
   output: {
     dir: "dist",
+    cleanDir: true,
     chunkFileNames: "[name].js",
+    // The declarations have them.
+    comments: { jsdoc: false },
     codeSplitting: {
-      // All that importing the package loads is one file. In pieces it would cost every import of one piece by another.
-      groups: [{ name: (id, modules) => (isAtStart(id, modules) ? "session" : null), debugName: "session" }],
+      groups: [
+        // All that importing the package loads is one file. In pieces it would cost every import of one piece by another.
+        { name: (id, modules) => (isAtStart(id, modules) ? "session" : null), debugName: "session" },
+        // So is what a connection loads beside its transport, on Node and wherever TLS is by `node:tls`.
+        { name: "node-socket", test: /\/transports\/(node-socket|native-sockets|node-builtins)\.ts$/ },
+      ],
     },
   },
 });
@@ -32,31 +39,37 @@ function isAtStart(id: string, modules: Modules): boolean {
 }
 
 /**
- * Gives `quoteaddr` a copy of the address scanner. A bundler that splits an application finds the scanner used by
- * `index.js` and by what is loaded on first use, and would load it at the start of those who import neither.
- *
- * `core.js` has a copy of all that it exports: what is public there is internal elsewhere, and may have short names.
+ * Which modules an importer, and what it imports, gets a copy of:
+ * - `core.js` of all that it exports, as what is public there is internal elsewhere, and may have short names;
+ * - `quoteaddr` of the address scanner, as a bundler that splits an application finds the scanner used by `index.js` and
+ *   by what is loaded on first use, and would load it at the start of those who import neither;
+ * - transports, and the spans, of small modules, as each file that is loaded with a connection takes time.
  */
+const COPIES = [
+  { name: "core", importer: "/src/core/index.ts", of: /\/src\/core\// },
+  { name: "quoteaddr", importer: "/src/index.ts", of: /\/src\/core\/(address(-list)?|a-label)\.ts$/ },
+  { name: "opentelemetry", importer: "/src/opentelemetry.ts", of: /\/channels\.ts$/ },
+  ...["deno", "bun", "web-streams", "workers"].map((name) => ({
+    name,
+    importer: `/transports/${name}.ts`,
+    of: /\/(native-sockets|node-builtins)\.ts$/,
+  })),
+];
+
+/** Makes the copies: the same files, by ids that end in the copy's name. */
 function ownCopies(): Plugin {
   return {
     name: "own-copies",
     async resolveId(source, importer = "") {
-      const [path = "", copy] = importer.split("?");
-      const name = copy ?? copyFor(path, source);
-      if (name === undefined || (name === "quoteaddr" && !SCANNER.test(source))) return null;
-      const resolved = await this.resolve(source, path);
-      return resolved?.id.includes("/src/core/") ? `${resolved.id}?${name}` : resolved;
+      const [path = "", name] = importer.split("?");
+      const copy = COPIES.find((one) => (name === undefined ? path.endsWith(one.importer) : one.name === name));
+      const resolved = copy && (await this.resolve(source, path));
+      if (!resolved) return null;
+      return copy.of.test(resolved.id) ? `${resolved.id}?${copy.name}` : resolved;
     },
     async load(id) {
-      const [path = "", copy] = id.split("?");
-      return copy === undefined ? null : { code: await readFile(path, "utf8"), moduleType: "ts" };
+      const [path = "", name] = id.split("?");
+      return name === undefined ? null : { code: await readFile(path, "utf8"), moduleType: "ts" };
     },
   };
-}
-
-const SCANNER = /(address(-list)?|a-label)\.ts$/;
-
-function copyFor(importer: string, source: string): string | undefined {
-  if (importer.endsWith("/src/core/index.ts")) return "core";
-  return importer.endsWith("/src/index.ts") && SCANNER.test(source) ? "quoteaddr" : undefined;
 }

@@ -22,7 +22,6 @@ export const entry = {
 export default defineConfig({
   entry,
   format: "esm",
-  clean: true,
   // Unused names are for the type check to report: they must not keep anyone from building.
   dts: {
     only: true,
