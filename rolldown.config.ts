@@ -9,7 +9,9 @@ export default defineConfig({
   input: entry,
   platform: "neutral",
   external: (id) => Object.keys(peerDependencies).some((peer) => id === peer || id.startsWith(`${peer}/`)),
-  transform: { target: "es2022" },
+  tsconfig: false,
+  // Fields that the constructor sets are not declared before: that would set them twice.
+  transform: { target: "es2022", typescript: { removeClassFieldsWithoutInitializer: true } },
   plugins: [ownCopies(), smaller(import.meta.dirname)],
   output: {
     dir: "dist",

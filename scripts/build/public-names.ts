@@ -1,9 +1,9 @@
-/** Reads which names the users of a module can see. */
+/** Reads which properties the users of a module can see. */
 import ts from "typescript";
 
 /**
- * All names in the declarations of what `modules` export, and in the declarations that these mention: types, members,
- * parameters and strings alike. Isolated declarations make sure that nothing is left to be inferred from a function's body.
+ * What `modules` export, the properties that the declarations of it name, or the declarations that these mention, and the
+ * strings in them. Isolated declarations make sure that nothing is left to be inferred from a function's body.
  */
 export function publicNames(checker: ts.TypeChecker, modules: readonly ts.SourceFile[]): Set<string> {
   const names = new Set<string>();
@@ -11,7 +11,6 @@ export function publicNames(checker: ts.TypeChecker, modules: readonly ts.Source
 
   function visitSymbol(symbol: ts.Symbol | undefined): void {
     if (symbol === undefined) return;
-    names.add(symbol.name);
     const isAlias = (symbol.flags & ts.SymbolFlags.Alias) !== 0;
     for (const { declarations = [] } of isAlias ? [symbol, checker.getAliasedSymbol(symbol)] : [symbol]) {
       for (const declaration of declarations) if (!declaration.getSourceFile().isDeclarationFile) visit(declaration);
@@ -22,19 +21,36 @@ export function publicNames(checker: ts.TypeChecker, modules: readonly ts.Source
     if (visited.has(node) || isHidden(node)) return;
     visited.add(node);
     if (ts.isStringLiteralLike(node)) names.add(node.text);
-    if (ts.isIdentifier(node)) {
-      names.add(node.text);
-      visitSymbol(checker.getSymbolAtLocation(node));
-    }
+    const name = propertyName(node);
+    if (name !== undefined) names.add(name);
+    if (ts.isIdentifier(node)) visitSymbol(checker.getSymbolAtLocation(node));
     if (ts.isImportSpecifier(node) || ts.isExportSpecifier(node)) return;
     ts.forEachChild(node, visit);
   }
 
   for (const module of modules) {
     const symbol = checker.getSymbolAtLocation(module);
-    if (symbol !== undefined) for (const one of checker.getExportsOfModule(symbol)) visitSymbol(one);
+    for (const exported of symbol === undefined ? [] : checker.getExportsOfModule(symbol)) {
+      names.add(exported.name);
+      visitSymbol(exported);
+    }
   }
   return names;
+}
+
+/** The name of the property that `node` declares, reads or makes; undefined for other nodes and for quoted names. */
+export function propertyName(node: ts.Node): string | undefined {
+  if (ts.isBindingElement(node)) {
+    const name = node.propertyName ?? node.name;
+    const isProperty = ts.isObjectBindingPattern(node.parent) && node.dotDotDotToken === undefined;
+    return isProperty && ts.isIdentifier(name) ? name.text : undefined;
+  }
+  const isNamed =
+    ts.isPropertyAccessExpression(node) ||
+    ts.isTypeElement(node) ||
+    ts.isClassElement(node) ||
+    ts.isObjectLiteralElementLike(node);
+  return isNamed && node.name !== undefined && ts.isIdentifier(node.name) ? node.name.text : undefined;
 }
 
 /** What a declaration has and its users cannot see; what is declared elsewhere has no names of ours. */

@@ -4,10 +4,10 @@
  */
 import { join } from "node:path";
 import ts from "typescript";
-import { publicNames } from "./public-names.ts";
+import { propertyName, publicNames } from "./public-names.ts";
 
 /** The rings that know no runtime and no other package: names come from these alone. */
-const RINGS = ["client", "core", "facade", "pool", "sasl", "testing"].map((ring) => `src/${ring}/`);
+const RINGS = ["client", "core", "facade", "pool", "proxy", "sasl", "testing"].map((ring) => `src/${ring}/`);
 
 /** How deep names are kept in what goes where its keys may be looked at. */
 const DEPTH = 3;
@@ -145,20 +145,6 @@ function createProgram(root: string): ts.Program {
 /** The constituents of a union, or the type itself. */
 function partsOf(type: ts.Type): readonly ts.Type[] {
   return type.isUnionOrIntersection() ? type.types.flatMap(partsOf) : [type];
-}
-
-/** The name of the property that `node` declares, reads or makes; undefined for other nodes and for quoted names. */
-function propertyName(node: ts.Node): string | undefined {
-  if (ts.isBindingElement(node)) {
-    const name = node.propertyName ?? node.name;
-    return ts.isObjectBindingPattern(node.parent) && ts.isIdentifier(name) ? name.text : undefined;
-  }
-  const isNamed =
-    ts.isPropertyAccessExpression(node) ||
-    ts.isTypeElement(node) ||
-    ts.isClassElement(node) ||
-    ts.isObjectLiteralElementLike(node);
-  return isNamed && node.name !== undefined && ts.isIdentifier(node.name) ? node.name.text : undefined;
 }
 
 function isMaking(node: ts.Node): boolean {
