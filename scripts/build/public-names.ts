@@ -29,13 +29,18 @@ export function publicNames(checker: ts.TypeChecker, modules: readonly ts.Source
   }
 
   for (const module of modules) {
-    const symbol = checker.getSymbolAtLocation(module);
-    for (const exported of symbol === undefined ? [] : checker.getExportsOfModule(symbol)) {
+    for (const exported of exportsOf(checker, module)) {
       names.add(exported.name);
       visitSymbol(exported);
     }
   }
   return names;
+}
+
+/** What a module exports. */
+export function exportsOf(checker: ts.TypeChecker, module: ts.SourceFile): readonly ts.Symbol[] {
+  const symbol = checker.getSymbolAtLocation(module);
+  return symbol === undefined ? [] : checker.getExportsOfModule(symbol);
 }
 
 /** The name of the property that `node` declares, reads or makes; undefined for other nodes and for quoted names. */

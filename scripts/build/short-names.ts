@@ -4,7 +4,7 @@
  */
 import { join } from "node:path";
 import ts from "typescript";
-import { propertyName, publicNames } from "./public-names.ts";
+import { exportsOf, propertyName, publicNames } from "./public-names.ts";
 
 /** The rings that know no runtime and no other package: names come from these alone. */
 const RINGS = ["client", "core", "facade", "pool", "proxy", "sasl", "testing"].map((ring) => `src/${ring}/`);
@@ -23,7 +23,7 @@ const LOOSE = ts.TypeFlags.Any | ts.TypeFlags.Unknown | ts.TypeFlags.NonPrimitiv
  * - an object of ECMAScript has, or any type from elsewhere that is met in the rings;
  * - stand in a string, or belong to a type that is indexed by a computed key, that becomes one whose keys can be looked at,
  *   such as `unknown`, or that was made of one;
- * - our code reads and never makes.
+ * - our code reads and never makes, or a module exports: an import on first use gives an object with them.
  */
 export function shortNames(root: string, entries: readonly string[]): Record<string, string> {
   const program = createProgram(root);
@@ -35,8 +35,10 @@ export function shortNames(root: string, entries: readonly string[]): Record<str
     entries.flatMap((entry) => program.getSourceFile(join(root, entry)) ?? []),
   );
   for (const source of program.getSourceFiles()) {
-    if (isOwn(source)) visit(source, isInner(source));
-    else if (/\/lib\.es[^/]*\.d\.ts$/.test(source.fileName)) keepNames(source);
+    if (isOwn(source)) {
+      visit(source, isInner(source));
+      for (const { name } of exportsOf(checker, source)) kept.add(name);
+    } else if (/\/lib\.es[^/]*\.d\.ts$/.test(source.fileName)) keepNames(source);
   }
   const internal = [...uses.keys()].filter((name) => made.has(name) && !kept.has(name));
   internal.sort((one, other) => (uses.get(other) ?? 0) - (uses.get(one) ?? 0) || (one < other ? -1 : 1));

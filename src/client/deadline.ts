@@ -32,14 +32,27 @@ export const LONGEST_TIMER: number = 2 ** 31 - 1;
  * @throws {RangeError} if a value is 0, negative or not finite, as Python has it
  */
 export function resolveTimeouts(timeout: unknown, timeouts: object = {}): Timeouts {
+  const { quit, total, ...others } = DEFAULT_TIMEOUTS;
   const all = checkSeconds(timeout, "timeout");
-  const resolved = { ...DEFAULT_TIMEOUTS };
-  for (const name of [...Object.keys(resolved), ...Object.keys(timeouts)]) {
-    if (!isPhase(name)) throw new TypeError(`timeouts has no phase ${quoted(name)}`);
-    const own = checkSeconds(Reflect.get(timeouts, name), `timeouts.${name}`);
-    resolved[name] = own ?? (name === "quit" || name === "total" ? undefined : all) ?? DEFAULT_TIMEOUTS[name];
-  }
-  return resolved;
+  const defaults = Object.entries(others).map(([phase, seconds]) => [phase, all ?? seconds]);
+  return numbersOf({ ...DEFAULT_TIMEOUTS, ...Object.fromEntries(defaults) }, timeouts, "timeouts", checkSeconds);
+}
+
+/**
+ * `defaults`, but for the numbers that `given`, the option called `argument`, has under the same names.
+ * @throws {TypeError} if `given` has another name, and what `check` throws
+ */
+export function numbersOf<Numbers extends Readonly<Record<string, number | undefined>>>(
+  defaults: Numbers,
+  given: object,
+  argument: string,
+  check: (value: unknown, argument: string) => number | undefined,
+): Numbers {
+  const numbers = Object.entries(given).map(([name, value]) => {
+    if (!Object.hasOwn(defaults, name)) throw new TypeError(`${argument} has no ${quoted(name)}`);
+    return [name, check(value, `${argument}.${name}`) ?? defaults[name]];
+  });
+  return { ...defaults, ...Object.fromEntries(numbers) };
 }
 
 /** A moment that must not be reached; it can be set again and again. `end` is what it means, if not a timeout. */
@@ -111,10 +124,6 @@ export function makeWatchdog(expired: (deadline: Deadline) => void): Watchdog {
       firesAt = -NEVER;
     },
   };
-}
-
-function isPhase(name: string): name is TimeoutPhase {
-  return Object.hasOwn(DEFAULT_TIMEOUTS, name);
 }
 
 /**

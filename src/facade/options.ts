@@ -1,7 +1,7 @@
 /** The facade's options and arguments: their types, and the checks that name what is wrong before a byte is written. */
 import type { Endpoint, PeerInfo, TlsOptions, Transport } from "../byte-stream.ts";
 import type { Pipelining } from "../client/conversation.ts";
-import { resolveTimeouts } from "../client/deadline.ts";
+import { numbersOf, resolveTimeouts } from "../client/deadline.ts";
 import type { Logger } from "../client/logger.ts";
 import { checkArgument, quoted, wrongType } from "../core/bytes.ts";
 import { DEFAULT_LIMITS, type SessionLimits } from "../core/dialogue.ts";
@@ -83,12 +83,9 @@ export function checkOptions(options: SMTPOptions | null | undefined): SMTPOptio
 
 /** The limits with the defaults filled in. */
 export function resolveLimits(limits: unknown = {}): SessionLimits {
-  const resolved: Record<string, number> & SessionLimits = { ...DEFAULT_LIMITS };
-  for (const [name, value] of Object.entries(checkObject(limits, "limits"))) {
-    if (!Object.hasOwn(DEFAULT_LIMITS, name)) throw new TypeError(`limits has no ${quoted(name)}`);
-    if (value !== undefined) resolved[name] = checkWholeNumber(value, `limits.${name}`, 1, Number.MAX_SAFE_INTEGER);
-  }
-  return resolved;
+  return numbersOf(DEFAULT_LIMITS, checkObject(limits, "limits"), "limits", (value, name) =>
+    value === undefined ? value : checkWholeNumber(value, name, 1, Number.MAX_SAFE_INTEGER),
+  );
 }
 
 /** "host:port" and "[v6]:port" are understood where no port is given, as in Python, which knows the first only. */

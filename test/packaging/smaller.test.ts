@@ -1,13 +1,20 @@
 /** What the build takes out of dist/ is nothing that anyone could miss: names that are public stay, and what code means. */
+import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import ts from "typescript";
 import { beforeAll, describe, expect, it } from "vitest";
 import { withArrowFunctions } from "../../scripts/build/arrow-functions.ts";
 import { shortNames } from "../../scripts/build/short-names.ts";
 import { entry } from "../../tsup.config.ts";
+import { read } from "./import-graph.ts";
 import { onNode } from "./runtimes.ts";
 
 const root = join(import.meta.dirname, "../..");
+const files = ["src", "transports"].flatMap((folder) =>
+  readdirSync(join(root, folder), { recursive: true, encoding: "utf8" })
+    .filter((name) => name.endsWith(".ts"))
+    .map((name) => join(folder, name)),
+);
 
 // The same on each runtime.
 describe.runIf(onNode)("short names", () => {
@@ -38,6 +45,15 @@ describe.runIf(onNode)("short names", () => {
       ...["servername", "rejectUnauthorized", "secureTransport", "expectedServerHostname", "upgradeTLS", "keepBcc"],
     ];
     expect(theirs.filter((name) => name in short)).toEqual([]);
+  });
+
+  it("stand for no export of a module that is loaded on first use", async () => {
+    const loaded = files
+      .flatMap((file) => read(file, readFileSync(join(root, file), "utf8")).edges)
+      .filter(({ kind }) => kind === "dynamic");
+    const exported = await Promise.all(loaded.map(async ({ to }) => Object.keys(await import(join(root, to)))));
+    expect(exported.flat()).toEqual(expect.arrayContaining(["giveUp", "sendSpecially"]));
+    expect(exported.flat().filter((name) => name in short)).toEqual([]);
   });
 
   it("are not in core.js, which throws the exceptions of index.js all the same", async () => {
