@@ -60,13 +60,12 @@ async function open(endpoint: Endpoint, signal: AbortSignal | undefined): Promis
 }
 
 /** Its state is in variables rather than in private fields, which no bundler can shorten as well. */
-function denoStream(connected: DenoConnection, ends: PeerInfo): ByteStream {
+function denoStream(connected: DenoConnection, ends: PeerInfo, buffer = new Uint8Array(readSize)): ByteStream {
   let peer = ends;
   let connection = connected;
   /** What took the connection over, where `node:tls` speaks TLS. */
   let upper: ByteStream | undefined;
 
-  const buffer = new Uint8Array(readSize);
   let reader: Settle<Uint8Array | null> | undefined;
   let ended = false;
   let unreadable: Failure | undefined;
@@ -241,7 +240,7 @@ function denoStream(connected: DenoConnection, ends: PeerInfo): ByteStream {
       peer = { ...peer, tls };
       return;
     }
-    const below = denoStream(connection, peer);
+    const below = denoStream(connection, peer, buffer);
     upper = below;
     upper = await layerTls(below, options);
   }

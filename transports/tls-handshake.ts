@@ -29,12 +29,13 @@ export function beginHandshake(below: NodeDuplex, asked: TlsOptions & { serverna
   const tls = builtin("node:tls");
   const { servername, isAddress, rejectUnauthorized } = options;
   const onNode = runtime() === "node";
-  const context = onNode ? contextOf(options) : undefined;
-  const { session, issued, verified, failed } = resumption(options, context?.id);
+  if (!onNode) checkPair(options);
+  const context = runtime() === "bun" ? undefined : contextOf(options);
+  const { session, issued, verified, failed } = resumption(options, onNode ? context?.id : undefined);
+  let identity: Identity | undefined;
 
   let socket: NodeTlsSocket;
   try {
-    if (!onNode) checkPair(options);
     socket = tls.connect({
       socket: below,
       host: servername,
@@ -42,14 +43,18 @@ export function beginHandshake(below: NodeDuplex, asked: TlsOptions & { serverna
       ...(session === undefined ? {} : { session: session.ticket }),
       ...(context === undefined ? secretsOf(options) : { secureContext: context.context }),
       rejectUnauthorized,
-      checkServerIdentity: (_host, certificate) => tls.checkServerIdentity(servername, certificate),
+      checkServerIdentity: (_host, certificate) => {
+        identity = { certificate, fault: nameFault(servername, certificate) };
+        return identity.fault;
+      },
     });
   } catch (error) {
     throw unusable(error);
   }
   socket.on("error", ignore);
-  if (context !== undefined) socket.on("session", issued);
-  const done = untilSecure(socket, options, session).then(
+  if (onNode) socket.on("session", issued);
+  const judge = () => verify(socket, options, { session, identity });
+  const done = untilSecure(socket, options, judge).then(
     (info) => {
       verified(info);
       return info;
@@ -69,16 +74,12 @@ export function isTlsRecord(chunk: Uint8Array): boolean {
   return type === undefined || (type >= 20 && type <= 23);
 }
 
-function untilSecure(
-  socket: NodeTlsSocket,
-  options: CheckedTlsOptions,
-  session: TlsSession | undefined,
-): Promise<TlsInfo> {
+function untilSecure(socket: NodeTlsSocket, options: CheckedTlsOptions, judge: () => TlsInfo): Promise<TlsInfo> {
   return new Promise((resolve, reject) => {
     const secure = () => {
       settle();
       try {
-        resolve(verify(socket, options, session));
+        resolve(judge());
       } catch (error) {
         reject(error);
       }
@@ -101,17 +102,24 @@ function untilSecure(
   });
 }
 
+/** The certificate that the runtime had checked for the name, and what is wrong with it. */
+type Identity = { readonly certificate: PeerCertificate; readonly fault: Error | undefined };
+
 /** The runtime has checked chain and name already; that it did so, and the pins, are checked here. */
-function verify(socket: NodeTlsSocket, options: CheckedTlsOptions, session: TlsSession | undefined): TlsInfo {
+function verify(
+  socket: NodeTlsSocket,
+  options: CheckedTlsOptions,
+  { session, identity }: { session: TlsSession | undefined; identity: Identity | undefined },
+): TlsInfo {
   const { pins, rejectUnauthorized, servername } = options;
   // A resumed session shows no certificate; its server's was verified under the same options, see `resumption`.
   const resumed = session !== undefined && socket.isSessionReused?.() === true ? session : undefined;
-  const certificate = resumed === undefined ? socket.getPeerCertificate() : {};
+  const certificate = resumed === undefined ? (identity?.certificate ?? socket.getPeerCertificate()) : {};
   const fingerprint = resumed === undefined ? fingerprintOf(certificate) : resumed.fingerprint256;
   if (rejectUnauthorized && !socket.authorized) throw tlsError(authorizationError(socket), options);
   if (rejectUnauthorized && resumed === undefined) {
-    const wrongName = builtin("node:tls").checkServerIdentity(servername, certificate);
-    if (wrongName !== undefined) throw tlsError(wrongName, options);
+    const fault = identity === undefined ? nameFault(servername, certificate) : identity.fault;
+    if (fault !== undefined) throw tlsError(fault, options);
   }
   const pinned = pins !== undefined && fingerprint !== undefined && pins.includes(normalFingerprint(fingerprint));
   if (pins !== undefined && !pinned) throw makeTlsError("fingerprint", options);
@@ -126,6 +134,10 @@ function verify(socket: NodeTlsSocket, options: CheckedTlsOptions, session: TlsS
     certificate: resumed === undefined ? certificate.raw : resumed.certificate,
     exporter: exporterOf(socket),
   };
+}
+
+function nameFault(servername: string, certificate: PeerCertificate): Error | undefined {
+  return builtin("node:tls").checkServerIdentity(servername, certificate);
 }
 
 function authorizationError(socket: NodeTlsSocket): unknown {
@@ -190,9 +202,14 @@ const contexts = new Map<string, object>();
 
 /** Deno waits for ever on a certificate or key that it cannot read. */
 function checkPair({ cert, key }: CheckedTlsOptions): void {
+  if (cert === undefined || key === undefined) return;
   const { X509Certificate, createPrivateKey } = builtin("node:crypto");
-  if (cert !== undefined) new X509Certificate(cert);
-  if (key !== undefined) createPrivateKey(key);
+  try {
+    new X509Certificate(cert);
+    createPrivateKey(key);
+  } catch (error) {
+    throw unusable(error);
+  }
 }
 
 function unusable(cause: unknown): TypeError {

@@ -75,7 +75,7 @@ function duplexOver(
       if (first && !isTlsRecord(chunk)) throw notTls(chunk, checkTlsOptions(options));
       first = first && chunk.length === 0;
       // The view is the inner stream's again at its next read, while the duplex may hold it longer.
-      duplex.push(Uint8Array.from(chunk));
+      duplex.push(new Uint8Array(chunk));
     } catch (error) {
       end(failedWrite ?? asError(error));
     }
