@@ -13,9 +13,15 @@ export interface ByteStream {
   /**
    * Takes all of `data`, in order. Undefined: more may follow at once; a promise: wait for it (back-pressure).
    * A failed write surfaces there or in the next call.
-   * `data` belongs to the stream from then on and is never changed or reused.
+   * `data` belongs to the stream from then on and is never changed or reused, unless `unsent` allows it.
    */
   write(data: Uint8Array): Promise<void> | undefined;
+  /**
+   * How many of the octets that were written, the last ones, the stream may still look at: the memory of those before
+   * them may be used again. Undefined, or no such method: none of it may. It is asked with the `write` that was called,
+   * so that a wrapper with one of its own, which may keep what it is given, need not know of this.
+   */
+  unsent?(write: ByteStream["write"]): number | undefined;
   /**
    * Upgrades to TLS in place; resolves after handshake and verification.
    * No read may be pending, nothing may be unread.

@@ -106,6 +106,8 @@ function bunStream(endpoint: Endpoint): { readonly stream: ByteStream; readonly 
       return peer;
     },
 
+    unsent: (write) => (write === ownWrite ? queue.reduce((sum, { length }) => sum + length, 0) : undefined),
+
     read() {
       const chunk = chunks.shift();
       if (chunk !== undefined) {
@@ -158,6 +160,8 @@ function bunStream(endpoint: Endpoint): { readonly stream: ByteStream; readonly 
 
     abort,
   };
+
+  const { write: ownWrite } = stream;
 
   const handlers: Handlers = {
     binaryType: "uint8array",

@@ -88,6 +88,8 @@ function denoStream(connected: DenoConnection, ends: PeerInfo, buffer = new Uint
       return upper?.peer ?? peer;
     },
 
+    unsent: (write) => (write === ownWrite && upper === undefined ? queued : undefined),
+
     read() {
       if (upper !== undefined) return upper.read();
       if (unreadable !== undefined) return Promise.reject(unreadable.reason);
@@ -135,6 +137,8 @@ function denoStream(connected: DenoConnection, ends: PeerInfo, buffer = new Uint
 
     abort,
   };
+
+  const { write: ownWrite } = stream;
 
   function abort(reason: unknown = new Error("the connection was aborted")): void {
     if (aborted !== undefined || released) return;

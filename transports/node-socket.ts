@@ -49,6 +49,8 @@ export function socketStream(connected: NodeDuplex, ends: PeerInfo, carrier?: Ca
       return peer;
     },
 
+    unsent: (write) => (write === ownWrite && below === undefined ? socket.writableLength : undefined),
+
     get unread() {
       return queued + socket.readableLength;
     },
@@ -99,6 +101,8 @@ export function socketStream(connected: NodeDuplex, ends: PeerInfo, carrier?: Ca
 
     abort,
   };
+
+  const { write: ownWrite } = stream;
 
   const listeners = {
     data(chunk: Uint8Array): void {

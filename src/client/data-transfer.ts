@@ -38,7 +38,7 @@ export type DataTransfer = PieceWriter & {
 /** A transfer that is yet to start. */
 export function makeDataTransfer(connection: Connection, content: Content, observer: TransferObserver): DataTransfer {
   const { dialogue, output } = connection;
-  const encoder = new DataEncoder();
+  let encoder = new DataEncoder();
   const endCommand = Command.endOfData();
   const replies: RawReply[] = [];
   let expected = 1;
@@ -103,7 +103,10 @@ export function makeDataTransfer(connection: Connection, content: Content, obser
 
   async function stream(sevenBitOnly: boolean): Promise<void> {
     try {
-      await streaming(({ streamBody }) => streamBody(transfer, connection, content, sevenBitOnly));
+      await streaming(({ longDataEncoder, streamBody }) => {
+        encoder = longDataEncoder(content, connection);
+        return streamBody(transfer, connection, content, sevenBitOnly);
+      });
     } catch (error) {
       giveUp(new SMTPException("the message cannot be streamed", { cause: error, delivery: "not-sent" }));
     }

@@ -1,11 +1,13 @@
 /** Reads a message's content piece by piece: one that comes in chunks, and a large one. Loaded when it is first used. */
-import { hasEightBit } from "../core/body.ts";
+import { DataEncoder } from "../core/body.ts";
+import { hasEightBit, skipSendable, skipUndotted } from "../core/long-body.ts";
 import { eightBitRefused } from "../core/plan.ts";
 import { SMTPException } from "../errors.ts";
 import { type Chunks, chunksOf } from "./chunks.ts";
 import type { Connection } from "./connection.ts";
 import { PIECE } from "./data-transfer.ts";
 import { pacedFlush } from "./pace.ts";
+import { reusedMemory } from "./reused-memory.ts";
 import { textOf } from "./session-end.ts";
 import type { Content } from "./source.ts";
 
@@ -25,6 +27,12 @@ export type PieceWriter = {
   /** The content cannot be completed: the connection is dropped. */
   giveUp(error: SMTPException): void;
 };
+
+/** The encoder for a long content. Where it was measured and has no lone CR or LF, only dots are searched for. */
+export function longDataEncoder({ bytes, octets }: Content, connection: Connection): DataEncoder {
+  const skip = bytes !== undefined && octets === bytes.length ? skipUndotted : skipSendable;
+  return new DataEncoder(skip, reusedMemory(connection));
+}
 
 /** Writes the content, and its end unless the writer is over before. Failures are told to the writer. */
 export async function streamBody(

@@ -6,8 +6,8 @@
 const LF = 10;
 const CR = 13;
 const DOT = 46;
-/** Stands for "no octet is stuffed". */
-const NONE = -1;
+/** The stuffed octet where none is: after LF, another LF needs an insertion anyway. */
+const NONE = LF;
 
 const CLOSING = Uint8Array.of(CR, LF, DOT, CR, LF);
 const CRLF_LENGTH = 2;
@@ -15,20 +15,36 @@ const CRLF_LENGTH = 2;
 /** Runs of fewer octets than this are copied in a loop, which beats a native call. */
 const SHORT_RUN = 16;
 
+const HIGH_BITS = ~0x7f7f7f7f;
+
+/** How many octets a quick search takes at a time. */
+const BLOCK = 16;
+
+/**
+ * A quick search over octets, of which `words` is the view: from `i`, at least 1, it goes over such as need no insertion
+ * before them, as far as it can tell at a glance, which may be not at all.
+ */
+export type Skip = (bytes: Uint8Array, words: DataView, i: number, length: number) => number;
+
 /**
  * What `DataEncoder` and `ChunkEncoder` share: CRLF, lone LF and lone CR each become CRLF, wherever chunks are cut.
  * U+2028, NEL, VT, FF and NUL are content.
  *
- * Every change is an insertion. That lets a CR at the end of a chunk go out at once: the LF that it must have comes
- * with the next chunk or with the end, so all that is remembered between chunks is one octet.
+ * Every change is an insertion, and whether one belongs between two octets these two tell alone. So a CR at the end of a
+ * chunk goes out at once: the LF that it must have comes with the next chunk or with the end, and all that is remembered
+ * between chunks is one octet.
  */
 abstract class BodyEncoder {
   readonly #stuffed: number;
+  readonly #skip: Skip;
+  readonly #memory: (length: number) => Uint8Array;
   #last = LF;
   #octets = 0;
 
-  protected constructor(stuffed: number) {
+  protected constructor(stuffed: number, skip: Skip, memory = (length: number): Uint8Array => new Uint8Array(length)) {
     this.#stuffed = stuffed;
+    this.#skip = skip;
+    this.#memory = memory;
   }
 
   /** Octets so far after line-end normalisation, before stuffing, without the CRLF that `end()` may add. */
@@ -37,61 +53,57 @@ abstract class BodyEncoder {
   }
 
   /**
-   * The next octets of the wire, in constant memory beside the result.
+   * The next octets of the wire. Beside the result it takes a few octets of memory an insertion.
    *
-   * @returns `chunk` itself if nothing had to change, a new array otherwise.
+   * @returns `chunk` itself if nothing had to change, other memory otherwise.
    */
   encode(chunk: Uint8Array): Uint8Array {
-    const length = chunk.length;
+    const { length } = chunk;
     const first = chunk[0];
     if (first === undefined) return chunk;
     const last = this.#last;
     const stuffed = this.#stuffed;
-    const words = new DataView(chunk.buffer, chunk.byteOffset, length);
+    const words = wordsOf(chunk);
+    /** Where, from `i` on, the next insertion belongs: before which octet; the length if nowhere. */
+    const next = (from: number): number => {
+      for (let i = from; i < length; ) {
+        i = this.#skip(chunk, words, i, length);
+        for (const end = Math.min(i + BLOCK, length); i < end; i++) {
+          if (needsInsertion(chunk[i - 1] ?? 0, chunk[i] ?? 0, stuffed)) return i;
+        }
+      }
+      return length;
+    };
     this.#last = chunk[length - 1] ?? LF;
-    this.#octets += length;
 
-    let position = 0;
-    if (!needsInsertion(last, first, stuffed)) position = findInsertion(chunk, words, first === CR ? 0 : 1, stuffed);
-    if (position === length) return chunk;
+    const places: number[] = [];
+    let dots = 0;
+    let ends = 0;
+    for (let at = needsInsertion(last, first, stuffed) ? 0 : next(1); at < length; at = next(at + 1)) {
+      places.push(at);
+      const octet = chunk[at];
+      if (octet === stuffed && octet !== LF) dots++;
+      if (octet === LF || (at === 0 ? last : chunk[at - 1]) === CR) ends++;
+    }
+    this.#octets += length + ends;
+    if (places.length === 0) return chunk;
 
-    // The chunk is laid into the end of the output and its runs are moved down; what is inserted uses up the gap.
-    let gap = 64 + (length >>> 5);
-    let output = new Uint8Array(gap + length);
-    output.set(chunk, gap);
+    const output = this.#memory(length + ends + dots);
     let written = 0;
     let read = 0;
-    for (;;) {
-      if (position - read < SHORT_RUN) {
-        while (read < position) output[written++] = chunk[read++] ?? 0;
-      } else {
-        output.copyWithin(written, gap + read, gap + position);
-        written += position - read;
-        read = position;
-      }
-      if (position === length) return output.subarray(0, written);
-
-      if (written + 2 > gap + read) {
-        // Sized for the worst case of all that is left, so this happens once a chunk at most.
-        const larger = new Uint8Array(written + 2 + 2 * (length - read));
-        larger.set(output.subarray(0, written));
-        gap = larger.length - length;
-        larger.set(chunk.subarray(read), gap + read);
-        output = larger;
-      }
-      const octet = chunk[position];
-      if (octet === LF) {
-        output[written++] = CR;
-        this.#octets++;
-      } else {
-        if ((position === 0 ? last : chunk[position - 1]) === CR) {
-          output[written++] = LF;
-          this.#octets++;
-        }
+    for (const at of places) {
+      copy(chunk, read, at, output, written);
+      written += at - read;
+      read = at;
+      const octet = chunk[at];
+      if (octet === LF) output[written++] = CR;
+      else {
+        if ((at === 0 ? last : chunk[at - 1]) === CR) output[written++] = LF;
         if (octet === stuffed) output[written++] = stuffed;
       }
-      position = findInsertion(chunk, words, octet === CR ? position : position + 1, stuffed);
     }
+    copy(chunk, read, length, output, written);
+    return output;
   }
 
   /** The last octets of the wire; to be called once, after which the encoder is spent. */
@@ -106,8 +118,12 @@ abstract class BodyEncoder {
  * `end()` completes a lone CR, adds CRLF only if the content does not end in one, then the line with the dot.
  */
 export class DataEncoder extends BodyEncoder {
-  constructor() {
-    super(DOT);
+  /**
+   * @param skip finds every insertion that the content can need; the default suits short contents
+   * @param memory gives memory for so many octets, to be overwritten; default: new memory
+   */
+  constructor(skip: Skip = skipToDot, memory?: (length: number) => Uint8Array) {
+    super(DOT, skip, memory);
   }
 }
 
@@ -118,7 +134,7 @@ export class DataEncoder extends BodyEncoder {
  */
 export class ChunkEncoder extends BodyEncoder {
   constructor() {
-    super(NONE);
+    super(NONE, skipWholeLineEnds);
   }
 }
 
@@ -132,28 +148,29 @@ export type Measure = {
 
 /** Measures a whole message in memory: for SIZE and 8BITMIME. */
 export function measure(message: Uint8Array): Measure {
-  const length = message.length;
-  const words = new DataView(message.buffer, message.byteOffset, length);
+  const { length } = message;
+  const words = wordsOf(message);
   let octets = message[length - 1] === CR ? length + 1 : length;
-  let position = message[0] === LF ? 0 : findInsertion(message, words, 0, NONE);
-  while (position < length) {
-    octets++;
-    position = findInsertion(message, words, message[position] === CR ? position : position + 1, NONE);
+  let eightBit = false;
+  for (let i = 0; i < length; i = skipWholeLineEnds(message, words, i, length)) {
+    let before = i === 0 ? 0 : (message[i - 1] ?? 0);
+    for (const end = Math.min(i + BLOCK, length); i < end; i++) {
+      const octet = message[i] ?? 0;
+      if (octet > 127) eightBit = true;
+      if (needsInsertion(before, octet, NONE)) octets++;
+      before = octet;
+    }
   }
-  return { octets, eightBit: hasEightBit(message) };
+  return { octets, eightBit };
 }
 
-/** Whether an octet is over 127. */
-export function hasEightBit(bytes: Uint8Array): boolean {
-  const length = bytes.length;
-  const words = new DataView(bytes.buffer, bytes.byteOffset, length);
-  let i = 0;
-  for (; i + 16 <= length; i += 16) {
-    const bits = words.getInt32(i) | words.getInt32(i + 4) | words.getInt32(i + 8) | words.getInt32(i + 12);
-    if ((bits & 0x80808080) !== 0) return true;
-  }
-  for (; i < length; i++) if ((bytes[i] ?? 0) > 127) return true;
-  return false;
+function wordsOf(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+}
+
+function copy(from: Uint8Array, start: number, end: number, to: Uint8Array, at: number): void {
+  if (end - start < SHORT_RUN) for (let i = start; i < end; i++) to[at + i - start] = from[i] ?? 0;
+  else to.set(from.subarray(start, end), at);
 }
 
 /** Whether something belongs between two octets: a line end is incomplete, or a line starts with the stuffed octet. */
@@ -162,33 +179,37 @@ function needsInsertion(before: number, after: number, stuffed: number): boolean
   return before === CR || (before === LF && after === stuffed);
 }
 
+/** Goes on to a dot at most, as `skipWholeLineEnds` does. */
+function skipToDot(bytes: Uint8Array, words: DataView, i: number, length: number): number {
+  const dot = bytes.indexOf(DOT, i);
+  return skipWholeLineEnds(bytes, words, i, dot < 0 ? length : dot);
+}
+
 /**
- * Where, from `i` on, the next insertion belongs: before which octet; the length if nowhere. It looks at whole line
- * ends, so `i` may not be between the CR and the LF of one; what is missing before `i` itself is not seen, but a dot is.
- *
- * Between line ends, eight octets are taken at a time: a word has an octet under 14 exactly if subtracting 14 from each
- * borrows into a high bit that was clear. Figures on Node: 2.6 GB/s, against 0.8 with `indexOf` from line to line and
- * 0.3 octet by octet. `DataView` needs no alignment, and was faster than `Int32Array`.
+ * Goes over octets under 128 of which each LF has its CR and each CR its LF, sixteen at a time; no branch depends on where
+ * a line ends. Figures on Node: 5.6 GB/s, against 0.8 with `indexOf` from line to line and 0.3 octet by octet.
  */
-function findInsertion(bytes: Uint8Array, words: DataView, i: number, stuffed: number): number {
-  const length = bytes.length;
-  if (i > 0 && i < length && bytes[i] === stuffed && bytes[i - 1] === LF) return i;
-  while (i < length) {
-    for (; i + 8 <= length; i += 8) {
-      const a = words.getInt32(i, true);
-      const b = words.getInt32(i + 4, true);
-      if (((((a - 0x0e0e0e0e) & ~a) | ((b - 0x0e0e0e0e) & ~b)) & 0x80808080) !== 0) break;
-    }
-    const blockEnd = Math.min(i + 8, length);
-    while (i < blockEnd) {
-      const octet = bytes[i++];
-      if (octet === LF) return i - 1;
-      if (octet !== CR) continue;
-      if (i === length) return length;
-      if (bytes[i] !== LF) return i;
-      i++;
-      if (i < length && bytes[i] === stuffed) return i;
-    }
+function skipWholeLineEnds(_: Uint8Array, words: DataView, from: number, length: number): number {
+  let i = from;
+  for (; i + BLOCK <= length; i += BLOCK) {
+    const broken =
+      brokenEnds(words, i) | brokenEnds(words, i + 4) | brokenEnds(words, i + 8) | brokenEnds(words, i + 12);
+    if ((broken & HIGH_BITS) !== 0) break;
   }
-  return length;
+  return i;
+}
+
+/**
+ * Of four octets from `i` on: a high bit where one is a LF and the one before it no CR, or the other way round, or where
+ * one is over 127.
+ *
+ * Subtracting 1 from an octet under 128 sets its high bit if it was 0, or if it was 1 and the octet below it borrows. Such
+ * a 1 is a FF after a CR or a VT after a LF: the first has a CR without its LF next to it, the second only ends the quick
+ * search too early. No sum leaves the 32 bits, or code that is not compiled yet would make an object of it. `DataView`
+ * needs no alignment, and was faster than `Int32Array`.
+ */
+function brokenEnds(words: DataView, i: number): number {
+  const before = words.getInt32(i - 1, true);
+  const octets = words.getInt32(i, true);
+  return (((before ^ 0x0d0d0d0d) - 0x01010101) ^ ((octets ^ 0x0a0a0a0a) - 0x01010101)) | before | octets;
 }

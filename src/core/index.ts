@@ -17,6 +17,7 @@ export { EXTENSIONS, mailParameters, offerOf, rcptParameters } from "./extension
 export * from "./features.ts";
 export * from "./headers.ts";
 export * from "./listed-parameters.ts";
+export * from "./long-body.ts";
 export * from "./mailbox.ts";
 export * from "./own-command.ts";
 export * from "./plan.ts";

@@ -1,7 +1,8 @@
 /** Message data on the wire: SECURITY.md 2 as tables, and properties against an oracle that works on whole strings. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { ChunkEncoder, DataEncoder, hasEightBit, measure } from "../../src/core/body.ts";
+import { ChunkEncoder, DataEncoder, measure } from "../../src/core/body.ts";
+import { hasEightBit, skipSendable, skipUndotted } from "../../src/core/long-body.ts";
 
 type Encoder = DataEncoder | ChunkEncoder;
 
@@ -23,6 +24,9 @@ function wire(encoder: Encoder, chunks: readonly (string | Uint8Array)[]): strin
   return [...pieces, encoder.end()].map(latin1.decode).join("");
 }
 
+/** Memory as an earlier piece left it. */
+const usedMemory = (length: number) => new Uint8Array(length).fill(46);
+
 /** Texts in which what matters is frequent, beside runs long enough for every path of the search. */
 const anyText = fc
   .array(
@@ -30,7 +34,7 @@ const anyText = fc
       { weight: 4, arbitrary: fc.constantFrom("\r", "\n", "\r\n", ".", "\r\n.", "\n.\r") },
       {
         weight: 3,
-        arbitrary: fc.constantFrom("a", "\t", "\0", "\x0b", "\x0c", "\x0e", "\x85", "\x8d", "\x8a", "\xff"),
+        arbitrary: fc.constantFrom("a", "\t", "\0", "\x0b", "\x0c", "\x0e", "\x85", "\x8d", "\x8a", "\xae", "\xff"),
       },
       { weight: 2, arbitrary: fc.nat({ max: 40 }).map((n) => "x".repeat(n)) },
       { weight: 1, arbitrary: fc.nat({ max: 40 }).map((n) => "\xe9".repeat(n)) },
@@ -53,7 +57,11 @@ const anyCut = fc
     return { text, chunks };
   });
 
-describe("DATA", () => {
+describe.each([
+  ["in short", () => new DataEncoder()],
+  ["at length", () => new DataEncoder(skipSendable)],
+  ["into memory that was used before", () => new DataEncoder(skipSendable, usedMemory)],
+])("DATA, %s", (_, makeEncoder) => {
   test.each([
     ["the empty body", "", ".\r\n"],
     ["a line", "a\r\n", "a\r\n.\r\n"],
@@ -82,18 +90,18 @@ describe("DATA", () => {
     ["VT, FF, NEL and NUL, which are content", "a\x0b.\x0c.\x85.\0.", "a\x0b.\x0c.\x85.\0.\r\n.\r\n"],
     ["U+2028 in UTF-8, which is content", "a\xe2\x80\xa8.b", "a\xe2\x80\xa8.b\r\n.\r\n"],
     ["U+010A in UTF-8, which is content", "a\xc4\x8a.b", "a\xc4\x8a.b\r\n.\r\n"],
-  ])("%s", (_, content, expected) => {
+  ])("%s", (_name, content, expected) => {
     expect(oracle.data(content)).toBe(expected);
-    expect(wire(new DataEncoder(), [content])).toBe(expected);
-    expect(wire(new DataEncoder(), [...content])).toBe(expected);
-    expect(wire(new DataEncoder(), ["", ...[...content].flatMap((octet) => [octet, ""])])).toBe(expected);
+    expect(wire(makeEncoder(), [content])).toBe(expected);
+    expect(wire(makeEncoder(), [...content])).toBe(expected);
+    expect(wire(makeEncoder(), ["", ...[...content].flatMap((octet) => [octet, ""])])).toBe(expected);
   });
 
   test("each special octet is seen at every place of a block", () => {
     for (const special of ["\n", "\r", "\r\n", "\r\n.", "\n.", "\r.", "\r\r\n.", ".\r\n.\n."]) {
       for (let before = 0; before < 40; before++) {
         const content = "x".repeat(before) + special + "y".repeat(37 - (before % 9));
-        expect(wire(new DataEncoder(), [content])).toBe(oracle.data(content));
+        expect(wire(makeEncoder(), [content])).toBe(oracle.data(content));
       }
     }
   });
@@ -103,14 +111,14 @@ describe("DATA", () => {
       if ([10, 13].includes(octet)) continue;
       const line = String.fromCharCode(octet).repeat(23);
       const content = `a${line}\r\nb${line}\r\n`;
-      expect(wire(new DataEncoder(), [content])).toBe(`${content}.\r\n`);
+      expect(wire(makeEncoder(), [content])).toBe(`${content}.\r\n`);
     }
   });
 
   test("any cut of any body gives the bytes of the oracle", () => {
     fc.assert(
       fc.property(anyCut, ({ text, chunks }) => {
-        expect(wire(new DataEncoder(), chunks)).toBe(oracle.data(text));
+        expect(wire(makeEncoder(), chunks)).toBe(oracle.data(text));
       }),
       { numRuns: 2000 },
     );
@@ -119,7 +127,7 @@ describe("DATA", () => {
   test("any body can be restored, holds no bare CR or LF on the wire, and ends exactly once", () => {
     fc.assert(
       fc.property(anyCut, ({ text, chunks }) => {
-        const sent = wire(new DataEncoder(), chunks);
+        const sent = wire(makeEncoder(), chunks);
         expect(oracle.unstuff(sent)).toBe(oracle.closed(text));
         expect(sent).not.toMatch(/\r(?!\n)|(?<!\r)\n/);
         expect(`\r\n${sent}`.indexOf("\r\n.\r\n")).toBe(sent.length - 3);
@@ -130,7 +138,7 @@ describe("DATA", () => {
 
   test("a chunk that needs no change is returned as it is", () => {
     const clean = latin1.encode("a line.\r\nand one that is somewhat longer\r\n\r\n".repeat(50));
-    const encoder = new DataEncoder();
+    const encoder = makeEncoder();
     expect(encoder.encode(clean)).toBe(clean);
     expect(encoder.encode(clean)).toBe(clean);
     const cut = latin1.encode("a\r");
@@ -140,7 +148,7 @@ describe("DATA", () => {
   test("the chunk itself is never written to", () => {
     const chunk = latin1.encode(".\n.\r.\r\n\n".repeat(100));
     const copy = chunk.slice();
-    new DataEncoder().encode(chunk);
+    makeEncoder().encode(chunk);
     expect(chunk).toEqual(copy);
   });
 
@@ -150,29 +158,58 @@ describe("DATA", () => {
     ["CR and dot", "\r."],
     ["short lines, then long ones", `${"\n".repeat(500)}${"x".repeat(2000)}\n`],
     ["long lines, then short ones", `${"x".repeat(2000)}${"\r.".repeat(500)}`],
-  ])("room is made when almost every octet grows: %s", (_, part) => {
+  ])("room is made when almost every octet grows: %s", (_name, part) => {
     const content = part.repeat(3);
     const many = part.repeat(Math.ceil(3000 / part.length));
-    expect(wire(new DataEncoder(), [content])).toBe(oracle.data(content));
-    expect(wire(new DataEncoder(), [many])).toBe(oracle.data(many));
-    expect(wire(new DataEncoder(), ["x\r", many])).toBe(oracle.data(`x\r${many}`));
+    expect(wire(makeEncoder(), [content])).toBe(oracle.data(content));
+    expect(wire(makeEncoder(), [many])).toBe(oracle.data(many));
+    expect(wire(makeEncoder(), ["x\r", many])).toBe(oracle.data(`x\r${many}`));
   });
 
   test("the room left for insertions may run out at any of them, just before a long run", () => {
     for (const dense of ["\n", "\r.", "\n."]) {
       for (let count = 20; count < 90; count++) {
         const content = `${dense.repeat(count)}${"abcdefghij".repeat(10)}\n`.repeat(2);
-        expect(wire(new DataEncoder(), [content])).toBe(oracle.data(content));
-        expect(wire(new DataEncoder(), ["\r", content])).toBe(oracle.data(`\r${content}`));
+        expect(wire(makeEncoder(), [content])).toBe(oracle.data(content));
+        expect(wire(makeEncoder(), ["\r", content])).toBe(oracle.data(`\r${content}`));
       }
     }
   });
 
   test("two encoders share nothing that they hand out", () => {
-    const first = new DataEncoder().end();
+    const first = makeEncoder().end();
     first.fill(0);
-    expect(latin1.decode(new DataEncoder().end())).toBe(".\r\n");
+    expect(latin1.decode(makeEncoder().end())).toBe(".\r\n");
   });
+});
+
+test("where no CR or LF is lone, a search for nothing but dots gives the same", () => {
+  fc.assert(
+    fc.property(anyCut, ({ text }) => {
+      const whole = oracle.normalise(text);
+      const encoder = new DataEncoder(skipUndotted);
+      expect(wire(encoder, [whole])).toBe(oracle.data(whole));
+      expect(encoder.octets).toBe(whole.length);
+    }),
+    { numRuns: 1000 },
+  );
+});
+
+test("of two octets in a row, the quick searches find each pair that the oracle changes, at every place", () => {
+  const octets = [0, 9, 10, 11, 12, 13, 14, 45, 46, 47, 127, 128, 138, 141, 174, 255];
+  for (const before of octets) {
+    for (const after of octets) {
+      for (let place = 0; place < 36; place++) {
+        const content = `${"x".repeat(place)}${String.fromCharCode(before, after)}${"y".repeat(40)}`;
+        expect(wire(new DataEncoder(skipSendable), [content])).toBe(oracle.data(content));
+        expect(wire(new ChunkEncoder(), [content])).toBe(oracle.closed(content));
+        expect(measure(latin1.encode(content))).toEqual({
+          octets: oracle.normalise(content).length,
+          eightBit: before > 127 || after > 127,
+        });
+      }
+    }
+  }
 });
 
 describe("BDAT", () => {

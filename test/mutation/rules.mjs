@@ -2,6 +2,8 @@
 
 const hostile = (...names) => names.map((name) => `test/hostile/${name}.test.ts`);
 const CONTRACT = "test/transports/node.test.ts";
+const BODY = ["test/core/body.test.ts"];
+const LONG = ["test/client/long-bodies.test.ts"];
 
 /** In `file`, `from` stands once and becomes `to`; `edits` are more of the same, where a rule is held in two places. */
 export const RULES = [
@@ -187,17 +189,57 @@ export const RULES = [
     rule: "2.1",
     broken: "a lone LF stays one",
     file: "src/core/body.ts",
-    from: "if (octet === LF) return i - 1;",
-    to: "if (octet === LF) { if (i < length && bytes[i] === stuffed) return i; continue; }",
+    from: "if (after === LF) return before !== CR;",
+    to: "if (after === LF) return false;",
     tests: hostile("smuggling"),
   },
   {
     rule: "2.1",
     broken: "a lone CR stays one",
     file: "src/core/body.ts",
-    from: "if (bytes[i] !== LF) return i;\n      i++;",
-    to: "if (bytes[i] !== LF) continue;\n      i++;",
+    from: "return before === CR || (before === LF && after === stuffed);",
+    to: "return before === LF && after === stuffed;",
     tests: hostile("smuggling"),
+  },
+  {
+    rule: "2.1",
+    broken: "the quick search takes octets over 127 for line ends",
+    file: "src/core/body.ts",
+    from: " | before | octets;",
+    to: ";",
+    tests: BODY,
+  },
+  {
+    rule: "2.1",
+    broken: "the quick search of long messages passes over dots",
+    file: "src/core/long-body.ts",
+    from: "(cr ^ lf) | dot |",
+    to: "(cr ^ lf) |",
+    tests: BODY,
+  },
+  {
+    rule: "2.1",
+    broken: "a message that has lone line ends is searched for dots alone",
+    file: "src/client/stream-body.ts",
+    from: "bytes !== undefined && octets === bytes.length",
+    to: "bytes !== undefined",
+    tests: LONG,
+  },
+  {
+    rule: "2.1",
+    broken: "memory is used again while it is on its way",
+    file: "src/client/reused-memory.ts",
+    from: "output.length + unsent <= given - oldest.end",
+    to: "unsent < given",
+    tests: ["test/client/reused-memory.test.ts"],
+  },
+  {
+    rule: "2.1",
+    broken: "a socket says too early that it has done with memory",
+    file: "transports/node-socket.ts",
+    from: "? socket.writableLength : undefined",
+    to: "? 0 : undefined",
+    tests: [CONTRACT],
   },
   {
     rule: "2.2",
@@ -211,16 +253,16 @@ export const RULES = [
     rule: "2.2",
     broken: "a dot at the start of a chunk is not doubled",
     file: "src/core/body.ts",
-    from: "return before === CR || (before === LF && after === stuffed);",
-    to: "return before === CR;",
+    from: "let at = needsInsertion(last, first, stuffed) ? 0 : next(1);",
+    to: "let at = needsInsertion(last, first, LF) ? 0 : next(1);",
     tests: hostile("smuggling"),
   },
   {
     rule: "2.2",
     broken: "a CR at the end of a chunk is forgotten",
     file: "src/core/body.ts",
-    from: "return before === CR || (before === LF && after === stuffed);",
-    to: "return before === LF && after === stuffed;",
+    from: "let at = needsInsertion(last, first, stuffed) ? 0 : next(1);",
+    to: "let at = last === LF && needsInsertion(last, first, stuffed) ? 0 : next(1);",
     tests: hostile("smuggling"),
   },
   {

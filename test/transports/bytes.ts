@@ -46,7 +46,7 @@ export async function reasonOf(promise: Promise<unknown>): Promise<unknown> {
 
 /** Writes the pattern, at most `limit` octets, until a promise stays unsettled: the peer reads no more. */
 export async function fillUntilStuck(
-  stream: ByteStream,
+  stream: Pick<ByteStream, "write">,
   limit: number,
 ): Promise<{ taken: number; blocked: Promise<void> | undefined }> {
   for (let taken = 0; taken < limit; ) {
@@ -55,6 +55,27 @@ export async function fillUntilStuck(
     if (blocked !== undefined && (await staysPending(blocked))) return { taken, blocked };
   }
   return { taken: limit, blocked: undefined };
+}
+
+/** Writes copies, and overwrites each as soon as the stream says that it has done with it. */
+export function wiping(stream: ByteStream): Pick<ByteStream, "write"> {
+  const written: { copy: Uint8Array; end: number }[] = [];
+  let total = 0;
+  const wipe = (): void => {
+    const done = total - (stream.unsent?.(stream.write) ?? total);
+    while (written[0] !== undefined && written[0].end <= done) written.shift()?.copy.fill(0xff);
+  };
+  return {
+    write(data) {
+      wipe();
+      const copy = data.slice();
+      total += copy.length;
+      written.push({ copy, end: total });
+      const blocked = stream.write(copy);
+      wipe();
+      return blocked;
+    },
+  };
 }
 
 /** Whether a promise is still unsettled after the system had its chance: 100 ms without an event that could tell. */

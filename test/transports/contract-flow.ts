@@ -3,7 +3,7 @@ import { once } from "node:events";
 import type { Socket } from "node:net";
 import { expect } from "vitest";
 import type { ByteStream, Transport } from "../../src/byte-stream.ts";
-import { bytes, expectPattern, fillUntilStuck, MiB, open, pattern, readText, staysPending } from "./bytes.ts";
+import { bytes, expectPattern, fillUntilStuck, MiB, open, pattern, readText, staysPending, wiping } from "./bytes.ts";
 import type { Check } from "./contract.ts";
 import { gone, send, serve } from "./servers.ts";
 
@@ -92,6 +92,27 @@ export function describeFlow(transport: Transport, check: Check): void {
     expect(await received).toBe(taken);
   });
 
+  check("never looks again at what it does not call unsent", async () => {
+    const server = await serve((socket) => socket.pause());
+    const stream = await open(transport, server.endpoint);
+    const socket = await server.accepted();
+    const writer = wiping(stream);
+    const { taken, blocked } = await fillUntilStuck(writer, much);
+    const received = count(socket);
+    socket.resume();
+    await blocked;
+    await sendAll(writer, taken + much / 4, taken);
+    await stream.close();
+    expect(await received).toBe(taken + much / 4);
+  });
+
+  check("tells nothing of what a wrapper's write may keep", async () => {
+    const server = await serve();
+    const stream = await open(transport, server.endpoint);
+    const wrapper: ByteStream = { ...stream, write: (data) => stream.write(data) };
+    expect(wrapper.unsent?.(wrapper.write)).toBeUndefined();
+  });
+
   check("takes more while a write waits, and sends all of it in order", async () => {
     const server = await serve((socket) => socket.pause());
     const stream = await open(transport, server.endpoint);
@@ -148,8 +169,8 @@ async function expectPatternUntilEnd(stream: ByteStream): Promise<number> {
   return at;
 }
 
-async function sendAll(stream: ByteStream, length: number): Promise<void> {
-  for (let at = 0; at < length; at += 64 * 1024) {
+async function sendAll(stream: Pick<ByteStream, "write">, length: number, from = 0): Promise<void> {
+  for (let at = from; at < length; at += 64 * 1024) {
     const blocked = stream.write(pattern(at, 64 * 1024));
     if (blocked !== undefined) await blocked;
   }

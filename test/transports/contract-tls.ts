@@ -18,6 +18,7 @@ import {
   readToEnd,
   reasonOf,
   staysPending,
+  wiping,
 } from "./bytes.ts";
 import type { Check } from "./contract.ts";
 import { gone, send, serve, serveStartTls, serveTls } from "./servers.ts";
@@ -114,8 +115,9 @@ export function describeTls(transport: Transport, check: Check): void {
     const server = await serveTls(good, echo);
     const stream = await secure(transport, server.endpoint, { servername: "localhost", ca });
     const length = 20 * MiB;
+    const writer = wiping(stream);
     const sending = (async () => {
-      for (let at = 0; at < length; at += 64 * 1024) await stream.write(pattern(at, 64 * 1024));
+      for (let at = 0; at < length; at += 64 * 1024) await writer.write(pattern(at, 64 * 1024));
     })();
     let at = 0;
     while (at < length) {
