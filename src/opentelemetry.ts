@@ -68,7 +68,7 @@ export function instrument(options: InstrumentOptions = {}): Instrumentation {
   on("smtplib:connection:open", ({ connection }) => telemetry.connected(connection));
   on("smtplib:connection:error", ({ connection, error }) => telemetry.notConnected(connection, error));
   on("smtplib:connection:end", ({ connection }) => telemetry.disconnected(connection));
-  on("smtplib:delivery:start", ({ delivery }) => telemetry.delivering(delivery));
+  on("smtplib:delivery:start", ({ delivery }) => telemetry.sending(delivery));
   on("smtplib:delivery:end", ({ delivery, result }) => telemetry.delivered(delivery, result));
   on("smtplib:delivery:error", ({ delivery, error }) => telemetry.notDelivered(delivery, error));
   return {
@@ -134,7 +134,7 @@ class Telemetry {
     if (this.#open.delete(connection)) this.#connections.add(-1, serverOf(connection.endpoint));
   }
 
-  delivering(delivery: DeliveryInfo): void {
+  sending(delivery: DeliveryInfo): void {
     this.#begin("send", delivery);
   }
 

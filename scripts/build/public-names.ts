@@ -37,8 +37,8 @@ export function publicNames(checker: ts.TypeChecker, modules: readonly ts.Source
   return names;
 }
 
-/** What a module exports. */
-export function exportsOf(checker: ts.TypeChecker, module: ts.SourceFile): readonly ts.Symbol[] {
+/** What a module, or the one with that specifier, exports. */
+export function exportsOf(checker: ts.TypeChecker, module: ts.SourceFile | ts.Expression): readonly ts.Symbol[] {
   const symbol = checker.getSymbolAtLocation(module);
   return symbol === undefined ? [] : checker.getExportsOfModule(symbol);
 }

@@ -23,7 +23,7 @@ const LOOSE = ts.TypeFlags.Any | ts.TypeFlags.Unknown | ts.TypeFlags.NonPrimitiv
  * - an object of ECMAScript has, or any type from elsewhere that is met in the rings;
  * - stand in a string, or belong to a type that is indexed by a computed key, that becomes one whose keys can be looked at,
  *   such as `unknown`, or that was made of one;
- * - our code reads and never makes, or a module exports: an import on first use gives an object with them.
+ * - our code reads and never makes, or a module exports that is loaded on first use: it comes as an object with them.
  */
 export function shortNames(root: string, entries: readonly string[]): Record<string, string> {
   const program = createProgram(root);
@@ -35,10 +35,8 @@ export function shortNames(root: string, entries: readonly string[]): Record<str
     entries.flatMap((entry) => program.getSourceFile(join(root, entry)) ?? []),
   );
   for (const source of program.getSourceFiles()) {
-    if (isOwn(source)) {
-      visit(source, isInner(source));
-      for (const { name } of exportsOf(checker, source)) kept.add(name);
-    } else if (/\/lib\.es[^/]*\.d\.ts$/.test(source.fileName)) keepNames(source);
+    if (isOwn(source)) visit(source, isInner(source));
+    else if (/\/lib\.es[^/]*\.d\.ts$/.test(source.fileName)) keepNames(source);
   }
   const internal = [...uses.keys()].filter((name) => made.has(name) && !kept.has(name));
   internal.sort((one, other) => (uses.get(other) ?? 0) - (uses.get(one) ?? 0) || (one < other ? -1 : 1));
@@ -60,9 +58,12 @@ export function shortNames(root: string, entries: readonly string[]): Record<str
       else kept.add(name);
     }
     if (name !== undefined && isMaking(node)) made.add(name);
-    if (ts.isStringLiteralLike(node)) kept.add(node.text);
+    if (ts.isStringLiteralLike(node) && !ts.isLiteralTypeNode(node.parent)) kept.add(node.text);
     if (ts.isPropertyAccessExpression(node) && checker.getSymbolAtLocation(node.name) === undefined) {
       kept.add(node.name.text);
+    }
+    if (ts.isCallExpression(node) && node.expression.kind === ts.SyntaxKind.ImportKeyword) {
+      for (const { name } of node.arguments.flatMap((module) => exportsOf(checker, module))) kept.add(name);
     }
     if (ts.isElementAccessExpression(node) && !isNumber(node.argumentExpression)) keepOwn(node.expression);
     if (ts.isForInStatement(node)) keepOwn(node.expression);

@@ -1,9 +1,17 @@
-/** Establishing a connection: the transport, and implicit TLS on top of it, each within its time. */
-import type { ByteStream, Endpoint, TlsOptions, Transport } from "../byte-stream.ts";
+/** Establishing a connection: the transport, and what is to happen to the stream first, each within its time. */
+import type { ByteStream, Endpoint, Transport } from "../byte-stream.ts";
 import { SMTPConnectError, SMTPTimeoutError, type TimeoutPhase, TlsError } from "../errors.ts";
 import { onAbort } from "./abort.ts";
 import { LONGEST_TIMER, type Timeouts } from "./deadline.ts";
 import { textOf } from "./session-end.ts";
+
+/** What is done to a stream as soon as it is there: implicit TLS. `where` is for its messages. */
+export type Upgrade = (
+  stream: ByteStream,
+  where: string,
+  timeouts: Timeouts,
+  signal: AbortSignal | undefined,
+) => Promise<void>;
 
 /** Where and how to connect. */
 export type Target = {
@@ -11,7 +19,7 @@ export type Target = {
   readonly endpoint: Endpoint;
   readonly sourceAddress: [host: string, port: number] | undefined;
   /** Given for implicit TLS. */
-  readonly tls: (TlsOptions & { servername: string }) | undefined;
+  readonly tls: Upgrade | undefined;
 };
 
 /**
@@ -39,14 +47,7 @@ export async function openStream(
   const stream = await within("connect", timeouts.connect, signal, connect, giveUp).catch((error) => {
     throw explain(error, signal, `cannot connect to ${where}`, hint(endpoint));
   });
-  if (tls === undefined) return stream;
-  try {
-    // A handshake that is given up ends with the stream, below.
-    await within("tls", timeouts.tls, signal, () => stream.startTls(tls));
-  } catch (error) {
-    stream.abort(error);
-    throw explain(error, signal, `TLS to ${where} could not be established`, "");
-  }
+  await tls?.(stream, where, timeouts, signal);
   return stream;
 }
 
@@ -57,7 +58,7 @@ export function describe(endpoint: Endpoint): string {
 }
 
 /** What `work` gives, unless the time is over or the signal fires before: `giveUp` is called then. */
-async function within<T>(
+export async function within<T>(
   phase: TimeoutPhase,
   seconds: number | undefined,
   signal: AbortSignal | undefined,
@@ -85,7 +86,8 @@ async function within<T>(
   }
 }
 
-function explain(error: unknown, signal: AbortSignal | undefined, what: string, advice: string): unknown {
+/** The exception for a connection that could not be made; what the caller did or wanted stays as it is. */
+export function explain(error: unknown, signal: AbortSignal | undefined, what: string, advice = ""): unknown {
   if (signal?.aborted && error === signal.reason) return error;
   if (error instanceof SMTPTimeoutError) return error;
   if (error instanceof TypeError || error instanceof RangeError) return error;

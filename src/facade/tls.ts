@@ -1,10 +1,12 @@
 /** How TLS is to be set up: checked before the connection is made, loaded only where TLS is asked for. */
 import type { TlsOptions } from "../byte-stream.ts";
+import { tlsUpgrade } from "../client/implicit-tls.ts";
+import type { Upgrade } from "../client/open.ts";
 import { checkArgument, wrongType } from "../core/bytes.ts";
 import { checkObject } from "./options.ts";
 
 /**
- * The options for implicit TLS, if that is what is to be; those for STARTTLS are checked only, before anything is
+ * The upgrade to implicit TLS, if that is what is to be; the options for STARTTLS are checked only, before anything is
  * connected.
  * @throws as `tlsOptions` does
  */
@@ -12,9 +14,9 @@ export function implicitTls(
   tls: "starttls" | "implicit",
   context: TlsOptions | undefined,
   host: string,
-): (TlsOptions & { servername: string }) | undefined {
+): Upgrade | undefined {
   const checked = checkTlsOptions(context ?? {}, "context");
-  return tls === "implicit" ? tlsOptions(checked, "context", host) : undefined;
+  return tls === "implicit" ? tlsUpgrade(tlsOptions(checked, "context", host)) : undefined;
 }
 
 /**

@@ -1,7 +1,7 @@
 /** Who listens to a transport's events; `node:events` is not on every runtime. */
 
 type Listener = (...args: unknown[]) => void;
-type Entry = { readonly listener: Listener; readonly times: "always" | "once" };
+type Entry = { readonly tell: Listener; readonly times: "always" | "once" };
 
 /** The listeners of each event, in the order in which they came. */
 export class Listeners {
@@ -9,19 +9,19 @@ export class Listeners {
 
   /** Adds one. */
   add(event: string | symbol, listener: Listener, times: Entry["times"] = "always"): void {
-    this.#entries.set(event, [...(this.#entries.get(event) ?? []), { listener, times }]);
+    this.#entries.set(event, [...(this.#entries.get(event) ?? []), { tell: listener, times }]);
   }
 
   /** Removes one. */
   remove(event: string | symbol, listener: Listener): void {
-    this.#keep(event, (entry) => entry.listener !== listener);
+    this.#keep(event, (entry) => entry.tell !== listener);
   }
 
   /** Calls those of an event. */
   tell(event: string): void {
     const entries = this.#entries.get(event) ?? [];
     this.#keep(event, ({ times }) => times === "always");
-    for (const { listener } of entries) listener();
+    for (const { tell } of entries) tell();
   }
 
   #keep(event: string | symbol, which: (entry: Entry) => boolean): void {

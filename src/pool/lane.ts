@@ -3,6 +3,7 @@
  * a connection that hangs holds no message back that another one could send.
  */
 import { Events } from "../client/events.ts";
+import { tlsUpgrade } from "../client/implicit-tls.ts";
 import type { Delivery } from "../client/outcome.ts";
 import { Session } from "../client/session.ts";
 import { disconnected, type SessionEnd } from "../client/session-end.ts";
@@ -162,7 +163,7 @@ export class Lane {
     return {
       endpoint,
       sourceAddress,
-      tls: secure ? tls : undefined,
+      tls: secure && tls !== undefined ? tlsUpgrade(tls) : undefined,
       transport: transport ?? (await defaultTransport({ endpoint, options: { sourceAddress } })),
     };
   }
