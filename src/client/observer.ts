@@ -20,7 +20,7 @@ import { textOf } from "./session-end.ts";
 export type Subject = {
   readonly from: string;
   readonly recipients: readonly { readonly given: string }[];
-  readonly content: { readonly octets: number | undefined };
+  readonly content: { readonly octets?: number | undefined };
 };
 
 /** The listeners of one session. Secrets were masked before; control characters, which could drive a terminal, are escaped here. */

@@ -1,9 +1,9 @@
 /** Establishing a connection: the transport, and what is to happen to the stream first, each within its time. */
 import type { ByteStream, Endpoint, Transport } from "../byte-stream.ts";
-import { SMTPConnectError, SMTPTimeoutError, type TimeoutPhase, TlsError } from "../errors.ts";
+import { SMTPConnectError, SMTPTimeoutError, type TimeoutPhase } from "../errors.ts";
 import { onAbort } from "./abort.ts";
 import { LONGEST_TIMER, type Timeouts } from "./deadline.ts";
-import { textOf } from "./session-end.ts";
+import { causedBy, textOf, timedOut } from "./session-end.ts";
 
 /** What is done to a stream as soon as it is there: implicit TLS. `where` is for its messages. */
 export type Upgrade = (
@@ -54,7 +54,8 @@ export async function openStream(
 /** Where a connection goes, for a message. */
 export function describe(endpoint: Endpoint): string {
   if ("path" in endpoint) return endpoint.path;
-  return endpoint.host.includes(":") ? `[${endpoint.host}]:${endpoint.port}` : `${endpoint.host}:${endpoint.port}`;
+  const { host, port } = endpoint;
+  return `${host.includes(":") ? `[${host}]` : host}:${port}`;
 }
 
 /** What `work` gives, unless the time is over or the signal fires before: `giveUp` is called then. */
@@ -75,7 +76,7 @@ export async function within<T>(
         giveUp?.(reason, working);
         reject(reason);
       };
-      const expire = (): void => stop(new SMTPTimeoutError(phase, `timed out after ${seconds} s (${phase})`));
+      const expire = (): void => stop(timedOut(phase, seconds).toError({}));
       working.then(resolve, reject);
       unlink = onAbort(signal, stop);
       if (seconds !== undefined) timer = setTimeout(expire, Math.min(seconds * 1000, LONGEST_TIMER));
@@ -91,8 +92,7 @@ export function explain(error: unknown, signal: AbortSignal | undefined, what: s
   if (signal?.aborted && error === signal.reason) return error;
   if (error instanceof SMTPTimeoutError) return error;
   if (error instanceof TypeError || error instanceof RangeError) return error;
-  const temporary = !(error instanceof TlsError && error.permanent);
-  return new SMTPConnectError(-1, `${what}: ${textOf(error)}${advice}`, { cause: error, temporary });
+  return new SMTPConnectError(-1, `${what}: ${textOf(error)}${advice}`, causedBy(error));
 }
 
 /** Providers that block mail ports look like a dead server; say which ports are worth a try. */

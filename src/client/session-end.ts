@@ -22,8 +22,7 @@ export type SessionEnd = {
 
 /** The connection was lost or dropped. */
 export function disconnected(message: string, cause?: unknown): SessionEnd {
-  const temporary = !(cause instanceof TlsError && cause.permanent);
-  return { toError: (details) => new SMTPServerDisconnected(message, { ...details, cause, temporary }) };
+  return { toError: (details) => new SMTPServerDisconnected(message, { ...details, ...causedBy(cause) }) };
 }
 
 /** The caller closed the connection. */
@@ -42,6 +41,11 @@ export function timedOut(phase: TimeoutPhase, seconds: number | undefined): Sess
 /** An AbortSignal of the caller's fired: its reason is the rejection. */
 export function aborted(reason: unknown): SessionEnd {
   return { toError: () => reason };
+}
+
+/** The details of an exception that has a cause: a refused certificate stays refused. */
+export function causedBy(cause: unknown): { cause: unknown; temporary: boolean } {
+  return { cause, temporary: !(cause instanceof TlsError && cause.permanent) };
 }
 
 /** What an error says; anything can be thrown. */

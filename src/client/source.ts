@@ -22,9 +22,9 @@ export type Content =
       begun?: boolean;
     }
   | {
-      readonly bytes: undefined;
-      readonly octets: undefined;
-      readonly eightBit: undefined;
+      readonly bytes?: undefined;
+      readonly octets?: undefined;
+      readonly eightBit?: undefined;
       readonly source: object;
       /** True once the source was asked for a chunk, or given back. */
       begun: boolean;
@@ -43,7 +43,7 @@ export function contentOf(body: unknown, argument: string): Content {
   if (body instanceof Uint8Array) return { bytes: body, ...measure(body) };
   if (isSource(body)) {
     heardOf(body);
-    return { bytes: undefined, octets: undefined, eightBit: undefined, source: body, begun: false };
+    return { source: body, begun: false };
   }
   throw wrongType(argument, "a string, a Uint8Array, a Blob, a ReadableStream or an iterable of these", body);
 }

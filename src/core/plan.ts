@@ -34,10 +34,10 @@ export type Recipient = {
 /** What the content demands; undefined: not known before it is read. */
 export type ContentNeeds = {
   /** After line-end normalisation, as text goes. */
-  readonly octets: number | undefined;
+  readonly octets?: number | undefined;
   /** As it is: what goes under BINARYMIME. */
   readonly bytes?: { readonly length: number } | undefined;
-  readonly eightBit: boolean | undefined;
+  readonly eightBit?: boolean | undefined;
 };
 
 /** A message to be planned. */
