@@ -99,6 +99,8 @@ function bunStream(endpoint: Endpoint): { readonly stream: ByteStream; readonly 
   /** Whoever waits for the handshake to be over. */
   let securing: Waiter<BunHandshake> | undefined;
   let closing: Promise<void> | undefined;
+  /** Closed in order: the socket only lingers, until this is called. */
+  let released: (() => void) | undefined;
   let aborted: Failure | undefined;
 
   const stream: ByteStream = {
@@ -209,7 +211,7 @@ function bunStream(endpoint: Endpoint): { readonly stream: ByteStream; readonly 
     },
 
     end(socket) {
-      if (socket !== current) return;
+      if (socket !== current) return leave();
       // After a write that failed, Bun reports the reset as an orderly end.
       if (unwritable !== undefined && closing === undefined) unreadable ??= unwritable;
       endReading();
@@ -228,7 +230,7 @@ function bunStream(endpoint: Endpoint): { readonly stream: ByteStream; readonly 
   };
 
   function lost(socket: Socket, error: Error | undefined): void {
-    if (socket !== current) return;
+    if (socket !== current) return leave();
     current = undefined;
     if (error !== undefined) unreadable ??= { reason: error };
     breakWriting(error ?? brokenPipe());
@@ -273,6 +275,11 @@ function bunStream(endpoint: Endpoint): { readonly stream: ByteStream; readonly 
     breakWriting(reason);
     endReading();
     securing?.reject(reason);
+  }
+
+  function leave(): void {
+    released?.();
+    released = undefined;
   }
 
   function throwIfAborted(): void {
@@ -321,7 +328,7 @@ function bunStream(endpoint: Endpoint): { readonly stream: ByteStream; readonly 
     const lingers = !ended;
     letGo(closed);
     socket?.shutdown();
-    if (lingers && socket !== undefined) linger(socket, () => socket.end());
+    if (lingers && socket !== undefined) released = linger(socket, () => socket.end());
     else socket?.end();
   }
 

@@ -79,8 +79,8 @@ function denoStream(connected: DenoConnection, ends: PeerInfo, buffer = new Uint
 
   let securing = false;
   let closing: Promise<void> | undefined;
-  /** Closed in order: the connection only lingers. */
-  let released = false;
+  /** Closed in order: the connection only lingers, until this is called. */
+  let released: (() => void) | undefined;
   let aborted: Failure | undefined;
 
   const stream: ByteStream = {
@@ -141,7 +141,7 @@ function denoStream(connected: DenoConnection, ends: PeerInfo, buffer = new Uint
   const { write: ownWrite } = stream;
 
   function abort(reason: unknown = new Error("the connection was aborted")): void {
-    if (aborted !== undefined || released) return;
+    if (aborted !== undefined || released !== undefined) return;
     aborted = { reason };
     upper?.abort(reason);
     unreadable = aborted;
@@ -159,7 +159,7 @@ function denoStream(connected: DenoConnection, ends: PeerInfo, buffer = new Uint
       // After a write that failed, Deno reports the reset as an orderly end.
       if (unwritable !== undefined && closing === undefined) unreadable ??= unwritable;
       endReading();
-    } else if (released) {
+    } else if (released !== undefined) {
       receive();
     } else {
       const waiting = reader;
@@ -179,7 +179,7 @@ function denoStream(connected: DenoConnection, ends: PeerInfo, buffer = new Uint
     if (unreadable === undefined) reader?.resolve(null);
     else reader?.reject(unreadable.reason);
     reader = undefined;
-    if (released) release(connection);
+    released?.();
   }
 
   async function send(): Promise<void> {
@@ -265,12 +265,12 @@ function denoStream(connected: DenoConnection, ends: PeerInfo, buffer = new Uint
     const receiving = reader !== undefined;
     unreadable ??= closed;
     endReading();
-    released = true;
+    released = () => release(connection);
     if (!lingers) {
-      release(connection);
+      released();
       return;
     }
-    linger(connection, () => release(connection));
+    released = linger(connection, released);
     if (!receiving) receive();
   }
 

@@ -87,13 +87,21 @@ export async function untilSent(sending: Promise<unknown>, stream: Pick<ByteStre
 }
 
 /**
- * Releases a closed socket a while later, by when the peer should have ended its side.
- * Closed with unread bytes it would send RST, which can take what was sent from the peer's hands.
- * The process is not kept alive.
+ * Releases a closed socket a while later, by when the peer should have ended its side: who learns of that calls what is
+ * returned, which releases it at once. Closed with unread bytes it would send RST, which can take what was sent from the
+ * peer's hands.
+ *
+ * The process is not kept alive, and of a socket that is released nothing is kept in memory.
  */
-export function linger(socket: { unref?(): unknown }, release: () => void): void {
+export function linger(socket: { unref?(): unknown }, release: () => void): () => void {
+  const { setTimeout, clearTimeout } = builtin("node:timers");
   socket.unref?.();
-  builtin("node:timers").setTimeout(release, lingerTimeout).unref();
+  const timer = setTimeout(release, lingerTimeout);
+  timer.unref();
+  return () => {
+    clearTimeout(timer);
+    release();
+  };
 }
 
 /** The error for a write that the system refuses without saying why. */

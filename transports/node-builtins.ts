@@ -109,6 +109,7 @@ export interface NodeModules {
   "node:process": { versions: { bun?: string | undefined; deno?: string | undefined } };
   "node:timers": {
     setTimeout(callback: () => void, milliseconds: number): { unref(): unknown };
+    clearTimeout(timer: object): void;
     setImmediate(callback: () => void): object;
   };
 }

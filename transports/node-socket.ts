@@ -220,9 +220,9 @@ export function socketStream(connected: NodeDuplex, ends: PeerInfo, carrier?: Ca
       drop(undefined);
       return;
     }
-    const release = () => socket.destroy();
+    const release = linger(socket, () => socket.destroy());
     socket.once("end", release);
-    linger(socket, release);
+    socket.once("close", release);
   }
 
   /**
