@@ -2,19 +2,20 @@
 import { encodeBase64 } from "./base64.ts";
 import { checkArgument, utf8 } from "./bytes.ts";
 import { Command, MASK } from "./command.ts";
+import { SecretCommand } from "./secret-command.ts";
 
 /** AUTH with an initial response or without; an empty one is "=". */
 export function authCommand(mechanism: string, initialResponse?: Uint8Array): Command {
   const line = `AUTH ${checkArgument(mechanism, "mechanism")}`;
   if (initialResponse === undefined) return new Command("AUTH", line);
   const sent = initialResponse.length === 0 ? "=" : encodeBase64(initialResponse);
-  return new Command("AUTH", `${line} ${MASK}`, "command", [sent, ...echoes(initialResponse)]);
+  return new SecretCommand("AUTH", `${line} ${MASK}`, [sent, ...echoes(initialResponse)]);
 }
 
 /** A line that answers a challenge. */
 export function authResponse(response: Uint8Array): Command {
   const sent = encodeBase64(response);
-  return sent === "" ? new Command("", "") : new Command("", MASK, "command", [sent, ...echoes(response)]);
+  return sent === "" ? new Command("", "") : new SecretCommand("", MASK, [sent, ...echoes(response)]);
 }
 
 /** The line that gives up an exchange. */

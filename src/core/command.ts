@@ -1,10 +1,10 @@
 /**
- * The only place that builds command lines, beside `auth-command.ts` and `own-command.ts`. Each part is checked after it was read once;
- * a secret part is kept apart, so that nothing that prints a command can show it.
+ * The only place that builds command lines, beside `auth-command.ts` and `own-command.ts`. Each part is checked after it
+ * was read once; a secret part is kept apart, by `secret-command.ts`.
  */
 import type { TimeoutPhase } from "../errors.ts";
 import { checkArgument, quoted } from "./bytes.ts";
-import type { Mailbox } from "./mailbox.ts";
+import type { Path } from "./mailbox.ts";
 import type { RawReply } from "./reply.ts";
 
 /** Who is told of a command's reply, or that none will come. The dialogue only carries it along. */
@@ -15,8 +15,6 @@ export type ReplyReceiver = {
 
 /** What stands in the place of a secret wherever a command is shown. */
 export const MASK = "***";
-
-const NO_SECRET: readonly string[] = [];
 
 /** A command (or a line that answers a challenge) on its way to the server. */
 export class Command {
@@ -30,33 +28,28 @@ export class Command {
   readonly endsMessage: boolean;
   /** Who waits for the reply. */
   receiver: ReplyReceiver | undefined;
-  /** The secret that ends the line, in each form in which a server may echo it; the first is the one that is sent. */
-  readonly #secret: readonly string[];
 
-  /** For the functions of this folder, which check the parts; `shown` ends with the mask where there is a secret. */
-  constructor(verb: string, shown: string, phase: TimeoutPhase = "command", secret: readonly string[] = NO_SECRET) {
+  /** For the functions of this folder, which check the parts. */
+  constructor(verb: string, shown: string, phase: TimeoutPhase = "command") {
     this.verb = verb;
     this.shown = shown;
     this.phase = phase;
     this.endsMessage = phase === "dataDone";
-    this.#secret = secret;
   }
 
   /** True if a part of the line must not be shown. */
   get secret(): boolean {
-    return this.#secret.length > 0;
+    return false;
   }
 
   /** The line as it is sent, with its CRLF. */
   get wire(): string {
-    const sent = this.#secret[0];
-    return `${sent === undefined ? this.shown : this.shown.slice(0, -MASK.length) + sent}\r\n`;
+    return `${this.shown}\r\n`;
   }
 
-  /** The text with this command's secret masked, which a server may have echoed; all of it if just one form is known. */
+  /** The text with this command's secret masked, which a server may have echoed. */
   hide(text: string): string {
-    if (this.#secret.length === 1) return MASK;
-    return this.#secret.reduce((rest, form) => (form.length > 3 ? rest.replaceAll(form, MASK) : rest), text);
+    return text;
   }
 
   /** EHLO, HELO or LHLO (RFC 5321 4.1.1.1, RFC 2033 4.1). */
@@ -65,13 +58,13 @@ export class Command {
   }
 
   /** MAIL FROM with its ESMTP parameters (RFC 5321 4.1.1.2). */
-  static mail(sender: Mailbox, parameters: readonly string[] = []): Command {
-    return Command.#envelope("MAIL", "FROM", checkArgument(sender.path, "sender"), parameters);
+  static mail(sender: Path, parameters: readonly string[] = []): Command {
+    return envelopeCommand("MAIL", "FROM", checkArgument(sender.path, "sender"), parameters);
   }
 
   /** RCPT TO with its ESMTP parameters (RFC 5321 4.1.1.3). */
-  static rcpt(recipient: Mailbox, parameters: readonly string[] = []): Command {
-    return Command.#envelope("RCPT", "TO", checkArgument(recipient.path, "recipient"), parameters);
+  static rcpt(recipient: Path, parameters: readonly string[] = []): Command {
+    return envelopeCommand("RCPT", "TO", checkArgument(recipient.path, "recipient"), parameters);
   }
 
   /** DATA (RFC 5321 4.1.1.4). */
@@ -100,12 +93,12 @@ export class Command {
   static simple(verb: "RSET" | "NOOP" | "QUIT" | "STARTTLS"): Command {
     return new Command(verb, verb, verb === "QUIT" ? "quit" : "command");
   }
+}
 
-  static #envelope(verb: "MAIL" | "RCPT", preposition: string, path: string, parameters: readonly string[]): Command {
-    let line = `${verb} ${preposition}:<${path}>`;
-    for (const parameter of parameters) line += ` ${checkParameter(parameter, `${verb.toLowerCase()}_options`)}`;
-    return new Command(verb, line, "envelope");
-  }
+function envelopeCommand(verb: string, preposition: string, path: string, parameters: readonly string[]): Command {
+  let line = `${verb} ${preposition}:<${path}>`;
+  for (const parameter of parameters) line += ` ${checkParameter(parameter, `${verb.toLowerCase()}_options`)}`;
+  return new Command(verb, line, "envelope");
 }
 
 /** One ESMTP parameter each, so that none can bring in another; the rest is as the caller gave it. */

@@ -1,6 +1,7 @@
 /** Commands in the caller's own words. Loaded when he first has some. */
 import { checkArgument } from "./bytes.ts";
 import { Command, MASK } from "./command.ts";
+import { SecretCommand } from "./secret-command.ts";
 
 /**
  * Any verb with any arguments: Python's `docmd()`. Arguments of AUTH are secret, and so is the text of the reply:
@@ -18,7 +19,7 @@ export function ownCommand(verb: string, args: string): Command {
   const [, mechanism = "", ...secret] = whole.split(" ");
   return secret.length === 0
     ? new Command(name, whole)
-    : new Command(name, `AUTH ${mechanism} ${MASK}`, "command", [secret.join(" ")]);
+    : new SecretCommand(name, `AUTH ${mechanism} ${MASK}`, [secret.join(" ")]);
 }
 
 /**
@@ -27,7 +28,7 @@ export function ownCommand(verb: string, args: string): Command {
  */
 export function ownResponse(line: string): Command {
   const secret = checkArgument(line, "the response");
-  return secret === "" ? new Command("", "") : new Command("", MASK, "command", [secret]);
+  return secret === "" ? new Command("", "") : new SecretCommand("", MASK, [secret]);
 }
 
 /** Stands for a reply that the caller asks for without a command of ours: Python's `getreply()`. */

@@ -1,0 +1,27 @@
+/** Commands that end in a secret. Apart from `command.ts`, because only a login has any. */
+import { Command, MASK } from "./command.ts";
+
+/** A command whose secret is kept apart, so that nothing that prints a command can show it. */
+export class SecretCommand extends Command {
+  readonly #forms: readonly [sent: string, ...echoed: string[]];
+
+  /** `shown` ends with the mask; `forms` are the secret in each form in which a server may echo it, as it is sent first. */
+  constructor(verb: string, shown: string, forms: readonly [sent: string, ...echoed: string[]]) {
+    super(verb, shown);
+    this.#forms = forms;
+  }
+
+  override get secret(): boolean {
+    return true;
+  }
+
+  override get wire(): string {
+    return `${this.shown.slice(0, -MASK.length)}${this.#forms[0]}\r\n`;
+  }
+
+  /** All of the text is masked if just one form is known. */
+  override hide(text: string): string {
+    if (this.#forms.length === 1) return MASK;
+    return this.#forms.reduce((rest: string, form) => (form.length > 3 ? rest.replaceAll(form, MASK) : rest), text);
+  }
+}
