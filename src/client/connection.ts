@@ -56,10 +56,8 @@ export type Connection = {
   /** False once a write has failed: the reader then finds out why. */
   readonly writable: boolean;
 
-  /** Puts a command into the output; its receiver will be told. */
-  send(command: Command): void;
-  /** Puts DATA into the output; `end` will stand for the end of the message. */
-  sendData(data: Command, end: Command): void;
+  /** Puts a command into the output; its receiver will be told. For DATA, `end` will stand for the end of the message. */
+  send(command: Command, end?: Command): void;
   /** Sends one command and gives the reply to it; `delivery` is what a lost connection says of the call's message. */
   request(command: Command, delivery?: DeliveryOutcome): Promise<Reply>;
   /** The reply to a command, once the dialogue has it; `delivery` as for `request`. */
@@ -141,11 +139,6 @@ export function makeConnection(stream: ByteStream, settings: ConnectionSettings)
 
     send,
 
-    sendData(data, end) {
-      dialogue.sendData(data, end, output);
-      events.listener?.sent(data.verb, data.shown);
-    },
-
     request(command, delivery) {
       checkIdle();
       if (sessionEnd) return Promise.reject(sessionEnd.toError({ delivery }));
@@ -203,8 +196,8 @@ export function makeConnection(stream: ByteStream, settings: ConnectionSettings)
     return !(sessionEnd || writeError);
   }
 
-  function send(command: Command): void {
-    dialogue.send(command, output);
+  function send(command: Command, end?: Command): void {
+    dialogue.send(command, output, end);
     if (command.secret) secrets.push(command);
     events.listener?.sent(command.verb, command.shown);
   }
@@ -245,8 +238,7 @@ export function makeConnection(stream: ByteStream, settings: ConnectionSettings)
 
   function flush(): Promise<void> | undefined {
     if (flushing) return flushing.then(flush);
-    const pieces = output.take();
-    if (pieces.length > 0 && isWritable()) flushing = write(pieces);
+    if (output.length > 0) flushing = write(output.take(), 0);
     return flushing;
   }
 
@@ -299,10 +291,10 @@ export function makeConnection(stream: ByteStream, settings: ConnectionSettings)
     drop(disconnected(`connection lost: ${textOf(error)}`, writeError?.error ?? error));
   }
 
-  function write(pieces: readonly Uint8Array[]): Promise<void> | undefined {
-    for (const [index, piece] of pieces.entries()) {
-      const blocked = writePiece(piece);
-      if (blocked) return unblocked(blocked).then(() => write(pieces.slice(index + 1)));
+  function write(pieces: readonly Uint8Array[], from: number): Promise<void> | undefined {
+    for (let at = from; at < pieces.length; at++) {
+      const blocked = writePiece(pieces[at]);
+      if (blocked) return unblocked(blocked).then(() => write(pieces, at + 1));
     }
     flushing = undefined;
     // What leaves behind a command gives the server no more time to answer that.
@@ -310,9 +302,9 @@ export function makeConnection(stream: ByteStream, settings: ConnectionSettings)
     return undefined;
   }
 
-  function writePiece(piece: Uint8Array): Promise<void> | undefined {
+  function writePiece(piece: Uint8Array | undefined): Promise<void> | undefined {
     try {
-      return isWritable() ? stream.write(piece) : undefined;
+      return piece && isWritable() ? stream.write(piece) : undefined;
     } catch (error) {
       writeFailed(error);
       return undefined;

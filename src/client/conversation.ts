@@ -21,6 +21,7 @@ import type { Timeouts } from "./deadline.ts";
 import type { Events } from "./events.ts";
 import { openStream, type Target } from "./open.ts";
 import { aborted, closed } from "./session-end.ts";
+import type { TransactionSettings } from "./transaction.ts";
 
 /** Whether commands are sent before the last one was answered, and how many. */
 export type Pipelining = boolean | "eager";
@@ -61,8 +62,8 @@ export type Conversation = {
   readonly host: string;
   /** The connection, living or dead. */
   readonly connection: Connection | undefined;
-  /** Whether messages may be pipelined now (RFC 2920). */
-  readonly pipelines: boolean;
+  /** How messages go now: whether they may be pipelined (RFC 2920), and in which protocol. */
+  readonly way: TransactionSettings;
 
   /**
    * The living connection.
@@ -88,6 +89,7 @@ export type Conversation = {
 export function makeConversation(settings: SessionSettings): Conversation {
   const { events, localName, pipelining, protocol, signal, timeouts } = settings;
   let introduction = unknownServer();
+  let way: TransactionSettings = { protocol, pipelining: false };
   let introduced = false;
   let closings = 0;
   let host = "";
@@ -118,8 +120,8 @@ export function makeConversation(settings: SessionSettings): Conversation {
       return connection;
     },
 
-    get pipelines() {
-      return pipelining !== false && offers(introduction.features, "PIPELINING");
+    get way() {
+      return way;
     },
 
     live,
@@ -185,7 +187,12 @@ export function makeConversation(settings: SessionSettings): Conversation {
 
   function forget(): void {
     introduced = false;
-    introduction = unknownServer();
+    learn(unknownServer());
+  }
+
+  function learn(known: Introduction): void {
+    introduction = known;
+    way = { protocol, pipelining: pipelining !== false && offers(known.features, "PIPELINING") };
   }
 
   async function hello(verb: "EHLO" | "HELO", name?: string, delivery?: DeliveryOutcome): Promise<Reply> {
@@ -194,10 +201,10 @@ export function makeConversation(settings: SessionSettings): Conversation {
     const reply = await request(Command.hello(real, name ?? localName(peer)), delivery);
     const esmtp = isPositive(reply.code);
     introduced ||= esmtp;
-    if (verb === "HELO") introduction = { ...introduction, helo: reply.message };
+    if (verb === "HELO") learn({ ...introduction, helo: reply.message });
     else {
       const features = esmtp ? parseFeatures(reply.lines) : noFeatures();
-      introduction = { ...introduction, esmtp, features, tls: peer.tls, ehlo: reply.message };
+      learn({ ...introduction, esmtp, features, tls: peer.tls, ehlo: reply.message });
     }
     return reply;
   }

@@ -14,45 +14,42 @@ import { disconnected, type SessionEnd, timedOut } from "./session-end.ts";
 import { type Message, type MessageObserver, runTransaction } from "./transaction.ts";
 import type { Call, Turns } from "./turns.ts";
 
-/** What is to be delivered: prepared now or later, and planned when the server is known. */
-export type Order<T> = {
-  readonly prepared: T | Promise<T>;
-  readonly plan: (prepared: T, server: Server) => Message;
+/** A message that is to be delivered, and who is told what became of it; once. */
+export type Order<T = unknown> = {
+  /** What the message is planned from, as soon as it is there. */
+  readonly request: T | Promise<T>;
+  /** Aborting it ends the delivery. */
   readonly signal: AbortSignal | undefined;
+  /** The message as this server can take it; it may refuse. Called when the turn has come and the server is known. */
+  plan(request: T, server: Server): Message;
+  resolve(delivery: Delivery): void;
+  reject(error: unknown): void;
 };
 
 const ways = lazy(() => import("./ways.ts"));
 
 /** Delivers one message when its turn has come. */
-export function deliverInTurn<T>(conversation: Conversation, turns: Turns, order: Order<T>): Promise<Delivery> {
+export function deliverInTurn<T>(conversation: Conversation, turns: Turns, order: Order<T>): void {
   const { signal } = order;
-  return new Promise((resolve, reject) => {
-    let unlink: (() => void) | undefined;
-    const start = (): void => {
-      unlink?.();
-      deliverNow(conversation, turns, call, order, resolve, reject);
-    };
-    const call: Call = { alone: false, holds: false, start };
-    if (signal?.aborted) return reject(signal.reason);
-    if (signal) {
-      unlink = onAbort(signal, (reason) => {
-        reject(reason);
-        turns.withdraw(call);
-      });
-    }
-    turns.enter(call);
-  });
+  let unlink: (() => void) | undefined;
+  const start = (): void => {
+    unlink?.();
+    deliverNow(conversation, turns, call, order);
+  };
+  const call: Call = { alone: false, holds: false, start };
+  if (signal?.aborted) return order.reject(signal.reason);
+  if (signal) {
+    unlink = onAbort(signal, (reason) => {
+      order.reject(reason);
+      turns.withdraw(call);
+    });
+  }
+  turns.enter(call);
 }
 
 /** The turn has come. */
-function deliverNow<T>(
-  conversation: Conversation,
-  turns: Turns,
-  call: Call,
-  { prepared, plan, signal }: Order<T>,
-  resolve: (delivery: Delivery) => void,
-  reject: (error: unknown) => void,
-): void {
+function deliverNow<T>(conversation: Conversation, turns: Turns, call: Call, order: Order<T>): void {
+  const { request, signal } = order;
   let connection: Connection | undefined;
   let unlink: (() => void) | undefined;
   let bound: { release(): void } | undefined;
@@ -63,18 +60,18 @@ function deliverNow<T>(
   const observer: MessageObserver = {
     letGo: () => turns.letGo(call),
     resolve: (delivery) => {
-      if (settle()) resolve(delivery);
+      if (settle()) order.resolve(delivery);
     },
     reject: (error) => {
-      if (settle("failed")) reject(explained(error));
+      if (settle("failed")) order.reject(explained(error));
     },
   };
 
   try {
     connection = conversation.live("not-sent");
     watch(connection);
-    if (prepared instanceof Promise || !conversation.introduced) void introduce(connection);
-    else send(connection, prepared);
+    if (request instanceof Promise || !conversation.introduced) void introduce(connection);
+    else send(connection, request);
   } catch (error) {
     observer.reject(error);
   }
@@ -94,7 +91,7 @@ function deliverNow<T>(
 
   async function introduce(live: Connection): Promise<void> {
     try {
-      const ready = prepared instanceof Promise ? await live.unlessEnded(prepared, "not-sent") : prepared;
+      const ready = request instanceof Promise ? await live.unlessEnded(request, "not-sent") : request;
       if (!conversation.introduced) await conversation.helloIfNeeded("not-sent");
       send(live, ready);
     } catch (error) {
@@ -103,12 +100,12 @@ function deliverNow<T>(
   }
 
   function send(live: Connection, ready: T): void {
-    const { introduction, settings, pipelines } = conversation;
-    const message = plan(ready, introduction);
+    const { introduction, settings, way } = conversation;
+    const message = order.plan(ready, introduction);
     if (settings.pipelining === "eager" || introduction.features.limits !== undefined) {
       const sent = ways(({ sendSpecially }) => sendSpecially(conversation, live, message, observer));
       if (sent instanceof Promise) sent.catch(observer.reject);
-    } else runTransaction(live, message, { protocol: settings.protocol, pipelining: pipelines }, observer);
+    } else runTransaction(live, message, way, observer);
   }
 
   function explained(error: unknown): unknown {

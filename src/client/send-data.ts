@@ -33,7 +33,7 @@ export function sendData(conversation: Conversation, content: Content, policy: E
           : reject(new SMTPDataError(reply.code, reply.message, { delivery: "rejected", reply: reply.reply })),
       lost: () => reject(connection.end?.toError({ delivery: "not-sent" })),
     };
-    connection.sendData(data, transfer.endCommand);
+    connection.send(data, transfer.endCommand);
     connection.flush();
   });
 }

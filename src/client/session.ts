@@ -2,14 +2,11 @@
  * A session with a server: a conversation, and a queue of calls, each of which runs undisturbed. The facade gives it
  * Python's names; a pool would own several.
  */
-import type { Server } from "../core/plan.ts";
 import type { Reply } from "../core/reply.ts";
 import { SMTPConnectError, SMTPServerDisconnected } from "../errors.ts";
 import { type Conversation, makeConversation, type SessionSettings } from "./conversation.ts";
-import { deliverInTurn } from "./delivery-call.ts";
+import { deliverInTurn, type Order } from "./delivery-call.ts";
 import type { Target } from "./open.ts";
-import type { Delivery } from "./outcome.ts";
-import type { Message } from "./transaction.ts";
 import { makeTurns } from "./turns.ts";
 
 /** A session that may be connected, lost, and connected again. */
@@ -23,7 +20,7 @@ export class Session {
   }
 
   /** Runs `task` as one call, undisturbed: after all calls before it, and before all after it. */
-  alone<T>(task: (conversation: Conversation) => Promise<T>): Promise<T> {
+  async alone<T>(task: (conversation: Conversation) => Promise<T>): Promise<T> {
     this.#checkReentry();
     const { conversation } = this;
     const { closings } = conversation;
@@ -48,18 +45,11 @@ export class Session {
     });
   }
 
-  /**
-   * Delivers one message. `plan` is called when the turn has come, the message is prepared and the server is known;
-   * it may refuse.
-   */
-  deliver<T>(
-    prepared: T | Promise<T>,
-    plan: (prepared: T, server: Server) => Message,
-    signal: AbortSignal | undefined,
-  ): Promise<Delivery> {
+  /** Delivers one message; the order is told. */
+  deliver<T>(order: Order<T>): void {
     this.#checkReentry();
-    if (prepared instanceof Promise) prepared.catch(() => {});
-    return deliverInTurn(this.conversation, this.#turns, { prepared, plan, signal });
+    if (order.request instanceof Promise) order.request.catch(() => {});
+    deliverInTurn(this.conversation, this.#turns, order);
   }
 
   #checkReentry(): void {

@@ -96,8 +96,7 @@ export function runTransaction(
     if (connection.end) return lost();
     while (sent < commands.length && (pipelining || dialogue.owed === 0)) {
       const command = commands[sent++];
-      if (data && command?.verb === "DATA") connection.sendData(command, data.endCommand);
-      else if (command) connection.send(command);
+      if (command) connection.send(command, command.verb === "DATA" ? data?.endCommand : undefined);
     }
     connection.flush();
   }

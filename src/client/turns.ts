@@ -31,7 +31,7 @@ export type Turns = {
 
 /** An empty queue. */
 export function makeTurns(): Turns {
-  let waiting: Call[] = [];
+  let waiting: (Call | undefined)[] = [];
   let first = 0;
   let running = 0;
   let taken = false;
@@ -51,11 +51,11 @@ export function makeTurns(): Turns {
 
   function end(call: Call): void {
     running--;
-    letGo(call);
-    advance();
+    if (call.holds) letGo(call);
+    else advance();
   }
 
-  function clear(rest: Call[]): void {
+  function clear(rest: (Call | undefined)[]): void {
     waiting = rest;
     first = 0;
   }
@@ -67,14 +67,15 @@ export function makeTurns(): Turns {
     for (;;) {
       const next = waiting[first];
       if (!next || taken || (next.alone && running > 0)) break;
-      first++;
+      // What is over is not kept.
+      waiting[first++] = undefined;
       running++;
       taken = next.holds = true;
       next.start();
     }
     advancing = false;
     // Taking each from the front of the array would move all the others, every time.
-    if (first >= 1024 || first >= waiting.length) clear(waiting.slice(first));
+    if (first >= 1024) clear(waiting.slice(first));
   }
 
   return {

@@ -13,20 +13,28 @@ const eagerly = lazy(() => import("./eager.ts"));
 
 /** Sends a message: eagerly where that is asked for and possible, and in portions where the server has LIMITS. */
 export function sendSpecially(
-  { settings, pipelines, introduction }: Conversation,
+  conversation: Conversation,
   connection: Connection,
   message: Message,
   observer: MessageObserver,
 ): unknown {
-  const { protocol } = settings;
-  const eager =
-    pipelines && settings.pipelining === "eager" && message.plan.verb === "BDAT" && isSmall(message.content);
-  const send: Send = (portion, its) =>
-    eager
-      ? eagerly(({ sendEagerly }) => sendEagerly(connection, portion, protocol, its))
-      : runTransaction(connection, portion, { protocol, pipelining: pipelines }, its);
-  const { limits } = introduction.features;
-  return limits === undefined ? send(message, observer) : sendWithin(limits, message, observer, send);
+  const limits = conversation.introduction.features["limits"];
+  if (limits === undefined) return sendWhole(conversation, connection, message, observer);
+  const send: Send = (portion, its) => sendWhole(conversation, connection, portion, its);
+  return sendWithin(limits, message, observer, send);
+}
+
+function sendWhole(
+  { settings, way }: Conversation,
+  connection: Connection,
+  message: Message,
+  observer: MessageObserver,
+): unknown {
+  const possible = way.pipelining && message.plan.verb === "BDAT" && isSmall(message.content);
+  if (settings.pipelining !== "eager" || !possible) {
+    return runTransaction(connection, message, way, observer);
+  }
+  return eagerly(({ sendEagerly }) => sendEagerly(connection, message, way.protocol, observer));
 }
 
 /** Larger messages than this, and streams, do not go out before their envelope was answered. */

@@ -1,7 +1,7 @@
 /** Envelope addresses: what the caller gave becomes a path for MAIL and RCPT, or is refused before a byte is sent. */
 import { makeMailbox, scanAddresses } from "./address-list.ts";
 import { checkArgument } from "./bytes.ts";
-import { type Mailbox, plainMailbox } from "./mailbox.ts";
+import { isPlainPath, type Mailbox } from "./mailbox.ts";
 
 /**
  * Reads an envelope address as `sendmail`, `mail` and `rcpt` take it: `a@b`, `<a@b>`, `Name <a@b>`, `a@b (comment)`,
@@ -11,8 +11,11 @@ import { type Mailbox, plainMailbox } from "./mailbox.ts";
  */
 export function parseMailbox(text: unknown, argument: string): Mailbox {
   const checked = checkArgument(text, argument);
-  const plain = checked === "" ? makeMailbox("") : plainMailbox(checked);
-  if (plain !== undefined) return plain;
+  if (checked === "") return makeMailbox("");
+  if (isPlainPath(checked)) {
+    const at = checked.indexOf("@");
+    return makeMailbox(checked.slice(0, at), checked.slice(at + 1));
+  }
   const fail = (reason: string): never => {
     throw new RangeError(
       `${argument} must be one address, like "Name <a@example.com>", but has ${reason}: ${excerpt(checked)}`,

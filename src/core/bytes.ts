@@ -41,10 +41,11 @@ export class Output {
   /** Adds a text, to be sent as UTF-8. */
   addText(text: string): void {
     if (text === "") return;
-    const last = this.#parts.length - 1;
-    const before = this.#parts[last];
-    if (typeof before === "string") this.#parts[last] = before + text;
-    else this.#parts.push(text);
+    const parts = this.#parts;
+    const last = parts.length - 1;
+    const before = parts[last];
+    if (typeof before === "string") parts[last] = before + text;
+    else parts.push(text);
     this.#length += text.length;
   }
 
@@ -58,44 +59,47 @@ export class Output {
   /** Everything gathered so far, small parts joined, in as few pieces as that needs no copy of large ones. */
   take(): readonly Uint8Array[] {
     const parts = this.#parts;
+    const pieces: Uint8Array[] = [];
     this.#parts = [];
     this.#length = 0;
-    const pieces: Uint8Array[] = [];
-    for (let from = 0, to = 0; from < parts.length; from = to) {
-      while (isSmall(parts[to])) to++;
-      const large = parts[to];
-      if (to > from) pieces.push(joined(parts.slice(from, to)));
-      else if (large instanceof Uint8Array) {
-        pieces.push(large);
-        to++;
-      }
+    let from = 0;
+    for (const [at, part] of parts.entries()) {
+      if (typeof part === "string" || part.length < COALESCE_BELOW) continue;
+      if (at > from) pieces.push(joined(parts, from, at));
+      pieces.push(part);
+      from = at + 1;
     }
+    if (parts.length > from) pieces.push(joined(parts, from, parts.length));
     return pieces;
   }
 }
 
-function isSmall(part: string | Uint8Array | undefined): boolean {
-  return typeof part === "string" || (part !== undefined && part.length < COALESCE_BELOW);
-}
-
-/** One array: the texts are encoded where they belong. A UTF-16 unit takes three octets at most. */
-function joined(parts: readonly (string | Uint8Array)[]): Uint8Array {
-  const [first] = parts;
-  if (parts.length === 1) return typeof first === "string" ? utf8(first) : (first ?? NOTHING);
+/** One array of the parts from one to another: the texts are encoded where they belong. */
+function joined(parts: readonly (string | Uint8Array)[], from: number, to: number): Uint8Array {
+  const only = parts[from];
+  if (to - from === 1) return typeof only === "string" ? utf8(only) : (only ?? NOTHING);
   let room = 0;
-  for (const part of parts) room += typeof part === "string" ? 3 * part.length : part.length;
+  for (let at = from; at < to; at++) room += roomFor(parts[at]);
   const whole = new Uint8Array(room);
-  let at = 0;
-  for (const part of parts) {
-    if (typeof part === "string") at += encoder.encodeInto(part, whole.subarray(at)).written;
+  let written = 0;
+  for (let at = from; at < to; at++) {
+    const part = parts[at] ?? "";
+    if (typeof part === "string") written += encoder.encodeInto(part, whole.subarray(written)).written;
     else {
-      whole.set(part, at);
-      at += part.length;
+      whole.set(part, written);
+      written += part.length;
     }
   }
-  return whole.subarray(0, at);
+  return whole.subarray(0, written);
 }
 
+/** A UTF-16 unit takes three octets at most. */
+function roomFor(part: string | Uint8Array = ""): number {
+  return typeof part === "string" ? 3 * part.length : part.length;
+}
+
+/** What needs no further look: most arguments. */
+const PRINTABLE = /^[ -~]*$/;
 const FORBIDDEN = /[\x00-\x1f\x7f]/;
 const LONE_SURROGATE = /\p{Surrogate}/u;
 
@@ -106,6 +110,7 @@ const LONE_SURROGATE = /\p{Surrogate}/u;
  */
 export function checkArgument(text: unknown, argument: string): string {
   if (typeof text !== "string") throw wrongType(argument, "a string", text);
+  if (PRINTABLE.test(text)) return text;
   if (FORBIDDEN.test(text)) {
     throw new RangeError(`${argument} must not contain CR, LF, NUL or other control characters: ${quoted(text)}`);
   }

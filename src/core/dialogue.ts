@@ -47,15 +47,6 @@ export type SessionLimits = Limits & { readonly minRate: number };
 /** RFC 5321 4.5.3.1.5 knows of 512 octets a line; real servers say more, none says this much. The rate is Postfix's. */
 export const DEFAULT_LIMITS: SessionLimits = { line: 8192, reply: 65_536, ehlo: 262_144, minRate: 500 };
 
-/** Verb -> where the sender stands behind it; where one is not here, the next must wait for its reply (RFC 2920 3.1). */
-const AFTER_SENDING: { readonly [verb: string]: Position } = {
-  MAIL: "command",
-  RCPT: "command",
-  RSET: "command",
-  BDAT: "command",
-  QUIT: "closing",
-};
-
 /** Position -> which verbs may be sent there; none at a position that is not here. */
 const MAY_SEND: { readonly [position in Position]?: (verb: string) => boolean } = {
   command: (verb) => verb !== ".",
@@ -88,12 +79,11 @@ export type Dialogue = {
   /** All that is still awaited, in order; the dialogue is over. */
   end(): readonly Command[];
   /**
-   * Puts a command into `out` and awaits its reply.
+   * Puts a command into `out` and awaits its reply. With DATA, `end` stands for the message's last line: an early reply
+   * while the body is written belongs to it.
    * @throws {SMTPException} if the command cannot stand here; nothing was put into `out` then
    */
-  send(command: Command, out: Output): void;
-  /** For DATA: `end` stands for the message's last line; an early reply while the body is written belongs to it. */
-  sendData(data: Command, end: Command, out: Output): void;
+  send(command: Command, out: Output, end?: Command): void;
   /** The body and its end are in `out`: the next transaction may open. */
   bodySent(): void;
   /** The next reply is wanted by the caller, whatever it answers: Python's `getreply()`. */
@@ -172,11 +162,6 @@ export function makeDialogue(
 
     send,
 
-    sendData(data, end, out) {
-      send(data, out);
-      body = end;
-    },
-
     bodySent() {
       mailSent = false;
       body = undefined;
@@ -210,11 +195,12 @@ export function makeDialogue(
     },
   };
 
-  function send(command: Command, out: Output): void {
+  function send(command: Command, out: Output, end?: Command): void {
     const { verb } = command;
     if (!MAY_SEND[position]?.(verb)) {
       throw new SMTPException(`${verb || "a response"} cannot be sent now (${position})`);
     }
+    if (end) body = end;
     unasked = 0;
     if (verb === "MAIL") {
       wasOpen = mailSent;
@@ -222,7 +208,7 @@ export function makeDialogue(
     }
     if (verb === "RSET") mailSent = false;
     lastChunk = command.endsMessage ? command : undefined;
-    position = AFTER_SENDING[verb] ?? "group-end";
+    position = afterSending(verb);
     awaitReply(command);
     out.addText(command.wire);
   }
@@ -326,6 +312,21 @@ export function makeDialogue(
   }
 
   return dialogue;
+}
+
+/** Where the sender stands behind a command: with most, the next must wait for the reply (RFC 2920 3.1). */
+function afterSending(verb: string): Position {
+  switch (verb) {
+    case "MAIL":
+    case "RCPT":
+    case "RSET":
+    case "BDAT":
+      return "command";
+    case "QUIT":
+      return "closing";
+    default:
+      return "group-end";
+  }
 }
 
 /** A reply that ends the session: 421, or one that nothing asked for. */

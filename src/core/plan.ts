@@ -7,8 +7,8 @@ import { SMTPNotSupportedError } from "../errors.ts";
 import { quoted } from "./bytes.ts";
 import { Command } from "./command.ts";
 import type { MailOptions } from "./extensions/extension.ts";
-import { type Features, notOffered, offers } from "./features.ts";
-import type { Mailbox } from "./mailbox.ts";
+import { type Features, notOffered } from "./features.ts";
+import type { Path } from "./mailbox.ts";
 
 /** EsmtpParameters as Python takes them, each one string and written as given, or typed. */
 export type Options<T = MailOptions> = readonly string[] | T;
@@ -27,7 +27,7 @@ export type EsmtpParameters = (server: Server) => readonly string[];
 export type Recipient = {
   /** The address as the caller gave it: the key in `Refused`. */
   readonly given: string;
-  readonly mailbox: Mailbox;
+  readonly mailbox: Path;
   readonly parameters: EsmtpParameters;
 };
 
@@ -42,7 +42,7 @@ export type ContentNeeds = {
 
 /** A message to be planned. */
 export type Needs = {
-  readonly sender: Mailbox;
+  readonly sender: Path;
   readonly recipients: readonly Recipient[];
   readonly parameters: EsmtpParameters;
   readonly content: ContentNeeds;
@@ -73,12 +73,13 @@ export type Plan = {
  */
 export function planMessage(needs: Needs, server: Server, policy: EightBitPolicy): Plan {
   const { sender, recipients, content, utf8Headers } = needs;
+  const { features } = server;
   const asked = needs.parameters(server);
-  const binary = asked.some((parameter) => /^body=binarymime$/i.test(parameter));
-  const chunking = offers(server.features, "CHUNKING");
+  const binary = asked.some(isBinary);
+  const chunking = features["chunking"] !== undefined;
   if (binary && !chunking) throw notOffered("CHUNKING", "BODY=BINARYMIME");
-  const beyondAscii = utf8Headers || !sender.ascii || recipients.some(({ mailbox }) => !mailbox.ascii);
-  const utf8 = beyondAscii && offers(server.features, "SMTPUTF8");
+  const beyondAscii = utf8Headers || !sender.ascii || recipients.some(isBeyondAscii);
+  const utf8 = beyondAscii && features["smtputf8"] !== undefined;
   const parameters = messageParameters(content, server, asked, binary, utf8);
   const sevenBitOnly = !binary && isSevenBitOnly(server, policy);
   if (sevenBitOnly && content.eightBit) throw eightBitRefused();
@@ -93,8 +94,8 @@ export function planMessage(needs: Needs, server: Server, policy: EightBitPolicy
 }
 
 /** The mailbox as it may go to this server: with A-labels if it lacks SMTPUTF8 (RFC 6531 3.2); local parts stay as they are. */
-export function asServerTakesIt(mailbox: Mailbox, server: Server): Mailbox {
-  if (mailbox.ascii || offers(server.features, "SMTPUTF8")) return mailbox;
+export function asServerTakesIt(mailbox: Path, server: Server): Path {
+  if (mailbox.ascii || server.features["smtputf8"] !== undefined) return mailbox;
   const ascii = mailbox.toAscii?.();
   if (ascii === undefined) throw notOffered("SMTPUTF8", `the address ${quoted(mailbox.path)}`);
   return ascii;
@@ -102,13 +103,21 @@ export function asServerTakesIt(mailbox: Mailbox, server: Server): Mailbox {
 
 /** Whether an octet over 127 must not be sent (RFC 5321 2.4). */
 export function isSevenBitOnly(server: Server, policy: EightBitPolicy): boolean {
-  return policy === "refuse" && !offers(server.features, "8BITMIME");
+  return policy === "refuse" && server.features["8bitmime"] === undefined;
 }
 
 /** An octet over 127 for a server that takes seven bits only. */
 export function eightBitRefused(): SMTPNotSupportedError {
   const advice = ': encode it as base64 or quoted-printable, or set the option eightBit to "send"';
   return notOffered("8BITMIME", "a message with octets over 127", advice);
+}
+
+function isBinary(parameter: string): boolean {
+  return /^body=binarymime$/i.test(parameter);
+}
+
+function isBeyondAscii({ mailbox }: Recipient): boolean {
+  return !mailbox.ascii;
 }
 
 function messageParameters(
@@ -118,25 +127,30 @@ function messageParameters(
   binary: boolean,
   utf8: boolean,
 ): readonly string[] {
-  const given = new Set(asked.map((parameter) => parameter.split("=", 1)[0]?.toUpperCase()));
-  const own = (keyword: string, name = keyword): boolean => offers(server.features, keyword) && !given.has(name);
+  const limit = server.features["size"];
   const size = binary ? bytes?.length : octets;
   const parameters = [...asked];
   if (size !== undefined) {
-    checkSize(size, server);
-    if (own("SIZE")) parameters.unshift(`SIZE=${size}`);
+    checkSize(size, limit);
+    if (limit !== undefined && !names(asked, "SIZE")) parameters.unshift(`SIZE=${size}`);
   }
-  if (utf8 && own("SMTPUTF8")) parameters.push("SMTPUTF8");
-  if ((utf8 || eightBit !== false) && own("8BITMIME", "BODY")) parameters.push("BODY=8BITMIME");
+  if (utf8 && !names(asked, "SMTPUTF8")) parameters.push("SMTPUTF8");
+  const eightBitMime = (utf8 || eightBit !== false) && server.features["8bitmime"] !== undefined;
+  if (eightBitMime && !names(asked, "BODY")) parameters.push("BODY=8BITMIME");
   return parameters;
 }
 
+/** Whether one of these parameters has this name. */
+function names(asked: readonly string[], name: string): boolean {
+  return asked.some((parameter) => parameter.split("=", 1)[0]?.toUpperCase() === name);
+}
+
 /**
- * Refuses more octets than the server takes, by what it says with SIZE (RFC 1870 3), before MAIL.
+ * Refuses more octets than the server takes, by the parameters of its SIZE (RFC 1870 3), before MAIL.
  * @throws {SMTPNotSupportedError}
  */
-export function checkSize(octets: number, server: Server): void {
-  const limit = Number.parseInt(server.features["size"] ?? "", 10);
+export function checkSize(octets: number, parameters = ""): void {
+  const limit = Number.parseInt(parameters, 10);
   if (limit > 0 && octets > limit) {
     throw new SMTPNotSupportedError(`the message has ${octets} octets, and the server takes ${limit} at most (SIZE)`, {
       capability: "SIZE",

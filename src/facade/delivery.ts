@@ -1,10 +1,11 @@
 /** A message and its envelope as the sending methods take them, checked before anything is sent. */
 import { lazy } from "../client/lazy.ts";
-import type { Body, Content } from "../client/source.ts";
+import type { Delivery } from "../client/outcome.ts";
+import { type Body, type Content, contentOf, discard } from "../client/source.ts";
 import type { Message as PlannedMessage } from "../client/transaction.ts";
 import { wrongType } from "../core/bytes.ts";
 import type { MailOptions, RcptOptions } from "../core/extensions/extension.ts";
-import { type Mailbox, plainMailbox } from "../core/mailbox.ts";
+import { isPlainPath, type Path } from "../core/mailbox.ts";
 import {
   type EightBitPolicy,
   type EsmtpParameters,
@@ -13,7 +14,9 @@ import {
   type Recipient,
   type Server,
 } from "../core/plan.ts";
+import type { Refused } from "../core/reply.ts";
 import { SMTPRecipientsRefused } from "../errors.ts";
+import { type CallOptions, callSignal } from "./options.ts";
 
 /** A message for `deliver()`, with typed ESMTP parameters. */
 export type DeliveryRequest = Omit<MailOptions, "body"> & {
@@ -32,7 +35,7 @@ export type DeliveryRequest = Omit<MailOptions, "body"> & {
 /** A checked message and envelope. */
 export type Request = {
   readonly from: string;
-  readonly sender: Mailbox;
+  readonly sender: Path;
   readonly recipients: readonly Recipient[];
   readonly parameters: EsmtpParameters;
   readonly content: Content;
@@ -57,18 +60,56 @@ export function requestOf(envelope: Envelope, content: Content, utf8Headers = fa
   const { from_addr, to_addrs, mail_options, rcpt_options } = envelope;
   const to = listOf(to_addrs);
   if (to.length === 0) throw nobody();
-  const sender = plainRecipient(from_addr);
-  const recipients = to.map(plainRecipient).filter((recipient) => recipient !== undefined);
-  if (sender && recipients.length === to.length && isEmpty(mail_options) && isEmpty(rcpt_options)) {
-    return { from: sender.given, sender: sender.mailbox, recipients, parameters: NONE, content, utf8Headers };
+  if (isPlain(from_addr) && to.every(isPlain) && isEmpty(mail_options) && isEmpty(rcpt_options)) {
+    const sender = { path: from_addr, ascii: true };
+    return { from: from_addr, sender, recipients: to.map(plainRecipient), parameters: NONE, content, utf8Headers };
   }
   const copy = { from_addr, to_addrs: to, mail_options: copyOf(mail_options), rcpt_options: copyOf(rcpt_options) };
   return envelopes(({ requestOfEnvelope }) => requestOfEnvelope(copy, content, utf8Headers));
 }
 
+/** Who delivers a request: a session, or a pool of them. */
+export type Deliver = (request: Request | Promise<Request>, signal: AbortSignal | undefined) => Promise<Delivery>;
+
+/**
+ * Python's `sendmail()`, by whoever delivers. Nothing is awaited: of thousands that queue, each leaves as little as
+ * possible behind for the garbage collector.
+ */
+export function sendmailBy(
+  deliver: Deliver,
+  msg: Body,
+  envelope: Envelope,
+  call: CallOptions | undefined,
+): Promise<Refused> {
+  let content: Content | undefined;
+  try {
+    content = contentOf(msg, "msg");
+    return deliver(requestOf(envelope, content), callSignal(call)).then(refusedOf);
+  } catch (error) {
+    const failed = Promise.reject(error);
+    return content ? givingBack({ content }, failed) : failed;
+  }
+}
+
+/** The outcome; a body that nobody began to read is given back before a failure is told, or as soon as it is known. */
+export function givingBack<T>(request: HasContent | Promise<HasContent>, outcome: Promise<T>): Promise<T> {
+  if (request instanceof Promise) {
+    request.then((ready) => givingBack(ready, outcome)).catch(() => {});
+    return outcome;
+  }
+  const { content } = request;
+  if (content.bytes) return outcome;
+  return outcome.catch((error) => discard(content).then(() => Promise.reject(error)));
+}
+
+type HasContent = Pick<Request, "content">;
+
+const refusedOf = ({ refused }: Delivery): Refused => refused;
+
 /** The request as this server can take it; `planMessage` tells what it throws. */
 export function planRequest(request: Request, server: Server, policy: EightBitPolicy): PlannedMessage {
-  return { ...request, plan: planMessage(request, server, policy) };
+  const { from, recipients, content } = request;
+  return { from, recipients, content, plan: planMessage(request, server, policy) };
 }
 
 /** The refusal of a message for nobody. */
@@ -87,13 +128,14 @@ export function copyOf<T>(options: T): T | object {
 
 const envelopes = lazy(() => import("./envelope.ts"));
 
-function isEmpty(options: unknown = []): boolean {
+function isEmpty(options: unknown): boolean {
+  if (options === undefined) return true;
   return typeof options === "object" && options !== null && Object.keys(options).length === 0;
 }
 
 function listOf(to: unknown): unknown[] {
   if (typeof to === "string") return [to];
-  if (isIterable(to)) return [...to];
+  if (Array.isArray(to) || isIterable(to)) return [...to];
   throw wrongType("to_addrs", "a string or an iterable of strings", to);
 }
 
@@ -101,7 +143,10 @@ function isIterable(value: unknown): value is Iterable<unknown> {
   return typeof value === "object" && value !== null && Symbol.iterator in value;
 }
 
-function plainRecipient(given: unknown): Recipient | undefined {
-  const mailbox = typeof given === "string" ? plainMailbox(given) : undefined;
-  return mailbox && { given: String(given), mailbox, parameters: NONE };
+function isPlain(address: unknown): address is string {
+  return typeof address === "string" && isPlainPath(address);
+}
+
+function plainRecipient(given: string): Recipient {
+  return { given, mailbox: { path: given, ascii: true }, parameters: NONE };
 }

@@ -108,7 +108,8 @@ export function addressLiteral(peer: PeerInfo | undefined): string {
 }
 
 /** The signal of a call's options. */
-export function callSignal(call: CallOptions = {}): AbortSignal | undefined {
+export function callSignal(call: CallOptions | undefined): AbortSignal | undefined {
+  if (call === undefined) return undefined;
   const { signal }: CallOptions = checkObject(call, "call");
   return checkSignal(signal, "call.signal");
 }

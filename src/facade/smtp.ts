@@ -8,18 +8,19 @@ import { type Lazy, lazy } from "../client/lazy.ts";
 import type { Target } from "../client/open.ts";
 import { type Delivery, plainDelivery } from "../client/outcome.ts";
 import { Session } from "../client/session.ts";
-import { type Body, type Content, contentOf, discard, heardOf } from "../client/source.ts";
+import { type Body, contentOf, heardOf } from "../client/source.ts";
+import type { Message as Planned } from "../client/transaction.ts";
 import { checkArgument } from "../core/bytes.ts";
 import { Command } from "../core/command.ts";
 import type { RcptOptions } from "../core/extensions/extension.ts";
 import type { Features } from "../core/features.ts";
-import type { Options } from "../core/plan.ts";
+import type { Options, Server } from "../core/plan.ts";
 import type { Refused, Reply } from "../core/reply.ts";
 import { SMTPResponseException, SMTPServerDisconnected } from "../errors.ts";
 import { defaultTransport } from "../runtime.ts";
 import type { Mechanism } from "../sasl/mechanism.ts";
 import type { Commands } from "./commands.ts";
-import { copyOf, type DeliveryRequest, planRequest, type Request, requestOf } from "./delivery.ts";
+import { copyOf, type DeliveryRequest, givingBack, planRequest, type Request, sendmailBy } from "./delivery.ts";
 import type { AuthContext, AuthOptions, LoginOptions } from "./login.ts";
 import type { Message } from "./message.ts";
 import {
@@ -144,12 +145,12 @@ export class SMTP {
   }
 
   /** Says HELO (RFC 5321 4.1.1.1). */
-  async helo(name?: string): Promise<Reply> {
+  helo(name?: string): Promise<Reply> {
     return this.#say((say) => say.hello("HELO", name));
   }
 
   /** Says EHLO, or LHLO in LMTP, and remembers what the server offers (RFC 5321 4.1.1.1, RFC 2033 4.1). */
-  async ehlo(name?: string): Promise<Reply> {
+  ehlo(name?: string): Promise<Reply> {
     return this.#say((say) => say.hello("EHLO", name));
   }
 
@@ -157,7 +158,7 @@ export class SMTP {
    * Says EHLO, and HELO if that is refused, unless one of them was said in this session.
    * @throws {SMTPHeloError} if both are refused
    */
-  async ehlo_or_helo_if_needed(): Promise<void> {
+  ehlo_or_helo_if_needed(): Promise<void> {
     return this.#say((say) => say.helloIfNeeded());
   }
 
@@ -167,13 +168,13 @@ export class SMTP {
   }
 
   /** MAIL FROM: begins a transaction (RFC 5321 4.1.1.2). Options are dropped for a server without ESMTP, as in Python. */
-  async mail(sender: string, options: Options = []): Promise<Reply> {
+  mail(sender: string, options: Options = []): Promise<Reply> {
     const copy = copyOf(options);
     return this.#say((say) => say.mail(sender, copy));
   }
 
   /** RCPT TO: adds a recipient (RFC 5321 4.1.1.3). */
-  async rcpt(recipient: string, options: Options<RcptOptions> = []): Promise<Reply> {
+  rcpt(recipient: string, options: Options<RcptOptions> = []): Promise<Reply> {
     const copy = copyOf(options);
     return this.#say((say) => say.rcpt(recipient, copy));
   }
@@ -186,16 +187,17 @@ export class SMTP {
   async data(message: Body): Promise<Reply> {
     const content = contentOf(message, "message");
     const { eightBit = "refuse" } = this.#options;
-    return orGiveBack(content, () => this.#say((say) => say.data(content, eightBit)));
+    const answered = this.#say((say) => say.data(content, eightBit));
+    return givingBack({ content }, answered);
   }
 
   /** RSET: gives up the transaction (RFC 5321 4.1.1.5). */
-  async rset(): Promise<Reply> {
+  rset(): Promise<Reply> {
     return this.docmd("RSET");
   }
 
   /** NOOP (RFC 5321 4.1.1.9). */
-  async noop(): Promise<Reply> {
+  noop(): Promise<Reply> {
     return this.docmd("NOOP");
   }
 
@@ -203,12 +205,12 @@ export class SMTP {
    * VRFY: asks whether an address exists (RFC 5321 4.1.1.6).
    * @throws {SMTPNotSupportedError} if it is not ASCII and the server lacks SMTPUTF8
    */
-  async verify(address: string): Promise<Reply> {
+  verify(address: string): Promise<Reply> {
     return this.#say((say) => say.ask("VRFY", address));
   }
 
   /** The same as `verify()`. */
-  async vrfy(address: string): Promise<Reply> {
+  vrfy(address: string): Promise<Reply> {
     return this.verify(address);
   }
 
@@ -216,7 +218,7 @@ export class SMTP {
    * EXPN: asks who is on a mailing list (RFC 5321 4.1.1.7).
    * @throws as `verify` does
    */
-  async expn(address: string): Promise<Reply> {
+  expn(address: string): Promise<Reply> {
     return this.#say((say) => say.ask("EXPN", address));
   }
 
@@ -227,22 +229,22 @@ export class SMTP {
   }
 
   /** Sends any command and gives the reply. STARTTLS is refused: `starttls()` does what belongs to it. */
-  async docmd(verb: string, args = ""): Promise<Reply> {
+  docmd(verb: string, args = ""): Promise<Reply> {
     return this.#say((say) => say.docmd(verb, args));
   }
 
   /** Sends any command; its reply is for `getreply()`. */
-  async putcmd(verb: string, args = ""): Promise<void> {
+  putcmd(verb: string, args = ""): Promise<void> {
     return this.#say((say) => say.putcmd(verb, args));
   }
 
   /** Waits for the next reply of the server. */
-  async getreply(): Promise<Reply> {
+  getreply(): Promise<Reply> {
     return this.#say((say) => say.getreply());
   }
 
   /** Sends octets as they are; "" sends nothing, and throws if there is no session. */
-  async send(bytes: string | Uint8Array): Promise<void> {
+  send(bytes: string | Uint8Array): Promise<void> {
     return this.#say((say) => say.send(bytes));
   }
 
@@ -253,7 +255,7 @@ export class SMTP {
    * @throws {SMTPResponseException} if the server refuses it
    * @throws {SMTPServerDisconnected} if the handshake or the verification fails, or clear text follows the reply
    */
-  async starttls(tls?: TlsOptions): Promise<Reply> {
+  starttls(tls?: TlsOptions): Promise<Reply> {
     const { context } = this.#options;
     return this.#alone(upgrades, ({ startTls }, conversation) => startTls(conversation, context, tls));
   }
@@ -265,7 +267,7 @@ export class SMTP {
    * @throws {SMTPAuthenticationError} if all were refused; `causes` has an error for each
    * @throws {SMTPException} if there is no common mechanism
    */
-  async login(user: string, password: string, options: LoginOptions = {}): Promise<Reply> {
+  login(user: string, password: string, options: LoginOptions = {}): Promise<Reply> {
     this.user = user;
     this.password = password;
     return this.#authenticating(({ login }, context) => login(context, { user, password }, options));
@@ -276,7 +278,7 @@ export class SMTP {
    * @throws {SMTPAuthenticationError} if the server refuses
    * @throws {SMTPNotSupportedError} if the mechanism would show the password to the network
    */
-  async auth(mechanism: string, authobject: AuthObject | Mechanism, options: AuthOptions = {}): Promise<Reply> {
+  auth(mechanism: string, authobject: AuthObject | Mechanism, options: AuthOptions = {}): Promise<Reply> {
     return this.#authenticating(({ auth }, context) => {
       this.#loginQuestions = 0;
       return auth(context, mechanism, authobject, options);
@@ -303,7 +305,7 @@ export class SMTP {
    * @throws {SMTPNotSupportedError} if it lacks what the message needs; nothing was sent then
    * @throws {SMTPServerDisconnected} if the connection is lost; `delivery` tells what is known of the message
    */
-  async sendmail(
+  sendmail(
     from_addr: string,
     to_addrs: string | Iterable<string>,
     msg: Body,
@@ -311,15 +313,8 @@ export class SMTP {
     rcpt_options?: Options<RcptOptions>,
     call?: CallOptions,
   ): Promise<Refused> {
-    const content = contentOf(msg, "msg");
-    try {
-      const request = requestOf({ from_addr, to_addrs, mail_options, rcpt_options }, content);
-      const { refused } = await this.#deliver(request, callSignal(call));
-      return refused;
-    } catch (error) {
-      await discard(content);
-      throw error;
-    }
+    const envelope = { from_addr, to_addrs, mail_options, rcpt_options };
+    return sendmailBy((request, signal) => this.#deliver(request, signal), msg, envelope, call);
   }
 
   /**
@@ -353,10 +348,7 @@ export class SMTP {
     if (Array.isArray(copy.to)) copy.to = [...copy.to];
     heardOf(copy.body);
     const request = deliveries(({ requestOfDelivery }) => requestOfDelivery(copy));
-    const delivered = this.#deliver(request, checkSignal(copy.signal, "signal")).then(plainDelivery);
-    if (!(request instanceof Promise)) return orGiveBack(request.content, () => delivered);
-    request.then(({ content }) => orGiveBack(content, () => delivered)).catch(() => {});
-    return delivered;
+    return this.#deliver(request, checkSignal(copy.signal, "signal")).then(plainDelivery);
   }
 
   /** 1 or true prints the dialogue with `console.error`, 2 with the time of day, 0 or false nothing. Credentials are masked. */
@@ -365,7 +357,7 @@ export class SMTP {
   }
 
   /** Says QUIT and closes the connection. */
-  async quit(): Promise<Reply> {
+  quit(): Promise<Reply> {
     return this.#session.alone(async (conversation) => {
       const connection = conversation.live();
       try {
@@ -483,9 +475,12 @@ export class SMTP {
 
   #deliver(request: Request | Promise<Request>, signal: AbortSignal | undefined): Promise<Delivery> {
     const { eightBit = "refuse" } = this.#options;
-    return this.#events.delivering(request, () =>
-      this.#session.deliver(request, (ready, server) => planRequest(ready, server, eightBit), signal),
-    );
+    const plan = (ready: Request, server: Server): Planned => planRequest(ready, server, eightBit);
+    const deliver = (): Promise<Delivery> =>
+      new Promise((resolve, reject) => {
+        this.#session.deliver({ request, signal, plan, resolve, reject });
+      });
+    return givingBack(request, this.#events.delivering(request, deliver));
   }
 
   get #conversation(): Conversation {
@@ -506,16 +501,6 @@ export class SMTP {
   #alone<Module, T>(load: Lazy<Module>, task: (module: Module, conversation: Conversation) => Promise<T>): Promise<T> {
     const loading = load((module) => module);
     return this.#session.alone(async (conversation) => task(await loading, conversation));
-  }
-}
-
-/** A body that was not begun when the work failed is given back before the failure is told. */
-async function orGiveBack<T>(content: Content, work: () => Promise<T>): Promise<T> {
-  try {
-    return await work();
-  } catch (error) {
-    await discard(content);
-    throw error;
   }
 }
 

@@ -6,7 +6,7 @@ import { discard } from "../client/source.ts";
 import { SMTPException, SMTPServerDisconnected } from "../errors.ts";
 import type { Request } from "../facade/delivery.ts";
 import { NEVER } from "./alarm.ts";
-import { Job, JobQueue, type Settle } from "./job.ts";
+import { Job, JobQueue } from "./job.ts";
 
 /** How much may wait, and how long a delivery may take in all; seconds. */
 export type BacklogLimits = { readonly maxQueue: number; readonly total: number | undefined };
@@ -69,7 +69,7 @@ export class Backlog {
     }
     if (this.#promised > 0) this.#promised--;
     return new Promise((resolve, reject) => {
-      const job = this.#job({ resolve, reject }, signal);
+      const job = this.#job(resolve, reject, signal);
       if (request instanceof Promise) this.#prepare(job, request);
       else this.#queued(job, request);
     });
@@ -175,10 +175,10 @@ export class Backlog {
     return this.#calls - this.sent - this.failed;
   }
 
-  #job(settle: Settle, signal: AbortSignal | undefined): Job {
+  #job(resolve: (delivery: Delivery) => void, reject: (error: unknown) => void, signal: AbortSignal | undefined): Job {
     const { total } = this.#limits;
     const deadline = total === undefined ? NEVER : performance.now() + total * 1000;
-    const job = new Job(this.#calls++, settle, signal, deadline);
+    const job = new Job(this.#calls++, resolve, reject, signal, deadline);
     if (total !== undefined) {
       this.#bounded.add(job);
       this.#owner.wakeAt(deadline);

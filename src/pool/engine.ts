@@ -2,11 +2,11 @@
 import { Events } from "../client/events.ts";
 import { lazy } from "../client/lazy.ts";
 import { type Delivery, plainDelivery } from "../client/outcome.ts";
-import { type Body, type Content, contentOf, discard, heardOf } from "../client/source.ts";
+import { type Body, heardOf } from "../client/source.ts";
 import type { RcptOptions } from "../core/extensions/extension.ts";
 import type { Options } from "../core/plan.ts";
 import type { Refused } from "../core/reply.ts";
-import { type DeliveryRequest, type Request, requestOf } from "../facade/delivery.ts";
+import { type Deliver, type DeliveryRequest, givingBack, sendmailBy } from "../facade/delivery.ts";
 import type { Message } from "../facade/message.ts";
 import { type CallOptions, callSignal, checkObject, checkSignal } from "../facade/options.ts";
 import { poolSettings } from "./options.ts";
@@ -30,7 +30,6 @@ export class Engine {
     return this.#pool.stats;
   }
 
-  /** Nothing is awaited: of thousands that queue, each leaves as little as possible behind for the garbage collector. */
   sendmail(
     from_addr: string,
     to_addrs: string | Iterable<string>,
@@ -39,14 +38,7 @@ export class Engine {
     rcpt_options?: Options<RcptOptions>,
     call?: CallOptions,
   ): Promise<Refused> {
-    let content: Content | undefined;
-    try {
-      content = contentOf(msg, "msg");
-      const request = requestOf({ from_addr, to_addrs, mail_options, rcpt_options }, content);
-      return this.#enter(request, callSignal(call)).then(refusedOf);
-    } catch (error) {
-      return giveBack(content, error);
-    }
+    return sendmailBy(this.#enter, msg, { from_addr, to_addrs, mail_options, rcpt_options }, call);
   }
 
   async send_message(
@@ -72,11 +64,8 @@ export class Engine {
     heardOf(copy.body);
     const signal = checkSignal(copy.signal, "signal");
     const request = deliveries(({ requestOfDelivery }) => requestOfDelivery(copy));
-    try {
-      return plainDelivery(await this.#enter(request, signal));
-    } catch (error) {
-      return giveBack(request instanceof Promise ? undefined : request.content, error);
-    }
+    const delivered = new Promise<Delivery>((resolve) => resolve(this.#enter(request, signal)));
+    return givingBack(request, delivered).then(plainDelivery);
   }
 
   async check(call?: CallOptions): Promise<void> {
@@ -95,18 +84,9 @@ export class Engine {
     return this.#pool.close();
   }
 
-  #enter(request: Request | Promise<Request>, signal: AbortSignal | undefined): Promise<Delivery> {
-    return this.#events.delivering(request, () => this.#pool.backlog.enter(request, signal));
-  }
+  readonly #enter: Deliver = (request, signal) =>
+    this.#events.delivering(request, () => this.#pool.backlog.enter(request, signal));
 }
 
 const messages = lazy(() => import("../facade/message.ts"));
 const deliveries = lazy(() => import("../facade/delivery-request.ts"));
-
-const refusedOf = ({ refused }: Delivery): Refused => refused;
-
-/** A body that was not taken is given back before its failure is told. */
-async function giveBack(content: Content | undefined, error: unknown): Promise<never> {
-  if (content !== undefined) await discard(content);
-  throw error;
-}

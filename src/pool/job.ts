@@ -5,9 +5,6 @@ import { discard } from "../client/source.ts";
 import type { Request } from "../facade/delivery.ts";
 import { NEVER } from "./alarm.ts";
 
-/** Who waits for a message's outcome. */
-export type Settle = { resolve(delivery: Delivery): void; reject(error: unknown): void };
-
 /** A message that was given to the pool and is not settled. */
 export class Job {
   /** The place in the order of the calls. */
@@ -33,12 +30,20 @@ export class Job {
   /** The neighbours in the queue. */
   before: Job | undefined;
   after: Job | undefined;
-  readonly #settle: Settle;
+  readonly #resolve: (delivery: Delivery) => void;
+  readonly #reject: (error: unknown) => void;
   #unlink: (() => void) | undefined;
 
-  constructor(number: number, settle: Settle, signal: AbortSignal | undefined, deadline: number) {
+  constructor(
+    number: number,
+    resolve: (delivery: Delivery) => void,
+    reject: (error: unknown) => void,
+    signal: AbortSignal | undefined,
+    deadline: number,
+  ) {
     this.number = number;
-    this.#settle = settle;
+    this.#resolve = resolve;
+    this.#reject = reject;
     this.signal = signal;
     this.deadline = deadline;
   }
@@ -66,14 +71,14 @@ export class Job {
 
   /** The message was delivered. */
   resolve(delivery: Delivery): void {
-    this.#settle.resolve(delivery);
+    this.#resolve(delivery);
   }
 
   /** The message was not delivered; a body that nobody began to read is given back before that is told. */
   reject(error: unknown): void {
     const content = this.request?.content;
-    if (content === undefined || content.bytes !== undefined || content.begun) return this.#settle.reject(error);
-    void discard(content).then(() => this.#settle.reject(error));
+    if (content === undefined || content.bytes !== undefined || content.begun) return this.#reject(error);
+    void discard(content).then(() => this.#reject(error));
   }
 }
 

@@ -2,6 +2,7 @@
  * One of a pool's connections, from its opening to its end. Messages are bound to it when they can begin, and not before:
  * a connection that hangs holds no message back that another one could send.
  */
+import type { Order } from "../client/delivery-call.ts";
 import { Events } from "../client/events.ts";
 import { tlsUpgrade } from "../client/implicit-tls.ts";
 import type { Delivery } from "../client/outcome.ts";
@@ -34,7 +35,35 @@ export type LaneOwner = {
 };
 
 /** A turn on the connection: it has its message from the beginning, or gets the next one when it comes. */
-type Turn = { job: Job | undefined; first: boolean };
+class Turn implements Order<undefined> {
+  readonly request = undefined;
+  readonly signal: AbortSignal | undefined;
+  /** True if nothing was sent on the connection before. */
+  readonly first: boolean;
+  job: Job | undefined;
+  readonly #lane: Lane;
+
+  constructor(lane: Lane, job: Job | undefined, first: boolean) {
+    this.#lane = lane;
+    this.job = job;
+    this.first = first;
+    this.signal = job?.signal;
+  }
+
+  plan(_: undefined, server: Server): Message {
+    return this.#lane.plan(this, server);
+  }
+
+  /** A session that ends with this reply has ended before the owner hears of it. */
+  resolve(delivery: Delivery): void {
+    if (this.#lane.ends) queueMicrotask(() => this.#lane.delivered(this, delivery));
+    else this.#lane.delivered(this, delivery);
+  }
+
+  reject(error: unknown): void {
+    queueMicrotask(() => this.#lane.failed(this, error));
+  }
+}
 
 /** What a turn that finds nothing to do is given up with. */
 const NOTHING_TO_DO: unique symbol = Symbol("nothing to do");
@@ -109,6 +138,11 @@ export class Lane {
     return this.#session.conversation.connection?.end;
   }
 
+  /** True if the connection ends with what came last. */
+  get ends(): boolean {
+    return this.#session.conversation.connection?.fault !== undefined;
+  }
+
   /** What the connection has shown of the server and commands in groups; "suspect": it was lost with the first group. */
   get groups(): "untested" | "proven" | "suspect" {
     return this.#session.conversation.connection?.groups ?? "untested";
@@ -117,7 +151,7 @@ export class Lane {
   /** Sends a message; nothing else is on this connection. */
   send(job: Job): void {
     this.inFlight++;
-    this.#take({ job, first: this.started === 0 });
+    this.#session.deliver(new Turn(this, job, this.started === 0));
   }
 
   /** Lets the next message begin as soon as it may go behind those that are here. */
@@ -125,7 +159,7 @@ export class Lane {
     if (this.#turnWaits || this.retired || this.#alone !== undefined) return;
     if (this.#session.conversation.connection?.callingOut === true) return;
     this.#turnWaits = true;
-    this.#take({ job: undefined, first: false });
+    this.#session.deliver(new Turn(this, undefined, false));
   }
 
   /**
@@ -168,32 +202,32 @@ export class Lane {
     };
   }
 
-  #take(turn: Turn): void {
-    this.#session.deliver(turn, this.#plan, turn.job?.signal).then(
-      (delivery) => {
-        if (turn.job === undefined) return;
-        this.#settled(turn.job);
-        this.#owner.delivered(this, turn.job, delivery);
-      },
-      (error: unknown) => {
-        if (turn.job === undefined) {
-          this.#turnWaits = false;
-          return;
-        }
-        this.#settled(turn.job);
-        this.#owner.failed(this, turn.job, error, turn.first);
-      },
-    );
-  }
-
-  readonly #plan = (turn: Turn, server: Server): Message => {
+  /** The message that a turn sends, which it gets now if it has none. */
+  plan(turn: Turn, server: Server): Message {
     if (turn.job === undefined) this.#bind(turn);
     const { job } = turn;
     const request = job?.request;
     if (job === undefined || request === undefined) throw NOTHING_TO_DO;
     this.#begin(job);
     return planRequest(request, server, this.#settings.smtp.eightBit ?? "refuse");
-  };
+  }
+
+  /** A turn's message was delivered. */
+  delivered({ job }: Turn, delivery: Delivery): void {
+    if (job === undefined) return;
+    this.#settled(job);
+    this.#owner.delivered(this, job, delivery);
+  }
+
+  /** A turn's message was not delivered, or it had none. */
+  failed({ job, first }: Turn, error: unknown): void {
+    if (job === undefined) {
+      this.#turnWaits = false;
+      return;
+    }
+    this.#settled(job);
+    this.#owner.failed(this, job, error, first);
+  }
 
   #begin(job: Job): void {
     job.begun = true;

@@ -45,7 +45,7 @@ export class Pool implements LaneOwner {
     this.#rate = rateLimit === undefined ? undefined : new RateLimit(rateLimit);
     this.backlog = new Backlog(
       { maxQueue, total: timeouts.total },
-      { arrived: () => this.#pump(), wakeAt: (moment) => this.#alarm.at(moment) },
+      { arrived: () => this.#arrived(), wakeAt: (moment) => this.#alarm.at(moment) },
     );
     // One listener for all connections: a runtime warns of many, and a pool may have many.
     this.#unlink = onAbort(smtp.signal, (reason) => {
@@ -129,6 +129,18 @@ export class Pool implements LaneOwner {
     if (this.#opening.has(lane)) return;
     this.#forget(lane);
     this.#pump();
+  }
+
+  #arrived(): void {
+    if (this.backlog.queue.length > 1 && this.#isSaturated) return;
+    this.#pump();
+  }
+
+  /** True if messages wait, and each connection that there may be is at work: nothing can be done for them now. */
+  get #isSaturated(): boolean {
+    const { queue, again } = this.backlog;
+    if (queue.first === undefined || again.first !== undefined || this.#idle.length > 0) return false;
+    return queue.length > this.#opening.size + 1 && this.#lanes.size >= this.#governor.limit;
   }
 
   /** Does all that can be done now. It may be called from within itself: a write that fails ends a connection at once. */
@@ -216,7 +228,7 @@ export class Pool implements LaneOwner {
     if (lane.inFlight === 0 && this.#lanes.has(lane)) {
       if (this.#hasToGo(lane)) this.#retire(lane);
       else this.#rest(lane);
-    }
+    } else if (this.#isSaturated) return;
     this.#pump();
   }
 

@@ -40,7 +40,7 @@ export class Play {
   /** Sends these, "DATA+" with a command that stands for the body. */
   say(...names: string[]): this {
     for (const name of names) {
-      if (name === "DATA+") this.dialogue.sendData(Command.data(), Command.endOfData(), this.#output);
+      if (name === "DATA+") this.dialogue.send(Command.data(), this.#output, Command.endOfData());
       else this.dialogue.send(make[name]?.() ?? ownCommand(name, ""), this.#output);
     }
     return this;

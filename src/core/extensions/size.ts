@@ -11,7 +11,7 @@ export const size: Extension = {
     options: ["size"],
     of(options, server) {
       const octets = wholeNumber(options.size, 0, Number.MAX_SAFE_INTEGER, "size");
-      if (server !== undefined) checkSize(octets, server);
+      if (server !== undefined) checkSize(octets, server.features["size"]);
       return [`SIZE=${octets}`];
     },
   },
