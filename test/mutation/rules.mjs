@@ -445,7 +445,7 @@ export const RULES = [
   {
     rule: "3.5",
     broken: "the handshake of implicit TLS has no deadline",
-    file: "src/client/open.ts",
+    file: "src/client/implicit-tls.ts",
     from: 'within("tls", timeouts.tls,',
     to: 'within("tls", undefined,',
     tests: hostile("tls"),
