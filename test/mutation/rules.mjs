@@ -736,8 +736,8 @@ export const RULES = [
     rule: "5",
     broken: "`timeout` sets quit as well",
     file: "src/client/deadline.ts",
-    from: '(name === "quit" || name === "total" ? undefined : all)',
-    to: '(name === "total" ? undefined : all)',
+    from: "const { quit, total, ...others } = DEFAULT_TIMEOUTS;",
+    to: "const { total, ...others } = DEFAULT_TIMEOUTS;",
     tests: ["test/client/deadline.test.ts"],
   },
   {
