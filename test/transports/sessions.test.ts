@@ -33,6 +33,23 @@ for (const { name, transport, available } of subjects) {
       }
     });
 
+    it("export the same keying material as the server, when they are resumed, too", async () => {
+      const { ca, good } = await certificates();
+      const { endpoint } = await serveTls(good, (socket) => {
+        if (!(socket instanceof TLSSocket)) throw new Error("the server does not speak TLS");
+        const material = socket.exportKeyingMaterial(32, "EXPORTER-Channel-Binding", Buffer.alloc(0));
+        socket.write(`${socket.isSessionReused()} ${material.toString("hex")}`.padStart(70));
+      });
+      for (const resumed of ["false", "true"]) {
+        const stream = await open(transport, endpoint);
+        await stream.startTls({ servername: "localhost", ca });
+        const ours = stream.peer.tls?.exporter?.("EXPORTER-Channel-Binding", 32) ?? [];
+        const told = (await readText(stream, 70)).trim();
+        expect(told).toBe(`${resumed} ${Buffer.from(ours).toString("hex")}`);
+        await stream.close();
+      }
+    });
+
     it("are resumed where an address was verified", async () => {
       const { ca, good } = await certificates();
       const { endpoint } = await serveTls(good, tellWhetherResumed);
