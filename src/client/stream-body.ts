@@ -70,7 +70,7 @@ export async function streamBody(
 
 async function addAll(writer: PieceWriter, chunk: Uint8Array, flush: Flush): Promise<void> {
   for (let at = 0; at < chunk.length && !writer.over; at += PIECE) {
-    const blocked = writer.add(chunk.subarray(at, at + PIECE), flush);
+    const blocked = writer.add(chunk.length > PIECE ? chunk.subarray(at, at + PIECE) : chunk, flush);
     if (blocked !== undefined) await unlessOver(writer, blocked);
   }
 }

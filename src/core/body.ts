@@ -58,42 +58,38 @@ abstract class BodyEncoder {
    * @returns `chunk` itself if nothing had to change, other memory otherwise.
    */
   encode(chunk: Uint8Array): Uint8Array {
-    const { length } = chunk;
     const first = chunk[0];
     if (first === undefined) return chunk;
     const last = this.#last;
-    const stuffed = this.#stuffed;
-    const words = wordsOf(chunk);
-    /** Where, from `i` on, the next insertion belongs: before which octet; the length if nowhere. */
-    const next = (from: number): number => {
-      for (let i = from; i < length; ) {
-        i = this.#skip(chunk, words, i, length);
-        for (const end = Math.min(i + BLOCK, length); i < end; i++) {
-          if (needsInsertion(chunk[i - 1] ?? 0, chunk[i] ?? 0, stuffed)) return i;
-        }
-      }
-      return length;
-    };
-    this.#last = chunk[length - 1] ?? LF;
+    this.#last = chunk[chunk.length - 1] ?? LF;
+    this.#octets += chunk.length;
+    const places = needsInsertion(last, first, this.#stuffed) ? [0] : [];
+    findInsertions(chunk, this.#stuffed, this.#skip, places);
+    return places.length === 0 ? chunk : this.#insert(chunk, last, places);
+  }
 
-    const places: number[] = [];
+  #insert(chunk: Uint8Array, last: number, places: readonly number[]): Uint8Array {
+    const stuffed = this.#stuffed;
     let dots = 0;
     let ends = 0;
-    for (let at = needsInsertion(last, first, stuffed) ? 0 : next(1); at < length; at = next(at + 1)) {
-      places.push(at);
+    for (const at of places) {
       const octet = chunk[at];
-      if (octet === stuffed && octet !== LF) dots++;
       if (octet === LF || (at === 0 ? last : chunk[at - 1]) === CR) ends++;
+      if (octet === stuffed && octet !== LF) dots++;
     }
-    this.#octets += length + ends;
-    if (places.length === 0) return chunk;
-
-    const output = this.#memory(length + ends + dots);
+    this.#octets += ends;
+    const output = this.#memory(chunk.length + ends + dots);
+    // The chunk is laid into the end of the output and its runs are moved down: no run needs a view of its own.
+    const gap = ends + dots;
+    output.set(chunk, gap);
     let written = 0;
     let read = 0;
     for (const at of places) {
-      copy(chunk, read, at, output, written);
-      written += at - read;
+      if (at - read < SHORT_RUN) for (let i = read; i < at; i++) output[written++] = chunk[i] ?? 0;
+      else {
+        output.copyWithin(written, read + gap, at + gap);
+        written += at - read;
+      }
       read = at;
       const octet = chunk[at];
       if (octet === LF) output[written++] = CR;
@@ -102,7 +98,6 @@ abstract class BodyEncoder {
         if (octet === stuffed) output[written++] = stuffed;
       }
     }
-    copy(chunk, read, length, output, written);
     return output;
   }
 
@@ -168,9 +163,16 @@ function wordsOf(bytes: Uint8Array): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
 }
 
-function copy(from: Uint8Array, start: number, end: number, to: Uint8Array, at: number): void {
-  if (end - start < SHORT_RUN) for (let i = start; i < end; i++) to[at + i - start] = from[i] ?? 0;
-  else to.set(from.subarray(start, end), at);
+/** Adds to `places` where insertions belong after the first octet: before which octets. */
+function findInsertions(chunk: Uint8Array, stuffed: number, skip: Skip, places: number[]): void {
+  const { length } = chunk;
+  const words = wordsOf(chunk);
+  for (let i = 1; i < length; ) {
+    i = skip(chunk, words, i, length);
+    for (const end = Math.min(i + BLOCK, length); i < end; i++) {
+      if (needsInsertion(chunk[i - 1] ?? 0, chunk[i] ?? 0, stuffed)) places.push(i);
+    }
+  }
 }
 
 /** Whether something belongs between two octets: a line end is incomplete, or a line starts with the stuffed octet. */
