@@ -48,6 +48,7 @@ export function encoderOf(kind: Plan["content"], { bytes, octets }: Content): En
 export class ChunkTransfer implements ReplyReceiver, PieceWriter {
   interrupt: () => void = () => {};
   over = false;
+  readonly piece: number = CHUNK;
   readonly #connection: Connection;
   readonly #content: Content;
   readonly #settings: ChunkSettings;

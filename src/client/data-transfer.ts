@@ -47,6 +47,7 @@ export function makeDataTransfer(connection: Connection, content: Content, obser
 
   const transfer: DataTransfer & { over: boolean } = {
     endCommand,
+    piece: PIECE,
     interrupt() {},
     over: false,
 

@@ -5,7 +5,6 @@ import { eightBitRefused } from "../core/plan.ts";
 import { SMTPException } from "../errors.ts";
 import { type Chunks, chunksOf } from "./chunks.ts";
 import type { Connection } from "./connection.ts";
-import { PIECE } from "./data-transfer.ts";
 import { pacedFlush } from "./pace.ts";
 import { reusedMemory } from "./reused-memory.ts";
 import { textOf } from "./session-end.ts";
@@ -16,6 +15,8 @@ export type Flush = () => Promise<void> | undefined;
 
 /** Where the pieces go: by DATA, or by BDAT. */
 export type PieceWriter = {
+  /** The most octets that it takes at a time. */
+  readonly piece: number;
   /** True once the outcome is known: nothing more may be written. */
   readonly over: boolean;
   /** Called when that happens, for who waits for something else meanwhile. */
@@ -69,8 +70,9 @@ export async function streamBody(
 }
 
 async function addAll(writer: PieceWriter, chunk: Uint8Array, flush: Flush): Promise<void> {
-  for (let at = 0; at < chunk.length && !writer.over; at += PIECE) {
-    const blocked = writer.add(chunk.length > PIECE ? chunk.subarray(at, at + PIECE) : chunk, flush);
+  const { piece } = writer;
+  for (let at = 0; at < chunk.length && !writer.over; at += piece) {
+    const blocked = writer.add(chunk.length > piece ? chunk.subarray(at, at + piece) : chunk, flush);
     if (blocked !== undefined) await unlessOver(writer, blocked);
   }
 }
