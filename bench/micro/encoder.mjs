@@ -1,6 +1,6 @@
 /** What the body encoders cost: 64 KiB of several kinds of text, against a plain copy of them. */
 import { bench } from "mitata";
-import { ChunkEncoder, DataEncoder, measure } from "smtplib/core";
+import { ChunkEncoder, DataEncoder, measure, skipSendable, skipUndotted } from "smtplib/core";
 
 /** How many octets one call takes. */
 export const OCTETS = 65_536;
@@ -15,6 +15,10 @@ const BODIES = {
 export function encoderBenchmarks() {
   for (const [name, body] of Object.entries(BODIES)) {
     bench(`encoder: DATA, ${name}`, () => new DataEncoder().encode(body));
+    bench(`encoder: DATA, long, ${name}`, () => new DataEncoder(skipSendable).encode(body));
+    if (measure(body).octets === body.length) {
+      bench(`encoder: DATA, long and measured, ${name}`, () => new DataEncoder(skipUndotted).encode(body));
+    }
     bench(`encoder: BDAT, ${name}`, () => new ChunkEncoder().encode(body));
     bench(`encoder: measured for SIZE, ${name}`, () => measure(body));
   }

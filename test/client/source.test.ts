@@ -129,6 +129,21 @@ describe("a body in chunks", () => {
   });
 });
 
+test("a byte stream ends when its source closes it, which need not know of readers with memory of their own", async () => {
+  let left = 2;
+  const bytes = new ReadableStream({
+    type: "bytes",
+    pull(controller) {
+      if (left-- > 0) controller.enqueue(utf8("ab"));
+      else controller.close();
+    },
+  });
+  const chunks = chunksOf(bytes);
+  expect(await chunks.next()).toEqual(utf8("ab"));
+  expect(await chunks.next()).toEqual(utf8("ab"));
+  expect(await chunks.next()).toBeUndefined();
+});
+
 describe("a body that is given up", () => {
   test("is told so once: an iterator by return()", () => {
     let returned = 0;
