@@ -1,6 +1,6 @@
 /** What the reply parser costs a reply: as they come in, many at once, of many lines, and octet by octet. */
 import { bench } from "mitata";
-import { ReplyParser } from "smtplib/core";
+import { makeReplyParser } from "smtplib/core";
 
 const LIMIT = { line: 8192, octets: 65_536 };
 
@@ -23,7 +23,7 @@ export function parserBenchmarks() {
 }
 
 function read(bytes, step) {
-  const parser = new ReplyParser();
+  const parser = makeReplyParser();
   let sum = 0;
   for (let at = 0; at < bytes.length; at += step) {
     parser.push(bytes.subarray(at, at + step));

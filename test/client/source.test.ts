@@ -134,7 +134,7 @@ test("a byte stream ends when its source closes it, which need not know of reade
   const bytes = new ReadableStream({
     type: "bytes",
     pull(controller) {
-      if (left-- > 0) controller.enqueue(utf8("ab"));
+      if (left-- > 0) controller.enqueue(Uint8Array.of(97, 98));
       else controller.close();
     },
   });
