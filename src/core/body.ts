@@ -117,7 +117,7 @@ export class DataEncoder extends BodyEncoder {
    * @param skip finds every insertion that the content can need; the default suits short contents
    * @param memory gives memory for so many octets, to be overwritten; default: new memory
    */
-  constructor(skip: Skip = skipToDot, memory?: (length: number) => Uint8Array) {
+  constructor(skip: Skip = skipShort, memory?: (length: number) => Uint8Array) {
     super(DOT, skip, memory);
   }
 }
@@ -181,10 +181,14 @@ function needsInsertion(before: number, after: number, stuffed: number): boolean
   return before === CR || (before === LF && after === stuffed);
 }
 
-/** Goes on to a dot at most, as `skipWholeLineEnds` does. */
-function skipToDot(bytes: Uint8Array, words: DataView, i: number, length: number): number {
-  const dot = bytes.indexOf(DOT, i);
-  return skipWholeLineEnds(bytes, words, i, dot < 0 ? length : dot);
+/** As `skipWholeLineEnds`, but not over a dot that begins a line. */
+function skipShort(_: Uint8Array, words: DataView, from: number, length: number): number {
+  let i = from;
+  for (; i + 8 <= length; i += 8) {
+    const found = brokenEnds(words, i) | brokenEnds(words, i + 4) | dots(words, i) | dots(words, i + 4);
+    if ((found & HIGH_BITS) !== 0) break;
+  }
+  return i;
 }
 
 /**
@@ -214,4 +218,10 @@ function brokenEnds(words: DataView, i: number): number {
   const before = words.getInt32(i - 1, true);
   const octets = words.getInt32(i, true);
   return (((before ^ 0x0d0d0d0d) - 0x01010101) ^ ((octets ^ 0x0a0a0a0a) - 0x01010101)) | before | octets;
+}
+
+/** Of four octets, any, from `i` on: a high bit where a dot follows a LF; above it there may be others for nothing. */
+export function dots(words: DataView, i: number): number {
+  const other = (words.getInt32(i - 1, true) ^ 0x0a0a0a0a) | (words.getInt32(i, true) ^ 0x2e2e2e2e);
+  return (other - 0x01010101) & ~other;
 }

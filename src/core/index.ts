@@ -7,7 +7,7 @@ export * from "./a-label.ts";
 export * from "./address.ts";
 export * from "./auth-command.ts";
 export * from "./base64.ts";
-export * from "./body.ts";
+export { ChunkEncoder, DataEncoder, type Measure, measure, type Skip } from "./body.ts";
 export { checkArgument, Output } from "./bytes.ts";
 export * from "./command.ts";
 export * from "./dialogue.ts";

@@ -1,4 +1,5 @@
 /** What only long bodies need: quick searches for `DataEncoder` to skip by, and one for octets over 127. */
+import { dots } from "./body.ts";
 
 const LF = 10;
 const CR = 13;
@@ -60,10 +61,4 @@ function controls(words: DataView, i: number): number {
 function firstOf(highBits: number): number {
   const bits = highBits >>> 7;
   return (31 - Math.clz32(bits & -bits)) >>> 3;
-}
-
-/** Of four octets, any, from `i` on: a high bit where a dot follows a LF; above it there may be others for nothing. */
-function dots(words: DataView, i: number): number {
-  const other = (words.getInt32(i - 1, true) ^ 0x0a0a0a0a) | (words.getInt32(i, true) ^ 0x2e2e2e2e);
-  return (other - 0x01010101) & ~other;
 }
