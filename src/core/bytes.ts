@@ -2,8 +2,6 @@
 
 const encoder = new TextEncoder();
 
-const NOTHING = new Uint8Array(0);
-
 /** Parts of at least this many octets are written as they are; smaller ones are copied together into one write. */
 const COALESCE_BELOW = 32_768;
 
@@ -58,44 +56,25 @@ export class Output {
 
   /** Everything gathered so far, small parts joined, in as few pieces as that needs no copy of large ones. */
   take(): readonly Uint8Array[] {
-    const parts = this.#parts;
     const pieces: Uint8Array[] = [];
+    let small: Uint8Array[] = [];
+    const join = (): void => {
+      if (small.length > 0) pieces.push(concat(small));
+      small = [];
+    };
+    for (const part of this.#parts) {
+      const bytes = typeof part === "string" ? utf8(part) : part;
+      if (bytes.length < COALESCE_BELOW) small.push(bytes);
+      else {
+        join();
+        pieces.push(bytes);
+      }
+    }
+    join();
     this.#parts = [];
     this.#length = 0;
-    let from = 0;
-    for (const [at, part] of parts.entries()) {
-      if (typeof part === "string" || part.length < COALESCE_BELOW) continue;
-      if (at > from) pieces.push(joined(parts, from, at));
-      pieces.push(part);
-      from = at + 1;
-    }
-    if (parts.length > from) pieces.push(joined(parts, from, parts.length));
     return pieces;
   }
-}
-
-/** One array of the parts from one to another: the texts are encoded where they belong. */
-function joined(parts: readonly (string | Uint8Array)[], from: number, to: number): Uint8Array {
-  const only = parts[from];
-  if (to - from === 1) return typeof only === "string" ? utf8(only) : (only ?? NOTHING);
-  let room = 0;
-  for (let at = from; at < to; at++) room += roomFor(parts[at]);
-  const whole = new Uint8Array(room);
-  let written = 0;
-  for (let at = from; at < to; at++) {
-    const part = parts[at] ?? "";
-    if (typeof part === "string") written += encoder.encodeInto(part, whole.subarray(written)).written;
-    else {
-      whole.set(part, written);
-      written += part.length;
-    }
-  }
-  return whole.subarray(0, written);
-}
-
-/** A UTF-16 unit takes three octets at most. */
-function roomFor(part: string | Uint8Array = ""): number {
-  return typeof part === "string" ? 3 * part.length : part.length;
 }
 
 /** What needs no further look: most arguments. */
