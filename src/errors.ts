@@ -221,5 +221,5 @@ const NAMED = {
   TlsError,
 };
 for (const [name, { prototype }] of Object.entries(NAMED)) {
-  Object.defineProperty(prototype, "name", { value: name, configurable: true, writable: true });
+  prototype.name = name;
 }

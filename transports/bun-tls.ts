@@ -41,7 +41,7 @@ type BunCertificate = {
 export type BunTlsFault = Error & { code?: string };
 
 /** What Bun tells when a handshake is over. */
-export type BunHandshake = { session: BunTlsSession; success: boolean; fault: BunTlsFault | null };
+export type BunHandshake = { session: BunTlsSession; success: boolean; error: BunTlsFault | null };
 
 /**
  * Has `upgrade` do a handshake, and judges it. `handlers` are the socket's.
@@ -115,7 +115,7 @@ const noTls1_2 = 0x08000000;
  *
  * @throws TlsError where there is no session, or not with the server asked for.
  */
-function verify({ session, success, fault }: BunHandshake, options: CheckedTlsOptions): TlsInfo {
+function verify({ session, success, error: fault }: BunHandshake, options: CheckedTlsOptions): TlsInfo {
   if (fault !== null && !isVerdict(fault)) throw tlsError(fault, options);
   const certificate = session.getPeerX509Certificate();
   if (certificate === undefined) throw tlsError(new Error("the server has no certificate"), options);

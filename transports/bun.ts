@@ -225,7 +225,7 @@ function bunStream(endpoint: Endpoint): { readonly stream: ByteStream; readonly 
     },
 
     handshake(session, success, fault) {
-      if (session === current) securing?.resolve({ session, success, fault });
+      if (session === current) securing?.resolve({ session, success, error: fault });
     },
   };
 

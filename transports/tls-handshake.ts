@@ -44,8 +44,8 @@ export function beginHandshake(below: NodeDuplex, asked: TlsOptions & { serverna
       ...(context === undefined ? secretsOf(options) : { secureContext: context.context }),
       rejectUnauthorized,
       checkServerIdentity: (_host, certificate) => {
-        identity = { certificate, fault: nameFault(servername, certificate) };
-        return identity.fault;
+        identity = { certificate, error: nameFault(servername, certificate) };
+        return identity.error;
       },
     });
   } catch (error) {
@@ -103,7 +103,7 @@ function untilSecure(socket: NodeTlsSocket, options: CheckedTlsOptions, judge: (
 }
 
 /** The certificate that the runtime had checked for the name, and what is wrong with it. */
-type Identity = { readonly certificate: PeerCertificate; readonly fault: Error | undefined };
+type Identity = { readonly certificate: PeerCertificate; readonly error: Error | undefined };
 
 /** The runtime has checked chain and name already; that it did so, and the pins, are checked here. */
 function verify(
@@ -118,7 +118,7 @@ function verify(
   const fingerprint = resumed === undefined ? fingerprintOf(certificate) : resumed.fingerprint256;
   if (rejectUnauthorized && !socket.authorized) throw tlsError(authorizationError(socket), options);
   if (rejectUnauthorized && resumed === undefined) {
-    const fault = identity === undefined ? nameFault(servername, certificate) : identity.fault;
+    const fault = identity === undefined ? nameFault(servername, certificate) : identity.error;
     if (fault !== undefined) throw tlsError(fault, options);
   }
   const pinned = pins !== undefined && fingerprint !== undefined && pins.includes(normalFingerprint(fingerprint));

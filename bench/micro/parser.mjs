@@ -2,8 +2,6 @@
 import { bench } from "mitata";
 import { makeReplyParser } from "smtplib/core";
 
-const LIMIT = { line: 8192, octets: 65_536 };
-
 const MESSAGE = ["250 2.1.0 Ok", "250 2.1.5 Ok", "354 End data with <CR><LF>.<CR><LF>", "250 2.0.0 Ok: queued as 4F2A"];
 const EHLO = ["250-mx.example.org", "250-PIPELINING", "250-SIZE 52428800", "250-AUTH PLAIN LOGIN", "250 8BITMIME"];
 
@@ -27,7 +25,8 @@ function read(bytes, step) {
   let sum = 0;
   for (let at = 0; at < bytes.length; at += step) {
     parser.push(bytes.subarray(at, at + step));
-    for (let reply = parser.next(LIMIT); reply !== undefined; reply = parser.next(LIMIT)) sum += reply.code;
+    for (let reply = parser.next(8192, 65_536); reply !== undefined; reply = parser.next(8192, 65_536))
+      sum += reply.code;
     parser.settle();
   }
   return sum;

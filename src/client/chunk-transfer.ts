@@ -4,14 +4,16 @@
  *
  * A chunk always leaves whole, and the last one only after all before it: a source that fails never ends in LAST.
  */
-import { ChunkEncoder } from "../core/body.ts";
-import { Command, type ReplyReceiver } from "../core/command.ts";
+
+import { bdatCommand } from "../core/bdat-command.ts";
+import { ChunkEncoder } from "../core/chunk-encoder.ts";
+import type { Command, ReplyReceiver } from "../core/command.ts";
 import type { Plan } from "../core/plan.ts";
 import { isPositive, type RawReply } from "../core/reply.ts";
 import { SMTPDataError, type SMTPException } from "../errors.ts";
 import type { Connection } from "./connection.ts";
 import type { TransferObserver } from "./data-transfer.ts";
-import { disconnected } from "./session-end.ts";
+import { disconnected, protocolBroken } from "./session-end.ts";
 import type { Content } from "./source.ts";
 import { type Flush, type PieceWriter, streamBody } from "./stream-body.ts";
 import { reset } from "./transaction.ts";
@@ -106,7 +108,7 @@ export class ChunkTransfer implements ReplyReceiver, PieceWriter {
 
   /** The content cannot be completed: LAST must not be sent, and the server may have chunks already. */
   giveUp(error: SMTPException): void {
-    this.#stop()?.failed(error);
+    this.#stop()?.undelivered(error);
     this.#connection.drop(disconnected(error.message, error.cause ?? error));
   }
 
@@ -120,7 +122,7 @@ export class ChunkTransfer implements ReplyReceiver, PieceWriter {
   /** The session ended before the last reply. */
   lost(): void {
     const delivery = this.#lastHandedOver ? "unknown" : "not-sent";
-    this.#stop()?.failed(
+    this.#stop()?.undelivered(
       this.#refusal ?? this.#connection.end?.toError({ delivery, replies: this.#replies.map(({ reply }) => reply) }),
     );
   }
@@ -135,7 +137,7 @@ export class ChunkTransfer implements ReplyReceiver, PieceWriter {
   #lastReplied(reply: RawReply): void {
     if (this.#refusal !== undefined) {
       // It took a message of which it refused a part: nobody knows what it made of that.
-      return isPositive(reply.code) ? this.#broken(reply) : this.#stop()?.failed(this.#refusal);
+      return isPositive(reply.code) ? this.#broken(reply) : this.#stop()?.undelivered(this.#refusal);
     }
     this.#replies.push(reply);
     if (this.#replies.length === this.#settings.expected) this.#stop()?.complete(this.#replies);
@@ -149,7 +151,7 @@ export class ChunkTransfer implements ReplyReceiver, PieceWriter {
     this.#answered();
     // LMTP has a reply a recipient for the last chunk, but nobody says how many there are after a refusal.
     if (this.#lastHandedOver && this.#settings.expected > 1) {
-      this.#stop()?.failed(this.#refusal);
+      this.#stop()?.undelivered(this.#refusal);
       this.#connection.drop(disconnected("a part of the message was refused"));
     }
   }
@@ -157,13 +159,13 @@ export class ChunkTransfer implements ReplyReceiver, PieceWriter {
   async #resetThenFail(): Promise<void> {
     // The connection is dropped next if that was a 421.
     if (this.#connection.fault === undefined && this.#connection.end === undefined) await reset(this.#connection);
-    this.#stop()?.failed(this.#refusal);
+    this.#stop()?.undelivered(this.#refusal);
   }
 
   #broken(reply: RawReply): void {
-    const end = disconnected(`the server broke the protocol: ${reply.code} as the answer to BDAT`);
+    const end = protocolBroken(`${reply.code} as the answer to BDAT`);
     const delivery = this.#lastHandedOver ? "unknown" : "not-sent";
-    this.#stop()?.failed(end.toError({ delivery, replies: this.#replies.map(({ reply }) => reply) }));
+    this.#stop()?.undelivered(end.toError({ delivery, replies: this.#replies.map(({ reply }) => reply) }));
     this.#connection.drop(end);
   }
 
@@ -184,7 +186,7 @@ export class ChunkTransfer implements ReplyReceiver, PieceWriter {
   }
 
   #send(place: "more" | "last"): void {
-    const command = Command.bdat(this.#heldLength, place);
+    const command = bdatCommand(this.#heldLength, place);
     command.receiver = this;
     this.#owed++;
     this.#connection.send(command);

@@ -10,7 +10,7 @@ import type { Reply } from "../core/reply.ts";
 import { type DeliveryOutcome, escapeControls, type TimeoutPhase } from "../errors.ts";
 import { type Deadline, makeWatchdog, type Timeouts } from "./deadline.ts";
 import type { Events } from "./events.ts";
-import { closed, disconnected, type SessionEnd, textOf, timedOut } from "./session-end.ts";
+import { closed, disconnected, protocolBroken, type SessionEnd, textOf, timedOut } from "./session-end.ts";
 
 /** How a connection behaves, once it is there. */
 export type ConnectionSettings = {
@@ -46,7 +46,7 @@ export type Connection = {
    * What is known of the server and commands that come in groups (RFC 2920): "suspect" if the session was lost with
    * several commands unanswered and no group had been answered before.
    */
-  groups: "untested" | "proven" | "suspect";
+  grouping: "untested" | "proven" | "suspect";
   /** Both ends of the connection. */
   readonly peer: PeerInfo;
   /** Why the session is over, or undefined while it lives. */
@@ -119,7 +119,7 @@ export function makeConnection(stream: ByteStream, settings: ConnectionSettings)
     challenged: false,
     callingOut: false,
     authenticated: false,
-    groups: "untested",
+    grouping: "untested",
 
     get peer() {
       return stream.peer;
@@ -184,7 +184,7 @@ export function makeConnection(stream: ByteStream, settings: ConnectionSettings)
     drop,
 
     async close() {
-      if (finish(closed("the connection is closed; please run connect() first"))) {
+      if (finish(closed("the connection is closed"))) {
         closing = stream.close().catch(() => {});
         tellAwaited();
       }
@@ -228,9 +228,8 @@ export function makeConnection(stream: ByteStream, settings: ConnectionSettings)
 
   function checkIdle(): void {
     if (dialogue.owed > 0 || sessionEnd) return;
-    if (dialogue.unfetched)
-      drop(disconnected("a reply to putcmd() was not fetched by getreply(): it would answer this command"));
-    else if (dialogue.unread) {
+    if (dialogue.unfetched) drop(disconnected(dialogue.unfetched));
+    else if (dialogue.leftover) {
       const cause = new Error(shown(dialogue.rest));
       drop(disconnected("the server sent something that nothing asked for", cause));
     }
@@ -283,7 +282,7 @@ export function makeConnection(stream: ByteStream, settings: ConnectionSettings)
   }
 
   function broken({ kind, detail }: Fault): void {
-    drop(disconnected(kind === "closing" ? detail : `the server broke the protocol: ${detail}`, new Error(detail)));
+    drop((kind === "closing" ? disconnected : protocolBroken)(detail, new Error(detail)));
   }
 
   function lost(error: unknown): void {
@@ -335,7 +334,7 @@ export function makeConnection(stream: ByteStream, settings: ConnectionSettings)
   }
 
   function suspect(): void {
-    if (connection.groups === "untested" && dialogue.owed > 1) connection.groups = "suspect";
+    if (connection.grouping === "untested" && dialogue.owed > 1) connection.grouping = "suspect";
   }
 
   function finish(end: SessionEnd): boolean {

@@ -42,9 +42,9 @@ export type SessionSettings = {
 /** What the server said of itself in this session. */
 export type Introduction = Server & {
   /** The text of the answer to EHLO or LHLO, whatever its code. */
-  readonly ehlo: string | undefined;
+  readonly ehlo?: string;
   /** The text of the answer to HELO, whatever its code. */
-  readonly helo: string | undefined;
+  readonly helo?: string;
 };
 
 /** A conversation with one server at a time. */
@@ -213,7 +213,7 @@ export function makeConversation(settings: SessionSettings): Conversation {
 }
 
 function unknownServer(): Introduction {
-  return { esmtp: false, features: noFeatures(), ehlo: undefined, helo: undefined };
+  return { esmtp: false, features: noFeatures() };
 }
 
 async function greetingOf(connection: Connection): Promise<Reply> {

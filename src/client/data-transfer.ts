@@ -8,24 +8,29 @@ import { isPositive, type RawReply } from "../core/reply.ts";
 import { type DeliveryOutcome, SMTPDataError, SMTPException } from "../errors.ts";
 import { type Connection, GRACE } from "./connection.ts";
 import { lazy } from "./lazy.ts";
-import { disconnected, type SessionEnd } from "./session-end.ts";
+import { disconnected, protocolBroken, type SessionEnd } from "./session-end.ts";
 import type { Content } from "./source.ts";
 import type { PieceWriter } from "./stream-body.ts";
 
-/** Who is told how the transfer goes; of `complete` and `failed` one is called, once. */
+/** Who is told how the transfer goes; of `complete` and `undelivered` one is called, once. */
 export type TransferObserver = {
   /** The end is in the output, not yet flushed: the next transaction may put its envelope behind it. */
   ended(): void;
   /** All replies to the message are here. */
   complete(replies: readonly RawReply[]): void;
   /** The message was not delivered, or nobody knows. */
-  failed(error: unknown): void;
+  undelivered(error: unknown): void;
 };
 
 /** A message in memory of at most this many octets is one write; more goes in pieces of about that size. */
 export const PIECE = 65_536;
 
 const streaming = lazy(() => import("./stream-body.ts"));
+
+/** The failure of a message whose way to the server could not be loaded. */
+export function notLoaded(cause: unknown): SMTPException {
+  return new SMTPException("the message cannot be sent this way", { cause, delivery: "not-sent" });
+}
 
 /** One message's content on its way. */
 export type DataTransfer = PieceWriter & {
@@ -55,7 +60,7 @@ export function makeDataTransfer(connection: Connection, content: Content, obser
       expected = count;
       // The server said more than its 354 at once: that is its answer to the message, and comes here next.
       if (dialogue.position !== "body" || connection.fault) return;
-      if (dialogue.unread) return awaitAnswer();
+      if (dialogue.leftover) return awaitAnswer();
       const { bytes } = content;
       if (bytes === undefined || bytes.length > PIECE) return void stream(sevenBitOnly);
       output.addBytes(encoder.encode(bytes));
@@ -74,7 +79,9 @@ export function makeDataTransfer(connection: Connection, content: Content, obser
   endCommand.receiver = {
     replied(_, reply) {
       if (!endHandedOver) return earlyReply(reply);
-      if (reply.code < 400 && !isPositive(reply.code)) return nonsense(reply);
+      // 3yz is no answer to a message: nobody knows what became of it.
+      if (reply.code < 400 && !isPositive(reply.code))
+        return broken(`${reply.code} as the answer to a message`, "unknown");
       replies.push(reply);
       if (replies.length === expected) finish()?.complete(replies);
     },
@@ -84,7 +91,7 @@ export function makeDataTransfer(connection: Connection, content: Content, obser
 
   function end(): void {
     if (!connection.writable) return;
-    if (dialogue.unread) return awaitAnswer();
+    if (dialogue.leftover) return awaitAnswer();
     output.addBytes(encoder.end());
     dialogue.bodySent();
     endHandedOver = true;
@@ -94,12 +101,12 @@ export function makeDataTransfer(connection: Connection, content: Content, obser
 
   /** There is no other way out of DATA than the end, which must not be sent: the connection is dropped. */
   function giveUp(error: SMTPException): void {
-    finish()?.failed(error);
+    finish()?.undelivered(error);
     connection.drop(disconnected(error.message, error.cause ?? error));
   }
 
   function lost(why: SessionEnd | undefined, delivery: DeliveryOutcome): void {
-    finish()?.failed(why?.toError({ delivery, replies: replies.map(({ reply }) => reply) }));
+    finish()?.undelivered(why?.toError({ delivery, replies: replies.map(({ reply }) => reply) }));
   }
 
   async function stream(sevenBitOnly: boolean): Promise<void> {
@@ -109,7 +116,7 @@ export function makeDataTransfer(connection: Connection, content: Content, obser
         return streamBody(transfer, connection, content, sevenBitOnly);
       });
     } catch (error) {
-      giveUp(new SMTPException("the message cannot be streamed", { cause: error, delivery: "not-sent" }));
+      giveUp(notLoaded(error));
     }
   }
 
@@ -117,24 +124,19 @@ export function makeDataTransfer(connection: Connection, content: Content, obser
   function earlyReply({ code, message, reply }: RawReply): void {
     const text = `an answer to the message before its end: ${code} ${message}`;
     if (code < 400) return broken(text, "not-sent");
-    finish()?.failed(new SMTPDataError(code, message, { delivery: "rejected", reply }));
+    finish()?.undelivered(new SMTPDataError(code, message, { delivery: "rejected", reply }));
     connection.drop(disconnected(text));
   }
 
-  /** 3yz is no answer to a message: nobody knows what became of it. */
-  function nonsense({ code }: RawReply): void {
-    broken(`${code} as the answer to a message`, "unknown");
-  }
-
   function broken(how: string, delivery: DeliveryOutcome): void {
-    const why = disconnected(`the server broke the protocol: ${how}`);
+    const why = protocolBroken(how);
     lost(why, delivery);
     connection.drop(why);
   }
 
   /** Half an answer is here before the end: its rest decides, and the end is not sent, or it would pass for the answer to that. */
   function awaitAnswer(): void {
-    const why = disconnected("the server broke the protocol: half an answer to the message before its end");
+    const why = protocolBroken("half an answer to the message before its end");
     answer = connection.bound("dataInit", GRACE, why);
   }
 

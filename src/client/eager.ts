@@ -5,13 +5,14 @@
  * RFC 3030 2 wants the replies to the envelope collected first. RSET makes the flight safe all the same: a server that
  * refused a whole envelope must not take the next message under the sender of this one.
  */
+import { bdatCommand } from "../core/bdat-command.ts";
 import { Command, type ReplyReceiver } from "../core/command.ts";
 import { isPositive, type RawReply } from "../core/reply.ts";
 import { SMTPException, SMTPSenderRefused } from "../errors.ts";
 import { encoderOf } from "./chunk-transfer.ts";
 import type { Connection } from "./connection.ts";
 import { type Answers, makeAnswers } from "./outcome.ts";
-import { disconnected } from "./session-end.ts";
+import { disconnected, protocolBroken } from "./session-end.ts";
 import type { Message, MessageObserver } from "./transaction.ts";
 
 /** The octets of messages and envelopes that may be unanswered on one connection: what its loss can leave unknown. */
@@ -53,7 +54,7 @@ class Flight implements ReplyReceiver {
     this.#parts = [encoder.encode(message.content.bytes ?? new Uint8Array(0)), encoder.end()];
     const content = this.#parts.reduce((sum, part) => sum + part.length, 0);
     const { mail, recipients } = message.plan;
-    this.#commands = [Command.simple("RSET"), mail, ...recipients, Command.bdat(content, "last")];
+    this.#commands = [Command.simple("RSET"), mail, ...recipients, bdatCommand(content, "last")];
     this.octets = this.#commands.reduce((sum, { shown }) => sum + shown.length + 2, content);
   }
 
@@ -99,7 +100,7 @@ class Flight implements ReplyReceiver {
     this.#finalReplies.push(reply);
     if (reply.code < 400 && !isPositive(reply.code)) return this.#broken(reply);
     if (this.#finalReplies.length < this.#answers.expected()) return;
-    this.#connection.groups = "proven";
+    this.#connection.grouping = "proven";
     const outcome = this.#answers.outcome(this.#finalReplies);
     if (outcome instanceof SMTPSenderRefused && isPositive(reply.code)) return this.#broken(reply);
     if (outcome instanceof SMTPException) this.#settled()?.reject(outcome);
@@ -108,7 +109,7 @@ class Flight implements ReplyReceiver {
 
   /** It took a message whose sender it refused, or gave no answer: nobody knows what became of that. */
   #broken(reply: RawReply): void {
-    const end = disconnected(`the server broke the protocol: ${reply.code} ${reply.message} as the answer to BDAT`);
+    const end = protocolBroken(`${reply.code} ${reply.message} as the answer to BDAT`);
     const observer = this.#observer;
     // The session ends first: nobody may take the room that this message leaves.
     this.#observer = undefined;

@@ -150,10 +150,9 @@ export function plainDelivery({ accepted, refused, reply, replies }: Delivery): 
 
 function refusedBy(replies: readonly RawReply[], recipients: Parties["recipients"]): Refused {
   const refused: Refused = Object.create(null);
-  for (let index = 0; index < replies.length; index++) {
+  recipients.forEach(({ given }, index) => {
     const reply = replies[index];
-    const recipient = recipients[index];
-    if (reply && recipient && !isPositive(reply.code)) refused[recipient.given] = reply.reply;
-  }
+    if (reply && !isPositive(reply.code)) refused[given] = reply.reply;
+  });
   return refused;
 }

@@ -9,7 +9,7 @@ const LF = 10;
 
 /** Sends a command whose reply the caller fetches himself. */
 export function putCommand(connection: Connection, command: Command): Promise<void> {
-  connection.dialogue.oweReply();
+  connection.dialogue.oweReply("a reply to putcmd() was not fetched by getreply(): it would answer this command");
   return sendRaw(connection, utf8(command.wire), connection.challenged ? MASK : command.shown);
 }
 

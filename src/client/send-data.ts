@@ -22,7 +22,7 @@ export function sendData(conversation: Conversation, content: Content, policy: E
     const transfer = makeDataTransfer(connection, content, {
       ended() {},
       complete: (replies) => resolve(replies[replies.length - 1]?.reply ?? connection.greeting),
-      failed: reject,
+      undelivered: reject,
     });
     const expected = conversation.settings.protocol === "lmtp" ? Math.max(1, dialogue.acceptedRecipients) : 1;
     const data = Command.data();

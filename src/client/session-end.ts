@@ -25,6 +25,11 @@ export function disconnected(message: string, cause?: unknown): SessionEnd {
   return { toError: (details) => new SMTPServerDisconnected(message, { ...details, ...causedBy(cause) }) };
 }
 
+/** The server did what no server does. */
+export function protocolBroken(how: string, cause?: unknown): SessionEnd {
+  return disconnected(`the server broke the protocol: ${how}`, cause);
+}
+
 /** The caller closed the connection. */
 export function closed(message: string): SessionEnd {
   return { ...disconnected(message), wanted: true };

@@ -35,12 +35,8 @@ export type Content =
  * @throws {TypeError} naming the argument, if it is nothing that can be sent
  */
 export function contentOf(body: unknown, argument: string): Content {
-  if (typeof body === "string") {
-    const bytes = utf8(body);
-    // Every character over 127 takes more octets than it has UTF-16 units.
-    return { bytes, octets: measure(bytes).octets, eightBit: bytes.length !== body.length };
-  }
-  if (body instanceof Uint8Array) return { bytes: body, ...measure(body) };
+  const bytes = typeof body === "string" ? utf8(body) : body;
+  if (bytes instanceof Uint8Array) return { bytes, ...measure(bytes) };
   if (isSource(body)) {
     heardOf(body);
     return { source: body, begun: false };

@@ -21,7 +21,7 @@ export async function startTls(
   }
   const reply = await connection.request(Command.simple("STARTTLS"));
   if (reply.code !== 220) throw new SMTPResponseException(reply.code, reply.message, { reply });
-  if (connection.dialogue.unread) {
+  if (connection.dialogue.leftover) {
     const end = disconnected("the server sent clear text behind its answer to STARTTLS, as an attacker would");
     connection.drop(end);
     throw end.toError({});

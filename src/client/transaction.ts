@@ -7,7 +7,7 @@ import type { Plan } from "../core/plan.ts";
 import { isPositive, type RawReply } from "../core/reply.ts";
 import { SMTPException } from "../errors.ts";
 import type { Connection } from "./connection.ts";
-import { type DataTransfer, makeDataTransfer, type TransferObserver } from "./data-transfer.ts";
+import { type DataTransfer, makeDataTransfer, notLoaded, type TransferObserver } from "./data-transfer.ts";
 import { lazy } from "./lazy.ts";
 import { type Delivery, makeAnswers, type Parties } from "./outcome.ts";
 import { disconnected } from "./session-end.ts";
@@ -43,7 +43,7 @@ export function runTransaction(
   const { content, plan } = message;
   const answers = makeAnswers(message, protocol);
   const receiver: ReplyReceiver = { replied, lost };
-  const ending: TransferObserver = { ended, complete, failed: (error) => observer.reject(error) };
+  const ending: TransferObserver = { ended, complete, undelivered: (error) => observer.reject(error) };
   const data = plan.verb === "DATA" ? makeDataTransfer(connection, content, ending) : undefined;
   const commands = dialogue.transactionOpen ? [Command.simple("RSET")] : [];
   commands.push(plan.mail, ...plan.recipients);
@@ -102,7 +102,7 @@ export function runTransaction(
   }
 
   function envelopeAnswered(): void {
-    if (pipelining) connection.groups = "proven";
+    if (pipelining) connection.grouping = "proven";
     const refusal = answers.refusal();
     if (!refusal) {
       if (data) data.start(answers.expected(), plan.sevenBitOnly);
@@ -116,8 +116,7 @@ export function runTransaction(
     try {
       await chunking(({ ChunkTransfer }) => new ChunkTransfer(connection, content, ending, chunks).start());
     } catch (error) {
-      const failure = new SMTPException("the message cannot be sent in chunks", { cause: error, delivery: "not-sent" });
-      void resetThenFail(failure);
+      void resetThenFail(notLoaded(error));
     }
   }
 
@@ -126,7 +125,7 @@ export function runTransaction(
     const fail = (): void => observer.reject(refusal);
     endCommand.receiver = { replied: fail, lost: fail };
     // Where an answer is here before the message, the answer to that would be taken for the one to the next command.
-    if (protocol === "lmtp" || dialogue.unread || dialogue.position !== "body") {
+    if (protocol === "lmtp" || dialogue.leftover || dialogue.position !== "body") {
       return connection.drop(disconnected("the server asked for data that nobody would receive"));
     }
     connection.output.addText(".\r\n");

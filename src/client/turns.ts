@@ -15,8 +15,6 @@ export type Call = {
 
 /** A queue of turns on one session. */
 export type Turns = {
-  /** How many calls have begun or wait. */
-  readonly length: number;
   /** Runs `task` when all calls before it are settled, and lets none begin before it is. */
   alone<T>(task: () => Promise<T>): Promise<T>;
   /** Starts the call when those before it have let go: at once, if they have. */
@@ -79,21 +77,13 @@ export function makeTurns(): Turns {
   }
 
   return {
-    get length() {
-      return running + waiting.length - first;
-    },
-
-    alone(task) {
-      return new Promise((resolve, reject) => {
-        const call: Call = { alone: true, holds: false, start: () => void run() };
-        async function run(): Promise<void> {
-          try {
-            resolve(await task());
-          } catch (error) {
-            reject(error);
-          }
+    alone<T>(task: () => Promise<T>) {
+      return new Promise<T>((resolve, reject) => {
+        const run = async (): Promise<void> => {
+          await new Promise<T>((done) => done(task())).then(resolve, reject);
           end(call);
-        }
+        };
+        const call: Call = { alone: true, holds: false, start: () => void run() };
         enter(call);
       });
     },

@@ -1,6 +1,6 @@
 /**
- * The only place that builds command lines, beside `auth-command.ts` and `own-command.ts`. Each part is checked after it
- * was read once; a secret part is kept apart, by `secret-command.ts`.
+ * The only place that builds command lines, beside the `…-command.ts` of this folder. Each part is checked after it was
+ * read once; a secret part is kept apart, by `secret-command.ts`.
  */
 import type { TimeoutPhase } from "../errors.ts";
 import { checkArgument, quoted } from "./bytes.ts";
@@ -70,13 +70,6 @@ export class Command {
   /** DATA (RFC 5321 4.1.1.4). */
   static data(): Command {
     return new Command("DATA", "DATA", "dataInit");
-  }
-
-  /** BDAT, which so many octets of the message follow; "last" ends the message (RFC 3030 2). */
-  static bdat(octets: number, place: "more" | "last"): Command {
-    return place === "last"
-      ? new Command("BDAT", `BDAT ${octets} LAST`, "dataDone")
-      : new Command("BDAT", `BDAT ${octets}`, "dataBlock");
   }
 
   /** Stands for the end of the message: not a line of its own, but awaited like one. */

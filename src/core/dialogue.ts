@@ -13,7 +13,7 @@
 import { SMTPException } from "../errors.ts";
 import type { Output } from "./bytes.ts";
 import type { Command } from "./command.ts";
-import { isPositive, makeReplyParser, type RawReply, type Reply, type ReplyFault, type ReplyLimit } from "./reply.ts";
+import { isPositive, makeReplyParser, type RawReply, type Reply, type ReplyFault } from "./reply.ts";
 
 /** Where the sender stands: the rows of the table below. */
 export type Position =
@@ -47,6 +47,9 @@ export type SessionLimits = Limits & { readonly minRate: number };
 /** RFC 5321 4.5.3.1.5 knows of 512 octets a line; real servers say more, none says this much. The rate is Postfix's. */
 export const DEFAULT_LIMITS: SessionLimits = { line: 8192, reply: 65_536, ehlo: 262_144, minRate: 500 };
 
+/** The verbs that others may follow in their group. */
+const GROUPED = new Set(["MAIL", "RCPT", "RSET", "BDAT"]);
+
 /** Position -> which verbs may be sent there; none at a position that is not here. */
 const MAY_SEND: { readonly [position in Position]?: (verb: string) => boolean } = {
   command: (verb) => verb !== ".",
@@ -71,9 +74,9 @@ export type Dialogue = {
   /** How many recipients of the transaction whose replies are here were accepted. */
   readonly acceptedRecipients: number;
   /** True if bytes are here that no reply was made of: after the 220 to STARTTLS they are an attack (RFC 3207 4.2). */
-  readonly unread: boolean;
-  /** True if the reply to a command that the caller wrote himself was not fetched by him. */
-  readonly unfetched: boolean;
+  readonly leftover: boolean;
+  /** Why no command may be sent: the reply to one that the caller wrote himself was not fetched by him. */
+  readonly unfetched: string | undefined;
   /** What stands unread, for an error message. */
   readonly rest: string;
   /** All that is still awaited, in order; the dialogue is over. */
@@ -90,8 +93,8 @@ export type Dialogue = {
   awaitUnasked(command: Command): Received;
   /** The caller wrote lines of his own: so many replies that nothing awaits are kept for `awaitUnasked`. */
   keepUnasked(lines?: number): void;
-  /** One of these lines was a whole command, whose reply has to be fetched before another command can be sent. */
-  oweReply(): void;
+  /** One of these lines was a whole command; `why` its reply has to be fetched before another command can be sent. */
+  oweReply(why: string): void;
   /** Takes bytes from the server. The view may be used again afterwards. */
   receive(bytes: Uint8Array): Received;
   /** TLS is up: what was learnt in clear is forgotten (RFC 3207 4.2). */
@@ -103,10 +106,6 @@ export function makeDialogue(
   greeting: Command,
   { limits, protocol }: { limits: Limits; protocol: "smtp" | "lmtp" },
 ): Dialogue {
-  const ordinary: ReplyLimit = { line: limits.line, octets: limits.reply };
-  const inHello: ReplyLimit = { line: limits.line, octets: limits.ehlo };
-  // RFC 4954 4 allows 12,288 octets in an AUTH exchange, more than a line has elsewhere.
-  const inAuth: ReplyLimit = { line: 2 * limits.line, octets: limits.reply };
   const parser = makeReplyParser();
   let awaited: Command[] = [greeting];
   let first = 0;
@@ -118,7 +117,7 @@ export function makeDialogue(
   let mailSent = false;
   let wasOpen = false;
   let unasked = 0;
-  let unfetched = 0;
+  const unfetched: string[] = [];
 
   const dialogue: Dialogue = {
     get owed() {
@@ -141,12 +140,12 @@ export function makeDialogue(
       return accepted;
     },
 
-    get unread() {
+    get leftover() {
       return !parser.empty;
     },
 
     get unfetched() {
-      return unfetched > 0;
+      return unfetched[0];
     },
 
     get rest() {
@@ -177,8 +176,8 @@ export function makeDialogue(
       unasked += lines;
     },
 
-    oweReply() {
-      unfetched++;
+    oweReply(why) {
+      unfetched.push(why);
     },
 
     receive(bytes) {
@@ -224,7 +223,7 @@ export function makeDialogue(
   function drain(): Received {
     const exchanges: Exchange[] = [];
     for (let command = awaited[first]; command !== undefined; command = awaited[first]) {
-      const reply = parser.next(limitFor(command.verb));
+      const reply = nextReply(command.verb);
       if (reply === undefined) return { exchanges, fault: parser.fault };
       answered(command, reply);
       exchanges.push({ command, reply });
@@ -236,7 +235,7 @@ export function makeDialogue(
   function surplus(): Fault | undefined {
     if (position === "ready-for-tls") return undefined;
     if (unasked > 0 && parser.waiting <= limits.reply) return undefined;
-    const reply = parser.next(limitFor("?"));
+    const reply = nextReply("?");
     return reply === undefined ? parser.fault : lastWord(reply);
   }
 
@@ -264,8 +263,8 @@ export function makeDialogue(
         return;
       case "?":
         if (position === "own-body") position = "command";
-        unasked = Math.max(0, unasked - 1);
-        unfetched = Math.max(0, unfetched - 1);
+        if (unasked > 0) unasked--;
+        unfetched.pop();
         return;
       case "QUIT":
         return;
@@ -306,9 +305,11 @@ export function makeDialogue(
     }
   }
 
-  function limitFor(verb: string): ReplyLimit {
-    if (verb === "AUTH" || verb === "") return inAuth;
-    return verb === "EHLO" || verb === "LHLO" ? inHello : ordinary;
+  function nextReply(verb: string): RawReply | undefined {
+    const { line, reply, ehlo } = limits;
+    // RFC 4954 4 allows 12,288 octets in an AUTH exchange, more than a line has elsewhere.
+    const mostInLine = verb === "AUTH" || verb === "" ? 2 * line : line;
+    return parser.next(mostInLine, verb === "EHLO" || verb === "LHLO" ? ehlo : reply);
   }
 
   return dialogue;
@@ -316,23 +317,13 @@ export function makeDialogue(
 
 /** Where the sender stands behind a command: with most, the next must wait for the reply (RFC 2920 3.1). */
 function afterSending(verb: string): Position {
-  switch (verb) {
-    case "MAIL":
-    case "RCPT":
-    case "RSET":
-    case "BDAT":
-      return "command";
-    case "QUIT":
-      return "closing";
-    default:
-      return "group-end";
-  }
+  if (verb === "QUIT") return "closing";
+  return GROUPED.has(verb) ? "command" : "group-end";
 }
 
 /** A reply that ends the session: 421, or one that nothing asked for. */
 function lastWord({ reply }: RawReply): Fault {
-  const text = `${reply.code} ${reply.message}`;
-  return reply.code === 421
-    ? { kind: "closing", detail: `the server is closing: ${text}`, reply }
-    : { kind: "unexpected", detail: `a reply that nothing asked for: ${text}`, reply };
+  const closing = reply.code === 421;
+  const what = closing ? "the server is closing" : "a reply that nothing asked for";
+  return { kind: closing ? "closing" : "unexpected", detail: `${what}: ${reply.code} ${reply.message}`, reply };
 }

@@ -16,9 +16,6 @@ export type Reply = readonly [code: number, message: string] & {
 /** Refused address -> the reply that refused it. It has no prototype: any address is a safe key. */
 export type Refused = Record<string, Reply>;
 
-/** How much the server may say: octets of a line, and of a reply, which may have a line for each 64 of them. */
-export type ReplyLimit = { readonly line: number; readonly octets: number };
-
 /** What broke the grammar or a limit; the session cannot go on. */
 export type ReplyFault = { readonly kind: "grammar" | "too-long"; readonly detail: string };
 
@@ -46,7 +43,6 @@ function enhancedCodeOf(code: number, message: string): string | undefined {
   return found?.[0] === String(code)[0] ? found : undefined;
 }
 
-const TAB = 9;
 const LF = 10;
 const CR = 13;
 const SPACE = 32;
@@ -77,7 +73,10 @@ export class RawReply {
 
   /** What users see. */
   get reply(): Reply {
-    this.#reply ??= makeReply(this.code, this.#lines.map(trimmed));
+    this.#reply ??= makeReply(
+      this.code,
+      this.#lines.map((line) => line.replace(/^[ \t\r]+/, "").trimEnd()),
+    );
     return this.#reply;
   }
 }
@@ -88,8 +87,11 @@ export type ReplyParser = {
   push(chunk: Uint8Array): void;
   /** Copies what is left of the chunk, whose memory the transport may use again. */
   settle(): void;
-  /** The next complete reply; undefined if more bytes are needed, or there is a fault. */
-  next(limit: ReplyLimit): RawReply | undefined;
+  /**
+   * The next complete reply; undefined if more bytes are needed, or there is a fault. A line may have so many octets, and
+   * the reply so many, and a line for each 64 of them.
+   */
+  next(mostInLine: number, mostOctets: number): RawReply | undefined;
   /** What broke the grammar or a limit: no reply follows. */
   readonly fault: ReplyFault | undefined;
   /** How many octets wait. */
@@ -139,7 +141,7 @@ export function makeReplyParser(): ReplyParser {
     const text = textOf(bytes, start, end);
     const first = code;
     code = codeAt(bytes, start, end);
-    if (code < 0) return fail("grammar", `not a reply: ${quoted(trimmed(text).slice(0, 200))}`);
+    if (code < 0) return fail("grammar", `not a reply: ${quoted(text.trim().slice(0, 200))}`);
     if (lines.length > 0 && code !== first) {
       return fail("grammar", `the codes of one reply differ: ${first} and ${code}`);
     }
@@ -152,12 +154,12 @@ export function makeReplyParser(): ReplyParser {
   }
 
   /** Takes the next line, and gives the octet that tells whether the reply goes on; undefined if there is no line. */
-  function nextLine(limit: ReplyLimit): number | undefined {
+  function nextLine(mostInLine: number, mostOctets: number): number | undefined {
     const start = at;
     const end = chunk.indexOf(LF, start);
     const stop = end < 0 ? chunk.length : end;
-    if (heldLength + stop - start > limit.line) {
-      fail("too-long", `a line of more than ${limit.line} octets`);
+    if (heldLength + stop - start > mostInLine) {
+      fail("too-long", `a line of more than ${mostInLine} octets`);
       return undefined;
     }
     if (end < 0) {
@@ -168,13 +170,13 @@ export function makeReplyParser(): ReplyParser {
     }
     at = end + 1;
     if (heldLength === 0) {
-      takeLine(chunk, start, end, limit.octets);
+      takeLine(chunk, start, end, mostOctets);
       return chunk[start + 3];
     }
     const line = concat([...held, chunk.subarray(start, end)]);
     held = [];
     heldLength = 0;
-    takeLine(line, 0, line.length, limit.octets);
+    takeLine(line, 0, line.length, mostOctets);
     return line[3] ?? LF;
   }
 
@@ -187,9 +189,9 @@ export function makeReplyParser(): ReplyParser {
       view(at === chunk.length ? NOTHING : chunk.slice(at));
     },
 
-    next(limit) {
+    next(mostInLine, mostOctets) {
       for (;;) {
-        const sign = nextLine(limit);
+        const sign = nextLine(mostInLine, mostOctets);
         if (sign === undefined || fault !== undefined) return undefined;
         if (sign === HYPHEN) continue;
         const reply = new RawReply(code, lines);
@@ -226,17 +228,4 @@ function codeAt(bytes: Uint8Array, start: number, end: number): number {
   const next = bytes[start + 3];
   const bare = end === start + 3 || (next === CR && end === start + 4);
   return bare || next === SPACE || next === HYPHEN ? a * 100 + b * 10 + c : -1;
-}
-
-/** The text without the white space around it, as Python gives it. By a loop, since a pattern takes quadratic time. */
-function trimmed(text: string): string {
-  let start = 0;
-  let end = text.length;
-  while (start < end && isBlank(text.charCodeAt(start))) start++;
-  while (end > start && isBlank(text.charCodeAt(end - 1))) end--;
-  return text.slice(start, end);
-}
-
-function isBlank(character: number): boolean {
-  return character === SPACE || character === TAB || character === CR;
 }

@@ -55,7 +55,7 @@ export class Commands {
   }
 
   /** DATA and the message; the last reply is what it comes to. */
-  async data(content: Content, policy: EightBitPolicy): Promise<Reply> {
+  async data(content: Content, policy: EightBitPolicy = "refuse"): Promise<Reply> {
     return sendData(this.#conversation, content, policy);
   }
 

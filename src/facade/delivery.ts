@@ -86,8 +86,7 @@ export function sendmailBy(
     content = contentOf(msg, "msg");
     return deliver(requestOf(envelope, content), callSignal(call)).then(refusedOf);
   } catch (error) {
-    const failed = Promise.reject(error);
-    return content ? givingBack({ content }, failed) : failed;
+    return givingBack({ content }, Promise.reject(error));
   }
 }
 
@@ -98,16 +97,16 @@ export function givingBack<T>(request: HasContent | Promise<HasContent>, outcome
     return outcome;
   }
   const { content } = request;
-  if (content.bytes) return outcome;
+  if (!content || content.bytes) return outcome;
   return outcome.catch((error) => discard(content).then(() => Promise.reject(error)));
 }
 
-type HasContent = Pick<Request, "content">;
+type HasContent = { readonly content: Content | undefined };
 
 const refusedOf = ({ refused }: Delivery): Refused => refused;
 
 /** The request as this server can take it; `planMessage` tells what it throws. */
-export function planRequest(request: Request, server: Server, policy: EightBitPolicy): PlannedMessage {
+export function planRequest(request: Request, server: Server, policy: EightBitPolicy = "refuse"): PlannedMessage {
   const { from, recipients, content } = request;
   return { from, recipients, content, plan: planMessage(request, server, policy) };
 }

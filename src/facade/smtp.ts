@@ -186,8 +186,7 @@ export class SMTP {
    */
   async data(message: Body): Promise<Reply> {
     const content = contentOf(message, "message");
-    const { eightBit = "refuse" } = this.#options;
-    const answered = this.#say((say) => say.data(content, eightBit));
+    const answered = this.#say((say) => say.data(content, this.#options.eightBit));
     return givingBack({ content }, answered);
   }
 
@@ -474,8 +473,7 @@ export class SMTP {
   }
 
   #deliver(request: Request | Promise<Request>, signal: AbortSignal | undefined): Promise<Delivery> {
-    const { eightBit = "refuse" } = this.#options;
-    const plan = (ready: Request, server: Server): Planned => planRequest(ready, server, eightBit);
+    const plan = (ready: Request, server: Server): Planned => planRequest(ready, server, this.#options.eightBit);
     const deliver = (): Promise<Delivery> =>
       new Promise((resolve, reject) => {
         this.#session.deliver({ request, signal, plan, resolve, reject });

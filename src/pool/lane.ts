@@ -144,8 +144,8 @@ export class Lane {
   }
 
   /** What the connection has shown of the server and commands in groups; "suspect": it was lost with the first group. */
-  get groups(): "untested" | "proven" | "suspect" {
-    return this.#session.conversation.connection?.groups ?? "untested";
+  get grouping(): "untested" | "proven" | "suspect" {
+    return this.#session.conversation.connection?.grouping ?? "untested";
   }
 
   /** Sends a message; nothing else is on this connection. */
@@ -209,7 +209,7 @@ export class Lane {
     const request = job?.request;
     if (job === undefined || request === undefined) throw NOTHING_TO_DO;
     this.#begin(job);
-    return planRequest(request, server, this.#settings.smtp.eightBit ?? "refuse");
+    return planRequest(request, server, this.#settings.smtp.eightBit);
   }
 
   /** A turn's message was delivered. */

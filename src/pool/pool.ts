@@ -105,7 +105,7 @@ export class Pool implements LaneOwner {
   delivered(lane: Lane, job: Job, delivery: Delivery): void {
     this.#sending--;
     this.#governor.delivered(lane.usedAt);
-    this.#groupsProven ||= lane.groups === "proven";
+    this.#groupsProven ||= lane.grouping === "proven";
     this.backlog.resolve(job, delivery);
     this.#free(lane);
   }
@@ -124,7 +124,7 @@ export class Pool implements LaneOwner {
   }
 
   ended(lane: Lane): void {
-    if (lane.groups === "suspect" && !this.#groupsProven) this.#settings = inLockStep(this.#settings);
+    if (lane.grouping === "suspect" && !this.#groupsProven) this.#settings = inLockStep(this.#settings);
     // Who opens it finds out.
     if (this.#opening.has(lane)) return;
     this.#forget(lane);

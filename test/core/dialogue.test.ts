@@ -53,7 +53,7 @@ describe("replies", () => {
     });
     const play = Play.greeted();
     play.get("25");
-    expect(play.dialogue.unread).toBe(true);
+    expect(play.dialogue.leftover).toBe(true);
   });
 
   test("to a long answer to EHLO have limits of their own", () => {
@@ -134,14 +134,14 @@ describe("STARTTLS", () => {
     (text) => {
       const play = Play.greeted().say("STARTTLS");
       expect(seen(play.get(text))).toEqual(["STARTTLS 220"]);
-      expect(play.dialogue.unread).toBe(true);
+      expect(play.dialogue.leftover).toBe(true);
     },
   );
 
   test("with nothing behind its reply shows nothing", () => {
     const play = Play.greeted().say("STARTTLS");
     play.get("220 go\r\n");
-    expect(play.dialogue.unread).toBe(false);
+    expect(play.dialogue.leftover).toBe(false);
   });
 });
 

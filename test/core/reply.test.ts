@@ -2,17 +2,10 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { concat, utf8 } from "../../src/core/bytes.ts";
-import {
-  isPositive,
-  makeReply,
-  makeReplyParser,
-  type Reply,
-  type ReplyFault,
-  type ReplyLimit,
-} from "../../src/core/reply.ts";
+import { isPositive, makeReply, makeReplyParser, type Reply, type ReplyFault } from "../../src/core/reply.ts";
 import { expectLinear } from "./linear.ts";
 
-const LIMIT: ReplyLimit = { line: 8192, octets: 65_536 };
+const LIMIT = { line: 8192, octets: 65_536 };
 
 type Parsed = { replies: Reply[]; fault: ReplyFault | undefined; empty: boolean };
 
@@ -24,7 +17,7 @@ function parse(pieces: readonly (string | Uint8Array)[], limit = LIMIT): Parsed 
     const chunk = typeof piece === "string" ? utf8(piece) : piece.slice();
     parser.push(chunk);
     for (;;) {
-      const next = parser.next(limit);
+      const next = parser.next(limit.line, limit.octets);
       if (next === undefined) break;
       replies.push(next.reply);
     }
@@ -194,7 +187,7 @@ describe("the limits", () => {
     expect(parse([reply, reply, reply + reply]).replies).toHaveLength(4);
   });
 
-  const everything: ReplyLimit = { line: 1e9, octets: 1e9 };
+  const everything = { line: 1e9, octets: 1e9 };
   const dripping = (wire: string): Uint8Array[] => {
     const octets = utf8(wire);
     return Array.from({ length: Math.ceil(octets.length / 256) }, (_, i) => octets.subarray(i * 256, i * 256 + 256));
