@@ -10,8 +10,8 @@ import { countCopies, countingTransport, memoryTaken } from "./counts/counting.m
 import { DEFAULTS, SCENARIOS } from "./counts/scenarios.mjs";
 import { Peer } from "./counts/server.mjs";
 
-/** How far heap may be over what it was: the engine's own share of it differs between Node's versions. */
-const SLACK = 1.15;
+/** How far heap may be over what it was: it varies by a fifth from run to run, and with the engine. */
+const SLACK = 1.25;
 
 const file = join(import.meta.dirname, "counts/budget.json");
 const budget = JSON.parse(readFileSync(file, "utf8"));
