@@ -1,19 +1,28 @@
 /** What `deliver()` takes, checked; loaded when it is first called. */
-import { contentOf } from "../client/source.ts";
+import { type Content, contentOf } from "../client/source.ts";
 import { wrongType } from "../core/bytes.ts";
-import { type DeliveryRequest, NONE, nobody, type Request } from "./delivery.ts";
+import { type DeliveryRequest, givingBack, NONE, nobody, type Request } from "./delivery.ts";
 import { type Address, mailParametersOf, rcptParametersOf, recipientOf, senderOf, whenReady } from "./envelope.ts";
 import { checkObject } from "./options.ts";
 
 /**
- * Checks what `deliver` was given.
+ * Checks what `deliver` was given. A body that is not taken is given back.
  * @throws as `requestOf` does
  */
 export function requestOfDelivery(delivery: DeliveryRequest): Request | Promise<Request> {
-  const { from, to, body, bodyType, signal: _, ...options } = delivery;
+  const content = contentOf(delivery.body, "body");
+  try {
+    const request = checked(delivery, content);
+    return request instanceof Promise ? givingBack({ content }, request) : request;
+  } catch (error) {
+    return givingBack({ content }, Promise.reject(error));
+  }
+}
+
+function checked(delivery: DeliveryRequest, content: Content): Request | Promise<Request> {
+  const { from, to, body: _body, bodyType, signal: _signal, ...options } = delivery;
   const { given, mailbox: sender } = senderOf(from, "from");
   if (!Array.isArray(to)) throw wrongType("to", "an array", to);
-  const content = contentOf(body, "body");
   if (to.length === 0) throw nobody();
   const entries = to.map(entryOf);
   const typed = bodyType === undefined ? options : { ...options, body: bodyType };

@@ -84,13 +84,13 @@ export function sendmailBy(
   let content: Content | undefined;
   try {
     content = contentOf(msg, "msg");
-    return deliver(requestOf(envelope, content), callSignal(call)).then(refusedOf);
+    return givingBack({ content }, deliver(requestOf(envelope, content), callSignal(call)).then(refusedOf));
   } catch (error) {
     return givingBack({ content }, Promise.reject(error));
   }
 }
 
-/** The outcome; a body that nobody began to read is given back before a failure is told, or as soon as it is known. */
+/** The outcome; a body that nobody began to read is given back before a failure is told, or as soon as it is there. */
 export function givingBack<T>(request: HasContent | Promise<HasContent>, outcome: Promise<T>): Promise<T> {
   if (request instanceof Promise) {
     request.then((ready) => givingBack(ready, outcome)).catch(() => {});

@@ -168,13 +168,13 @@ export class SMTP {
   }
 
   /** MAIL FROM: begins a transaction (RFC 5321 4.1.1.2). Options are dropped for a server without ESMTP, as in Python. */
-  mail(sender: string, options: Options = []): Promise<Reply> {
+  async mail(sender: string, options: Options = []): Promise<Reply> {
     const copy = copyOf(options);
     return this.#say((say) => say.mail(sender, copy));
   }
 
   /** RCPT TO: adds a recipient (RFC 5321 4.1.1.3). */
-  rcpt(recipient: string, options: Options<RcptOptions> = []): Promise<Reply> {
+  async rcpt(recipient: string, options: Options<RcptOptions> = []): Promise<Reply> {
     const copy = copyOf(options);
     return this.#say((say) => say.rcpt(recipient, copy));
   }

@@ -87,6 +87,26 @@ describe("a stream of Node's as a body", () => {
     await Promise.all([smtp.quit(), pool.close()]);
   });
 
+  test.each(["sendmail", "deliver"] as const)(
+    "is destroyed if %s refuses the envelope, at the first call, too",
+    async (method) => {
+      vi.resetModules();
+      const { SMTP, SMTPPool } = await import("../../src/index.ts");
+      const { transport } = new FakeServer({});
+      const smtp = await SMTP.connect("mail.example.com", 25, { transport });
+      const pool = new SMTPPool({ host: "mail.example.com", transport });
+      for (const sender of [smtp, pool, smtp, pool]) {
+        const body = Readable.from(["never read"]);
+        const bad = "a b c@@";
+        const call =
+          method === "deliver" ? sender.deliver({ from: bad, to: [to], body }) : sender.sendmail(bad, to, body);
+        expect(await reasonOf(call)).toBeInstanceOf(RangeError);
+        expect(body.destroyed).toBe(true);
+      }
+      await Promise.all([smtp.quit(), pool.close()]);
+    },
+  );
+
   test("that is not wanted is destroyed", async () => {
     const { smtp } = await session({ on: { MAIL: "550 no" } });
     const body = Readable.from(["never read"]);
@@ -128,4 +148,16 @@ test("close() ends a connect() that waits for its turn", async () => {
   smtp.close();
   for (const reason of await Promise.all(calls)) expect(reason).toBeInstanceOf(SMTPServerDisconnected);
   expect(smtp.connected).toBe(false);
+});
+
+test("options that cannot be copied reject, as everything else that is wrong does", async () => {
+  const { smtp } = await session();
+  const options = {
+    get size(): number {
+      throw new RangeError("there is no size");
+    },
+  };
+  for (const say of [() => smtp.mail(from, options), () => smtp.sendmail(from, to, message, options)]) {
+    expect(await reasonOf(say())).toBeInstanceOf(RangeError);
+  }
 });
