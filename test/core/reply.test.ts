@@ -51,6 +51,8 @@ describe("a reply", () => {
     ["299 nor this\r\n", 299, "nor this"],
     ["250 grüße \u{1f4e7}\r\n", 250, "grüße \u{1f4e7}"],
     ["250 \ufeffmarked\r\n", 250, "\ufeffmarked"],
+    ["250 \t kept\u00a0\v \t\r\n", 250, "kept\u00a0\v"],
+    ["250  \t \r\n", 250, ""],
   ])("%j is understood", (wire, code, message) => {
     const parsed = parse([wire]);
     expect(pairs(parsed)).toEqual([[code, message]]);
