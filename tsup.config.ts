@@ -18,13 +18,22 @@ export const entry = {
   "transports/workers": "transports/workers.ts",
 };
 
-/** The declarations of dist/; its JavaScript is rolldown's. */
+/** All of dist/: JavaScript with the names of the sources, source maps that point to the shipped sources, declarations. */
 export default defineConfig({
   entry,
   format: "esm",
+  target: "es2022",
+  platform: "neutral",
+  clean: true,
+  splitting: true,
+  sourcemap: true,
+  // The package has the sources: the maps need not repeat them.
+  esbuildOptions(options) {
+    options.sourcesContent = false;
+    options.chunkNames = "shared-[hash]";
+  },
   // Unused names are for the type check to report: they must not keep anyone from building.
   dts: {
-    only: true,
     // Symbol.asyncDispose is declared where the compiler of the package's user does not know it otherwise.
     banner: '/// <reference lib="esnext.disposable" />',
     compilerOptions: {

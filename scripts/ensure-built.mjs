@@ -4,15 +4,7 @@ import { existsSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 
 const root = join(import.meta.dirname, "..");
-const inputs = [
-  "src",
-  "transports",
-  "package.json",
-  "rolldown.config.ts",
-  "tsup.config.ts",
-  "tsconfig.base.json",
-  "scripts/build",
-];
+const inputs = ["src", "transports", "package.json", "tsup.config.ts", "tsconfig.base.json"];
 const outputs = ["dist/index.js", "dist/index.d.ts", "dist/transports/node.d.ts"];
 
 if (!isBuilt()) execSync("npm run --silent build", { cwd: root, stdio: ["ignore", "ignore", "inherit"] });

@@ -1,21 +1,25 @@
 /**
- * Holds the bundle to its budget: the facade with one transport, as a bundler makes it for a user's application, which
- * imports Python's classes and the exceptions. The pool, and `quoteaddr` and `quotedata`, of which no session has need, are
- * only with those who import them. "at start" is what the application loads; "in all" counts what is loaded when first
- * used, too. The budget keeps what has been reached; the goal is where it is to go.
+ * Reports the size of the bundle: the facade with one transport, as a bundler makes it for an application that imports
+ * Python's classes and the exceptions. "at start" is what the application loads first; "in all" adds what it loads on first
+ * use. `scripts/size.json` has the figures of the last release; growth of more than a tenth is a warning, and no failure.
  */
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { build } from "esbuild";
 
 const root = join(import.meta.dirname, "..");
-const budget = JSON.parse(readFileSync(join(import.meta.dirname, "size-budget.json"), "utf8"));
+const released = join(import.meta.dirname, "size.json");
 const transports = ["node", "deno", "bun"];
 const exported = Object.keys(await import("../dist/index.js"));
 const facade = exported.filter((name) => /^[A-Z]/.test(name) && name !== "SMTPPool");
 
-for (const transport of transports) {
+const sizes = {};
+for (const transport of transports) Object.assign(sizes, await sizesWith(transport));
+if (process.argv.includes("--release")) writeFileSync(released, `${JSON.stringify(sizes, null, 2)}\n`);
+report(sizes, JSON.parse(readFileSync(released, "utf8")));
+
+async function sizesWith(transport) {
   const { outputFiles, metafile } = await build({
     stdin: {
       contents: `export { ${facade} } from "./dist/index.js"; export { connect } from "./dist/transports/${transport}.js";`,
@@ -36,23 +40,20 @@ for (const transport of transports) {
   });
   const code = new Map(outputFiles.map(({ path, contents }) => [basename(path), contents]));
   const entry = Object.keys(metafile.outputs).find((path) => metafile.outputs[path].entryPoint === "application.js");
-  report(
-    `${transport}, at start`,
-    [...staticallyReached(metafile, entry)].map((path) => code.get(basename(path))),
-  );
-  report(`${transport}, in all`, [...code.values()]);
+  const atStart = [...staticallyReached(metafile, entry)].map((path) => code.get(basename(path)));
+  return { [`${transport}, at start`]: sizeOf(atStart), [`${transport}, in all`]: sizeOf([...code.values()]) };
 }
 
-function report(what, chunks) {
+function sizeOf(chunks) {
   const bytes = Buffer.concat(chunks);
-  const limits = budget[what.endsWith("at start") ? "atStart" : "inAll"];
-  const sizes = { minified: bytes.length, gzip: gzipSync(bytes, { level: 9 }).length };
-  for (const [kind, limit] of Object.entries(limits)) {
-    const exceeded = sizes[kind] >= limit;
-    if (exceeded) process.exitCode = 1;
-    const goal = what.endsWith("at start") ? ` (goal: ${budget.goal[kind]})` : "";
-    const verdict = exceeded ? "EXCEEDS" : "within";
-    console.log(`${what}, ${kind}: ${sizes[kind]} octets, ${verdict} the budget of ${limit}${goal}`);
+  return { minified: bytes.length, gzip: gzipSync(bytes, { level: 9 }).length };
+}
+
+function report(now, before) {
+  for (const [what, { minified, gzip }] of Object.entries(now)) {
+    const growth = before[what] === undefined ? 0 : minified / before[what].minified - 1;
+    const warning = growth > 0.1 ? `   WARNING: ${Math.round(growth * 100)} % more than the last release` : "";
+    console.log(`${what}: ${minified} bytes minified, ${gzip} gzipped${warning}`);
   }
 }
 

@@ -1,6 +1,6 @@
 /**
  * Authenticates a session with what the caller has: a password, a bearer token or a mechanism of his own. Chooses among
- * what the server offers, strongest first, and goes on with the next after a refusal (RFC 4954). Loaded when needed.
+ * what the server offers, strongest first, and goes on with the next after a refusal (RFC 4954).
  */
 import { words } from "../core/features.ts";
 import type { Reply } from "../core/reply.ts";

@@ -1,6 +1,6 @@
 /**
  * A message's content on its way by BDAT (RFC 3030), from the last reply to the envelope to the last reply to the
- * message. Loaded with the first server that offers CHUNKING.
+ * message.
  *
  * A chunk always leaves whole, and the last one only after all before it: a source that fails never ends in LAST.
  */
@@ -13,10 +13,10 @@ import { isPositive, type RawReply } from "../core/reply.ts";
 import { SMTPDataError, type SMTPException } from "../errors.ts";
 import type { Connection } from "./connection.ts";
 import type { TransferObserver } from "./data-transfer.ts";
+import { reset } from "./reset.ts";
 import { disconnected, protocolBroken } from "./session-end.ts";
 import type { Content } from "./source.ts";
 import { type Flush, type PieceWriter, streamBody } from "./stream-body.ts";
-import { reset } from "./transaction.ts";
 
 /** How the chunks go. */
 export type ChunkSettings = Pick<Plan, "content" | "sevenBitOnly"> & {

@@ -1,4 +1,4 @@
-/** The chunks of a body that is not in memory; loaded with the first such body. */
+/** The chunks of a body that is not in memory. */
 import { concat, utf8, wrongType } from "../core/bytes.ts";
 
 /** The chunks of a body, pulled one at a time. */

@@ -199,7 +199,7 @@ export function makeConnection(stream: ByteStream, settings: ConnectionSettings)
   function send(command: Command, end?: Command): void {
     dialogue.send(command, output, end);
     if (command.secret) secrets.push(command);
-    events.listener?.sent(command.verb, command.shown);
+    events.traceEnabled?.sent(command.verb, command.shown);
   }
 
   function replyTo(command: Command, delivery?: DeliveryOutcome): Promise<Reply> {
@@ -216,7 +216,7 @@ export function makeConnection(stream: ByteStream, settings: ConnectionSettings)
     if (found) fault = { ...found, detail: shown(found.detail) };
     for (const { command, reply } of exchanges) {
       // A challenge holds what the next response is computed from.
-      const { listener } = events;
+      const { traceEnabled: listener } = events;
       if (listener) listener.replied(command.shown, reply.reply, reply.code === 334 ? MASK : hide(reply.message));
       if (reply.code === 235 && command.verb !== ".") connection.authenticated = true;
       command.receiver?.replied(command, reply);

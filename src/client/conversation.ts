@@ -136,7 +136,8 @@ export function makeConversation(settings: SessionSettings): Conversation {
       const unlink = onAbort(signal, (reason) => attempt.abort(reason));
       opening = attempt;
       try {
-        const [target, observer] = await Promise.all([resolveTarget(), events.load()]);
+        const target = await resolveTarget();
+        const { observer } = events;
         const { endpoint } = target;
         host = "host" in endpoint ? endpoint.host : "";
         observer.connecting(endpoint);
@@ -146,7 +147,7 @@ export function makeConversation(settings: SessionSettings): Conversation {
         opened.onEnd(onAbort(signal, (reason) => opened.drop(aborted(reason))));
         return await greetingOf(opened);
       } catch (error) {
-        events.observer?.connectionFailed(error);
+        events.observer.connectionFailed(error);
         throw error;
       } finally {
         opening = undefined;

@@ -5,12 +5,12 @@
 import { DataEncoder } from "../core/body.ts";
 import { Command } from "../core/command.ts";
 import { isPositive, type RawReply } from "../core/reply.ts";
-import { type DeliveryOutcome, SMTPDataError, SMTPException } from "../errors.ts";
+import { type DeliveryOutcome, SMTPDataError, type SMTPException } from "../errors.ts";
 import { type Connection, GRACE } from "./connection.ts";
-import { lazy } from "./lazy.ts";
+import { PIECE } from "./piece.ts";
 import { disconnected, protocolBroken, type SessionEnd } from "./session-end.ts";
 import type { Content } from "./source.ts";
-import type { PieceWriter } from "./stream-body.ts";
+import { longDataEncoder, type PieceWriter, streamBody } from "./stream-body.ts";
 
 /** Who is told how the transfer goes; of `complete` and `undelivered` one is called, once. */
 export type TransferObserver = {
@@ -21,16 +21,6 @@ export type TransferObserver = {
   /** The message was not delivered, or nobody knows. */
   undelivered(error: unknown): void;
 };
-
-/** A message in memory of at most this many octets is one write; more goes in pieces of about that size. */
-export const PIECE = 65_536;
-
-const streaming = lazy(() => import("./stream-body.ts"));
-
-/** The failure of a message whose way to the server could not be loaded. */
-export function notLoaded(cause: unknown): SMTPException {
-  return new SMTPException("the message cannot be sent this way", { cause, delivery: "not-sent" });
-}
 
 /** One message's content on its way. */
 export type DataTransfer = PieceWriter & {
@@ -62,7 +52,7 @@ export function makeDataTransfer(connection: Connection, content: Content, obser
       if (dialogue.position !== "body" || connection.fault) return;
       if (dialogue.leftover) return awaitAnswer();
       const { bytes } = content;
-      if (bytes === undefined || bytes.length > PIECE) return void stream(sevenBitOnly);
+      if (bytes === undefined || bytes.length > PIECE) return stream(sevenBitOnly);
       output.addBytes(encoder.encode(bytes));
       end();
     },
@@ -109,15 +99,9 @@ export function makeDataTransfer(connection: Connection, content: Content, obser
     finish()?.undelivered(why?.toError({ delivery, replies: replies.map(({ reply }) => reply) }));
   }
 
-  async function stream(sevenBitOnly: boolean): Promise<void> {
-    try {
-      await streaming(({ longDataEncoder, streamBody }) => {
-        encoder = longDataEncoder(content, connection);
-        return streamBody(transfer, connection, content, sevenBitOnly);
-      });
-    } catch (error) {
-      giveUp(notLoaded(error));
-    }
+  function stream(sevenBitOnly: boolean): void {
+    encoder = longDataEncoder(content, connection);
+    void streamBody(transfer, connection, content, sevenBitOnly);
   }
 
   /** The server has its verdict before the message is over. */

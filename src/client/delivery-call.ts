@@ -8,11 +8,11 @@ import { SMTPException, SMTPServerDisconnected } from "../errors.ts";
 import { onAbort } from "./abort.ts";
 import type { Connection } from "./connection.ts";
 import type { Conversation } from "./conversation.ts";
-import { lazy } from "./lazy.ts";
 import type { Delivery } from "./outcome.ts";
 import { disconnected, type SessionEnd, timedOut } from "./session-end.ts";
 import { type Message, type MessageObserver, runTransaction } from "./transaction.ts";
 import type { Call, Turns } from "./turns.ts";
+import { sendSpecially } from "./ways.ts";
 
 /** A message that is to be delivered, and who is told what became of it; once. */
 export type Order<T = unknown> = {
@@ -25,8 +25,6 @@ export type Order<T = unknown> = {
   resolve(delivery: Delivery): void;
   reject(error: unknown): void;
 };
-
-const ways = lazy(() => import("./ways.ts"));
 
 /** Delivers one message when its turn has come. */
 export function deliverInTurn<T>(conversation: Conversation, turns: Turns, order: Order<T>): void {
@@ -103,8 +101,7 @@ function deliverNow<T>(conversation: Conversation, turns: Turns, call: Call, ord
     const { introduction, settings, way } = conversation;
     const message = order.plan(ready, introduction);
     if (settings.pipelining === "eager" || introduction.features.limits !== undefined) {
-      const sent = ways(({ sendSpecially }) => sendSpecially(conversation, live, message, observer));
-      if (sent instanceof Promise) sent.catch(observer.reject);
+      sendSpecially(conversation, live, message, observer);
     } else runTransaction(live, message, way, observer);
   }
 

@@ -1,6 +1,6 @@
 /**
  * A whole message in one flight: RSET, MAIL, RCPT, BDAT and the content leave together, and further messages behind
- * them, before any of it is answered (`pipelining: "eager"`). Loaded when it is asked for.
+ * them, before any of it is answered (`pipelining: "eager"`).
  *
  * RFC 3030 2 wants the replies to the envelope collected first. RSET makes the flight safe all the same: a server that
  * refused a whole envelope must not take the next message under the sender of this one.

@@ -1,4 +1,4 @@
-/** Tells a session's events to all that listen: Python's debug output, a logger, the diagnostics channels. Loaded with a connection. */
+/** Reports a session's events to all that listen: Python's debug output, a logger, the diagnostics channels. */
 import type { ByteStream, Endpoint } from "../byte-stream.ts";
 import type { Reply } from "../core/reply.ts";
 import { escapeControls, SMTPException, SMTPResponseException } from "../errors.ts";

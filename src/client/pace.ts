@@ -5,7 +5,7 @@
  */
 import { SMTPTimeoutError } from "../errors.ts";
 import type { Connection } from "./connection.ts";
-import { PIECE } from "./data-transfer.ts";
+import { PIECE } from "./piece.ts";
 import type { SessionEnd } from "./session-end.ts";
 
 /** Flushes a connection's output, for one message; the connection is dropped when the server has been too slow. */

@@ -1,6 +1,6 @@
 /**
  * A message to more recipients than a server takes at once: the others follow in transactions of their own on the same
- * connection, and the caller gets one result. Loaded when a server says that it has limits, or that it has no room.
+ * connection, and the caller gets one result.
  */
 import { parseMailbox } from "../core/address.ts";
 import { portionsWithin, readLimits } from "../core/extensions/limits.ts";
@@ -11,7 +11,7 @@ import { textOf } from "./session-end.ts";
 import type { Message, MessageObserver } from "./transaction.ts";
 
 /** Begins to send a message, or a portion of one. */
-export type Send = (portion: Message, observer: MessageObserver) => unknown;
+export type Send = (portion: Message, observer: MessageObserver) => void;
 
 /** A server has room for at least so many recipients (RFC 5321 4.5.3.1.8). */
 const LEAST_ROOM = 100;
@@ -24,12 +24,12 @@ const LEAST_ROOM = 100;
  * ours if the connection was lost, with 451 as RFC 5321 3.8 has it. If all recipients of all portions were refused, the
  * observer gets an `SMTPRecipientsRefused`; if a portion failed with something else and nobody had the message before, that.
  */
-export function sendWithin(limits: string, message: Message, observer: MessageObserver, send: Send): unknown {
+export function sendWithin(limits: string, message: Message, observer: MessageObserver, send: Send): void {
   const { recipients, content } = message;
   const domains = recipients.map(({ given }) => parseMailbox(given, "recipient").domain?.toLowerCase() ?? "");
   const portions = content.bytes === undefined ? [] : portionsWithin(domains, readLimits(limits));
   if (portions.length < 2) return send(message, observer);
-  return new Whole(message).addAll(portions, send).then(
+  new Whole(message).addAll(portions, send).then(
     (delivery) => observer.resolve(delivery),
     (error) => observer.reject(error),
   );
@@ -45,7 +45,7 @@ export function sendRest(
   rcptReplies: readonly RawReply[],
   observer: MessageObserver,
   send: Send,
-): unknown {
+): void {
   const rest = message.content.bytes === undefined ? [] : withoutRoom(rcptReplies.map(({ reply }) => reply));
   if (rest.length === 0) return observer.resolve(delivery);
   const room = Math.max(LEAST_ROOM, rcptReplies.filter(({ code }) => isPositive(code)).length);
@@ -54,7 +54,7 @@ export function sendRest(
   );
   const whole = new Whole(message);
   whole.took([...message.recipients.keys()], delivery);
-  return whole.addAll(portions, send).then(
+  whole.addAll(portions, send).then(
     (delivery) => observer.resolve(delivery),
     (error) => observer.reject(error),
   );
@@ -102,8 +102,7 @@ class Whole {
     try {
       const delivery = await new Promise<Delivery>((resolve, reject) => {
         // No other message may come between: the turn is not let go before the last portion.
-        const sent = send({ ...this.#message, ...portion }, { letGo() {}, resolve, reject });
-        Promise.resolve(sent).catch(reject);
+        send({ ...this.#message, ...portion }, { letGo() {}, resolve, reject });
       });
       this.took(indexes, delivery);
     } catch (error) {

@@ -1,4 +1,4 @@
-/** Python's `putcmd()`, `send()` and `getreply()`: the caller speaks for himself. Loaded when one of them is first used. */
+/** Python's `putcmd()`, `send()` and `getreply()`: the caller speaks for himself. */
 import { utf8 } from "../core/bytes.ts";
 import { type Command, MASK } from "../core/command.ts";
 import { unaskedReply } from "../core/own-command.ts";
@@ -18,7 +18,7 @@ export async function sendRaw(connection: Connection, octets: Uint8Array, shown:
   if (octets.length === 0) return;
   connection.dialogue.keepUnasked(Math.max(1, octets.filter((octet) => octet === LF).length));
   connection.output.addBytes(octets);
-  connection.settings.events.observer?.sentRaw(shown);
+  connection.settings.events.enabled?.sentRaw(shown);
   await connection.flush();
   if (!connection.writable) await new Promise<void>((resolve) => connection.onEnd(resolve));
   if (connection.end !== undefined) throw connection.end.toError({});

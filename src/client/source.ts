@@ -1,7 +1,7 @@
 /** Any body -> what is known of it beforehand; `chunks.ts` reads those that are not in memory. */
 import { measure } from "../core/body.ts";
 import { utf8, wrongType } from "../core/bytes.ts";
-import { lazy } from "./lazy.ts";
+import { giveUp } from "./chunks.ts";
 
 /** A message as `sendmail` and `data` take it. Text becomes UTF-8; a chunk that was yielded belongs to us. */
 export type Body =
@@ -45,10 +45,10 @@ export function contentOf(body: unknown, argument: string): Content {
 }
 
 /** Gives a source back that nobody has begun to read, so that what is behind it, a file maybe, is closed. Never throws. */
-export async function discard(content: Content): Promise<void> {
+export function discard(content: Content): void {
   if (content.bytes !== undefined || content.begun) return;
   content.begun = true;
-  await Promise.resolve(chunks(({ giveUp }) => giveUp(content.source))).catch(() => {});
+  giveUp(content.source);
 }
 
 /**
@@ -59,8 +59,6 @@ export function heardOf(body: unknown): void {
   const on: unknown = Reflect.get(Object(body), "on");
   if (typeof on === "function") on.call(body, "error", () => {});
 }
-
-const chunks = lazy(() => import("./chunks.ts"));
 
 /** What each kind of source is known by; a Blob is known by its class. */
 const READ_BY = ["getReader", Symbol.asyncIterator, Symbol.iterator];

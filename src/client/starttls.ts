@@ -1,4 +1,4 @@
-/** STARTTLS (RFC 3207); loaded when it is first used. */
+/** STARTTLS (RFC 3207). */
 import type { TlsOptions } from "../byte-stream.ts";
 import { Command } from "../core/command.ts";
 import { offers } from "../core/features.ts";

@@ -1,4 +1,4 @@
-/** Reads a message's content piece by piece: one that comes in chunks, and a large one. Loaded when it is first used. */
+/** Reads a message's content piece by piece: one that comes in chunks, and a large one. */
 import { DataEncoder } from "../core/body.ts";
 import { hasEightBit, skipSendable, skipUndotted } from "../core/long-body.ts";
 import { eightBitRefused } from "../core/plan.ts";

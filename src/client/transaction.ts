@@ -6,10 +6,12 @@ import { Command, type ReplyReceiver } from "../core/command.ts";
 import type { Plan } from "../core/plan.ts";
 import { isPositive, type RawReply } from "../core/reply.ts";
 import { SMTPException } from "../errors.ts";
+import { ChunkTransfer } from "./chunk-transfer.ts";
 import type { Connection } from "./connection.ts";
-import { type DataTransfer, makeDataTransfer, notLoaded, type TransferObserver } from "./data-transfer.ts";
-import { lazy } from "./lazy.ts";
+import { type DataTransfer, makeDataTransfer, type TransferObserver } from "./data-transfer.ts";
 import { type Delivery, makeAnswers, type Parties } from "./outcome.ts";
+import { sendRest } from "./portions.ts";
+import { reset } from "./reset.ts";
 import { disconnected } from "./session-end.ts";
 import type { Content } from "./source.ts";
 
@@ -28,8 +30,6 @@ export type MessageObserver = {
   resolve(delivery: Delivery): void;
   reject(error: unknown): void;
 };
-
-const chunking = lazy(() => import("./chunk-transfer.ts"));
 
 /** Sends one message; the observer gets the exceptions that `sendmail` documents, each with `delivery`. */
 export function runTransaction(
@@ -79,16 +79,13 @@ export function runTransaction(
   function complete(finalReplies: readonly RawReply[]): void {
     const outcome = answers.outcome(finalReplies);
     if (outcome instanceof SMTPException) observer.reject(outcome);
-    else if (answers.full()) sendRest(outcome);
+    else if (answers.full()) sendToOthers(outcome);
     else observer.resolve(outcome);
   }
 
-  function sendRest(delivery: Delivery): void {
+  function sendToOthers(delivery: Delivery): void {
     const send = (rest: Message, its: MessageObserver): void => runTransaction(connection, rest, settings, its);
-    import("./portions.ts").then(
-      (portions) => portions.sendRest(message, delivery, answers.rcpt, observer, send),
-      () => observer.resolve(delivery),
-    );
+    sendRest(message, delivery, answers.rcpt, observer, send);
   }
 
   function advance(): void {
@@ -106,18 +103,14 @@ export function runTransaction(
     const refusal = answers.refusal();
     if (!refusal) {
       if (data) data.start(answers.expected(), plan.sevenBitOnly);
-      else void sendChunks();
+      else sendChunks();
     } else if (data && answers.dataAwaited()) endEmpty(data, refusal);
     else void resetThenFail(refusal);
   }
 
-  async function sendChunks(): Promise<void> {
+  function sendChunks(): void {
     const chunks = { ...plan, ...settings, expected: answers.expected() };
-    try {
-      await chunking(({ ChunkTransfer }) => new ChunkTransfer(connection, content, ending, chunks).start());
-    } catch (error) {
-      void resetThenFail(notLoaded(error));
-    }
+    new ChunkTransfer(connection, content, ending, chunks).start();
   }
 
   /** 354 although nobody is left to receive: an empty message ends it, its reply means nothing (RFC 2920 3.1). */
@@ -137,13 +130,5 @@ export function runTransaction(
   async function resetThenFail(refusal: SMTPException): Promise<void> {
     await reset(connection);
     observer.reject(refusal);
-  }
-}
-
-/** Says RSET; a connection whose transaction cannot be reset is dropped. */
-export async function reset(connection: Connection): Promise<void> {
-  const reply = await connection.request(Command.simple("RSET")).catch(() => undefined);
-  if (reply === undefined || !isPositive(reply.code)) {
-    connection.drop(disconnected("the transaction that failed could not be reset"));
   }
 }

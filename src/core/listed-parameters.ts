@@ -1,4 +1,4 @@
-/** ESMTP parameters in Python's form. Loaded when some are first given. */
+/** ESMTP parameters in Python's form. */
 import { checkParameter } from "./command.ts";
 import { notOffered, offers } from "./features.ts";
 import type { EsmtpParameters } from "./plan.ts";

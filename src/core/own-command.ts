@@ -1,4 +1,4 @@
-/** Commands in the caller's own words. Loaded when he first has some. */
+/** Commands in the caller's own words. */
 import { checkArgument } from "./bytes.ts";
 import { Command, MASK } from "./command.ts";
 import { SecretCommand } from "./secret-command.ts";

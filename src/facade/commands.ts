@@ -1,4 +1,4 @@
-/** The methods that say one command each, and those by which the caller speaks for himself: loaded with the first of them. */
+/** The methods that say one command each, and those by which the caller speaks for himself. */
 import type { Conversation } from "../client/conversation.ts";
 import { nextReply, putCommand, sendRaw } from "../client/raw.ts";
 import { sendData } from "../client/send-data.ts";
@@ -9,10 +9,9 @@ import { checkArgument, utf8, wrongType } from "../core/bytes.ts";
 import { Command } from "../core/command.ts";
 import { offers } from "../core/features.ts";
 import { ownCommand, ownResponse } from "../core/own-command.ts";
-import { asServerTakesIt, type EightBitPolicy, type Server } from "../core/plan.ts";
+import { asServerTakesIt, type EightBitPolicy, type EsmtpParameters, type Server } from "../core/plan.ts";
 import type { Reply } from "../core/reply.ts";
 import { SMTPNotSupportedError } from "../errors.ts";
-import { mailParametersOf, rcptParametersOf } from "./envelope.ts";
 import { checkHostName } from "./options.ts";
 
 /** Says single commands in a conversation. */
@@ -36,10 +35,10 @@ export class Commands {
   }
 
   /** MAIL. */
-  async mail(sender: string, options: unknown): Promise<Reply> {
+  async mail(sender: string, parameters: EsmtpParameters): Promise<Reply> {
     const mailbox = parseMailbox(sender, "sender");
     const { introduction } = this.#conversation;
-    const given = (await mailParametersOf(options))(introduction);
+    const given = parameters(introduction);
     // RFC 6531 3.4: an address that is not ASCII has to be announced.
     const box = asServerTakesIt(mailbox, introduction);
     const announced = box.ascii || given.includes("SMTPUTF8") ? given : [...given, "SMTPUTF8"];
@@ -47,10 +46,10 @@ export class Commands {
   }
 
   /** RCPT. */
-  async rcpt(recipient: string, options: unknown): Promise<Reply> {
+  async rcpt(recipient: string, parameters: EsmtpParameters): Promise<Reply> {
     const mailbox = parseMailbox(recipient, "recipient");
     const { introduction } = this.#conversation;
-    const given = (await rcptParametersOf(options))(introduction);
+    const given = parameters(introduction);
     return this.#conversation.live().request(Command.rcpt(asServerTakesIt(mailbox, introduction), given));
   }
 

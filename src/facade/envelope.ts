@@ -1,77 +1,142 @@
-/** Envelopes with options, or with an address that is not plainly `a@b`: loaded with the first of them. */
-import { lazy } from "../client/lazy.ts";
-import type { Content } from "../client/source.ts";
+/** A message and its envelope as the sending methods take them, checked at the call, before anything is sent. */
+import { type Body, type Content, contentOf } from "../client/source.ts";
 import { parseMailbox } from "../core/address.ts";
 import { wrongType } from "../core/bytes.ts";
+import type { MailOptions, RcptOptions } from "../core/extensions/extension.ts";
+import { mailParameters, rcptParameters } from "../core/extensions/index.ts";
 import { listedParameters } from "../core/listed-parameters.ts";
-import type { Mailbox } from "../core/mailbox.ts";
-import type { EsmtpParameters } from "../core/plan.ts";
-import { type Envelope, NONE, type Request } from "./delivery.ts";
+import { isPlainPath, type Mailbox, type Path } from "../core/mailbox.ts";
+import type { EsmtpParameters, Options, Recipient } from "../core/plan.ts";
+import { SMTPRecipientsRefused } from "../errors.ts";
+import { checkObject } from "./options.ts";
 
-/** An address as it was given, and as it was read. */
-export type Address = { readonly given: string; readonly mailbox: Mailbox };
+/** A message for `deliver()`, with typed ESMTP parameters. */
+export type DeliveryRequest = Omit<MailOptions, "body"> & {
+  /** The reverse path; "" for none. */
+  from: string;
+  /** The recipients, each with what is asked for it. */
+  to: readonly (string | (RcptOptions & { address: string }))[];
+  /** The message. */
+  body: Body;
+  /** BODY= (RFC 6152, 3030), which is `body` among the options of `sendmail`. */
+  bodyType?: MailOptions["body"];
+  /** Aborting it ends the delivery. */
+  signal?: AbortSignal | undefined;
+};
+
+/** A checked message and envelope. */
+export type Request = {
+  readonly from: string;
+  readonly sender: Path;
+  readonly recipients: readonly Recipient[];
+  readonly parameters: EsmtpParameters;
+  readonly content: Content;
+  readonly utf8Headers: boolean;
+};
+
+/** The envelope of `sendmail` and `send_message`. */
+export type Envelope = {
+  readonly from_addr: unknown;
+  readonly to_addrs: unknown;
+  readonly mail_options: Options | undefined;
+  readonly rcpt_options: Options<RcptOptions> | undefined;
+};
+
+/** An address as the caller gave it, and as it was read. */
+type Address = { readonly given: string; readonly mailbox: Mailbox };
 
 /**
- * What `requestOf` does not do at once; `to_addrs` is a list with somebody in it, and all is ours by now.
- * @throws as `requestOf` does
+ * Checks what `sendmail` was given. The request keeps copies: the caller may change its objects after the call.
+ * @throws {TypeError} or {RangeError} naming the argument
+ * @throws {SMTPRecipientsRefused} with no recipients, if there are none: Python finds out by asking the server
  */
-export function requestOfEnvelope(
-  { from_addr, to_addrs, mail_options, rcpt_options }: Envelope & { readonly to_addrs: readonly unknown[] },
-  content: Content,
-  utf8Headers: boolean,
-): Request | Promise<Request> {
+export function requestOf(envelope: Envelope, content: Content, utf8Headers = false): Request {
+  const { from_addr, to_addrs, mail_options, rcpt_options } = envelope;
+  const to = listOf(to_addrs);
+  if (to.length === 0) throw noRecipients();
+  const parameters = mailParametersOf(mail_options);
+  const own = rcptParametersOf(rcpt_options);
+  if (isPlain(from_addr) && to.every(isPlain)) {
+    const sender = { path: from_addr, ascii: true };
+    const recipients = to.map((given) => ({ given, mailbox: { path: given, ascii: true }, parameters: own }));
+    return { from: from_addr, sender, recipients, parameters, content, utf8Headers };
+  }
   const { given: from, mailbox: sender } = senderOf(from_addr, "from_addr");
-  const to = to_addrs.map((address, index) => recipientOf(address, `to_addrs[${index}]`));
-  return whenReady(
-    [mailParametersOf(mail_options), rcptParametersOf(rcpt_options)],
-    ([parameters = NONE, own = NONE]) => {
-      const recipients = to.map((recipient) => ({ ...recipient, parameters: own }));
-      return { from, sender, recipients, parameters, content, utf8Headers };
-    },
-  );
+  const recipients = to.map((address, index) => ({ ...recipientOf(address, `to_addrs[${index}]`), parameters: own }));
+  return { from, sender, recipients, parameters, content, utf8Headers };
 }
 
+/**
+ * Checks what `deliver` was given.
+ * @throws as `requestOf` does
+ */
+export function requestOfDelivery(delivery: DeliveryRequest, content: Content): Request {
+  const { from, to, body: _body, bodyType, signal: _signal, ...options } = delivery;
+  const { given, mailbox: sender } = senderOf(from, "from");
+  if (!Array.isArray(to)) throw wrongType("to", "an array", to);
+  if (to.length === 0) throw noRecipients();
+  const parameters = mailParametersOf(bodyType === undefined ? options : { ...options, body: bodyType });
+  return { from: given, sender, recipients: to.map(entryOf), parameters, content, utf8Headers: false };
+}
+
+/** The body of `deliver`'s request, looked at before its envelope: a body that is not taken is given back. */
+export function contentOfDelivery(delivery: DeliveryRequest): Content {
+  return contentOf(delivery.body, "body");
+}
+
+/** The parameters of MAIL that options of either form become. */
+export function mailParametersOf(options: unknown): EsmtpParameters {
+  return parametersOf(options, "mail_options", mailParameters);
+}
+
+/** The parameters of RCPT that options of either form become. */
+export function rcptParametersOf(options: unknown): EsmtpParameters {
+  return parametersOf(options, "rcpt_options", rcptParameters);
+}
+
+function parametersOf(options: unknown, argument: string, check: (typed: object) => EsmtpParameters): EsmtpParameters {
+  if (options === undefined) return noParameters;
+  if (Array.isArray(options)) return options.length === 0 ? noParameters : listedParameters(options, argument);
+  if (typeof options !== "object" || options === null)
+    throw wrongType(argument, "an array of strings or an object", options);
+  return Object.keys(options).length === 0 ? noParameters : check(options);
+}
+
+const noParameters: EsmtpParameters = () => [];
+
 /** A reverse path: "" for none. */
-export function senderOf(address: unknown, argument: string): Address {
+function senderOf(address: unknown, argument: string): Address {
   const mailbox = parseMailbox(address, argument);
   return { given: String(address), mailbox };
 }
 
-/** A forward path, which names somebody. */
-export function recipientOf(address: unknown, argument: string): Address {
+/** A forward path, which is never null. */
+function recipientOf(address: unknown, argument: string): Address {
   const recipient = senderOf(address, argument);
   if (recipient.mailbox.path !== "") return recipient;
   throw new RangeError(`${argument} must be an address, not ${JSON.stringify(address)}`);
 }
 
-/** Uses parameters as soon as they are there: at once, unless what checks them is yet to be loaded. */
-export function whenReady(
-  parameters: readonly (EsmtpParameters | Promise<EsmtpParameters>)[],
-  use: (ready: readonly EsmtpParameters[]) => Request,
-): Request | Promise<Request> {
-  const ready = parameters.filter((one) => typeof one === "function");
-  return ready.length === parameters.length ? use(ready) : Promise.all(parameters).then(use);
+function entryOf(entry: unknown, index: number): Recipient {
+  if (typeof entry === "string") return { ...recipientOf(entry, `to[${index}]`), parameters: noParameters };
+  const { address, ...options }: { address?: unknown } = { ...checkObject(entry, `to[${index}]`) };
+  return { ...recipientOf(address, `to[${index}].address`), parameters: rcptParametersOf(options) };
 }
 
-/** The parameters of MAIL that options of either form become. */
-export function mailParametersOf(options: unknown): EsmtpParameters | Promise<EsmtpParameters> {
-  return parametersOf(options, "mail_options", (typed) => extensions(({ mailParameters }) => mailParameters(typed)));
+function noRecipients(): SMTPRecipientsRefused {
+  return new SMTPRecipientsRefused(Object.create(null), { delivery: "not-sent" });
 }
 
-/** The parameters of RCPT that options of either form become. */
-export function rcptParametersOf(options: unknown): EsmtpParameters | Promise<EsmtpParameters> {
-  return parametersOf(options, "rcpt_options", (typed) => extensions(({ rcptParameters }) => rcptParameters(typed)));
+function listOf(to: unknown): unknown[] {
+  if (typeof to === "string") return [to];
+  if (Array.isArray(to) || isIterable(to)) return [...to];
+  throw wrongType("to_addrs", "a string or an iterable of strings", to);
 }
 
-const extensions = lazy(() => import("../core/extensions/index.ts"));
+function isIterable(value: unknown): value is Iterable<unknown> {
+  return typeof value === "object" && value !== null && Symbol.iterator in value;
+}
 
-function parametersOf(
-  options: unknown = [],
-  argument: string,
-  check: (typed: object) => EsmtpParameters | Promise<EsmtpParameters>,
-): EsmtpParameters | Promise<EsmtpParameters> {
-  if (Array.isArray(options)) return listedParameters(options, argument);
-  if (typeof options !== "object" || options === null)
-    throw wrongType(argument, "an array of strings or an object", options);
-  return Object.keys(options).length === 0 ? NONE : check(options);
+function isPlain(address: unknown): address is string {
+  return typeof address === "string" && isPlainPath(address);
 }

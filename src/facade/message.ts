@@ -1,8 +1,8 @@
-/** What `send_message` takes: a whole RFC 5322 message, or an object of a MIME library that can give one. Loaded when used. */
+/** What `send_message` takes: a whole RFC 5322 message, or an object of a MIME library that can give one. */
 import { contentOf } from "../client/source.ts";
 import { concat, kindOf, utf8 } from "../core/bytes.ts";
 import { type ReadMessage, readMessage } from "../core/headers.ts";
-import { type Envelope, type Request, requestOf } from "./delivery.ts";
+import { type Envelope, type Request, requestOf } from "./envelope.ts";
 
 /**
  * A whole RFC 5322 message, Bcc fields included, or an object that can give one by `build()`, `asRaw()`,

@@ -78,7 +78,27 @@ export function checkOptions(options: SMTPOptions | null | undefined): SMTPOptio
     if (!isOption(name)) throw new TypeError(`there is no option ${quoted(name)}`);
     if (value !== undefined) CHECKS[name](value, name);
   }
-  return checked;
+  return copyNested(checked);
+}
+
+/** Copied: the caller may change its objects after the call. */
+function copyNested(options: SMTPOptions): SMTPOptions {
+  const { context, limits, timeouts, source_address, ...others } = options;
+  const copy: SMTPOptions = { ...others };
+  if (context) copy.context = copyLists(context);
+  if (limits) copy.limits = { ...limits };
+  if (timeouts) copy.timeouts = { ...timeouts };
+  if (source_address) copy.source_address = [...source_address];
+  return copy;
+}
+
+/** The TLS options, with lists of their own. */
+function copyLists({ ca, fingerprint256, ...others }: TlsOptions): TlsOptions {
+  const copy: TlsOptions = { ...others };
+  if (ca !== undefined) copy.ca = Array.isArray(ca) ? [...ca] : ca;
+  if (fingerprint256 !== undefined)
+    copy.fingerprint256 = Array.isArray(fingerprint256) ? [...fingerprint256] : fingerprint256;
+  return copy;
 }
 
 /** The limits with the defaults filled in. */

@@ -4,11 +4,10 @@ import type { Conversation } from "../client/conversation.ts";
 import { resolveTimeouts, type Timeouts } from "../client/deadline.ts";
 import { Events } from "../client/events.ts";
 import type { AuthObject } from "../client/exchanges.ts";
-import { type Lazy, lazy } from "../client/lazy.ts";
 import type { Target } from "../client/open.ts";
-import { type Delivery, plainDelivery } from "../client/outcome.ts";
+import type { Delivery } from "../client/outcome.ts";
 import { Session } from "../client/session.ts";
-import { type Body, contentOf, heardOf } from "../client/source.ts";
+import { type Body, contentOf } from "../client/source.ts";
 import type { Message as Planned } from "../client/transaction.ts";
 import { checkArgument } from "../core/bytes.ts";
 import { Command } from "../core/command.ts";
@@ -19,21 +18,30 @@ import type { Refused, Reply } from "../core/reply.ts";
 import { SMTPResponseException, SMTPServerDisconnected } from "../errors.ts";
 import { defaultTransport } from "../runtime.ts";
 import type { Mechanism } from "../sasl/mechanism.ts";
-import type { Commands } from "./commands.ts";
-import { copyOf, type DeliveryRequest, givingBack, planRequest, type Request, sendmailBy } from "./delivery.ts";
+import { Commands } from "./commands.ts";
+import {
+  type Deliver,
+  type DeliveryRequest,
+  deliverBy,
+  planRequest,
+  type Request,
+  releasingBody,
+  sendMessageBy,
+  sendmailBy,
+} from "./delivery.ts";
+import { mailParametersOf, rcptParametersOf } from "./envelope.ts";
 import type { AuthContext, AuthOptions, LoginOptions } from "./login.ts";
 import type { Message } from "./message.ts";
 import {
   addressLiteral,
   type CallOptions,
-  callSignal,
-  checkObject,
   checkOptions,
-  checkSignal,
   parseHost,
   resolveLimits,
   type SMTPOptions,
 } from "./options.ts";
+import { startTls } from "./starttls.ts";
+import { implicitTls } from "./tls.ts";
 
 /** Python's `SMTP_PORT`. */
 export const SMTP_PORT = 25;
@@ -169,14 +177,14 @@ export class SMTP {
 
   /** MAIL FROM: begins a transaction (RFC 5321 4.1.1.2). Options are dropped for a server without ESMTP, as in Python. */
   async mail(sender: string, options: Options = []): Promise<Reply> {
-    const copy = copyOf(options);
-    return this.#say((say) => say.mail(sender, copy));
+    const parameters = mailParametersOf(options);
+    return this.#say((say) => say.mail(sender, parameters));
   }
 
   /** RCPT TO: adds a recipient (RFC 5321 4.1.1.3). */
   async rcpt(recipient: string, options: Options<RcptOptions> = []): Promise<Reply> {
-    const copy = copyOf(options);
-    return this.#say((say) => say.rcpt(recipient, copy));
+    const parameters = rcptParametersOf(options);
+    return this.#say((say) => say.rcpt(recipient, parameters));
   }
 
   /**
@@ -187,7 +195,7 @@ export class SMTP {
   async data(message: Body): Promise<Reply> {
     const content = contentOf(message, "message");
     const answered = this.#say((say) => say.data(content, this.#options.eightBit));
-    return givingBack({ content }, answered);
+    return releasingBody(content, answered);
   }
 
   /** RSET: gives up the transaction (RFC 5321 4.1.1.5). */
@@ -256,7 +264,7 @@ export class SMTP {
    */
   starttls(tls?: TlsOptions): Promise<Reply> {
     const { context } = this.#options;
-    return this.#alone(upgrades, ({ startTls }, conversation) => startTls(conversation, context, tls));
+    return this.#session.alone((conversation) => startTls(conversation, context, tls));
   }
 
   /**
@@ -313,7 +321,7 @@ export class SMTP {
     call?: CallOptions,
   ): Promise<Refused> {
     const envelope = { from_addr, to_addrs, mail_options, rcpt_options };
-    return sendmailBy((request, signal) => this.#deliver(request, signal), msg, envelope, call);
+    return sendmailBy(this.#deliver, msg, envelope, call);
   }
 
   /**
@@ -321,7 +329,7 @@ export class SMTP {
    * Bcc fields: Python's `send_message()`. A `Resent-` block, if there is one, is what counts.
    * @throws as `sendmail` does; {RangeError} if an address field cannot be read without guessing
    */
-  async send_message(
+  send_message(
     msg: Message,
     from_addr?: string,
     to_addrs?: string | Iterable<string>,
@@ -330,24 +338,15 @@ export class SMTP {
     call?: CallOptions,
   ): Promise<Refused> {
     const envelope = { from_addr, to_addrs, mail_options, rcpt_options };
-    const signal = callSignal(call);
-    const request = messages(({ requestOfMessage }) => requestOfMessage(msg, envelope));
-    const { refused } = await this.#deliver(request, signal);
-    return refused;
+    return sendMessageBy(this.#deliver, msg, envelope, call);
   }
 
   /**
    * Sends a message and gives the whole answer: who was accepted, who was refused, and the replies.
    * @throws as `sendmail` does
    */
-  async deliver(delivery: DeliveryRequest): Promise<Delivery> {
-    checkObject(delivery, "delivery");
-    // What was given is the caller's again as soon as the call is made.
-    const copy = { ...delivery };
-    if (Array.isArray(copy.to)) copy.to = [...copy.to];
-    heardOf(copy.body);
-    const request = deliveries(({ requestOfDelivery }) => requestOfDelivery(copy));
-    return this.#deliver(request, checkSignal(copy.signal, "signal")).then(plainDelivery);
+  deliver(delivery: DeliveryRequest): Promise<Delivery> {
+    return deliverBy(this.#deliver, delivery);
   }
 
   /** 1 or true prints the dialogue with `console.error`, 2 with the time of day, 0 or false nothing. Credentials are masked. */
@@ -467,19 +466,21 @@ export class SMTP {
     return async () => ({
       endpoint,
       sourceAddress,
-      tls: context || tls === "implicit" ? (await import("./tls.ts")).implicitTls(tls, context, name) : undefined,
+      tls: implicitTls(tls, context, name),
       transport: transport ?? (await defaultTransport({ endpoint, options: { sourceAddress } })),
     });
   }
 
-  #deliver(request: Request | Promise<Request>, signal: AbortSignal | undefined): Promise<Delivery> {
-    const plan = (ready: Request, server: Server): Planned => planRequest(ready, server, this.#options.eightBit);
-    const deliver = (): Promise<Delivery> =>
-      new Promise((resolve, reject) => {
-        this.#session.deliver({ request, signal, plan, resolve, reject });
-      });
-    return givingBack(request, this.#events.delivering(request, deliver));
-  }
+  readonly #deliver: Deliver = (request, signal) =>
+    this.#events.delivering(
+      request,
+      () =>
+        new Promise((resolve, reject) => {
+          this.#session.deliver({ request, signal, plan: this.#plan, resolve, reject });
+        }),
+    );
+
+  readonly #plan = (ready: Request, server: Server): Planned => planRequest(ready, server, this.#options.eightBit);
 
   get #conversation(): Conversation {
     return this.#session.conversation;
@@ -487,23 +488,12 @@ export class SMTP {
 
   #authenticating(task: (module: typeof import("./login.ts"), context: AuthContext) => Promise<Reply>): Promise<Reply> {
     const { allowInsecureAuth = false } = this.#options;
-    return this.#alone(logins, (module, conversation) => task(module, { conversation, allowInsecureAuth }));
+    const loading = import("./login.ts");
+    return this.#session.alone(async (conversation) => task(await loading, { conversation, allowInsecureAuth }));
   }
 
   /** Says a command as one call. */
   #say<T>(task: (commands: Commands) => Promise<T>): Promise<T> {
-    return this.#alone(commands, ({ Commands }, conversation) => task(new Commands(conversation)));
-  }
-
-  /** Runs `task` as one call, with a module that is loaded while the call waits for its turn. */
-  #alone<Module, T>(load: Lazy<Module>, task: (module: Module, conversation: Conversation) => Promise<T>): Promise<T> {
-    const loading = load((module) => module);
-    return this.#session.alone(async (conversation) => task(await loading, conversation));
+    return this.#session.alone((conversation) => task(new Commands(conversation)));
   }
 }
-
-const commands = lazy(() => import("./commands.ts"));
-const upgrades = lazy(() => import("./starttls.ts"));
-const logins = lazy(() => import("./login.ts"));
-const messages = lazy(() => import("./message.ts"));
-const deliveries = lazy(() => import("./delivery-request.ts"));

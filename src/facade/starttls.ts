@@ -1,4 +1,4 @@
-/** `starttls()`: loaded when it is first called. */
+/** `starttls()`: STARTTLS with the options of the instance and of the call. */
 import type { TlsOptions } from "../byte-stream.ts";
 import type { Conversation } from "../client/conversation.ts";
 import { startTls as upgrade } from "../client/starttls.ts";

@@ -1,4 +1,4 @@
-/** How TLS is to be set up: checked before the connection is made, loaded only where TLS is asked for. */
+/** How TLS is to be set up: checked before the connection is made. */
 import type { TlsOptions } from "../byte-stream.ts";
 import { tlsUpgrade } from "../client/implicit-tls.ts";
 import type { Upgrade } from "../client/open.ts";

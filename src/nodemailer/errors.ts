@@ -65,12 +65,6 @@ export function envelopeError(message: string, command: string): NodemailerError
   return Object.assign(new Error(message), { code: "EENVELOPE" as const, command });
 }
 
-/** An error of the transport's options. */
-export function configError(error: unknown): NodemailerError {
-  const base = error instanceof Error ? error : new Error(String(error));
-  return Object.assign(base, { code: "ECONFIG" as const, command: "API" });
-}
-
 /** The error of an aborted mail, as nodemailer has it. */
 export function abortError(reason: unknown): NodemailerError {
   const error = new Error("Message sending aborted", { cause: reason });

@@ -26,14 +26,7 @@ import type { Delivery } from "../client/outcome.ts";
 import { SMTPNotSupportedError } from "../errors.ts";
 import type { PoolOptions } from "../pool/options.ts";
 import { SMTPPool } from "../pool/smtp-pool.ts";
-import {
-  abortError,
-  asNodemailerError,
-  configError,
-  type NodemailerError,
-  recipientError,
-  responseOf,
-} from "./errors.ts";
+import { abortError, asNodemailerError, type NodemailerError, recipientError, responseOf } from "./errors.ts";
 import { Listeners } from "./listeners.ts";
 import { contentOf, type Mail, type Wanted, wantedBy, withoutDsn } from "./mail.ts";
 
@@ -90,10 +83,10 @@ export class SmtplibTransport {
   readonly #connections: number;
   readonly #dropped = new AbortController();
   readonly #listeners = new Listeners();
-  readonly #misconfigured: Promise<unknown>;
   #pending = 0;
   #idling = true;
 
+  /** @throws {TypeError} or {RangeError} naming the option that is wrong */
   constructor(...given: [options: PoolOptions] | [url: string, options?: PoolOptions]) {
     const [where, more] = given;
     const options: PoolOptions = (typeof where === "string" ? more : where) ?? {};
@@ -103,11 +96,6 @@ export class SmtplibTransport {
     const lmtp = typeof where === "string" && /^lmtp:/i.test(where);
     this.#protocol = options.protocol ?? (lmtp ? "lmtp" : "smtp");
     this.#connections = options.maxConnections ?? 5;
-    // The pool tells what is wrong with its options when it is first used.
-    this.#misconfigured = this.#pool.drain().then(
-      () => undefined,
-      (error) => configError(error),
-    );
     // Who feeds the transport when it is idle begins with this.
     setTimeout(() => this.#listeners.tell("idle"), 0);
   }
@@ -180,7 +168,6 @@ export class SmtplibTransport {
   }
 
   async #verify(): Promise<true> {
-    await this.#configured();
     try {
       await this.#pool.check();
       return true;
@@ -190,7 +177,6 @@ export class SmtplibTransport {
   }
 
   async #send(mail: Mail): Promise<SentMessageInfo> {
-    await this.#configured();
     const messageId = mail.message.messageId();
     const wanted = wantedBy(mail);
     try {
@@ -200,11 +186,6 @@ export class SmtplibTransport {
       // Nothing was sent.
       return { ...(await this.#deliver(mail, withoutDsn(wanted))), messageId };
     }
-  }
-
-  async #configured(): Promise<void> {
-    const error = await this.#misconfigured;
-    if (error !== undefined) throw error;
   }
 
   async #deliver(mail: Mail, wanted: Wanted): Promise<Omit<SentMessageInfo, "messageId">> {

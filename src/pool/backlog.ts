@@ -62,13 +62,10 @@ export class Backlog {
    * @throws {SMTPException} "not-sent", if no more are taken, or too many wait
    */
   enter(request: Request | Promise<Request>, signal: AbortSignal | undefined): Promise<Delivery> {
-    this.checkOpen();
-    if (this.#room <= 0) {
-      const message = `the queue of the pool is full, ${this.waiting} messages wait: await ready() before a call`;
-      throw new SMTPException(message, { temporary: true, delivery: "not-sent" });
-    }
-    if (this.#promised > 0) this.#promised--;
     return new Promise((resolve, reject) => {
+      this.checkOpen();
+      this.#checkRoom();
+      if (this.#promised > 0) this.#promised--;
       const job = this.#job(resolve, reject, signal);
       if (request instanceof Promise) this.#prepare(job, request);
       else this.#queued(job, request);
@@ -80,6 +77,12 @@ export class Backlog {
     if (this.#closed === undefined) return;
     const { cause } = this.#closed;
     throw new SMTPServerDisconnected("the pool is closed", { temporary: false, delivery: "not-sent", cause });
+  }
+
+  #checkRoom(): void {
+    if (this.#room > 0) return;
+    const message = `the queue of the pool is full, ${this.waiting} messages wait: await ready() before a call`;
+    throw new SMTPException(message, { temporary: true, delivery: "not-sent" });
   }
 
   /** Takes the next message out, to send it. */
@@ -190,7 +193,7 @@ export class Backlog {
     this.#preparing.add(job);
     job.watch((reason) => this.reject(job, reason));
     const prepared = (ready: Request): void => {
-      if (!this.#preparing.delete(job)) return void discard(ready.content);
+      if (!this.#preparing.delete(job)) return discard(ready.content);
       job.unwatch();
       this.#queued(job, ready);
     };

@@ -78,7 +78,8 @@ export class Job {
   reject(error: unknown): void {
     const content = this.request?.content;
     if (content === undefined || content.bytes !== undefined || content.begun) return this.#reject(error);
-    void discard(content).then(() => this.#reject(error));
+    discard(content);
+    this.#reject(error);
   }
 }
 

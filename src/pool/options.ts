@@ -145,8 +145,9 @@ function checkAuth(auth: unknown): Login | undefined {
   if (mechanisms !== undefined && !isStrings(mechanisms)) {
     throw wrongType("auth.mechanisms", "an array of strings", mechanisms);
   }
-  if (authzid === undefined) return { credentials, mechanisms };
-  return { credentials: { ...credentials, authzid: checkString(authzid, "auth.authzid") }, mechanisms };
+  const order = mechanisms && [...mechanisms];
+  if (authzid === undefined) return { credentials, mechanisms: order };
+  return { credentials: { ...credentials, authzid: checkString(authzid, "auth.authzid") }, mechanisms: order };
 }
 
 /** Connections that log in at once share one call of the function. */

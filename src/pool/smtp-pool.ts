@@ -1,15 +1,15 @@
-/** `SMTPPool` as the package exports it: small, because everything that it does is loaded with the first pool. */
-
+/** `SMTPPool` as the package exports it: the sending methods, with the arguments of `SMTP`'s, over a pool of connections. */
+import { Events } from "../client/events.ts";
 import type { Delivery } from "../client/outcome.ts";
-import { type Body, heardOf } from "../client/source.ts";
+import type { Body } from "../client/source.ts";
 import type { RcptOptions } from "../core/extensions/extension.ts";
 import type { Options } from "../core/plan.ts";
 import type { Refused } from "../core/reply.ts";
-import type { DeliveryRequest } from "../facade/delivery.ts";
+import { type Deliver, type DeliveryRequest, deliverBy, sendMessageBy, sendmailBy } from "../facade/delivery.ts";
 import type { Message } from "../facade/message.ts";
-import type { CallOptions } from "../facade/options.ts";
-import type { Engine } from "./engine.ts";
-import type { PoolOptions } from "./options.ts";
+import { type CallOptions, callSignal } from "../facade/options.ts";
+import { type PoolOptions, poolSettings } from "./options.ts";
+import { Pool } from "./pool.ts";
 import type { PoolStats } from "./stats.ts";
 
 /** What `SMTP.sendmail()` takes. */
@@ -57,22 +57,21 @@ export type SendMessageArguments = [
  * ```
  */
 export class SMTPPool {
-  readonly #loading: Promise<Engine>;
-  #engine: Engine | undefined;
-  #closing: Promise<void> | undefined;
+  readonly #pool: Pool;
+  readonly #events: Events;
 
   /**
-   * Opens nothing. What is wrong with the options, a `TypeError` or `RangeError`, is thrown by the first method.
+   * Opens nothing.
    * @param given - the options; or a URL, `smtp://user:password@host:587`, whose credentials are percent-encoded, and
    * options that count more than what it says
+   * @throws {TypeError} or {RangeError} naming the option that is wrong
    */
   constructor(...given: [options: PoolOptions] | [url: string, options?: PoolOptions | undefined]) {
-    const [where, options] = copied(given);
-    this.#loading = import("./engine.ts").then(({ Engine }) => {
-      this.#engine = new Engine(where, options);
-      return this.#engine;
-    });
-    this.#loading.catch(() => {});
+    const [where, options] = given;
+    const settings = poolSettings(where, options);
+    this.#pool = new Pool(settings);
+    this.#events = new Events(settings.smtp.logger, settings.protocol);
+    this.#events.endpoint = settings.endpoint;
   }
 
   /**
@@ -81,10 +80,8 @@ export class SMTPPool {
    * @throws {SMTPServerDisconnected} "not-sent", if the pool is closed
    */
   sendmail(...message: SendmailArguments): Promise<Refused> {
-    if (this.#engine !== undefined) return this.#engine.sendmail(...message);
-    const own = copied(message);
-    heardOf(own[2]);
-    return this.#loading.then((engine) => engine.sendmail(...own));
+    const [from_addr, to_addrs, msg, mail_options, rcpt_options, call] = message;
+    return sendmailBy(this.#deliver, msg, { from_addr, to_addrs, mail_options, rcpt_options }, call);
   }
 
   /**
@@ -92,9 +89,8 @@ export class SMTPPool {
    * @throws as `sendmail()` does; {RangeError} if an address field cannot be read without guessing
    */
   send_message(...message: SendMessageArguments): Promise<Refused> {
-    if (this.#engine !== undefined) return this.#engine.send_message(...message);
-    const own = copied(message);
-    return this.#loading.then((engine) => engine.send_message(...own));
+    const [msg, from_addr, to_addrs, mail_options, rcpt_options, call] = message;
+    return sendMessageBy(this.#deliver, msg, { from_addr, to_addrs, mail_options, rcpt_options }, call);
   }
 
   /**
@@ -102,10 +98,7 @@ export class SMTPPool {
    * @throws as `sendmail()` does
    */
   deliver(delivery: DeliveryRequest): Promise<Delivery> {
-    if (this.#engine !== undefined) return this.#engine.deliver(delivery);
-    const own = copied(delivery);
-    heardOf(own?.body);
-    return this.#loading.then((engine) => engine.deliver(own));
+    return deliverBy(this.#deliver, delivery);
   }
 
   /**
@@ -113,20 +106,20 @@ export class SMTPPool {
    * @throws what connecting, `starttls()` and `login()` throw
    */
   async check(call?: CallOptions): Promise<void> {
-    return (await this.#loading).check(call);
+    return this.#pool.check(callSignal(call));
   }
 
   /**
    * Resolves when fewer than `maxQueue` messages wait, and keeps a place for the call that follows at once: await it right
    * before each call, from however many places in your code, and the queue never overflows.
    */
-  async ready(): Promise<void> {
-    return (await this.#loading).ready();
+  ready(): Promise<void> {
+    return this.#pool.backlog.ready();
   }
 
   /** Resolves when all messages that were taken are settled. The pool stays open. */
-  async drain(): Promise<void> {
-    return (await this.#loading).drain();
+  drain(): Promise<void> {
+    return this.#pool.backlog.drain();
   }
 
   /**
@@ -134,11 +127,7 @@ export class SMTPPool {
    * rejects. Each call gives the same promise. To drop everything instead, abort the option `signal`.
    */
   close(): Promise<void> {
-    this.#closing ??= this.#loading.then(
-      (engine) => engine.close(),
-      () => {},
-    );
-    return this.#closing;
+    return this.#pool.close();
   }
 
   /** `await using`: the same as `close()`. */
@@ -146,32 +135,11 @@ export class SMTPPool {
     return this.close();
   }
 
-  /** Numbers about the pool: all zero until it has begun to work. */
+  /** Numbers about the pool. */
   get stats(): PoolStats {
-    return this.#engine?.stats ?? NOTHING_YET;
+    return this.#pool.stats;
   }
-}
 
-const NOTHING_YET: PoolStats = {
-  connections: 0,
-  connecting: 0,
-  idle: 0,
-  active: 0,
-  limit: 0,
-  queued: 0,
-  sending: 0,
-  sent: 0,
-  failed: 0,
-  retried: 0,
-};
-
-/** What was given is the caller's again as soon as the call is made: lists and options are copied, also within each other. */
-function copied<T>(given: T, depth?: number): T;
-function copied(given: unknown, depth = 4): unknown {
-  if (depth === 0) return given;
-  if (Array.isArray(given)) return given.map((one) => copied(one, depth - 1));
-  if (given?.constructor !== Object) return given;
-  const copy: Record<string, unknown> = { ...given };
-  for (const name in copy) copy[name] = copied(copy[name], depth - 1);
-  return copy;
+  readonly #deliver: Deliver = (request, signal) =>
+    this.#events.delivering(request, () => this.#pool.backlog.enter(request, signal));
 }

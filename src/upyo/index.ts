@@ -59,6 +59,7 @@ export class SmtplibTransport implements Transport, AsyncDisposable {
   /**
    * Opens nothing yet.
    * @param given - the options of `SMTPPool`; or a URL, `smtp://user:password@host:587`, and options
+   * @throws {TypeError} or {RangeError} naming the option that is wrong
    */
   constructor(...given: [options: PoolOptions] | [url: string, options?: PoolOptions]) {
     this.#pool = new SMTPPool(...given);

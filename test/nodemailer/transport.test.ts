@@ -317,15 +317,9 @@ describe("the transport", () => {
     expect(transport.pendingCount()).toBe(0);
   });
 
-  it("takes the options of SMTPPool, and says what is wrong with them with nodemailer's code", async () => {
+  it("takes the options of SMTPPool, and throws at once what is wrong with them", () => {
     expect(new SMTPPool({ host: "mail.example.com", maxConnections: 3 })).toBeInstanceOf(SMTPPool);
     const options: PoolOptions = { host: "mail.example.com", maxConnections: -1 };
-    const transporter = createTransport(smtplib(options));
-    await expect(transporter.sendMail(MAIL)).rejects.toMatchObject({
-      code: "ECONFIG",
-      message: expect.stringContaining("maxConnections"),
-    });
-    await expect(transporter.verify()).rejects.toMatchObject({ code: "ECONFIG" });
-    await transporter.close();
+    expect(() => smtplib(options)).toThrow("maxConnections");
   });
 });

@@ -1,6 +1,7 @@
 /** From the packed tarball in an empty folder: the package runs on every runtime it names, and has the types it says. */
-import { readFile, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { existsSync } from "node:fs";
+import { readdir, readFile, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { type EmbeddedServer, startEmbeddedServer } from "../support/embedded-server.ts";
 import { type Folder, installPackage, run } from "./installed.ts";
@@ -36,12 +37,34 @@ describe.runIf(onNode)("the packed tarball", () => {
   it("holds what is published, and nothing else", async () => {
     const { output } = await run(join(folder.path, "node_modules/smtplib"), ["find", ".", "-type", "f"]);
     const files = output.trim().split("\n").sort();
-    expect(files.filter((file) => !/^\.\/dist\/[\w/-]+(\.d)?\.[jt]s$/.test(file))).toEqual([
+    expect(files.filter((file) => !isBuilt(file) && !isSource(file))).toEqual([
       "./CHANGELOG.md",
       "./LICENSE",
       "./README.md",
       "./package.json",
     ]);
+  });
+
+  it("has source maps that point to the sources that are shipped", async () => {
+    const dist = join(folder.path, "node_modules/smtplib/dist");
+    const maps = (await readdir(dist, { recursive: true })).filter((name) => name.endsWith(".js.map"));
+    const named = await Promise.all(
+      maps.map(async (map) => {
+        const { sources }: { sources: string[] } = JSON.parse(await readFile(join(dist, map), "utf8"));
+        return sources.map((source) => join(dirname(join(dist, map)), source));
+      }),
+    );
+    expect(named.flat().length).toBeGreaterThan(100);
+    expect(named.flat().filter((source) => !existsSync(source))).toEqual([]);
+  });
+
+  it("keeps the names of the sources, which stack traces show", async () => {
+    const dist = join(folder.path, "node_modules/smtplib/dist");
+    const files = (await readdir(dist)).filter((name) => name.endsWith(".js"));
+    const code = (await Promise.all(files.map((file) => readFile(join(dist, file), "utf8")))).join("\n");
+    for (const name of ["function runTransaction(", "function planMessage(", "transactionOpen"]) {
+      expect(code).toContain(name);
+    }
   });
 
   it("brings no other package with it", async () => {
@@ -141,3 +164,12 @@ describe.runIf(onNode)("the packed tarball", () => {
     return snippet?.code.replace(host, here) ?? "";
   }
 });
+
+function isBuilt(file: string): boolean {
+  return /^\.\/dist\/[\w/-]+(\.js(\.map)?|\.d\.ts)$/.test(file);
+}
+
+/** The sources, which the source maps point to. */
+function isSource(file: string): boolean {
+  return /^\.\/(src|transports)\/[\w/-]+\.ts$/.test(file);
+}

@@ -1,4 +1,4 @@
-/** The table of extensions, loaded when typed options are first used: adding one is a file beside this one and a line here. */
+/** The table of extensions: adding one is a file beside this one and a line here. */
 import { kindOf } from "../bytes.ts";
 import { type Features, notOffered, offers } from "../features.ts";
 import type { EsmtpParameters, Server } from "../plan.ts";
