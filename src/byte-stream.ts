@@ -31,6 +31,13 @@ export interface ByteStream {
   close(): Promise<void>;
   /** Drops the connection now; a pending read or write rejects with the reason. Idempotent, never throws. */
   abort(reason?: unknown): void;
+  /**
+   * Lets the process end although the connection is open; a pool calls this for idle connections. Optional: a stream
+   * without a socket has no hold on the process.
+   */
+  unref?(): void;
+  /** Keeps the process alive again while the connection is open, which is how a stream begins. */
+  ref?(): void;
   /** Both ends, and the TLS session if there is one. */
   readonly peer: PeerInfo;
 }
