@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { LMTP, SMTP, SMTPException, type SMTPOptions } from "../../src/index.ts";
 import { type MemoryOptions, memoryTransport } from "../../transports/memory.ts";
+import { permit, violations } from "../judge/under-test.ts";
 import { type Behaviour, type Entry, FuzzServer, GOOD, type Plan, REFUSED, turn } from "./fuzz-server.ts";
 import { settled, watchForLeaks } from "./scenario.ts";
 
@@ -235,6 +236,9 @@ async function run({ plan, steps, sizes, highWaterMark, clientPipelines }: Case)
   await settled(() => server.finished(), 3);
 
   expect(server.violations).toEqual([]);
+  // The caller of these sessions logs in twice, which RFC 4954 4 forbids.
+  permit(/no AUTH after a successful one/);
+  expect(violations(), "violations of the RFCs").toEqual([]);
   expect(smtp.connected).toBe(false);
   for (const sent of messages) judge(sent, server);
 }

@@ -1,6 +1,7 @@
 /** Says whether what the API reports of a message is true, by what passed on the wire (RFC 5321 4.2.5, 2033 4.2). */
+
+import type { JudgedTransaction } from "./judged-transaction.ts";
 import type { Violation } from "./transcript.ts";
-import type { JudgedTransaction } from "./wire-judge.ts";
 
 /** What the API reported of one message. */
 export type Reported =

@@ -6,9 +6,10 @@ import { afterEach, expect } from "vitest";
 import type { ByteStream } from "../../src/byte-stream.ts";
 import type { Order } from "../../src/client/delivery-call.ts";
 import { SMTPException } from "../../src/errors.ts";
+import type { JudgedTransaction } from "./judged-transaction.ts";
 import { judgeOutcome, type Reported } from "./outcomes.ts";
 import type { Circumstances, Violation } from "./transcript.ts";
-import { type JudgedTransaction, WireJudge } from "./wire-judge.ts";
+import { WireJudge } from "./wire-judge.ts";
 
 /** One watched connection. */
 type Watched = {

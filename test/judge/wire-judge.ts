@@ -3,47 +3,13 @@
  * It shares no code with the client. Each rule is named by the section that it comes from.
  */
 import { ContentReader } from "./content.ts";
+import { JudgedTransaction } from "./judged-transaction.ts";
 import { checkParameters } from "./parameters.ts";
 import { type JudgedReply, ReplyReader } from "./replies.ts";
 import type { Circumstances, Violation, WireEvent } from "./transcript.ts";
 
 /** A command whose reply is outstanding. */
 type Pending = { readonly verb: string; readonly transaction: JudgedTransaction | undefined };
-
-/** One mail transaction, from MAIL to its last reply. */
-export class JudgedTransaction {
-  readonly sender: string;
-  mail: number | undefined;
-  /** The codes of the replies to RCPT, in order; undefined: outstanding. */
-  readonly rcpt: (number | undefined)[] = [];
-  data: number | undefined;
-  /** The transaction begins with RSET in the same write, as one flight does. */
-  readonly afterReset: boolean;
-  /** The content is declared to be BINARYMIME. */
-  readonly binary: boolean;
-  /** The first byte of the end, or of BDAT LAST, left the client. */
-  endSent = false;
-  /** Replies after the end: one, or in LMTP one a recipient. */
-  readonly final: number[] = [];
-  /** A reply to a part of the content that refuses it. */
-  refusedEarly: number | undefined;
-  contentBegun = false;
-
-  constructor(sender: string, afterReset: boolean, binary: boolean) {
-    this.sender = sender;
-    this.afterReset = afterReset;
-    this.binary = binary;
-  }
-
-  get accepted(): number {
-    return this.rcpt.filter((code) => code !== undefined && code < 300).length;
-  }
-
-  get allRefused(): boolean {
-    const answered = this.rcpt.every((code) => code !== undefined);
-    return (this.mail !== undefined && this.mail >= 300) || (this.rcpt.length > 0 && answered && this.accepted === 0);
-  }
-}
 
 const GROUPED = new Set(["MAIL", "RCPT", "RSET", "BDAT", "LAST", "."]);
 const SHOWS_SECRET = new Set(["PLAIN", "LOGIN", "XOAUTH2", "OAUTHBEARER"]);
@@ -115,8 +81,11 @@ export class WireJudge {
         return;
       case "closed":
         return this.#closed();
-      case "dropped":
       case "lost":
+        // What is on its way within the client may still be written, until it has acted on this.
+        this.#over ??= "the server ended the connection";
+        return;
+      case "dropped":
         this.#over ??= "the connection is over";
         this.#overSettled = this.#over;
     }
