@@ -26,9 +26,16 @@ export function requestOfMessage(msg: unknown, envelope: Envelope): Request | Pr
 function requestOfOctets(octets: Uint8Array, envelope: Envelope): Request | Promise<Request> {
   const message: ReadMessage = readMessage(octets);
   const from_addr = envelope.from_addr ?? message.sender();
-  if (from_addr === undefined) throw new TypeError("from_addr is missing, and msg has neither Sender nor From");
+  if (from_addr === undefined) throw noSender(message);
   const to_addrs = envelope.to_addrs ?? message.recipients();
   return requestOf({ ...envelope, from_addr, to_addrs }, contentOf(message.message, "msg"), message.utf8Headers);
+}
+
+function noSender({ resent }: ReadMessage): TypeError {
+  const fields = resent
+    ? "its Resent- block, which counts where there is a Resent-Date, has neither Resent-Sender nor Resent-From"
+    : "msg has neither Sender nor From";
+  return new TypeError(`from_addr is missing, and ${fields}`);
 }
 
 async function messageOf(msg: object): Promise<Uint8Array> {
