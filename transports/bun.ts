@@ -47,6 +47,7 @@ type Socket = BunTlsSession & {
   terminate(): void;
   pause(): void;
   resume(): void;
+  ref(): void;
   unref(): void;
   setNoDelay(on: boolean): boolean;
   upgradeTLS(options: Bound & { tls: BunTlsOptions }): [raw: Socket, tls: Socket];
@@ -98,6 +99,7 @@ function bunStream(endpoint: Endpoint): { readonly stream: ByteStream; readonly 
 
   /** Whoever waits for the handshake to be over. */
   let securing: Waiter<BunHandshake> | undefined;
+  let hold: "ref" | "unref" = "ref";
   let closing: Promise<void> | undefined;
   /** Closed in order: the socket only lingers, until this is called. */
   let released: (() => void) | undefined;
@@ -161,6 +163,8 @@ function bunStream(endpoint: Endpoint): { readonly stream: ByteStream; readonly 
     },
 
     abort,
+    ref: () => setHold("ref"),
+    unref: () => setHold("unref"),
   };
 
   const { write: ownWrite } = stream;
@@ -175,6 +179,7 @@ function bunStream(endpoint: Endpoint): { readonly stream: ByteStream; readonly 
         return;
       }
       current = socket;
+      if (hold === "unref") socket.unref();
       if (securing !== undefined) return;
       socket.setNoDelay(true);
       peer = peerInfo(endpoint, socket.remoteAddress, socket.localAddress);
@@ -244,6 +249,11 @@ function bunStream(endpoint: Endpoint): { readonly stream: ByteStream; readonly 
     const socket = current;
     letGo(reason);
     socket?.terminate();
+  }
+
+  function setHold(how: "ref" | "unref"): void {
+    hold = how;
+    current?.[how]();
   }
 
   function resume(): void {

@@ -78,6 +78,7 @@ function denoStream(connected: DenoConnection, ends: PeerInfo, buffer = new Uint
   let unwritable: Failure | undefined;
 
   let securing = false;
+  let hold: "ref" | "unref" = "ref";
   let closing: Promise<void> | undefined;
   /** Closed in order: the connection only lingers, until this is called. */
   let released: (() => void) | undefined;
@@ -136,6 +137,8 @@ function denoStream(connected: DenoConnection, ends: PeerInfo, buffer = new Uint
     },
 
     abort,
+    ref: () => setHold("ref"),
+    unref: () => setHold("unref"),
   };
 
   const { write: ownWrite } = stream;
@@ -148,6 +151,13 @@ function denoStream(connected: DenoConnection, ends: PeerInfo, buffer = new Uint
     breakWriting(reason);
     endReading();
     release(connection);
+  }
+
+  function setHold(how: "ref" | "unref"): void {
+    hold = how;
+    if (aborted !== undefined || released !== undefined) return;
+    if (upper === undefined) connection[how]();
+    else upper[how]?.();
   }
 
   function receive(): void {
@@ -238,6 +248,7 @@ function denoStream(connected: DenoConnection, ends: PeerInfo, buffer = new Uint
     if (ended) throw closedBefore(options, unreadable?.reason);
     const tls = await upgrade(connection, options, (secured) => {
       connection = secured;
+      if (hold === "unref") secured.unref();
       if (aborted !== undefined) release(secured);
     });
     if (tls !== undefined) {

@@ -17,6 +17,7 @@ export interface NodeDuplex {
   pause(): unknown;
   resume(): unknown;
   isPaused(): boolean;
+  ref?(): unknown;
   unref?(): unknown;
   readonly writableLength: number;
   readonly readableLength: number;
