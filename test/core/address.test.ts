@@ -1,7 +1,7 @@
 /** Envelope addresses: what is taken, what it becomes, and what is refused (RFC 5321 4.1.2, RFC 6531). */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { aLabel } from "../../src/core/a-label.ts";
+import { aLabel, asciiHostName } from "../../src/core/a-label.ts";
 import { parseMailbox, quoteaddr } from "../../src/core/address.ts";
 import { quotedata } from "../../src/core/quotedata.ts";
 import { expectLinear } from "./linear.ts";
@@ -324,6 +324,43 @@ describe("aLabel", () => {
         },
       ),
     );
+  });
+});
+
+describe("asciiHostName", () => {
+  it.each([
+    ["MÜLLER-PC", "xn--mller-pc-65a"],
+    ["müller_pc", "xn--mller_pc-65a"],
+    ["mail.Bücher.Example", "mail.xn--bcher-kva.example"],
+    ["bücher.example.", "xn--bcher-kva.example."],
+    ["例子。广告", "xn--fsqu00a.xn--4rr70v"],
+    ["MAIL.Example", "MAIL.Example"],
+    ["my_host", "my_host"],
+    ["[IPv6:::1]", "[IPv6:::1]"],
+    ["fe80::1%eth0", "fe80::1%eth0"],
+    ["127.0.0.1", "127.0.0.1"],
+    ["", ""],
+  ])("makes %j %j", (name, expected) => {
+    expect(asciiHostName(name, "host")).toBe(expected);
+  });
+
+  it.each([
+    "ü b",
+    "ü\u3000b",
+    "ü/x",
+    "ü@x",
+    "ü:25",
+    "ü?",
+    "ü#",
+    "[ü]",
+    "ü..x",
+    "１２７.０.０.１",
+    "ü.１",
+    "ü".repeat(80),
+    "℀.x",
+  ])("refuses %j, naming the argument", (name) => {
+    expect(() => asciiHostName(name, "local_hostname")).toThrow(RangeError);
+    expect(() => asciiHostName(name, "local_hostname")).toThrow(/^local_hostname/);
   });
 });
 
