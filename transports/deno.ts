@@ -13,6 +13,7 @@ import {
   type Waiter,
   waiter,
 } from "./native-sockets.ts";
+import { asciiName } from "./tls-options.ts";
 
 /** What of `Deno` is used here: neither `@types/deno` nor a cast is needed, and any version's own types may differ. */
 declare const Deno: {
@@ -53,7 +54,8 @@ export const connect: Transport = async (endpoint: Endpoint, options: ConnectOpt
 
 async function open(endpoint: Endpoint, signal: AbortSignal | undefined): Promise<DenoConnection> {
   if ("path" in endpoint) return Deno.connect({ transport: "unix", path: endpoint.path });
-  const { host: hostname, port } = endpoint;
+  const { port } = endpoint;
+  const hostname = asciiName(endpoint.host, "host");
   const connection = await Deno.connect({ hostname, port, ...(signal && { signal }) });
   connection.setNoDelay(true);
   return connection;

@@ -2,7 +2,7 @@
 import type { Address } from "./happy-eyeballs.ts";
 import { ignore, orAborted } from "./native-sockets.ts";
 import { builtin } from "./node-builtins.ts";
-import { isAddress } from "./tls-options.ts";
+import { asciiName, isAddress } from "./tls-options.ts";
 
 /**
  * The addresses of a host in the resolver's order; an address is its own.
@@ -16,7 +16,8 @@ export async function addressesOf(
   signal?: AbortSignal | undefined,
 ): Promise<readonly Address[]> {
   if (isAddress(host)) return [{ address: host, family: host.includes(":") ? 6 : 4 }];
-  return orAborted(lookUp(host === "" ? "localhost" : host, family), signal, ignore);
+  const name = host === "" ? "localhost" : asciiName(host, "host");
+  return orAborted(lookUp(name, family), signal, ignore);
 }
 
 /** Node and Deno ask the system; so does Bun for "libc", where its `node:dns` asks name servers on its own. */
