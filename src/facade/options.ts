@@ -94,7 +94,7 @@ function copyNested(options: SMTPOptions): SMTPOptions {
   if (context) copy.context = copyLists(context);
   if (limits) copy.limits = { ...limits };
   if (timeouts) copy.timeouts = { ...timeouts };
-  if (source_address) copy.source_address = [...source_address];
+  if (source_address) copy.source_address = [asciiHostName(source_address[0], "source_address[0]"), source_address[1]];
   return copy;
 }
 
@@ -114,7 +114,11 @@ export function resolveLimits(limits: unknown = {}): SessionLimits {
   );
 }
 
-/** "host:port" and "[v6]:port" are understood where no port is given, as in Python, which knows the first only. */
+/**
+ * "host:port" and "[v6]:port" are understood where no port is given, as in Python, which knows the first only. A name
+ * that is not ASCII becomes A-labels: resolvers, TLS and errors see those.
+ * @throws {TypeError} or {RangeError} naming the argument
+ */
 export function parseHost(host: unknown, port: unknown, defaultPort: number): Endpoint {
   const text = checkHostName(host, "host");
   const given = checkWholeNumber(port ?? 0, "port", 0, 65_535);
@@ -123,7 +127,7 @@ export function parseHost(host: unknown, port: unknown, defaultPort: number): En
     throw new RangeError(`host must be "[address]" or "[address]:port": ${quoted(text)}`);
   const [, name = text, portText = "0"] = split ?? [];
   const own = checkWholeNumber(/^\d+$/.test(portText) ? Number(portText) : Number.NaN, "the port in host", 0, 65_535);
-  return { host: name, port: given || own || defaultPort };
+  return { host: asciiHostName(name, "host"), port: given || own || defaultPort };
 }
 
 /** Our name for EHLO: our address on the connection, since nobody can resolve a name that is not ours (RFC 5321 4.1.3). */
