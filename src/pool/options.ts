@@ -51,6 +51,12 @@ export type PoolOptions = SMTPOptions & {
   idleTimeout?: number | undefined;
   /** Seconds after which a connection is replaced. Default: none. */
   maxLifetime?: number | undefined;
+  /**
+   * Seconds for which connecting is tried again, with longer and longer pauses, while no connection can be made for a
+   * reason that may pass: refused, reset, timed out, an unknown host, 421, 4yz. Then what waits is rejected with the last
+   * reason. 0: no second try. Default: 30.
+   */
+  reconnectFor?: number | undefined;
   /** At most so many messages in so many seconds, by all connections together. Default: no limit. */
   rateLimit?: Rate | undefined;
   /** The most messages that wait; a call beyond that is rejected, see `ready()`. Default: 100,000. */
@@ -73,6 +79,8 @@ export type PoolSettings = {
   readonly idleTimeout: number;
   /** Milliseconds. */
   readonly maxLifetime: number;
+  /** Milliseconds. */
+  readonly reconnectFor: number;
   readonly rateLimit: Rate | undefined;
   readonly maxQueue: number;
   readonly timeouts: Timeouts;
@@ -90,7 +98,7 @@ export function poolSettings(where: unknown, more: unknown): PoolSettings {
   const given = typeof where === "string" ? optionsOfUrl(where) : checkObject(where, "options");
   const whole: PoolOptions = { ...given, ...checkObject(more ?? {}, "options") };
   const { host, port, protocol, secure, starttls, auth, ...others } = whole;
-  const { maxConnections, maxMessages, idleTimeout, maxLifetime, rateLimit, maxQueue, ...rest } = others;
+  const { maxConnections, maxMessages, idleTimeout, maxLifetime, reconnectFor, rateLimit, maxQueue, ...rest } = others;
   const smtp = checkOptions(rest);
   const kind = oneOf(protocol ?? "smtp", ["smtp", "lmtp"], "protocol");
   const tls = checkFlag(secure ?? false, "secure");
@@ -111,6 +119,7 @@ export function poolSettings(where: unknown, more: unknown): PoolSettings {
     maxMessages: maxMessages === undefined ? NEVER : count(maxMessages, "maxMessages"),
     idleTimeout: milliseconds(idleTimeout ?? 60, "idleTimeout"),
     maxLifetime: milliseconds(maxLifetime, "maxLifetime"),
+    reconnectFor: reconnectFor === 0 ? 0 : milliseconds(reconnectFor ?? 30, "reconnectFor"),
     rateLimit: checkRate(rateLimit),
     maxQueue: checkWholeNumber(maxQueue ?? 100_000, "maxQueue", 1, Number.MAX_SAFE_INTEGER),
     timeouts: resolveTimeouts(smtp.timeout, smtp.timeouts ?? {}),
