@@ -34,7 +34,7 @@ export type PoolOptions = SMTPOptions & {
   port?: number | undefined;
   /** LMTP gives a reply for each recipient (RFC 2033). Default: "smtp". */
   protocol?: "smtp" | "lmtp" | undefined;
-  /** TLS from the first byte on (RFC 8314 3.3). Default: false. */
+  /** TLS from the first byte on (RFC 8314 3.3). Default: true for SMTP on port 465, else false. */
   secure?: boolean | undefined;
   /**
    * Whether STARTTLS is used (RFC 3207): "required" gives up if it is not offered, "opportunistic" goes on in clear.
@@ -96,17 +96,18 @@ export type PoolSettings = {
  */
 export function poolSettings(where: unknown, more: unknown): PoolSettings {
   const given = typeof where === "string" ? optionsOfUrl(where) : checkObject(where, "options");
-  const whole: PoolOptions = { ...given, ...checkObject(more ?? {}, "options") };
+  const whole: PoolOptions = { ...given, ...definedIn(checkObject(more ?? {}, "options")) };
   const { host, port, protocol, secure, starttls, auth, ...others } = whole;
   const { maxConnections, maxMessages, idleTimeout, maxLifetime, reconnectFor, rateLimit, maxQueue, ...rest } = others;
   const smtp = checkOptions(rest);
   const kind = oneOf(protocol ?? "smtp", ["smtp", "lmtp"], "protocol");
-  const tls = checkFlag(secure ?? false, "secure");
   const login = checkAuth(auth);
   const name = checkArgument(host, "host");
   if (name === "") throw new RangeError("host must not be empty");
   const unix = name.startsWith("/");
-  const endpoint = unix ? { path: name } : parseHost(name, port, defaultPort(kind, tls, login));
+  const usualPort = defaultPort(kind, secure === true, login);
+  const endpoint = unix ? { path: name } : parseHost(name, port, usualPort);
+  const tls = checkFlag(secure ?? (kind === "smtp" && isImplicitTls(endpoint)), "secure");
   const usual = unix ? "never" : login === undefined ? "opportunistic" : "required";
   const policy = oneOf(starttls ?? usual, ["required", "opportunistic", "never"], "starttls");
   return {
@@ -127,6 +128,16 @@ export function poolSettings(where: unknown, more: unknown): PoolSettings {
     transport: smtp.transport,
     smtp,
   };
+}
+
+/** An option that is given as undefined is not given: it takes nothing away from what the URL says. */
+function definedIn(options: object): object {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
+}
+
+/** Port 465 speaks TLS from the first byte on (RFC 8314 7.3). */
+function isImplicitTls(endpoint: Endpoint): boolean {
+  return "port" in endpoint && endpoint.port === 465;
 }
 
 function hostOf(endpoint: Endpoint): string {

@@ -1,7 +1,17 @@
 /** How a pool's connections come about: TLS, logins, tokens, LMTP, and check(). */
+import { createMessage } from "@upyo/core";
 import { describe, expect, it } from "vitest";
-import { SMTPAuthenticationError, SMTPConnectError, SMTPNotSupportedError, SMTPPool } from "../../src/index.ts";
+import {
+  SMTPAuthenticationError,
+  SMTPConnectError,
+  SMTPNotSupportedError,
+  SMTPPool,
+  type Transport,
+} from "../../src/index.ts";
+import { smtplib } from "../../src/nodemailer/index.ts";
+import type { PoolOptions } from "../../src/pool/options.ts";
 import { plain } from "../../src/sasl/index.ts";
+import { SmtplibTransport } from "../../src/upyo/index.ts";
 import { memoryTransport } from "../../transports/memory.ts";
 import { watchForLeaks } from "../hostile/scenario.ts";
 import { startEmbeddedServer } from "../support/embedded-server.ts";
@@ -65,6 +75,72 @@ describe("TLS", () => {
     await strict.pool.close();
   });
 });
+
+describe("STARTTLS that is demanded and not offered", () => {
+  it("is an error that names the option, and that a development server may be spoken to in clear", async () => {
+    const { pool, server } = pooled({ ehlo: ["AUTH PLAIN"] }, { auth: AUTH });
+    const error = await send(pool).catch((reason: unknown) => reason);
+    expect(error).toMatchObject({ name: "SMTPNotSupportedError", capability: "STARTTLS", delivery: "not-sent" });
+    expect(String(error)).toMatch(/starttls is "required".* loopback .*"opportunistic" or "never"/);
+    await expect(pool.check()).rejects.toThrow('starttls: "opportunistic" or "never"');
+    expect(said(server, "AUTH", "MAIL")).toEqual([]);
+    await pool.close();
+  });
+});
+
+describe("port 465", () => {
+  const ways: readonly [string, (options: PoolOptions) => Sender][] = [
+    ["SMTPPool", (options) => new SMTPPool({ host: "h", port: 465, ...options })],
+    ["SMTPPool, in the host", (options) => new SMTPPool({ host: "h:465", ...options })],
+    ["SMTPPool, in a URL", (options) => new SMTPPool("smtp://h:465", options)],
+    ["nodemailer's transport", (options) => smtplib({ host: "h", port: 465, ...options })],
+    ["nodemailer's transport, in a URL", (options) => smtplib("smtp://h:465", options)],
+    ["Upyo's transport", (options) => new SmtplibTransport({ host: "h", port: 465, ...options })],
+    ["Upyo's transport, in a URL", (options) => new SmtplibTransport("smtp://h:465", options)],
+  ];
+
+  it.each(ways)("begins with TLS, unless secure is false: %s", async (_, make) => {
+    for (const secure of [undefined, false]) {
+      const { transport, log } = spoken();
+      const sender = make({ transport, secure, reconnectFor: 0, starttls: "never" });
+      await call(sender);
+      await sender.close();
+      expect(log).toEqual(["connect 465", secure === false ? "read" : "TLS h"]);
+    }
+  });
+});
+
+type Sender = SMTPPool | SmtplibTransport | ReturnType<typeof smtplib>;
+
+/** Lets it connect, in whichever way it does. */
+function call(sender: Sender): Promise<unknown> {
+  if (sender instanceof SMTPPool) return outcome(sender.check());
+  if (sender instanceof SmtplibTransport) return sender.send(UPYO_MESSAGE);
+  return outcome(sender.verify());
+}
+
+const UPYO_MESSAGE = createMessage({ from: "a@a.test", to: "b@b.test", subject: "x", content: { text: "x" } });
+
+/** A connection that notes what is done to it first, and fails then. */
+function spoken(): { transport: Transport; log: string[] } {
+  const log: string[] = [];
+  const fail = (what: string): Promise<never> => {
+    log.push(what);
+    return Promise.reject(new Error("that will do"));
+  };
+  const transport: Transport = async (endpoint) => {
+    log.push(`connect ${"port" in endpoint ? endpoint.port : ""}`);
+    return {
+      read: () => fail("read"),
+      write: () => undefined,
+      startTls: ({ servername }) => fail(`TLS ${servername}`),
+      close: async () => {},
+      abort: () => {},
+      peer: { remoteAddress: undefined, localAddress: undefined, loopback: false, tls: undefined },
+    };
+  };
+  return { transport, log };
+}
 
 describe("a login", () => {
   it("shows no password to the network", async () => {
