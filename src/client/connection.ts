@@ -75,6 +75,8 @@ export type Connection = {
   listen(): Promise<void>;
   /** The clock runs for the first reply awaited, from the moment its command has left or the reply before it came. */
   armReply(): void;
+  /** Whether the process lives as long as the connection, which it does at first; not while a pool has no use for it. */
+  holdProcess(hold: boolean): void;
   /** A deadline of the caller's on this connection; when it is reached, the session ends. */
   bound(phase: TimeoutPhase, seconds: number | undefined, end?: SessionEnd): { release(): void };
   /** The text without the secrets of this session, which a server may echo in a later reply, too. */
@@ -154,6 +156,13 @@ export function makeConnection(stream: ByteStream, settings: ConnectionSettings)
     flush,
     listen,
     armReply,
+
+    holdProcess(hold) {
+      if (sessionEnd) return;
+      if (hold) stream.ref?.();
+      else stream.unref?.();
+      watchdog.hold(hold);
+    },
 
     bound(phase, seconds, end) {
       const deadline = watchdog.add(phase);

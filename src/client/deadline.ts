@@ -2,6 +2,7 @@
 import { quoted, wrongType } from "../core/bytes.ts";
 import type { TimeoutPhase } from "../errors.ts";
 import type { SessionEnd } from "./session-end.ts";
+import { holdProcess, type Timer } from "./timer.ts";
 
 /** Seconds a phase; undefined: no limit. */
 export type Timeouts = Readonly<Record<TimeoutPhase, number | undefined>>;
@@ -68,6 +69,8 @@ export type Watchdog = {
   arm(deadline: Deadline, phase: TimeoutPhase, seconds: number | undefined): void;
   /** Turns a deadline off; the timer is left to find out. */
   disarm(deadline: Deadline): void;
+  /** Whether the process lives until the timer fires, which it does at first. */
+  hold(holds: boolean): void;
   /** Turns everything off and leaves no timer behind. */
   close(): void;
 };
@@ -75,14 +78,16 @@ export type Watchdog = {
 /** `expired` is called once for each deadline that is reached; that deadline is off then. */
 export function makeWatchdog(expired: (deadline: Deadline) => void): Watchdog {
   const deadlines = new Set<Deadline>();
-  let timer: ReturnType<typeof setTimeout> | undefined;
+  let timer: Timer | undefined;
   let firesAt = NEVER;
+  let holding = true;
 
   function fireAt(moment: number): void {
     clearTimeout(timer);
     firesAt = moment;
     const wait = Math.ceil(Math.max(0, moment - performance.now()));
     timer = setTimeout(fire, Math.min(wait, LONGEST_TIMER));
+    if (!holding) holdProcess(timer, false);
   }
 
   function fire(): void {
@@ -116,6 +121,12 @@ export function makeWatchdog(expired: (deadline: Deadline) => void): Watchdog {
 
     disarm(deadline) {
       deadline.at = NEVER;
+    },
+
+    hold(holds) {
+      if (holding === holds) return;
+      holding = holds;
+      if (firesAt !== NEVER) holdProcess(timer, holds);
     },
 
     close() {

@@ -120,6 +120,12 @@ export function resolveLimits(limits: unknown = {}): SessionLimits {
  * @throws {TypeError} or {RangeError} naming the argument
  */
 export function parseHost(host: unknown, port: unknown, defaultPort: number): Endpoint {
+  // A URL may hold a password: it is not shown.
+  if (typeof host === "string" && /[@/]/.test(host)) {
+    throw new TypeError(
+      'host must be a host name or an address, without "/" and "@"; a connection URL is for SMTPPool',
+    );
+  }
   const text = checkHostName(host, "host");
   const given = checkWholeNumber(port ?? 0, "port", 0, 65_535);
   const split = /^\[([^\]]*)\](?::(.*))?$/.exec(text) ?? (given === 0 ? /^([^:]*):([^:]*)$/.exec(text) : null);

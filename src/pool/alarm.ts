@@ -1,5 +1,6 @@
 /** One timer for all that a pool waits for, so that no message needs one of its own. */
 import { LONGEST_TIMER } from "../client/deadline.ts";
+import { holdProcess, type Timer } from "../client/timer.ts";
 
 /** No moment. */
 export const NEVER: number = Number.POSITIVE_INFINITY;
@@ -8,7 +9,8 @@ export const NEVER: number = Number.POSITIVE_INFINITY;
 export class Alarm {
   readonly #ring: () => void;
   #at = NEVER;
-  #timer: ReturnType<typeof setTimeout> | undefined;
+  #timer: Timer | undefined;
+  #holds = false;
 
   constructor(ring: () => void) {
     this.#ring = ring;
@@ -21,6 +23,14 @@ export class Alarm {
     this.#at = moment;
     const wait = Math.ceil(Math.max(0, moment - performance.now()));
     this.#timer = setTimeout(() => this.#rings(), Math.min(wait, LONGEST_TIMER));
+    if (!this.#holds) holdProcess(this.#timer, false);
+  }
+
+  /** Whether the process lives until the alarm rings; it does not at first. */
+  hold(holds: boolean): void {
+    if (this.#holds === holds) return;
+    this.#holds = holds;
+    if (this.#at !== NEVER) holdProcess(this.#timer, holds);
   }
 
   /** Does not ring again, and leaves no timer behind. */

@@ -17,7 +17,15 @@ export type BacklogOwner = {
   arrived(): void;
   /** A deadline has to be looked at, at this moment. */
   wakeAt(moment: number): void;
+  /** There are messages that are not settled, or none any more. */
+  busy(isBusy: boolean): void;
 };
+
+/**
+ * How long a place is kept for a caller that awaits `ready()`, in turns of the microtask queue: a timer would keep it
+ * for ever where time stands still, as it does under a test runner's fake timers.
+ */
+const TURNS_TO_CALL = 50;
 
 /** The messages of a pool. */
 export class Backlog {
@@ -37,7 +45,8 @@ export class Backlog {
   #calls = 0;
   /** How many who were told that there is room have not called yet. */
   #promised = 0;
-  #lapsing: ReturnType<typeof setTimeout> | undefined;
+  /** How many turns are left to those who were told; 0: nobody's place lapses. */
+  #turnsLeft = 0;
   #closed: { readonly cause: unknown } | undefined;
   #waitingForRoom: (() => void)[] = [];
   #waitingForNone: (() => void)[] = [];
@@ -120,10 +129,10 @@ export class Backlog {
     this.#roomier();
   }
 
-  /** None of the messages that can be sent will be. */
-  rejectWaiting(error: unknown): void {
+  /** None of the messages that can be sent will be; or none of those that go again. */
+  rejectWaiting(error: unknown, which: "all" | "again" = "all"): void {
     if (error instanceof SMTPException) error.delivery ??= "not-sent";
-    for (const queue of [this.again, this.queue]) {
+    for (const queue of which === "all" ? [this.again, this.queue] : [this.again]) {
       for (let job = queue.first; job !== undefined; job = queue.first) this.reject(job, error);
     }
   }
@@ -142,7 +151,6 @@ export class Backlog {
   /** Takes no more messages; `cause` is why. */
   close(cause?: unknown): void {
     this.#closed ??= { cause };
-    clearTimeout(this.#lapsing);
     this.#roomier();
   }
 
@@ -180,6 +188,7 @@ export class Backlog {
 
   #job(resolve: (delivery: Delivery) => void, reject: (error: unknown) => void, signal: AbortSignal | undefined): Job {
     const { total } = this.#limits;
+    if (this.#unsettled === 0) this.#owner.busy(true);
     const deadline = total === undefined ? NEVER : performance.now() + total * 1000;
     const job = new Job(this.#calls++, resolve, reject, signal, deadline);
     if (total !== undefined) {
@@ -215,6 +224,7 @@ export class Backlog {
     job.settled = true;
     if (job.deadline !== NEVER) this.#bounded.delete(job);
     if (this.#unsettled > 0) return;
+    this.#owner.busy(false);
     for (const resolve of this.#waitingForNone.splice(0)) resolve();
   }
 
@@ -228,12 +238,19 @@ export class Backlog {
 
   /** Several may be told at a time that there is room: each has a place, until whoever does not take it has had the time. */
   #promise(places: number): void {
+    if (places === 0) return;
     this.#promised += places;
-    if (this.#lapsing !== undefined || places === 0) return;
-    this.#lapsing = setTimeout(() => {
-      this.#lapsing = undefined;
-      this.#promised = 0;
-      this.#roomier();
-    }, 0);
+    const isLapsing = this.#turnsLeft > 0;
+    this.#turnsLeft = TURNS_TO_CALL;
+    if (!isLapsing) void this.#lapse();
+  }
+
+  async #lapse(): Promise<void> {
+    while (this.#turnsLeft > 0) {
+      await undefined;
+      this.#turnsLeft--;
+    }
+    this.#promised = 0;
+    this.#roomier();
   }
 }

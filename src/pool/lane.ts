@@ -56,14 +56,17 @@ class Turn implements Order<undefined> {
 
   /** A session that ends with this reply has ended before the owner hears of it. */
   resolve(delivery: Delivery): void {
-    if (this.#lane.ends) queueMicrotask(() => this.#lane.delivered(this, delivery));
+    if (this.#lane.ends) void settled.then(() => this.#lane.delivered(this, delivery));
     else this.#lane.delivered(this, delivery);
   }
 
   reject(error: unknown): void {
-    queueMicrotask(() => this.#lane.failed(this, error));
+    void settled.then(() => this.#lane.failed(this, error));
   }
 }
+
+/** Its reactions run as soon as the code that runs now has ended; `queueMicrotask` stands still under fake timers. */
+const settled: Promise<void> = Promise.resolve();
 
 /** What a turn that finds nothing to do is given up with. */
 const NOTHING_TO_DO: unique symbol = Symbol("nothing to do");
@@ -74,7 +77,8 @@ export class Lane {
   started = 0;
   /** Messages that are bound to this connection and not settled. */
   inFlight = 0;
-  /** When it was opened, and when it was last used, by `performance.now()`. */
+  /** When the opening began, when it was opened, and when it was last used, by `performance.now()`. */
+  readonly begunAt: number = performance.now();
   openedAt = 0;
   usedAt = 0;
   /** True once no more messages may begin here. */
@@ -111,17 +115,12 @@ export class Lane {
 
   /**
    * Connects and signs on.
-   * @throws what `SMTP.connect()`, `starttls()` and `login()` throw; the connection is gone then
+   * @throws what `SMTP.connect()`, `starttls()` and `login()` throw; QUIT is to be said then
    */
   async open(): Promise<void> {
     const session = this.#session;
     await session.open(() => this.#target());
-    try {
-      await session.alone((conversation) => signOn(conversation, this.#settings));
-    } catch (error) {
-      await this.quit();
-      throw error;
-    }
+    await session.alone((conversation) => signOn(conversation, this.#settings));
     const { connection, introduction } = session.conversation;
     const { mailMax = NEVER, rcptMax = NEVER } = readLimits(introduction.features["limits"] ?? "");
     this.mailMax = Math.min(this.#settings.maxMessages, mailMax);
@@ -151,7 +150,13 @@ export class Lane {
   /** Sends a message; nothing else is on this connection. */
   send(job: Job): void {
     this.inFlight++;
+    this.#session.conversation.connection?.holdProcess(true);
     this.#session.deliver(new Turn(this, job, this.started === 0));
+  }
+
+  /** Nothing is to be sent for now: an idle connection keeps no process alive. */
+  rest(): void {
+    this.#session.conversation.connection?.holdProcess(false);
   }
 
   /** Lets the next message begin as soon as it may go behind those that are here. */
@@ -178,6 +183,7 @@ export class Lane {
     this.retired = true;
     this.#open = false;
     const { conversation } = this.#session;
+    conversation.connection?.holdProcess(true);
     await this.#session
       .alone(async () => conversation.live().request(Command.simple("QUIT"), undefined))
       .catch(() => {});

@@ -34,7 +34,7 @@ export type PoolOptions = SMTPOptions & {
   port?: number | undefined;
   /** LMTP gives a reply for each recipient (RFC 2033). Default: "smtp". */
   protocol?: "smtp" | "lmtp" | undefined;
-  /** TLS from the first byte on (RFC 8314 3.3). Default: false. */
+  /** TLS from the first byte on (RFC 8314 3.3). Default: true for SMTP on port 465, else false. */
   secure?: boolean | undefined;
   /**
    * Whether STARTTLS is used (RFC 3207): "required" gives up if it is not offered, "opportunistic" goes on in clear.
@@ -51,6 +51,12 @@ export type PoolOptions = SMTPOptions & {
   idleTimeout?: number | undefined;
   /** Seconds after which a connection is replaced. Default: none. */
   maxLifetime?: number | undefined;
+  /**
+   * Seconds for which connecting is tried again, with longer and longer pauses, while no connection can be made for a
+   * reason that may pass: refused, reset, timed out, an unknown host, 421, 4yz. Then what waits is rejected with the last
+   * reason. 0: no second try. Default: 30.
+   */
+  reconnectFor?: number | undefined;
   /** At most so many messages in so many seconds, by all connections together. Default: no limit. */
   rateLimit?: Rate | undefined;
   /** The most messages that wait; a call beyond that is rejected, see `ready()`. Default: 100,000. */
@@ -73,6 +79,8 @@ export type PoolSettings = {
   readonly idleTimeout: number;
   /** Milliseconds. */
   readonly maxLifetime: number;
+  /** Milliseconds. */
+  readonly reconnectFor: number;
   readonly rateLimit: Rate | undefined;
   readonly maxQueue: number;
   readonly timeouts: Timeouts;
@@ -88,17 +96,18 @@ export type PoolSettings = {
  */
 export function poolSettings(where: unknown, more: unknown): PoolSettings {
   const given = typeof where === "string" ? optionsOfUrl(where) : checkObject(where, "options");
-  const whole: PoolOptions = { ...given, ...checkObject(more ?? {}, "options") };
+  const whole: PoolOptions = { ...given, ...definedIn(checkObject(more ?? {}, "options")) };
   const { host, port, protocol, secure, starttls, auth, ...others } = whole;
-  const { maxConnections, maxMessages, idleTimeout, maxLifetime, rateLimit, maxQueue, ...rest } = others;
+  const { maxConnections, maxMessages, idleTimeout, maxLifetime, reconnectFor, rateLimit, maxQueue, ...rest } = others;
   const smtp = checkOptions(rest);
   const kind = oneOf(protocol ?? "smtp", ["smtp", "lmtp"], "protocol");
-  const tls = checkFlag(secure ?? false, "secure");
   const login = checkAuth(auth);
   const name = checkArgument(host, "host");
   if (name === "") throw new RangeError("host must not be empty");
   const unix = name.startsWith("/");
-  const endpoint = unix ? { path: name } : parseHost(name, port, defaultPort(kind, tls, login));
+  const usualPort = defaultPort(kind, secure === true, login);
+  const endpoint = unix ? { path: name } : parseHost(name, port, usualPort);
+  const tls = checkFlag(secure ?? (kind === "smtp" && isImplicitTls(endpoint)), "secure");
   const usual = unix ? "never" : login === undefined ? "opportunistic" : "required";
   const policy = oneOf(starttls ?? usual, ["required", "opportunistic", "never"], "starttls");
   return {
@@ -111,6 +120,7 @@ export function poolSettings(where: unknown, more: unknown): PoolSettings {
     maxMessages: maxMessages === undefined ? NEVER : count(maxMessages, "maxMessages"),
     idleTimeout: milliseconds(idleTimeout ?? 60, "idleTimeout"),
     maxLifetime: milliseconds(maxLifetime, "maxLifetime"),
+    reconnectFor: reconnectFor === 0 ? 0 : milliseconds(reconnectFor ?? 30, "reconnectFor"),
     rateLimit: checkRate(rateLimit),
     maxQueue: checkWholeNumber(maxQueue ?? 100_000, "maxQueue", 1, Number.MAX_SAFE_INTEGER),
     timeouts: resolveTimeouts(smtp.timeout, smtp.timeouts ?? {}),
@@ -118,6 +128,16 @@ export function poolSettings(where: unknown, more: unknown): PoolSettings {
     transport: smtp.transport,
     smtp,
   };
+}
+
+/** An option that is given as undefined is not given: it takes nothing away from what the URL says. */
+function definedIn(options: object): object {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
+}
+
+/** Port 465 speaks TLS from the first byte on (RFC 8314 7.3). */
+function isImplicitTls(endpoint: Endpoint): boolean {
+  return "port" in endpoint && endpoint.port === 465;
 }
 
 function hostOf(endpoint: Endpoint): string {

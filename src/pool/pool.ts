@@ -5,6 +5,9 @@ import { aborted, timedOut } from "../client/session-end.ts";
 import { SMTPServerDisconnected } from "../errors.ts";
 import { Alarm, NEVER } from "./alarm.ts";
 import { Backlog } from "./backlog.ts";
+import { type CheckOwner, check } from "./check.ts";
+import { Connections } from "./connections.ts";
+import { Connector, type ConnectorOwner } from "./connector.ts";
 import { Governor } from "./governor.ts";
 import type { Job, JobQueue } from "./job.ts";
 import { Lane, type LaneOwner } from "./lane.ts";
@@ -21,16 +24,11 @@ export class Pool implements LaneOwner {
   readonly #governor: Governor;
   readonly #rate: RateLimit | undefined;
   readonly #alarm: Alarm = new Alarm(() => this.#wake());
-  /** Every connection, from the first try to connect until QUIT was answered. */
-  readonly #lanes = new Set<Lane>();
-  readonly #opening = new Set<Lane>();
-  /** Those that are open and without work, the one used last at the end. */
-  readonly #idle: Lane[] = [];
+  readonly #connections = new Connections();
+  readonly #connector: Connector;
   /** Connections that are being opened, closed or checked: who closes the pool waits for them. */
   readonly #underWay = new Set<Promise<unknown>>();
   readonly #unlink: () => void;
-  /** True if a connection could not be opened, and those that were begun with it will tell whether any can. */
-  #roundFails = false;
   /** True once a connection has answered commands in groups: one that is lost later has other reasons. */
   #groupsProven = false;
   #sending = 0;
@@ -39,29 +37,35 @@ export class Pool implements LaneOwner {
   #pumping: "not" | "once" | "again" = "not";
 
   constructor(settings: PoolSettings) {
-    const { maxConnections, maxQueue, rateLimit, smtp, timeouts } = settings;
+    const { auth, maxConnections, maxQueue, rateLimit, reconnectFor, smtp, timeouts } = settings;
     this.#settings = settings;
     this.#governor = new Governor(maxConnections);
     this.#rate = rateLimit === undefined ? undefined : new RateLimit(rateLimit);
     this.backlog = new Backlog(
       { maxQueue, total: timeouts.total },
-      { arrived: () => this.#arrived(), wakeAt: (moment) => this.#alarm.at(moment) },
+      {
+        arrived: () => this.#arrived(),
+        wakeAt: (moment) => this.#alarm.at(moment),
+        busy: (isBusy) => this.#alarm.hold(isBusy),
+      },
     );
+    this.#connector = this.#newConnector(auth !== undefined, reconnectFor);
     // One listener for all connections: a runtime warns of many, and a pool may have many.
     this.#unlink = onAbort(smtp.signal, (reason) => {
       this.backlog.abort(reason);
-      for (const lane of [...this.#lanes]) lane.drop(aborted(reason));
+      for (const lane of this.#connections.all()) lane.drop(aborted(reason));
     });
   }
 
   /** Numbers about the pool. */
   get stats(): PoolStats {
-    const connections = this.#lanes.size - this.#opening.size;
+    const { connecting, idle, size } = this.#connections;
+    const connections = size - connecting.size;
     return {
       connections,
-      connecting: this.#opening.size,
-      idle: this.#idle.length,
-      active: connections - this.#idle.length,
+      connecting: connecting.size,
+      idle: idle.length,
+      active: connections - idle.length,
       limit: this.#governor.limit,
       queued: this.backlog.waiting,
       sending: this.#sending,
@@ -75,7 +79,7 @@ export class Pool implements LaneOwner {
   async check(signal: AbortSignal | undefined): Promise<void> {
     this.backlog.checkOpen();
     signal?.throwIfAborted();
-    const checked = this.#check(signal);
+    const checked = check(this.#checkOwner, [signal, this.#settings.smtp.signal]);
     this.#track(checked.catch(() => {}));
     return checked;
   }
@@ -90,7 +94,7 @@ export class Pool implements LaneOwner {
     const { queue } = this.backlog;
     // An abort ends the connection: who may be aborted goes where no other message's answer is outstanding.
     if (queue.first === undefined || queue.first.abortable || !this.#moreThanOpening()) return undefined;
-    if (!this.#lanes.has(lane)) return undefined;
+    if (!this.#connections.open.has(lane)) return undefined;
     if (this.#hasToGo(lane)) {
       lane.retired = true;
       return undefined;
@@ -125,22 +129,29 @@ export class Pool implements LaneOwner {
 
   ended(lane: Lane): void {
     if (lane.grouping === "suspect" && !this.#groupsProven) this.#settings = inLockStep(this.#settings);
-    // Who opens it finds out.
-    if (this.#opening.has(lane)) return;
-    this.#forget(lane);
+    // `#open()` finds out itself.
+    if (!this.#connections.open.has(lane)) return;
+    this.#connections.set(lane, undefined);
     this.#pump();
   }
 
   #arrived(): void {
     if (this.backlog.queue.length > 1 && this.#isSaturated) return;
+    if (this.#waiting === 1) this.#connector.restart();
     this.#pump();
+  }
+
+  /** How many messages could be sent if there were connections. */
+  get #waiting(): number {
+    return this.backlog.queue.length + this.backlog.again.length;
   }
 
   /** True if messages wait, and each connection that there may be is at work: nothing can be done for them now. */
   get #isSaturated(): boolean {
     const { queue, again } = this.backlog;
-    if (queue.first === undefined || again.first !== undefined || this.#idle.length > 0) return false;
-    return queue.length > this.#opening.size + 1 && this.#lanes.size >= this.#governor.limit;
+    const { connecting, idle, size } = this.#connections;
+    if (queue.first === undefined || again.first !== undefined || idle.length > 0) return false;
+    return queue.length > connecting.size + 1 && size >= this.#governor.limit;
   }
 
   /** Does all that can be done now. It may be called from within itself: a write that fails ends a connection at once. */
@@ -166,49 +177,53 @@ export class Pool implements LaneOwner {
   #shareOut(): void {
     const { queue, again } = this.backlog;
     while (again.first !== undefined) {
-      const lane = this.#idle.find(({ started }) => started === 0);
-      if (lane === undefined || !this.#hand(lane, again)) break;
+      const lane = this.#connections.idle.find(({ started }) => started === 0);
+      if (lane === undefined || !this.#use(lane, again)) break;
     }
     while (queue.first !== undefined) {
-      const lane = this.#idle.at(-1);
-      if (lane === undefined) break;
-      if (this.#hasToGo(lane)) this.#retire(lane);
-      else if (!this.#hand(lane, queue)) break;
+      const lane = this.#connections.idle.at(-1);
+      if (lane === undefined || !this.#use(lane, queue)) break;
     }
   }
 
   #openMore(): void {
     const { queue, again } = this.backlog;
-    if (this.#roundFails) return;
-    const unserved = Math.max(0, queue.length - this.#idle.length) + again.length - this.#opening.size;
+    const { connecting, idle } = this.#connections;
+    const unserved = Math.max(0, queue.length - idle.length) + again.length - connecting.size;
     if (unserved <= 0) return;
-    if (again.length > 0) for (const lane of [...this.#idle]) if (this.#hasToGo(lane)) this.#retire(lane);
-    const allowed = Math.min(unserved, this.#governor.limit - this.#lanes.size);
+    if (again.length > 0) for (const lane of [...idle]) if (this.#hasToGo(lane)) this.#retire(lane);
+    const allowed = Math.min(unserved, this.#connector.room);
     if (allowed <= 0) return;
     const now = performance.now();
-    const opensAt = this.#governor.opensAt(this.#lanes.size);
+    const { opensAt } = this.#connector;
     if (opensAt > now) return this.#alarm.at(opensAt);
-    const startable = this.#rate === undefined ? allowed : this.#rate.available(now) - this.#opening.size;
+    const startable = this.#rate === undefined ? allowed : this.#rate.available(now) - connecting.size;
     if (startable < allowed && this.#rate !== undefined) this.#alarm.at(this.#rate.next);
-    for (let left = Math.min(allowed, startable); left > 0; left--) this.#track(this.#open());
+    for (let left = Math.min(allowed, startable); left > 0; left--) this.#track(this.#connector.open());
   }
 
   /** What is left when all connections are in use goes behind the messages that are on them. */
   #offerTurns(): void {
     const { first } = this.backlog.queue;
     if (first === undefined || first.abortable || !this.#moreThanOpening()) return;
-    for (const lane of this.#lanes) if (lane.inFlight > 0) lane.offer();
+    for (const lane of this.#connections.open) if (lane.inFlight > 0) lane.offer();
   }
 
   /** True if more messages wait than there are connections being opened, each of which will take one. */
   #moreThanOpening(): boolean {
-    return this.backlog.queue.length + this.backlog.again.length > this.#opening.size;
+    return this.#waiting > this.#connections.connecting.size;
   }
 
-  #hand(lane: Lane, queue: JobQueue): boolean {
+  /** Sends the next message by an idle connection, or closes that if its time is over; false if nothing can be sent now. */
+  #use(lane: Lane, queue: JobQueue): boolean {
+    // The clock, since the timer may be late: the server may have given up what rests for too long.
+    if (this.#restsUntil(lane) <= performance.now() || this.#hasToGo(lane)) {
+      this.#retire(lane);
+      return true;
+    }
     const job = this.#take(queue);
     if (job === undefined) return false;
-    this.#idle.splice(this.#idle.lastIndexOf(lane), 1);
+    this.#connections.leaveIdle(lane);
     lane.send(job);
     return true;
   }
@@ -225,7 +240,7 @@ export class Pool implements LaneOwner {
 
   /** A message's turn is over. */
   #free(lane: Lane): void {
-    if (lane.inFlight === 0 && this.#lanes.has(lane)) {
+    if (lane.inFlight === 0 && this.#connections.open.has(lane)) {
       if (this.#hasToGo(lane)) this.#retire(lane);
       else this.#rest(lane);
     } else if (this.#isSaturated) return;
@@ -233,7 +248,8 @@ export class Pool implements LaneOwner {
   }
 
   #rest(lane: Lane): void {
-    this.#idle.push(lane);
+    this.#connections.idle.push(lane);
+    lane.rest();
     this.#alarm.at(this.#restsUntil(lane));
   }
 
@@ -247,99 +263,77 @@ export class Pool implements LaneOwner {
     const { maxLifetime } = this.#settings;
     if (lane.retired || (maxLifetime !== NEVER && performance.now() >= lane.openedAt + maxLifetime)) return true;
     // A message that goes again needs the room of one that has been used.
-    const room = this.#governor.limit - (lane.started > 0 && this.backlog.again.length > this.#opening.size ? 1 : 0);
-    if (this.#lanes.size <= room) return false;
-    let staying = 0;
-    for (const { retired } of this.#lanes) if (!retired) staying++;
-    return staying > room;
-  }
-
-  async #open(): Promise<void> {
-    const lane = new Lane(this, this.#settings);
-    this.#lanes.add(lane);
-    this.#opening.add(lane);
-    try {
-      await lane.open();
-      if (lane.end !== undefined) throw lane.end.toError({});
-      this.#opening.delete(lane);
-      this.#roundFails = false;
-      this.#rest(lane);
-    } catch (error) {
-      this.#forget(lane);
-      this.#openingFailed(error);
-    }
-    this.#pump();
+    const { connecting, size } = this.#connections;
+    const room = this.#governor.limit - (lane.started > 0 && this.backlog.again.length > connecting.size ? 1 : 0);
+    return size > room && this.#connections.usable + connecting.size > room;
   }
 
   /** What the server complains of is not asked for so soon again. */
   #hear(error: unknown): void {
     const complaint = complaintIn(error);
-    if (complaint === "complaint") this.#governor.complained(this.#lanes.size, performance.now());
-    else if (complaint === "refusal") this.#governor.refused(this.#lanes.size, performance.now());
-  }
-
-  /** While others work, fewer have to do; if there are none, who waits has waited in vain. */
-  #openingFailed(error: unknown): void {
-    const others = [...this.#lanes].filter(({ retired }) => !retired).length;
-    const working = others - this.#opening.size;
-    if (working > 0 || complaintIn(error) !== undefined) this.#governor.full(others, performance.now());
-    this.#roundFails = working === 0 && others > 0;
-    if (others === 0) this.backlog.rejectWaiting(error);
+    if (complaint === "complaint") this.#governor.complained(this.#connections.size, performance.now());
+    else if (complaint === "refusal") this.#governor.refused(this.#connections.size, performance.now());
   }
 
   /** Says QUIT; the connection has its place until that is answered. */
   #retire(lane: Lane): void {
-    const at = this.#idle.indexOf(lane);
-    if (at >= 0) this.#idle.splice(at, 1);
+    this.#connections.set(lane, "closing");
     this.#track(this.#goodbye(lane));
   }
 
   async #goodbye(lane: Lane): Promise<void> {
     const { gone } = await lane.quit();
-    this.#forget(lane);
+    this.#connections.set(lane, undefined);
     this.#pump();
     await gone;
-  }
-
-  #forget(lane: Lane): void {
-    this.#lanes.delete(lane);
-    this.#opening.delete(lane);
-    const at = this.#idle.indexOf(lane);
-    if (at >= 0) this.#idle.splice(at, 1);
   }
 
   #wake(): void {
     const now = performance.now();
     this.#alarm.at(this.backlog.expire(now));
-    for (const lane of [...this.#idle]) {
+    for (const lane of [...this.#connections.idle]) {
       if (this.#restsUntil(lane) <= now) this.#retire(lane);
       else this.#alarm.at(this.#restsUntil(lane));
     }
+    this.#connector.wake(now);
     this.#pump();
   }
 
-  async #check(signal: AbortSignal | undefined): Promise<void> {
-    const lane = new Lane(this, this.#settings);
-    const signals = [signal, this.#settings.smtp.signal];
-    const unlinks = signals.map((one) => onAbort(one, (reason) => lane.drop(aborted(reason))));
-    try {
-      await lane.open();
-      await lane.noop();
-      this.#track(this.#goodbye(lane));
-    } catch (error) {
-      lane.drop();
-      for (const one of signals) one?.throwIfAborted();
-      throw error;
-    } finally {
-      for (const unlink of unlinks) unlink();
-    }
+  #newConnector(hasLogin: boolean, reconnectFor: number): Connector {
+    const owner: ConnectorOwner = {
+      waiting: () => this.#waiting,
+      newLane: () => new Lane(this, this.#settings),
+      opened: (lane) => this.#rest(lane),
+      reject: (which, error) => this.backlog.rejectWaiting(error, which),
+      quit: (lane) => this.#goodbye(lane),
+      pump: () => this.#pump(),
+      wakeAt: (moment) => this.#alarm.at(moment),
+    };
+    return new Connector(owner, {
+      connections: this.#connections,
+      governor: this.#governor,
+      hasLogin,
+      reconnectFor,
+    });
+  }
+
+  get #checkOwner(): CheckOwner {
+    return {
+      gate: this.#connector.gate,
+      newLane: () => new Lane(this, this.#settings),
+      decided: (refusal) => {
+        if (refusal !== undefined) this.#connector.refuse(refusal.error);
+        this.#pump();
+      },
+      quit: (lane) => this.#track(this.#goodbye(lane)),
+    };
   }
 
   async #close(): Promise<void> {
     this.backlog.close();
     await this.backlog.drain();
-    for (const lane of this.#opening) lane.drop();
-    for (const lane of [...this.#idle]) this.#retire(lane);
+    this.#connector.drop();
+    for (const lane of [...this.#connections.idle]) this.#retire(lane);
     while (this.#underWay.size > 0) await Promise.all(this.#underWay);
     this.#alarm.stop();
     this.#unlink();

@@ -3,7 +3,7 @@ import { authenticateWith } from "../client/authenticate-with.ts";
 import type { Conversation } from "../client/conversation.ts";
 import { startTls } from "../client/starttls.ts";
 import { offers } from "../core/features.ts";
-import { SMTPResponseException } from "../errors.ts";
+import { SMTPNotSupportedError, SMTPResponseException } from "../errors.ts";
 import type { PoolSettings } from "./options.ts";
 
 /**
@@ -19,10 +19,18 @@ export async function signOn(conversation: Conversation, settings: PoolSettings)
   await conversation.helloIfNeeded();
 }
 
+/** Names the option, which is "required" by default with `auth`, and its way out. */
+const NOT_OFFERED =
+  'the server does not offer STARTTLS, and the option starttls is "required", its default with auth; a development ' +
+  'server on loopback may be spoken to in clear: starttls: "opportunistic" or "never"';
+
 async function encrypt(conversation: Conversation, { starttls, tls }: PoolSettings): Promise<void> {
   if (tls === undefined) return;
   const opportunistic = starttls === "opportunistic";
-  if (opportunistic && !offers(conversation.introduction.features, "STARTTLS")) return;
+  if (!offers(conversation.introduction.features, "STARTTLS")) {
+    if (opportunistic) return;
+    throw new SMTPNotSupportedError(NOT_OFFERED, { capability: "STARTTLS" });
+  }
   try {
     await startTls(conversation, tls);
   } catch (error) {

@@ -1,66 +1,130 @@
-/** Connection URLs, as nodemailer and lettre have them: `smtp://user:password@host:587`, `smtps://…`, `lmtp://…`. */
+/**
+ * Connection URLs: `smtp://user:password@host:587`, `smtps://…`, `lmtp://…`. Read strictly (RFC 3986): credentials that
+ * are not percent-encoded must not be taken for a host, a name or a parameter, and no part of a URL gets into an error.
+ */
 import type { PoolOptions } from "./options.ts";
 
-/** Scheme -> what it stands for. */
+/** Scheme -> the options it stands for. */
 const SCHEMES: { readonly [scheme: string]: PoolOptions } = {
-  "smtp:": {},
-  "smtps:": { secure: true },
-  "lmtp:": { protocol: "lmtp" },
+  smtp: {},
+  smtps: { secure: true },
+  lmtp: { protocol: "lmtp" },
 };
 
 /** Parameters whose value is a number. */
-const NUMBERS = ["timeout", "maxConnections", "maxMessages", "idleTimeout", "maxLifetime", "maxQueue"] as const;
+const NUMBERS = [
+  "timeout",
+  "maxConnections",
+  "maxMessages",
+  "idleTimeout",
+  "maxLifetime",
+  "reconnectFor",
+  "maxQueue",
+] as const;
+
+/** Scheme, authority, path, query and fragment, each up to the first character that ends it (RFC 3986 appendix B). */
+const URL_PARTS = /^([a-z]+):\/\/([^/?#]*)([^?#]*)(\?[^#]*)?(#.*)?$/is;
+
+/** A host as it stands in a connection URL: a name, an IPv6 address with or without a zone, or a Unix path. */
+const HOST = /^(?:\[[\da-f:.]+(?:%[\w.-]+)?\]|[\p{L}\p{M}\p{N}._-]+|\/.+)$/iu;
+
+/** Part of each message, none of which shows the text that could not be read. */
+const ENCODED = 'are user and password percent-encoded? ("@" is %40, ":" %3A, "/" %2F, "?" %3F, "#" %23, "%" %25)';
+
+/** A name for EHLO, or an address literal. */
+const NAME = /^[\p{L}\p{M}\p{N}._-]+$|^\[[\w.:]+\]$/u;
 
 /**
- * The options that a URL stands for. Credentials are percent-encoded. The path is the name for EHLO, as in lettre, or without a host that of a
- * Unix socket. Parameters: `starttls`, which may be called `tls`, `name` (for EHLO), and the options that are numbers.
- * @throws {TypeError} if it is no such URL; the credentials in it are not shown
- * @throws {RangeError} for a parameter that does not exist
+ * The options that a URL stands for. User, password and the other parts are percent-encoded. The path is the name for
+ * EHLO or, without a host, that of a Unix socket. Parameters: `starttls`, which may be called `tls`, `name` (for EHLO),
+ * and the options that are numbers.
+ * @throws {TypeError} if it is no such URL, or cannot be meant so; no part of it is shown
+ * @throws {RangeError} for a parameter that does not exist, which is named, or has a value that it cannot have
  */
 export function optionsOfUrl(text: string): PoolOptions {
-  const url = parse(text);
-  const scheme = SCHEMES[url.protocol];
-  if (scheme === undefined) {
-    throw new TypeError(`a connection URL begins with smtp:, smtps: or lmtp:, not ${JSON.stringify(url.protocol)}`);
+  const [whole, scheme = "", authority = "", path = "", query = "", fragment] = URL_PARTS.exec(text.trim()) ?? [];
+  const meaning = Object.hasOwn(SCHEMES, scheme.toLowerCase()) ? SCHEMES[scheme.toLowerCase()] : undefined;
+  if (whole === undefined || meaning === undefined) {
+    throw new TypeError(`a connection URL begins with smtp://, smtps:// or lmtp://; ${ENCODED}`);
   }
-  const options: PoolOptions = { ...scheme, ...whereTo(url) };
-  if (url.port !== "") options.port = Number(url.port);
-  if (url.username !== "") options.auth = { user: decoded(url.username), password: decoded(url.password) };
-  for (const [name, value] of url.searchParams) setParameter(options, name, value);
+  const [before, after] = split(authority, "@");
+  // An "@" further back is where the host begins: the credentials have a "/", "?" or "#" that is not encoded.
+  if (fragment !== undefined || /[@:]/.test(path) || query.includes("@")) throw misread();
+  const options: PoolOptions = { ...meaning, ...whereTo(after ?? before, path) };
+  if (after !== undefined) options.auth = credentialsOf(before);
+  setParameters(options, new URLSearchParams(query));
   return options;
 }
 
-function parse(text: string): URL {
-  try {
-    return new URL(text);
-  } catch {
-    // The runtime's own error shows the URL, and so the password.
-    throw new TypeError("the connection URL cannot be parsed: are the user and the password percent-encoded?");
-  }
+/** The text before and after a separator, which must not occur twice. */
+function split(text: string, separator: string): [before: string, after: string | undefined] {
+  const [before = "", after, more] = text.split(separator);
+  if (more !== undefined) throw misread();
+  return [before, after];
 }
 
-function whereTo({ hostname, pathname }: URL): PoolOptions {
-  const [host, path] = [decoded(hostname), decoded(pathname)];
-  if (host === "") return { host: path };
-  return path.length > 1 ? { host, local_hostname: path.slice(1) } : { host };
+function credentialsOf(text: string): { user: string; password: string } {
+  const [user, password] = split(text, ":").map((part) => part && decoded(part));
+  if (!user || !password) {
+    throw new TypeError(
+      `the connection URL has half of a user and a password: give both, or the option auth; ${ENCODED}`,
+    );
+  }
+  return { user, password };
+}
+
+function whereTo(authority: string, path: string): PoolOptions {
+  const [, hostText = "", portText] = /^(\[[^\]]*\]|[^:]*)(?::(\d{1,5}))?$/.exec(authority) ?? [];
+  const [host, name] = [decoded(hostText), decoded(path)];
+  if (host === "" && portText === undefined && authority === "" && name.length > 1) return { host: name };
+  const isUnix = host.startsWith("/");
+  if (!HOST.test(host) || Number(portText ?? 0) > 65_535 || (isUnix && portText !== undefined)) throw misread();
+  const port = portText === undefined ? {} : { port: Number(portText) };
+  if (name.length <= 1) return { host, ...port };
+  if (!NAME.test(name.slice(1))) throw misread();
+  return { host, ...port, local_hostname: name.slice(1) };
+}
+
+function setParameters(options: PoolOptions, parameters: URLSearchParams): void {
+  const names = new Set<string>();
+  for (const [name, value] of parameters) {
+    const meant = name === "tls" ? "starttls" : name;
+    if (names.has(meant)) throw wrongParameter(name, "twice");
+    names.add(meant);
+    setParameter(options, meant, value);
+  }
 }
 
 function setParameter(options: PoolOptions, name: string, value: string): void {
   const number = NUMBERS.find((one) => one === name);
   if (number !== undefined) options[number] = Number(value === "" ? Number.NaN : value);
   else if (name === "name") options.local_hostname = value;
-  else if ((name === "tls" || name === "starttls") && isPolicy(value)) options.starttls = value;
-  else throw new RangeError(`the connection URL has an unknown parameter, or one with a wrong value: ${name}`);
+  else if (name === "starttls" && isPolicy(value)) options.starttls = value;
+  else throw wrongParameter(name, "which does not exist, or with a wrong value");
+}
+
+/** A name that cannot be an option's may be a part of something else, and is not shown. */
+function wrongParameter(name: string, how: string): RangeError {
+  const shown = /^[a-z_]{1,30}$/i.test(name) ? `the parameter ${name}` : "a parameter";
+  return new RangeError(`the connection URL has ${shown} ${how}`);
 }
 
 function isPolicy(value: string): value is NonNullable<PoolOptions["starttls"]> {
   return value === "required" || value === "opportunistic" || value === "never";
 }
 
+/** Percent-decoded; the error that the runtime throws would not do: some show the text. */
 function decoded(text: string): string {
+  let plain: string;
   try {
-    return decodeURIComponent(text);
+    plain = decodeURIComponent(text);
   } catch {
-    throw new TypeError("the connection URL has a part that is not percent-encoded as it has to be");
+    throw misread();
   }
+  if (/[\x00-\x1f\x7f]/.test(plain)) throw misread();
+  return plain;
+}
+
+function misread(): TypeError {
+  return new TypeError(`the connection URL cannot be read; ${ENCODED}`);
 }

@@ -1,5 +1,9 @@
-/** What an error says to the pool: whether the message may go by another connection, and whether the server is overloaded. */
+/** What an error says to the pool: whether to go on, by another connection or later, and whether the server is overloaded. */
+import type { Reply } from "../core/reply.ts";
 import {
+  SMTPConnectError,
+  SMTPException,
+  SMTPHeloError,
   SMTPRecipientsRefused,
   SMTPResponseException,
   SMTPSenderRefused,
@@ -8,15 +12,40 @@ import {
 } from "../errors.ts";
 
 /** Replies by which a server refuses a message or a login for now, maybe because it is asked for too much at once. */
-const NOT_NOW: ReadonlySet<number> = new Set([450, 451, 454]);
+const NOT_NOW: ReadonlySet<number> = new Set([432, 450, 451, 454]);
 
 /**
- * What an error says of the server's load: 421 is a complaint (RFC 5321 3.8), the others may be one; undefined: nothing.
+ * What an error says of the server's load: 421 is a complaint (RFC 5321 3.8), other temporary refusals may be one;
+ * undefined: nothing.
  */
 export function complaintIn(error: unknown): "complaint" | "refusal" | undefined {
-  const codes = codesOf(error);
-  if (codes.includes(421)) return "complaint";
-  return codes.length > 0 && codes.every((code) => NOT_NOW.has(code)) ? "refusal" : undefined;
+  const refusals = refusalsIn(error);
+  if (refusals.some(({ code }) => code === 421)) return "complaint";
+  return refusals.length > 0 && refusals.every(isOfTheServer) ? "refusal" : undefined;
+}
+
+/**
+ * The enhanced code tells a server in trouble, X.3.y, and one that is asked for too much, X.7.y, from an address, X.1.y,
+ * or a mailbox, X.2.y, that cannot be served (RFC 3463 3); where it tells neither, the code itself has to.
+ */
+function isOfTheServer({ code, enhancedCode }: Refusal): boolean {
+  if (code < 400 || code > 499) return false;
+  const [, subject] = enhancedCode?.split(".") ?? [];
+  if (subject === "3" || subject === "7") return true;
+  return subject !== "1" && subject !== "2" && NOT_NOW.has(code);
+}
+
+/**
+ * True if a connection could not be opened for a reason that another one would meet, too, now and later: wrong
+ * credentials, a certificate, an extension that is missing, 5yz, an error of the caller's code.
+ */
+export function isLasting(error: unknown): boolean {
+  return !(error instanceof SMTPException && error.temporary);
+}
+
+/** True if a server that takes no more connections than it has may have refused one so. */
+export function mayBeFull(error: unknown): boolean {
+  return error instanceof SMTPConnectError || error instanceof SMTPHeloError;
 }
 
 /**
@@ -27,10 +56,13 @@ export function foundDead(error: unknown): boolean {
   if (error instanceof SMTPTimeoutError) return false;
   if (error instanceof SMTPServerDisconnected) return error.delivery === "not-sent";
   if (error instanceof SMTPSenderRefused) return error.smtp_code === 421;
-  return error instanceof SMTPRecipientsRefused && codesOf(error).includes(421);
+  return error instanceof SMTPRecipientsRefused && refusalsIn(error).some(({ code }) => code === 421);
 }
 
-function codesOf(error: unknown): number[] {
-  if (error instanceof SMTPRecipientsRefused) return Object.values(error.recipients).map(({ code }) => code);
-  return error instanceof SMTPResponseException ? [error.smtp_code] : [];
+type Refusal = Pick<Reply, "code" | "enhancedCode">;
+
+function refusalsIn(error: unknown): Refusal[] {
+  if (error instanceof SMTPRecipientsRefused) return Object.values(error.recipients);
+  if (!(error instanceof SMTPResponseException)) return [];
+  return [error.reply ?? { code: error.smtp_code, enhancedCode: undefined }];
 }

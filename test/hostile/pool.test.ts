@@ -236,18 +236,18 @@ rows([
     }),
   ),
   {
-    name: "no connection: all that wait are rejected after one round, and the next message tries again",
-    servers: [["554 closed"], ["554 closed"], friendly],
-    options: { maxConnections: 2 },
+    name: "no connection: all that wait are rejected after one refusal, and the next message tries again",
+    servers: [["554 closed"], friendly],
+    options: ONE,
     call: async (pool) => [await atOnce(5)(pool), await outcome(send(pool))],
     gives: [Array(5).fill("SMTPConnectError 554 not-sent"), "ok"],
-    connections: 3,
+    connections: 2,
     taken: 1,
   },
   {
-    name: "421 instead of a greeting, and no other connection: all that wait are rejected, to be tried later",
+    name: "421 instead of a greeting, no other connection, and no time to try again: all that wait are rejected",
     servers: [["421 too many", close]],
-    options: ONE,
+    options: { ...ONE, reconnectFor: 0 },
     call: atOnce(3),
     gives: Array(3).fill("SMTPConnectError 421 not-sent"),
     connections: 1,
@@ -270,7 +270,7 @@ rows([
     options: { maxConnections: 2, auth: { user: "u", password: "p" }, starttls: "never" },
     call: atOnce(10),
     gives: Array(10).fill("SMTPAuthenticationError 535 not-sent"),
-    connections: 2,
+    connections: 1,
     taken: 0,
     check: ({ conversations }) => {
       for (const { lines } of conversations) expect(lines.filter((line) => line.startsWith("AUTH"))).toHaveLength(1);

@@ -1,61 +1,32 @@
-/** What a pool can be told, and what it makes of URLs. */
+/** What a pool can be told, and the defaults. */
 import { describe, expect, it } from "vitest";
 import { SMTPPool } from "../../src/index.ts";
 import { poolSettings } from "../../src/pool/options.ts";
-import { optionsOfUrl } from "../../src/pool/url.ts";
 
 const HOST = { host: "mail.example.com" };
 const AUTH = { user: "u", password: "p" };
-
-describe("a connection URL", () => {
-  it.each([
-    ["smtp://mail.example.com", { host: "mail.example.com" }],
-    ["smtp://mail.example.com:2525", { host: "mail.example.com", port: 2525 }],
-    ["smtps://mail.example.com", { secure: true, host: "mail.example.com" }],
-    ["lmtp://mail.example.com:24", { protocol: "lmtp", host: "mail.example.com", port: 24 }],
-    ["lmtp:///run/dovecot/lmtp", { protocol: "lmtp", host: "/run/dovecot/lmtp" }],
-    ["lmtp://%2Frun%2Fdovecot%2Flmtp", { protocol: "lmtp", host: "/run/dovecot/lmtp" }],
-    ["smtp://[2001:db8::1]:587", { host: "[2001:db8::1]", port: 587 }],
-    ["smtp://us%40er:p%2Fss%3A%20w@h", { host: "h", auth: { user: "us@er", password: "p/ss: w" } }],
-    ["smtp://h/our.name", { host: "h", local_hostname: "our.name" }],
-    ["smtp://h?name=our.name", { host: "h", local_hostname: "our.name" }],
-    ["smtp://h?tls=required", { host: "h", starttls: "required" }],
-    ["smtp://h?starttls=never&maxConnections=3", { host: "h", starttls: "never", maxConnections: 3 }],
-  ])("%s", (url, options) => {
-    expect(optionsOfUrl(url)).toEqual(options);
-    expect(() => poolSettings(url, {})).not.toThrow();
-  });
-
-  it.each([
-    ["http://h", TypeError],
-    ["mail.example.com", TypeError],
-    ["smtp://user:p%zz@h", TypeError],
-    ["smtp://user:secret word@h:port", TypeError],
-    ["smtp://h?tls=maybe", RangeError],
-    ["smtp://h?constructor=1", RangeError],
-    ["smtp://h?password=secret", RangeError],
-    ["smtp://h?maxConnections=", RangeError],
-    ["smtp://", RangeError],
-    ["smtp://h%0d%0aRSET", RangeError],
-  ])("refuses %s, and shows no password", (url, type) => {
-    const make = (): unknown => poolSettings(url, {});
-    expect(make).toThrow(type);
-    expect(make).not.toThrow(/secret/);
-  });
-
-  it("counts less than the options beside it", () => {
-    expect(poolSettings("smtp://h:25?maxConnections=3", { port: 26 })).toMatchObject({
-      endpoint: { host: "h", port: 26 },
-      maxConnections: 3,
-    });
-  });
-});
 
 describe("the defaults", () => {
   it.each([
     [{}, { endpoint: { host: "mail.example.com", port: 25 }, starttls: "opportunistic" }],
     [{ auth: AUTH }, { endpoint: { host: "mail.example.com", port: 587 }, starttls: "required" }],
     [{ secure: true }, { endpoint: { host: "mail.example.com", port: 465 } }],
+    [{ port: 465 }, { endpoint: { host: "mail.example.com", port: 465 }, secure: true }],
+    [{ host: "mail.example.com:465" }, { endpoint: { host: "mail.example.com", port: 465 }, secure: true }],
+    [
+      { port: 465, auth: AUTH },
+      { secure: true, starttls: "required" },
+    ],
+    [{ port: 465, secure: false }, { secure: false }],
+    [
+      { host: "mail.example.com:465", secure: false, auth: AUTH },
+      { secure: false, starttls: "required" },
+    ],
+    [{ port: 465, secure: undefined }, { secure: true }],
+    [{ port: 465, protocol: "lmtp" }, { secure: false }],
+    [{}, { reconnectFor: 30_000 }],
+    [{ reconnectFor: 0 }, { reconnectFor: 0 }],
+    [{ reconnectFor: 0.5 }, { reconnectFor: 500 }],
     [{ protocol: "lmtp" }, { endpoint: { host: "mail.example.com", port: 2003 } }],
     [{ host: "mail.example.com:26" }, { endpoint: { host: "mail.example.com", port: 26 } }],
     [
@@ -80,6 +51,9 @@ describe("the checks", () => {
     ["maxMessages", { ...HOST, maxMessages: 1.5 }, RangeError],
     ["maxQueue", { ...HOST, maxQueue: 0 }, RangeError],
     ["idleTimeout", { ...HOST, idleTimeout: 0 }, RangeError],
+    ["reconnectFor", { ...HOST, reconnectFor: -1 }, RangeError],
+    ["reconnectFor without end", { ...HOST, reconnectFor: Number.POSITIVE_INFINITY }, RangeError],
+    ["reconnectFor as text", { ...HOST, reconnectFor: "30" }, TypeError],
     ["maxLifetime", { ...HOST, maxLifetime: "1" }, TypeError],
     ["rateLimit", { ...HOST, rateLimit: 5 }, TypeError],
     ["rateLimit.seconds is missing", { ...HOST, rateLimit: { messages: 5 } }, TypeError],

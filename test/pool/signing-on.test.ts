@@ -1,7 +1,17 @@
 /** How a pool's connections come about: TLS, logins, tokens, LMTP, and check(). */
+import { createMessage } from "@upyo/core";
 import { describe, expect, it } from "vitest";
-import { SMTPAuthenticationError, SMTPConnectError, SMTPNotSupportedError, SMTPPool } from "../../src/index.ts";
+import {
+  SMTPAuthenticationError,
+  SMTPConnectError,
+  SMTPNotSupportedError,
+  SMTPPool,
+  type Transport,
+} from "../../src/index.ts";
+import { smtplib } from "../../src/nodemailer/index.ts";
+import type { PoolOptions } from "../../src/pool/options.ts";
 import { plain } from "../../src/sasl/index.ts";
+import { SmtplibTransport } from "../../src/upyo/index.ts";
 import { memoryTransport } from "../../transports/memory.ts";
 import { watchForLeaks } from "../hostile/scenario.ts";
 import { startEmbeddedServer } from "../support/embedded-server.ts";
@@ -58,12 +68,79 @@ describe("TLS", () => {
     expect(await outcome(send(pool))).toBe("ok");
     expect(said(server, "STARTTLS")).toHaveLength(1);
     await pool.close();
-    const strict = pooled({ ehlo: ["STARTTLS"], on: { STARTTLS: "454 not now" } }, { starttls: "required" });
+    const options = { starttls: "required", reconnectFor: 0 } as const;
+    const strict = pooled({ ehlo: ["STARTTLS"], on: { STARTTLS: "454 not now" } }, options);
     expect(await outcome(send(strict.pool))).toBe("SMTPResponseException 454 not-sent");
     expect(said(strict.server, "MAIL")).toEqual([]);
     await strict.pool.close();
   });
 });
+
+describe("STARTTLS that is demanded and not offered", () => {
+  it("is an error that names the option, and that a development server may be spoken to in clear", async () => {
+    const { pool, server } = pooled({ ehlo: ["AUTH PLAIN"] }, { auth: AUTH });
+    const error = await send(pool).catch((reason: unknown) => reason);
+    expect(error).toMatchObject({ name: "SMTPNotSupportedError", capability: "STARTTLS", delivery: "not-sent" });
+    expect(String(error)).toMatch(/starttls is "required".* loopback .*"opportunistic" or "never"/);
+    await expect(pool.check()).rejects.toThrow('starttls: "opportunistic" or "never"');
+    expect(said(server, "AUTH", "MAIL")).toEqual([]);
+    await pool.close();
+  });
+});
+
+describe("port 465", () => {
+  const ways: readonly [string, (options: PoolOptions) => Sender][] = [
+    ["SMTPPool", (options) => new SMTPPool({ host: "h", port: 465, ...options })],
+    ["SMTPPool, in the host", (options) => new SMTPPool({ host: "h:465", ...options })],
+    ["SMTPPool, in a URL", (options) => new SMTPPool("smtp://h:465", options)],
+    ["nodemailer's transport", (options) => smtplib({ host: "h", port: 465, ...options })],
+    ["nodemailer's transport, in a URL", (options) => smtplib("smtp://h:465", options)],
+    ["Upyo's transport", (options) => new SmtplibTransport({ host: "h", port: 465, ...options })],
+    ["Upyo's transport, in a URL", (options) => new SmtplibTransport("smtp://h:465", options)],
+  ];
+
+  it.each(ways)("begins with TLS, unless secure is false: %s", async (_, make) => {
+    for (const secure of [undefined, false]) {
+      const { transport, log } = spoken();
+      const sender = make({ transport, secure, reconnectFor: 0, starttls: "never" });
+      await call(sender);
+      await sender.close();
+      expect(log).toEqual(["connect 465", secure === false ? "read" : "TLS h"]);
+    }
+  });
+});
+
+type Sender = SMTPPool | SmtplibTransport | ReturnType<typeof smtplib>;
+
+/** Lets it connect, in whichever way it does. */
+function call(sender: Sender): Promise<unknown> {
+  if (sender instanceof SMTPPool) return outcome(sender.check());
+  if (sender instanceof SmtplibTransport) return sender.send(UPYO_MESSAGE);
+  return outcome(sender.verify());
+}
+
+const UPYO_MESSAGE = createMessage({ from: "a@a.test", to: "b@b.test", subject: "x", content: { text: "x" } });
+
+/** A connection that notes what is done to it first, and fails then. */
+function spoken(): { transport: Transport; log: string[] } {
+  const log: string[] = [];
+  const fail = (what: string): Promise<never> => {
+    log.push(what);
+    return Promise.reject(new Error("that will do"));
+  };
+  const transport: Transport = async (endpoint) => {
+    log.push(`connect ${"port" in endpoint ? endpoint.port : ""}`);
+    return {
+      read: () => fail("read"),
+      write: () => undefined,
+      startTls: ({ servername }) => fail(`TLS ${servername}`),
+      close: async () => {},
+      abort: () => {},
+      peer: { remoteAddress: undefined, localAddress: undefined, loopback: false, tls: undefined },
+    };
+  };
+  return { transport, log };
+}
 
 describe("a login", () => {
   it("shows no password to the network", async () => {
@@ -100,29 +177,33 @@ describe("a login", () => {
 
   it("asks a token function once for all connections that log in at a time, and again for an expired token", async () => {
     const expired = btoa('{"status":"401"}');
-    const good = btoa("user=user\x01auth=Bearer fresh\x01\x01");
+    const bearer = (token: string): string => btoa(`user=user\x01auth=Bearer ${token}\x01\x01`);
+    let good = bearer("first");
     const on = { AUTH: (line: string) => (line.endsWith(good) ? "235 ok" : `334 ${expired}`), "": "535 expired" };
     const answered = gate();
-    const tokens = ["stale", "fresh"];
+    const tokens = ["first", "first", "fresh"];
     let calls = 0;
     const token = async (): Promise<string> => {
       const given = tokens[calls++] ?? "fresh";
-      await answered.opened;
+      if (calls > 1) await answered.opened;
       return given;
     };
     const { pool, server } = pooled(
       { ...LOOPBACK, ehlo: ["AUTH XOAUTH2"], on },
-      { auth: { user: "user", token }, starttls: "never", maxConnections: 3 },
+      { auth: { user: "user", token }, starttls: "never", maxConnections: 4 },
     );
-    const sends = Promise.all(["one", "two", "three"].map((name) => send(pool, name)));
-    await server.until(({ lines }) => lines.filter((line) => line.startsWith("EHLO")).length === 3);
+    await send(pool, "zero");
+    good = bearer("fresh");
+    const sends = Promise.all(["one", "two", "three", "four"].map((name) => send(pool, name)));
+    await server.until(({ lines }) => lines.filter((line) => line.startsWith("EHLO")).length === 4);
     for (let i = 0; i < 20; i++) await new Promise((resolve) => setImmediate(resolve));
-    expect(calls).toBe(1);
+    expect(calls).toBe(2);
     answered.open();
     await sends;
-    // One call for the three that got the stale one, and no more than one each for the fresh one.
-    expect(calls).toBeGreaterThanOrEqual(2);
-    expect(calls).toBeLessThanOrEqual(4);
+    await server.until(({ lines }) => lines.filter((line) => line.endsWith(good)).length === 3);
+    // One call for the three that got the expired one, and no more than one each for the fresh one.
+    expect(calls).toBeGreaterThanOrEqual(3);
+    expect(calls).toBeLessThanOrEqual(5);
     expect(said(server, "AUTH").filter((line) => line.endsWith(good))).toHaveLength(3);
     await pool.close();
   });

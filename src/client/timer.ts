@@ -1,0 +1,22 @@
+/** Timers that may keep the process alive or let it end. */
+
+/** What `setTimeout` returns on the running runtime. */
+export type Timer = ReturnType<typeof setTimeout>;
+
+/**
+ * Lets a timer keep the process alive, as timers do, or not. Node, Bun and Deno have the methods on the timer; a runtime
+ * whose timers are numbers has functions for it (Deno before 2.8), or processes that never wait for a timer (browsers).
+ */
+export function holdProcess(timer: Timer | undefined, hold: boolean): void {
+  if (timer === undefined) return;
+  const [method, ownFunction] = hold ? (["ref", "refTimer"] as const) : (["unref", "unrefTimer"] as const);
+  const given: unknown = timer;
+  if (typeof given === "object" && given !== null) call(given, method);
+  else call(Reflect.get(globalThis, "Deno"), ownFunction, given);
+}
+
+function call(owner: unknown, name: string, ...args: unknown[]): void {
+  if (typeof owner !== "object" || owner === null) return;
+  const method: unknown = Reflect.get(owner, name);
+  if (typeof method === "function") Reflect.apply(method, owner, args);
+}

@@ -1,0 +1,145 @@
+/** Opens a pool's connections: how many at a time, when to try again after a failure, and when what waits is rejected. */
+import type { Connections } from "./connections.ts";
+import type { Governor } from "./governor.ts";
+import type { Lane } from "./lane.ts";
+import { LoginGate } from "./login-gate.ts";
+import { Reconnection } from "./reconnection.ts";
+import { complaintIn, isLasting, mayBeFull } from "./verdict.ts";
+
+/** The pool, as far as its connector concerns it. */
+export type ConnectorOwner = {
+  /** How many messages could be sent if there were connections. */
+  waiting(): number;
+  /** A connection that is not opened yet. */
+  newLane(): Lane;
+  /** A connection has signed on. */
+  opened(lane: Lane): void;
+  /** Messages that wait will not be sent: all, or only those that need a new connection. */
+  reject(which: "all" | "again", error: unknown): void;
+  /** Says QUIT by a connection that could not be opened, and forgets it. */
+  quit(lane: Lane): Promise<void>;
+  /** Looks for what can be done now. */
+  pump(): void;
+  /** Calls `wake()` at this moment. */
+  wakeAt(moment: number): void;
+};
+
+/** What there is to know of a connector besides its owner. */
+export type ConnectorSettings = {
+  readonly connections: Connections;
+  readonly governor: Governor;
+  /** True if connections log in. */
+  readonly hasLogin: boolean;
+  /** Milliseconds. */
+  readonly reconnectFor: number;
+};
+
+/** Opens connections. */
+export class Connector {
+  /** Whether connections may sign on at the same time. */
+  readonly gate: LoginGate;
+  readonly #owner: ConnectorOwner;
+  readonly #connections: Connections;
+  readonly #governor: Governor;
+  readonly #reconnection: Reconnection;
+  /** True after a login was refused: as long as open connections take messages, no other one tries it again. */
+  #loginRefused = false;
+
+  constructor(owner: ConnectorOwner, { connections, governor, hasLogin, reconnectFor }: ConnectorSettings) {
+    this.#owner = owner;
+    this.#connections = connections;
+    this.#governor = governor;
+    this.gate = new LoginGate(hasLogin);
+    this.#reconnection = new Reconnection(reconnectFor);
+  }
+
+  /** How many more connections may be opened now, by what the others have met. */
+  get room(): number {
+    const { connecting, size, usable } = this.#connections;
+    if (this.#loginRefused && usable > 0) return 0;
+    const room = Math.min(this.#governor.limit - size, this.gate.room);
+    return this.#reconnection.isUnderWay ? Math.min(room, 1 - connecting.size) : room;
+  }
+
+  /** When they may be opened, by `performance.now()`. */
+  get opensAt(): number {
+    const { isUnderWay, nextAt } = this.#reconnection;
+    return isUnderWay ? nextAt : this.#governor.opensAt(this.#connections.size);
+  }
+
+  /** A message waits, and none did before: it has the whole of the time. */
+  restart(): void {
+    if (this.#reconnection.isUnderWay) this.#reconnection.restart(performance.now());
+  }
+
+  /** Opens a connection; resolves when that is over, one way or the other. */
+  async open(): Promise<void> {
+    const lane = this.#owner.newLane();
+    this.#connections.set(lane, "connecting");
+    this.gate.enter(lane);
+    try {
+      await lane.open();
+      if (lane.end !== undefined) throw lane.end.toError({});
+    } catch (error) {
+      return this.#failed(lane, error);
+    }
+    this.gate.signedOn(lane);
+    this.#loginRefused = false;
+    this.#reconnection.reset();
+    this.#connections.set(lane, "open");
+    this.#owner.opened(lane);
+    this.#owner.pump();
+  }
+
+  /** Rejects what waits for a reason that any other connection would meet, unless open connections can send it. */
+  refuse(error: unknown): void {
+    const { connecting, usable } = this.#connections;
+    if (usable > 0 && mayBeFull(error)) return this.#governor.full(usable + connecting.size, performance.now());
+    this.drop();
+    this.#reconnection.reset();
+    this.#loginRefused = usable > 0;
+    this.#owner.reject(usable > 0 ? "again" : "all", error);
+  }
+
+  /** Gives up opening those that are being opened. */
+  drop(): void {
+    for (const lane of [...this.#connections.connecting]) {
+      this.#connections.set(lane, "closing");
+      lane.drop();
+    }
+  }
+
+  /** Rejects what waits if no connection could be made for too long. Those that were begun before the first failure count. */
+  wake(now: number): void {
+    const { endsAt, isUnderWay, lastError, since } = this.#reconnection;
+    if (!isUnderWay) return;
+    if (now < endsAt) return this.#owner.wakeAt(endsAt);
+    for (const { begunAt } of this.#connections.connecting) if (begunAt <= since) return;
+    this.#reconnection.reset();
+    this.#owner.reject("all", lastError);
+  }
+
+  /** What waits hears of it at once; the connection has its place until it is closed. */
+  async #failed(lane: Lane, error: unknown): Promise<void> {
+    const isGivenUp = !this.#connections.connecting.has(lane);
+    const refusal = isLasting(error) && !isGivenUp ? { error } : undefined;
+    this.#connections.set(lane, "closing");
+    this.gate.left(lane, refusal);
+    if (refusal !== undefined) this.refuse(error);
+    else if (!isGivenUp) this.#tryAgain(error);
+    this.#owner.pump();
+    await this.#owner.quit(lane);
+  }
+
+  /** While others work, fewer have to do; if there are none, what waits waits for the next try, as long as there is one. */
+  #tryAgain(error: unknown): void {
+    const now = performance.now();
+    const { connecting, usable } = this.#connections;
+    const complaint = complaintIn(error);
+    if (usable > 0 || complaint !== undefined) this.#governor.full(usable + connecting.size, now);
+    if (usable > 0) return;
+    if (this.#owner.waiting() === 0) return this.#reconnection.reset();
+    this.#reconnection.failed(error, complaint === "complaint", now);
+    this.wake(now);
+  }
+}

@@ -1,0 +1,74 @@
+/** A thousand messages for a server of whose connections some are reset or refused: nothing is lost that need not be. */
+import { describe, expect, it } from "vitest";
+import { SMTPException, SMTPPool } from "../../src/index.ts";
+import type { PoolOptions } from "../../src/pool/options.ts";
+import { watchForLeaks } from "../hostile/scenario.ts";
+import { seeded } from "../support/chaos.ts";
+import { type Act, close, ehlo, inOrder, reset, server, startScriptedServer } from "../support/scripted-server.ts";
+
+/** More connections than there will be: each message by one of its own, and all the failures. */
+const CONNECTIONS = 2000;
+const FAILING = 0.04;
+
+const EHLO = ehlo("PIPELINING", "8BITMIME", "AUTH PLAIN");
+const FRIENDLY: Act = server({ EHLO, AUTH: "235 ok" });
+
+/** How a connection fails before a message could begin on it. */
+const REFUSALS: readonly Act[] = [reset, ["421 too many connections", close], server({ EHLO: reset })];
+
+/** How one fails with the third message on it. */
+const DEATHS: readonly Act[] = [
+  server({ EHLO, AUTH: "235 ok", MAIL: inOrder("250 ok", "250 ok", reset) }),
+  server({ EHLO, AUTH: "235 ok", MAIL: inOrder("250 ok", "250 ok", ["421 bye", close]) }),
+  server({ EHLO, AUTH: "235 ok", ".": inOrder("250 ok", "250 ok", reset) }),
+];
+
+/** What each connection does, the same for the same seed. */
+function dialogues(seed: number, failures: readonly Act[]): Act[] {
+  const random = seeded(seed);
+  return Array.from({ length: CONNECTIONS }, () =>
+    random() < FAILING ? (failures[Math.floor(random() * failures.length)] ?? FRIENDLY) : FRIENDLY,
+  );
+}
+
+describe("a storm of 1,000 messages, 4 % of whose connections are reset or refused", () => {
+  watchForLeaks();
+
+  const login: PoolOptions = { auth: { user: "user", password: "password" }, starttls: "never" };
+  const ten: PoolOptions = { maxConnections: 10, maxMessages: 5, ...login };
+  const failures = [...REFUSALS, ...DEATHS];
+
+  it.each<[string, number, PoolOptions, number, readonly Act[]]>([
+    ["ten connections, seed 1", 1000, ten, 1, failures],
+    ["ten connections, seed 22", 1000, ten, 22, failures],
+    ["ten connections, seed 333", 1000, ten, 333, failures],
+    ["a single connection at a time", 1000, { maxConnections: 1, maxMessages: 5 }, 4444, failures],
+    ["one connection for each message", 200, { maxConnections: 5, maxMessages: 1, ...login }, 55555, REFUSALS],
+  ])("%s", { timeout: 120_000 }, async (_, count, options, seed, acts) => {
+    const scripted = await startScriptedServer(...dialogues(seed, acts));
+    const { host, port } = scripted;
+    const pool = new SMTPPool({ host, port, timeout: 10, ...options });
+    const outcomes = await Promise.all(
+      Array.from({ length: count }, (_, id) =>
+        pool.sendmail("a@a.test", "b@b.test", `Id: ${id}\r\n\r\nhello\r\n`).then(
+          () => "ok",
+          (error: unknown) => (error instanceof SMTPException ? (error.delivery ?? "?") : String(error)),
+        ),
+      ),
+    );
+    await pool.close();
+    await scripted.finish();
+    const bodies = scripted.conversations.flatMap((conversation) => conversation.bodies);
+    const taken = new Map<number, number>();
+    for (const body of bodies) {
+      const id = Number(/^Id: (\d+)/.exec(body)?.[1]);
+      taken.set(id, (taken.get(id) ?? 0) + 1);
+    }
+    outcomes.forEach((outcome, id) => {
+      expect(["ok", "unknown"], `message ${id}`).toContain(outcome);
+      expect(taken.get(id) ?? 0, `message ${id}: ${outcome}`).toBeLessThanOrEqual(1);
+      if (outcome === "ok") expect(taken.get(id), `message ${id}`).toBe(1);
+    });
+    expect(outcomes.filter((outcome) => outcome === "ok").length).toBeGreaterThan(count * 0.98);
+  });
+});
