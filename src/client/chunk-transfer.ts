@@ -142,6 +142,8 @@ export class ChunkTransfer implements ReplyReceiver, PieceWriter {
   /** A reply to a chunk. */
   replied(command: Command, reply: RawReply): void {
     if (reply.code < 400 && !isPositive(reply.code)) return this.#broken(reply);
+    const unknown = this.#connection.settings.chunking.unknownBy(reply);
+    if (unknown !== undefined) return this.giveUp(unknown);
     if (command.endsMessage) this.#lastReplied(reply);
     else this.#chunkReplied(reply);
   }
