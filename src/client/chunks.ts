@@ -14,8 +14,8 @@ export function chunksOf(body: object, argument = "a message"): Chunks {
   const text = new TextChunks(argument);
   if (body instanceof Blob) return streamChunks(body.stream(), text);
   if (isReadableStream(body)) return streamChunks(body, text);
-  if (isAsyncIterable(body)) return iteratorChunks(body[Symbol.asyncIterator](), text);
-  if (isIterable(body)) return iteratorChunks(body[Symbol.iterator](), text);
+  if (isAsyncIterable(body)) return iteratorChunks(body[Symbol.asyncIterator](), body, text);
+  if (isIterable(body)) return iteratorChunks(body[Symbol.iterator](), body, text);
   throw wrongType("the message", "a source of chunks", body);
 }
 
@@ -36,13 +36,35 @@ function wrongChunk(chunk: unknown, argument: string): TypeError {
 /** Gives a source up that was not read. Never throws. */
 export function giveUp(body: object): void {
   try {
-    // The iterator of a stream of Node's closes nothing before it was asked for a chunk.
-    const destroy: unknown = Reflect.get(body, "destroy");
-    if (typeof destroy === "function") destroy.call(body);
-    else if (!(body instanceof Blob)) chunksOf(body).cancel();
+    if (!destroyed(body) && !(body instanceof Blob)) chunksOf(body).cancel();
   } catch {
     // It is somebody else's to close: a stream that is locked, for one.
   }
+}
+
+/** The chunks as an iterator, whose `return()` releases the source at once, while a chunk is awaited, too. */
+export function chunkIterator(chunks: Chunks): AsyncIterator<Uint8Array, undefined> {
+  return {
+    async next() {
+      const value = await chunks.next();
+      return value === undefined ? { done: true, value } : { done: false, value };
+    },
+    async return() {
+      chunks.cancel();
+      return { done: true, value: undefined };
+    },
+  };
+}
+
+/**
+ * Destroys a stream of Node's. Its iterator is a generator: `return()` closes nothing before a chunk was asked for, nor
+ * while one is awaited.
+ */
+function destroyed(body: object): boolean {
+  const destroy: unknown = Reflect.get(body, "destroy");
+  if (typeof destroy !== "function") return false;
+  destroy.call(body);
+  return true;
 }
 
 /**
@@ -61,19 +83,19 @@ function streamChunks(stream: ReadableStream<unknown>, text: TextChunks): Chunks
   };
 }
 
-function iteratorChunks(iterator: Iterator<unknown> | AsyncIterator<unknown>, text: TextChunks): Chunks {
+function iteratorChunks(iterator: Iterator<unknown> | AsyncIterator<unknown>, body: object, text: TextChunks): Chunks {
   return {
     async next() {
       const { done, value } = await iterator.next();
       return done ? text.end() : text.bytesOf(await value);
     },
-    cancel: () => void giveBack(iterator),
+    cancel: () => void giveBack(iterator, body),
   };
 }
 
-async function giveBack(iterator: Iterator<unknown> | AsyncIterator<unknown>): Promise<void> {
+async function giveBack(iterator: Iterator<unknown> | AsyncIterator<unknown>, body: object): Promise<void> {
   try {
-    await iterator.return?.();
+    if (!destroyed(body)) await iterator.return?.();
   } catch {
     // The caller already has an error; what the source says to being given up adds nothing.
   }

@@ -2,7 +2,7 @@
 import { type Delivery, plainDelivery } from "../client/outcome.ts";
 import { type Body, type Content, contentOf, discard } from "../client/source.ts";
 import type { Message as PlannedMessage } from "../client/transaction.ts";
-import { type EightBitPolicy, planMessage, type Server } from "../core/plan.ts";
+import { planMessage, type SendingPolicy, type Server } from "../core/plan.ts";
 import type { Refused } from "../core/reply.ts";
 import {
   contentOfDelivery,
@@ -81,7 +81,7 @@ export function releasingBody<T>(content: Content | undefined, outcome: Promise<
 const refusedOf = ({ refused }: Delivery): Refused => refused;
 
 /** The request as this server can take it; `planMessage` tells what it throws. */
-export function planRequest(request: Request, server: Server, policy: EightBitPolicy = "refuse"): PlannedMessage {
+export function planRequest(request: Request, server: Server, policy: SendingPolicy): PlannedMessage {
   const { from, recipients, content } = request;
   return { from, recipients, content, plan: planMessage(request, server, policy) };
 }

@@ -41,6 +41,13 @@ export type SMTPOptions = {
    * time; a lost connection leaves all of those "unknown" that were not answered.
    */
   pipelining?: Pipelining | undefined;
+  /**
+   * Whether BDAT carries messages where the server offers CHUNKING (RFC 3030). True: all of them; false: none, and
+   * BODY=BINARYMIME is refused. Default: those that gain by it, which are streams, messages of more than 64 KiB,
+   * BODY=BINARYMIME and `pipelining: "eager"`. A server that answers BDAT by 500, 502 or 504 does not know it and may have
+   * read the message as commands: the connection is dropped, and, unless this is true, DATA is used from then on.
+   */
+  chunking?: boolean | undefined;
   /** Permits mechanisms that show the password or token over an unencrypted connection. */
   allowInsecureAuth?: boolean | undefined;
   /** Octets over 127 for a server without 8BITMIME: refuse the message, the default, or send it all the same, as Python does. */
@@ -67,6 +74,7 @@ const CHECKS: { readonly [name in keyof Required<SMTPOptions>]: Check } = {
   limits: resolveLimits,
   logger: checkLogger,
   pipelining: checkPipelining,
+  chunking: isA("boolean"),
   allowInsecureAuth: isA("boolean"),
   eightBit: checkEightBit,
 };
