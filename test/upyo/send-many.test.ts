@@ -1,7 +1,9 @@
 /** `sendMany()`: order, how far it reads ahead, and how it ends. */
 import type { Message } from "@upyo/core";
 import { describe, expect, it } from "vitest";
-import { attachment, collected, faked, letter } from "./harness.ts";
+import { SmtplibTransport } from "../../src/upyo/index.ts";
+import { startEmbeddedServer } from "../support/embedded-server.ts";
+import { attachment, closed, collected, faked, letter } from "./harness.ts";
 
 function numbered(index: number): Message {
   return letter({ to: `user${index}@example.net` });
@@ -104,6 +106,24 @@ describe("the source", () => {
     await transport.close();
     expect(source).toMatchObject({ asked, closed: 1 });
     expect(server.messages.length).toBeLessThan(5);
+  });
+
+  it("is ended over real connections, too, whose messages arrive once or not at all", async () => {
+    const server = closed(await startEmbeddedServer({ tls: "none" }));
+    const transport = closed(new SmtplibTransport({ host: "127.0.0.1", port: server.port, maxConnections: 3 }));
+    const source = counted();
+    let taken = 0;
+    for await (const receipt of transport.sendMany(source.messages)) {
+      expect(receipt).toMatchObject({ successful: true });
+      if (++taken === 7) break;
+    }
+    await transport.close();
+    const arrivals = server.messages.map(({ to }) => String(to));
+    expect(new Set(arrivals).size).toBe(arrivals.length);
+    expect(arrivals).toEqual(
+      expect.arrayContaining(Array.from({ length: 7 }, (_, index) => `user${index}@example.net`)),
+    );
+    expect(arrivals.length).toBeLessThan(source.asked);
   });
 
   it("is ended once by an abort, which does not wait for it", async () => {
