@@ -1,42 +1,76 @@
-/** Works on several things at a time, and gives the results in order. */
+/** Works on several things at a time, and yields the results in order. */
+
+/** How `inOrder()` works on what it is given. */
+export type Work<Item, Result> = {
+  /** How many are under way at most. */
+  readonly most: number;
+  /** Works on an item. The signal fires when nobody waits for the result any more. */
+  run(item: Item, signal: AbortSignal): Promise<Result>;
+  /** Takes an item that came too late to be worked on. */
+  discard(item: Item): void;
+  readonly signal: AbortSignal | undefined;
+};
+
+/** What asking a source for its next item led to. */
+type Asked<Item> = { readonly next: IteratorResult<Item> } | { readonly error: unknown };
+
+/** One item's work. */
+type UnderWay<Result> = { readonly result: Promise<Result>; readonly abort: (reason: unknown) => void };
 
 /**
- * Gives what `work` makes of each item, as soon as it and all before it are there. At most `most` are under way, and
- * no more items are asked for than results are taken. What fails ends it, and the signal does, whatever is waited for.
+ * Yields the result for each item, as soon as it and all before it are there. Asks for no more items than results are
+ * taken and `most` allows. Where the source fails, the results of the items that it gave are yielded before its error is
+ * thrown. When the signal fires, when a result fails, and when the consumer stops, what is under way is aborted and the
+ * source is ended.
  */
 export async function* inOrder<Item, Result>(
   items: Iterable<Item> | AsyncIterable<Item>,
-  most: number,
-  work: (item: Item) => Promise<Result>,
-  signal: AbortSignal | undefined,
+  { most, run, discard, signal }: Work<Item, Result>,
 ): AsyncGenerator<Result, void, undefined> {
+  signal?.throwIfAborted();
   const iterator = iteratorOf(items);
-  const underWay: Promise<Result>[] = [];
-  let asked: Promise<IteratorResult<Item>> | undefined;
+  const underWay: UnderWay<Result>[] = [];
+  const abort = (reason: unknown): void => {
+    for (const one of underWay) one.abort(reason);
+  };
+  const aborted = (): void => abort(signal?.reason);
+  signal?.addEventListener("abort", aborted);
+  let asked: Promise<Asked<Item>> | undefined;
+  let failure: { readonly error: unknown } | undefined;
   let more = true;
+  let failed = false;
   try {
     while (more || underWay.length > 0) {
-      if (more && underWay.length < most) asked ??= heardOf(Promise.resolve(iterator.next()));
-      const first = underWay[0];
-      const next = Promise.race([...(asked ? [asked] : []), ...(first ? [first.then(() => undefined)] : [])]);
-      const came = await unlessAborted(next, signal);
+      if (more && underWay.length < most) asked ??= ask(iterator);
+      const first = underWay[0]?.result;
+      const came = await unlessAborted(firstOf(asked, first), signal);
       if (came === undefined) {
         if (first !== undefined) yield await first;
         underWay.shift();
         continue;
       }
       asked = undefined;
-      if (came.done) more = false;
-      else underWay.push(heardOf(work(came.value)));
+      if ("error" in came) failure = came;
+      if ("error" in came || came.next.done) more = false;
+      else underWay.push(begin(came.next.value, run));
     }
+    if (failure !== undefined) throw failure.error;
+  } catch (error) {
+    failed = true;
+    throw error;
   } finally {
-    const returned = more ? heardOf(Promise.resolve(iterator.return?.())) : undefined;
-    // A source that was asked for an item may take its time, and ends behind that.
-    if (asked === undefined) await returned;
+    signal?.removeEventListener("abort", aborted);
+    abort(new DOMException("the results are no longer waited for", "AbortError"));
+    asked?.then((late) => {
+      if ("next" in late && !late.next.done) discard(late.next.value);
+    });
+    const ended = more ? end(iterator) : undefined;
+    // A source that was asked for an item may take its time, and ends after that; an error that is being thrown does not wait.
+    if (asked === undefined && !failed) await ended;
   }
 }
 
-/** Waits for the work, but not longer than until the signal fires. */
+/** Waits for the work, and rejects as soon as the signal fires. */
 export function unlessAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   return new Promise((resolve, reject) => {
     const aborted = (): void => reject(signal?.reason);
@@ -50,7 +84,32 @@ function iteratorOf<Item>(items: Iterable<Item> | AsyncIterable<Item>): Iterator
   return Symbol.asyncIterator in items ? items[Symbol.asyncIterator]() : items[Symbol.iterator]();
 }
 
-/** Its failure is told when its turn has come: it is not unhandled until then. */
+async function ask<Item>(iterator: Iterator<Item> | AsyncIterator<Item>): Promise<Asked<Item>> {
+  try {
+    return { next: await iterator.next() };
+  } catch (error) {
+    return { error };
+  }
+}
+
+/** The source's answer, or undefined once the first result is there. */
+function firstOf<Item>(
+  asked: Promise<Asked<Item>> | undefined,
+  result: Promise<unknown> | undefined,
+): Promise<Asked<Item> | undefined> {
+  return Promise.race([...(asked ? [asked] : []), ...(result ? [result.then(() => undefined)] : [])]);
+}
+
+function begin<Item, Result>(item: Item, run: Work<Item, Result>["run"]): UnderWay<Result> {
+  const controller = new AbortController();
+  return { result: heardOf(run(item, controller.signal)), abort: (reason) => controller.abort(reason) };
+}
+
+function end(iterator: Iterator<unknown> | AsyncIterator<unknown>): Promise<unknown> {
+  return heardOf((async () => iterator.return?.())());
+}
+
+/** A failure is reported when its turn has come: it is not unhandled until then. */
 function heardOf<T>(work: Promise<T>): Promise<T> {
   work.catch(() => {});
   return work;

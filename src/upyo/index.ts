@@ -26,35 +26,29 @@
  */
 import type { Message, Transport, TransportOptions } from "@upyo/core";
 import { chunkIterator, chunksOf } from "../client/chunks.ts";
-import type { Delivery } from "../client/outcome.ts";
-import { SMTPRecipientsRefused } from "../errors.ts";
 import type { PoolOptions } from "../pool/options.ts";
 import { SMTPPool } from "../pool/smtp-pool.ts";
+import { expectFailures } from "./attachments.ts";
 import { inOrder, unlessAborted } from "./in-order.ts";
 import { type Built, build } from "./mime.ts";
+import { failedReceipt, PROVIDER, type SmtplibReceipt, sentReceipt } from "./receipt.ts";
 
-/** Upyo's receipt, and the whole answer: what `SMTPPool.deliver()` gives, or throws. */
-export type SmtplibReceipt =
-  | {
-      readonly successful: true;
-      /** The Message-ID that is in the message. */
-      readonly messageId: string;
-      /** Who was accepted and who refused, and the server's replies: a message for one recipient at least was taken. */
-      readonly delivery: Delivery;
-    }
-  | {
-      readonly successful: false;
-      /** A text for each recipient, if it was the recipients that were refused; else one. */
-      readonly errorMessages: readonly string[];
-      /** What went wrong: mostly an `SMTPException`, whose `delivery` and `temporary` tell what a retry would mean. */
-      readonly error: unknown;
-    };
+export type {
+  FailedReceipt,
+  FailureCategory,
+  RejectedRecipient,
+  SentReceipt,
+  SmtplibReceipt,
+  SmtplibReceiptError,
+} from "./receipt.ts";
 
 /** How many messages `sendMany()` has under way. */
 const UNDER_WAY = 20;
 
 /** The transport. */
 export class SmtplibTransport implements Transport, AsyncDisposable {
+  /** The name of this transport in receipts, as `provider`. */
+  readonly id: typeof PROVIDER = PROVIDER;
   readonly #pool: SMTPPool;
 
   /**
@@ -70,28 +64,45 @@ export class SmtplibTransport implements Transport, AsyncDisposable {
    * Sends a message. What goes wrong is in the receipt.
    * @throws the signal's reason, if the message was aborted
    */
-  async send(message: Message, options: TransportOptions = {}): Promise<SmtplibReceipt> {
-    return this.#send(message, build(message), options);
+  async send(message: Message, { signal }: TransportOptions = {}): Promise<SmtplibReceipt> {
+    expectFailures(message);
+    signal?.throwIfAborted();
+    return this.#send(message, build(message, signal), signal);
   }
 
   /**
-   * Sends messages, several at a time, and gives their receipts in their order, each as soon as it is there. The next
-   * messages are asked for as the receipts are taken.
-   * @throws the signal's reason, if that is aborted
+   * Sends messages, several at a time, and yields their receipts in their order, each as soon as it is there. Asks for the
+   * next messages as the receipts are taken. If the caller stops before the last receipt, messages that are under way are
+   * aborted, and no more are asked for.
+   * @throws the signal's reason, if that is aborted; what `messages` throws, after the receipts of the messages before it
    */
   sendMany(
     messages: Iterable<Message> | AsyncIterable<Message>,
-    options: TransportOptions = {},
+    { signal }: TransportOptions = {},
   ): AsyncIterable<SmtplibReceipt> {
+    // The others of an array are there already, whether or not their turn comes.
+    if (Array.isArray(messages)) messages.forEach(expectFailures);
     // They are built at the same time, and go to the pool in their order.
     let before: Promise<unknown> = Promise.resolve();
-    const send = (message: Message): Promise<SmtplibReceipt> => {
-      const built = build(message);
+    const run = (message: Message, own: AbortSignal): Promise<SmtplibReceipt> => {
+      expectFailures(message);
+      const built = build(message, own);
+      // Those before it may take longer than it takes to fail.
+      built.catch(() => {});
       const turn = before.then(() => built);
       before = turn.catch(() => {});
-      return this.#send(message, turn, options);
+      return this.#send(message, turn, own);
     };
-    return inOrder(messages, UNDER_WAY, send, options.signal);
+    return inOrder(messages, { most: UNDER_WAY, run, discard: expectFailures, signal });
+  }
+
+  /**
+   * Tries whether mail could be sent: connects, encrypts and logs in, by a connection of its own (Upyo 0.6's
+   * `VerifiableTransport`).
+   * @throws {SMTPException} what connecting and signing on throw; the signal's reason
+   */
+  verify({ signal }: TransportOptions = {}): Promise<void> {
+    return this.#pool.check({ signal });
   }
 
   /** Takes no more messages, sends those that it has, and closes all connections. */
@@ -104,31 +115,24 @@ export class SmtplibTransport implements Transport, AsyncDisposable {
     return this.close();
   }
 
-  async #send(message: Message, built: Promise<Built>, { signal }: TransportOptions): Promise<SmtplibReceipt> {
+  async #send(message: Message, built: Promise<Built>, signal: AbortSignal | undefined): Promise<SmtplibReceipt> {
     try {
-      const { messageId, content } = await unlessAborted(built, signal);
+      const { messageId, smtputf8, content } = await unlessAborted(built, signal);
       const delivery = await this.#pool.deliver({
         from: message.sender.address,
         to: recipientsOf(message),
         body: { [Symbol.asyncIterator]: () => chunkIterator(chunksOf(content())) },
+        ...(smtputf8 ? { smtputf8 } : {}),
         signal,
       });
-      return { successful: true, messageId, delivery };
+      return sentReceipt(messageId, delivery);
     } catch (error) {
       if (signal?.aborted && error === signal.reason) throw error;
-      return { successful: false, errorMessages: messagesOf(error), error };
+      return failedReceipt(error);
     }
   }
 }
 
 function recipientsOf({ recipients, ccRecipients, bccRecipients }: Message): string[] {
   return [...new Set([...recipients, ...ccRecipients, ...bccRecipients].map(({ address }) => address))];
-}
-
-function messagesOf(error: unknown): string[] {
-  if (error instanceof SMTPRecipientsRefused) {
-    const refused = Object.entries(error.recipients).map(([address, [code, text]]) => `${address}: ${code} ${text}`);
-    if (refused.length > 0) return refused;
-  }
-  return [error instanceof Error ? error.message : String(error)];
 }

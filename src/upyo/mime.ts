@@ -1,22 +1,32 @@
-/** A message of Upyo's -> RFC 5322, by nodemailer's MailComposer: MIME is made by who knows how. */
-import type { Address, Attachment, Message } from "@upyo/core";
+/** A message of Upyo's -> RFC 5322, by nodemailer's MailComposer. */
+import type { Address, Message } from "@upyo/core";
+import { readAttachments } from "./attachments.ts";
 
 /** A message that was built. */
 export type Built = {
-  /** The Message-ID that is in it. */
+  /** The Message-ID that is in it, in angle brackets. */
   readonly messageId: string;
+  /** True if its header has addresses that only SMTPUTF8 can carry (RFC 6531 3.2). */
+  readonly smtputf8: boolean;
   /** Its content, built while it is read. */
   readonly content: () => AsyncIterable<Uint8Array>;
 };
 
+/** The fields that messages have in Upyo 0.6. */
+type Later = {
+  readonly messageId?: string | undefined;
+  readonly date?: Date | undefined;
+  readonly inReplyTo?: readonly string[] | undefined;
+  readonly references?: readonly string[] | undefined;
+  readonly calendar?: { readonly method: string; readonly content: string } | undefined;
+};
+
 /**
- * Builds a message. Attachments that are promises are awaited. `tags` and `idempotencyKey` are for mail services: SMTP has
- * nothing like them.
- * @throws {Error} if nodemailer is not installed
+ * Builds a message. Reads its attachments. `tags` are for mail services: SMTP has nothing like them.
+ * @throws {Error} if nodemailer is not installed; what the attachments throw
  */
-export async function build(message: Message): Promise<Built> {
-  const MailComposer = await composer();
-  const attachments = await Promise.all(message.attachments.map(attached));
+export async function build(message: Message & Later, signal: AbortSignal | undefined): Promise<Built> {
+  const [MailComposer, attachments] = await Promise.all([composer(), readAttachments(message, signal)]);
   const { content } = message;
   const node = new MailComposer({
     from: named(message.sender),
@@ -24,21 +34,26 @@ export async function build(message: Message): Promise<Built> {
     cc: message.ccRecipients.map(named),
     replyTo: message.replyRecipients.map(named),
     subject: message.subject,
-    text: content.text,
-    html: "html" in content ? content.html : undefined,
+    text: textOf(content.text),
+    html: "html" in content ? textOf(content.html) : undefined,
+    alternatives: alternativesOf(message),
     attachments,
-    headers: [...message.headers].map(([key, value]) => ({ key, value })).concat(PRIORITY[message.priority]),
+    headers: headersOf(message),
+    messageId: message.messageId,
+    date: dateOf(message),
     disableFileAccess: true,
     disableUrlAccess: true,
   }).compile();
-  return { messageId: node.messageId(), content: () => node.createReadStream() };
+  const messageId = await identify(node, message);
+  return { messageId, smtputf8: needsUtf8(message), content: () => node.createReadStream() };
 }
 
-type Composer = new (
-  options: object,
-) => {
-  compile(): { messageId(): string; createReadStream(): AsyncIterable<Uint8Array> };
+type Composed = {
+  messageId(): string;
+  setHeader(key: string, value: string): unknown;
+  createReadStream(): AsyncIterable<Uint8Array>;
 };
+type Composer = new (options: object) => { compile(): Composed };
 
 async function composer(): Promise<Composer> {
   try {
@@ -49,16 +64,69 @@ async function composer(): Promise<Composer> {
   }
 }
 
+/**
+ * The Message-ID: the message's own, else one that is made of its `idempotencyKey`, so that each attempt to send the
+ * message has the same, and a receiver can tell that it has it already; else a new one.
+ */
+async function identify(node: Composed, message: Message & Later): Promise<string> {
+  const { idempotencyKey, sender } = message;
+  const messageId = bracketed(node.messageId());
+  if (!idempotencyKey || message.messageId !== undefined || message.headers.has("message-id")) return messageId;
+  const text = new TextEncoder().encode(`${sender.address}\n${idempotencyKey}`);
+  const hash = new Uint8Array(await crypto.subtle.digest("SHA-256", text));
+  const left = Array.from(hash.subarray(0, 16), (octet) => octet.toString(16).padStart(2, "0")).join("");
+  const stable = `<${left}${messageId.slice(messageId.lastIndexOf("@"))}`;
+  node.setHeader("Message-ID", stable);
+  return stable;
+}
+
 function named({ name, address }: Address): { name: string; address: string } {
   return { name: name ?? "", address };
 }
 
-async function attached({ inline, filename, content, contentType, contentId }: Attachment): Promise<object> {
-  const contentDisposition = inline ? "inline" : "attachment";
-  return { filename, content: await content, contentType, cid: inline ? contentId : undefined, contentDisposition };
+/** An empty text is a part of its own, too: MailComposer leaves out what is false. */
+function textOf(text: string | undefined): string | Uint8Array | undefined {
+  return text === "" ? new Uint8Array() : text;
+}
+
+function dateOf({ date }: Later): string | undefined {
+  if (date === undefined) return undefined;
+  if (Number.isNaN(date.getTime())) throw new RangeError("date: an invalid date");
+  return date.toUTCString().replace("GMT", "+0000");
+}
+
+function alternativesOf({ calendar }: Later): object[] {
+  if (calendar === undefined) return [];
+  const contentType = `text/calendar; charset=utf-8; method=${calendar.method}`;
+  return [{ contentType, content: calendar.content, contentTransferEncoding: "base64" }];
 }
 
 type Header = { readonly key: string; readonly value: string };
+
+/** What the message itself says, or its structure does: a header of that name does not count. */
+const OWN: readonly string[] = [
+  ...["from", "to", "cc", "bcc", "reply-to", "subject"],
+  ...["mime-version", "content-type", "content-transfer-encoding"],
+];
+
+function headersOf(message: Message & Later): Header[] {
+  const priority = PRIORITY[message.priority];
+  const ids = { "In-Reply-To": message.inReplyTo, References: message.references };
+  const threading = Object.entries(ids).flatMap(([key, given]) =>
+    given ? [{ key, value: given.map(bracketed) }] : [],
+  );
+  const own = new Set([...OWN, ...[...priority, ...threading].map(({ key }) => key.toLowerCase())]);
+  const custom = [...message.headers].map(([key, value]) => ({ key, value }));
+  return [
+    ...custom.filter(({ key }) => !own.has(key.toLowerCase())),
+    ...threading.flatMap(({ key, value }) => (value.length > 0 ? [{ key, value: value.join(" ") }] : [])),
+    ...priority,
+  ];
+}
+
+function bracketed(id: string): string {
+  return id.startsWith("<") ? id : `<${id}>`;
+}
 
 const PRIORITY: { readonly [priority in Message["priority"]]: readonly Header[] } = {
   high: priority("1 (Highest)", "High"),
@@ -72,4 +140,9 @@ function priority(number: string, word: string): Header[] {
     { key: "X-MSMail-Priority", value: word },
     { key: "Importance", value: word },
   ];
+}
+
+function needsUtf8({ sender, recipients, ccRecipients, replyRecipients }: Message): boolean {
+  const shown = [sender, ...recipients, ...ccRecipients, ...replyRecipients];
+  return shown.some(({ address }) => /[^\x00-\x7f]/.test(address.slice(0, address.lastIndexOf("@"))));
 }

@@ -1,0 +1,200 @@
+/** Upyo's receipts: what a delivery, or its failure, is in Upyo's terms. */
+import type { Delivery } from "../client/outcome.ts";
+import {
+  type DeliveryOutcome,
+  SMTPAuthenticationError,
+  SMTPException,
+  SMTPNotSupportedError,
+  SMTPRecipientsRefused,
+  SMTPResponseException,
+  SMTPServerDisconnected,
+  SMTPTimeoutError,
+} from "../errors.ts";
+
+/** The identifier of this transport in receipts. */
+export const PROVIDER = "smtplib";
+
+/** What kind of failure it was: of Upyo's categories, those that occur here. */
+export type FailureCategory =
+  | "auth"
+  | "rate-limit"
+  | "network"
+  | "timeout"
+  | "validation"
+  | "rejected"
+  | "service-unavailable"
+  | "configuration"
+  | "unknown";
+
+/** An error of a receipt: Upyo's `ReceiptError` (since Upyo 0.5). */
+export type SmtplibReceiptError = {
+  readonly message: string;
+  /** `smtp.550` for a reply, `smtp.smtputf8-unsupported` for an extension that is missing; else the category. */
+  readonly code: string;
+  readonly category: FailureCategory;
+  /** True if the same message may be sent again: it was certainly not taken, and the reason may pass. */
+  readonly retryable: boolean;
+  readonly provider: typeof PROVIDER;
+  readonly providerDetails: {
+    /** What became of the message, where that is known: as in `SMTPException`. */
+    readonly delivery?: DeliveryOutcome | undefined;
+    /** The recipient whom the reply refused. */
+    readonly recipient?: string | undefined;
+    /** The reply's text. */
+    readonly response?: string | undefined;
+    /** The reply's enhanced status code, such as "5.1.1". */
+    readonly enhancedStatusCode?: string | undefined;
+  };
+};
+
+/** A recipient who was refused while others were accepted. */
+export type RejectedRecipient = {
+  readonly recipient: string;
+  /** The code of the reply. */
+  readonly code: number;
+  /** The text of the reply. */
+  readonly response: string;
+  /** True if a message for this recipient alone may be accepted later. */
+  readonly retryable: boolean;
+};
+
+/** A message was accepted for one recipient at least. */
+export type SentReceipt = {
+  readonly successful: true;
+  /** The Message-ID that is in the message, in angle brackets. */
+  readonly messageId: string;
+  readonly provider: typeof PROVIDER;
+  /** How often the message was sent: once. */
+  readonly attempts: number;
+  /** When the receipt was made, in ISO 8601. */
+  readonly timestamp: string;
+  /** The recipients who were refused: nothing was sent to them. */
+  readonly rejectedRecipients: readonly RejectedRecipient[];
+  /** Who was accepted and who was refused, and the server's replies: what `SMTPPool.deliver()` gives. */
+  readonly delivery: Delivery;
+};
+
+/** A message was not sent, or it is not known whether it was. */
+export type FailedReceipt = {
+  readonly successful: false;
+  /** The messages of `errors`. */
+  readonly errorMessages: readonly string[];
+  /** An error for each recipient, if it was the recipients that were refused; else one. */
+  readonly errors: readonly SmtplibReceiptError[];
+  /**
+   * True if the same message may be sent again. Where nobody knows whether the server took it (`delivery` is "unknown"),
+   * this is false: sending it again could double it.
+   */
+  readonly retryable: boolean;
+  readonly provider: typeof PROVIDER;
+  /** How often the message was tried: once. */
+  readonly attempts: number;
+  /** When the receipt was made, in ISO 8601. */
+  readonly timestamp: string;
+  /** What went wrong: mostly an `SMTPException`, whose `delivery` and `temporary` tell what a retry would mean. */
+  readonly error: unknown;
+};
+
+/** Upyo's receipt, and what smtplib knows beyond it. */
+export type SmtplibReceipt = SentReceipt | FailedReceipt;
+
+/** The receipt of a message that was accepted. */
+export function sentReceipt(messageId: string, delivery: Delivery): SentReceipt {
+  const rejectedRecipients = Object.entries(delivery.refused).map(([recipient, { code, message }]) => ({
+    ...{ recipient, code, response: message },
+    retryable: passes(code),
+  }));
+  return { successful: true, messageId, ...common(), rejectedRecipients, delivery };
+}
+
+/** The receipt of a message that was not accepted, or not for all that is known. */
+export function failedReceipt(error: unknown): FailedReceipt {
+  const errors = errorsOf(error);
+  return {
+    successful: false,
+    errorMessages: errors.map(({ message }) => message),
+    errors,
+    retryable: errors.some(({ retryable }) => retryable),
+    ...common(),
+    error,
+  };
+}
+
+function common(): { provider: typeof PROVIDER; attempts: number; timestamp: string } {
+  return { provider: PROVIDER, attempts: 1, timestamp: new Date().toISOString() };
+}
+
+function errorsOf(error: unknown): SmtplibReceiptError[] {
+  if (error instanceof SMTPRecipientsRefused) {
+    const refused = Object.entries(error.recipients).map(([recipient, reply]) => {
+      const { code, message, enhancedCode } = reply;
+      const retryable = passes(code) && error.delivery !== "unknown";
+      return receiptError(
+        `${recipient}: ${code} ${message}`,
+        { code: `smtp.${code}`, category: refusal(code) },
+        retryable,
+        {
+          ...{ delivery: error.delivery, recipient, response: message, enhancedStatusCode: enhancedCode },
+        },
+      );
+    });
+    if (refused.length > 0) return refused;
+  }
+  const message = error instanceof Error ? error.message : String(error);
+  if (!(error instanceof SMTPException)) return [receiptError(message, foreign(error), false, {})];
+  const retryable = error.temporary && error.delivery !== "unknown";
+  return [receiptError(message, kindOf(error), retryable, { delivery: error.delivery, ...replyOf(error) })];
+}
+
+function receiptError(
+  message: string,
+  { code, category }: Kind,
+  retryable: boolean,
+  providerDetails: SmtplibReceiptError["providerDetails"],
+): SmtplibReceiptError {
+  return { message, code: code ?? category, category, retryable, provider: PROVIDER, providerDetails };
+}
+
+type Kind = { readonly code?: string; readonly category: FailureCategory };
+
+function kindOf(error: SMTPException): Kind {
+  if (error instanceof SMTPResponseException && error.smtp_code > 0) {
+    const category = error instanceof SMTPAuthenticationError ? "auth" : refusal(error.smtp_code);
+    return { code: `smtp.${error.smtp_code}`, category };
+  }
+  if (error instanceof SMTPAuthenticationError) return { category: "auth" };
+  if (error instanceof SMTPTimeoutError) return { category: "timeout" };
+  if (error instanceof SMTPServerDisconnected || error instanceof SMTPResponseException) return { category: "network" };
+  if (error instanceof SMTPNotSupportedError) {
+    const { capability } = error;
+    return {
+      category: "configuration",
+      ...(capability ? { code: `smtp.${capability.toLowerCase()}-unsupported` } : {}),
+    };
+  }
+  // No recipient was given.
+  if (error instanceof SMTPRecipientsRefused) return { category: "validation" };
+  // The pool's queue is full.
+  return { category: error.temporary ? "rate-limit" : "unknown" };
+}
+
+/** An error of the message, or of what it was made of. */
+function foreign(error: unknown): Kind {
+  return { category: error instanceof TypeError || error instanceof RangeError ? "validation" : "unknown" };
+}
+
+function replyOf(error: SMTPException): SmtplibReceiptError["providerDetails"] {
+  if (!(error instanceof SMTPResponseException) || error.smtp_code < 0) return {};
+  return { response: error.smtp_error, enhancedStatusCode: error.reply?.enhancedCode };
+}
+
+/** As Upyo's own SMTP transport has it. */
+function refusal(code: number): FailureCategory {
+  if (code >= 400 && code < 500) return "service-unavailable";
+  return code >= 500 && code < 600 ? "rejected" : "unknown";
+}
+
+/** A reply to RCPT that may be another one later: 552 is one of them (RFC 5321 4.5.3.1.10). */
+function passes(code: number): boolean {
+  return (code >= 400 && code < 500) || code === 552;
+}

@@ -1,0 +1,90 @@
+/** What the tests of smtplib/upyo share: a transport before a scripted server, and messages. */
+import { createMessage, type Message, type MessageConstructor } from "@upyo/core";
+import { type ParsedMail, simpleParser } from "mailparser";
+import { afterEach } from "vitest";
+import type { PoolOptions } from "../../src/index.ts";
+import { type SmtplibReceipt, SmtplibTransport } from "../../src/upyo/index.ts";
+import { FakeServer, type Script } from "../client/fake-server.ts";
+
+const open: { close(): unknown }[] = [];
+
+afterEach(async () => {
+  for (const one of open.splice(0)) await one.close();
+});
+
+/** Closes something after the test. */
+export function closed<T extends { close(): unknown }>(one: T): T {
+  open.push(one);
+  return one;
+}
+
+/** A server that answers as the script has it, and a transport that leads to it. */
+export function faked(
+  script: Script = {},
+  options: PoolOptions = {},
+): { readonly server: FakeServer; readonly transport: SmtplibTransport } {
+  const server = new FakeServer(script);
+  const transport = new SmtplibTransport({ host: "mail.example.com", transport: server.transport, ...options });
+  return { server, transport: closed(transport) };
+}
+
+/** A message, with what matters to the test. */
+export function letter(more: Partial<MessageConstructor> = {}): Message {
+  return createMessage({
+    from: "Ada Lovelace <ada@example.com>",
+    to: "Charles <charles@example.net>",
+    subject: "Note G – complete",
+    content: { text: "Hi!\n.\nA dot.\n", html: "<p>Hi!</p>" },
+    ...more,
+  });
+}
+
+/** An attachment, with what matters to the test. */
+export function attachment(content: unknown, more: object = {}): Message["attachments"][number] {
+  const whole: object = {
+    inline: false,
+    filename: "x.bin",
+    contentType: "application/octet-stream",
+    contentId: "x@y.example",
+  };
+  const made: unknown = { ...whole, content, ...more };
+  if (!isAttachment(made)) throw new Error("not an attachment");
+  return made;
+}
+
+// Upyo 0.6 knows more kinds of contents than the installed version's types.
+function isAttachment(made: unknown): made is Message["attachments"][number] {
+  return typeof made === "object" && made !== null && "content" in made;
+}
+
+/** A promise that rejects after some time, and that nobody listens to. */
+export function rejecting(error: unknown, milliseconds = 0): Promise<never> {
+  return new Promise((_, reject) => setTimeout(() => reject(error), milliseconds));
+}
+
+/** All receipts, in order. */
+export async function collected(receipts: AsyncIterable<SmtplibReceipt>): Promise<SmtplibReceipt[]> {
+  const all: SmtplibReceipt[] = [];
+  for await (const receipt of receipts) all.push(receipt);
+  return all;
+}
+
+/** The message as it arrives, and as mailparser reads it. */
+export async function arrived(
+  message: Message,
+): Promise<{ raw: string; header: string; parsed: ParsedMail; server: FakeServer; receipt: SmtplibReceipt }> {
+  const { server, transport } = faked({ ehlo: ["8BITMIME", "SMTPUTF8"] });
+  const receipt = await transport.send(message);
+  if (!receipt.successful) throw receipt.error;
+  const raw = (server.messages.at(-1) ?? "").replace(/^\.\./gm, ".");
+  const header = raw.slice(0, raw.indexOf("\r\n\r\n") + 2);
+  return { raw, header, parsed: await simpleParser(raw), server, receipt };
+}
+
+/** The values of the header fields of a name, unfolded. */
+export function fields(header: string, name: string): string[] {
+  const lines = header.replace(/\r\n[ \t]+/g, " ").split("\r\n");
+  return lines
+    .filter((line) => line.toLowerCase().startsWith(`${name.toLowerCase()}:`))
+    .map((line) => line.slice(name.length + 1).trim());
+}
