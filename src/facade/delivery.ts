@@ -1,4 +1,5 @@
 /** The sending methods, as `SMTP` and `SMTPPool` share them: from arguments to an outcome. */
+import { settle } from "../client/caller-stack.ts";
 import { type Delivery, plainDelivery } from "../client/outcome.ts";
 import { type Body, type Content, contentOf, discard } from "../client/source.ts";
 import type { Message as PlannedMessage } from "../client/transaction.ts";
@@ -30,9 +31,9 @@ export function sendmailBy(
   let content: Content | undefined;
   try {
     content = contentOf(msg, "msg");
-    return releasingBody(content, deliver(requestOf(envelope, content), callSignal(call)).then(refusedOf));
+    return settle(releasingBody(content, deliver(requestOf(envelope, content), callSignal(call))), refusedOf);
   } catch (error) {
-    return releasingBody(content, Promise.reject(error));
+    return settle(releasingBody(content, Promise.reject(error)), refusedOf);
   }
 }
 
@@ -44,9 +45,9 @@ export function sendMessageBy(
   call: CallOptions | undefined,
 ): Promise<Refused> {
   try {
-    return deliver(requestOfMessage(msg, envelope), callSignal(call)).then(refusedOf);
+    return settle(deliver(requestOfMessage(msg, envelope), callSignal(call)), refusedOf);
   } catch (error) {
-    return Promise.reject(error);
+    return settle(Promise.reject(error), refusedOf);
   }
 }
 
@@ -57,14 +58,14 @@ export function deliverBy(deliver: Deliver, delivery: DeliveryRequest): Promise<
     checkObject(delivery, "delivery");
     content = contentOfDelivery(delivery);
     const request = requestOfDelivery(delivery, content);
-    return releasingBody(content, deliver(request, checkSignal(delivery.signal, "signal")).then(plainDelivery));
+    return settle(releasingBody(content, deliver(request, checkSignal(delivery.signal, "signal"))), plainDelivery);
   } catch (error) {
-    return releasingBody(content, Promise.reject(error));
+    return settle(releasingBody(content, Promise.reject(error)), plainDelivery);
   }
 }
 
 /** Releases an unread body before the failure is reported. */
-export function releasingBody<T>(content: Content | undefined, outcome: Promise<T>): Promise<T> {
+function releasingBody<T>(content: Content | undefined, outcome: Promise<T>): Promise<T> {
   if (!content || content.bytes) return outcome;
   return outcome.catch((error) => {
     discard(content);

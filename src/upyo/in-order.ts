@@ -3,12 +3,14 @@
 /**
  * Gives what `work` makes of each item, as soon as it and all before it are there. At most `most` are under way, and
  * no more items are asked for than results are taken. What fails ends it, and the signal does, whatever is waited for.
+ * `taken` is called with each result right before the caller gets it.
  */
 export async function* inOrder<Item, Result>(
   items: Iterable<Item> | AsyncIterable<Item>,
   most: number,
   work: (item: Item) => Promise<Result>,
   signal: AbortSignal | undefined,
+  taken?: (result: Result) => void,
 ): AsyncGenerator<Result, void, undefined> {
   const iterator = iteratorOf(items);
   const underWay: Promise<Result>[] = [];
@@ -21,7 +23,11 @@ export async function* inOrder<Item, Result>(
       const next = Promise.race([...(asked ? [asked] : []), ...(first ? [first.then(() => undefined)] : [])]);
       const came = await unlessAborted(next, signal);
       if (came === undefined) {
-        if (first !== undefined) yield await first;
+        if (first !== undefined) {
+          const result = await first;
+          taken?.(result);
+          yield result;
+        }
         underWay.shift();
         continue;
       }

@@ -25,6 +25,7 @@
  * @module
  */
 import type { Message, Transport, TransportOptions } from "@upyo/core";
+import { addCallers } from "../client/caller-stack.ts";
 import type { Delivery } from "../client/outcome.ts";
 import { SMTPRecipientsRefused } from "../errors.ts";
 import type { PoolOptions } from "../pool/options.ts";
@@ -70,7 +71,7 @@ export class SmtplibTransport implements Transport, AsyncDisposable {
    * @throws the signal's reason, if the message was aborted
    */
   async send(message: Message, options: TransportOptions = {}): Promise<SmtplibReceipt> {
-    return this.#send(message, build(message), options);
+    return await this.#send(message, build(message), options);
   }
 
   /**
@@ -90,7 +91,10 @@ export class SmtplibTransport implements Transport, AsyncDisposable {
       before = turn.catch(() => {});
       return this.#send(message, turn, options);
     };
-    return inOrder(messages, UNDER_WAY, send, options.signal);
+    const located = (receipt: SmtplibReceipt): void => {
+      if (!receipt.successful) addCallers(receipt.error, located);
+    };
+    return inOrder(messages, UNDER_WAY, send, options.signal, located);
   }
 
   /** Takes no more messages, sends those that it has, and closes all connections. */
