@@ -78,7 +78,7 @@ export async function within<T>(
       };
       const expire = (): void => stop(timedOut(phase, seconds).toError({}));
       working.then(resolve, reject);
-      unlink = onAbort(signal, stop);
+      unlink = onAbort(signal, stop, "library");
       if (seconds !== undefined) timer = setTimeout(expire, Math.min(seconds * 1000, LONGEST_TIMER));
     });
   } finally {

@@ -24,7 +24,7 @@ export class Session {
     this.#checkReentry();
     const { conversation } = this;
     const { closings } = conversation;
-    return this.#turns.alone(async () => {
+    return await this.#turns.alone(async () => {
       if (conversation.closings === closings) return task(conversation);
       throw new SMTPServerDisconnected("close() was called while this call waited for its turn");
     });

@@ -3,7 +3,7 @@
  * first of them is sent. Pure: the same needs and features give the same plan.
  */
 
-import type { SMTPNotSupportedError } from "../errors.ts";
+import { SMTPNotSupportedError } from "../errors.ts";
 import { quoted } from "./bytes.ts";
 import { Command } from "./command.ts";
 import type { MailOptions } from "./extensions/extension.ts";

@@ -1,4 +1,5 @@
 /** The sending methods, as `SMTP` and `SMTPPool` share them: from arguments to an outcome. */
+import { settle } from "../client/caller-stack.ts";
 import { type Delivery, plainDelivery } from "../client/outcome.ts";
 import { type Body, type Content, contentOf, discard } from "../client/source.ts";
 import type { Message as PlannedMessage } from "../client/transaction.ts";
@@ -30,9 +31,9 @@ export function sendmailBy(
   let content: Content | undefined;
   try {
     content = contentOf(msg, "msg");
-    return releasingBody(content, deliver(requestOf(envelope, content), callSignal(call)).then(refusedOf));
+    return settle(releasingBody(content, deliver(requestOf(envelope, content), callSignal(call))), refusedOf);
   } catch (error) {
-    return releasingBody(content, Promise.reject(error));
+    return settle(releasingBody(content, Promise.reject(error)), refusedOf);
   }
 }
 
@@ -46,13 +47,14 @@ export function sendMessageBy(
   try {
     const signal = callSignal(call);
     const message = requestOfMessage(msg, envelope);
-    if (!("stop" in message)) return deliver(message, signal).then(refusedOf);
-    return deliver(message.request, signal).then(refusedOf, (error) => {
+    if (!("stop" in message)) return settle(deliver(message, signal), refusedOf);
+    const delivered = deliver(message.request, signal).catch((error) => {
       message.stop(error);
       throw error;
     });
+    return settle(delivered, refusedOf);
   } catch (error) {
-    return Promise.reject(error);
+    return settle(Promise.reject(error), refusedOf);
   }
 }
 
@@ -63,14 +65,14 @@ export function deliverBy(deliver: Deliver, delivery: DeliveryRequest): Promise<
     checkObject(delivery, "delivery");
     content = contentOfDelivery(delivery);
     const request = requestOfDelivery(delivery, content);
-    return releasingBody(content, deliver(request, checkSignal(delivery.signal, "signal")).then(plainDelivery));
+    return settle(releasingBody(content, deliver(request, checkSignal(delivery.signal, "signal"))), plainDelivery);
   } catch (error) {
-    return releasingBody(content, Promise.reject(error));
+    return settle(releasingBody(content, Promise.reject(error)), plainDelivery);
   }
 }
 
 /** Releases an unread body before the failure is reported. */
-export function releasingBody<T>(content: Content | undefined, outcome: Promise<T>): Promise<T> {
+function releasingBody<T>(content: Content | undefined, outcome: Promise<T>): Promise<T> {
   if (!content || content.bytes) return outcome;
   return outcome.catch((error) => {
     discard(content);

@@ -1,5 +1,6 @@
 /** Python's `smtplib.SMTP`: its methods, attributes and exceptions, on top of a session. */
 import type { PeerInfo, TlsOptions } from "../byte-stream.ts";
+import { withCallers } from "../client/caller-stack.ts";
 import { Chunking, sendingPolicy } from "../client/chunking.ts";
 import type { Conversation } from "../client/conversation.ts";
 import { resolveTimeouts, type Timeouts } from "../client/deadline.ts";
@@ -8,7 +9,7 @@ import type { AuthObject } from "../client/exchanges.ts";
 import { describe, type Target } from "../client/open.ts";
 import type { Delivery } from "../client/outcome.ts";
 import { Session } from "../client/session.ts";
-import { type Body, contentOf } from "../client/source.ts";
+import { type Body, contentOf, discard } from "../client/source.ts";
 import type { Message as Planned } from "../client/transaction.ts";
 import { checkArgument } from "../core/bytes.ts";
 import { Command } from "../core/command.ts";
@@ -26,7 +27,6 @@ import {
   deliverBy,
   planRequest,
   type Request,
-  releasingBody,
   sendMessageBy,
   sendmailBy,
 } from "./delivery.ts";
@@ -144,7 +144,7 @@ export class SMTP {
   ): Promise<T> {
     const smtp = new this(host, port, options);
     if (host === "") throw new RangeError("host must not be empty");
-    await smtp.#opened;
+    await withCallers(() => smtp.#opened);
     return smtp;
   }
 
@@ -155,7 +155,7 @@ export class SMTP {
    */
   async connect(host = "localhost", port = 0): Promise<Reply> {
     const target = this.#target(host, port);
-    return this.#session.alone((conversation) => conversation.connect(target));
+    return await this.#call((conversation) => conversation.connect(target));
   }
 
   /** Says HELO (RFC 5321 4.1.1.1). */
@@ -184,13 +184,13 @@ export class SMTP {
   /** MAIL FROM: begins a transaction (RFC 5321 4.1.1.2). Options are dropped for a server without ESMTP, as in Python. */
   async mail(sender: string, options: Options = []): Promise<Reply> {
     const parameters = mailParametersOf(options);
-    return this.#say((say) => say.mail(sender, parameters));
+    return await this.#say((say) => say.mail(sender, parameters));
   }
 
   /** RCPT TO: adds a recipient (RFC 5321 4.1.1.3). */
   async rcpt(recipient: string, options: Options<RcptOptions> = []): Promise<Reply> {
     const parameters = rcptParametersOf(options);
-    return this.#say((say) => say.rcpt(recipient, parameters));
+    return await this.#say((say) => say.rcpt(recipient, parameters));
   }
 
   /**
@@ -200,8 +200,12 @@ export class SMTP {
    */
   async data(message: Body): Promise<Reply> {
     const content = contentOf(message, "message");
-    const answered = this.#say((say) => say.data(content, this.#options.eightBit));
-    return releasingBody(content, answered);
+    try {
+      return await this.#say((say) => say.data(content, this.#options.eightBit));
+    } catch (error) {
+      discard(content);
+      throw error;
+    }
   }
 
   /** RSET: gives up the transaction (RFC 5321 4.1.1.5). */
@@ -271,7 +275,7 @@ export class SMTP {
    */
   starttls(tls?: TlsOptions): Promise<Reply> {
     const { context } = this.#options;
-    return this.#session.alone((conversation) => startTls(conversation, context, tls));
+    return this.#call((conversation) => startTls(conversation, context, tls));
   }
 
   /**
@@ -363,7 +367,7 @@ export class SMTP {
 
   /** Says QUIT and closes the connection. */
   quit(): Promise<Reply> {
-    return this.#session.alone(async (conversation) => {
+    return this.#call(async (conversation) => {
       const connection = conversation.live();
       try {
         return await connection.request(Command.simple("QUIT"));
@@ -497,11 +501,16 @@ export class SMTP {
   #authenticating(task: (module: typeof import("./login.ts"), context: AuthContext) => Promise<Reply>): Promise<Reply> {
     const { allowInsecureAuth = false } = this.#options;
     const loading = import("./login.ts");
-    return this.#session.alone(async (conversation) => task(await loading, { conversation, allowInsecureAuth }));
+    return this.#call(async (conversation) => task(await loading, { conversation, allowInsecureAuth }));
+  }
+
+  /** Runs a task as one call, undisturbed. */
+  #call<T>(task: (conversation: Conversation) => Promise<T>): Promise<T> {
+    return withCallers(() => this.#session.alone(task));
   }
 
   /** Says a command as one call. */
   #say<T>(task: (commands: Commands) => Promise<T>): Promise<T> {
-    return this.#session.alone((conversation) => task(new Commands(conversation)));
+    return this.#call((conversation) => task(new Commands(conversation)));
   }
 }

@@ -1,4 +1,5 @@
 /** `SMTPPool` as the package exports it: the sending methods, with the arguments of `SMTP`'s, over a pool of connections. */
+import { withCallers } from "../client/caller-stack.ts";
 import { Events } from "../client/events.ts";
 import type { Delivery } from "../client/outcome.ts";
 import type { Body } from "../client/source.ts";
@@ -106,7 +107,7 @@ export class SMTPPool {
    * @throws what connecting, `starttls()` and `login()` throw
    */
   async check(call?: CallOptions): Promise<void> {
-    return this.#pool.check(callSignal(call));
+    return await withCallers(() => this.#pool.check(callSignal(call)));
   }
 
   /**

@@ -9,6 +9,8 @@ export type Work<Item, Result> = {
   /** Takes an item that came too late to be worked on. */
   discard(item: Item): void;
   readonly signal: AbortSignal | undefined;
+  /** Called with each result right before the consumer gets it. */
+  taken?(result: Result): void;
 };
 
 /** What asking a source for its next item led to. */
@@ -25,7 +27,7 @@ type UnderWay<Result> = { readonly result: Promise<Result>; readonly abort: (rea
  */
 export async function* inOrder<Item, Result>(
   items: Iterable<Item> | AsyncIterable<Item>,
-  { most, run, discard, signal }: Work<Item, Result>,
+  { most, run, discard, signal, taken }: Work<Item, Result>,
 ): AsyncGenerator<Result, void, undefined> {
   signal?.throwIfAborted();
   const iterator = iteratorOf(items);
@@ -45,7 +47,11 @@ export async function* inOrder<Item, Result>(
       const first = underWay[0]?.result;
       const came = await unlessAborted(firstOf(asked, first), signal);
       if (came === undefined) {
-        if (first !== undefined) yield await first;
+        if (first !== undefined) {
+          const result = await first;
+          taken?.(result);
+          yield result;
+        }
         underWay.shift();
         continue;
       }

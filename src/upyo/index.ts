@@ -25,6 +25,7 @@
  * @module
  */
 import type { Message, Transport, TransportOptions } from "@upyo/core";
+import { addCallers } from "../client/caller-stack.ts";
 import { chunkIterator, chunksOf } from "../client/chunks.ts";
 import type { PoolOptions } from "../pool/options.ts";
 import { SMTPPool } from "../pool/smtp-pool.ts";
@@ -67,7 +68,8 @@ export class SmtplibTransport implements Transport, AsyncDisposable {
   async send(message: Message, { signal }: TransportOptions = {}): Promise<SmtplibReceipt> {
     expectFailures(message);
     signal?.throwIfAborted();
-    return this.#send(message, build(message, signal), signal);
+    // Awaited, so that a failure's stack shows the caller.
+    return await this.#send(message, build(message, signal), signal);
   }
 
   /**
@@ -93,7 +95,10 @@ export class SmtplibTransport implements Transport, AsyncDisposable {
       before = turn.catch(() => {});
       return this.#send(message, turn, own);
     };
-    return inOrder(messages, { most: UNDER_WAY, run, discard: expectFailures, signal });
+    const taken = (receipt: SmtplibReceipt): void => {
+      if (!receipt.successful) addCallers(receipt.error, taken);
+    };
+    return inOrder(messages, { most: UNDER_WAY, run, discard: expectFailures, signal, taken });
   }
 
   /**

@@ -148,7 +148,7 @@ const wrongChunks: Scenario[] = (
 ).map(([name, chunk]) => ({
   name: `a chunk that is ${name}`,
   server: server(),
-  call: (smtp) => send(smtp, ["x\r\n", chunk] as unknown as Body),
+  call: (smtp) => send(smtp, new Set<unknown>(["x\r\n", chunk]).values() as unknown as Body),
   throws: { type: SMTPException, delivery: "not-sent", cause: TypeError },
   connected: false,
   check: neverEnded,
@@ -494,7 +494,12 @@ const ENDS: readonly [name: string, answers: Answers, body: () => Body, first: s
   ],
   ["with a chunk that is answered with 354", { BDAT: "354 go" }, () => many, "SMTPServerDisconnected"],
 ];
-const untypedChunks = ["x\r\n", 42] as unknown as Body;
+const untypedChunks = {
+  *[Symbol.iterator]() {
+    yield "x\r\n";
+    yield 42;
+  },
+} as unknown as Body;
 
 const waiting: Scenario[] = [
   ...MODES,

@@ -261,7 +261,7 @@ const sources: Scenario[] = MODES.flatMap(([mode, hello]): Scenario[] => {
     {
       name: `a source that gives something else than octets never ends in LAST, ${mode}`,
       server: server({ EHLO: hello }),
-      call: sending(() => [LARGE, 42] as unknown as Body),
+      call: sending(() => new Set<unknown>([LARGE, 42]).values() as unknown as Body),
       throws: { type: SMTPException, delivery: "not-sent", cause: TypeError },
       connected: false,
       check: neverLast,

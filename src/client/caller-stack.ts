@@ -1,0 +1,100 @@
+/**
+ * Puts the callers of a method into the stack of what it rejects with. An error is made when a reply or the end of a
+ * connection arrives, and no function of the caller's program is on the stack then. But engines know which async functions
+ * await a promise, and list them in a stack that is taken while the promise is being settled. So a stack is taken when a
+ * call fails, and a call that succeeds pays nothing.
+ */
+import { SMTPException } from "../errors.ts";
+import { isAbortReason } from "./abort.ts";
+
+/** The stacks of the errors that a call rejected with, as they were before. */
+const ownStacks = new WeakMap<Error, string>();
+
+/** What `work` comes to. The stack of a rejection ends with the functions that await the returned promise. */
+export async function withCallers<Result>(work: () => Promise<Result>): Promise<Result> {
+  try {
+    return await work();
+  } catch (error) {
+    throw located(error, withCallers);
+  }
+}
+
+/**
+ * What `read` makes of what `call` comes to, with callers as above. V8 follows reactions from promise to promise, so there
+ * it costs no more than `then()`. JavaScriptCore follows async functions only, each of which awaits the one before.
+ */
+export const settle: <Value, Result>(call: Promise<Value>, read: (value: Value) => Result) => Promise<Result> =
+  "Bun" in globalThis
+    ? (call, read) => withCallers(async () => read(await call))
+    : (call, read) => call.then(read, rethrow);
+
+/** Adds the callers of `above`, which runs now, to the stack of an error that another call rejected with. */
+export function addCallers(error: unknown, above: (...args: never[]) => unknown): void {
+  if (!isOwnError(error)) return;
+  try {
+    if (typeof error.stack === "string") error.stack = joined(error.stack, linesAbove(above));
+  } catch {
+    // It is frozen, or the program's own Error.prepareStackTrace throws.
+  }
+}
+
+function rethrow(error: unknown): never {
+  throw located(error, rethrow);
+}
+
+/**
+ * What a call rejects with: the error, with the callers of `above` at the end of its stack. An error that another call
+ * rejected with before is copied. Abort reasons, and errors of other classes, are left as they are.
+ */
+function located(error: unknown, above: (...args: never[]) => unknown): unknown {
+  if (!isOwnError(error)) return error;
+  try {
+    const own = ownStacks.get(error);
+    if (own !== undefined) return copyOf(error, joined(own, linesAbove(above)));
+    if (typeof error.stack !== "string") return error;
+    ownStacks.set(error, error.stack);
+    error.stack = joined(error.stack, linesAbove(above));
+    return error;
+  } catch {
+    return error; // As above.
+  }
+}
+
+function isOwnError(error: unknown): error is Error {
+  if (error instanceof SMTPException || error instanceof TypeError || error instanceof RangeError) {
+    return !isAbortReason(error);
+  }
+  return false;
+}
+
+/** The lines of the stack beneath a function that runs now, without the runtime's. */
+function linesAbove(above: (...args: never[]) => unknown): string[] {
+  const taken = new Error();
+  const capture: unknown = Reflect.get(Error, "captureStackTrace");
+  if (typeof capture === "function") capture.call(Error, taken, above);
+  const { stack } = taken;
+  if (typeof stack !== "string") return [];
+  return stack.split("\n").filter((line) => /^\s+at /.test(line) && !/\((node|ext|native):/.test(line));
+}
+
+/** A stack, and those lines of another that are not in it already. */
+function joined(own: string, callers: readonly string[]): string {
+  const known = new Set(own.split("\n").map(placeOf));
+  return [own, ...callers.filter((line) => !known.has(placeOf(line)))].join("\n");
+}
+
+/** A line of a stack without what differs between a function that runs and one that awaits. */
+function placeOf(line: string): string {
+  return line
+    .trim()
+    .replace(/^at async /, "at ")
+    .replace(/:\d+\)?$/, "");
+}
+
+/** The same error for another call: its class, its fields and its cause, with a stack of its own. */
+function copyOf(error: Error, stack: string): unknown {
+  const { stack: _, ...fields } = Object.getOwnPropertyDescriptors(error);
+  const copy = new Error(error.message);
+  copy.stack = stack;
+  return Object.defineProperties(Object.setPrototypeOf(copy, Object.getPrototypeOf(error)), fields);
+}

@@ -1,0 +1,44 @@
+/** What the tests of stacks share: a program that makes a call, and what a stack says of it. */
+import { expect } from "vitest";
+
+/** The functions of a program that awaits a call in another function, as the stack of the rejection has them. */
+export async function callersOf(call: () => Promise<unknown>): Promise<string[]> {
+  async function sendNewsletter(): Promise<void> {
+    await call();
+  }
+  async function handleRequest(): Promise<void> {
+    await sendNewsletter();
+  }
+  return unformatted(async () => {
+    const error = await rejectionOf(handleRequest());
+    return namesIn(error).filter((name) => name === "sendNewsletter" || name === "handleRequest");
+  });
+}
+
+/** What every call of `callersOf()` should give. */
+export const CALLERS = ["sendNewsletter", "handleRequest"];
+
+/** The functions that are named in an error's stack, in their order. */
+export function namesIn(error: unknown): string[] {
+  if (!(error instanceof Error)) throw new Error(`not an error: ${String(error)}`);
+  const { stack = "" } = error;
+  return [...stack.matchAll(/^\s+at (?:async )?([\w.]+) \(/gm)].map(([, name = ""]) => name);
+}
+
+/** Runs a program without Vitest's own form of stacks, which leaves out the names of functions that await. */
+export async function unformatted<Result>(program: () => Promise<Result>): Promise<Result> {
+  const before: unknown = Reflect.get(Error, "prepareStackTrace");
+  Reflect.set(Error, "prepareStackTrace", undefined);
+  try {
+    return await program();
+  } finally {
+    Reflect.set(Error, "prepareStackTrace", before);
+  }
+}
+
+function rejectionOf(call: Promise<unknown>): Promise<unknown> {
+  return call.then(
+    () => expect.unreachable("it did not reject"),
+    (reason: unknown) => reason,
+  );
+}
