@@ -75,18 +75,21 @@ const platformTls: TlsInfo = {
   cipher: undefined,
   verified: true,
   fingerprint256: undefined,
+  group: undefined,
   exporter: undefined,
 };
 
 /** What the platform cannot do must not be passed over in silence. */
 function checkForPlatform(options: TlsOptions & { servername: string }): { servername: string } {
-  const { servername, ca, cert, pins, rejectUnauthorized, minVersion } = checkTlsOptions(options);
+  const { servername, ca, cert, pins, rejectUnauthorized, minVersion, ciphers, groups } = checkTlsOptions(options);
   const asked = {
     ca: ca !== undefined,
     "cert and key": cert !== undefined,
     fingerprint256: pins !== undefined,
     "rejectUnauthorized: false": !rejectUnauthorized,
     'minVersion: "TLSv1.3"': minVersion === "TLSv1.3",
+    ciphers: ciphers !== undefined,
+    groups: groups !== undefined,
   };
   const missing = Object.entries(asked).flatMap(([name, wanted]) => (wanted ? [name] : []));
   if (missing.length === 0) return { servername };
