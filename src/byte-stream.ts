@@ -75,6 +75,17 @@ export type TlsOptions = {
   fingerprint256?: string | string[] | undefined;
   /** The oldest protocol version allowed. Default: "TLSv1.2". */
   minVersion?: "TLSv1.2" | "TLSv1.3" | undefined;
+  /**
+   * The ciphers to offer, as OpenSSL names them: "ECDHE+AESGCM:!SHA1", "DEFAULT@SECLEVEL=0". Default: the runtime's.
+   * Node takes all of OpenSSL's list; Bun takes no names of TLS 1.3 and no security level; a transport that cannot set
+   * them, such as those of Deno and of Workers, throws a `TypeError`.
+   */
+  ciphers?: string | undefined;
+  /**
+   * The groups (curves) for the key exchange, the most wanted first, as OpenSSL names them: "X25519:P-256". Default: the
+   * runtime's. A transport that cannot set them, such as those of Deno and of Workers, throws a `TypeError`.
+   */
+  groups?: string | undefined;
 };
 
 /** Of the SMTP endpoint, never of a proxy on the way. `loopback` is true only where the transport itself knows it. */
@@ -91,6 +102,8 @@ export type TlsInfo = {
   cipher: string | undefined;
   verified: boolean;
   fingerprint256: string | undefined;
+  /** The group of the key exchange as OpenSSL names it: "X25519", "prime256v1", "X25519MLKEM768". */
+  group: string | undefined;
   /** The server's certificate in DER, for channel binding (RFC 5929). */
   certificate?: Uint8Array | undefined;
   /** Keying material exporter (RFC 5705), for channel binding. */

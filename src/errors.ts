@@ -166,13 +166,20 @@ export class SMTPAuthenticationError extends SMTPResponseException {
   }
 }
 
-/** Why TLS could not be established. */
+/**
+ * Why TLS could not be established: the certificate has another `name`, an untrusted `issuer`, has `expired`, none of the
+ * pinned fingerprints (`fingerprint`), or another fault (`certificate`); the server's key or signature is a `weak-key` to
+ * this runtime; there is `no-shared-cipher`, group or signature algorithm; no protocol `version` in common; plain text
+ * came in place of TLS (`not-tls`); the connection was `closed`; or the `handshake` failed for another reason.
+ */
 export type TlsFailure =
   | "name"
   | "issuer"
   | "expired"
   | "fingerprint"
   | "certificate"
+  | "weak-key"
+  | "no-shared-cipher"
   | "version"
   | "not-tls"
   | "closed"
@@ -188,7 +195,7 @@ export class TlsError extends Error {
     this.failure = failure;
   }
 
-  /** True if the server's certificate was refused: trying again will not help. */
+  /** True if trying again will not help: the certificate was refused, or the two ends have nothing in common. */
   get permanent(): boolean {
     return !["closed", "handshake"].includes(this.failure);
   }

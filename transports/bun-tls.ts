@@ -1,7 +1,13 @@
 /** TLS options as Bun takes them, and the checks that follow Bun's handshake. */
 import type { TlsInfo, TlsOptions } from "../src/byte-stream.ts";
 import { makeTlsError, tlsError } from "./tls-errors.ts";
-import { type CheckedTlsOptions, checkTlsOptions, normalFingerprint, shownFingerprint } from "./tls-options.ts";
+import {
+  type CheckedTlsOptions,
+  checkTlsOptions,
+  normalFingerprint,
+  refuseTls13Ciphers,
+  shownFingerprint,
+} from "./tls-options.ts";
 import { resumption } from "./tls-sessions.ts";
 
 /** The option `tls` of `upgradeTLS`, as far as it is used. */
@@ -12,6 +18,8 @@ export type BunTlsOptions = {
   ca?: string[];
   cert?: string;
   key?: string;
+  ciphers?: string;
+  ecdhCurve?: string;
 };
 
 /** What a TLS socket of Bun's tells of its session. */
@@ -19,6 +27,7 @@ export type BunTlsSession = {
   readonly authorized: boolean;
   getTLSVersion(): string;
   getCipher(): { name: string; standardName?: string } | null;
+  getEphemeralKeyInfo?(): { name?: string } | null;
   getPeerX509Certificate(): BunCertificate | undefined;
   exportKeyingMaterial(length: number, label: string, context: Uint8Array): Uint8Array;
   /** The session to resume: to be given in `open`, which comes before the handshake. */
@@ -55,6 +64,7 @@ export async function secure<Socket extends BunTlsSession, Calls extends Handler
   upgrade: (asked: { tls: BunTlsOptions; socket: Calls }) => Promise<BunHandshake>,
 ): Promise<TlsInfo> {
   const options = checkTlsOptions(asked);
+  refuseTls13Ciphers(options);
   const { session, issued, verified, failed } = resumption(options, trustOf(options));
   const socket: Calls = {
     ...handlers,
@@ -69,7 +79,7 @@ export async function secure<Socket extends BunTlsSession, Calls extends Handler
     handshake = upgrade({ tls: bunTlsOptions(options), socket });
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new TypeError(`the TLS options ca, cert or key cannot be used: ${reason}`, { cause });
+    throw new TypeError(`the TLS options ca, cert, key, ciphers or groups cannot be used: ${reason}`, { cause });
   }
   try {
     const info = verify(await handshake, options);
@@ -82,8 +92,8 @@ export async function secure<Socket extends BunTlsSession, Calls extends Handler
 }
 
 /** A connection with a certificate of its own is not resumed: its key would have to be part of this text. */
-function trustOf({ ca, cert, minVersion }: CheckedTlsOptions): string | undefined {
-  return cert === undefined ? `${minVersion} ${ca?.join() ?? ""}` : undefined;
+function trustOf({ ca, cert, minVersion, ciphers, groups }: CheckedTlsOptions): string | undefined {
+  return cert === undefined ? JSON.stringify([minVersion, ciphers, groups, ca]) : undefined;
 }
 
 /**
@@ -94,7 +104,7 @@ function trustOf({ ca, cert, minVersion }: CheckedTlsOptions): string | undefine
  * default hangs on the environment.
  */
 function bunTlsOptions(options: CheckedTlsOptions): BunTlsOptions {
-  const { servername, isAddress, rejectUnauthorized, ca, cert, key, minVersion } = options;
+  const { servername, isAddress, rejectUnauthorized, ca, cert, key, minVersion, ciphers, groups } = options;
   return {
     serverName: isAddress ? "" : servername,
     rejectUnauthorized: rejectUnauthorized && !isAddress,
@@ -102,6 +112,8 @@ function bunTlsOptions(options: CheckedTlsOptions): BunTlsOptions {
     ...(ca === undefined ? {} : { ca }),
     ...(cert === undefined ? {} : { cert }),
     ...(key === undefined ? {} : { key }),
+    ...(ciphers === undefined ? {} : { ciphers }),
+    ...(groups === undefined ? {} : { ecdhCurve: groups }),
   };
 }
 
@@ -131,6 +143,7 @@ function verify({ session, success, error: fault }: BunHandshake, options: Check
     cipher: cipher?.standardName ?? cipher?.name,
     verified: pinned === true || refusal === undefined,
     fingerprint256: shownFingerprint(certificate.fingerprint256),
+    group: session.getEphemeralKeyInfo?.()?.name,
     certificate: certificate.raw,
     // RFC 9266 4.2 gives channel binding an empty context; under TLS 1.2 that is not the same as none.
     exporter: (label, length) => session.exportKeyingMaterial(length, label, new Uint8Array(0)),

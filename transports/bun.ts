@@ -55,6 +55,8 @@ const readAhead = 256 * 1024;
  * Connects in clear to a TCP port or a Unix socket. All addresses of a host are tried, 250 ms apart, and the first that
  * answers is taken (RFC 8305 5).
  *
+ * TLS is BoringSSL's, which takes no `ciphers` of TLS 1.3 and no security level: they are a `TypeError`.
+ *
  * `node:net` does the connecting: a `Bun.connect` that has begun cannot be given up, and keeps the process alive until
  * the system gives up, after two minutes. The connected socket is the same as that of `Bun.connect`.
  *

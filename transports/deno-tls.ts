@@ -2,7 +2,7 @@
 import type { TlsInfo, TlsOptions } from "../src/byte-stream.ts";
 import type { TlsError } from "../src/errors.ts";
 import { makeTlsError, tlsError } from "./tls-errors.ts";
-import { type CheckedTlsOptions, checkTlsOptions } from "./tls-options.ts";
+import { type CheckedTlsOptions, checkTlsOptions, refuseCipherOptions } from "./tls-options.ts";
 
 export { layerTls } from "./tls-layer.ts";
 
@@ -41,6 +41,7 @@ export async function upgrade(
   adopt: (connection: DenoConnection) => void,
 ): Promise<TlsInfo | undefined> {
   const checked = checkTlsOptions(options);
+  refuseCipherOptions("Deno", checked);
   if (connection.remoteAddr.hostname === undefined || !isNative(checked)) return undefined;
   try {
     const secure = await Deno.startTls(connection, { hostname: checked.servername });
@@ -49,7 +50,14 @@ export async function upgrade(
   } catch (error) {
     throw tlsError(error, checked);
   }
-  return { verified: true, protocol: undefined, cipher: undefined, fingerprint256: undefined, exporter: undefined };
+  return {
+    verified: true,
+    protocol: undefined,
+    cipher: undefined,
+    fingerprint256: undefined,
+    group: undefined,
+    exporter: undefined,
+  };
 }
 
 /** The error where the peer has ended the connection before the handshake. */

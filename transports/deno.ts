@@ -35,7 +35,7 @@ const lowQueue = 64 * 1024;
  *
  * `startTls` is Deno's own where that does what is asked for. It trusts `ca` beside its own authorities, not in their
  * place, knows neither client certificates nor fingerprints nor a minimum version, and takes no Unix socket: with one
- * of these `node:tls` speaks TLS over this same connection.
+ * of these `node:tls` speaks TLS over this same connection. Neither can set `ciphers` or `groups`: they are a `TypeError`.
  *
  * Under `Deno.startTls` an abort ends what is pending at once, but Deno keeps the socket until an unfinished handshake
  * or a write that it has begun comes to an end, or the peer's connection does.

@@ -40,6 +40,8 @@ export interface NodeTlsSocket extends NodeSocket {
   getPeerCertificate(): PeerCertificate;
   exportKeyingMaterial?(length: number, label: string, context: Uint8Array): Uint8Array;
   isSessionReused?(): boolean;
+  /** Of a client; `name` is missing for finite fields, and on Deno. */
+  getEphemeralKeyInfo?(): { name?: string } | null;
 }
 
 /** What `getPeerCertificate` gives; empty where there is none. */
@@ -61,6 +63,8 @@ export interface TlsConnectOptions {
   cert?: string | undefined;
   key?: string | undefined;
   minVersion?: string | undefined;
+  ciphers?: string | undefined;
+  ecdhCurve?: string | undefined;
 }
 
 /** Options of the constructor of `stream.Duplex`. */
@@ -96,6 +100,8 @@ export interface NodeModules {
       cert?: string | undefined;
       key?: string | undefined;
       minVersion?: string | undefined;
+      ciphers?: string | undefined;
+      ecdhCurve?: string | undefined;
     }): object;
     checkServerIdentity(host: string, certificate: PeerCertificate): Error | undefined;
   };

@@ -34,12 +34,15 @@ const messages: Record<TlsFailure, (attempt: TlsAttempt) => string> = {
   expired: () => "the server's certificate has expired or is not valid yet; check the clock, or have it renewed",
   fingerprint: () => "the server's certificate has none of the fingerprints in the option fingerprint256",
   certificate: () => "the server's certificate was refused",
+  "weak-key": () =>
+    'the server\'s key or signature is weaker than this runtime allows; it should be renewed there, and until then the option ciphers can lower the security level ("DEFAULT@SECLEVEL=0"), or do without Diffie-Hellman ("DEFAULT:!DHE")',
+  "no-shared-cipher": () =>
+    "the server and we have no cipher, group or signature algorithm in common, or it asks for a client certificate; the options ciphers and groups set what is offered, cert and key the certificate",
   version: ({ minVersion }) =>
     minVersion === "TLSv1.3"
       ? "the server and we have no protocol version in common; the option minVersion asks for TLSv1.3"
       : "the server and we have no protocol version in common; it does not speak TLSv1.2 or newer",
-  "not-tls": () =>
-    "the server does not speak TLS here: its answer is plain text; connect in clear and upgrade by STARTTLS, or use its TLS port",
+  "not-tls": () => "the server does not speak TLS here: its answer is plain text",
   closed: () => "the connection was lost during the TLS handshake",
   handshake: () => "the TLS handshake failed",
 };
@@ -57,15 +60,23 @@ const patterns: [RegExp, TlsFailure][] = [
     /unknown ?issuer|self.signed certificate|unable to (get local issuer|verify the first)|CaUsedAsEndEntity/i,
     "issuer",
   ],
-  [/PROTOCOL_VERSION|UNSUPPORTED_PROTOCOL|received fatal alert: ProtocolVersion|peer is incompatible/i, "version"],
+  [/key too (weak|small)|(md|digest algorithm) too weak|_TOO_WEAK|_TOO_SMALL|LEGACY_SIGALG_DISALLOWED/i, "weak-key"],
+  [/UnsupportedSignatureAlgorithm|BAD_DH_P_LENGTH/, "weak-key"],
+  [
+    /alert[ _:]*handshake[ _]?failure|alert[ _:]*insufficient[ _]?security|peer is incompatible: No/i,
+    "no-shared-cipher",
+  ],
+  [/NO_(SHARED_CIPHER|SHARED_GROUP|CIPHERS_AVAILABLE|CIPHER_MATCH|COMMON_\w+|SUITABLE_\w+)/, "no-shared-cipher"],
+  [/(WRONG|UNKNOWN)_CIPHER_RETURNED|WRONG_CURVE|WRONG_SIGNATURE_TYPE|no (shared|suitable) /i, "no-shared-cipher"],
+  [
+    /PROTOCOL_VERSION|UNSUPPORTED_PROTOCOL|NO_PROTOCOLS_AVAILABLE|received fatal alert: ProtocolVersion|peer is incompatible/i,
+    "version",
+  ],
   [/UNSUPPORTED_SSL_VERSION|unsupported protocol|NO_SUPPORTED_VERSIONS|protocol version/i, "version"],
   [/WRONG_VERSION_NUMBER|wrong version number|HTTP_REQUEST|HTTPS_PROXY_REQUEST|PACKET_LENGTH_TOO_LONG/i, "not-tls"],
   [/InvalidContentType|corrupt message|BAD_RECORD_TYPE|UNEXPECTED_MESSAGE.*plain/i, "not-tls"],
   [/CERT_REVOKED|INVALID_PURPOSE|CERT_SIGNATURE_FAILURE|INVALID_CA|PATH_LENGTH_EXCEEDED|CERT_REJECTED/, "certificate"],
-  [
-    /CERT_CHAIN_TOO_LONG|_TOO_WEAK|_TOO_SMALL|invalid peer certificate|ERROR_IN_CERT|CERTIFICATE_VERIFY_FAILED/i,
-    "certificate",
-  ],
+  [/CERT_CHAIN_TOO_LONG|invalid peer certificate|ERROR_IN_CERT|CERTIFICATE_VERIFY_FAILED/i, "certificate"],
   [/ECONNRESET|EPIPE|ECONNABORTED|ENOTCONN|ERR_STREAM_PREMATURE_CLOSE|ERR_SOCKET_CLOSED/, "closed"],
   [/UnexpectedEof|unexpected end|eof|connection reset|broken pipe|socket disconnected|closed/i, "closed"],
 ];

@@ -3,7 +3,14 @@ import type { TlsInfo, TlsOptions } from "../src/byte-stream.ts";
 import { ignore } from "./native-sockets.ts";
 import { builtin, type NodeDuplex, type NodeTlsSocket, type PeerCertificate, runtime } from "./node-builtins.ts";
 import { makeTlsError, notTls, tlsError } from "./tls-errors.ts";
-import { type CheckedTlsOptions, checkTlsOptions, normalFingerprint, shownFingerprint } from "./tls-options.ts";
+import {
+  type CheckedTlsOptions,
+  checkTlsOptions,
+  normalFingerprint,
+  refuseCipherOptions,
+  refuseTls13Ciphers,
+  shownFingerprint,
+} from "./tls-options.ts";
 import { remember, resumption, type TlsSession } from "./tls-sessions.ts";
 
 /** A handshake under way. */
@@ -29,6 +36,8 @@ export function beginHandshake(below: NodeDuplex, asked: TlsOptions & { serverna
   const tls = builtin("node:tls");
   const { servername, isAddress, rejectUnauthorized } = options;
   const onNode = runtime() === "node";
+  if (runtime() === "deno") refuseCipherOptions("Deno", options);
+  if (runtime() === "bun") refuseTls13Ciphers(options);
   if (!onNode) checkPair(options);
   const context = runtime() === "bun" ? undefined : contextOf(options);
   const { session, issued, verified, failed } = resumption(options, onNode ? context?.id : undefined);
@@ -131,6 +140,7 @@ function verify(
     // Deno says `authorized` also where it verified nothing.
     verified: pinned || rejectUnauthorized,
     fingerprint256: fingerprint,
+    group: socket.getEphemeralKeyInfo?.()?.name,
     certificate: resumed === undefined ? certificate.raw : resumed.certificate,
     exporter: exporterOf(socket),
   };
@@ -160,13 +170,22 @@ function exporterOf(socket: NodeTlsSocket): TlsInfo["exporter"] {
   };
 }
 
-type Secrets = { ca?: string[]; cert?: string; key?: string; minVersion: string };
+type Secrets = {
+  ca?: string[];
+  cert?: string;
+  key?: string;
+  ciphers?: string;
+  ecdhCurve?: string;
+  minVersion: string;
+};
 
-function secretsOf({ ca, cert, key, minVersion }: CheckedTlsOptions): Secrets {
+function secretsOf({ ca, cert, key, minVersion, ciphers, groups }: CheckedTlsOptions): Secrets {
   return {
     ...(ca === undefined ? {} : { ca }),
     ...(cert === undefined ? {} : { cert }),
     ...(key === undefined ? {} : { key }),
+    ...(ciphers === undefined ? {} : { ciphers }),
+    ...(groups === undefined ? {} : { ecdhCurve: groups }),
     minVersion,
   };
 }
@@ -214,5 +233,5 @@ function checkPair({ cert, key }: CheckedTlsOptions): void {
 
 function unusable(cause: unknown): TypeError {
   const reason = cause instanceof Error ? cause.message : String(cause);
-  return new TypeError(`the TLS options ca, cert or key cannot be used: ${reason}`, { cause });
+  return new TypeError(`the TLS options ca, cert, key, ciphers or groups cannot be used: ${reason}`, { cause });
 }

@@ -15,6 +15,8 @@ export type CheckedTlsOptions = {
   /** Lower-case hexadecimal without colons; undefined where nothing is pinned. */
   pins: string[] | undefined;
   minVersion: "TLSv1.2" | "TLSv1.3";
+  ciphers: string | undefined;
+  groups: string | undefined;
 };
 
 /**
@@ -32,6 +34,8 @@ export function checkTlsOptions(options: TlsOptions & { servername: string }): C
   if (minVersion !== "TLSv1.2" && minVersion !== "TLSv1.3") {
     throw new TypeError('minVersion must be "TLSv1.2" or "TLSv1.3"');
   }
+  checkList(options.ciphers, "ciphers");
+  checkList(options.groups, "groups");
   const servername = asciiName(options.servername, "servername").replace(/\.$/, "");
   return {
     servername,
@@ -42,7 +46,29 @@ export function checkTlsOptions(options: TlsOptions & { servername: string }): C
     rejectUnauthorized,
     pins: pins(options.fingerprint256),
     minVersion,
+    ciphers: options.ciphers,
+    groups: options.groups,
   };
+}
+
+/**
+ * Refuses ciphers and groups for a runtime that would ignore them.
+ *
+ * @throws TypeError if they are asked for
+ */
+export function refuseCipherOptions(runtime: string, { ciphers, groups }: CheckedTlsOptions): void {
+  const asked = Object.entries({ ciphers, groups }).flatMap(([name, value]) => (value === undefined ? [] : [name]));
+  if (asked.length > 0) throw new TypeError(`the TLS of ${runtime} cannot set ${asked.join(" and ")}`);
+}
+
+/**
+ * Refuses ciphers that Bun's TLS, which is BoringSSL's, would ignore.
+ *
+ * @throws TypeError if there is one of TLS 1.3 among them
+ */
+export function refuseTls13Ciphers({ ciphers }: CheckedTlsOptions): void {
+  if (ciphers === undefined || !/TLS_/.test(ciphers)) return;
+  throw new TypeError(`the TLS of Bun cannot set ciphers of TLS 1.3: ${JSON.stringify(ciphers)}`);
 }
 
 /** Whether a text is an IPv4 or IPv6 address and no name. */
@@ -60,6 +86,11 @@ export function shownFingerprint(fingerprint: string): string {
   return normalFingerprint(fingerprint)
     .toUpperCase()
     .replace(/(..)(?!$)/g, "$1:");
+}
+
+function checkList(value: unknown, name: string): void {
+  if (value === undefined || (typeof value === "string" && value !== "")) return;
+  throw new TypeError(`${name} must be a list of names, as OpenSSL has them`);
 }
 
 function authorities(ca: string | string[] | undefined): string[] | undefined {

@@ -33,8 +33,8 @@ type Socket = StreamPair & {
  *
  * `startTls` is the platform's: it verifies the certificate against the platform's authorities, by TLS 1.2 or newer,
  * and tells nothing about the session. That happens with the first octets after it, so that a refused certificate shows
- * as a connection that is lost there, with a `TlsError` as the cause; nothing is sent to that server. It knows neither `ca`, `cert` and `key`, `fingerprint256`, `rejectUnauthorized`
- * nor `minVersion: "TLSv1.3"`: with one of these it throws a `TypeError` and the connection ends. Cloudflare lets no
+ * as a connection that is lost there, with a `TlsError` as the cause; nothing is sent to that server. It knows neither `ca`, `cert` and `key`, `fingerprint256`, `rejectUnauthorized`,
+ * `minVersion: "TLSv1.3"`, `ciphers` nor `groups`: with one of these it throws a `TypeError` and the connection ends. Cloudflare lets no
  * Worker connect to port 25.
  *
  * @throws TypeError for a Unix socket or a `sourceAddress`, which a Worker does not have; the signal's reason where it
@@ -75,18 +75,21 @@ const platformTls: TlsInfo = {
   cipher: undefined,
   verified: true,
   fingerprint256: undefined,
+  group: undefined,
   exporter: undefined,
 };
 
 /** What the platform cannot do must not be passed over in silence. */
 function checkForPlatform(options: TlsOptions & { servername: string }): { servername: string } {
-  const { servername, ca, cert, pins, rejectUnauthorized, minVersion } = checkTlsOptions(options);
+  const { servername, ca, cert, pins, rejectUnauthorized, minVersion, ciphers, groups } = checkTlsOptions(options);
   const asked = {
     ca: ca !== undefined,
     "cert and key": cert !== undefined,
     fingerprint256: pins !== undefined,
     "rejectUnauthorized: false": !rejectUnauthorized,
     'minVersion: "TLSv1.3"': minVersion === "TLSv1.3",
+    ciphers: ciphers !== undefined,
+    groups: groups !== undefined,
   };
   const missing = Object.entries(asked).flatMap(([name, wanted]) => (wanted ? [name] : []));
   if (missing.length === 0) return { servername };

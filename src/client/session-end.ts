@@ -37,11 +37,17 @@ export function closed(message: string): SessionEnd {
 
 /** A timeout ran out. */
 export function timedOut(phase: TimeoutPhase, seconds: number | undefined): SessionEnd {
-  // A TLS server waits for the client to begin, which looks like this from a client that waits for a greeting.
-  const advice = phase === "greeting" ? "; if this port speaks TLS from the start, use SMTP_SSL" : "";
-  const message = `timed out after ${seconds} s (${phase})${advice}`;
+  const message = `timed out after ${seconds} s (${phase})${ADVICE[phase] ?? ""}`;
   return { toError: (details) => new SMTPTimeoutError(phase, message, details) };
 }
+
+/** What a silent server may be a sign of. */
+const ADVICE: { readonly [phase in TimeoutPhase]?: string } = {
+  // A TLS server waits for the client to begin, which looks like this from a client that waits for a greeting.
+  greeting: "; if this port speaks TLS from the start, use SMTP_SSL",
+  // Some servers and firewalls read only the first TCP segment of a ClientHello, which ML-KEM makes longer than one.
+  tls: '; some servers do not answer the large ClientHello of post-quantum key exchange: try context: { groups: "X25519" }',
+};
 
 /** An AbortSignal of the caller's fired: its reason is the rejection. */
 export function aborted(reason: unknown): SessionEnd {

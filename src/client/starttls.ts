@@ -3,10 +3,10 @@ import type { TlsOptions } from "../byte-stream.ts";
 import { Command } from "../core/command.ts";
 import { offers } from "../core/features.ts";
 import type { Reply } from "../core/reply.ts";
-import { SMTPNotSupportedError, SMTPResponseException } from "../errors.ts";
+import { SMTPNotSupportedError, SMTPResponseException, TlsError } from "../errors.ts";
 import type { Connection } from "./connection.ts";
 import type { Conversation } from "./conversation.ts";
-import { disconnected, textOf } from "./session-end.ts";
+import { aborted, disconnected, type SessionEnd, textOf } from "./session-end.ts";
 
 /** Upgrades to TLS, and forgets what was learnt in clear; `SMTP.starttls` tells what it throws. */
 export async function startTls(
@@ -40,10 +40,18 @@ async function handshake(connection: Connection, options: TlsOptions & { servern
       new Promise<void>((resolve) => connection.onEnd(resolve)),
     ]);
   } catch (error) {
-    connection.drop(disconnected(`TLS could not be established: ${textOf(error)}`, error));
+    connection.drop(failed(error));
   }
   deadline.release();
   if (connection.end !== undefined) throw connection.end.toError({});
   connection.dialogue.tlsStarted();
   connection.listen();
+}
+
+/** Options that cannot be meant, or that the transport lacks, stay the TypeError that they are. */
+function failed(error: unknown): SessionEnd {
+  if (error instanceof TypeError || error instanceof RangeError) return aborted(error);
+  const what = `TLS could not be established: ${textOf(error)}`;
+  if (!(error instanceof TlsError) || error.failure !== "not-tls") return disconnected(what, error);
+  return disconnected(`${what}; it agreed to STARTTLS: the fault is its own, or of something in between`, error);
 }

@@ -63,6 +63,10 @@ function checkOption(name: string, value: unknown, argument: string): void {
     case "minVersion":
       if (value === "TLSv1.2" || value === "TLSv1.3") return;
       throw new RangeError(`${path} must be "TLSv1.2" or "TLSv1.3", not ${JSON.stringify(value)}`);
+    case "ciphers":
+    case "groups":
+      if (checkArgument(value, path) !== "") return;
+      throw new RangeError(`${path} must not be empty: leave it out for the runtime's own`);
     default:
       throw new TypeError(`${argument} has no option ${JSON.stringify(name)}`);
   }

@@ -7,6 +7,7 @@ const pretended: TlsInfo = {
   cipher: undefined,
   verified: true,
   fingerprint256: undefined,
+  group: undefined,
   exporter: undefined,
 };
 

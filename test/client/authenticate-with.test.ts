@@ -266,6 +266,7 @@ describe("SCRAM", () => {
     cipher: undefined,
     verified: true,
     fingerprint256: undefined,
+    group: undefined,
     exporter: (_, length) => new Uint8Array(length).fill(7),
   };
 

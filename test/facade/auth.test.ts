@@ -62,6 +62,7 @@ describe("over an unencrypted connection that is not loopback", () => {
       cipher: undefined,
       verified: true,
       fingerprint256: undefined,
+      group: undefined,
       exporter: undefined,
     };
     const { smtp } = await session(authServer("PLAIN", { PLAIN: "235 in" }, { ...far, tls }));

@@ -130,6 +130,7 @@ describe("starttls()", () => {
       cipher: undefined,
       verified: true,
       fingerprint256: undefined,
+      group: undefined,
       exporter: undefined,
     };
     const { server, smtp } = await session({ peer: { tls } });

@@ -21,7 +21,14 @@ const MAIL: SendMailOptions = {
   attachments: [{ filename: "note-g.csv", content: "operation,variable\n" }],
 };
 
-const TLS = { protocol: "TLSv1.3", cipher: undefined, verified: true, fingerprint256: undefined, exporter: undefined };
+const TLS = {
+  protocol: "TLSv1.3",
+  cipher: undefined,
+  verified: true,
+  fingerprint256: undefined,
+  group: undefined,
+  exporter: undefined,
+};
 
 const open: { close(): unknown }[] = [];
 

@@ -70,6 +70,7 @@ describe("the binding of a TLS session", () => {
     cipher: undefined,
     verified: true,
     fingerprint256: undefined,
+    group: undefined,
     exporter: undefined,
     ...more,
   });

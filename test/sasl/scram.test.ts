@@ -27,6 +27,7 @@ const tls13: TlsInfo = {
   cipher: undefined,
   verified: true,
   fingerprint256: undefined,
+  group: undefined,
   exporter: (label, length) => new Uint8Array(length).fill(label.length),
 };
 const exported = tls13.exporter?.("EXPORTER-Channel-Binding", 32);

@@ -35,6 +35,13 @@ export function certificates(): Promise<Certificates> {
   return made;
 }
 
+/** A certificate for "localhost" with an RSA key of that many bits, and the authority that signed it, which has 2,048. */
+export async function weakCertificate(bits: number): Promise<Pair & { ca: string }> {
+  const ca = await authority("Test CA", { keyType: "rsa", keySize: 2048 });
+  const made = await leaf(ca, {}, { keyType: "rsa", keySize: bits });
+  return { ...made, ca: ca.cert };
+}
+
 /** The SHA-256 fingerprint of a certificate as Node writes it: upper-case hexadecimal with colons. */
 export function fingerprint256(pem: string): string {
   return new X509Certificate(pem).fingerprint256;
@@ -58,9 +65,11 @@ async function make(): Promise<Certificates> {
   return { ca: ca.cert, otherCa: other.cert, good, wrongName, expired, future, selfSigned, foreign, client };
 }
 
-async function authority(name: string): Promise<Pair> {
+type Key = { keyType: "rsa" | "ec"; keySize?: number };
+
+async function authority(name: string, kind: Key = { keyType: "ec" }): Promise<Pair> {
   const made = await generate([{ name: "commonName", value: name }], {
-    keyType: "ec",
+    ...kind,
     algorithm: "sha256",
     notBeforeDate: new Date(Date.now() - 30 * day),
     extensions: [
@@ -71,10 +80,10 @@ async function authority(name: string): Promise<Pair> {
   return { cert: made.cert, key: made.private };
 }
 
-async function leaf(ca: Pair | undefined, about: Leaf): Promise<Pair> {
+async function leaf(ca: Pair | undefined, about: Leaf, kind: Key = { keyType: "ec" }): Promise<Pair> {
   const { names = ["localhost"], addresses = [], from = -1, until = 10, usage = "server" } = about;
   const made = await generate([{ name: "commonName", value: names[0] ?? "localhost" }], {
-    keyType: "ec",
+    ...kind,
     algorithm: "sha256",
     notBeforeDate: new Date(Date.now() + from * day),
     notAfterDate: new Date(Date.now() + until * day),

@@ -3,6 +3,10 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
+import type { Transport } from "../../src/byte-stream.ts";
+import { socks } from "../../src/proxy/index.ts";
+import { recordTranscript } from "../../src/testing/index.ts";
+import { upgradable } from "../../transports/upgradable.ts";
 import { certificates } from "../support/certificates.ts";
 import { bundled, type Ended, runChild } from "../support/child-process.ts";
 import type { Asked } from "./children/hold.ts";
@@ -35,6 +39,41 @@ describe.each(Object.entries(ways))("a connection %s", (_, way) => {
   it("keeps the process alive again for a read after ref()", async () => {
     const { code, output } = await hold({ unref: "late", reads: true, refAgain: true }, way);
     expect({ code, output }).toEqual({ code: undefined, output: "ready\n" });
+  });
+});
+
+describe("a stream over another one", () => {
+  const counted = (): { calls: string[]; transport: Transport } => {
+    const calls: string[] = [];
+    const transport: Transport = async () => ({
+      read: async () => Uint8Array.of(0, 90, 0, 0, 0, 0, 0, 0),
+      write: () => undefined,
+      startTls: async () => {},
+      close: async () => {},
+      abort: () => {},
+      ref: () => void calls.push("ref"),
+      unref: () => void calls.push("unref"),
+      peer: { remoteAddress: undefined, localAddress: undefined, loopback: false, tls: undefined },
+    });
+    return { calls, transport };
+  };
+  const endpoint = { host: "mail.example.com", port: 25 };
+
+  it.each<[string, (below: Transport) => Transport]>([
+    ["a proxy's tunnel", (below) => socks({ host: "proxy", version: "4a" }, below)],
+    ["a recorder", (below) => recordTranscript(below).transport],
+    [
+      "a stream that can be upgraded",
+      (below) =>
+        async (...args) =>
+          upgradable(await below(...args)),
+    ],
+  ])("hands on what is asked of %s", async (_, over) => {
+    const { calls, transport } = counted();
+    const stream = await over(transport)(endpoint, {});
+    stream.unref?.();
+    stream.ref?.();
+    expect(calls).toEqual(["unref", "ref"]);
   });
 });
 
