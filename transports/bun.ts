@@ -5,7 +5,6 @@ import {
   brokenPipe,
   type Failure,
   linger,
-  orAborted,
   peerInfo,
   refuseSourceAddress,
   type Settle,
@@ -13,13 +12,8 @@ import {
   type Waiter,
   waiter,
 } from "./native-sockets.ts";
-
-/** What of `Bun` is used here: neither `@types/bun` nor a cast is needed. */
-declare const Bun: {
-  connect(
-    options: ({ hostname: string; port: number } | { unix: string }) & { allowHalfOpen: true } & Bound,
-  ): Promise<Socket>;
-};
+import { connectNet } from "./net-connect.ts";
+import type { NodeSocket } from "./node-builtins.ts";
 
 type Bound = { socket: Handlers };
 
@@ -47,30 +41,56 @@ type Socket = BunTlsSession & {
   terminate(): void;
   pause(): void;
   resume(): void;
+  ref(): void;
   unref(): void;
-  setNoDelay(on: boolean): boolean;
   upgradeTLS(options: Bound & { tls: BunTlsOptions }): [raw: Socket, tls: Socket];
+  /** Gives the socket other handlers. */
+  reload(options: Bound): void;
 };
 
 /** Octets received before they are asked for; above that the peer has to wait. */
 const readAhead = 256 * 1024;
 
 /**
- * Connects by `Bun.connect`, in clear; all addresses of a host are tried.
+ * Connects in clear to a TCP port or a Unix socket. All addresses of a host are tried, 250 ms apart, and the first that
+ * answers is taken (RFC 8305 5).
+ *
+ * `node:net` does the connecting: a `Bun.connect` that has begun cannot be given up, and keeps the process alive until
+ * the system gives up, after two minutes. The connected socket is the same as that of `Bun.connect`.
  *
  * @throws TypeError for a `sourceAddress`, which Bun cannot choose: the transport for Node can, on Bun too.
- * Otherwise the reason of the signal, or Bun's own error.
+ * Otherwise the reason of the signal, or Bun's own error; an `AggregateError` where a host has several addresses.
  */
 export const connect: Transport = async (endpoint: Endpoint, options: ConnectOptions): Promise<ByteStream> => {
-  const { signal } = options;
-  signal?.throwIfAborted();
+  options.signal?.throwIfAborted();
   refuseSourceAddress("Bun", options);
+  const connected = await connectNet(endpoint, options);
+  const socket = handleOf(connected);
+  if (socket === undefined) return withoutHandle(connected, endpoint);
   const { stream, handlers } = bunStream(endpoint);
-  const to = "path" in endpoint ? { unix: endpoint.path } : { hostname: endpoint.host, port: endpoint.port };
-  const connecting = Bun.connect({ ...to, allowHalfOpen: true, socket: handlers });
-  await orAborted(connecting, signal, (reason) => stream.abort(reason));
+  socket.reload({ socket: handlers });
+  handlers.open(socket);
   return stream;
 };
+
+/** Takes the socket of Bun's own out of one of `node:net`; undefined where this version of Bun has none in it. */
+function handleOf(connected: NodeSocket): Socket | undefined {
+  const handle: unknown = Reflect.get(connected, "_handle");
+  if (!isSocket(handle)) return undefined;
+  Reflect.set(connected, "_handle", null);
+  return handle;
+}
+
+function isSocket(handle: unknown): handle is Socket {
+  if (typeof handle !== "object" || handle === null) return false;
+  const needed = ["reload", "write", "shutdown", "end", "terminate", "pause", "resume", "ref", "unref", "upgradeTLS"];
+  return needed.every((name) => typeof Reflect.get(handle, name) === "function");
+}
+
+async function withoutHandle(socket: NodeSocket, endpoint: Endpoint): Promise<ByteStream> {
+  const { socketStream } = await import("./node-socket.ts");
+  return socketStream(socket, peerInfo(endpoint, socket.remoteAddress, socket.localAddress));
+}
 
 /**
  * A stream, and what its socket is to call.
@@ -98,6 +118,7 @@ function bunStream(endpoint: Endpoint): { readonly stream: ByteStream; readonly 
 
   /** Whoever waits for the handshake to be over. */
   let securing: Waiter<BunHandshake> | undefined;
+  let hold: "ref" | "unref" = "ref";
   let closing: Promise<void> | undefined;
   /** Closed in order: the socket only lingers, until this is called. */
   let released: (() => void) | undefined;
@@ -161,6 +182,8 @@ function bunStream(endpoint: Endpoint): { readonly stream: ByteStream; readonly 
     },
 
     abort,
+    ref: () => setHold("ref"),
+    unref: () => setHold("unref"),
   };
 
   const { write: ownWrite } = stream;
@@ -169,14 +192,9 @@ function bunStream(endpoint: Endpoint): { readonly stream: ByteStream; readonly 
     binaryType: "uint8array",
 
     open(socket) {
-      // Aborted while connecting: nobody waits for this connection any more.
-      if (aborted !== undefined) {
-        socket.terminate();
-        return;
-      }
       current = socket;
+      if (hold === "unref") socket.unref();
       if (securing !== undefined) return;
-      socket.setNoDelay(true);
       peer = peerInfo(endpoint, socket.remoteAddress, socket.localAddress);
     },
 
@@ -244,6 +262,11 @@ function bunStream(endpoint: Endpoint): { readonly stream: ByteStream; readonly 
     const socket = current;
     letGo(reason);
     socket?.terminate();
+  }
+
+  function setHold(how: "ref" | "unref"): void {
+    hold = how;
+    current?.[how]();
   }
 
   function resume(): void {

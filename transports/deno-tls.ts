@@ -14,6 +14,7 @@ export type DenoConnection = {
   write(data: Uint8Array): Promise<number>;
   closeWrite(): Promise<void>;
   close(): void;
+  ref(): void;
   unref(): void;
 };
 

@@ -13,6 +13,7 @@ import {
   type Waiter,
   waiter,
 } from "./native-sockets.ts";
+import { asciiName } from "./tls-options.ts";
 
 /** What of `Deno` is used here: neither `@types/deno` nor a cast is needed, and any version's own types may differ. */
 declare const Deno: {
@@ -53,7 +54,8 @@ export const connect: Transport = async (endpoint: Endpoint, options: ConnectOpt
 
 async function open(endpoint: Endpoint, signal: AbortSignal | undefined): Promise<DenoConnection> {
   if ("path" in endpoint) return Deno.connect({ transport: "unix", path: endpoint.path });
-  const { host: hostname, port } = endpoint;
+  const { port } = endpoint;
+  const hostname = asciiName(endpoint.host, "host");
   const connection = await Deno.connect({ hostname, port, ...(signal && { signal }) });
   connection.setNoDelay(true);
   return connection;
@@ -78,6 +80,7 @@ function denoStream(connected: DenoConnection, ends: PeerInfo, buffer = new Uint
   let unwritable: Failure | undefined;
 
   let securing = false;
+  let hold: "ref" | "unref" = "ref";
   let closing: Promise<void> | undefined;
   /** Closed in order: the connection only lingers, until this is called. */
   let released: (() => void) | undefined;
@@ -136,6 +139,8 @@ function denoStream(connected: DenoConnection, ends: PeerInfo, buffer = new Uint
     },
 
     abort,
+    ref: () => setHold("ref"),
+    unref: () => setHold("unref"),
   };
 
   const { write: ownWrite } = stream;
@@ -148,6 +153,13 @@ function denoStream(connected: DenoConnection, ends: PeerInfo, buffer = new Uint
     breakWriting(reason);
     endReading();
     release(connection);
+  }
+
+  function setHold(how: "ref" | "unref"): void {
+    hold = how;
+    if (aborted !== undefined || released !== undefined) return;
+    if (upper === undefined) connection[how]();
+    else upper[how]?.();
   }
 
   function receive(): void {
@@ -238,6 +250,7 @@ function denoStream(connected: DenoConnection, ends: PeerInfo, buffer = new Uint
     if (ended) throw closedBefore(options, unreadable?.reason);
     const tls = await upgrade(connection, options, (secured) => {
       connection = secured;
+      if (hold === "unref") secured.unref();
       if (aborted !== undefined) release(secured);
     });
     if (tls !== undefined) {

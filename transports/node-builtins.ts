@@ -17,6 +17,7 @@ export interface NodeDuplex {
   pause(): unknown;
   resume(): unknown;
   isPaused(): boolean;
+  ref?(): unknown;
   unref?(): unknown;
   readonly writableLength: number;
   readonly readableLength: number;
@@ -83,7 +84,6 @@ export interface NetConnectOptions {
   family?: number;
   noDelay?: boolean;
   allowHalfOpen?: boolean;
-  autoSelectFamily?: boolean;
 }
 
 /** The modules, by name. */
@@ -100,7 +100,11 @@ export interface NodeModules {
     checkServerIdentity(host: string, certificate: PeerCertificate): Error | undefined;
   };
   "node:stream": { Duplex: new (options: DuplexOptions) => NodeDuplex };
-  "node:dns": { promises: { lookup(host: string): Promise<{ address: string; family: number }> } };
+  "node:dns": {
+    promises: {
+      lookup(host: string, options: { all: true; family: number }): Promise<{ address: string; family: number }[]>;
+    };
+  };
   "node:crypto": {
     createHash(algorithm: string): { update(data: string | Uint8Array): { digest(encoding: "hex"): string } };
     createPrivateKey(pem: string): object;

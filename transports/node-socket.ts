@@ -14,7 +14,7 @@ const freelyQueued = 64 * 1024;
 const lastReadTimeout = 10;
 
 /** What carries a `TLSSocket` over `duplex`, which is none of the system's sockets: they end together. */
-export type Carrier = Pick<ByteStream, "close" | "abort"> & { readonly duplex: NodeDuplex };
+export type Carrier = Pick<ByteStream, "close" | "abort" | "ref" | "unref"> & { readonly duplex: NodeDuplex };
 
 /** A `ByteStream` over a socket of Node's. */
 export type SocketStream = ByteStream & {
@@ -41,6 +41,7 @@ export function socketStream(connected: NodeDuplex, ends: PeerInfo, carrier?: Ca
   let reader: Settle<Uint8Array | null> | undefined;
   let writer: Waiter<void> | undefined;
   let securing = false;
+  let hold: "ref" | "unref" = "ref";
   let closing: Promise<void> | undefined;
   let closed = false;
 
@@ -100,6 +101,8 @@ export function socketStream(connected: NodeDuplex, ends: PeerInfo, carrier?: Ca
     },
 
     abort,
+    ref: () => setHold("ref"),
+    unref: () => setHold("unref"),
   };
 
   const { write: ownWrite } = stream;
@@ -134,6 +137,15 @@ export function socketStream(connected: NodeDuplex, ends: PeerInfo, carrier?: Ca
     queue = [];
     fail(reason);
     drop(reason);
+  }
+
+  /** Sets it on each socket: which one of them has the system's handle depends on the runtime. */
+  function setHold(how: "ref" | "unref"): void {
+    hold = how;
+    if (closed) return;
+    socket[how]?.();
+    below?.[how]?.();
+    carrier?.[how]?.();
   }
 
   /** Bun's TLSSocket takes everything and queues it on the Duplex below. */
@@ -184,6 +196,7 @@ export function socketStream(connected: NodeDuplex, ends: PeerInfo, carrier?: Ca
     const handshake = beginHandshake(socket, options);
     below = socket;
     socket = handshake.socket;
+    if (hold === "unref") setHold(hold);
     const tls = await handshake.done;
     throwIfFailed();
     takeOver();

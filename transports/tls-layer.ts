@@ -53,6 +53,14 @@ class InnerStream implements Carrier {
   abort(reason: unknown): void {
     if (this.state !== "closed") this.#inner.abort(reason);
   }
+
+  ref(): void {
+    this.#inner.ref?.();
+  }
+
+  unref(): void {
+    this.#inner.unref?.();
+  }
 }
 
 /** A `Duplex` on a stream: pulls only as much as is asked for, and writes one piece after the other. */

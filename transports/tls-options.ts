@@ -32,7 +32,7 @@ export function checkTlsOptions(options: TlsOptions & { servername: string }): C
   if (minVersion !== "TLSv1.2" && minVersion !== "TLSv1.3") {
     throw new TypeError('minVersion must be "TLSv1.2" or "TLSv1.3"');
   }
-  const servername = asciiName(options.servername);
+  const servername = asciiName(options.servername, "servername").replace(/\.$/, "");
   return {
     servername,
     isAddress: isAddress(servername),
@@ -83,7 +83,14 @@ function pins(fingerprints: string | string[] | undefined): string[] | undefined
   return found;
 }
 
-function asciiName(name: string): string {
-  const ascii = /^[\x21-\x7e]+$/.test(name) ? name : new URL(`http://${name}/`).hostname;
-  return ascii.replace(/\.$/, "");
+/**
+ * A host name as resolvers and TLS take it: a name that is not ASCII as A-labels (UTS 46).
+ *
+ * @throws TypeError where it has none
+ */
+export function asciiName(name: string, argument: string): string {
+  if (/^[\x00-\x7f]*$/.test(name)) return name;
+  const url = `http://${name}/`;
+  if (!/[\x00-\x20/:?#@\\[\]]/.test(name) && URL.canParse(url)) return new URL(url).hostname;
+  throw new TypeError(`${argument} is neither ASCII nor the name of a host: ${JSON.stringify(name)}`);
 }

@@ -77,6 +77,14 @@ class UpgradableStream implements ByteStream {
     this.#current.abort(reason);
   }
 
+  ref(): void {
+    this.#current.ref?.();
+  }
+
+  unref(): void {
+    this.#current.unref?.();
+  }
+
   #throwIfDropped(): void {
     if (this.#dropped !== undefined) throw this.#dropped.reason;
   }

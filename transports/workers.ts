@@ -10,7 +10,7 @@ import type {
 } from "../src/byte-stream.ts";
 import { TlsError } from "../src/errors.ts";
 import { type Failure, ignore, orAborted } from "./native-sockets.ts";
-import { checkTlsOptions, isAddress } from "./tls-options.ts";
+import { asciiName, checkTlsOptions, isAddress } from "./tls-options.ts";
 import { type StreamPair, WebStream } from "./web-stream.ts";
 
 /** What of `cloudflare:sockets` is used here: its own types are global ones, which not every user has. */
@@ -57,7 +57,7 @@ export const connect: Transport = async (endpoint: Endpoint, options: ConnectOpt
   const { href: cloudflareSockets } = new URL("cloudflare:sockets");
   const sockets: Sockets = await import(/* webpackIgnore: true */ /* @vite-ignore */ cloudflareSockets);
   signal?.throwIfAborted();
-  const address = { hostname: endpoint.host, port: endpoint.port };
+  const address = { hostname: asciiName(endpoint.host, "host"), port: endpoint.port };
   const socket = sockets.connect(address, { secureTransport: "starttls", allowHalfOpen: true });
   socket.closed.catch(ignore);
   const info = await orAborted(socket.opened, signal, () => drop(socket));

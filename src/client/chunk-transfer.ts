@@ -35,6 +35,9 @@ const CR = 13;
 /** The octets of a chunk: enough for its reply to weigh nothing, few enough for an early refusal to spare the rest. */
 const CHUNK = 262_144;
 
+/** While so many chunks are unanswered, no small one follows because the source pauses. */
+const MOST_UNANSWERED = 32;
+
 /** What BODY=BINARYMIME declares goes as it is. */
 const AS_IT_IS: Encoder = { encode: (octets) => octets, end: () => new Uint8Array(0) };
 
@@ -61,6 +64,10 @@ export class ChunkTransfer implements ReplyReceiver, PieceWriter {
   #heldLength = 0;
   #owed = 0;
   #answered: () => void = () => {};
+  /** Set while the source has nothing more, and what is held has to wait for a reply. */
+  #paused: Flush | undefined;
+  /** What left meanwhile, until the server has taken it. */
+  #leaving: Promise<void> | undefined;
   #unlink: () => void = () => {};
   #refusal: SMTPDataError | undefined;
   #lastHandedOver = false;
@@ -88,11 +95,31 @@ export class ChunkTransfer implements ReplyReceiver, PieceWriter {
     this.end();
   }
 
+  get holds(): boolean {
+    return this.#heldLength > 0;
+  }
+
   /** A piece of the content. What is held is sent once more is known to follow: the last chunk should have octets. */
   add(piece: Uint8Array, flush: Flush): Promise<void> | undefined {
-    const waits = this.#heldLength < CHUNK ? undefined : this.#sendChunk(flush);
+    this.#paused = undefined;
+    if (this.#heldLength >= CHUNK && !this.#mayCut) return this.#addAnswered(piece, flush);
+    const leaves = this.#heldLength < CHUNK ? this.#leaving : this.#sendChunk(flush);
     this.#hold(this.#encoder.encode(piece));
-    return waits;
+    return leaves;
+  }
+
+  /** A chunk is cut with what is held, now or when the reply that it has to wait for is here. */
+  pause(flush: Flush): Promise<void> | undefined {
+    if (this.#mayCut) return this.#sendChunk(flush);
+    this.#paused = flush;
+    return undefined;
+  }
+
+  /** The last chunk waits for the replies as any other. */
+  finish(): Promise<void> | undefined {
+    this.#paused = undefined;
+    if (this.#settings.pipelining || this.#owed === 0) return this.#leaving;
+    return this.#allAnswered();
   }
 
   /** The last chunk. */
@@ -115,6 +142,8 @@ export class ChunkTransfer implements ReplyReceiver, PieceWriter {
   /** A reply to a chunk. */
   replied(command: Command, reply: RawReply): void {
     if (reply.code < 400 && !isPositive(reply.code)) return this.#broken(reply);
+    const unknown = this.#connection.settings.chunking.unknownBy(reply);
+    if (unknown !== undefined) return this.giveUp(unknown);
     if (command.endsMessage) this.#lastReplied(reply);
     else this.#chunkReplied(reply);
   }
@@ -129,7 +158,7 @@ export class ChunkTransfer implements ReplyReceiver, PieceWriter {
 
   #chunkReplied(reply: RawReply): void {
     this.#owed--;
-    if (isPositive(reply.code)) this.#answered();
+    if (isPositive(reply.code)) this.#goOn();
     else this.#refused(reply);
     if (this.#owed === 0 && this.#refusal !== undefined && !this.#lastHandedOver) void this.#resetThenFail();
   }
@@ -174,14 +203,42 @@ export class ChunkTransfer implements ReplyReceiver, PieceWriter {
     this.#heldLength += octets.length;
   }
 
-  async #sendChunk(flush: Flush): Promise<void> {
+  /** Without pipelining one chunk at a time is unanswered; with it, small ones of a slow source are not without end. */
+  get #mayCut(): boolean {
+    if (!this.#settings.pipelining) return this.#owed === 0;
+    return this.#heldLength >= CHUNK || this.#owed < MOST_UNANSWERED;
+  }
+
+  #sendChunk(flush: Flush): Promise<void> | undefined {
     this.#connection.checkIdle();
-    if (this.over) return;
+    if (this.over) return undefined;
     this.#send("more");
-    await flush();
-    if (this.#settings.pipelining || this.#owed === 0 || this.over) return;
-    await new Promise<void>((resolve) => {
-      this.#answered = resolve;
+    return flush();
+  }
+
+  async #addAnswered(piece: Uint8Array, flush: Flush): Promise<void> {
+    await this.#allAnswered();
+    if (!this.over) await this.add(piece, flush);
+  }
+
+  async #allAnswered(): Promise<void> {
+    await this.#leaving;
+    while (this.#owed > 0 && !this.over) {
+      await new Promise<void>((resolve) => {
+        this.#answered = resolve;
+      });
+    }
+  }
+
+  /** A chunk was taken: whoever waited for that goes on. */
+  #goOn(): void {
+    this.#answered();
+    const flush = this.#paused;
+    if (flush === undefined || this.#heldLength === 0 || !this.#mayCut) return;
+    this.#paused = undefined;
+    const leaving = this.#sendChunk(flush);
+    this.#leaving = leaving?.then(() => {
+      this.#leaving = undefined;
     });
   }
 

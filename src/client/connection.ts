@@ -8,6 +8,7 @@ import { Command, MASK } from "../core/command.ts";
 import { type Dialogue, type Fault, makeDialogue, type Received, type SessionLimits } from "../core/dialogue.ts";
 import type { Reply } from "../core/reply.ts";
 import { type DeliveryOutcome, escapeControls, type TimeoutPhase } from "../errors.ts";
+import type { Chunking } from "./chunking.ts";
 import { type Deadline, makeWatchdog, type Timeouts } from "./deadline.ts";
 import type { Events } from "./events.ts";
 import { closed, disconnected, protocolBroken, type SessionEnd, textOf, timedOut } from "./session-end.ts";
@@ -19,6 +20,7 @@ export type ConnectionSettings = {
   /** Asked each time: the caller may change them during a session. */
   readonly timeouts: () => Timeouts;
   readonly events: Events;
+  readonly chunking: Chunking;
 };
 
 /** What the server's last words may take, after a failed write or once they have begun; seconds. */

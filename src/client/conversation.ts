@@ -16,6 +16,7 @@ import {
   SMTPServerDisconnected,
 } from "../errors.ts";
 import { onAbort } from "./abort.ts";
+import type { Chunking } from "./chunking.ts";
 import { type Connection, makeConnection } from "./connection.ts";
 import type { Timeouts } from "./deadline.ts";
 import type { Events } from "./events.ts";
@@ -32,6 +33,8 @@ export type SessionSettings = {
   readonly limits: SessionLimits;
   /** "eager": a message that is in memory goes out in one flight, if the server offers CHUNKING, too. */
   readonly pipelining: Pipelining;
+  /** What is known of BDAT. */
+  readonly chunking: Chunking;
   readonly timeouts: () => Timeouts;
   /** The name for EHLO, given our address on the connection. */
   readonly localName: (peer: PeerInfo) => string;

@@ -57,10 +57,17 @@ export function makeDataTransfer(connection: Connection, content: Content, obser
       end();
     },
 
+    get holds() {
+      return output.length > 0;
+    },
+
     add(piece, flush) {
       output.addBytes(encoder.encode(piece));
       return output.length < PIECE ? undefined : flush();
     },
+
+    pause: (flush) => flush(),
+    finish: (flush) => flush(),
 
     end,
     giveUp,

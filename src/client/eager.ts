@@ -12,7 +12,7 @@ import { SMTPException, SMTPSenderRefused } from "../errors.ts";
 import { encoderOf } from "./chunk-transfer.ts";
 import type { Connection } from "./connection.ts";
 import { type Answers, makeAnswers } from "./outcome.ts";
-import { disconnected, protocolBroken } from "./session-end.ts";
+import { disconnected, protocolBroken, type SessionEnd } from "./session-end.ts";
 import type { Message, MessageObserver } from "./transaction.ts";
 
 /** The octets of messages and envelopes that may be unanswered on one connection: what its loss can leave unknown. */
@@ -99,6 +99,8 @@ class Flight implements ReplyReceiver {
   #finalReply(reply: RawReply): void {
     this.#finalReplies.push(reply);
     if (reply.code < 400 && !isPositive(reply.code)) return this.#broken(reply);
+    const unknown = this.#connection.settings.chunking.unknownBy(reply);
+    if (unknown !== undefined) return this.#giveUp(disconnected(unknown.message, unknown), unknown);
     if (this.#finalReplies.length < this.#answers.expected()) return;
     this.#connection.grouping = "proven";
     const outcome = this.#answers.outcome(this.#finalReplies);
@@ -110,11 +112,16 @@ class Flight implements ReplyReceiver {
   /** It took a message whose sender it refused, or gave no answer: nobody knows what became of that. */
   #broken(reply: RawReply): void {
     const end = protocolBroken(`${reply.code} ${reply.message} as the answer to BDAT`);
+    const replies = this.#finalReplies.map(({ reply }) => reply);
+    this.#giveUp(end, end.toError({ delivery: "unknown", replies }));
+  }
+
+  /** The session ends first: nobody may take the room that this message leaves. */
+  #giveUp(end: SessionEnd, error: unknown): void {
     const observer = this.#observer;
-    // The session ends first: nobody may take the room that this message leaves.
     this.#observer = undefined;
     this.#connection.drop(end);
-    observer?.reject(end.toError({ delivery: "unknown", replies: this.#finalReplies.map(({ reply }) => reply) }));
+    observer?.reject(error);
   }
 
   #settled(): MessageObserver | undefined {

@@ -21,9 +21,15 @@ export type PieceWriter = {
   readonly over: boolean;
   /** Called when that happens, for who waits for something else meanwhile. */
   interrupt: () => void;
+  /** True if octets were taken that have not left. */
+  readonly holds: boolean;
   /** Takes a piece, and flushes what is enough for a write; a promise: no more before it is settled. */
   add(piece: Uint8Array, flush: Flush): Promise<void> | undefined;
-  /** All pieces were taken: sends the end, for which what stands before it must have left. */
+  /** No more pieces come for now: what was taken leaves. A promise as `add` gives. */
+  pause(flush: Flush): Promise<void> | undefined;
+  /** All pieces were taken: what has to leave or to be answered before the end. A promise: the end waits for it. */
+  finish(flush: Flush): Promise<void> | undefined;
+  /** Sends the end, after `finish`. */
   end(): void;
   /** The content cannot be completed: the connection is dropped. */
   giveUp(error: SMTPException): void;
@@ -48,7 +54,10 @@ export async function streamBody(
     content.begun = true;
     chunks = content.bytes === undefined ? chunksOf(content.source) : oneChunk(content.bytes);
     for (;;) {
-      const chunk = await unlessOver(writer, connection.callOut(chunks.next));
+      const next = connection.callOut(chunks.next);
+      // What the source has given must not wait for what it has not: the server's clock runs, and it may refuse.
+      if (writer.holds && !(await settlesAtOnce(next)) && !writer.over) await unlessOver(writer, writer.pause(flush));
+      const chunk = await unlessOver(writer, next);
       if (writer.over) return chunks.cancel();
       if (chunk === undefined) break;
       if (sevenBitOnly && content.bytes === undefined && hasEightBit(chunk)) {
@@ -59,8 +68,7 @@ export async function streamBody(
       if (writer.over) return chunks.cancel();
     }
     // What stands before the end goes first: the outcome is unknown only from the end on.
-    const blocked = flush();
-    if (blocked !== undefined) await unlessOver(writer, blocked);
+    await unlessOver(writer, writer.finish(flush));
     if (!writer.over) writer.end();
   } catch (error) {
     chunks?.cancel();
@@ -77,8 +85,29 @@ async function addAll(writer: PieceWriter, chunk: Uint8Array, flush: Flush): Pro
   }
 }
 
+/**
+ * How many turns of the microtask queue "at once" is: more than generators and streams within streams need to hand on a
+ * chunk that is there. It costs a few microseconds where the source does pause.
+ */
+const TURNS = 64;
+
+/**
+ * True if the work settles without anything but promises settling before it. No timer tells that: a timer of a test may
+ * stand still, and a real one would hold every chunk back.
+ */
+async function settlesAtOnce(work: Promise<unknown>): Promise<boolean> {
+  let settled = false;
+  const settle = (): void => {
+    settled = true;
+  };
+  work.then(settle, settle);
+  for (let turn = 0; turn < TURNS && !settled; turn++) await undefined;
+  return settled;
+}
+
 /** Waits for the work, but not longer than the writer goes on. A race with one lasting promise would leak. */
-function unlessOver<T>(writer: PieceWriter, work: Promise<T>): Promise<T | undefined> {
+async function unlessOver<T>(writer: PieceWriter, work: Promise<T> | undefined): Promise<T | undefined> {
+  if (work === undefined) return undefined;
   return new Promise((resolve, reject) => {
     writer.interrupt = () => resolve(undefined);
     if (writer.over) resolve(undefined);

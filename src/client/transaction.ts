@@ -72,8 +72,9 @@ export function runTransaction(
     observer.reject(answers.refusal() ?? connection.end?.toError({ delivery: "not-sent" }));
   }
 
+  /** Behind BDAT LAST a MAIL that does not wait for the reply would need a RSET before it, which servers count. */
   function ended(): void {
-    if (pipelining && !answers.full()) observer.letGo();
+    if (pipelining && data && !answers.full()) observer.letGo();
   }
 
   function complete(finalReplies: readonly RawReply[]): void {

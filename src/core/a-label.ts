@@ -1,24 +1,44 @@
-/** Mailboxes that are not ASCII, for servers that take no others. */
+/** A-labels: the ASCII form of domain names that are not ASCII (UTS 46, RFC 5890 2.3.2.1). */
+import { quoted } from "./bytes.ts";
 import type { Mailbox } from "./mailbox.ts";
 
 /**
- * The mailbox with its domain as A-labels (UTS 46), for servers without SMTPUTF8; undefined if that cannot be: a local
- * part has no ASCII form (RFC 6531 3.2), and a host that URL reads as something else than a domain is none.
+ * The mailbox with its domain as A-labels, which every server takes; undefined if that cannot be: a local part has no
+ * ASCII form (RFC 6531 3.2), and a host that URL reads as something else than a domain is none.
  */
 export function aLabel(mailbox: Mailbox): Mailbox | undefined {
   const { localPart, domain } = mailbox;
   if (mailbox.ascii) return mailbox;
-  if (domain === undefined || domain.length > 255 || !isAscii(localPart)) return undefined;
-  if (/[\x00-,/:-@[-`{-\x7f]/.test(domain)) return undefined;
-  const url = `http://${domain}/`;
-  const host = URL.canParse(url) ? new URL(url).hostname : "";
-  const labels = host.split(".");
-  const ldh = labels.every((label) => /^[a-z\d](?:[a-z\d-]{0,61}[a-z\d])?$/.test(label));
-  if (!ldh || !/[a-z]/.test(labels.at(-1) ?? "")) return undefined;
+  if (domain === undefined || !isAscii(localPart)) return undefined;
+  const host = asciiDomain(domain);
+  if (host === undefined || host.includes("_") || host.endsWith(".")) return undefined;
   return { path: `${localPart}@${host}`, localPart, domain: host, ascii: true };
+}
+
+/**
+ * A host name as it goes on the wire: in EHLO, to DNS, and in TLS's SNI. A name that is ASCII, an IP address too, comes
+ * back as it is; any other one as A-labels in lower case.
+ * @throws {RangeError} naming the argument, if the name has no such form
+ */
+export function asciiHostName(name: string, argument: string): string {
+  if (isAscii(name)) return name;
+  const ascii = asciiDomain(name);
+  if (ascii !== undefined) return ascii;
+  throw new RangeError(`${argument} is not ASCII, and no domain name that has an ASCII form: ${quoted(name)}`);
 }
 
 /** True if the text is all ASCII. */
 export function isAscii(text: string): boolean {
   return !/[^\x00-\x7f]/.test(text);
+}
+
+/** The A-labels of a domain that is not ASCII. Underscores stay, which host names have and domains of mail do not. */
+function asciiDomain(domain: string): string | undefined {
+  if (domain.length > 255 || /[\x00-,/:-@[-^`{-\x7f]/.test(domain)) return undefined;
+  const url = `http://${domain}/`;
+  const host = URL.canParse(url) ? new URL(url).hostname : "";
+  const labels = host.replace(/\.$/, "").split(".");
+  if (!labels.every((label) => /^[a-z\d_](?:[a-z\d_-]{0,61}[a-z\d_])?$/.test(label))) return undefined;
+  // A last label of digits is part of an IP address, which wide digits become.
+  return /[a-z]/.test(labels.at(-1) ?? "") ? host : undefined;
 }

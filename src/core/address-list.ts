@@ -47,9 +47,14 @@ export function scanAddresses(text: string, expected: "one" | "many", fail: Fail
   let nameOnly = false;
   let hasAt = false;
   let gap = false;
-  let named = false;
+  /** The display name before the `<`; the words with an unquoted `@` in it, or in what may become one. */
+  let name = "";
+  let addresses: string[] = [];
+  /** The last entry was a name without `@`: the first half of a display name, maybe, that a comma cuts in two. */
+  let bare = false;
   let route = "";
   let inGroup = false;
+  let beforeGroup = 0;
 
   function clear(next: typeof place): void {
     words = last = "";
@@ -71,7 +76,11 @@ export function scanAddresses(text: string, expected: "one" | "many", fail: Fail
       if (quoted === words.length ? first !== "@" : first === "[" && last !== "@") nameOnly = true;
     }
     if (first === "[" && !LITERAL.test(word)) nameOnly = true;
-    if (first !== '"' && word.includes("@")) hasAt = true;
+    if (first === "=" && isEncodedWord(word)) nameOnly = true;
+    else if (first !== '"' && word.includes("@")) {
+      hasAt = true;
+      if (place === "name") addresses.push(word);
+    }
     words += word;
     last = word.charAt(word.length - 1);
     gap = false;
@@ -83,30 +92,42 @@ export function scanAddresses(text: string, expected: "one" | "many", fail: Fail
     const domain = at < 0 ? undefined : words.slice(at + 1);
     const whole = domain === undefined ? quoted === 0 : localPart !== "" && domain !== "" && !domain.includes("@");
     if (nameOnly || !whole || /\s/.test(words.slice(quoted))) fail("text that is not an address");
+    if (domain?.includes("=?")) fail("an encoded word where a domain should be");
     found.push(makeMailbox(localPart, domain));
   }
 
   function endEntry(): void {
     if (place === "angle") fail('a "<" without ">"');
-    if (place === "name" && words !== "") addMailbox();
+    if (place === "name" && words !== "") {
+      addMailbox();
+      bare = found.at(-1)?.domain === undefined;
+    }
+    addresses = [];
     clear("name");
   }
 
   function openAngle(): void {
-    if (place !== "name" || hasAt) fail('an address before the "<"');
-    named = words !== "";
+    if (place !== "name") fail('a second "<"');
+    name = words;
     route = "";
     clear("angle");
   }
 
   function closeAngle(): void {
-    const before = found.at(-1);
     if (place !== "angle") fail('a ">" without "<"');
-    if (named && before !== undefined && before.domain === undefined) fail("an unquoted comma in a display name");
+    if (name !== "" && bare) fail("an unquoted comma in a display name");
     if (words !== "") addMailbox();
-    else if (route !== "" || (named && !many)) fail("no address");
+    else if (route !== "" || (name !== "" && !many)) fail("no address");
     else found.push(makeMailbox(""));
+    checkDisplayName(found.at(-1)?.path ?? "");
+    bare = false;
     clear("after");
+  }
+
+  /** A display name may be the address once more, unquoted, as some programs write it; any other one is ambiguous. */
+  function checkDisplayName(path: string): void {
+    if (addresses.length === 0 || isSame(name, path) || addresses.every((one) => isSame(one, path))) return;
+    fail('another address before the "<"');
   }
 
   /** A source route is read and dropped (RFC 5321 4.1.2, appendix C). */
@@ -117,18 +138,22 @@ export function scanAddresses(text: string, expected: "one" | "many", fail: Fail
   }
 
   function separate(separator: string): void {
-    if (place === "angle") {
-      endHop(separator);
-      return;
-    }
+    if (place === "angle") return endHop(separator);
     if (!many) fail("more than one address");
-    if (separator === ":" ? inGroup || hasAt || words === "" : separator === ";" && !inGroup) {
-      fail(`a misplaced "${separator}"`);
-    }
-    if (separator === ":") clear("name");
-    else endEntry();
-    if (separator !== ",") inGroup = separator === ":";
-    if (separator === ";") place = "after";
+    if (separator === ":") return openGroup();
+    if (separator === ";" && !inGroup) fail('a misplaced ";"');
+    endEntry();
+    if (separator === ",") return;
+    inGroup = bare = false;
+    place = "after";
+  }
+
+  function openGroup(): void {
+    if (inGroup || hasAt || words === "") fail('a misplaced ":"');
+    if (bare) fail("an unquoted comma in a display name");
+    clear("name");
+    inGroup = true;
+    beforeGroup = found.length;
   }
 
   for (let at = 0; at < text.length; ) {
@@ -142,19 +167,22 @@ export function scanAddresses(text: string, expected: "one" | "many", fail: Fail
     at = end;
   }
   endEntry();
-  if (inGroup) fail('a group without ";"');
+  if (inGroup && found.length > beforeGroup) fail('a group without ";"');
   return found;
 }
 
 const TEXT = /[^ \t()<>[\]:;,"\\]+/y;
+/** RFC 2047 2. In it no character is special, though some programs leave in what section 5 forbids in a phrase. */
+const ENCODED_WORD = /=\?[^?\s]+\?[bq]\?[^?\s]*\?=(?=[\s<(:]|$)/iy;
 const CLOSED_BY: { readonly [open: string]: string } = { '"': '"', "(": ")", "[": "]" };
 const LITERAL = /^\[[^\s()<>[\],;@"\\]+\]$/;
 
 /** Where the token ends that begins at `at`: a run of text, a quoted string, a comment (they nest), or one character. */
 function endOfToken(text: string, at: number): number | undefined {
   const open = text.charAt(at);
-  TEXT.lastIndex = at;
-  if (TEXT.test(text)) return TEXT.lastIndex;
+  const encoded = open === "=" ? endOfMatch(ENCODED_WORD, text, at) : undefined;
+  const end = encoded ?? endOfMatch(TEXT, text, at);
+  if (end !== undefined) return end;
   if (" \t<>,:;".includes(open)) return at + 1;
   const close = CLOSED_BY[open];
   let depth = 0;
@@ -166,4 +194,19 @@ function endOfToken(text: string, at: number): number | undefined {
     if (depth === 0) return next + 1;
   }
   return undefined;
+}
+
+function endOfMatch(sticky: RegExp, text: string, at: number): number | undefined {
+  sticky.lastIndex = at;
+  return sticky.test(text) ? sticky.lastIndex : undefined;
+}
+
+function isEncodedWord(word: string): boolean {
+  return endOfMatch(ENCODED_WORD, word, 0) === word.length;
+}
+
+/** Whether a display name is an address: in any case, and in the apostrophes that some programs put around it. */
+function isSame(name: string, path: string): boolean {
+  const [one, other] = [name.toLowerCase(), path.toLowerCase()];
+  return one === other || one === `'${other}'`;
 }

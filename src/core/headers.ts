@@ -7,15 +7,20 @@ import { scanAddresses } from "./address-list.ts";
 import { checkArgument, concat } from "./bytes.ts";
 import type { Mailbox } from "./mailbox.ts";
 
-/** A message whose header was read. Addresses are parsed when they are asked for, so that nobody else stumbles over them. */
+/** A message whose header was read. Addresses are parsed when they are asked for: only then can they be refused. */
 export type ReadMessage = {
   /**
-   * The message as it goes out: without the `Bcc` and `Resent-Bcc` fields of its header, and without an mbox `From ` line.
-   * The very array that was read if nothing had to go.
+   * The message as it goes out: without the `Bcc` and `Resent-Bcc` fields of its header, and without an mbox `From ` line
+   * that is its first. The very array that was read if nothing had to go.
    */
   readonly message: Uint8Array;
-  /** True if the header that goes out has octets over 127, which RFC 6532 allows under SMTPUTF8 only. */
+  /**
+   * True if a header field that goes out has octets over 127 and is UTF-8: RFC 6532 allows it under SMTPUTF8 only. In
+   * any other charset it is no such field, and needs no more than 8BITMIME.
+   */
   readonly utf8Headers: boolean;
+  /** True if there is a `Resent-Date`, so that the `Resent-` block has the sender and the recipients. */
+  readonly resent: boolean;
   /**
    * The address of `Sender`, else the first one of `From`; those of the `Resent-` block if there is one. "" for `<>`,
    * undefined if no field has an address.
@@ -23,29 +28,41 @@ export type ReadMessage = {
    */
   sender(): string | undefined;
   /**
-   * The addresses of all `To`, then `Bcc`, then `Cc` fields, or those of the `Resent-` block; duplicates are kept.
+   * The addresses of all `To`, then `Bcc`, then `Cc` fields, or those of the `Resent-` block; duplicates are kept, and
+   * `<>` is no address.
    * @throws {RangeError} if a field cannot be read without guessing
    */
   recipients(): string[];
 };
 
 /**
- * Reads the header of a message. It ends at the first empty line, or before the first line that is no header field;
- * lines end in CRLF, LF or CR. The array is not changed.
- * @throws {RangeError} if there is more than one `Resent-Date`: nobody can tell which block the last one is
+ * Reads the header of a message. It ends at the first empty line, or before the first line that is no header field; lines
+ * end in CRLF, LF or CR. As in Python, an mbox `From ` line and a line that begins with a colon do not end it. The array
+ * is not changed.
+ * @throws {RangeError} if there is more than one `Resent-Date`: nobody can tell which block the last one is; and if a
+ * `Bcc` field would go out, since it stands where some programs read header fields, and others do not
  */
 export function readMessage(raw: Uint8Array): ReadMessage {
-  const { fields, kept, utf8Headers } = readHeader(raw);
+  const { fields, stray, kept, utf8Headers } = readHeader(raw);
   const resentDates = fields.filter((field) => field.name === "resent-date").length;
   if (resentDates > 1) throw new RangeError("message has more than one 'Resent-' header block");
-  const prefix = resentDates === 1 ? "resent-" : "";
-  const mailboxes = (name: string): Mailbox[] =>
-    fields.filter((field) => field.name === prefix + name).flatMap((field) => readAddresses(raw, field));
+  refuseStray(stray, ["bcc", "resent-bcc"]);
+  const resent = resentDates === 1;
+  const prefix = resent ? "resent-" : "";
+  const mailboxes = (name: string): Mailbox[] => {
+    refuseStray(stray, [prefix + name, "resent-date"]);
+    return fields.filter((field) => field.name === prefix + name).flatMap((field) => readAddresses(raw, field));
+  };
   return {
     message: kept.length === 1 && kept[0]?.length === raw.length ? raw : concat(kept),
     utf8Headers,
+    resent,
     sender: () => (mailboxes("sender")[0] ?? mailboxes("from")[0])?.path,
-    recipients: () => ["to", "bcc", "cc"].flatMap(mailboxes).map(({ path }) => path),
+    recipients: () =>
+      ["to", "bcc", "cc"]
+        .flatMap(mailboxes)
+        .map(({ path }) => path)
+        .filter((path) => path !== ""),
   };
 }
 
@@ -55,6 +72,7 @@ const SPACE = 32;
 const TAB = 9;
 const COLON = 58;
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+const strictDecoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /** A header field: its name in lower case, and where its body begins and ends. */
 type Field = { readonly name: string; readonly from: number; readonly to: number };
@@ -62,8 +80,19 @@ type Field = { readonly name: string; readonly from: number; readonly to: number
 /** The longest name that matters; a longer one is no concern of ours. */
 const LONGEST_NAME = "resent-sender".length;
 
-function readHeader(raw: Uint8Array): { fields: Field[]; kept: Uint8Array[]; utf8Headers: boolean } {
+/** The header, read. */
+type Header = {
+  readonly fields: readonly Field[];
+  /** The names of what looks like a field to a lenient reader, but is none, in lower case. */
+  readonly stray: ReadonlySet<string>;
+  /** The parts of the message that go out. */
+  readonly kept: readonly Uint8Array[];
+  readonly utf8Headers: boolean;
+};
+
+function readHeader(raw: Uint8Array): Header {
   const fields: Field[] = [];
+  const stray = new Set<string>();
   const kept: Uint8Array[] = [];
   let utf8Headers = false;
   let keptFrom = 0;
@@ -71,22 +100,62 @@ function readHeader(raw: Uint8Array): { fields: Field[]; kept: Uint8Array[]; utf
   let at = 0;
   while (at < raw.length && !isLineEnd(raw[at])) {
     const field = fieldAt(raw, at);
-    const isMbox = at === 0 && field === undefined && startsWithFrom(raw);
-    if (field === undefined && !isMbox && !(at === 0 && isBlank(raw[0]))) break;
+    if (field === undefined && !isSkipped(raw, at)) break;
     const end = endOfField(raw, at);
+    const isMbox = at === 0 && field === undefined && startsWith(raw, at, "From ");
     if (isMbox || field?.name === "bcc" || field?.name === "resent-bcc") {
       if (at > keptFrom) lastKept = raw[at - 1];
       kept.push(raw.subarray(keptFrom, at));
       // A CR before the gap and an LF behind it must not become one line end: the empty line would be lost.
       keptFrom = lastKept === CR && raw[end.next] === LF ? end.next - 1 : end.next;
     } else {
-      utf8Headers ||= end.eightBit;
+      utf8Headers ||= end.eightBit && isUtf8(raw.subarray(at, end.next));
     }
     if (field !== undefined) fields.push({ ...field, to: end.next });
+    else addStray(stray, raw, at, end.next);
     at = end.next;
   }
+  addStray(stray, raw, at, raw.length);
   kept.push(raw.subarray(keptFrom));
-  return { fields, kept, utf8Headers };
+  return { fields, stray, kept, utf8Headers };
+}
+
+/** A line that is no field, and does not end the header either: Python skips such lines, and so do some receivers. */
+function isSkipped(raw: Uint8Array, at: number): boolean {
+  if (raw[at] === COLON || startsWith(raw, at, "From ") || startsWith(raw, at, ">From ")) return true;
+  return at === 0 && isBlank(raw[at]);
+}
+
+/** Adds the names of what may look like fields to some, from a line to the next empty one. */
+function addStray(stray: Set<string>, raw: Uint8Array, from: number, to: number): void {
+  for (let at = from; at < to && !isLineEnd(raw[at]); ) {
+    const { name, next } = strayLine(raw, at);
+    if (name !== "") stray.add(name);
+    at = next;
+  }
+}
+
+/** A line that is no field, read as leniently as can be: only the octets of a name count in what stands before a colon. */
+function strayLine(raw: Uint8Array, from: number): { name: string; next: number } {
+  let name = "";
+  let at = from;
+  let inName = true;
+  for (; at < raw.length && !isLineEnd(raw[at]); at++) {
+    if (raw[at] === COLON) inName = false;
+    if (inName && isNameOctet(raw[at]) && name.length <= LONGEST_NAME) name += String.fromCharCode(raw[at] ?? 0);
+  }
+  const next = at + (raw[at] === CR && raw[at + 1] === LF ? 2 : 1);
+  return { name: inName ? "" : name.toLowerCase(), next };
+}
+
+/** Whether such a line is of the header, and so names a recipient, depends on the program that reads it. */
+function refuseStray(stray: ReadonlySet<string>, names: readonly string[]): void {
+  const name = names.find((one) => stray.has(one));
+  if (name === undefined) return;
+  throw new RangeError(
+    `the header of the message cannot be read without guessing: it has a line "${name}:" that only some programs take ` +
+      "for a header field. Is it malformed, or behind a line that is no field, or is the empty line missing before it?",
+  );
 }
 
 /** The field whose line begins at `at`. White space before the colon is obsolete, not illegal (RFC 5322 4.5). */
@@ -114,8 +183,18 @@ function endOfField(raw: Uint8Array, at: number): { next: number; eightBit: bool
   return { next: Math.min(next, raw.length), eightBit };
 }
 
-function startsWithFrom(raw: Uint8Array): boolean {
-  return String.fromCharCode(...raw.subarray(0, 5)) === "From ";
+function startsWith(raw: Uint8Array, at: number, text: string): boolean {
+  for (let index = 0; index < text.length; index++) if (raw[at + index] !== text.charCodeAt(index)) return false;
+  return true;
+}
+
+function isUtf8(octets: Uint8Array): boolean {
+  try {
+    strictDecoder.decode(octets);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function isLineEnd(octet: number | undefined): boolean {
@@ -130,6 +209,8 @@ function isNameOctet(octet: number | undefined): boolean {
   return octet !== undefined && octet > SPACE && octet < 127 && octet !== COLON;
 }
 
+const ENCODED_WORD = /=\?[^?\s]+\?[bq]\?[^?\s]*\?=/i;
+
 function readAddresses(raw: Uint8Array, field: Field): readonly Mailbox[] {
   const text = decoder.decode(raw.subarray(field.from, field.to)).replace(/[\r\n]+/g, "");
   const fail = (reason: string): never => {
@@ -140,9 +221,10 @@ function readAddresses(raw: Uint8Array, field: Field): readonly Mailbox[] {
   const mailboxes = scanAddresses(text, "many", fail);
   for (const { path, localPart } of mailboxes) {
     checkArgument(path, `an address of the header field ${field.name}`);
-    if (path === "" && !/from$|sender$/.test(field.name)) fail('"<>" for a recipient');
     if (path.includes("\ufffd")) fail("an address that is not UTF-8");
-    if (localPart.startsWith("=?")) fail("an encoded word where an address should be");
+    if (localPart.startsWith("=?") || ENCODED_WORD.test(localPart)) {
+      fail("an encoded word where an address should be");
+    }
   }
   return mailboxes;
 }

@@ -46,18 +46,27 @@ export type Needs = {
   readonly recipients: readonly Recipient[];
   readonly parameters: EsmtpParameters;
   readonly content: ContentNeeds;
-  /** Header fields are raw UTF-8. */
+  /** Header fields are raw UTF-8, and not ASCII. */
   readonly utf8Headers: boolean;
 };
 
 /** What to do with octets over 127 that the server did not agree to take. */
 export type EightBitPolicy = "refuse" | "send";
 
+/** What the caller permits, beside the message itself. */
+export type SendingPolicy = {
+  readonly eightBit: EightBitPolicy;
+  /** True: BDAT wherever it is offered; false: never; undefined: for what gains by it. */
+  readonly chunking?: boolean | undefined;
+  /** True if small messages go in one flight, which BDAT alone makes possible. */
+  readonly eager?: boolean | undefined;
+};
+
 /** The envelope, ready to be sent. */
 export type Plan = {
   readonly mail: Command;
   readonly recipients: readonly Command[];
-  /** What carries the content: BDAT where the server offers CHUNKING (RFC 3030). */
+  /** What carries the content. */
   readonly verb: "DATA" | "BDAT";
   /** "text": line ends become CRLF; "binary": each octet goes as it is, declared by BODY=BINARYMIME (RFC 3030 3). */
   readonly content: "text" | "binary";
@@ -71,21 +80,21 @@ export type Plan = {
  * @throws {TypeError} for unknown or wrongly typed options
  * @throws {RangeError} for values that cannot stand in a command
  */
-export function planMessage(needs: Needs, server: Server, policy: EightBitPolicy): Plan {
+export function planMessage(needs: Needs, server: Server, policy: SendingPolicy): Plan {
   const { sender, recipients, content, utf8Headers } = needs;
   const { features } = server;
   const asked = needs.parameters(server);
   const binary = asked.some(isBinary);
-  const chunking = features["chunking"] !== undefined;
-  if (binary && !chunking) throw notOffered("CHUNKING", "BODY=BINARYMIME");
-  const beyondAscii = utf8Headers || !sender.ascii || recipients.some(isBeyondAscii);
-  const utf8 = beyondAscii && features["smtputf8"] !== undefined;
+  if (binary) checkChunking(server, policy);
+  const needsUtf8 = utf8Headers || !hasAsciiForm(sender) || !recipients.every(({ mailbox }) => hasAsciiForm(mailbox));
+  const utf8 = needsUtf8 && features["smtputf8"] !== undefined;
   const parameters = messageParameters(content, server, asked, binary, utf8);
-  const sevenBitOnly = !binary && isSevenBitOnly(server, policy);
+  const sevenBitOnly = !binary && isSevenBitOnly(server, policy.eightBit);
   if (sevenBitOnly && content.eightBit) throw eightBitRefused();
-  if (policy === "refuse" && utf8Headers && !utf8) throw notOffered("SMTPUTF8", "a message with UTF-8 header fields");
+  if (policy.eightBit === "refuse" && utf8Headers && !utf8)
+    throw notOffered("SMTPUTF8", "a message with UTF-8 header fields");
   return {
-    verb: chunking ? "BDAT" : "DATA",
+    verb: binary || gainsByChunks(content, server, policy) ? "BDAT" : "DATA",
     content: binary ? "binary" : "text",
     mail: Command.mail(asServerTakesIt(sender, server), parameters),
     recipients: recipients.map((r) => Command.rcpt(asServerTakesIt(r.mailbox, server), r.parameters(server))),
@@ -93,12 +102,20 @@ export function planMessage(needs: Needs, server: Server, policy: EightBitPolicy
   };
 }
 
-/** The mailbox as it may go to this server: with A-labels if it lacks SMTPUTF8 (RFC 6531 3.2); local parts stay as they are. */
+/**
+ * The mailbox as it goes to this server. A domain goes as A-labels, which all servers take, the next ones too; only a local
+ * part needs SMTPUTF8 (RFC 6531 3.2).
+ */
 export function asServerTakesIt(mailbox: Path, server: Server): Path {
-  if (mailbox.ascii || server.features["smtputf8"] !== undefined) return mailbox;
+  if (mailbox.ascii) return mailbox;
   const ascii = mailbox.toAscii?.();
-  if (ascii === undefined) throw notOffered("SMTPUTF8", `the address ${quoted(mailbox.path)}`);
-  return ascii;
+  if (ascii !== undefined) return ascii;
+  if (server.features["smtputf8"] !== undefined) return mailbox;
+  throw notOffered("SMTPUTF8", `the address ${quoted(mailbox.path)}`);
+}
+
+function hasAsciiForm(mailbox: Path): boolean {
+  return mailbox.ascii || mailbox.toAscii?.() !== undefined;
 }
 
 /** Whether an octet over 127 must not be sent (RFC 5321 2.4). */
@@ -112,12 +129,31 @@ export function eightBitRefused(): SMTPNotSupportedError {
   return notOffered("8BITMIME", "a message with octets over 127", advice);
 }
 
-function isBinary(parameter: string): boolean {
-  return /^body=binarymime$/i.test(parameter);
+/** What ends DATA may stand in any octets: they need BDAT (RFC 3030 3). */
+function checkChunking({ features }: Server, { chunking }: SendingPolicy): void {
+  if (features["chunking"] === undefined) throw notOffered("CHUNKING", "BODY=BINARYMIME");
+  if (chunking !== false) return;
+  throw new SMTPNotSupportedError(
+    "BODY=BINARYMIME needs BDAT, which the option chunking excludes or the server did not know",
+    { capability: "CHUNKING", delivery: "not-sent" },
+  );
 }
 
-function isBeyondAscii({ mailbox }: Recipient): boolean {
-  return !mailbox.ascii;
+/** The octets of a message that takes no longer by DATA. */
+const SMALL = 65_536;
+
+/**
+ * Whether BDAT carries the content. For a small message it saves nothing, and fails where a server or something before it
+ * offers CHUNKING without knowing BDAT.
+ */
+function gainsByChunks({ octets }: ContentNeeds, { features }: Server, { chunking, eager }: SendingPolicy): boolean {
+  if (features["chunking"] === undefined || chunking === false) return false;
+  if (chunking === true || octets === undefined || octets > SMALL) return true;
+  return eager === true && features["pipelining"] !== undefined;
+}
+
+function isBinary(parameter: string): boolean {
+  return /^body=binarymime$/i.test(parameter);
 }
 
 function messageParameters(

@@ -2,7 +2,7 @@
 import { type Delivery, plainDelivery } from "../client/outcome.ts";
 import { type Body, type Content, contentOf, discard } from "../client/source.ts";
 import type { Message as PlannedMessage } from "../client/transaction.ts";
-import { type EightBitPolicy, planMessage, type Server } from "../core/plan.ts";
+import { planMessage, type SendingPolicy, type Server } from "../core/plan.ts";
 import type { Refused } from "../core/reply.ts";
 import {
   contentOfDelivery,
@@ -36,7 +36,7 @@ export function sendmailBy(
   }
 }
 
-/** Python's `send_message()`. A message that a MIME library's object has yet to give is awaited in the queue. */
+/** Python's `send_message()`. A message that is not in memory yet is read at once, and awaited in the queue. */
 export function sendMessageBy(
   deliver: Deliver,
   msg: unknown,
@@ -44,7 +44,13 @@ export function sendMessageBy(
   call: CallOptions | undefined,
 ): Promise<Refused> {
   try {
-    return deliver(requestOfMessage(msg, envelope), callSignal(call)).then(refusedOf);
+    const signal = callSignal(call);
+    const message = requestOfMessage(msg, envelope);
+    if (!("stop" in message)) return deliver(message, signal).then(refusedOf);
+    return deliver(message.request, signal).then(refusedOf, (error) => {
+      message.stop(error);
+      throw error;
+    });
   } catch (error) {
     return Promise.reject(error);
   }
@@ -75,7 +81,7 @@ export function releasingBody<T>(content: Content | undefined, outcome: Promise<
 const refusedOf = ({ refused }: Delivery): Refused => refused;
 
 /** The request as this server can take it; `planMessage` tells what it throws. */
-export function planRequest(request: Request, server: Server, policy: EightBitPolicy = "refuse"): PlannedMessage {
+export function planRequest(request: Request, server: Server, policy: SendingPolicy): PlannedMessage {
   const { from, recipients, content } = request;
   return { from, recipients, content, plan: planMessage(request, server, policy) };
 }

@@ -3,6 +3,7 @@ import type { Endpoint, PeerInfo, TlsOptions, Transport } from "../byte-stream.t
 import type { Pipelining } from "../client/conversation.ts";
 import { numbersOf, resolveTimeouts } from "../client/deadline.ts";
 import type { Logger } from "../client/logger.ts";
+import { asciiHostName } from "../core/a-label.ts";
 import { checkArgument, quoted, wrongType } from "../core/bytes.ts";
 import { DEFAULT_LIMITS, type SessionLimits } from "../core/dialogue.ts";
 import type { EightBitPolicy } from "../core/plan.ts";
@@ -10,7 +11,10 @@ import type { TimeoutPhase } from "../errors.ts";
 
 /** Options of `SMTP`, `SMTP_SSL` and `LMTP`: Python's, under their names, and ours. */
 export type SMTPOptions = {
-  /** The name for EHLO and HELO. Default: our address on the connection, as an address literal. */
+  /**
+   * The name for EHLO and HELO; it goes as A-labels. Default, for "" too: the local address of the connection, as an
+   * address literal.
+   */
   local_hostname?: string | undefined;
   /** Seconds for each phase but `quit` and `total`. Default: RFC 5321's, phase by phase. */
   timeout?: number | null | undefined;
@@ -37,6 +41,13 @@ export type SMTPOptions = {
    * time; a lost connection leaves all of those "unknown" that were not answered.
    */
   pipelining?: Pipelining | undefined;
+  /**
+   * Whether BDAT carries messages where the server offers CHUNKING (RFC 3030). True: all of them; false: none, and
+   * BODY=BINARYMIME is refused. Default: those that gain by it, which are streams, messages of more than 64 KiB,
+   * BODY=BINARYMIME and `pipelining: "eager"`. A server that answers BDAT by 500, 502 or 504 does not know it and may have
+   * read the message as commands: the connection is dropped, and, unless this is true, DATA is used from then on.
+   */
+  chunking?: boolean | undefined;
   /** Permits mechanisms that show the password or token over an unencrypted connection. */
   allowInsecureAuth?: boolean | undefined;
   /** Octets over 127 for a server without 8BITMIME: refuse the message, the default, or send it all the same, as Python does. */
@@ -53,7 +64,7 @@ type Check = (value: unknown, argument: string) => unknown;
 
 /** Every option has its check here: what is not here is no option. */
 const CHECKS: { readonly [name in keyof Required<SMTPOptions>]: Check } = {
-  local_hostname: checkHostName,
+  local_hostname: (value, name) => asciiHostName(checkHostName(value, name), name),
   timeout: (value) => resolveTimeouts(value),
   source_address: checkSourceAddress,
   context: checkObject,
@@ -63,6 +74,7 @@ const CHECKS: { readonly [name in keyof Required<SMTPOptions>]: Check } = {
   limits: resolveLimits,
   logger: checkLogger,
   pipelining: checkPipelining,
+  chunking: isA("boolean"),
   allowInsecureAuth: isA("boolean"),
   eightBit: checkEightBit,
 };
@@ -83,12 +95,14 @@ export function checkOptions(options: SMTPOptions | null | undefined): SMTPOptio
 
 /** Copied: the caller may change its objects after the call. */
 function copyNested(options: SMTPOptions): SMTPOptions {
-  const { context, limits, timeouts, source_address, ...others } = options;
+  const { context, limits, local_hostname, timeouts, source_address, ...others } = options;
   const copy: SMTPOptions = { ...others };
+  // As in Python, no name is the default one.
+  if (local_hostname) copy.local_hostname = asciiHostName(local_hostname, "local_hostname");
   if (context) copy.context = copyLists(context);
   if (limits) copy.limits = { ...limits };
   if (timeouts) copy.timeouts = { ...timeouts };
-  if (source_address) copy.source_address = [...source_address];
+  if (source_address) copy.source_address = [asciiHostName(source_address[0], "source_address[0]"), source_address[1]];
   return copy;
 }
 
@@ -108,7 +122,11 @@ export function resolveLimits(limits: unknown = {}): SessionLimits {
   );
 }
 
-/** "host:port" and "[v6]:port" are understood where no port is given, as in Python, which knows the first only. */
+/**
+ * "host:port" and "[v6]:port" are understood where no port is given, as in Python, which knows the first only. A name
+ * that is not ASCII becomes A-labels: resolvers, TLS and errors see those.
+ * @throws {TypeError} or {RangeError} naming the argument
+ */
 export function parseHost(host: unknown, port: unknown, defaultPort: number): Endpoint {
   // A URL may hold a password: it is not shown.
   if (typeof host === "string" && /[@/]/.test(host)) {
@@ -123,7 +141,7 @@ export function parseHost(host: unknown, port: unknown, defaultPort: number): En
     throw new RangeError(`host must be "[address]" or "[address]:port": ${quoted(text)}`);
   const [, name = text, portText = "0"] = split ?? [];
   const own = checkWholeNumber(/^\d+$/.test(portText) ? Number(portText) : Number.NaN, "the port in host", 0, 65_535);
-  return { host: name, port: given || own || defaultPort };
+  return { host: asciiHostName(name, "host"), port: given || own || defaultPort };
 }
 
 /** Our name for EHLO: our address on the connection, since nobody can resolve a name that is not ours (RFC 5321 4.1.3). */

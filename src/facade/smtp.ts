@@ -1,10 +1,11 @@
 /** Python's `smtplib.SMTP`: its methods, attributes and exceptions, on top of a session. */
 import type { PeerInfo, TlsOptions } from "../byte-stream.ts";
+import { Chunking, sendingPolicy } from "../client/chunking.ts";
 import type { Conversation } from "../client/conversation.ts";
 import { resolveTimeouts, type Timeouts } from "../client/deadline.ts";
 import { Events } from "../client/events.ts";
 import type { AuthObject } from "../client/exchanges.ts";
-import type { Target } from "../client/open.ts";
+import { describe, type Target } from "../client/open.ts";
 import type { Delivery } from "../client/outcome.ts";
 import { Session } from "../client/session.ts";
 import { type Body, contentOf } from "../client/source.ts";
@@ -13,7 +14,7 @@ import { checkArgument } from "../core/bytes.ts";
 import { Command } from "../core/command.ts";
 import type { RcptOptions } from "../core/extensions/extension.ts";
 import type { Features } from "../core/features.ts";
-import type { Options, Server } from "../core/plan.ts";
+import type { Options, SendingPolicy, Server } from "../core/plan.ts";
 import type { Refused, Reply } from "../core/reply.ts";
 import { SMTPResponseException, SMTPServerDisconnected } from "../errors.ts";
 import { defaultTransport } from "../runtime.ts";
@@ -85,6 +86,8 @@ export class SMTP {
   readonly #options: SMTPOptions;
   readonly #events: Events;
   readonly #session: Session;
+  readonly #chunking: Chunking;
+  readonly #policy: SendingPolicy;
   readonly #opened: Promise<unknown>;
   #timeouts: Timeouts;
   #timeout: number | undefined;
@@ -109,10 +112,13 @@ export class SMTP {
     this.#timeouts = resolveTimeouts(timeout, timeouts);
     this.#localHostname = local_hostname;
     this.#events = new Events(logger, protocol);
+    this.#chunking = new Chunking(checked.chunking);
+    this.#policy = sendingPolicy(checked, this.#chunking);
     this.#session = new Session({
       protocol,
       limits: resolveLimits(limits),
       pipelining,
+      chunking: this.#chunking,
       timeouts: () => this.#timeouts,
       localName: (peer) => this.#localHostname ?? addressLiteral(peer),
       events: this.#events,
@@ -209,8 +215,9 @@ export class SMTP {
   }
 
   /**
-   * VRFY: asks whether an address exists (RFC 5321 4.1.1.6).
-   * @throws {SMTPNotSupportedError} if it is not ASCII and the server lacks SMTPUTF8
+   * VRFY: asks whether an address, or a name, exists (RFC 5321 4.1.1.6). A name of several words is sent in quotes.
+   * @throws {RangeError} if it is neither
+   * @throws {SMTPNotSupportedError} if it is not ASCII and the server lacks SMTPUTF8; a domain goes as A-labels
    */
   verify(address: string): Promise<Reply> {
     return this.#say((say) => say.ask("VRFY", address));
@@ -407,7 +414,7 @@ export class SMTP {
     return this.#conversation.introduction.helo;
   }
 
-  /** The name for EHLO and HELO. */
+  /** The name for EHLO and HELO, as it is sent; "" stands for the default. */
   get local_hostname(): string {
     return this.#localHostname ?? addressLiteral(this.peer);
   }
@@ -462,6 +469,7 @@ export class SMTP {
     const { context, source_address, transport } = this.#options;
     const sourceAddress = unix ? undefined : source_address;
     const name = "host" in endpoint ? endpoint.host : "";
+    this.#chunking.connectsTo(describe(endpoint));
     this.#events.endpoint = endpoint;
     return async () => ({
       endpoint,
@@ -480,7 +488,7 @@ export class SMTP {
         }),
     );
 
-  readonly #plan = (ready: Request, server: Server): Planned => planRequest(ready, server, this.#options.eightBit);
+  readonly #plan = (ready: Request, server: Server): Planned => planRequest(ready, server, this.#policy);
 
   get #conversation(): Conversation {
     return this.#session.conversation;

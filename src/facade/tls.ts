@@ -2,6 +2,7 @@
 import type { TlsOptions } from "../byte-stream.ts";
 import { tlsUpgrade } from "../client/implicit-tls.ts";
 import type { Upgrade } from "../client/open.ts";
+import { asciiHostName } from "../core/a-label.ts";
 import { checkArgument, wrongType } from "../core/bytes.ts";
 import { checkObject } from "./options.ts";
 
@@ -27,7 +28,7 @@ export function implicitTls(
 export function tlsOptions(tls: unknown, argument: string, host: string): TlsOptions & { servername: string } {
   const options: TlsOptions = checkTlsOptions(tls, argument);
   const servername = options.servername ?? host;
-  if (servername !== "") return { ...options, servername };
+  if (servername !== "") return { ...options, servername: asciiHostName(servername, `${argument}.servername`) };
   throw new TypeError(`${argument}.servername is needed: a Unix socket has no name that a certificate could bear`);
 }
 
@@ -48,7 +49,7 @@ function checkOption(name: string, value: unknown, argument: string): void {
   const path = `${argument}.${name}`;
   switch (name) {
     case "servername":
-      checkArgument(value, path);
+      asciiHostName(checkArgument(value, path), path);
       return;
     case "cert":
     case "key":

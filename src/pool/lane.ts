@@ -2,6 +2,7 @@
  * One of a pool's connections, from its opening to its end. Messages are bound to it when they can begin, and not before:
  * a connection that hangs holds no message back that another one could send.
  */
+import { sendingPolicy } from "../client/chunking.ts";
 import type { Order } from "../client/delivery-call.ts";
 import { Events } from "../client/events.ts";
 import { tlsUpgrade } from "../client/implicit-tls.ts";
@@ -11,7 +12,7 @@ import { disconnected, type SessionEnd } from "../client/session-end.ts";
 import type { Message } from "../client/transaction.ts";
 import { Command } from "../core/command.ts";
 import { readLimits } from "../core/extensions/limits.ts";
-import type { Server } from "../core/plan.ts";
+import type { SendingPolicy, Server } from "../core/plan.ts";
 import { planRequest } from "../facade/delivery.ts";
 import { addressLiteral, resolveLimits } from "../facade/options.ts";
 import { defaultTransport } from "../runtime.ts";
@@ -88,6 +89,7 @@ export class Lane {
   readonly #owner: LaneOwner;
   readonly #settings: PoolSettings;
   readonly #session: Session;
+  readonly #policy: SendingPolicy;
   #rcptMax = NEVER;
   #turnWaits = false;
   /** A message that nothing may follow: in eager mode what follows would be lost with it if it is aborted. */
@@ -95,16 +97,18 @@ export class Lane {
   #open = false;
 
   constructor(owner: LaneOwner, settings: PoolSettings) {
-    const { smtp, timeouts, protocol } = settings;
+    const { smtp, timeouts, protocol, chunking } = settings;
     const name = smtp.local_hostname;
     // The pool has a clock of its own for the whole of a delivery, which begins before there is a connection.
     const phases = { ...timeouts, total: undefined };
     this.#owner = owner;
     this.#settings = settings;
+    this.#policy = sendingPolicy(smtp, chunking);
     this.#session = new Session({
       protocol,
       limits: resolveLimits(smtp.limits),
       pipelining: smtp.pipelining ?? true,
+      chunking,
       timeouts: () => phases,
       localName: (peer) => name ?? addressLiteral(peer),
       events: new Events(smtp.logger, protocol),
@@ -215,7 +219,7 @@ export class Lane {
     const request = job?.request;
     if (job === undefined || request === undefined) throw NOTHING_TO_DO;
     this.#begin(job);
-    return planRequest(request, server, this.#settings.smtp.eightBit);
+    return planRequest(request, server, this.#policy);
   }
 
   /** A turn's message was delivered. */

@@ -1,6 +1,7 @@
 /** What a pool is told: the options, their checks, and what they come to. */
 import type { Endpoint, TlsOptions, Transport } from "../byte-stream.ts";
 import { type Credentials, singleFlight } from "../client/authenticate-with.ts";
+import { Chunking } from "../client/chunking.ts";
 import { checkSeconds, resolveTimeouts, type Timeouts } from "../client/deadline.ts";
 import { checkArgument, wrongType } from "../core/bytes.ts";
 import { checkObject, checkOptions, checkWholeNumber, parseHost, type SMTPOptions } from "../facade/options.ts";
@@ -88,6 +89,8 @@ export type PoolSettings = {
   readonly tls: (TlsOptions & { servername: string }) | undefined;
   readonly transport: Transport | undefined;
   readonly smtp: SMTPOptions;
+  /** The option `chunking`, for all connections together. */
+  readonly chunking: Chunking;
 };
 
 /**
@@ -127,6 +130,7 @@ export function poolSettings(where: unknown, more: unknown): PoolSettings {
     tls: tls || policy !== "never" ? tlsOptions(smtp.context ?? {}, "context", hostOf(endpoint)) : undefined,
     transport: smtp.transport,
     smtp,
+    chunking: new Chunking(smtp.chunking),
   };
 }
 

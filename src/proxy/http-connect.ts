@@ -1,5 +1,6 @@
 /** HTTP's CONNECT (RFC 9110 9.3.6), as a function from transport to transport. */
 import type { TlsOptions, Transport } from "../byte-stream.ts";
+import { asciiHostName } from "../core/a-label.ts";
 import { connectRequest, parseConnectReply } from "./http.ts";
 import { checkProxy, checkSecret, checkTarget, type ProxyAddress } from "./target.ts";
 import { openTunnel } from "./tunnel.ts";
@@ -59,5 +60,5 @@ function checkTls(tls: TlsOptions, host: string | undefined): TlsOptions & { ser
   if (typeof tls !== "object" || tls === null) throw new TypeError("tls must be an object of TLS options");
   const servername = tls.servername ?? host;
   if (servername === undefined) throw new TypeError("tls needs a servername for a proxy on a Unix socket");
-  return { ...tls, servername };
+  return { ...tls, servername: asciiHostName(servername, "tls.servername") };
 }

@@ -1,5 +1,6 @@
 /** Where a proxy is, and where it is to connect to: checked before a byte is written, as text and as octets. */
 import type { Endpoint } from "../byte-stream.ts";
+import { asciiHostName } from "../core/a-label.ts";
 import { utf8 } from "../core/bytes.ts";
 
 /** Where a proxy listens: a host and port, or the path of a Unix socket. */
@@ -37,7 +38,10 @@ export function checkProxy(address: ProxyAddress, defaultPort?: number): Endpoin
   // A URL perhaps, with a password in it, which the runtime's own error would show.
   if (typeof address !== "object") throw new TypeError("a proxy must be an object with host and port, or with path");
   if ("path" in address) return { path: checkText(address.path, "path") };
-  return { host: checkText(address.host, "host"), port: checkPort(address.port ?? defaultPort, "port") };
+  return {
+    host: asciiHostName(checkText(address.host, "host"), "host"),
+    port: checkPort(address.port ?? defaultPort, "port"),
+  };
 }
 
 /**
@@ -82,14 +86,15 @@ function resolved(text: string): Pick<Target, "kind" | "host" | "octets"> {
   const numbers = /^(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})$/.exec(text)?.slice(1).map(Number);
   if (numbers?.every((number) => number < 256)) return { kind: "IPv4", host: text, octets: Uint8Array.from(numbers) };
   if (text.includes(":")) return ipv6(text);
-  const host = /^[\x21-\x7e]+$/.test(text) ? text : hostnameOf(text);
-  if (host === undefined || !/^[A-Za-z0-9._-]{1,255}$/.test(host)) throw unusable(text);
+  const host = asciiHostName(text, "host");
+  if (!/^[A-Za-z0-9._-]{1,255}$/.test(host)) throw unusable(text);
   return { kind: "name", host, octets: utf8(host) };
 }
 
 function ipv6(text: string): Pick<Target, "kind" | "host" | "octets"> {
   // The parser of URLs knows all ways to write one, and gives one: groups without zeros in front, no dots.
-  const host = hostnameOf(`[${text}]`)?.slice(1, -1);
+  const url = `http://[${text}]/`;
+  const host = URL.canParse(url) ? new URL(url).hostname.slice(1, -1) : undefined;
   if (host === undefined || !/^[0-9A-Fa-f:.]+$/.test(text)) throw unusable(text);
   const [left = "", right] = host.split("::");
   const groups = (half: string): string[] => (half === "" ? [] : half.split(":"));
@@ -101,16 +106,6 @@ function ipv6(text: string): Pick<Target, "kind" | "host" | "octets"> {
     return [number >> 8, number & 0xff];
   });
   return { kind: "IPv6", host, octets: Uint8Array.from(octets) };
-}
-
-/** The A-labels of a name; undefined if it is none. */
-function hostnameOf(text: string): string | undefined {
-  if (/[/?#@\\:]/.test(text.replace(/^\[.*\]$/, ""))) return undefined;
-  try {
-    return new URL(`http://${text}/`).hostname;
-  } catch {
-    return undefined;
-  }
 }
 
 function unusable(text: string): RangeError {

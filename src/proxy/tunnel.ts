@@ -125,6 +125,14 @@ class Tunnel implements ByteStream {
     this.#stream.abort(reason);
   }
 
+  ref(): void {
+    this.#stream.ref?.();
+  }
+
+  unref(): void {
+    this.#stream.unref?.();
+  }
+
   #takeRest(): Uint8Array {
     const rest = this.#rest;
     this.#rest = new Uint8Array(0);

@@ -61,6 +61,8 @@ function recorded(stream: ByteStream, recorder: SessionRecorder): ByteStream {
     },
     close: () => stream.close(),
     abort: (reason) => stream.abort(reason),
+    ref: () => stream.ref?.(),
+    unref: () => stream.unref?.(),
     get peer(): PeerInfo {
       return stream.peer;
     },

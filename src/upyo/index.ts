@@ -25,6 +25,7 @@
  * @module
  */
 import type { Message, Transport, TransportOptions } from "@upyo/core";
+import { chunkIterator, chunksOf } from "../client/chunks.ts";
 import type { Delivery } from "../client/outcome.ts";
 import { SMTPRecipientsRefused } from "../errors.ts";
 import type { PoolOptions } from "../pool/options.ts";
@@ -109,7 +110,7 @@ export class SmtplibTransport implements Transport, AsyncDisposable {
       const delivery = await this.#pool.deliver({
         from: message.sender.address,
         to: recipientsOf(message),
-        body: { [Symbol.asyncIterator]: () => content()[Symbol.asyncIterator]() },
+        body: { [Symbol.asyncIterator]: () => chunkIterator(chunksOf(content())) },
         signal,
       });
       return { successful: true, messageId, delivery };

@@ -2,6 +2,7 @@
 import { describe, expect, test, vi } from "vitest";
 import type { TlsInfo } from "../../src/byte-stream.ts";
 import { authenticateWith, type Credentials, singleFlight } from "../../src/client/authenticate-with.ts";
+import { Chunking } from "../../src/client/chunking.ts";
 import { resolveTimeouts } from "../../src/client/deadline.ts";
 import { Events } from "../../src/client/events.ts";
 import type { Logger } from "../../src/client/logger.ts";
@@ -30,6 +31,7 @@ async function open(script: Script, logger?: Logger): Promise<Opened> {
     protocol: "smtp",
     limits: DEFAULT_LIMITS,
     pipelining: true,
+    chunking: new Chunking(undefined),
     timeouts: () => timeouts,
     localName: () => "client.test",
     events: new Events(logger),

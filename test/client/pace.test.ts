@@ -29,6 +29,10 @@ class SlowStream implements ByteStream {
   }
 
   read(): Promise<Uint8Array> {
+    return this.#next();
+  }
+
+  #next(): Promise<Uint8Array> {
     const reply = this.#replies.shift();
     if (reply !== undefined) return Promise.resolve(new TextEncoder().encode(`${reply}\r\n`));
     return new Promise((resolve, reject) => {
@@ -79,7 +83,7 @@ class SlowStream implements ByteStream {
     this.#replies.push(reply);
     const reader = this.#reader;
     this.#reader = undefined;
-    if (reader !== undefined) this.read().then(reader.resolve);
+    if (reader !== undefined) this.#next().then(reader.resolve);
   }
 }
 

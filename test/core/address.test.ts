@@ -1,7 +1,7 @@
 /** Envelope addresses: what is taken, what it becomes, and what is refused (RFC 5321 4.1.2, RFC 6531). */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { aLabel } from "../../src/core/a-label.ts";
+import { aLabel, asciiHostName } from "../../src/core/a-label.ts";
 import { parseMailbox, quoteaddr } from "../../src/core/address.ts";
 import { quotedata } from "../../src/core/quotedata.ts";
 import { expectLinear } from "./linear.ts";
@@ -327,6 +327,43 @@ describe("aLabel", () => {
   });
 });
 
+describe("asciiHostName", () => {
+  it.each([
+    ["MÜLLER-PC", "xn--mller-pc-65a"],
+    ["müller_pc", "xn--mller_pc-65a"],
+    ["mail.Bücher.Example", "mail.xn--bcher-kva.example"],
+    ["bücher.example.", "xn--bcher-kva.example."],
+    ["例子。广告", "xn--fsqu00a.xn--4rr70v"],
+    ["MAIL.Example", "MAIL.Example"],
+    ["my_host", "my_host"],
+    ["[IPv6:::1]", "[IPv6:::1]"],
+    ["fe80::1%eth0", "fe80::1%eth0"],
+    ["127.0.0.1", "127.0.0.1"],
+    ["", ""],
+  ])("makes %j %j", (name, expected) => {
+    expect(asciiHostName(name, "host")).toBe(expected);
+  });
+
+  it.each([
+    "ü b",
+    "ü\u3000b",
+    "ü/x",
+    "ü@x",
+    "ü:25",
+    "ü?",
+    "ü#",
+    "[ü]",
+    "ü..x",
+    "１２７.０.０.１",
+    "ü.１",
+    "ü".repeat(80),
+    "℀.x",
+  ])("refuses %j, naming the argument", (name) => {
+    expect(() => asciiHostName(name, "local_hostname")).toThrow(RangeError);
+    expect(() => asciiHostName(name, "local_hostname")).toThrow(/^local_hostname/);
+  });
+});
+
 describe("quoteaddr and quotedata are Python's", () => {
   it.each([
     ["you@example.com", "<you@example.com>"],
@@ -339,10 +376,30 @@ describe("quoteaddr and quotedata are Python's", () => {
     ['"q r"@b', '<"q r"@b>'],
     ["a@[127.0.0.1]", "<a@[127.0.0.1]>"],
     ["postmaster", "<postmaster>"],
-    ["<not an address", "<not an address"],
+    ["B. Smith <b@example.com", "<b@example.com>"],
+    ["John (x) Smith <a@b", "<a@b>"],
+    ["<b@example.com", "<b@example.com>"],
+    ["b@example.com>", "<b@example.com>"],
+    ["B. Smith b@example.com>", "<B. Smith b@example.com>"],
+    ["<not an address", "<not an address>"],
+    ["<<a@b>>", "<a@b>"],
+    ["<a@b> SIZE=1", "<a@b SIZE=1>"],
     ["a@b, c@d", "<a@b, c@d>"],
+    ["a@bücher.example", "<a@bücher.example>"],
   ])("quoteaddr(%j) is %j", (text, expected) => {
     expect(quoteaddr(text)).toBe(expected);
+  });
+
+  it("quoteaddr gives one pair of angle brackets, whatever the text", () => {
+    const hostile = fc.string({ unit: fc.constantFrom(...'ab@.<>,:;()[]"\\ ü', "a@b", "<c@d>"), maxLength: 24 });
+    fc.assert(
+      fc.property(hostile, (text) => {
+        const [, inner] = /^<(.*)>$/.exec(quoteaddr(text)) ?? [];
+        expect(inner).toBeDefined();
+        if (inner !== undefined && /[<>]/.test(inner)) expect(path(inner)).toBe(inner);
+      }),
+      { numRuns: 3000 },
+    );
   });
 
   it.each([

@@ -40,8 +40,45 @@ describe("the addresses of a field", () => {
     ["(evil@x, <victim@y>) a@b", ["a@b"]],
     ["a@b (x \\) , evil@x)", ["a@b"]],
     ["=?utf-8?Q?J=C3=B6rg=2C_evil=40x?= <a@b>", ["a@b"]],
-    ["=?utf-8?Q?J,=C3=B6rg?= <a@b>", null],
-    ["=?utf-8?Q?evil@x?= <a@b>", null],
+    ["=?utf-8?Q?J,=C3=B6rg?= <a@b>", ["a@b"]],
+    ["=?utf-8?Q?evil@x?= <a@b>", ["a@b"]],
+    ['=?utf-8?Q?:)?= =?utf-8?q?_(;\\<x@y>"[?= <a@b>, c@d', ["a@b", "c@d"]],
+    ["=?utf-8*en?Q?Ada:?= (x) <a@b>", ["a@b"]],
+    ["=?utf-8?Q?G:?= : a@b;", ["a@b"]],
+    ["=?utf-8?Q?a,b?=", null],
+    ["=?utf-8?Q?a,b?=@c", null],
+    ["<=?utf-8?Q?a,b?=>", null],
+    ["=?utf-8?Q? ,x?= <a@b>", null],
+    ["x.=?utf-8?Q?a?=@b", null],
+    ["a@=?utf-8?q?b=C3=BCcher?=.example", null],
+    ["<a@x.=?utf-8?q?b?=>", null],
+    ["Mary <mary>, Charles Babbage <charles>", ["mary", "charles"]],
+    ["Mary <mary>, Charles Babbage <charles@b>", ["mary", "charles@b"]],
+    ["<mary>, Charles <charles>, x", ["mary", "charles", "x"]],
+    ["Staff: root;, x@y", ["root", "x@y"]],
+    ["Staff: root;, X <x@y>", ["root", "x@y"]],
+    ["Staff: Mary <mary>, root;, X <x@y>, g:;", ["mary", "root", "x@y"]],
+    ["Babbage, Charles <charles>", null],
+    ["Mary <mary>, Babbage, Charles <charles@b>", null],
+    ["Babbage, , Charles <charles@b>", null],
+    ["Babbage (x), Charles <charles@b>", null],
+    ["g: Babbage, Charles <c@x>;", null],
+    ["Smith, John: a@b;", null],
+    ["a@b <a@b>", ["a@b"]],
+    ["A@B.example <a@b.example>, c@d <c@d>", ["a@b.example", "c@d"]],
+    ["'a@b' <a@b>", ["a@b"]],
+    ["Ada a@b <a@b>", ["a@b"]],
+    ["a@b (x) a@b <a@b>", ["a@b"]],
+    ['"q r"@b <"q r"@b>', ['"q r"@b']],
+    ["a@[127.0.0.1] <a@[127.0.0.1]>", ["a@[127.0.0.1]"]],
+    ["a @ b <a@b>", ["a@b"]],
+    ["g: a@b <a@b>;", ["a@b"]],
+    ["a@b c@d <a@b>", null],
+    ["a@b <>", null],
+    ["a@b <b@a>", null],
+    ["a@b, c@d <a@b>", null],
+    ["Undisclosed recipients:", []],
+    ["g: a@b", null],
     ["=?utf-8?Q?a=40b?=", null],
     ["=?utf-8?Q?a?=@b", null],
     ["Jörg Müller <a@b>", ["a@b"]],
@@ -67,8 +104,9 @@ describe("the addresses of a field", () => {
     ["g: a@b; c@d", null],
     [": a@b;", null],
     ["g: a@b, <c@d;", null],
-    ["<>", null],
-    ["N <>", null],
+    ["<>", []],
+    ["N <>, a@b", ["a@b"]],
+    ['"Undisclosed recipients" <>', []],
     ["<a@b", null],
     ["a@b>", null],
     ["(a@b", null],
@@ -136,12 +174,21 @@ describe("the sender", () => {
     ["Resent-Date: x\r\nFrom: a@b", undefined],
     ["Resent-Date: x\r\nFrom: a@b\r\nSender: c@d\r\nResent-From: e@f", "e@f"],
     ["Resent-Date: x\r\nResent-From: e@f\r\nResent-Sender: g@h", "g@h"],
-    ["Páolo: x\r\nFrom: a@b", undefined],
+    ["From x@y Thu\r\nFrom: a@b", "a@b"],
+    ["Return-Path: <r@s>\r\nFrom x@y Thu\r\nFrom: a@b", "a@b"],
+    ["Return-Path: <r@s>\r\n>From x@y Thu\r\n: x\r\nFrom: a@b", "a@b"],
+    ["Páolo: x", undefined],
   ])("of %j is %j", (header, expected) => {
     expect(read(`${header}\r\n\r\n`).sender()).toBe(expected);
   });
 
-  it.each(["From: John Smith", "From: a@b c@d", "Sender: a@b c@d\r\nFrom: a@b"])("of %j is not guessed", (header) => {
+  it.each([
+    "From: John Smith",
+    "From: a@b c@d",
+    "Sender: a@b c@d\r\nFrom: a@b",
+    "From: a@b <c@d>",
+    "Sender: x, Y <a@b>",
+  ])("of %j is not guessed", (header) => {
     expect(() => read(`${header}\r\n\r\n`).sender()).toThrow(/header field (from|sender)/);
   });
 });
@@ -293,14 +340,19 @@ describe("the message goes out", () => {
     ["Bcc:\r\n b\r\nFrom: a\r\n\r\n", "From: a\r\n\r\n"],
     ["Bcc: b\r\n \r\n c\r\nTo: a\r\n\r\n", "To: a\r\n\r\n"],
     ["Bcc \t : b\r\nTo: a\r\n\r\n", "To: a\r\n\r\n"],
-    ["To: a\r\nno field\r\nBcc: b\r\n", "To: a\r\nno field\r\nBcc: b\r\n"],
+    ["To: a\r\nno field\r\nCc: b\r\n", "To: a\r\nno field\r\nCc: b\r\n"],
+    ["To: a\r\nno field\r\n\r\nBcc: b\r\n", "To: a\r\nno field\r\n\r\nBcc: b\r\n"],
     ["\r\nBcc: b\r\n", "\r\nBcc: b\r\n"],
     ["To: a\r\r\nBcc: b", "To: a\r\r\nBcc: b"],
     ["To: a\n\rBcc: b", "To: a\n\rBcc: b"],
     ["To: a\u2028Bcc: b\u0085Bcc: c\vBcc: d\n\n", "To: a\u2028Bcc: b\u0085Bcc: c\vBcc: d\n\n"],
     [" indented\r\nBcc: b\r\nTo: a\r\n\r\n", " indented\r\nTo: a\r\n\r\n"],
     ["From a@b Thu Jan  1 00:00:00 1970\nFrom: c@d\nBcc: b\n\nFrom here", "From: c@d\n\nFrom here"],
-    ["From: c@d\nFrom a@b Thu\nBcc: b\n", "From: c@d\nFrom a@b Thu\nBcc: b\n"],
+    ["From: c@d\nFrom a@b Thu\nBcc: b\n", "From: c@d\nFrom a@b Thu\n"],
+    ["From: c@d\n>From a@b Thu\nBcc: b\n", "From: c@d\n>From a@b Thu\n"],
+    ["From: c@d\n: no name\n folded\nBcc: b\n\n", "From: c@d\n: no name\n folded\n\n"],
+    [": no name\nBcc: b\n\n", ": no name\n\n"],
+    ["From a@b Thu\n folded\nFrom a@b Thu\nBcc: b\n\n", "From a@b Thu\n\n"],
     ["To: a\rBcc: b\n\nbody", "To: a\r\n\nbody"],
     ["To: a\rBcc: b\r\nBcc: c\n\nbody", "To: a\r\n\nbody"],
     ["", ""],
@@ -363,7 +415,90 @@ describe("the message goes out", () => {
   });
 });
 
+describe("a line that only some programs take for a header field", () => {
+  it.each([
+    "no field\nBcc: b",
+    "no field\nSubject: x\nResent-BCC : b",
+    "To: a\nno field\n folded\nBcc: b",
+    "\ufeffBcc: b",
+    "Bcc\u00a0: b",
+    "B\0cc: b",
+    "\u200bBcc: b",
+    " Bcc: b",
+    "From x@y Thu\n Bcc: b",
+    "To: a\n: x\n\tBcc: b",
+  ])("is refused where it may name a hidden recipient: %j", (header) => {
+    for (const end of ["\n", "\r\n", "\r"]) {
+      expect(() => read(`${header}\n\nbody`.replaceAll("\n", end))).toThrow(RangeError);
+    }
+  });
+
+  it.each([
+    ["To: a@b\nno field\nCc: c@d", "recipients"],
+    ["To: a@b\nno field\nTo: c@d", "recipients"],
+    ["To: a@b\nno field\nResent-Date: x", "recipients"],
+    ["Resent-Date: x\nno field\nResent-To: c@d", "recipients"],
+    ["\ufeffTo: a@b", "recipients"],
+    ["\ufeffFrom: a@b", "sender"],
+    ["From: a@b\nno field\nSender: c@d", "sender"],
+    ["Páolo: x\nFrom: a@b", "sender"],
+  ] as const)("is refused where it may have the address that is asked for: %j", (header, asked) => {
+    const message = read(`${header}\n\nbody`);
+    expect(() => message[asked]()).toThrow(RangeError);
+    expect(decoder.decode(message.message)).toBe(`${header}\n\nbody`);
+  });
+
+  it("is of no concern where it says nothing of addresses, or of the other block", () => {
+    expect(read("To: a@b\nno field\nSubject: x\nResent-To: c@d\n\nCc: x").recipients()).toEqual(["a@b"]);
+    expect(read("Resent-Date: x\nResent-To: a@b\nno field\nTo: c@d\n\n").recipients()).toEqual(["a@b"]);
+  });
+
+  it("never leaves a Bcc field in what goes out, whatever stands in the header", () => {
+    const junk = fc.constantFrom(
+      "no field",
+      "From x@y Thu Jan  1 00:00:00 1970",
+      ">From x@y",
+      ": no name",
+      " folded",
+      "\tBcc: folded",
+      "\ufeffX: y",
+      "Bcc\v: b",
+      "=?x?",
+      "\0",
+    );
+    const field = fc.constantFrom("From: a@b", "To: c@d", "Bcc: secret@x", "bcc :secret@x", "Resent-Bcc: s@x", "X: ü");
+    const end = fc.constantFrom("\r\n", "\n", "\r");
+    fc.assert(
+      fc.property(fc.array(fc.tuple(fc.oneof(junk, field), end), { minLength: 1 }), (written) => {
+        const text = written.flat().join("");
+        let sent: string;
+        try {
+          sent = outgoing(`${text}\r\nBcc: of the body`);
+        } catch (error) {
+          expect(error).toBeInstanceOf(RangeError);
+          return;
+        }
+        const [header = ""] = sent.replace(/\r\n?/g, "\n").split(/^\n/m);
+        // What is left is the continuation of another field.
+        for (const line of header.split("\n")) expect(line).not.toMatch(/^[^ \t]*bcc[^:a-z]*:/i);
+      }),
+      { numRuns: 2000 },
+    );
+  });
+});
+
 describe("a header that needs SMTPUTF8", () => {
+  it("is one of UTF-8, which no other charset is", () => {
+    const needs = (...parts: (string | number[])[]): boolean => {
+      const octets = parts.flatMap((part) => (typeof part === "string" ? [...utf8(part)] : part));
+      return readMessage(Uint8Array.from(octets)).utf8Headers;
+    };
+    expect(needs("Subject: Gr", [0xfc, 0xdf], "e\n\n")).toBe(false);
+    expect(needs("Subject: ", [0xed, 0xa0, 0x80], "\n\n")).toBe(false);
+    expect(needs("Subject: ", [0xfc], "\nFrom: ü <a@b>\n\n")).toBe(true);
+    expect(needs("From: ü <a@b>\nSubject: ", [0xfc], "\n\n")).toBe(true);
+  });
+
   it.each([
     ["Subject: plain\r\n\r\nü", false],
     ["Subject: ü\r\n\r\n", true],
@@ -387,6 +522,11 @@ describe("a megabyte", () => {
     ["commas", (n: number) => `To: ${",".repeat(n)}`],
     ["groups", (n: number) => `To: ${"g:;,".repeat(n / 4)}`],
     ["open comments", (n: number) => `To: ${"(".repeat(n)}`],
+    ["encoded words", (n: number) => `To: ${"=?u?q?,?= ".repeat(n / 10)}<a@b>`],
+    ["broken encoded words", (n: number) => `To: ${"=?u?q?,".repeat(n / 7)}<a@b>`],
+    ["addresses as a name", (n: number) => `To: ${"a@b ".repeat(n / 4)}<a@b>`],
+    ["lines that are no fields", (n: number) => `To: a@b\n${": x\n".repeat(n / 8)}${"Cc x\n".repeat(n / 10)}`],
+    ["an mbox line", (n: number) => `From ${"a ".repeat(n / 2)}`],
     ["spaced dots", (n: number) => `To: ${"a . ".repeat(n / 4)}b@c`],
     ["body", (n: number) => `To: a\n\n${"Bcc: x\n".repeat(n / 7)}`],
   ])("of %s takes linear time", (_name, make) => {

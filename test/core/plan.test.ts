@@ -37,7 +37,7 @@ function plan(wish: Wish, on: Server, policy: EightBitPolicy = "refuse"): Plan {
     },
     utf8Headers,
   };
-  return planMessage(needs, on, policy);
+  return planMessage(needs, on, { eightBit: policy });
 }
 
 const lines = ({ mail, recipients }: Plan): string[] => [mail, ...recipients].map(({ wire }) => wire.trimEnd());
@@ -114,8 +114,8 @@ describe("a plan says", () => {
 
 test.each<[offered: readonly string[], mail: readonly string[], verb: string, content: string]>([
   [[], [], "DATA", "text"],
-  [["CHUNKING"], [], "BDAT", "text"],
-  [["CHUNKING", "BINARYMIME"], ["BODY=8BITMIME"], "BDAT", "text"],
+  [["CHUNKING"], [], "DATA", "text"],
+  [["CHUNKING", "BINARYMIME"], ["BODY=8BITMIME"], "DATA", "text"],
   [["CHUNKING", "BINARYMIME"], ["body=BinaryMIME"], "BDAT", "binary"],
 ])(
   "of a server that offers %j, for a message with %j, a plan says %s and %s (RFC 3030)",

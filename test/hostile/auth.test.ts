@@ -362,6 +362,7 @@ const play: Scenario[] = [
       await login(smtp);
       return login(smtp);
     },
+    permits: /no AUTH after a successful one/,
     gives: [503, "already"],
     connected: true,
   },

@@ -275,6 +275,7 @@ const rest: Scenario[] = [
     name: "U+010D U+010A in a help text stay two characters and never become CR LF",
     server: server({ HELP: "214 no" }),
     call: (smtp) => smtp.help("a\u010d\u010aRSET"),
+    permits: /RFC 6531 3.4/,
     gives: "no",
     connected: true,
     lines: ["HELP a\u010d\u010aRSET"],

@@ -120,7 +120,13 @@ describe("[pool]", () => {
     async (_, pipelining, chunking, client) => {
       const draw = misbehaviour(seeded(SEED), RATES);
       const server = new FuzzServer({ lmtp: false, pipelining, chunking, behaviours: [], draw });
-      const ledger = new Ledger(server, { maxConnections: 8, maxMessages: 50, maxQueue: 20, pipelining: client });
+      const ledger = new Ledger(server, {
+        maxConnections: 8,
+        maxMessages: 50,
+        maxQueue: 20,
+        pipelining: client,
+        chunking,
+      });
       for (let i = 0; i < 1000; i++) {
         await ledger.pass(ledger.pool.ready());
         ledger.send();

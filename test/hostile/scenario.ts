@@ -1,6 +1,7 @@
 /** A row of the hostile tests: what the server does, what the caller calls, and all that must be true afterwards. */
 import { describe, expect, it } from "vitest";
 import { LMTP, SMTP, SMTP_SSL, SMTPException, type SMTPOptions } from "../../src/index.ts";
+import { permit } from "../judge/under-test.ts";
 import { watchForLeaks } from "../support/leaks.ts";
 import {
   type Act,
@@ -49,6 +50,8 @@ export type Scenario = {
   readonly within?: number;
   /** More to look at, when the call is over. */
   readonly check?: (smtp: SMTP, conversation: Conversation, outcome: Outcome) => unknown;
+  /** The rules of the judge that this caller or server breaks on purpose. */
+  readonly permits?: RegExp;
   /** How many connections there were. Default: 1. */
   readonly connections?: number;
 };
@@ -94,6 +97,7 @@ export function scenarios(group: string, table: readonly Scenario[], media: read
 }
 
 async function play(row: Scenario, server: ScriptedServer): Promise<void> {
+  if (row.permits !== undefined) permit(row.permits);
   const options = typeof row.options === "function" ? await row.options() : row.options;
   const smtp = new CLIENTS[row.client ?? "SMTP"](server.host, server.port, {
     timeout: 5,

@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { LMTP, SMTP, SMTPException, type SMTPOptions } from "../../src/index.ts";
 import { type MemoryOptions, memoryTransport } from "../../transports/memory.ts";
+import { permit, violations } from "../judge/under-test.ts";
 import { type Behaviour, type Entry, FuzzServer, GOOD, type Plan, REFUSED, turn } from "./fuzz-server.ts";
 import { settled, watchForLeaks } from "./scenario.ts";
 
@@ -142,6 +143,7 @@ type Case = {
   readonly sizes: readonly number[];
   readonly highWaterMark: number;
   readonly clientPipelines: NonNullable<SMTPOptions["pipelining"]>;
+  readonly clientChunks: SMTPOptions["chunking"];
 };
 
 const cases: fc.Arbitrary<Case> = fc.record({
@@ -155,6 +157,7 @@ const cases: fc.Arbitrary<Case> = fc.record({
   sizes: fc.array(fc.constantFrom(1, 2, 3, 7, 64, 65_536), { minLength: 1, maxLength: 8 }),
   highWaterMark: fc.constantFrom(1, 512, 65_536),
   clientPipelines: fc.constantFrom(true, true, "eager" as const, "eager" as const, false),
+  clientChunks: fc.constantFrom(undefined, true, true, false),
 });
 
 /** A message of a case: what was asked, and what came of it. */
@@ -213,7 +216,7 @@ function wireOf({ id, source }: Sent, by: "DATA" | "BDAT"): string {
 const TIMEOUT = 0.06;
 
 /** Plays a case; throws what an invariant is broken by. */
-async function run({ plan, steps, sizes, highWaterMark, clientPipelines }: Case): Promise<void> {
+async function run({ plan, steps, sizes, highWaterMark, clientPipelines, clientChunks }: Case): Promise<void> {
   const server = new FuzzServer(plan);
   let turns = 0;
   const large = steps.some(({ operation }) => "source" in operation && operation.source === "huge");
@@ -221,7 +224,8 @@ async function run({ plan, steps, sizes, highWaterMark, clientPipelines }: Case)
   const transport = memoryTransport((stream) => server.accept(stream), { chunkSize, highWaterMark });
   const Client = plan.lmtp ? LMTP : SMTP;
   const timeouts = { quit: TIMEOUT, total: 6 * TIMEOUT };
-  const smtp = new Client("fuzz.test", 25, { transport, timeout: TIMEOUT, timeouts, pipelining: clientPipelines });
+  const how = { pipelining: clientPipelines, chunking: clientChunks };
+  const smtp = new Client("fuzz.test", 25, { transport, timeout: TIMEOUT, timeouts, ...how });
 
   const messages: Sent[] = [];
   const pending: Promise<unknown>[] = [];
@@ -235,6 +239,9 @@ async function run({ plan, steps, sizes, highWaterMark, clientPipelines }: Case)
   await settled(() => server.finished(), 3);
 
   expect(server.violations).toEqual([]);
+  // The caller of these sessions logs in twice, which RFC 4954 4 forbids.
+  permit(/no AUTH after a successful one/);
+  expect(violations(), "violations of the RFCs").toEqual([]);
   expect(smtp.connected).toBe(false);
   for (const sent of messages) judge(sent, server);
 }

@@ -2,7 +2,14 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import diagnostics from "node:diagnostics_channel";
 import { afterEach, describe, expect, it } from "vitest";
-import { type ConnectionInfo, type DiagnosticsChannels, SMTP, SMTPDataError, SMTPPool } from "../../src/index.ts";
+import {
+  type ConnectionInfo,
+  type DiagnosticsChannels,
+  SMTP,
+  SMTPDataError,
+  type SMTPOptions,
+  SMTPPool,
+} from "../../src/index.ts";
 import { FakeServer, type Script } from "../client/fake-server.ts";
 import { startEmbeddedServer } from "../support/embedded-server.ts";
 
@@ -43,9 +50,9 @@ function collect(names: readonly string[] = Object.keys(NAMES), seen: (event: Ev
   return events;
 }
 
-async function session(script: Script = {}): Promise<SMTP> {
+async function session(script: Script = {}, options: SMTPOptions = {}): Promise<SMTP> {
   const { transport } = new FakeServer({ peer: { loopback: true }, ...script });
-  return SMTP.connect("mail.example.com", 587, { transport });
+  return SMTP.connect("mail.example.com", 587, { transport, ...options });
 }
 
 function only<N extends Name>(events: readonly Event[], name: N): Extract<Event, { channel: N }>[] {
@@ -107,7 +114,7 @@ describe("the diagnostics channels", () => {
 
   it("tell of BDAT as of any command", async () => {
     const events = collect(["smtplib:command", "smtplib:reply"]);
-    const smtp = await session({ ehlo: ["CHUNKING"] });
+    const smtp = await session({ ehlo: ["CHUNKING"] }, { chunking: true });
     await smtp.sendmail("ada@example.com", ["charles@example.net"], "Hi!\n");
     const sent = only(events, "smtplib:command").map(({ command }) => command);
     expect(sent).toContain("BDAT 5 LAST");

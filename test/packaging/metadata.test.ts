@@ -1,4 +1,5 @@
 /** npm's and JSR's descriptions of the package agree with each other, and the exports with the API's contract. */
+import { execFileSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
@@ -26,6 +27,15 @@ describe("the package", () => {
       expect(Object.keys(conditions)).toEqual(["types", "default"]);
       expect(conditions["types"]).toBe(conditions["default"]?.replace(/\.js$/, ".d.ts"));
     }
+  });
+
+  it("says where it comes from, and where a fault is reported", () => {
+    for (const name of ["repository", "homepage", "bugs", "author"]) expect(npm[name], name).toBeTruthy();
+  });
+
+  it("has no log or profile in its repository", () => {
+    const files = execFileSync("git", ["ls-files"], { cwd: root, encoding: "utf8" }).split("\n");
+    expect(files.filter((file) => /\.(log|cpuprofile|heapsnapshot|tgz)$/.test(file))).toEqual([]);
   });
 
   it("depends on no other package", () => {

@@ -126,7 +126,7 @@ async function chunking(server: Server): Promise<void> {
     await sendAndCompare(server, smtp, ".dots\n.\r\nand\rlines\n");
     await smtp.sendmail(sender, recipient, chunks());
   };
-  await session(server, use, { transport });
+  await session(server, use, { transport, chunking: true });
   expect(difference(streamed.content, (await awaitMessage(server, streamed.marker)).message)).toBeUndefined();
   expect(writes.join("").match(/^BDAT \d+ LAST\r$/gm)).toHaveLength(2);
   expect(writes.join("")).not.toMatch(/^DATA\r$/m);

@@ -18,7 +18,6 @@ import { failureOf } from "./failure.ts";
 import { bodies, difference, letter } from "./letters.ts";
 import { awaitMessage, awaitMessages, storedMessages } from "./mailbox.ts";
 import type { Server } from "./servers.ts";
-import { withoutChunking } from "./without-chunking.ts";
 
 const sender = "sender@client.test";
 const recipient = "someone@lab.test";
@@ -62,8 +61,8 @@ type Open = (use: (smtp: SMTP) => Promise<void>) => Promise<void>;
 /** The ways in which a message can go. The servers here offer all that these need. */
 const modes: readonly [string, SMTPOptions][] = [
   ["one command at a time", { pipelining: false }],
-  ["by DATA", { transport: withoutChunking }],
-  ["by BDAT", {}],
+  ["by DATA", { chunking: false }],
+  ["by BDAT", { chunking: true }],
   ["in one flight each", { pipelining: "eager" }],
 ];
 

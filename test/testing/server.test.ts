@@ -70,7 +70,7 @@ describe("a test server", () => {
         async (lines, chunkSize) => {
           const server = startServer({ extensions, memory: { chunkSize } });
           const text = lines.map((line) => `${line}\r\n`).join("");
-          const smtp = await SMTP.connect("mail.example.com", 25, { transport: server.transport });
+          const smtp = await SMTP.connect("mail.example.com", 25, { transport: server.transport, chunking: true });
           await Promise.all([smtp.sendmail(ada, charles, text), smtp.sendmail(ada, charles, `${text}x\r\n`)]);
           await smtp.quit();
           expect(server.messages.map((message) => [message.command, message.text])).toEqual([

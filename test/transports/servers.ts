@@ -19,9 +19,9 @@ export type TestServer = {
 /** What a server does with each connection; half-open connections stay open until it ends them itself. */
 export type Handler = (socket: net.Socket) => void;
 
-/** A server in clear on 127.0.0.1, or on the path of a Unix socket. */
-export function serve(handler: Handler = () => {}, path?: string): Promise<TestServer> {
-  return listen(net.createServer({ allowHalfOpen: true }), "connection", handler, path);
+/** A server in clear on 127.0.0.1, on any port or the one given, or on the path of a Unix socket. */
+export function serve(handler: Handler = () => {}, path?: string, port?: number): Promise<TestServer> {
+  return listen(net.createServer({ allowHalfOpen: true }), "connection", handler, path, port);
 }
 
 /** A server that speaks TLS from the first byte on. */
@@ -77,6 +77,7 @@ async function listen(
   event: "connection" | "secureConnection",
   handler: Handler,
   path?: string,
+  asked = 0,
 ): Promise<TestServer> {
   const open = new Set<net.Socket>();
   const ready: net.Socket[] = [];
@@ -102,7 +103,7 @@ async function listen(
     else waiter(socket);
   });
 
-  if (path === undefined) server.listen(0, "127.0.0.1");
+  if (path === undefined) server.listen(asked, "127.0.0.1");
   else server.listen(path);
   await once(server, "listening");
   onTestFinished(() => {

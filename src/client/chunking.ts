@@ -1,0 +1,60 @@
+/** Whether messages go by BDAT (RFC 3030): what the caller asked for, and what the server turned out to know. */
+import type { EightBitPolicy, SendingPolicy } from "../core/plan.ts";
+import type { RawReply } from "../core/reply.ts";
+import { SMTPDataError } from "../errors.ts";
+import type { Pipelining } from "./conversation.ts";
+
+/** Codes that say that the verb or its form is unknown (RFC 5321 4.2.4); a message is refused by others. */
+const UNKNOWN_COMMAND: ReadonlySet<number> = new Set([500, 502, 504]);
+
+/** The option `chunking` of one `SMTP`, or of all connections of a pool. */
+export class Chunking {
+  readonly #asked: boolean | undefined;
+  #bdatUnknown = false;
+  #where = "";
+
+  constructor(asked: boolean | undefined) {
+    this.#asked = asked;
+  }
+
+  /** The option as it holds now: false once a server did not know BDAT, unless the caller insists. */
+  get permitted(): boolean | undefined {
+    return this.#bdatUnknown ? false : this.#asked;
+  }
+
+  /** What is known of one server does not hold for another. */
+  connectsTo(where: string): void {
+    if (where !== this.#where) this.#bdatUnknown = false;
+    this.#where = where;
+  }
+
+  /**
+   * The error for a reply to BDAT that says that the server does not know it; undefined for any other reply. It may have
+   * read the content as commands: the connection must be dropped. The same message may go by DATA.
+   */
+  unknownBy({ code, message, reply }: RawReply): SMTPDataError | undefined {
+    if (!UNKNOWN_COMMAND.has(code)) return undefined;
+    const insists = this.#asked === true;
+    this.#bdatUnknown = !insists;
+    const error = new SMTPDataError(code, message, { delivery: "rejected", reply, temporary: !insists });
+    const next = insists
+      ? "set the option chunking to false"
+      : "DATA is used from now on, as with the option chunking: false";
+    error.message += ` (the server offers CHUNKING and does not know BDAT; it may have read the message as commands, so the connection was dropped; ${next})`;
+    return error;
+  }
+}
+
+/** What is planned by: the options, and `chunking` as it holds when a message is planned. */
+export function sendingPolicy(
+  options: { readonly eightBit?: EightBitPolicy | undefined; readonly pipelining?: Pipelining | undefined },
+  chunking: Chunking,
+): SendingPolicy {
+  return {
+    eightBit: options.eightBit ?? "refuse",
+    eager: options.pipelining === "eager",
+    get chunking() {
+      return chunking.permitted;
+    },
+  };
+}

@@ -1,0 +1,34 @@
+/** What passes between a client and a server, as the client sees it: the input of the judge. */
+
+/** Something that happened on a connection, in order. */
+export type WireEvent =
+  /** One write of the client's. */
+  | { readonly kind: "write"; readonly bytes: Uint8Array; readonly at?: number | undefined }
+  /** Bytes that the client has received. */
+  | { readonly kind: "read"; readonly bytes: Uint8Array; readonly at?: number | undefined }
+  /** The client has acted on everything that it has received so far. */
+  | { readonly kind: "settled" }
+  /** TLS is up; `verified`: the server's certificate was checked. */
+  | { readonly kind: "tls" }
+  /** The client ended the connection in order, or dropped it; or the server did. */
+  | { readonly kind: "closed" | "dropped" | "lost" }
+  /** The bytes from here on are the caller's own words (`putcmd`, `send`): the client does not answer for them. */
+  | { readonly kind: "manual" }
+  /** The caller chose a mechanism itself, whatever the server offers; or permits passwords in clear. */
+  | { readonly kind: "chosen-auth" | "clear-text-allowed" };
+
+/** Circumstances that the wire does not show. */
+export type Circumstances = {
+  readonly protocol: "smtp" | "lmtp";
+  /** The server runs on this machine, or the caller permits passwords in clear. */
+  readonly clearTextAllowed: boolean;
+  /** The connection began with TLS. */
+  readonly implicitTls?: boolean | undefined;
+  /** The caller permits whole transactions in one flight. */
+  readonly eager?: boolean | undefined;
+  /** The caller permits bytes over 127 without 8BITMIME. */
+  readonly eightBitAllowed?: boolean | undefined;
+};
+
+/** A violation of a rule, with the RFC section that it breaks. */
+export type Violation = { readonly rule: string; readonly detail: string };

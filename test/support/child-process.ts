@@ -1,0 +1,58 @@
+/** Programs in a process of their own, on the runtime that the tests run on. */
+import { type ExecFileException, execFile, spawn } from "node:child_process";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { onTestFinished } from "vitest";
+import { running } from "../packaging/runtimes.ts";
+
+const root = join(import.meta.dirname, "../..");
+
+/** How a process ended. */
+export type Ended = {
+  /** Its exit code; undefined where a signal ended it. */
+  readonly code: number | undefined;
+  readonly output: string;
+  /** Milliseconds from its line "ready" to its end; NaN where it did not print that line. */
+  readonly milliseconds: number;
+};
+
+/** Bundles a program, since Node 20 runs no TypeScript; the file that each runtime can run. */
+export async function bundled(entry: string): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), "smtplib-child-"));
+  onTestFinished(() => rm(folder, { recursive: true, force: true }));
+  const file = join(folder, "child.mjs");
+  const options = ["--bundle", "--format=esm", "--platform=node", "--log-level=error", `--outfile=${file}`];
+  await promisify(execFile)(join(root, "node_modules/.bin/esbuild"), [join(root, entry), ...options]);
+  return file;
+}
+
+/** Runs a file from `bundled` with an argument, and ends it after `limit` milliseconds if it does not end by itself. */
+export function runChild(
+  file: string,
+  argument: unknown,
+  limit: number,
+  env: Readonly<Record<string, string>> = {},
+): Promise<Ended> {
+  const [command, ...args] = [...running.command, file, JSON.stringify(argument)];
+  return new Promise((resolve, reject) => {
+    const child = spawn(command, args, { stdio: ["ignore", "pipe", "pipe"], env: { ...process.env, ...env } });
+    let output = "";
+    let ready = Number.NaN;
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const take = (chunk: unknown): void => {
+      output += String(chunk);
+      if (!Number.isNaN(ready) || !/^ready$/m.test(output)) return;
+      ready = performance.now();
+      timer = setTimeout(() => child.kill("SIGKILL"), limit);
+    };
+    child.stdout.on("data", take);
+    child.stderr.on("data", take);
+    child.on("error", (error: ExecFileException) => reject(error));
+    child.on("close", (code) => {
+      clearTimeout(timer);
+      resolve({ code: code ?? undefined, output, milliseconds: performance.now() - ready });
+    });
+  });
+}

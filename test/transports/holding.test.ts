@@ -1,0 +1,57 @@
+/** Which connections keep a process alive: seen from the end of a process on the runtime that the tests run on. */
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { describe, expect, it, onTestFinished } from "vitest";
+import { certificates } from "../support/certificates.ts";
+import { bundled, type Ended, runChild } from "../support/child-process.ts";
+import type { Asked } from "./children/hold.ts";
+import { runningOn } from "./contract.ts";
+import { serve, serveTls } from "./servers.ts";
+
+/** Long enough for a process to end that nothing holds, on a machine with other work: milliseconds. */
+const soon = 2_000;
+
+type Way = { readonly byNode?: boolean; readonly tls?: "ca" | "own authorities" };
+
+const ways: Readonly<Record<string, Way>> = {
+  "in clear": {},
+  "under TLS": { tls: "ca" },
+  ...(runningOn("deno") && { "under Deno.startTls": { tls: "own authorities" } }),
+  ...(!runningOn("node") && { "by node:net": { byNode: true }, "by node:tls": { byNode: true, tls: "ca" } }),
+};
+
+describe.each(Object.entries(ways))("a connection %s", (_, way) => {
+  it("keeps no process alive once it is told so, before the handshake or after it", async () => {
+    for (const unref of ["early", "late"] as const) {
+      for (const reads of [false, true]) {
+        const { code, output, milliseconds } = await hold({ unref, reads, refAgain: false }, way);
+        expect({ code, output }, `unref ${unref}, reads: ${reads}`).toEqual({ code: 0, output: "ready\n" });
+        expect(milliseconds).toBeLessThan(soon);
+      }
+    }
+  });
+
+  it("keeps the process alive again for a read after ref()", async () => {
+    const { code, output } = await hold({ unref: "late", reads: true, refAgain: true }, way);
+    expect({ code, output }).toEqual({ code: undefined, output: "ready\n" });
+  });
+});
+
+/** How a process ends that connects to a server which says nothing. */
+async function hold(what: Pick<Asked, "unref" | "reads" | "refAgain">, { byNode = false, tls }: Way): Promise<Ended> {
+  const { ca, good } = await certificates();
+  const { endpoint } = tls === undefined ? await serve() : await serveTls(good);
+  const about = { ...what, byNode, endpoint, tls: tls !== undefined };
+  const file = await bundled("test/transports/children/hold.ts");
+  if (tls !== "own authorities") return runChild(file, { ...about, ...(tls && { ca }) }, soon);
+  return runChild(file, about, soon, { DENO_CERT: await temporaryFile(ca) });
+}
+
+async function temporaryFile(text: string): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), "smtplib-holding-"));
+  onTestFinished(() => rm(folder, { recursive: true, force: true }));
+  const file = join(folder, "ca.pem");
+  await writeFile(file, text);
+  return file;
+}
