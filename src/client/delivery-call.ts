@@ -121,7 +121,7 @@ function deliverNow<T>(conversation: Conversation, turns: Turns, call: Call, ord
     bound?.release();
     // A session that ends with this reply ends when all that came with it was told, and one that a failure ends is dropped
     // when the failure was told: the next call must not begin before.
-    if (failed || connection?.fault) queueMicrotask(() => turns.end(call));
+    if (failed || connection?.fault) void Promise.resolve().then(() => turns.end(call));
     else turns.end(call);
     return true;
   }

@@ -174,7 +174,7 @@ class FlightWindow {
   #flushSoon(): void {
     if (this.#flushes) return;
     this.#flushes = true;
-    queueMicrotask(() => {
+    void Promise.resolve().then(() => {
       this.#flushes = false;
       this.#connection.flush();
     });

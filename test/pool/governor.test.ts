@@ -76,11 +76,34 @@ describe("a complaint", () => {
       Object.fromEntries(codes.map((code, index) => [`r${index}@b.test`, makeReply(code, ["no"])])),
     );
 
+  const replyOf = (line: string) => makeReply(Number(line.slice(0, 3)), [line.slice(4)]);
+  const data = (line: string): SMTPDataError => {
+    const reply = replyOf(line);
+    return new SMTPDataError(reply.code, reply.message, { reply });
+  };
+  const recipients = (...lines: string[]): SMTPRecipientsRefused =>
+    new SMTPRecipientsRefused(Object.fromEntries(lines.map((line, index) => [`r${index}@b.test`, replyOf(line)])));
+
   it.each([
     [new SMTPSenderRefused(421, "bye", "a@a.test"), "complaint"],
     [new SMTPDataError(451, "later"), "refusal"],
     [new SMTPDataError(452, "full"), undefined],
     [new SMTPDataError(550, "no"), undefined],
+    [data("432 4.3.2 sender thread limit exceeded"), "refusal"],
+    [data("452 4.3.1 insufficient system storage"), "refusal"],
+    [data("452 4.2.2 mailbox full"), undefined],
+    [data("452 4.5.3 too many recipients"), undefined],
+    [data("450 4.2.2 mailbox full"), undefined],
+    [data("450 4.1.1 unverified address"), undefined],
+    [data("451 4.1.8 sender's domain does not resolve"), undefined],
+    [data("450 4.7.1 slow down"), "refusal"],
+    [data("422 4.7.0 slow down"), "refusal"],
+    [data("450 4.4.2 bad connection"), "refusal"],
+    [data("421 4.2.1 mailbox busy"), "complaint"],
+    [data("554 5.7.1 policy"), undefined],
+    [data("432 no room"), "refusal"],
+    [recipients("452 4.3.1 full", "450 4.7.1 slow down"), "refusal"],
+    [recipients("452 4.2.2 mailbox full", "450 4.7.1 slow down"), undefined],
     [refused(450, 450), "refusal"],
     [refused(450, 550), undefined],
     [refused(450, 421), "complaint"],

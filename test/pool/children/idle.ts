@@ -1,0 +1,27 @@
+/** A program that sends messages by a pool, or by a transport that has one, and leaves it open. */
+import { argv } from "node:process";
+import { SMTPPool } from "../../../src/index.ts";
+import { smtplib } from "../../../src/nodemailer/index.ts";
+import type { PoolOptions } from "../../../src/pool/options.ts";
+
+/** What the program is to do. */
+export type Asked = {
+  /** Sends messages and rests, verifies by nodemailer's transport and rests, or is ready before the messages are sent. */
+  readonly does: "rest" | "verify" | "wait";
+  readonly options: PoolOptions;
+};
+
+const { does, options }: Asked = JSON.parse(argv[2] ?? "");
+
+if (does === "verify") {
+  const transport = smtplib(options);
+  await transport.verify();
+  console.log("ready");
+} else {
+  const pool = new SMTPPool(options);
+  const sends = ["one", "two", "three"].map((name) => pool.sendmail("a@a.test", `${name}@b.test`, "hello\r\n"));
+  if (does === "wait") console.log("ready");
+  const results = await Promise.allSettled(sends);
+  console.log(results.map(({ status }) => status).join(" "));
+  if (does === "rest") console.log("ready");
+}
