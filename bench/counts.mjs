@@ -42,9 +42,14 @@ async function count(scenario) {
   };
 }
 
-async function open({ keywords, pipelining }, counts) {
+async function open({ keywords, pipelining, chunking }, counts) {
   const transport = memoryTransport((stream) => new Peer(stream, keywords).serve());
-  const options = { transport: countingTransport(transport, counts), pipelining, local_hostname: "bench.example" };
+  const options = {
+    transport: countingTransport(transport, counts),
+    pipelining,
+    chunking,
+    local_hostname: "bench.example",
+  };
   const smtp = await SMTP.connect("counts.example", 25, options);
   await smtp.ehlo();
   return smtp;

@@ -6,6 +6,7 @@ const CHUNKING = [...BASE, "CHUNKING"];
 
 const letter = text(1024);
 const dotted = text(1024, ".\r\n");
+const medium = text(2 ** 16);
 const large = text(2 ** 20);
 
 export const SCENARIOS = {
@@ -13,12 +14,13 @@ export const SCENARIOS = {
   "DATA, queued": { body: dotted, queued: true },
   "DATA, lock-step": { body: dotted, pipelining: false },
   "DATA, 100 recipients": { body: dotted, recipients: 100, messages: 80 },
-  "BDAT, awaited": { body: letter, keywords: CHUNKING },
+  "BDAT, awaited": { body: letter, keywords: CHUNKING, chunking: true },
   "eager, awaited": { body: letter, keywords: CHUNKING, pipelining: "eager" },
   "eager, queued": { body: letter, keywords: CHUNKING, pipelining: "eager", queued: true },
   "DATA, 1 MiB from memory": { body: large, messages: 8 },
   "DATA, 1 MiB from memory, with dots": { body: text(2 ** 20, ".\r\n"), messages: 8 },
   "DATA, 1 MiB in chunks": { body: () => chunks(large), messages: 8 },
+  "DATA, 64 KiB in lines": { body: () => lines(medium), messages: 20 },
   "BDAT, 1 MiB from memory": { body: large, keywords: CHUNKING, messages: 8 },
 };
 
@@ -32,4 +34,8 @@ function text(length, opening = "") {
 
 function* chunks(bytes) {
   for (let at = 0; at < bytes.length; at += 65_536) yield bytes.subarray(at, at + 65_536);
+}
+
+async function* lines(bytes) {
+  for (let at = 0; at < bytes.length; at += LINES.length) yield bytes.subarray(at, at + LINES.length);
 }

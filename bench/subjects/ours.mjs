@@ -2,8 +2,9 @@
 import { SMTP, SMTP_SSL, SMTPPool } from "smtplib";
 import { ALL_MODES, ALL_RUNTIMES } from "./index.mjs";
 
-/** A subject with these options of ours, on a sink that offers CHUNKING or does not. */
-export function ours(name, { chunking, ...options }) {
+/** A subject with these options of ours, on a sink that offers CHUNKING, and gets all messages by BDAT, or does not. */
+export function ours(name, options) {
+  const { chunking } = options;
   return {
     name,
     chunking,

@@ -95,8 +95,8 @@ export class ChunkTransfer implements ReplyReceiver, PieceWriter {
     this.end();
   }
 
-  get holds(): boolean {
-    return this.#heldLength > 0;
+  get held(): number {
+    return this.#heldLength;
   }
 
   /** A piece of the content. What is held is sent once more is known to follow: the last chunk should have octets. */

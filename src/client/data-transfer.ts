@@ -10,7 +10,7 @@ import { type Connection, GRACE } from "./connection.ts";
 import { PIECE } from "./piece.ts";
 import { disconnected, protocolBroken, type SessionEnd } from "./session-end.ts";
 import type { Content } from "./source.ts";
-import { longDataEncoder, type PieceWriter, streamBody } from "./stream-body.ts";
+import { type Flush, longDataEncoder, type PieceWriter, streamBody } from "./stream-body.ts";
 
 /** Who is told how the transfer goes; of `complete` and `undelivered` one is called, once. */
 export type TransferObserver = {
@@ -21,6 +21,9 @@ export type TransferObserver = {
   /** The message was not delivered, or nobody knows. */
   undelivered(error: unknown): void;
 };
+
+/** What was taken is in the output. */
+const leave = (flush: Flush): Promise<void> | undefined => flush();
 
 /** One message's content on its way. */
 export type DataTransfer = PieceWriter & {
@@ -57,17 +60,13 @@ export function makeDataTransfer(connection: Connection, content: Content, obser
       end();
     },
 
-    get holds() {
-      return output.length > 0;
-    },
-
     add(piece, flush) {
       output.addBytes(encoder.encode(piece));
       return output.length < PIECE ? undefined : flush();
     },
 
-    pause: (flush) => flush(),
-    finish: (flush) => flush(),
+    pause: leave,
+    finish: leave,
 
     end,
     giveUp,

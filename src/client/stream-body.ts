@@ -21,8 +21,8 @@ export type PieceWriter = {
   readonly over: boolean;
   /** Called when that happens, for who waits for something else meanwhile. */
   interrupt: () => void;
-  /** True if octets were taken that have not left. */
-  readonly holds: boolean;
+  /** How many octets were taken that are not in the output yet; none are held back where it is missing. */
+  readonly held?: number;
   /** Takes a piece, and flushes what is enough for a write; a promise: no more before it is settled. */
   add(piece: Uint8Array, flush: Flush): Promise<void> | undefined;
   /** No more pieces come for now: what was taken leaves. A promise as `add` gives. */
@@ -54,10 +54,13 @@ export async function streamBody(
     content.begun = true;
     chunks = content.bytes === undefined ? chunksOf(content.source) : oneChunk(content.bytes);
     for (;;) {
-      const next = connection.callOut(chunks.next);
-      // What the source has given must not wait for what it has not: the server's clock runs, and it may refuse.
-      if (writer.holds && !(await settlesAtOnce(next)) && !writer.over) await unlessOver(writer, writer.pause(flush));
-      const chunk = await unlessOver(writer, next);
+      let blocked: Promise<void> | undefined;
+      const waiting = connection.output.length > 0 || (writer.held ?? 0) > 0;
+      const pause = (): void => {
+        blocked = writer.pause(flush);
+      };
+      const chunk = await nextChunk(writer, connection.callOut(chunks.next), waiting ? pause : undefined);
+      if (blocked !== undefined) await unlessOver(writer, blocked);
       if (writer.over) return chunks.cancel();
       if (chunk === undefined) break;
       if (sevenBitOnly && content.bytes === undefined && hasEightBit(chunk)) {
@@ -68,7 +71,8 @@ export async function streamBody(
       if (writer.over) return chunks.cancel();
     }
     // What stands before the end goes first: the outcome is unknown only from the end on.
-    await unlessOver(writer, writer.finish(flush));
+    const unfinished = writer.finish(flush);
+    if (unfinished !== undefined) await unlessOver(writer, unfinished);
     if (!writer.over) writer.end();
   } catch (error) {
     chunks?.cancel();
@@ -91,23 +95,43 @@ async function addAll(writer: PieceWriter, chunk: Uint8Array, flush: Flush): Pro
  */
 const TURNS = 64;
 
+const SETTLED = Promise.resolve();
+
 /**
- * True if the work settles without anything but promises settling before it. No timer tells that: a timer of a test may
- * stand still, and a real one would hold every chunk back.
+ * Waits for the source, but not longer than the writer goes on. `pause`, if there is one, is called if the chunk is not there once only
+ * promises had time to settle, since what the source has given must not wait for what it has not: the server's clock
+ * runs, and it may refuse. No timer tells that: a timer of a test may stand still, and a real one would hold every chunk back.
  */
-async function settlesAtOnce(work: Promise<unknown>): Promise<boolean> {
-  let settled = false;
-  const settle = (): void => {
-    settled = true;
-  };
-  work.then(settle, settle);
-  for (let turn = 0; turn < TURNS && !settled; turn++) await undefined;
-  return settled;
+function nextChunk(
+  writer: PieceWriter,
+  next: Promise<Uint8Array | undefined>,
+  pause: (() => void) | undefined,
+): Promise<Uint8Array | undefined> {
+  return new Promise((resolve, reject) => {
+    let turns = 0;
+    let awaited = true;
+    const turn = (): void => {
+      if (!awaited || writer.over) return;
+      if (++turns < TURNS) return void SETTLED.then(turn);
+      try {
+        pause?.();
+      } catch (error) {
+        reject(error);
+      }
+    };
+    const settle = (chunk?: Uint8Array): void => {
+      awaited = false;
+      resolve(chunk);
+    };
+    writer.interrupt = settle;
+    if (writer.over) settle();
+    next.then(settle, reject);
+    if (pause !== undefined) turn();
+  });
 }
 
 /** Waits for the work, but not longer than the writer goes on. A race with one lasting promise would leak. */
-async function unlessOver<T>(writer: PieceWriter, work: Promise<T> | undefined): Promise<T | undefined> {
-  if (work === undefined) return undefined;
+function unlessOver(writer: PieceWriter, work: Promise<void>): Promise<void> {
   return new Promise((resolve, reject) => {
     writer.interrupt = () => resolve(undefined);
     if (writer.over) resolve(undefined);
