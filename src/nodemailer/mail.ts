@@ -1,5 +1,4 @@
 /** What nodemailer hands to a transport, as far as it is read here, and the delivery that it asks for. */
-import { concat } from "../core/bytes.ts";
 import type { DeliveryRequest } from "../facade/delivery.ts";
 import { envelopeError } from "./errors.ts";
 
@@ -64,39 +63,6 @@ export function wantedBy(mail: Mail): Wanted {
 /** The same without delivery reports, for a server that has none: nodemailer leaves them out, too. */
 export function withoutDsn({ ret: _, envid: __, to, ...rest }: Wanted): Wanted {
   return { ...rest, to: to.map((one) => (typeof one === "string" ? one : one.address)), wantsDsn: false };
-}
-
-/** A mail's content; how much was read of it so far, and what went wrong with that. */
-export type Content = { readonly body: AsyncIterable<Uint8Array>; octets: number; error: unknown };
-
-/** nodemailer's streams come in small chunks: they are joined, since each piece is a write. */
-const PIECE = 65_536;
-
-/** The content, opened when it is sent: a queue of thousands of mails holds no file open. */
-export function contentOf(mail: Mail): Content {
-  const encoder = new TextEncoder();
-  async function* read(): AsyncGenerator<Uint8Array> {
-    let held: Uint8Array[] = [];
-    let octets = 0;
-    try {
-      for await (const chunk of mail.message.createReadStream()) {
-        const bytes = typeof chunk === "string" ? encoder.encode(chunk) : chunk;
-        held.push(bytes);
-        octets += bytes.length;
-        if (octets < PIECE) continue;
-        content.octets += octets;
-        yield concat(held);
-        [held, octets] = [[], 0];
-      }
-    } catch (error) {
-      content.error = error ?? new Error("the message could not be read");
-      throw error;
-    }
-    content.octets += octets;
-    if (octets > 0) yield concat(held);
-  }
-  const content: Content = { body: { [Symbol.asyncIterator]: read }, octets: 0, error: undefined };
-  return content;
 }
 
 function addressIn(address: unknown): string {
