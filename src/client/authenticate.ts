@@ -3,6 +3,7 @@ import type { PeerInfo } from "../byte-stream.ts";
 import { authCancel, authCommand, authResponse, lineLength } from "../core/auth-command.ts";
 import { decodeBase64 } from "../core/base64.ts";
 import type { Command } from "../core/command.ts";
+import { noteRefusal } from "../core/refused-command.ts";
 import { makeReply, type Reply } from "../core/reply.ts";
 import {
   type AuthenticationDetails,
@@ -78,7 +79,7 @@ async function run(connection: Connection, exchange: AuthExchange): Promise<Repl
   }
   // 503 says that the session is authenticated already (RFC 4954 4), which is true only if it is.
   if (reply.code === 235) proven(connection, exchange);
-  else if (reply.code !== 503 || !before) throw refused(reply, connection, explained(exchange, challenge));
+  else if (reply.code !== 503 || !before) throw refused(reply, connection, exchange, challenge);
   return reply;
 }
 
@@ -143,11 +144,18 @@ function explained(exchange: AuthExchange, challenge: string): ServerError | und
 }
 
 /** A server may echo what it was sent; the error that is shown and logged must not. */
-function refused(reply: Reply, connection: Connection, reason: ServerError | undefined): SMTPAuthenticationError {
+function refused(
+  reply: Reply,
+  connection: Connection,
+  exchange: AuthExchange,
+  challenge: string,
+): SMTPAuthenticationError {
+  const reason = explained(exchange, challenge);
   const shown = makeReply(
     reply.code,
     reply.lines.map((line) => connection.hide(line)),
   );
+  noteRefusal(shown, `AUTH ${exchange.name}`);
   const serverError: Record<string, string> | undefined = reason && Object.create(null);
   for (const [name, value] of Object.entries(reason ?? {})) {
     if (serverError !== undefined) serverError[connection.hide(name)] = connection.hide(String(value));

@@ -6,6 +6,7 @@ import type { ByteStream, PeerInfo } from "../byte-stream.ts";
 import { Output } from "../core/bytes.ts";
 import { Command, MASK } from "../core/command.ts";
 import { type Dialogue, type Fault, makeDialogue, type Received, type SessionLimits } from "../core/dialogue.ts";
+import { noteRefusal } from "../core/refused-command.ts";
 import type { Reply } from "../core/reply.ts";
 import { type DeliveryOutcome, escapeControls, type TimeoutPhase } from "../errors.ts";
 import type { Chunking } from "./chunking.ts";
@@ -230,6 +231,7 @@ export function makeConnection(stream: ByteStream, settings: ConnectionSettings)
       const { traceEnabled: listener } = events;
       if (listener) listener.replied(command.shown, reply.reply, reply.code === 334 ? MASK : hide(reply.message));
       if (reply.code === 235 && command.verb !== ".") connection.authenticated = true;
+      if (reply.code >= 400) noteRefusal(reply.reply, command.verb);
       command.receiver?.replied(command, reply);
       if (command.verb === "QUIT") void connection.close();
     }
@@ -257,7 +259,7 @@ export function makeConnection(stream: ByteStream, settings: ConnectionSettings)
       while (!sessionEnd && dialogue.position !== "ready-for-tls") {
         const bytes = await stream.read();
         if (sessionEnd) return;
-        if (bytes === null) return lost(new Error("the server closed the connection"));
+        if (bytes === null) return lost(serverClosed());
         take(dialogue.receive(bytes));
       }
     } catch (error) {
@@ -294,6 +296,15 @@ export function makeConnection(stream: ByteStream, settings: ConnectionSettings)
 
   function broken({ kind, detail }: Fault): void {
     drop((kind === "closing" ? disconnected : protocolBroken)(detail, new Error(detail)));
+  }
+
+  /** A last line without its end is no reply, but may say why; a challenge is not shown. */
+  function serverClosed(): Error {
+    const cut = secrets.reduce((text, command) => command.hideCut(text), dialogue.rest.replace(/^334.*/s, MASK));
+    const rest = shown(cut);
+    if (rest === "") return new Error("the server closed the connection");
+    const cause = new Error(rest);
+    return new Error(`the server closed the connection within a line: ${rest}`, { cause });
   }
 
   function lost(error: unknown): void {

@@ -44,8 +44,6 @@ export type SessionSettings = {
 
 /** What the server said of itself in this session. */
 export type Introduction = Server & {
-  /** The text of the answer to EHLO or LHLO, whatever its code. */
-  readonly ehlo?: string;
   /** The text of the answer to HELO, whatever its code. */
   readonly helo?: string;
 };

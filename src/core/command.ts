@@ -53,6 +53,11 @@ export class Command {
     return text;
   }
 
+  /** The same for a text that was cut off, maybe within the secret. */
+  hideCut(text: string): string {
+    return text;
+  }
+
   /** EHLO, HELO or LHLO (RFC 5321 4.1.1.1, RFC 2033 4.1), with the name as A-labels. */
   static hello(verb: "EHLO" | "HELO" | "LHLO", name: string): Command {
     const checked = checkArgument(name, "the name in EHLO");

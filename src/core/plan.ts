@@ -17,6 +17,8 @@ export type Options<T = MailOptions> = readonly string[] | T;
 /** What the server said of itself: whether it took EHLO, and what it offered; and the TLS that it said so under. */
 export type Server = {
   readonly esmtp: boolean;
+  /** The text of the answer to EHLO or LHLO, whatever its code. */
+  readonly ehlo?: string;
   readonly features: Features;
   readonly tls?: { readonly verified: boolean } | undefined;
 };

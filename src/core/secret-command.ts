@@ -24,4 +24,13 @@ export class SecretCommand extends Command {
     if (this.#forms.length === 1) return MASK;
     return this.#forms.reduce((rest: string, form) => (form.length > 3 ? rest.replaceAll(form, MASK) : rest), text);
   }
+
+  override hideCut(text: string): string {
+    for (const form of this.#forms) {
+      for (let length = Math.min(form.length, text.length); length > 3; length--) {
+        if (text.endsWith(form.slice(0, length))) return this.hide(text.slice(0, -length)) + MASK;
+      }
+    }
+    return this.hide(text);
+  }
 }

@@ -3,6 +3,7 @@ import { settle } from "../client/caller-stack.ts";
 import { type Delivery, plainDelivery } from "../client/outcome.ts";
 import { type Body, type Content, contentOf, discard } from "../client/source.ts";
 import type { Message as PlannedMessage } from "../client/transaction.ts";
+import { ObservedBody } from "../core/observed-body.ts";
 import { planMessage, type SendingPolicy, type Server } from "../core/plan.ts";
 import type { Refused } from "../core/reply.ts";
 import {
@@ -85,5 +86,6 @@ const refusedOf = ({ refused }: Delivery): Refused => refused;
 /** The request as this server can take it; `planMessage` tells what it throws. */
 export function planRequest(request: Request, server: Server, policy: SendingPolicy): PlannedMessage {
   const { from, recipients, content } = request;
+  if (content.bytes === undefined && content.source instanceof ObservedBody) content.source.begins(server);
   return { from, recipients, content, plan: planMessage(request, server, policy) };
 }

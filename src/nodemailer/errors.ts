@@ -1,4 +1,5 @@
 /** Our exceptions with the fields that nodemailer's users look at: `code`, `command`, `response`, `responseCode`, `rejected`. */
+import { refusedCommand } from "../core/refused-command.ts";
 import type { Reply } from "../core/reply.ts";
 import {
   SMTPAuthenticationError,
@@ -72,11 +73,20 @@ export function abortError(reason: unknown): NodemailerError {
 }
 
 /** An error for a recipient that was refused while others were accepted. */
-export function recipientError(recipient: string, reply: Reply, protocol: "smtp" | "lmtp"): NodemailerError {
-  const command = protocol === "lmtp" ? "DATA" : "RCPT TO";
-  const text = protocol === "lmtp" ? `Message failed for recipient ${recipient}` : "Recipient command failed";
-  const fields = { code: protocol === "lmtp" ? ("EMESSAGE" as const) : ("EENVELOPE" as const), command, recipient };
-  return Object.assign(new Error(`${text}: ${responseOf(reply)}`), fields, replyFields(reply));
+export function recipientError(recipient: string, reply: Reply): NodemailerError {
+  const { code, command } = refusalOf(reply);
+  const text = code === "EMESSAGE" ? `Message failed for recipient ${recipient}` : "Recipient command failed";
+  return Object.assign(new Error(`${text}: ${responseOf(reply)}`), { code, command, recipient }, replyFields(reply));
+}
+
+/** The step of a transaction at which a recipient was refused: RCPT, or in LMTP the reply to the content, one for each. */
+function refusalOf(reply: Reply | undefined): { code: "EENVELOPE" | "EMESSAGE"; command: string } {
+  return isContent(reply) ? { code: "EMESSAGE", command: "DATA" } : { code: "EENVELOPE", command: "RCPT TO" };
+}
+
+function isContent(reply: Reply | undefined): boolean {
+  const command = refusedCommand(reply);
+  return command === "." || command === "BDAT";
 }
 
 /** A reply as nodemailer writes it: each line with the code. */
@@ -86,8 +96,11 @@ export function responseOf(reply: Reply): string {
 }
 
 /** Adds nodemailer's fields to an error. */
-export function asNodemailerError(error: unknown, protocol: "smtp" | "lmtp"): NodemailerError {
-  if (error instanceof SMTPException) return Object.assign(error, fieldsOf(error, protocol));
+export function asNodemailerError(error: unknown, tokenFailures: WeakSet<object>): NodemailerError {
+  if (error instanceof Error && hasCauseIn(error, tokenFailures)) {
+    return Object.assign(error, { code: "EAUTH" as const, command: "API" });
+  }
+  if (error instanceof SMTPException) return Object.assign(error, fieldsOf(error));
   if (error instanceof TypeError || error instanceof RangeError) {
     return Object.assign(error, { code: "EENVELOPE" as const, command: "API" });
   }
@@ -95,20 +108,29 @@ export function asNodemailerError(error: unknown, protocol: "smtp" | "lmtp"): No
   return Object.assign(new Error(wrapped, { cause: error }), { code: "ECONNECTION" as const, command: "CONN" });
 }
 
-function fieldsOf(error: SMTPException, protocol: "smtp" | "lmtp"): ErrorFields {
-  if (error instanceof SMTPRecipientsRefused) return refusedFields(error, protocol);
+/** Adds nodemailer's fields to what is wrong with the options. */
+export function asOptionError(error: unknown): unknown {
+  if (!(error instanceof TypeError || error instanceof RangeError)) return error;
+  const code = error.message.startsWith("auth") ? ("EAUTH" as const) : ("ECONFIG" as const);
+  return Object.assign(error, { code, command: "API" });
+}
+
+function hasCauseIn(error: Error, known: WeakSet<object>): boolean {
+  return known.has(error) || (error.cause instanceof Error && hasCauseIn(error.cause, known));
+}
+
+function fieldsOf(error: SMTPException): ErrorFields {
+  if (error instanceof SMTPRecipientsRefused) return refusedFields(error);
   if (error instanceof SMTPConnectError) return connectFields(error);
   if (error instanceof SMTPResponseException) return { ...verdictOf(error), ...replyFields(error.reply) };
   if (error instanceof SMTPTimeoutError) {
     return { code: "ETIMEDOUT", command: "CONN", timeoutType: TIMEOUTS[error.phase] ?? "SOCKET_TIMEOUT" };
   }
   if (error instanceof SMTPNotSupportedError) return lackOf(error.capability);
-  if (error.cause instanceof TlsError) return { code: "ETLS", command: "STARTTLS" };
-  if (error instanceof SMTPServerDisconnected) {
-    return { code: "ECONNECTION", command: "CONN", ...originalOf(error.cause) };
-  }
-  // The pool's own: as many messages wait as may. Otherwise no mechanism is common.
-  return error.temporary ? { code: "EMAXLIMIT", command: "API" } : { code: "EAUTH", command: "AUTH" };
+  if (error instanceof SMTPServerDisconnected) return lossFields(error);
+  // The pool's own: as many messages wait as may. Otherwise the login could not be tried, or not be brought to an end.
+  const full = error.temporary && error.cause === undefined;
+  return { code: full ? "EMAXLIMIT" : "EAUTH", command: "API" };
 }
 
 const TIMEOUTS: { readonly [phase in TimeoutPhase]?: NonNullable<ErrorFields["timeoutType"]> } = {
@@ -117,24 +139,39 @@ const TIMEOUTS: { readonly [phase in TimeoutPhase]?: NonNullable<ErrorFields["ti
   tls: "UPGRADE_TIMEOUT",
 };
 
-function refusedFields({ recipients }: SMTPRecipientsRefused, protocol: "smtp" | "lmtp"): ErrorFields {
+function refusedFields({ recipients }: SMTPRecipientsRefused): ErrorFields {
   const rejected = Object.entries(recipients);
-  const rejectedErrors = rejected.map(([address, reply]) => recipientError(address, reply, protocol));
+  if (rejected.length === 0) return { code: "EENVELOPE", command: "API" };
+  const rejectedErrors = rejected.map(([address, reply]) => recipientError(address, reply));
   // As nodemailer: a temporary refusal stands for all, if there is one.
   const [, reply] = rejected.find(([, { code }]) => code < 500) ?? rejected.at(-1) ?? [];
-  const code = protocol === "lmtp" ? "EMESSAGE" : "EENVELOPE";
-  const command = protocol === "lmtp" ? "DATA" : "RCPT TO";
-  return { code, command, rejected: Object.keys(recipients), rejectedErrors, ...replyFields(reply) };
+  return { ...refusalOf(reply), rejected: Object.keys(recipients), rejectedErrors, ...replyFields(reply) };
 }
 
 function connectFields(error: SMTPConnectError): ErrorFields {
   const { cause, reply } = error;
   const command = "CONN";
   if (reply !== undefined) return { code: "EPROTOCOL", command, ...replyFields(reply) };
-  if (cause instanceof TlsError) return { code: "ETLS", command };
   if (cause instanceof SMTPServerDisconnected) return { code: "EPROTOCOL", command };
   const original = originalOf(cause);
-  return { code: isUnknownHost(original.originalCode, cause) ? "EDNS" : "ESOCKET", command, ...original };
+  if (!isUnknownHost(original.originalCode, cause)) return { code: "ESOCKET", command, ...original };
+  return { code: "EDNS", command, originalCode: "ENOTFOUND", ...original };
+}
+
+function lossFields({ cause }: SMTPServerDisconnected): ErrorFields {
+  const command = "CONN";
+  const original = originalOf(cause);
+  if (cause instanceof TlsError || original.originalCode !== undefined)
+    return { code: "ESOCKET", command, ...original };
+  return { code: "ECONNECTION", command, ...lastLineFields(cause) };
+}
+
+/** A refusal that the server began and did not end before it closed the connection. */
+function lastLineFields(cause: unknown): Partial<ErrorFields> {
+  const { cause: line }: { cause?: unknown } = cause instanceof Error ? cause : {};
+  if (!(line instanceof Error)) return {};
+  const code = /^[45]\d\d(?=[ -])/.exec(line.message)?.[0];
+  return code === undefined ? {} : codeFields(Number(code), line.message);
 }
 
 /** Deno's error for a name that nobody knows has no code. */
@@ -144,11 +181,18 @@ function isUnknownHost(code: string | undefined, cause: unknown): boolean {
 }
 
 function verdictOf(error: SMTPResponseException): ErrorFields {
+  const { reply } = error;
+  const refused = refusedCommand(reply);
   if (error instanceof SMTPSenderRefused) return { code: "EENVELOPE", command: "MAIL FROM" };
-  if (error instanceof SMTPDataError) return { code: "EMESSAGE", command: "DATA" };
-  if (error instanceof SMTPAuthenticationError) return { code: "EAUTH", command: "AUTH" };
-  if (error instanceof SMTPHeloError) return { code: "EPROTOCOL", command: "EHLO" };
-  return { code: "ETLS", command: "STARTTLS" };
+  if (error instanceof SMTPDataError) return { code: isContent(reply) ? "EMESSAGE" : "EENVELOPE", command: "DATA" };
+  if (error instanceof SMTPAuthenticationError) return { code: "EAUTH", command: refused ?? "AUTH" };
+  if (error instanceof SMTPHeloError) {
+    const command = refused ?? "EHLO";
+    return { code: reply?.code === 421 && command === "EHLO" ? "ECONNECTION" : "EPROTOCOL", command };
+  }
+  return refused === undefined || refused === "STARTTLS"
+    ? { code: "ETLS", command: "STARTTLS" }
+    : { code: "EPROTOCOL", command: refused };
 }
 
 function lackOf(capability: string | undefined): ErrorFields {
@@ -156,7 +200,7 @@ function lackOf(capability: string | undefined): ErrorFields {
     case "STARTTLS":
       return { code: "ETLS", command: "STARTTLS" };
     case "AUTH":
-      return { code: "EAUTH", command: "AUTH" };
+      return { code: "EAUTH", command: "API" };
     case "REQUIRETLS":
       return { code: "EREQUIRETLS", command: "MAIL FROM" };
     case "SIZE":
@@ -168,14 +212,18 @@ function lackOf(capability: string | undefined): ErrorFields {
 }
 
 function replyFields(reply: Reply | undefined): Partial<ErrorFields> {
-  if (reply === undefined) return {};
-  const { code: responseCode } = reply;
-  // 503 says that the session was in the wrong state, not that the message was refused.
-  const permanent = responseCode >= 500 && responseCode !== 503;
-  return { response: responseOf(reply), responseCode, permanent };
+  return reply === undefined ? {} : codeFields(reply.code, responseOf(reply));
 }
 
-function originalOf(cause: unknown): { originalCode?: string } {
-  const code: unknown = typeof cause === "object" && cause !== null ? Reflect.get(cause, "code") : undefined;
-  return typeof code === "string" ? { originalCode: code } : {};
+function codeFields(responseCode: number, response: string): Partial<ErrorFields> {
+  // 503 says that the session was in the wrong state, not that the message was refused.
+  const permanent = responseCode >= 500 && responseCode !== 503;
+  return { response, responseCode, permanent };
+}
+
+/** The code of the error underneath, of which a `TlsError` may be the wrapping. */
+function originalOf(error: unknown): { originalCode?: string } {
+  if (!(error instanceof Error)) return {};
+  const code: unknown = Reflect.get(error, "code");
+  return typeof code === "string" ? { originalCode: code } : originalOf(error.cause);
 }

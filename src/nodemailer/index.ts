@@ -22,16 +22,34 @@
  *
  * @module
  */
+import type { Transporter } from "nodemailer";
 import type { Delivery } from "../client/outcome.ts";
-import { SMTPNotSupportedError } from "../errors.ts";
+import { SMTPNotSupportedError, SMTPServerDisconnected } from "../errors.ts";
 import type { PoolOptions } from "../pool/options.ts";
 import { SMTPPool } from "../pool/smtp-pool.ts";
-import { abortError, asNodemailerError, type NodemailerError, recipientError, responseOf } from "./errors.ts";
+import { MailContent } from "./content.ts";
+import {
+  abortError,
+  asNodemailerError,
+  asOptionError,
+  type NodemailerError,
+  recipientError,
+  responseOf,
+} from "./errors.ts";
 import { Listeners } from "./listeners.ts";
-import { contentOf, type Mail, type Wanted, wantedBy, withoutDsn } from "./mail.ts";
+import { type Mail, type Wanted, wantedBy, withoutDsn } from "./mail.ts";
+import { checkNames, watchingToken } from "./options.ts";
+import { PendingMails } from "./pending.ts";
 
 export type { ErrorCode, ErrorFields, NodemailerError } from "./errors.ts";
 export type { Mail } from "./mail.ts";
+
+/** `SentMessageInfo` is another type in the declaration below: nodemailer's types have one of that name. */
+type SmtplibSentMessageInfo = SentMessageInfo;
+
+declare module "nodemailer" {
+  export function createTransport(transport: SmtplibTransport, defaults?: object): Transporter<SmtplibSentMessageInfo>;
+}
 
 /** The version of this package, for nodemailer's log. */
 export const VERSION = "0.1.0";
@@ -50,7 +68,13 @@ export type SentMessageInfo = {
   rejectedErrors?: NodemailerError[];
   /** The server's last reply, with its queue id. */
   response: string;
-  /** Octets that nodemailer made of the mail. */
+  /** What the server offers, if it offers anything: the lines of its answer to EHLO, without the first. */
+  ehlo?: string[];
+  /** Milliseconds from MAIL until the server asked for the content. */
+  envelopeTime: number;
+  /** Milliseconds from then until the server's last reply. */
+  messageTime: number;
+  /** Bytes of the message as DATA carries it, with doubled dots and the last line's dot. */
   messageSize: number;
 };
 
@@ -76,36 +100,54 @@ export class SmtplibTransport {
   readonly version: string = VERSION;
   /** A mail's `signal` is looked after here. */
   readonly supportsAbortSignal = true;
-  /** Set by nodemailer. */
-  mailer?: unknown;
+  /**
+   * None of the services that nodemailer knows by name. In the types, it tells the transport from nodemailer's options,
+   * each of which may be missing, so that `createTransport()` gives our `SentMessageInfo`.
+   */
+  readonly service = false as const;
   readonly #pool: SMTPPool;
-  readonly #protocol: "smtp" | "lmtp";
   readonly #connections: number;
   readonly #dropped = new AbortController();
   readonly #listeners = new Listeners();
-  #pending = 0;
+  readonly #mails = new PendingMails();
+  readonly #tokenFailures = new WeakSet<object>();
+  #mailer: Transporter<SentMessageInfo> | undefined;
   #idling = true;
+  #closing: Promise<void> | undefined;
 
-  /** @throws {TypeError} or {RangeError} naming the option that is wrong */
+  /** @throws {TypeError} or {RangeError} naming the option that is wrong; its `code` is EAUTH or ECONFIG */
   constructor(...given: [options: PoolOptions] | [url: string, options?: PoolOptions]) {
     const [where, more] = given;
     const options: PoolOptions = (typeof where === "string" ? more : where) ?? {};
-    const signals = [this.#dropped.signal, ...(options.signal === undefined ? [] : [options.signal])];
-    const own = { ...options, signal: AbortSignal.any(signals) };
-    this.#pool = typeof where === "string" ? new SMTPPool(where, own) : new SMTPPool(own);
-    const lmtp = typeof where === "string" && /^lmtp:/i.test(where);
-    this.#protocol = options.protocol ?? (lmtp ? "lmtp" : "smtp");
+    try {
+      checkNames(options);
+      const signals = [this.#dropped.signal, ...(options.signal === undefined ? [] : [options.signal])];
+      const own = { ...watchingToken(options, this.#tokenFailures), signal: AbortSignal.any(signals) };
+      this.#pool = typeof where === "string" ? new SMTPPool(where, own) : new SMTPPool(own);
+    } catch (error) {
+      throw asOptionError(error);
+    }
     this.#connections = options.maxConnections ?? 5;
-    // Who feeds the transport when it is idle begins with this.
-    setTimeout(() => this.#listeners.tell("idle"), 0);
+    void this.#reportIdle();
+  }
+
+  /** Set by nodemailer. A mail is pending from the call of its `sendMail()` on: `close()` waits for it. */
+  get mailer(): Transporter<SentMessageInfo> | undefined {
+    return this.#mailer;
+  }
+
+  set mailer(mailer: Transporter<SentMessageInfo> | undefined) {
+    this.#mailer = mailer;
+    if (mailer !== undefined) this.#mails.watch(mailer, () => this.#refusal());
   }
 
   /** Sends a mail; called by nodemailer. */
   send(mail: Mail, callback: Callback<SentMessageInfo>): void {
-    this.#pending++;
+    if (this.#mails.closed) return settle(Promise.reject(this.#refusal()), callback);
+    this.#mails.begin();
     this.#idling = this.isIdle();
     settle(this.#send(mail), (error, info) => {
-      this.#pending--;
+      this.#mails.end();
       try {
         callback(error, info);
       } finally {
@@ -132,21 +174,26 @@ export class SmtplibTransport {
 
   /** Whether a mail would be sent soon: fewer wait than there are connections. */
   isIdle(): boolean {
-    return this.#pending < (this.#pool.stats.limit || this.#connections) * (1 + WAITING);
+    return this.#mails.sending < (this.#pool.stats.limit || this.#connections) * (1 + WAITING);
   }
 
   /** How many mails were taken and are not settled. */
   pendingCount(): number {
-    return this.#pending;
+    return this.#mails.sending;
   }
 
   /**
-   * Takes no more mails, sends those that it has, and closes all connections; resolves then. With `force` drops them now,
-   * and what is being sent fails.
+   * Takes no more mails, sends those that it has and those that nodemailer is building, and closes all connections;
+   * resolves then. With `force` drops them now, and what is being sent fails.
    */
   close(options: { force?: boolean | undefined } = {}): Promise<void> {
-    if (options.force) this.#dropped.abort(new Error("Connection pool was closed"));
-    return this.#pool.close();
+    this.#mails.close();
+    if (options.force) {
+      this.#dropped.abort(new Error("Connection pool was closed"));
+      return this.#pool.close();
+    }
+    this.#closing ??= this.#mails.none().then(() => this.#pool.close());
+    return this.#closing;
   }
 
   /** Listens to an event: "idle" when mails could be sent soon again, and once at the beginning. */
@@ -176,6 +223,18 @@ export class SmtplibTransport {
     }
   }
 
+  /** Tells once that mails can be sent: who feeds the transport when it is idle begins with this. */
+  async #reportIdle(): Promise<void> {
+    // Listeners may be added a few awaits after the transport was made. No timer: tests may have replaced those.
+    for (let turn = 0; turn < 20; turn++) await undefined;
+    if (this.#idling) this.#listeners.tell("idle");
+  }
+
+  #refusal(): NodemailerError {
+    const details = { temporary: false, delivery: "not-sent" } as const;
+    return this.#explained(new SMTPServerDisconnected("Connection pool was closed", details), undefined);
+  }
+
   async #send(mail: Mail): Promise<SentMessageInfo> {
     const messageId = mail.message.messageId();
     const wanted = wantedBy(mail);
@@ -189,29 +248,22 @@ export class SmtplibTransport {
   }
 
   async #deliver(mail: Mail, wanted: Wanted): Promise<Omit<SentMessageInfo, "messageId">> {
-    const content = contentOf(mail);
+    const content = new MailContent(mail);
     const { signal } = mail.data;
     const { wantsDsn: _, ...request } = wanted;
     try {
-      const delivery = await this.#pool.deliver({ ...request, body: content.body, signal });
+      const delivery = await this.#pool.deliver({ ...request, body: content, signal });
       const envelope = { from: wanted.from, to: wanted.to.map((one) => (typeof one === "string" ? one : one.address)) };
-      return { envelope, ...this.#infoOf(delivery), messageSize: content.octets };
+      const { ehlo, octets: messageSize, times } = content;
+      return { envelope, ...infoOf(delivery), ...(ehlo && { ehlo }), ...times, messageSize };
     } catch (error) {
       if (signal?.aborted && error === signal.reason) throw abortError(error);
       throw this.#explained(error, content.error);
     }
   }
 
-  #infoOf({ accepted, refused, reply }: Delivery): Pick<SentMessageInfo, "accepted" | "rejected" | "response"> {
-    const rejected = Object.keys(refused);
-    const rejectedErrors = Object.entries(refused).map(([address, one]) =>
-      recipientError(address, one, this.#protocol),
-    );
-    return { accepted, rejected, ...(rejected.length > 0 ? { rejectedErrors } : {}), response: responseOf(reply) };
-  }
-
   #explained(error: unknown, streamError: unknown): NodemailerError {
-    const explained = asNodemailerError(error, this.#protocol);
+    const explained = asNodemailerError(error, this.#tokenFailures);
     if (streamError === undefined) return explained;
     const code: unknown = streamError instanceof Error ? Reflect.get(streamError, "code") : undefined;
     const originalCode = typeof code === "string" ? { originalCode: code } : {};
@@ -219,10 +271,16 @@ export class SmtplibTransport {
   }
 }
 
-/** Calls back when the work is over, outside of its promise: what the callback throws is not for us to swallow. */
+function infoOf({ accepted, refused, reply }: Delivery): Pick<SentMessageInfo, "accepted" | "rejected" | "response"> {
+  const rejected = Object.keys(refused);
+  const rejectedErrors = Object.entries(refused).map(([address, one]) => recipientError(address, one));
+  return { accepted, rejected, ...(rejected.length > 0 ? { rejectedErrors } : {}), response: responseOf(reply) };
+}
+
+/** Calls back when the work is over. What the callback throws is an unhandled rejection: it is not for us to swallow. */
 function settle<T>(work: Promise<T>, callback: Callback<T>): void {
-  work.then(
-    (result) => queueMicrotask(() => callback(null, result)),
-    (error) => queueMicrotask(() => callback(error)),
+  void work.then(
+    (result) => callback(null, result),
+    (error) => callback(error),
   );
 }

@@ -1,5 +1,4 @@
 /** What nodemailer hands to a transport, as far as it is read here, and the delivery that it asks for. */
-import { type Chunks, chunkIterator, chunksOf } from "../client/chunks.ts";
 import type { DeliveryRequest } from "../facade/delivery.ts";
 import { envelopeError } from "./errors.ts";
 
@@ -64,40 +63,6 @@ export function wantedBy(mail: Mail): Wanted {
 /** The same without delivery reports, for a server that has none: nodemailer leaves them out, too. */
 export function withoutDsn({ ret: _, envid: __, to, ...rest }: Wanted): Wanted {
   return { ...rest, to: to.map((one) => (typeof one === "string" ? one : one.address)), wantsDsn: false };
-}
-
-/** A mail's content; how much was read of it so far, and what went wrong with that. */
-export type Content = { readonly body: AsyncIterable<Uint8Array>; octets: number; error: unknown };
-
-/** The content, opened when it is sent: a queue of thousands of mails holds no file open. */
-export function contentOf(mail: Mail): Content {
-  const content: Content = { body: { [Symbol.asyncIterator]: read }, octets: 0, error: undefined };
-
-  function read(): AsyncIterator<Uint8Array, undefined> {
-    try {
-      const chunks = chunksOf(mail.message.createReadStream());
-      return chunkIterator({ ...chunks, next: () => counted(chunks) });
-    } catch (error) {
-      throw failed(error);
-    }
-  }
-
-  async function counted(chunks: Chunks): Promise<Uint8Array | undefined> {
-    try {
-      const chunk = await chunks.next();
-      content.octets += chunk?.length ?? 0;
-      return chunk;
-    } catch (error) {
-      throw failed(error);
-    }
-  }
-
-  function failed(error: unknown): unknown {
-    content.error = error ?? new Error("the message could not be read");
-    return error;
-  }
-
-  return content;
 }
 
 function addressIn(address: unknown): string {

@@ -54,6 +54,7 @@ const layers: Readonly<Record<string, Rule>> = {
   "src/nodemailer/": {
     imports: ["src/nodemailer/", "src/pool/", "src/core/", "src/errors.ts"],
     types: ["src/facade/", "src/client/", "src/core/"],
+    packages: ["nodemailer"],
   },
   "src/opentelemetry.ts": {
     imports: ["src/client/channels.ts"],

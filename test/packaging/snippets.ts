@@ -26,10 +26,13 @@ export function snippetsOfSources(folder: string): Snippet[] {
 }
 
 /**
- * What the compiler says of the snippets, each as "file:line message"; `smtplib` is what the sources are.
- * Snippets may use Node's types, as their readers do.
+ * What the compiler says of the snippets, each as "file:line message"; `smtplib` is what the sources are, and other
+ * modules may be elsewhere. Snippets may use Node's types, as their readers do.
  */
-export function typeErrors(snippets: readonly Snippet[]): string[] {
+export function typeErrors(
+  snippets: readonly Snippet[],
+  modules: Readonly<Record<string, readonly string[]>> = {},
+): string[] {
   const files = new Map(snippets.map(({ code }, index) => [join(root, `snippet-${index}.ts`), code]));
   const { options, errors } = ts.parseJsonConfigFileContent(
     {
@@ -47,6 +50,7 @@ export function typeErrors(snippets: readonly Snippet[]): string[] {
           "smtplib/testing": ["./src/testing/index.ts"],
           "smtplib/transports/*": ["./transports/*.ts"],
           "smtplib/*": ["./src/*.ts", "./src/*/index.ts"],
+          ...modules,
         },
       },
       files: [...files.keys()],
