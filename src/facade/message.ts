@@ -2,7 +2,7 @@
 import { contentOf } from "../client/source.ts";
 import { concat, kindOf, utf8 } from "../core/bytes.ts";
 import { type ReadMessage, readMessage } from "../core/headers.ts";
-import { type Envelope, type Request, requestOf } from "./envelope.ts";
+import { type Envelope, noRecipients, type Request, requestOf } from "./envelope.ts";
 
 /**
  * A whole RFC 5322 message, Bcc fields included, or an object that can give one by `build()`, `asRaw()`,
@@ -27,8 +27,14 @@ function requestOfOctets(octets: Uint8Array, envelope: Envelope): Request | Prom
   const message: ReadMessage = readMessage(octets);
   const from_addr = envelope.from_addr ?? message.sender();
   if (from_addr === undefined) throw new TypeError("from_addr is missing, and msg has neither Sender nor From");
-  const to_addrs = envelope.to_addrs ?? message.recipients();
+  const to_addrs = envelope.to_addrs ?? recipientsIn(message);
   return requestOf({ ...envelope, from_addr, to_addrs }, contentOf(message.message, "msg"), message.utf8Headers);
+}
+
+function recipientsIn(message: ReadMessage): readonly string[] {
+  const recipients = message.recipients();
+  if (recipients.length > 0) return recipients;
+  throw noRecipients("to_addrs is missing, and msg names nobody in To, Cc or Bcc (or Resent-To, -Cc, -Bcc)");
 }
 
 async function messageOf(msg: object): Promise<Uint8Array> {
