@@ -31,6 +31,8 @@ export type ExceptionDetails = {
   delivery?: DeliveryOutcome | undefined;
   /** The error underneath. */
   cause?: unknown;
+  /** Advice for a person, added to the message; `smtp_error` stays the server's text. */
+  hint?: string | undefined;
 };
 
 /** The details of an exception that a reply of the server led to. */
@@ -47,7 +49,10 @@ export class SMTPException extends Error {
   delivery: DeliveryOutcome | undefined;
 
   constructor(message?: string, details: ExceptionDetails = {}) {
-    super(escapeControls(message ?? ""), details.cause === undefined ? undefined : { cause: details.cause });
+    super(
+      escapeControls(`${message ?? ""}${details.hint ?? ""}`),
+      details.cause === undefined ? undefined : { cause: details.cause },
+    );
     this.temporary = details.temporary ?? false;
     this.delivery = details.delivery;
   }
@@ -209,7 +214,7 @@ export function escapeControls(text: string): string {
 
 function describeRefused(recipients: Refused): string {
   const list = Object.entries(recipients).map(([address, [code, message]]) => `${address}: ${code} ${message}`);
-  return ["no recipient was accepted", ...list].join("; ");
+  return list.length === 0 ? "no recipient was given" : ["no recipient was accepted", ...list].join("; ");
 }
 
 /** Class names survive no minifier: the names are fixed here, where Python's users look for them. */

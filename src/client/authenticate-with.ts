@@ -2,14 +2,20 @@
  * Authenticates a session with what the caller has: a password, a bearer token or a mechanism of his own. Chooses among
  * what the server offers, strongest first, and goes on with the next after a refusal (RFC 4954).
  */
-import { words } from "../core/features.ts";
+import { offers, words } from "../core/features.ts";
 import type { Reply } from "../core/reply.ts";
 import { SMTPAuthenticationError, SMTPException, SMTPNotSupportedError } from "../errors.ts";
 import { channelBinding } from "../sasl/channel-binding.ts";
 import { chooseMechanisms, passwordMechanisms, tokenMechanisms } from "../sasl/choose.ts";
 import type { AuthorizingCredentials, Mechanism } from "../sasl/mechanism.ts";
-import type { TokenCredentials } from "../sasl/oauth.ts";
-import { type AuthExchange, authenticate, authenticationError, checkClearText } from "./authenticate.ts";
+import { type TokenCredentials, wrapToken } from "../sasl/oauth.ts";
+import {
+  type AuthExchange,
+  authenticate,
+  authenticationError,
+  checkClearText,
+  UnusableChallengeError,
+} from "./authenticate.ts";
 import type { Conversation } from "./conversation.ts";
 import { type InitialResponse, mechanismExchange } from "./exchanges.ts";
 
@@ -34,7 +40,7 @@ export type AuthenticateOptions = {
  * Authenticates; says EHLO first where nobody has. To be called within a turn of the session's (`Session.alone`).
  *
  * A password goes by SCRAM, CRAM-MD5, PLAIN or LOGIN; a token by OAUTHBEARER or XOAUTH2, and where the server says that
- * it has expired, a token function is asked once more. A `Mechanism` has to be on offer.
+ * it has expired, or refuses it without a reason, a token function is asked once more. A `Mechanism` has to be on offer.
  *
  * @throws {TypeError} or {RangeError} for credentials or `mechanisms` that cannot be, before a byte is sent
  * @throws {SMTPNotSupportedError} if the server does not offer what it takes, or a secret would be shown to the network
@@ -49,37 +55,82 @@ export async function authenticateWith(
   const renewal = new Renewal();
   const ours = mechanismsOf(credentials, renewal);
   chooseMechanisms([], ours.keys(), mechanisms);
-  const { conversation } = context;
-  await conversation.helloIfNeeded();
-  const tries = mechanismsFor(context, ours, mechanisms);
-  const causes: SMTPAuthenticationError[] = [];
-  for (let mechanism = tries.shift(); mechanism !== undefined; mechanism = tries.shift()) {
-    const connection = conversation.live();
-    try {
-      return await runMechanism(context, mechanism, initialResponse);
-    } catch (error) {
-      if (!(error instanceof SMTPAuthenticationError)) throw error;
-      if (!causes.includes(error)) causes.push(error);
-      // A temporary failure says nothing of the password: another try would only show it once more.
-      if (error.temporary || connection.end !== undefined) break;
-      if (renewal.permits(error)) tries.unshift(mechanism);
-      // What the server says of the token holds for it in the other mechanism, too.
-      else if (isToken(credentials) && error.serverError !== undefined) break;
-    }
-  }
-  throw allFailed(causes);
+  await context.conversation.helloIfNeeded();
+  const mechanismsToTry = mechanismsFor(context, ours, mechanisms);
+  const outcome = await tryInOrder(context, mechanismsToTry, renewal, initialResponse);
+  if ("reply" in outcome) return outcome.reply;
+  throw allFailed(outcome.causes);
 }
 
-/** Runs one mechanism, on offer or not. */
-export function runMechanism(
+/**
+ * Runs one mechanism, on offer or not; after a refusal once more, if its token function gives another token.
+ * @throws {SMTPAuthenticationError} if the server refuses; {SMTPException} or what the mechanism throws, if that fails
+ */
+export async function runMechanism(
   context: AuthContext,
   mechanism: Mechanism,
   initialResponse: InitialResponse,
 ): Promise<Reply> {
+  const renewal = new Renewal();
+  const outcome = await tryInOrder(context, [renewal.watchMechanism(mechanism)], renewal, initialResponse);
+  if ("reply" in outcome) return outcome.reply;
+  const [only, ...more] = outcome.causes;
+  throw only !== undefined && more.length === 0 ? only : allFailed(outcome.causes);
+}
+
+type Outcome = { readonly reply: Reply } | { readonly causes: readonly SMTPException[] };
+
+/** Tries the mechanisms until one succeeds, or trying another one has no purpose. */
+async function tryInOrder(
+  context: AuthContext,
+  mechanisms: readonly Mechanism[],
+  renewal: Renewal,
+  initialResponse: InitialResponse,
+): Promise<Outcome> {
+  let tries = [...mechanisms];
+  const causes: SMTPException[] = [];
+  for (let mechanism = tries.shift(); mechanism !== undefined; mechanism = tries.shift()) {
+    const connection = context.conversation.live();
+    try {
+      return { reply: await tryMechanism(context, mechanism, initialResponse) };
+    } catch (error) {
+      // The reason of an abort, and what the caller's own mechanism threw, stay as they are.
+      if (!(error instanceof SMTPException)) throw error;
+      if (!causes.includes(error)) causes.push(error);
+      if (connection.end !== undefined || !anotherMayDo(error)) break;
+      if (renewal.permits(error)) tries.unshift(mechanism);
+      // What the server says of the token holds for it in the other mechanism, too.
+      else if (renewal.hasToken && saysWhy(error)) break;
+      // It would send the refused password once more in clear, and cost another failed login.
+      else if (isWrongPassword(error)) tries = tries.filter(({ name }) => !sendSamePassword(name, mechanism?.name));
+    }
+  }
+  return { causes };
+}
+
+function tryMechanism(context: AuthContext, mechanism: Mechanism, initialResponse: InitialResponse): Promise<Reply> {
   const { conversation } = context;
   const { tls } = conversation.live().peer;
   const offered = conversation.introduction.ehlo === undefined ? undefined : offeredBy(conversation);
   return runExchange(context, mechanismExchange(mechanism, { host: conversation.host, tls, offered }, initialResponse));
+}
+
+/** A temporary failure says nothing of the credentials: another try would only show them once more. */
+function anotherMayDo(error: SMTPException): boolean {
+  if (error instanceof UnusableChallengeError) return true;
+  return error instanceof SMTPAuthenticationError && !error.temporary;
+}
+
+function saysWhy(error: SMTPException): boolean {
+  return error instanceof SMTPAuthenticationError && error.serverError !== undefined;
+}
+
+function isWrongPassword(error: SMTPException): boolean {
+  return error instanceof SMTPAuthenticationError && error.smtp_code === 535;
+}
+
+function sendSamePassword(one: string, other: string | undefined): boolean {
+  return [one, other?.toUpperCase()].every((name) => name === "PLAIN" || name === "LOGIN");
 }
 
 /** Runs an exchange, unless it would show a secret to the network. */
@@ -106,8 +157,10 @@ export function singleFlight<T>(call: () => Promise<T>): () => Promise<T> {
 /** The statuses by which servers say that a token is not, or no longer, good (RFC 6750 3.1; XOAUTH2 has those of HTTP). */
 const EXPIRED: ReadonlySet<string> = new Set(["invalid_token", "401", "400"]);
 
-/** One more try with a fresh token, once. */
+/** One more try with a fresh token, once. The function is asked twice at most: mechanisms tried in between share a token. */
 class Renewal {
+  /** True if the credentials are a token. */
+  hasToken = false;
   /** Undefined: there is nobody to ask for a fresh token; false: not yet. */
   #renewed: boolean | undefined;
   #last: string | undefined;
@@ -115,33 +168,46 @@ class Renewal {
 
   /** The credentials with a token function that does not give the refused token again. */
   watch(credentials: TokenCredentials): TokenCredentials {
+    this.hasToken = true;
     const { token } = credentials;
-    if (typeof token !== "function") return credentials;
-    this.#renewed = false;
-    const fresh = async (): Promise<string> => {
-      const given = await token();
-      const refusal = this.#refusal;
-      this.#refusal = undefined;
-      if (refusal !== undefined && given === this.#last) throw refusal;
-      this.#last = given;
-      return given;
-    };
-    return { ...credentials, token: fresh };
+    return typeof token === "function" ? { ...credentials, token: this.#watched(token) } : credentials;
+  }
+
+  /** The same for a mechanism that has a token function; any other as it is. */
+  watchMechanism(mechanism: Mechanism): Mechanism {
+    return wrapToken(mechanism, (token) => this.#watched(token));
   }
 
   /** Whether the refusal is one that a fresh token may change; true once. */
-  permits(error: SMTPAuthenticationError): boolean {
-    const expired = EXPIRED.has(error.serverError?.["status"] ?? "");
-    if (this.#renewed !== false || !expired) return false;
+  permits(error: SMTPException): boolean {
+    if (this.#renewed !== false || !(error instanceof SMTPAuthenticationError) || !mayHaveExpired(error)) return false;
     this.#renewed = true;
     this.#refusal = error;
     return true;
   }
+
+  #watched(token: () => Promise<string>): () => Promise<string> {
+    this.#renewed = false;
+    return async () => {
+      const refusal = this.#refusal;
+      if (this.#last !== undefined && refusal === undefined) return this.#last;
+      this.#refusal = undefined;
+      const given = await token();
+      if (refusal !== undefined && given === this.#last) throw refusal;
+      this.#last = given;
+      return given;
+    };
+  }
+}
+
+/** True if the server says that the token has expired, or refuses it without a reason. */
+function mayHaveExpired({ serverError, smtp_code }: SMTPAuthenticationError): boolean {
+  return serverError === undefined ? smtp_code === 535 : EXPIRED.has(serverError["status"] ?? "");
 }
 
 function mechanismsOf(credentials: Credentials, renewal: Renewal): ReadonlyMap<string, Mechanism> {
   if (typeof credentials !== "object" || credentials === null) throw new TypeError("credentials must be an object");
-  if ("start" in credentials) return new Map([[credentials.name.toUpperCase(), credentials]]);
+  if ("start" in credentials) return new Map([[credentials.name.toUpperCase(), renewal.watchMechanism(credentials)]]);
   if (isToken(credentials)) return made(tokenMechanisms, renewal.watch(credentials));
   const ours = made(passwordMechanisms, credentials);
   if ((credentials.authzid ?? "") !== "") for (const name of WITHOUT_AUTHZID) ours.delete(name);
@@ -163,6 +229,15 @@ function offeredBy({ introduction }: Conversation): readonly string[] {
   return words(introduction.features["auth"] ?? "").map((name) => name.toUpperCase());
 }
 
+function authNotOffered(conversation: Conversation): SMTPNotSupportedError {
+  const behindTls =
+    conversation.live().peer.tls === undefined && offers(conversation.introduction.features, "STARTTLS");
+  const hint = behindTls
+    ? ": many servers offer it in an encrypted session only, so call starttls() first (in a pool, set the option starttls)"
+    : "";
+  return new SMTPNotSupportedError("SMTP AUTH extension not supported by server", { capability: "AUTH", hint });
+}
+
 /** What both sides can do on this connection, in order. */
 function mechanismsFor(
   { conversation, allowInsecureAuth }: AuthContext,
@@ -171,7 +246,7 @@ function mechanismsFor(
 ): Mechanism[] {
   const offered = conversation.introduction.features["auth"];
   if (offered === undefined) {
-    throw new SMTPNotSupportedError("SMTP AUTH extension not supported by server", { capability: "AUTH" });
+    throw authNotOffered(conversation);
   }
   const names = chooseMechanisms(words(offered), ours.keys(), mechanisms);
   const both = names.map((name) => ours.get(name)).filter((mechanism) => mechanism !== undefined);
@@ -188,10 +263,23 @@ function mechanismsFor(
   return usable.length > 0 ? usable : both;
 }
 
-function allFailed(causes: readonly SMTPAuthenticationError[]): SMTPException {
-  const [last] = causes.slice(-1);
-  if (last === undefined) return new SMTPException("no suitable authentication method found");
-  const { smtp_code: code, smtp_error: message, reply, temporary, serverError } = last;
-  const cause = causes.length > 1 ? new AggregateError(causes, "each mechanism failed") : undefined;
+/** Refusals of the mechanism or of the line, which say nothing of the credentials (RFC 4954 4, 6). */
+const OF_THE_MECHANISM: ReadonlySet<number> = new Set([500, 501, 502, 504, 534, 538]);
+
+/** The refusal that names the credentials, or else the first that says most; the others are its causes. */
+function allFailed(causes: readonly SMTPException[]): SMTPException {
+  const refusals = causes.filter((cause) => cause instanceof SMTPAuthenticationError);
+  const telling =
+    refusals.find(isWrongPassword) ??
+    refusals.find(({ smtp_code }) => !OF_THE_MECHANISM.has(smtp_code)) ??
+    refusals[0] ??
+    causes[0];
+  if (telling === undefined) return new SMTPException("no suitable authentication method found");
+  const cause = causes.length > 1 ? new AggregateError(causes, "each mechanism failed") : telling.cause;
+  if (!(telling instanceof SMTPAuthenticationError)) {
+    if (causes.length === 1) return telling;
+    return new SMTPException(telling.message, { temporary: telling.temporary, cause });
+  }
+  const { smtp_code: code, smtp_error: message, reply, temporary, serverError } = telling;
   return authenticationError({ code, message }, { reply, temporary, causes, cause, serverError });
 }

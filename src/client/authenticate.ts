@@ -2,12 +2,11 @@
 import type { PeerInfo } from "../byte-stream.ts";
 import { authCancel, authCommand, authResponse, lineLength } from "../core/auth-command.ts";
 import { decodeBase64 } from "../core/base64.ts";
-import type { Command } from "../core/command.ts";
+import { utf8 } from "../core/bytes.ts";
 import { noteRefusal } from "../core/refused-command.ts";
 import { makeReply, type Reply } from "../core/reply.ts";
 import {
   type AuthenticationDetails,
-  escapeControls,
   SMTPAuthenticationError,
   SMTPException,
   SMTPNotSupportedError,
@@ -23,6 +22,8 @@ export type AuthExchange = {
   readonly clearText: boolean;
   /** Undefined: the server speaks first. */
   initial(): Promise<Uint8Array | undefined>;
+  /** Whether the next answer depends on what the challenge says. */
+  needsChallenge(): boolean;
   /** Rejects to give the exchange up. */
   answer(challenge: Uint8Array): Promise<Uint8Array>;
   /** Throws if the server said yes before it proved what it had to prove. */
@@ -32,6 +33,9 @@ export type AuthExchange = {
   /** The exchange is over, however it went. */
   ended(): void;
 };
+
+/** The first challenge is not base64, and the mechanism needs it. The exchange was cancelled; another mechanism may do. */
+export class UnusableChallengeError extends SMTPException {}
 
 /** More challenges than this are an endless loop; the initial response counts as one, as in Python. */
 const MOST_CHALLENGES = 5;
@@ -66,38 +70,58 @@ export function checkClearText(name: string, peer: PeerInfo, allow: boolean): vo
 }
 
 async function run(connection: Connection, exchange: AuthExchange): Promise<Reply> {
-  const say = (command: Command): Promise<Reply> => connection.request(command);
   const before = connection.authenticated;
   const initial = await ask(connection, () => exchange.initial());
   let challenges = initial === undefined ? 0 : 1;
-  let reply = await begin(exchange.name, initial, say);
-  let challenge = "";
+  let reply = await begin(connection, exchange.name, initial);
+  let challenge: string | undefined;
   while (reply.code === 334) {
+    const first = challenge === undefined;
     challenge = reply.message;
-    const answered = ++challenges > MOST_CHALLENGES ? tooMany(exchange.name) : answer(exchange, reply, connection);
-    reply = await say(authResponse(await answered.catch((error) => cancel(connection, error))));
+    const answered =
+      ++challenges > MOST_CHALLENGES ? tooMany(exchange.name) : answer(exchange, reply, connection, first);
+    reply = await connection.request(authResponse(await answered.catch((error) => cancel(connection, error))));
   }
   // 503 says that the session is authenticated already (RFC 4954 4), which is true only if it is.
   if (reply.code === 235) proven(connection, exchange);
-  else if (reply.code !== 503 || !before) throw refused(reply, connection, exchange, challenge);
+  else if (reply.code !== 503 || !before)
+    throw refused(reply, connection, exchange.name, explained(exchange, challenge));
   return reply;
 }
 
-async function begin(
-  name: string,
-  initial: Uint8Array | undefined,
-  say: (command: Command) => Promise<Reply>,
-): Promise<Reply> {
+/** Replies to a bare AUTH of servers that know the mechanism only with an initial response. */
+const WANTS_INITIAL_RESPONSE: ReadonlySet<number> = new Set([501, 504, 535]);
+
+async function begin(connection: Connection, name: string, initial: Uint8Array | undefined): Promise<Reply> {
   const command = authCommand(name, initial);
-  if (initial === undefined || lineLength(command) <= LONGEST_COMMAND) return say(command);
-  const reply = await say(authCommand(name));
-  return reply.code === 334 ? say(authResponse(initial)) : reply;
+  if (initial === undefined || lineLength(command) <= LONGEST_COMMAND) return connection.request(command);
+  const reply = await connection.request(authCommand(name));
+  if (reply.code === 334) return connection.request(authResponse(initial));
+  if (!WANTS_INITIAL_RESPONSE.has(reply.code) || connection.end !== undefined) return reply;
+  // The lines of an exchange may have 12,288 octets (RFC 4954 4): on one line then, once.
+  try {
+    return await connection.request(command);
+  } catch (error) {
+    if (error instanceof SMTPException) throw refused(reply, connection, name, undefined, error);
+    throw error;
+  }
 }
 
-async function answer(exchange: AuthExchange, reply: Reply, connection: Connection): Promise<Uint8Array> {
+async function answer(
+  exchange: AuthExchange,
+  reply: Reply,
+  connection: Connection,
+  first: boolean,
+): Promise<Uint8Array> {
   const challenge = decodeBase64(reply.message);
-  if (challenge === undefined) throw new SMTPException(`the challenge of ${exchange.name} is not base64`);
-  return ask(connection, () => exchange.answer(challenge));
+  if (challenge === undefined && exchange.needsChallenge()) {
+    const shown = JSON.stringify(connection.hide(reply.message).slice(0, 200));
+    const message = `the challenge of ${exchange.name} is not base64: ${shown}`;
+    // Later on, the server owes a proof, and must not get a password for failing to give it.
+    throw first ? new UnusableChallengeError(message) : new SMTPException(message);
+  }
+  // Real servers ask for the name and the password in words.
+  return ask(connection, () => exchange.answer(challenge ?? utf8(reply.message)));
 }
 
 /** The mechanism may be the caller's code, and may wait for something: a token, or for ever, but for its phase's time. */
@@ -114,11 +138,18 @@ async function tooMany(name: string): Promise<never> {
   throw new SMTPException(`Server AUTH mechanism infinite loop: ${name} asked more than ${MOST_CHALLENGES} times`);
 }
 
-/** The server waits for an answer: "*" tells it that none will come. It has to say 501 then, which says nothing new. */
+/**
+ * The server waits for an answer: "*" tells it that none will come. It has to say 501 then, which says nothing new. The
+ * error stays the reason if the connection is lost meanwhile.
+ */
 async function cancel(connection: Connection, error: unknown): Promise<never> {
-  const reply = connection.end === undefined ? await connection.request(authCancel()) : undefined;
-  if (reply !== undefined && reply.code < 400) {
-    connection.drop(disconnected(`AUTH could not be cancelled: ${reply.code}`, error));
+  if (connection.end !== undefined) throw error;
+  try {
+    const { code } = await connection.request(authCancel());
+    if (code < 400) connection.drop(disconnected(`AUTH could not be cancelled: ${code}`, error));
+  } catch (lost) {
+    // An abort's reason goes first.
+    if (!(lost instanceof SMTPException)) throw lost;
   }
   throw error;
 }
@@ -134,10 +165,9 @@ function proven(connection: Connection, exchange: AuthExchange): void {
 }
 
 /** What the server said of the reason before it refused. Who explains may be the caller's code: it must not hide the refusal. */
-function explained(exchange: AuthExchange, challenge: string): ServerError | undefined {
-  const octets = challenge === "" ? undefined : decodeBase64(challenge);
+function explained(exchange: AuthExchange, challenge: string | undefined): ServerError | undefined {
   try {
-    return octets && exchange.explain(octets);
+    return challenge ? exchange.explain(decodeBase64(challenge) ?? utf8(challenge)) : undefined;
   } catch {
     return undefined;
   }
@@ -147,20 +177,20 @@ function explained(exchange: AuthExchange, challenge: string): ServerError | und
 function refused(
   reply: Reply,
   connection: Connection,
-  exchange: AuthExchange,
-  challenge: string,
+  name: string,
+  reason: ServerError | undefined,
+  cause?: unknown,
 ): SMTPAuthenticationError {
-  const reason = explained(exchange, challenge);
   const shown = makeReply(
     reply.code,
     reply.lines.map((line) => connection.hide(line)),
   );
-  noteRefusal(shown, `AUTH ${exchange.name}`);
+  noteRefusal(shown, `AUTH ${name}`);
   const serverError: Record<string, string> | undefined = reason && Object.create(null);
   for (const [name, value] of Object.entries(reason ?? {})) {
     if (serverError !== undefined) serverError[connection.hide(name)] = connection.hide(String(value));
   }
-  return authenticationError(shown, { reply: shown, serverError });
+  return authenticationError(shown, { reply: shown, serverError, cause });
 }
 
 /** The exception for a refusal; what the mechanism's error says is in its text, too. */
@@ -168,8 +198,7 @@ export function authenticationError(
   { code, message }: Pick<Reply, "code" | "message">,
   details: AuthenticationDetails,
 ): SMTPAuthenticationError {
-  const error = new SMTPAuthenticationError(code, message, details);
   const status = details.serverError?.["status"];
-  if (status !== undefined) error.message += ` (${escapeControls(status)})`;
-  return error;
+  const hint = status === undefined ? undefined : ` (${status})`;
+  return new SMTPAuthenticationError(code, message, { ...details, hint });
 }

@@ -195,14 +195,16 @@ export function makeConnection(stream: ByteStream, settings: ConnectionSettings)
 
     drop,
 
-    async close() {
-      if (finish(closed("the connection is closed"))) {
-        closing = stream.close().catch(() => {});
-        tellAwaited();
-      }
-      await closing;
-    },
+    close: () => end(closed("the connection is closed")),
   };
+
+  async function end(why: SessionEnd): Promise<void> {
+    if (finish(why)) {
+      closing = stream.close().catch(() => {});
+      tellAwaited();
+    }
+    await closing;
+  }
 
   function isWritable(): boolean {
     return !(sessionEnd || writeError);
@@ -233,7 +235,7 @@ export function makeConnection(stream: ByteStream, settings: ConnectionSettings)
       if (reply.code === 235 && command.verb !== ".") connection.authenticated = true;
       if (reply.code >= 400) noteRefusal(reply.reply, command.verb);
       command.receiver?.replied(command, reply);
-      if (command.verb === "QUIT") void connection.close();
+      if (command.verb === "QUIT") void end(closed("the session was ended by QUIT"));
     }
     if (fault) broken(fault);
     else if (exchanges.length > 0) armReply();

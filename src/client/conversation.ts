@@ -12,7 +12,7 @@ import {
   type DeliveryOutcome,
   SMTPConnectError,
   SMTPException,
-  SMTPHeloError,
+  type SMTPHeloError,
   SMTPServerDisconnected,
 } from "../errors.ts";
 import { onAbort } from "./abort.ts";
@@ -20,8 +20,9 @@ import type { Chunking } from "./chunking.ts";
 import { type Connection, makeConnection } from "./connection.ts";
 import type { Timeouts } from "./deadline.ts";
 import type { Events } from "./events.ts";
+import { helloRefused, outOfStep, tellingRefusal } from "./hello-refused.ts";
 import { openStream, type Target } from "./open.ts";
-import { aborted, closed } from "./session-end.ts";
+import { aborted, causedBy, closed, overBecause, textOf } from "./session-end.ts";
 import type { TransactionSettings } from "./transaction.ts";
 
 /** Whether commands are sent before the last one was answered, and how many. */
@@ -53,8 +54,10 @@ export type Conversation = {
   readonly settings: SessionSettings;
   /** What the server said of itself. */
   readonly introduction: Introduction;
-  /** What kept `open()` from a session; the next call throws it. */
-  openFailure: { readonly error: unknown } | undefined;
+  /** What kept `open()` or `connect()` from a session, and whether a call has thrown it; if not, the next one does. */
+  connectFailure: { readonly error: unknown; thrown: boolean } | undefined;
+  /** True once QUIT was sent in this session by `quit()`. */
+  quitSent: boolean;
   /** True once EHLO or HELO was accepted: nothing else may come before (RFC 5321 4.1.1.1). */
   readonly introduced: boolean;
   /** How often `close()` was called. */
@@ -68,7 +71,7 @@ export type Conversation = {
 
   /**
    * The living connection.
-   * @throws {SMTPServerDisconnected} if there is none, or what kept `open()` from one
+   * @throws what kept `open()` from one, once; {SMTPServerDisconnected} saying why there is none
    */
   live(delivery?: DeliveryOutcome): Connection;
   /** Forgets what the server said: after STARTTLS, QUIT, and for a new connection. */
@@ -94,12 +97,14 @@ export function makeConversation(settings: SessionSettings): Conversation {
   let introduced = false;
   let closings = 0;
   let host = "";
+  let said = "";
   let connection: Connection | undefined;
   let opening: AbortController | undefined;
 
   const conversation: Conversation = {
     settings,
-    openFailure: undefined,
+    connectFailure: undefined,
+    quitSent: false,
 
     get introduction() {
       return introduction;
@@ -131,7 +136,8 @@ export function makeConversation(settings: SessionSettings): Conversation {
     async connect(resolveTarget) {
       connection?.drop(closed("connect() was called again"));
       connection = undefined;
-      conversation.openFailure = undefined;
+      conversation.connectFailure = undefined;
+      conversation.quitSent = false;
       forget();
       const attempt = new AbortController();
       const unlink = onAbort(signal, (reason) => attempt.abort(reason));
@@ -148,6 +154,7 @@ export function makeConversation(settings: SessionSettings): Conversation {
         opened.onEnd(onAbort(signal, (reason) => opened.drop(aborted(reason))));
         return await greetingOf(opened);
       } catch (error) {
+        conversation.connectFailure = { error, thrown: true };
         events.observer.connectionFailed(error);
         throw error;
       } finally {
@@ -161,12 +168,12 @@ export function makeConversation(settings: SessionSettings): Conversation {
     async helloIfNeeded(delivery) {
       live(delivery);
       if (introduced) return;
-      let reply = await hello("EHLO", undefined, delivery);
+      const reply = await hello("EHLO", undefined, delivery);
+      if (isPositive(reply.code)) return;
+      const refusal = helloRefused(reply, said, delivery);
       // LMTP has no HELO to fall back to (RFC 2033 4.1), and nobody listens after a 421.
-      if (!isPositive(reply.code) && protocol === "smtp" && reply.code !== 421) {
-        reply = await hello("HELO", undefined, delivery);
-      }
-      if (!isPositive(reply.code)) throw new SMTPHeloError(reply.code, reply.message, { delivery, reply });
+      if (protocol === "lmtp" || reply.code === 421) throw refusal;
+      await heloInstead(refusal, delivery);
     },
 
     close() {
@@ -178,13 +185,27 @@ export function makeConversation(settings: SessionSettings): Conversation {
   };
 
   function live(delivery?: DeliveryOutcome): Connection {
-    const failure = conversation.openFailure;
-    conversation.openFailure = undefined;
-    if (failure?.error instanceof SMTPException) failure.error.delivery ??= delivery;
-    if (failure) throw failure.error;
     if (connection && !connection.end) return connection;
-    const cause = connection?.end?.toError({});
-    throw new SMTPServerDisconnected("please run connect() first", { delivery, cause });
+    throw whyNone(delivery);
+  }
+
+  /** Why there is no living connection, as an exception of the call that needs one. */
+  function whyNone(delivery: DeliveryOutcome | undefined): unknown {
+    const failure = conversation.connectFailure;
+    if (failure?.thrown === true) {
+      const { error } = failure;
+      const { temporary } = error instanceof SMTPException ? error : causedBy(error);
+      return new SMTPServerDisconnected(`there is no session: ${textOf(error)}`, { delivery, cause: error, temporary });
+    }
+    if (failure) {
+      failure.thrown = true;
+      if (failure.error instanceof SMTPException) failure.error.delivery ??= delivery;
+      return failure.error;
+    }
+    if (!connection?.end) return new SMTPServerDisconnected("please run connect() first", { delivery });
+    if (!conversation.quitSent) return overBecause(connection.end, delivery);
+    const cause = connection.end.wanted ? undefined : connection.end.toError({});
+    return new SMTPServerDisconnected("the session was ended by quit()", { delivery, cause });
   }
 
   function forget(): void {
@@ -198,9 +219,13 @@ export function makeConversation(settings: SessionSettings): Conversation {
   }
 
   async function hello(verb: "EHLO" | "HELO", name?: string, delivery?: DeliveryOutcome): Promise<Reply> {
-    const { peer, request } = live(delivery);
+    const greeted = live(delivery);
+    const { peer } = greeted;
     const real = verb === "EHLO" && protocol === "lmtp" ? "LHLO" : verb;
-    const reply = await request(Command.hello(real, name ?? localName(peer)), delivery);
+    const command = Command.hello(real, name ?? localName(peer));
+    said = command.shown;
+    const reply = await greeted.request(command, delivery);
+    if (reply.code === 220) throw outOfStep(greeted, reply, said, delivery);
     const esmtp = isPositive(reply.code);
     introduced ||= esmtp;
     if (verb === "HELO") learn({ ...introduction, helo: reply.message });
@@ -209,6 +234,19 @@ export function makeConversation(settings: SessionSettings): Conversation {
       learn({ ...introduction, esmtp, features, tls: peer.tls, ehlo: reply.message });
     }
     return reply;
+  }
+
+  /** HELO after a refused EHLO (RFC 5321 3.2). */
+  async function heloInstead(refusal: SMTPHeloError, delivery: DeliveryOutcome | undefined): Promise<void> {
+    let next: unknown;
+    try {
+      const reply = await hello("HELO", undefined, delivery);
+      if (isPositive(reply.code)) return;
+      next = helloRefused(reply, said, delivery);
+    } catch (error) {
+      next = error;
+    }
+    throw tellingRefusal(refusal, next);
   }
 
   return conversation;

@@ -30,6 +30,8 @@ export function mechanismExchange(
     return value;
   };
   let first: Promise<Uint8Array> | undefined;
+  const held = (): Promise<Uint8Array> | undefined =>
+    initialResponse === "never" && mechanism.serverFirst !== true ? first : undefined;
   return {
     name: mechanism.name.toUpperCase(),
     clearText: mechanism.clearText,
@@ -40,10 +42,11 @@ export function mechanismExchange(
       else if (initialResponse === "allowed") return first;
       return undefined;
     },
+    needsChallenge: () => mechanism.ignoresChallenges !== true && held() === undefined,
     answer(challenge) {
-      const held = initialResponse === "never" && mechanism.serverFirst !== true ? first : undefined;
+      const response = held();
       first = undefined;
-      return held ?? step(challenge);
+      return response ?? step(challenge);
     },
     accepted: () => void steps.next(new Uint8Array()),
     explain: (challenge) => mechanism.explain?.(challenge),
@@ -53,6 +56,9 @@ export function mechanismExchange(
 
 /** Mechanisms that show the secret to whoever reads them. */
 const CLEAR_TEXT: ReadonlySet<string> = new Set(["PLAIN", "LOGIN", "XOAUTH2", "OAUTHBEARER"]);
+
+/** Mechanisms whose responses do not depend on challenges. */
+const IGNORES_CHALLENGES: ReadonlySet<string> = new Set([...CLEAR_TEXT, "EXTERNAL", "ANONYMOUS"]);
 
 /** An exchange of an authobject. */
 export function authobjectExchange(
@@ -68,6 +74,7 @@ export function authobjectExchange(
       const answer = initialResponse === "allowed" ? await authobject() : undefined;
       return answer === undefined || answer === null ? undefined : octetsOf(answer);
     },
+    needsChallenge: () => !IGNORES_CHALLENGES.has(name),
     answer: async (challenge) => octetsOf(await authobject(challenge)),
     accepted() {},
     explain: () => undefined,
@@ -76,7 +83,13 @@ export function authobjectExchange(
 }
 
 function octetsOf(answer: unknown): Uint8Array {
-  if (typeof answer === "string") return utf8(answer);
+  if (typeof answer === "string") return utf8(checkEncodable(answer));
   if (answer instanceof Uint8Array) return answer;
   throw new TypeError("authobject must return a string or a Uint8Array");
+}
+
+/** A lone surrogate would silently become another character, and the login a wrong one. */
+function checkEncodable(answer: string): string {
+  if (!/\p{Surrogate}/u.test(answer)) return answer;
+  throw new TypeError("authobject gave a lone surrogate, which cannot be encoded");
 }

@@ -54,6 +54,13 @@ export function aborted(reason: unknown): SessionEnd {
   return { toError: () => reason };
 }
 
+/** What a call on a session that is over throws: why that ended. An abort concerned another call, so it is the cause. */
+export function overBecause(end: SessionEnd, delivery: DeliveryOutcome | undefined): unknown {
+  const error = end.toError({ delivery });
+  if (error instanceof SMTPServerDisconnected) return error;
+  return new SMTPServerDisconnected(`the session was aborted: ${textOf(error)}`, { delivery, ...causedBy(error) });
+}
+
 /** The details of an exception that has a cause: a refused certificate stays refused. */
 export function causedBy(cause: unknown): { cause: unknown; temporary: boolean } {
   return { cause, temporary: !(cause instanceof TlsError && cause.permanent) };

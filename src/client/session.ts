@@ -7,6 +7,7 @@ import { SMTPConnectError, SMTPServerDisconnected } from "../errors.ts";
 import { type Conversation, makeConversation, type SessionSettings } from "./conversation.ts";
 import { deliverInTurn, type Order } from "./delivery-call.ts";
 import type { Target } from "./open.ts";
+import { quit } from "./quit.ts";
 import { makeTurns } from "./turns.ts";
 
 /** A session that may be connected, lost, and connected again. */
@@ -39,10 +40,16 @@ export class Session {
         throw new SMTPConnectError(greeting.code, greeting.message, { reply: greeting });
       } catch (error) {
         await conversation.connection?.close();
-        conversation.openFailure = { error };
+        conversation.connectFailure = { error, thrown: false };
         throw error;
       }
     });
+  }
+
+  /** Sends QUIT when all calls before it are settled, and ends the session; `quit()` of the facade tells the rest. */
+  async quit(): Promise<Reply> {
+    this.#checkReentry();
+    return this.#turns.alone(() => quit(this.conversation));
   }
 
   /** Delivers one message; the order is told. */

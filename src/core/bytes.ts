@@ -5,6 +5,37 @@ const encoder = new TextEncoder();
 /** Parts of at least this many octets are written as they are; smaller ones are copied together into one write. */
 const COALESCE_BELOW = 32_768;
 
+const strictDecoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+/**
+ * The text of octets from a server: UTF-8, or Latin-1 where they are not UTF-8, so that no octet is lost and
+ * `Buffer.from(text, "latin1")` gives those of another charset back.
+ */
+export function decodeText(octets: Uint8Array): string {
+  return asUtf8(octets) ?? latin1(octets);
+}
+
+/** The octets as UTF-8; undefined if they are not. */
+export function asUtf8(octets: Uint8Array): string | undefined {
+  try {
+    return strictDecoder.decode(octets);
+  } catch {
+    return undefined;
+  }
+}
+
+/** One character for each octet (ISO 8859-1). `TextDecoder` has only windows-1252 under that name. */
+export function latin1(octets: Uint8Array): string {
+  let text = "";
+  for (let at = 0; at < octets.length; at += 4096) text += String.fromCharCode(...octets.subarray(at, at + 4096));
+  return text;
+}
+
+/** The octets of a text that `latin1` gave. */
+export function latin1Octets(text: string): Uint8Array {
+  return Uint8Array.from(text, (character) => character.charCodeAt(0));
+}
+
 /** The UTF-8 octets of a text. */
 export function utf8(text: string): Uint8Array {
   return encoder.encode(text);

@@ -1,5 +1,5 @@
 /** Replies: the value that users see, and the incremental, bounded parser that makes it out of bytes (RFC 5321 4.2). */
-import { concat, quoted } from "./bytes.ts";
+import { asUtf8, concat, decodeText, latin1, latin1Octets, quoted } from "./bytes.ts";
 
 /** A reply of the server: `const [code, message] = await smtp.noop()`. Frozen; the extras are not enumerable. */
 export type Reply = readonly [code: number, message: string] & {
@@ -53,6 +53,7 @@ const HYPHEN = 45;
 const ZERO = 48;
 const NOTHING = new Uint8Array(0);
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+const BEYOND_ASCII = /[^\x00-\x7f]/;
 
 /**
  * A reply as it was received. The value that users see costs ten times as much, and most replies are looked at for
@@ -115,6 +116,8 @@ export function makeReplyParser(): ReplyParser {
   let heldLength = 0;
   let code = 0;
   let lines: string[] = [];
+  /** True if a line has an octet over 127: the lines are Latin-1 until the reply is complete, and its charset known. */
+  let eightBit = false;
   let octets = 0;
   let fault: ReplyFault | undefined;
 
@@ -132,11 +135,17 @@ export function makeReplyParser(): ReplyParser {
     at = 0;
   }
 
-  /** All replies of a chunk are cut from one text, where each octet is a character. */
+  /** All replies of an ASCII chunk are cut from one text. Each octet of the others is a character (Latin-1). */
   function textOf(bytes: Uint8Array, start: number, end: number): string {
-    if (bytes !== chunk) return decoder.decode(bytes);
-    chunkText ??= decoder.decode(chunk);
-    return chunkText.length === chunk.length ? chunkText.slice(start, end) : decoder.decode(chunk.subarray(start, end));
+    if (bytes !== chunk) return latin1Of(bytes);
+    chunkText ??= asciiOf(chunk);
+    return chunkText === "" ? latin1Of(chunk.subarray(start, end)) : chunkText.slice(start, end);
+  }
+
+  function latin1Of(line: Uint8Array): string {
+    const text = latin1(line);
+    eightBit ||= BEYOND_ASCII.test(text);
+    return text;
   }
 
   /** Takes the line of `bytes` from `start` to its LF; a CR before that is white space at the end. */
@@ -144,8 +153,11 @@ export function makeReplyParser(): ReplyParser {
     const text = textOf(bytes, start, end);
     const first = code;
     code = codeAt(bytes, start, end);
-    if (code < 0) return fail("grammar", `not a reply: ${quoted(text.trim().slice(0, 200))}`);
-    if (lines.length > 0 && code !== first) {
+    if (code < 0) {
+      const shown = decodeText(bytes.subarray(start, end)).trim().slice(0, 200);
+      return fail("grammar", `not a reply: ${quoted(shown)}`);
+    }
+    if (lines.length > 0 && code !== first && !isRefusalBehindGreeting(first, code)) {
       return fail("grammar", `the codes of one reply differ: ${first} and ${code}`);
     }
     octets += end - start;
@@ -197,8 +209,9 @@ export function makeReplyParser(): ReplyParser {
         const sign = nextLine(mostInLine, mostOctets);
         if (sign === undefined || fault !== undefined) return undefined;
         if (sign === HYPHEN) continue;
-        const reply = new RawReply(code, lines);
+        const reply = new RawReply(code, eightBit ? decoded(lines) : lines);
         lines = [];
+        eightBit = false;
         octets = 0;
         return reply;
       }
@@ -217,9 +230,35 @@ export function makeReplyParser(): ReplyParser {
     },
 
     get rest() {
-      return decoder.decode(concat([...held, chunk.subarray(at)]).subarray(0, 200));
+      return decodeText(concat([...held, chunk.subarray(at)]).subarray(0, 200));
     },
   };
+}
+
+/** The text of a chunk whose octets are all ASCII; "" for any other. */
+function asciiOf(chunk: Uint8Array): string {
+  const text = decoder.decode(chunk);
+  // As many characters as octets: each octet is ASCII, or a fault that U+FFFD stands for.
+  return text.length === chunk.length && !text.includes("\ufffd") ? text : "";
+}
+
+/** The lines of a reply in its charset: UTF-8 if all of them are, or else Latin-1, which keeps the octets. */
+function decoded(lines: readonly string[]): readonly string[] {
+  const texts: string[] = [];
+  for (const line of lines) {
+    const text = asUtf8(latin1Octets(line));
+    if (text === undefined) return lines;
+    texts.push(text);
+  }
+  return texts;
+}
+
+/**
+ * True if a reply that began with 220 goes on as a refusal: Postfix's postscreen greets with `220-` before it knows whom
+ * it greets, and ends with `521`. The code of the last line is the reply's.
+ */
+function isRefusalBehindGreeting(before: number, code: number): boolean {
+  return before === 220 && code >= 400;
 }
 
 /** The code of a line: three digits, the first from 2 to 5, then the end, a space or a hyphen; -1 if it is no reply. */

@@ -38,25 +38,29 @@ export class Commands {
   /** MAIL. */
   async mail(sender: string, parameters: EsmtpParameters): Promise<Reply> {
     const mailbox = parseMailbox(sender, "sender");
-    const { introduction } = this.#conversation;
-    const given = parameters(introduction);
-    // RFC 6531 3.4: a local part that is not ASCII has to be announced.
-    const box = asServerTakesIt(mailbox, introduction);
-    const announced = box.ascii || given.includes("SMTPUTF8") ? given : [...given, "SMTPUTF8"];
-    return this.#conversation.live().request(Command.mail(box, announced));
+    const command = this.#forServer((server) => {
+      const given = parameters(server);
+      // RFC 6531 3.4: a local part that is not ASCII has to be announced.
+      const box = asServerTakesIt(mailbox, server);
+      const announced = box.ascii || given.includes("SMTPUTF8") ? given : [...given, "SMTPUTF8"];
+      return Command.mail(box, announced);
+    });
+    return this.#conversation.live().request(command);
   }
 
   /** RCPT. */
   async rcpt(recipient: string, parameters: EsmtpParameters): Promise<Reply> {
     const mailbox = parseMailbox(recipient, "recipient");
-    const { introduction } = this.#conversation;
-    const given = parameters(introduction);
-    return this.#conversation.live().request(Command.rcpt(asServerTakesIt(mailbox, introduction), given));
+    const command = this.#forServer((server) => {
+      const given = parameters(server);
+      return Command.rcpt(asServerTakesIt(mailbox, server), given);
+    });
+    return this.#conversation.live().request(command);
   }
 
   /** DATA and the message; the last reply is what it comes to. */
   async data(content: Content, policy: EightBitPolicy = "refuse"): Promise<Reply> {
-    return sendData(this.#conversation, content, policy);
+    return this.#forServer(() => sendData(this.#conversation, content, policy));
   }
 
   /**
@@ -65,7 +69,10 @@ export class Commands {
    * @throws {SMTPNotSupportedError} if it is not ASCII and the server lacks SMTPUTF8; a domain goes as A-labels
    */
   async ask(verb: "VRFY" | "EXPN", address: string): Promise<Reply> {
-    return this.docmd(verb, questionFor(address, this.#conversation.introduction));
+    return this.docmd(
+      verb,
+      this.#forServer((server) => questionFor(address, server)),
+    );
   }
 
   /** Any command but STARTTLS. */
@@ -93,6 +100,27 @@ export class Commands {
     const octets = typeof bytes === "string" ? utf8(bytes) : bytes;
     if (!(octets instanceof Uint8Array)) throw wrongType("bytes", "a string or a Uint8Array", bytes);
     return sendRaw(this.#conversation.live(), octets, `${octets.length} octets`);
+  }
+
+  /**
+   * Makes something that depends on what the server offers. Where a call lacks an extension because EHLO was not sent
+   * yet in this session, or was refused, the error says that; without a session, that there is none.
+   */
+  #forServer<T>(make: (server: Server) => T): T {
+    const { introduction } = this.#conversation;
+    try {
+      return make(introduction);
+    } catch (error) {
+      if (!(error instanceof SMTPNotSupportedError)) throw error;
+      this.#conversation.live(error.delivery);
+      if (introduction.ehlo !== undefined) throw error;
+      const { capability, delivery } = error;
+      const what = capability === undefined ? "an extension" : `the extension ${capability}`;
+      throw new SMTPNotSupportedError(
+        `this needs ${what}, and what the server offers is not known before EHLO: call ehlo() first`,
+        { capability, delivery, cause: error },
+      );
+    }
   }
 }
 

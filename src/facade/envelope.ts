@@ -53,7 +53,7 @@ type Address = { readonly given: string; readonly mailbox: Mailbox };
 export function requestOf(envelope: Envelope, content: Content, utf8Headers = false): Request {
   const { from_addr, to_addrs, mail_options, rcpt_options } = envelope;
   const to = listOf(to_addrs);
-  if (to.length === 0) throw noRecipients();
+  if (to.length === 0) throw noRecipients("to_addrs is empty");
   const parameters = mailParametersOf(mail_options);
   const own = rcptParametersOf(rcpt_options);
   if (isPlain(from_addr) && to.every(isPlain)) {
@@ -74,7 +74,7 @@ export function requestOfDelivery(delivery: DeliveryRequest, content: Content): 
   const { from, to, body: _body, bodyType, signal: _signal, ...options } = delivery;
   const { given, mailbox: sender } = senderOf(from, "from");
   if (!Array.isArray(to)) throw wrongType("to", "an array", to);
-  if (to.length === 0) throw noRecipients();
+  if (to.length === 0) throw noRecipients("to is empty");
   const parameters = mailParametersOf(bodyType === undefined ? options : { ...options, body: bodyType });
   return { from: given, sender, recipients: to.map(entryOf), parameters, content, utf8Headers: false };
 }
@@ -123,8 +123,9 @@ function entryOf(entry: unknown, index: number): Recipient {
   return { ...recipientOf(address, `to[${index}].address`), parameters: rcptParametersOf(options) };
 }
 
-function noRecipients(): SMTPRecipientsRefused {
-  return new SMTPRecipientsRefused(Object.create(null), { delivery: "not-sent" });
+/** Python finds out by asking the server; here nothing is sent. */
+export function noRecipients(why: string): SMTPRecipientsRefused {
+  return new SMTPRecipientsRefused(Object.create(null), { delivery: "not-sent", hint: `: ${why}` });
 }
 
 function listOf(to: unknown): unknown[] {

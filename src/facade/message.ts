@@ -5,7 +5,7 @@ import { contentOf, heardOf, isSource } from "../client/source.ts";
 import { concat, kindOf, utf8 } from "../core/bytes.ts";
 import { type ReadMessage, readMessage } from "../core/headers.ts";
 import { SMTPException } from "../errors.ts";
-import { type Envelope, type Request, requestOf } from "./envelope.ts";
+import { type Envelope, noRecipients, type Request, requestOf } from "./envelope.ts";
 
 /**
  * A whole RFC 5322 message, Bcc fields included: all that `sendmail` takes as a body, which is read into memory; or an
@@ -42,8 +42,14 @@ function requestOfOctets(octets: Uint8Array, envelope: Envelope): Request {
   const message: ReadMessage = readMessage(octets);
   const from_addr = envelope.from_addr ?? message.sender();
   if (from_addr === undefined) throw noSender(message);
-  const to_addrs = envelope.to_addrs ?? message.recipients();
+  const to_addrs = envelope.to_addrs ?? recipientsIn(message);
   return requestOf({ ...envelope, from_addr, to_addrs }, contentOf(message.message, "msg"), message.utf8Headers);
+}
+
+function recipientsIn(message: ReadMessage): readonly string[] {
+  const recipients = message.recipients();
+  if (recipients.length > 0) return recipients;
+  throw noRecipients("to_addrs is missing, and msg names nobody in To, Cc or Bcc (or Resent-To, -Cc, -Bcc)");
 }
 
 function noSender({ resent }: ReadMessage): TypeError {

@@ -12,13 +12,13 @@ import { Session } from "../client/session.ts";
 import { type Body, contentOf, discard } from "../client/source.ts";
 import type { Message as Planned } from "../client/transaction.ts";
 import { checkArgument } from "../core/bytes.ts";
-import { Command } from "../core/command.ts";
 import type { RcptOptions } from "../core/extensions/extension.ts";
 import type { Features } from "../core/features.ts";
 import type { Options, SendingPolicy, Server } from "../core/plan.ts";
 import type { Refused, Reply } from "../core/reply.ts";
 import { SMTPResponseException, SMTPServerDisconnected } from "../errors.ts";
 import { defaultTransport } from "../runtime.ts";
+import { checkCredential } from "../sasl/credential.ts";
 import type { Mechanism } from "../sasl/mechanism.ts";
 import { Commands } from "./commands.ts";
 import {
@@ -304,12 +304,18 @@ export class SMTP {
   }
 
   /** Python's authobject for PLAIN; takes `user` and `password` from the instance. */
-  readonly auth_plain: AuthObject = () => `\0${this.user ?? ""}\0${this.password ?? ""}`;
+  readonly auth_plain: AuthObject = () => {
+    const { user, password } = this.#credentials;
+    return `\0${user}\0${password}`;
+  };
   /** Python's authobject for LOGIN: the first question is for `user`, each later one for `password`. */
-  readonly auth_login: AuthObject = () => (this.#loginQuestions++ === 0 ? this.user : this.password) ?? "";
+  readonly auth_login: AuthObject = () => this.#credentials[this.#loginQuestions++ === 0 ? "user" : "password"];
   /** Python's authobject for CRAM-MD5; takes `user` and `password` from the instance. It has no initial response. */
-  readonly auth_cram_md5: AuthObject = async (challenge) =>
-    challenge && (await import("../sasl/cram-md5.ts")).cramMd5Response(this.user ?? "", this.password ?? "", challenge);
+  readonly auth_cram_md5: AuthObject = async (challenge) => {
+    if (challenge === undefined) return undefined;
+    const { user, password } = this.#credentials;
+    return (await import("../sasl/cram-md5.ts")).cramMd5Response(user, password, challenge);
+  };
 
   /**
    * Sends a message: Python's `sendmail()`.
@@ -365,17 +371,16 @@ export class SMTP {
     this.#events.debuglevel = Number(level);
   }
 
-  /** Says QUIT and closes the connection. */
+  /**
+   * Sends QUIT, after the calls before it are settled, and closes the connection (RFC 5321 4.1.1.10). The server cannot
+   * make it reject, so it may stand in a `finally` block: it hides neither a success nor a failure.
+   * @returns the reply, whatever its code; `[-1, why]` where there is none to understand (garbage, a lost connection,
+   * silence until the option `timeouts.quit`), and where the session is over already
+   * @throws {SMTPServerDisconnected} if this instance was never connected; where connecting failed and another call has
+   * thrown the reason, `quit()` resolves with `[-1, why]`
+   */
   quit(): Promise<Reply> {
-    return this.#call(async (conversation) => {
-      const connection = conversation.live();
-      try {
-        return await connection.request(Command.simple("QUIT"));
-      } finally {
-        await connection.close();
-        conversation.forget();
-      }
-    });
+    return withCallers(() => this.#session.quit());
   }
 
   /** Drops the connection now; what is pending rejects. Never throws, never waits. */
@@ -390,7 +395,9 @@ export class SMTP {
   async [Symbol.asyncDispose](): Promise<void> {
     try {
       const reply = await this.quit();
-      if (reply.code !== 221) throw new SMTPResponseException(reply.code, reply.message, { reply });
+      // -1 stands for a reply that never came.
+      if (reply.code !== 221 && reply.code !== -1)
+        throw new SMTPResponseException(reply.code, reply.message, { reply });
     } catch (error) {
       if (!(error instanceof SMTPServerDisconnected)) throw error;
     } finally {
@@ -464,6 +471,14 @@ export class SMTP {
   /** Both ends of the connection and its TLS session, while there is one. */
   get peer(): PeerInfo | undefined {
     return this.#conversation.connection?.peer;
+  }
+
+  /** For the authobjects; a NUL would end the user name in PLAIN's message. */
+  get #credentials(): { readonly user: string; readonly password: string } {
+    return {
+      user: checkCredential(this.user ?? "", "user"),
+      password: checkCredential(this.password ?? "", "password"),
+    };
   }
 
   #target(host: string, port: number | undefined): () => Promise<Target> {

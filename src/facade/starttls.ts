@@ -12,5 +12,7 @@ export async function startTls(
   tls: unknown,
 ): Promise<Reply> {
   const own = tls === undefined ? {} : checkTlsOptions(tls, "tls");
+  // Without a session there is no host to verify: that there is none is the error.
+  conversation.live();
   return upgrade(conversation, tlsOptions({ ...context, ...own }, "tls", conversation.host));
 }

@@ -1,6 +1,6 @@
 /** The head of an HTTP exchange as CONNECT needs it (RFC 9110 9.3.6, RFC 9112): text to bytes, bytes to a status; no I/O. */
 import { encodeBase64 } from "../core/base64.ts";
-import { utf8 } from "../core/bytes.ts";
+import { decodeText, utf8 } from "../core/bytes.ts";
 import type { Parsed } from "./dialogue.ts";
 import { ProxyError } from "./proxy-error.ts";
 import type { Credentials } from "./socks5.ts";
@@ -28,7 +28,7 @@ export function connectRequest(target: Target, credentials: Credentials | undefi
  */
 export function parseConnectReply(bytes: Uint8Array): Parsed<boolean> {
   const length = lengthOfHead(bytes);
-  const text = new TextDecoder().decode(bytes.subarray(0, length ?? LONGEST_HEAD));
+  const text = decodeText(bytes.subarray(0, length ?? LONGEST_HEAD));
   // Told early: a server that speaks first, as those of SMTP do, would wait for us as we for it.
   if (!"HTTP/1.".startsWith(text.slice(0, 7)))
     throw new ProxyError(`does not speak HTTP: it said "${shortened(text)}"`);

@@ -23,6 +23,7 @@ export function anonymous(credentials: AnonymousCredentials = {}): Mechanism {
   return {
     name: "ANONYMOUS",
     clearText: false,
+    ignoresChallenges: true,
     *start() {
       yield utf8(trace);
     },

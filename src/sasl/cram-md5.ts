@@ -1,17 +1,18 @@
 /** The CRAM-MD5 mechanism (RFC 2195): proves the password by a keyed hash of the server's challenge. */
+import { checkCredential } from "./credential.ts";
 import { hmacMd5 } from "./md5.ts";
 import type { Mechanism, PasswordCredentials } from "./mechanism.ts";
-import { prepareCredential } from "./saslprep.ts";
 
 /**
- * CRAM-MD5 from credentials, which are prepared by SASLprep. The password never crosses the wire, but whoever listens
+ * CRAM-MD5 from credentials, which are taken as they are, in UTF-8. The password never crosses the wire, but whoever listens
  * can try passwords against the hash, and the server does not prove that it knows it.
  *
- * @throws TypeError if a credential is not a string or holds NUL. @throws RangeError if SASLprep prohibits it.
+ * @throws TypeError if a credential is not a string, or holds NUL or a lone surrogate. @throws RangeError if it holds
+ * another control character.
  */
 export function cramMd5(credentials: PasswordCredentials): Mechanism {
-  const user = prepareCredential(credentials.user, "user");
-  const password = prepareCredential(credentials.password, "password");
+  const user = checkCredential(credentials.user, "user");
+  const password = checkCredential(credentials.password, "password");
   return {
     name: "CRAM-MD5",
     clearText: false,

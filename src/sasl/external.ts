@@ -1,7 +1,7 @@
 /** The EXTERNAL mechanism (RFC 4422 A): what lies below has proved who we are, as a client certificate does in TLS. */
 import { utf8 } from "../core/bytes.ts";
+import { checkCredential } from "./credential.ts";
 import type { Mechanism } from "./mechanism.ts";
-import { prepareCredential } from "./saslprep.ts";
 
 /** As whom to act. */
 export type ExternalCredentials = {
@@ -12,13 +12,15 @@ export type ExternalCredentials = {
 /**
  * EXTERNAL.
  *
- * @throws TypeError if the identity is not a string or holds NUL. @throws RangeError if SASLprep prohibits it.
+ * @throws TypeError if the identity is not a string, or holds NUL or a lone surrogate. @throws RangeError if it holds
+ * another control character.
  */
 export function external(credentials: ExternalCredentials = {}): Mechanism {
-  const authzid = prepareCredential(credentials.authzid ?? "", "authzid");
+  const authzid = checkCredential(credentials.authzid ?? "", "authzid");
   return {
     name: "EXTERNAL",
     clearText: false,
+    ignoresChallenges: true,
     *start() {
       yield utf8(authzid);
     },

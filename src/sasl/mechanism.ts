@@ -54,6 +54,11 @@ export interface Mechanism {
   /** True if the server speaks first, as in CRAM-MD5 and LOGIN. Default: false. */
   readonly serverFirst?: boolean | undefined;
   /**
+   * True if no response depends on a challenge: one that is not base64, such as `334 Username:`, is answered all the same
+   * then, and cancels the exchange otherwise (RFC 4954 4). Default: false.
+   */
+  readonly ignoresChallenges?: boolean | undefined;
+  /**
    * What the last challenge says of the reason, where the server refused the exchange after it; undefined if it says
    * nothing. It becomes the `serverError` of the exception.
    */

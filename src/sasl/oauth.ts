@@ -1,14 +1,15 @@
 /** Bearer tokens of OAuth 2.0: OAUTHBEARER (RFC 7628) and Google's XOAUTH2, which came before it. */
-import { utf8 } from "../core/bytes.ts";
+import { decodeText, utf8 } from "../core/bytes.ts";
+import { SMTPException } from "../errors.ts";
+import { checkCredential } from "./credential.ts";
 import type { Mechanism, ServerError } from "./mechanism.ts";
-import { prepareCredential } from "./saslprep.ts";
 import { escapeName } from "./scram-messages.ts";
 
 /** A user and a bearer token. */
 export type TokenCredentials = {
   /** Whose mail it is: an address, mostly. */
   readonly user: string;
-  /** The token, or a function that gets one: it is called when a token is needed, which is once an exchange. */
+  /** The token, or a function that gets one: it is called when a token is needed, and once more after a refusal. */
   readonly token: string | (() => Promise<string>);
 };
 
@@ -24,12 +25,14 @@ export type OAuthBearerCredentials = TokenCredentials & {
  * OAUTHBEARER. What the server says of a refusal (RFC 7628 3.2.2) is in the exception's `serverError`, as `status`,
  * `scope` and `openid-configuration`.
  *
- * An exchange throws `TypeError` for a token that is none, before anything is sent.
- * @throws TypeError if a credential is not of its type or holds NUL. @throws RangeError if it holds control characters.
+ * User and token are sent as they are, in UTF-8. An exchange throws `SMTPException` before anything is sent if the token
+ * function fails, or gives no token; what it threw is the `cause`.
+ * @throws TypeError if a credential is not of its type, or holds NUL or a lone surrogate. @throws RangeError if it holds
+ * control characters.
  */
 export function oauthbearer(credentials: OAuthBearerCredentials): Mechanism {
-  const user = prepareCredential(credentials.user, "user");
-  const host = prepareCredential(credentials.host ?? "", "host");
+  const user = checkCredential(credentials.user, "user");
+  const host = checkCredential(credentials.host ?? "", "host");
   const { port } = credentials;
   if (port !== undefined && !Number.isInteger(port)) throw new TypeError("port must be a whole number");
   return bearer("OAUTHBEARER", credentials, "\x01", (token, context) => {
@@ -59,8 +62,18 @@ export function oauthbearer(credentials: OAuthBearerCredentials): Mechanism {
  * ```
  */
 export function xoauth2(credentials: TokenCredentials): Mechanism {
-  const user = prepareCredential(credentials.user, "user");
+  const user = checkCredential(credentials.user, "user");
   return bearer("XOAUTH2", credentials, "", (token) => `user=${user}\x01auth=Bearer ${token}\x01\x01`);
+}
+
+type TokenFunction = () => Promise<string>;
+
+/** How to make a mechanism with a token function again, with another function. */
+const remakes = new WeakMap<Mechanism, (wrap: (token: TokenFunction) => TokenFunction) => Mechanism>();
+
+/** The mechanism with its token function wrapped; as it is, if it has none. */
+export function wrapToken(mechanism: Mechanism, wrap: (token: TokenFunction) => TokenFunction): Mechanism {
+  return remakes.get(mechanism)?.(wrap) ?? mechanism;
 }
 
 function bearer(
@@ -74,16 +87,32 @@ function bearer(
     throw new TypeError("token must be a string or a function that gives a promise of one");
   }
   if (typeof token === "string") checkToken(token);
-  return {
+  const mechanism: Mechanism = {
     name,
     clearText: true,
+    ignoresChallenges: true,
     explain: explainJson,
     *start(context) {
-      const given = async (): Promise<string> => (typeof token === "string" ? token : checkToken(await token()));
-      yield given().then((text) => utf8(message(text, context)));
+      const given = typeof token === "string" ? Promise.resolve(token) : tokenFrom(token);
+      yield given.then((text) => utf8(message(text, context)));
       yield utf8(dummy);
     },
   };
+  if (typeof token === "function") {
+    remakes.set(mechanism, (wrap) => bearer(name, { user: "", token: wrap(token) }, dummy, message));
+  }
+  return mechanism;
+}
+
+/** What the function gives. That it fails is no refusal by the server, but as good a reason for the login to fail. */
+async function tokenFrom(token: TokenFunction): Promise<string> {
+  try {
+    return checkToken(await token());
+  } catch (error) {
+    if (error instanceof SMTPException) throw error;
+    const why = error instanceof Error ? error.message : String(error);
+    throw new SMTPException(`the token function failed: ${why}`, { cause: error });
+  }
 }
 
 /** RFC 6750 2.1 has letters, digits and `-._~+/=` in a token; anything that can be seen may pass. Errors show none of it. */
@@ -96,7 +125,7 @@ function checkToken(token: unknown): string {
 function explainJson(challenge: Uint8Array): ServerError | undefined {
   let parsed: unknown;
   try {
-    parsed = JSON.parse(new TextDecoder().decode(challenge));
+    parsed = JSON.parse(decodeText(challenge));
   } catch {
     return undefined;
   }

@@ -1,22 +1,24 @@
 /** The PLAIN mechanism (RFC 4616): user and password as they are, in one message. */
+import { checkCredential } from "./credential.ts";
 import type { AuthorizingCredentials, Mechanism } from "./mechanism.ts";
-import { prepareCredential } from "./saslprep.ts";
 
 /** Who logs in by PLAIN, and as whom. */
 export type PlainCredentials = AuthorizingCredentials;
 
 /**
- * PLAIN from credentials, which are prepared by SASLprep.
+ * PLAIN from credentials, which are sent as they are, in UTF-8.
  *
- * @throws TypeError if a credential is not a string or holds NUL. @throws RangeError if SASLprep prohibits it.
+ * @throws TypeError if a credential is not a string, or holds NUL or a lone surrogate. @throws RangeError if it holds
+ * another control character.
  */
 export function plain(credentials: PlainCredentials): Mechanism {
-  const authzid = prepareCredential(credentials.authzid ?? "", "authzid");
-  const user = prepareCredential(credentials.user, "user");
-  const password = prepareCredential(credentials.password, "password");
+  const authzid = checkCredential(credentials.authzid ?? "", "authzid");
+  const user = checkCredential(credentials.user, "user");
+  const password = checkCredential(credentials.password, "password");
   return {
     name: "PLAIN",
     clearText: true,
+    ignoresChallenges: true,
     *start() {
       yield new TextEncoder().encode(`${authzid}\0${user}\0${password}`);
     },

@@ -1,5 +1,7 @@
 /** Prepares user names and passwords for the wire: SASLprep (RFC 4013), a profile of stringprep (RFC 3454). */
 
+import { checkCredential } from "./credential.ts";
+
 /** RFC 3454 C.1.2. U+200B is in B.1 too; RFC 4013 2.1 names this table first. */
 const SPACE = /[\p{Zs}\u200b]/gu;
 /** RFC 3454 B.1. */
@@ -45,11 +47,15 @@ export function isProhibited(value: string): boolean {
 }
 
 /**
- * A credential as mechanisms send it: prepared, without NUL.
+ * A credential as SCRAM takes it: prepared, or as it was given where SASLprep prohibits it, as servers then store it.
  *
- * @throws TypeError if it is not a string or holds NUL. @throws RangeError as `saslprep` does.
+ * @throws TypeError or RangeError as `checkCredential` does
  */
-export function prepareCredential(value: string, argument: string): string {
-  if (typeof value === "string" && value.includes("\0")) throw new TypeError(`${argument} must not hold NUL`);
-  return saslprep(value, argument);
+export function prepareCredential(value: unknown, argument: string): string {
+  const given = checkCredential(value, argument);
+  try {
+    return saslprep(given, argument);
+  } catch {
+    return given;
+  }
 }

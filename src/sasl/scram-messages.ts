@@ -1,5 +1,6 @@
 /** The messages of SCRAM (RFC 5802 7): read strictly, since a server that strays from them must not get a proof. */
 import { decodeBase64 } from "../core/base64.ts";
+import { decodeText } from "../core/bytes.ts";
 import { SMTPException } from "../errors.ts";
 import type { ServerError } from "./mechanism.ts";
 
@@ -60,7 +61,7 @@ export function readServerFinal(message: Uint8Array): ServerFinal {
 
 /** What the server's last message says of the reason, if it is one that does. */
 export function explainServerFinal(message: Uint8Array): ServerError | undefined {
-  const [, status] = /^e=([^,]+)/.exec(new TextDecoder().decode(message)) ?? [];
+  const [, status] = /^e=([^,]+)/.exec(decodeText(message)) ?? [];
   return status === undefined ? undefined : { status };
 }
 

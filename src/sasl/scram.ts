@@ -21,8 +21,9 @@ export type ScramPlusCredentials = ScramCredentials & {
 };
 
 /**
- * SCRAM-SHA-1 (RFC 5802). Credentials are prepared by SASLprep.
- * @throws TypeError if a credential is not a string or holds NUL. @throws RangeError if SASLprep prohibits it.
+ * SCRAM-SHA-1 (RFC 5802). Credentials are prepared by SASLprep; those that it prohibits are taken as they are.
+ * @throws TypeError if a credential is not a string, or holds NUL or a lone surrogate. @throws RangeError if it holds
+ * another control character.
  */
 export function scramSha1(credentials: ScramCredentials): Mechanism {
   return scram("SHA-1", credentials);
@@ -41,8 +42,8 @@ export function scramSha512(credentials: ScramCredentials): Mechanism {
 /**
  * SCRAM-SHA-1-PLUS: with channel binding. An exchange throws `SMTPNotSupportedError` where the connection has none: in
  * clear, or where the runtime tells too little of its TLS.
- * @throws TypeError if a credential is not a string or holds NUL. @throws RangeError if SASLprep prohibits it, or for a
- * kind of binding that does not exist.
+ * @throws TypeError if a credential is not a string, or holds NUL or a lone surrogate. @throws RangeError if it holds
+ * another control character, or for a kind of binding that does not exist.
  */
 export function scramSha1Plus(credentials: ScramPlusCredentials): Mechanism {
   return scramPlus("SHA-1", credentials);

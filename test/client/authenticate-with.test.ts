@@ -204,13 +204,51 @@ describe("a token function", () => {
 
   test.each<[name: string, answers: string | string[]]>([
     ["the reason is another", [forbidden, "535 no"]],
-    ["no reason is given", "535 no"],
     ["the server cannot tell now", [expired, "454 later"]],
   ])("is asked once only where %s", async (_, answers) => {
     const token = vi.fn(async () => "t");
     const { authenticate } = await open(authServer("XOAUTH2", { XOAUTH2: answers }));
     expect(await reasonOf(authenticate({ user: "u", token }))).toHaveProperty("name", "SMTPAuthenticationError");
     expect(token).toHaveBeenCalledTimes(1);
+  });
+
+  test("is asked once more after a 535 without a reason, and its second token is used by the other mechanism, too", async () => {
+    const tokens = ["old", "new", "never"];
+    const token = vi.fn(async () => tokens.shift() ?? "none");
+    const { server, authenticate } = await open(
+      authServer("OAUTHBEARER XOAUTH2", { OAUTHBEARER: "535 no", XOAUTH2: "535 no" }),
+    );
+    expect(await reasonOf(authenticate({ user: "u", token }))).toMatchObject({ smtp_code: 535 });
+    expect(token).toHaveBeenCalledTimes(2);
+    const sent = server.lines.filter((line) => line.startsWith("AUTH")).map((line) => plainly(line.split(" ")[2]));
+    expect(sent).toEqual([
+      expect.stringMatching(/^n,.*Bearer old/),
+      expect.stringMatching(/^n,.*Bearer new/),
+      expect.stringMatching(/^user=u.*Bearer new/),
+    ]);
+  });
+
+  test("that gives the token again that a bare 535 refused does not have it sent twice by one mechanism", async () => {
+    const token = vi.fn(async () => "same");
+    const { server, authenticate } = await open(authServer("XOAUTH2", { XOAUTH2: "535 no" }));
+    expect(await reasonOf(authenticate({ user: "u", token }))).toMatchObject({ smtp_code: 535, causes: [{}] });
+    expect(token).toHaveBeenCalledTimes(2);
+    expect(tried(server)).toEqual(["XOAUTH2"]);
+  });
+
+  test("is asked once more where it is in a mechanism", async () => {
+    const tokens = ["old", "new"];
+    const answer = (line: string): string => (plainly(line.split(" ")[2]).includes("Bearer new") ? "235 in" : "535 no");
+    const { server, authenticate } = await open({ ehlo: ["AUTH OAUTHBEARER"], on: { AUTH: answer } });
+    const mechanism = oauthbearer({ user: "u", token: async () => tokens.shift() ?? "none" });
+    expect(await authenticate(mechanism)).toEqual([235, "in"]);
+    expect(tried(server)).toEqual(["OAUTHBEARER", "OAUTHBEARER"]);
+  });
+
+  test("is not asked again after a string was refused", async () => {
+    const { server, authenticate } = await open(authServer("XOAUTH2", { XOAUTH2: "535 no" }));
+    expect(await reasonOf(authenticate({ user: "u", token: "t" }))).toMatchObject({ smtp_code: 535 });
+    expect(tried(server)).toEqual(["XOAUTH2"]);
   });
 
   test("that fails is the reason, nothing is sent, and the session goes on", async () => {
@@ -221,7 +259,11 @@ describe("a token function", () => {
       return "t";
     };
     const { server, authenticate } = await open(authServer("XOAUTH2", { XOAUTH2: "235 in" }));
-    expect(await reasonOf(authenticate({ user: "u", token }))).toBe(own);
+    expect(await reasonOf(authenticate({ user: "u", token }))).toMatchObject({
+      name: "SMTPException",
+      message: "the token function failed: the authorization server is down",
+      cause: own,
+    });
     expect(tried(server)).toEqual([]);
     fails = false;
     expect(await authenticate({ user: "u", token })).toEqual([235, "in"]);

@@ -1,6 +1,7 @@
 /** auth(), and what must not cross a network in clear (SECURITY.md 3.6, 8). */
 import { describe, expect, test } from "vitest";
 import { type AuthObject, type Mechanism, SMTPException } from "../../src/index.ts";
+import { anonymous, external, login, oauthbearer, plain, xoauth2 } from "../../src/sasl/index.ts";
 import { authServer } from "./auth-server.ts";
 import { reasonOf, session } from "./session.ts";
 
@@ -121,14 +122,17 @@ describe("auth", () => {
     expect(asked).toEqual(["x"]);
   });
 
-  test("gives up where the server does not want to hear of what is too long for the command line", async () => {
-    const { server, smtp } = await session({ on: { AUTH: "504 no such mechanism" } });
-    expect(await reasonOf(smtp.auth("X", () => "x".repeat(500)))).toMatchObject({
-      name: "SMTPAuthenticationError",
-      smtp_code: 504,
-    });
-    expect(server.lines).toEqual(["AUTH X"]);
-  });
+  test.each(["501 syntax", "504 no such mechanism", "535 no"])(
+    "sends what is too long for the command line on it, once, where the server refuses the bare command by %s",
+    async (answer) => {
+      const { server, smtp } = await session({ on: { AUTH: answer } });
+      expect(await reasonOf(smtp.auth("X", () => "x".repeat(500)))).toMatchObject({
+        name: "SMTPAuthenticationError",
+        smtp_code: Number(answer.slice(0, 3)),
+      });
+      expect(server.lines).toEqual(["AUTH X", `AUTH X ${base64("x".repeat(500))}`]);
+    },
+  );
 
   test("says nothing for a user and a password that were not set", async () => {
     const { server, smtp } = await session(
@@ -167,11 +171,16 @@ describe("auth", () => {
     expect(server.lines.at(-1)).toBe("AUTH X-OWN eA==");
   });
 
-  test("sends no response that is too long for AUTH's line to a server that did not ask for it", async () => {
-    const { server, smtp } = await session({ on: { AUTH: "504 unknown" } });
-    expect(await reasonOf(smtp.auth("X", () => "x".repeat(1_000)))).toMatchObject({ smtp_code: 504 });
-    expect(server.lines).toEqual(["AUTH X"]);
-  });
+  test.each(["454 later", "534 too weak", "421 bye"])(
+    "sends no response that is too long for AUTH's line where the server refuses for another reason: %s",
+    async (answer) => {
+      const { server, smtp } = await session({ on: { AUTH: answer } });
+      expect(await reasonOf(smtp.auth("X", () => "x".repeat(1_000)))).toMatchObject({
+        smtp_code: Number(answer.slice(0, 3)),
+      });
+      expect(server.lines).toEqual(["AUTH X"]);
+    },
+  );
 
   test("says so where the server offers AUTH and no mechanism", async () => {
     const { smtp } = await session({ ehlo: ["AUTH"] });
@@ -298,6 +307,123 @@ describe("auth", () => {
       throw new Error("own");
     });
     expect(await reasonOf(smtp.auth("X", broken))).toMatchObject({ smtp_code: 535, serverError: undefined });
+  });
+
+  test("asks a token function once more after a refusal", async () => {
+    const tokens = ["old", "new"];
+    const { server, smtp } = await session(authServer("XOAUTH2", { XOAUTH2: "535 no" }));
+    const mechanism = xoauth2({ user: "u", token: async () => tokens.shift() ?? "none" });
+    expect(await reasonOf(smtp.auth("XOAUTH2", mechanism))).toMatchObject({
+      smtp_code: 535,
+      causes: [{ smtp_code: 535 }, { smtp_code: 535 }],
+    });
+    expect(server.lines.slice(1)).toEqual([
+      `AUTH XOAUTH2 ${base64("user=u\x01auth=Bearer old\x01\x01")}`,
+      `AUTH XOAUTH2 ${base64("user=u\x01auth=Bearer new\x01\x01")}`,
+    ]);
+  });
+
+  test.each<[name: string, token: () => Promise<string>]>([
+    ["rejects", () => Promise.reject(new TypeError("fetch failed"))],
+    [
+      "throws",
+      () => {
+        throw new TypeError("fetch failed");
+      },
+    ],
+    ["gives nothing", async () => JSON.parse("null")],
+  ])("says by an SMTPException that a token function %s, and sends nothing", async (_, token) => {
+    const { server, smtp } = await session(authServer("XOAUTH2", { XOAUTH2: "235 in" }));
+    const error = await reasonOf(smtp.auth("XOAUTH2", xoauth2({ user: "u", token })));
+    expect(error).toMatchObject({ name: "SMTPException", cause: expect.any(TypeError), delivery: undefined });
+    expect(String(error)).toMatch(/the token function failed/);
+    expect(server.lines.join()).not.toContain("AUTH XOAUTH2");
+    expect((await smtp.noop()).code).toBe(250);
+  });
+
+  test.each([
+    ["a NUL in the user", "a\0b", "p", /^user/],
+    ["a NUL in the password", "u", "\0", /^password/],
+    ["half of a character", "u", "\ud800", /^password/],
+  ])("refuses %s in Python's authobjects before it is sent", async (_, user, password, message) => {
+    const { server, smtp } = await session(
+      authServer("x", { LOGIN: ["334 eA==", "334 eA=="], "CRAM-MD5": "334 eA==" }),
+    );
+    Object.assign(smtp, { user, password });
+    const objects: [string, AuthObject][] = [
+      ["PLAIN", smtp.auth_plain],
+      ["LOGIN", smtp.auth_login],
+      ["CRAM-MD5", smtp.auth_cram_md5],
+    ];
+    for (const [name, authobject] of objects) {
+      const error = await reasonOf(smtp.auth(name, authobject));
+      expect(error).toBeInstanceOf(TypeError);
+      expect(error).toHaveProperty("message", expect.stringMatching(message));
+    }
+    expect(server.lines).toEqual(["AUTH CRAM-MD5", "*"]);
+  });
+
+  const PROMPTS = ["334 Username:", "334 OK, go on", "334 ", "334", "334 =", "334-one\r\n334 two", "334 VXNlcm5hbWU6"];
+
+  test.each(PROMPTS)("goes on at the prompt %j where the answer does not depend on it", async (prompt) => {
+    const credentials = { user: "u", password: "p" };
+    const plainText = base64("\0u\0p");
+    const runs: [mechanism: Mechanism, options: object, answers: string[], lines: string[]][] = [
+      [plain(credentials), { initial_response_ok: false }, [prompt, "235 in"], ["AUTH PLAIN", plainText]],
+      [login(credentials), {}, [prompt, prompt, "235 in"], ["AUTH LOGIN", base64("u"), base64("p")]],
+      [external(), { initial_response_ok: false }, [prompt, "235 in"], ["AUTH EXTERNAL", ""]],
+      [anonymous(), { initial_response_ok: false }, [prompt, "235 in"], ["AUTH ANONYMOUS", ""]],
+      [
+        xoauth2({ user: "u", token: "t" }),
+        { initial_response_ok: false },
+        [prompt, "235 in"],
+        ["AUTH XOAUTH2", base64("user=u\x01auth=Bearer t\x01\x01")],
+      ],
+      [
+        xoauth2({ user: "u", token: "t" }),
+        {},
+        [prompt, "235 in"],
+        [`AUTH XOAUTH2 ${base64("user=u\x01auth=Bearer t\x01\x01")}`, ""],
+      ],
+      [
+        oauthbearer({ user: "u", token: "t", host: "h" }),
+        { initial_response_ok: false },
+        [prompt, "235 in"],
+        ["AUTH OAUTHBEARER", base64("n,a=u,\x01host=h\x01auth=Bearer t\x01\x01")],
+      ],
+      [
+        plain({ user: "u", password: "p".repeat(500) }),
+        {},
+        [prompt, "235 in"],
+        ["AUTH PLAIN", base64(`\0u\0${"p".repeat(500)}`)],
+      ],
+    ];
+    for (const [mechanism, options, answers, lines] of runs) {
+      const { server, smtp } = await session(authServer(mechanism.name, { [mechanism.name]: answers }));
+      expect((await smtp.auth(mechanism.name, mechanism, options)).code).toBe(235);
+      expect(server.lines.slice(1)).toEqual(lines);
+    }
+  });
+
+  test.each(PROMPTS)("goes on at the prompt %j with Python's authobjects for such mechanisms", async (prompt) => {
+    const script = authServer("x", { PLAIN: [prompt, "235 in"], LOGIN: [prompt, prompt, "235 in"] });
+    const { server, smtp } = await session(script);
+    Object.assign(smtp, { user: "u", password: "p" });
+    await smtp.auth("PLAIN", smtp.auth_plain, { initial_response_ok: false });
+    await smtp.auth("LOGIN", smtp.auth_login, { initial_response_ok: false });
+    expect(server.lines).toEqual(["AUTH PLAIN", base64("\0u\0p"), "AUTH LOGIN", base64("u"), base64("p")]);
+  });
+
+  test("reads the reason of a refusal also where it is not in base64", async () => {
+    const { smtp } = await session(authServer("XOAUTH2", { XOAUTH2: ['334 {"status":"401"}', "535 no"] }));
+    const mechanism = xoauth2({ user: "u", token: "t" });
+    expect(await reasonOf(smtp.auth("XOAUTH2", mechanism))).toMatchObject({ serverError: { status: "401" } });
+  });
+
+  test("shows a reason of the server's in the stack, too", async () => {
+    const { smtp } = await session(authServer("XOAUTH2", { XOAUTH2: [`334 ${base64('{"status":"401"}')}`, "535 no"] }));
+    const error = await reasonOf(smtp.auth("XOAUTH2", xoauth2({ user: "u", token: "t" })));
+    expect(error).toHaveProperty("stack", expect.stringContaining("535 no (401)"));
   });
 
   test("only 235 is success", async () => {

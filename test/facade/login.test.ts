@@ -25,7 +25,7 @@ describe("login", () => {
     expect(smtp).toMatchObject({ user: "user", password: "secret" });
   });
 
-  test("goes on to the next mechanism after a 535, and keeps all causes", async () => {
+  test("goes on to the next mechanism after a refusal, keeps all causes, and is refused as the first 535 says", async () => {
     const { server, smtp } = await session(
       authServer("CRAM-MD5 PLAIN LOGIN", {
         "CRAM-MD5": ["334 eA==", "535 no cram"],
@@ -35,7 +35,7 @@ describe("login", () => {
     );
     const error = await reasonOf(smtp.login("user", "secret"));
     expect(error).toBeInstanceOf(SMTPAuthenticationError);
-    expect(error).toMatchObject({ smtp_code: 535, smtp_error: "no login", temporary: false });
+    expect(error).toMatchObject({ smtp_code: 535, smtp_error: "no cram", temporary: false });
     expect(error).toHaveProperty("causes", [
       expect.objectContaining({ smtp_error: "no cram" }),
       expect.objectContaining({ smtp_error: "no plain" }),
@@ -47,6 +47,56 @@ describe("login", () => {
       "LOGIN",
     ]);
     expect((await smtp.noop()).code).toBe(250);
+  });
+
+  test.each(["Username:", "OK, go on", "PDE@eD4=", "="])(
+    "tries the next mechanism where the challenge %j cannot be used, and shows it if none does",
+    async (challenge) => {
+      const answers = { "SCRAM-SHA-256": [`334 ${challenge}`, "501 ok"], "CRAM-MD5": [`334 ${challenge}`, "501 ok"] };
+      const { server, smtp } = await session(
+        authServer("SCRAM-SHA-256 CRAM-MD5 PLAIN", { ...answers, PLAIN: "235 in" }),
+      );
+      expect((await smtp.login("user", "secret")).code).toBe(235);
+      expect(server.lines.filter((line) => line === "*")).toHaveLength(2);
+      const refusing = await session(authServer("SCRAM-SHA-256 CRAM-MD5 PLAIN", { ...answers, PLAIN: "535 no" }));
+      expect(await reasonOf(refusing.smtp.login("user", "secret"))).toMatchObject({
+        smtp_code: 535,
+        causes: [
+          { message: `the challenge of SCRAM-SHA-256 is not base64: ${JSON.stringify(challenge)}` },
+          { message: `the challenge of CRAM-MD5 is not base64: ${JSON.stringify(challenge)}` },
+          { smtp_code: 535 },
+        ],
+      });
+      const alone = await session(authServer("CRAM-MD5", answers));
+      expect(await reasonOf(alone.smtp.login("user", "secret"))).toMatchObject({
+        name: "SMTPException",
+        message: `the challenge of CRAM-MD5 is not base64: ${JSON.stringify(challenge)}`,
+      });
+    },
+  );
+
+  test("shows no control character and no secret of a challenge that cannot be used", async () => {
+    const { smtp } = await session(
+      authServer("CRAM-MD5 X", { "CRAM-MD5": ["334 \x1b[2Jsecret-word", "501 ok"], X: "535 no" }),
+    );
+    await reasonOf(smtp.auth("X", () => "secret-word"));
+    const error = await reasonOf(smtp.login("user", "secret-word"));
+    expect(String(error)).toBe('SMTPException: the challenge of CRAM-MD5 is not base64: "\\u001b[2J***"');
+  });
+
+  test("is as good with a password that SASLprep would change or refuse", async () => {
+    for (const password of ["ge²heim", "\u0627\u0644\u0633\u0631", "\u06271", "\ue000"]) {
+      for (const name of ["PLAIN", "LOGIN"]) {
+        const { server, smtp } = await session(
+          authServer(name, { PLAIN: "235 in", LOGIN: ["334 eA==", "334 eQ==", "235 in"] }),
+        );
+        await smtp.login(password, password);
+        const said = server.lines
+          .slice(1)
+          .map((line) => Buffer.from(line.split(" ").at(-1) ?? "", "base64").toString());
+        expect(said.at(-1)).toBe(name === "PLAIN" ? `\0${password}\0${password}` : password);
+      }
+    }
   });
 
   test("stops at the first that works", async () => {
@@ -77,7 +127,7 @@ describe("login", () => {
 
   test("is restricted and ordered by `mechanisms`", async () => {
     const { server, smtp } = await session(
-      authServer("CRAM-MD5 PLAIN LOGIN", { LOGIN: ["334 eA==", "334 eQ==", "535 no"], PLAIN: "235 in" }),
+      authServer("CRAM-MD5 PLAIN LOGIN", { LOGIN: ["334 eA==", "334 eQ==", "534 no"], PLAIN: "235 in" }),
     );
     await smtp.login("user", "secret", { mechanisms: ["login", "PLAIN"] });
     expect(server.lines.filter((line) => line.startsWith("AUTH")).map((line) => line.split(" ")[1])).toEqual([

@@ -68,8 +68,11 @@ const DEAD: readonly [name: string, kill: (smtp: SMTP) => Promise<unknown>][] = 
   ["421", (smtp) => smtp.docmd("BYE")],
 ];
 
+/** quit() says by its reply that the session is over: in a `finally` it must hide nothing. */
+const REJECTING = CALLS.filter(([name]) => name !== "quit");
+
 const dead: Scenario[] = DEAD.flatMap(([death, kill]) =>
-  CALLS.map(
+  REJECTING.map(
     ([name, call]): Scenario => ({
       name: `${name} after ${death}`,
       server: server({ DIE: close, BYE: "421 bye" }),
@@ -103,7 +106,7 @@ describe("[rules: no session]", () => {
     smtp.close();
   });
 
-  it.each(CALLS)("%s is the first method after a connection that was refused", async (name, call) => {
+  it.each(REJECTING)("%s is the first method after a connection that was refused", async (name, call) => {
     const smtp = new SMTP("127.0.0.1", await closedPort(), { timeout: 2 });
     const outcome = await settled(() => call(smtp), 2);
     expectThrown("error" in outcome && outcome.error, {
@@ -159,7 +162,7 @@ describe("[rules: no session]", () => {
   it("close() while connecting ends all calls", async () => {
     const silent = await startScriptedServer(stall);
     const smtp = new SMTP(silent.host, silent.port, { timeout: 5 });
-    const calls = CALLS.map(([, call]) => settled(() => call(smtp), 1));
+    const calls = REJECTING.map(([, call]) => settled(() => call(smtp), 1));
     smtp.close();
     for (const outcome of await Promise.all(calls)) {
       expect("error" in outcome && outcome.error).toBeInstanceOf(SMTPException);
@@ -170,7 +173,7 @@ describe("[rules: no session]", () => {
   it("close() while the greeting is awaited ends all calls", async () => {
     const silent = await startScriptedServer([delay(0.02), callback(() => smtp.close()), stall]);
     const smtp: SMTP = new SMTP(silent.host, silent.port, { timeout: 5 });
-    const calls = CALLS.map(([, call]) => settled(() => call(smtp), 1));
+    const calls = REJECTING.map(([, call]) => settled(() => call(smtp), 1));
     for (const outcome of await Promise.all(calls)) {
       expect("error" in outcome && outcome.error).toBeInstanceOf(SMTPServerDisconnected);
     }
@@ -180,7 +183,7 @@ describe("[rules: no session]", () => {
   it("all calls that are made at once on one session are settled when it dies in the first", async () => {
     const dying = await startScriptedServer(server({ HELO: reset }));
     const smtp = new SMTP(dying.host, dying.port, { timeout: 5 });
-    const outcomes = await Promise.all(CALLS.map(([, call]) => settled(() => call(smtp), 1)));
+    const outcomes = await Promise.all(REJECTING.map(([, call]) => settled(() => call(smtp), 1)));
     for (const outcome of outcomes) expect("error" in outcome && outcome.error).toBeInstanceOf(SMTPServerDisconnected);
     await dying.finish();
   });
@@ -207,7 +210,7 @@ const quits: Scenario[] = [
     server: server({ QUIT: stall }),
     options: { timeouts: { quit: 0.1 } },
     call: (smtp) => smtp.quit(),
-    throws: { type: SMTPTimeoutError, phase: "quit" },
+    gives: [-1, "timed out after 0.1 s (quit)"],
     connected: false,
     within: 0.5,
   },
@@ -215,7 +218,7 @@ const quits: Scenario[] = [
     name: "QUIT that is answered by the end of the connection",
     server: server({ QUIT: close }),
     call: (smtp) => smtp.quit(),
-    throws: { type: SMTPServerDisconnected },
+    gives: [-1, "connection lost: the server closed the connection"],
     connected: false,
   },
   {

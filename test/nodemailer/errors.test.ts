@@ -173,7 +173,9 @@ describe("an error", () => {
 
   it("of a certificate that nobody trusts has nodemailer's code, and is not temporary", async () => {
     server = await startEmbeddedServer();
-    const transporter = createTransport(smtplib({ host: "localhost", port: server.port, starttls: "required", reconnectFor: 0 }));
+    const transporter = createTransport(
+      smtplib({ host: "localhost", port: server.port, starttls: "required", reconnectFor: 0 }),
+    );
     const fields = { code: "ESOCKET", command: "CONN", temporary: false };
     await expect(transporter.sendMail(MAIL)).rejects.toMatchObject(fields);
     await transporter.close();

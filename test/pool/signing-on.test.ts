@@ -4,13 +4,14 @@ import { describe, expect, it } from "vitest";
 import {
   SMTPAuthenticationError,
   SMTPConnectError,
+  SMTPException,
   SMTPNotSupportedError,
   SMTPPool,
   type Transport,
 } from "../../src/index.ts";
 import { smtplib } from "../../src/nodemailer/index.ts";
 import type { PoolOptions } from "../../src/pool/options.ts";
-import { plain } from "../../src/sasl/index.ts";
+import { plain, xoauth2 } from "../../src/sasl/index.ts";
 import { SmtplibTransport } from "../../src/upyo/index.ts";
 import { memoryTransport } from "../../transports/memory.ts";
 import { watchForLeaks } from "../hostile/scenario.ts";
@@ -162,6 +163,59 @@ describe("a login", () => {
       expect(said(server, "AUTH").join()).toMatch(/^AUTH PLAIN /);
       await pool.close();
     }
+  });
+
+  it.each<[name: string, token: () => Promise<string>]>([
+    ["rejects", () => Promise.reject(new TypeError("fetch failed"))],
+    [
+      "throws",
+      () => {
+        throw new TypeError("fetch failed");
+      },
+    ],
+    ["gives no token", async () => JSON.parse("null")],
+  ])("whose token function %s is an SMTPException with that cause, and nothing is sent", async (_, token) => {
+    for (const auth of [{ user: "user", token }, xoauth2({ user: "user", token })]) {
+      const script = { ...LOOPBACK, ehlo: ["AUTH XOAUTH2 OAUTHBEARER"], on: { AUTH: "235 ok" } };
+      const { pool, server } = pooled(script, { auth, starttls: "never" });
+      for (const sent of [send(pool), pool.check()]) {
+        const error = await sent.catch((reason: unknown) => reason);
+        expect(error).toBeInstanceOf(SMTPException);
+        expect(error).not.toBeInstanceOf(SMTPAuthenticationError);
+        expect(error).toMatchObject({
+          message: expect.stringMatching(/^the token function failed: /),
+          cause: expect.any(TypeError),
+        });
+      }
+      expect(await outcome(send(pool))).toBe("SMTPException not-sent");
+      expect(said(server, "AUTH", "MAIL")).toEqual([]);
+      await pool.close();
+    }
+  });
+
+  it("by a mechanism asks its token function once more after a bare 535", async () => {
+    const tokens = ["stale", "fresh"];
+    const good = btoa("user=user\x01auth=Bearer fresh\x01\x01");
+    const on = { AUTH: (line: string) => (line.endsWith(good) ? "235 ok" : "535 no") };
+    const auth = xoauth2({ user: "user", token: async () => tokens.shift() ?? "none" });
+    const { pool, server } = pooled({ ...LOOPBACK, ehlo: ["AUTH XOAUTH2"], on }, { auth, starttls: "never" });
+    expect(await outcome(send(pool))).toBe("ok");
+    expect(said(server, "AUTH")).toHaveLength(2);
+    await pool.close();
+  });
+
+  it("where STARTTLS was refused and the server hangs up tells of that refusal", async () => {
+    const on = { STARTTLS: "554 no TLS for you", AUTH: "close" };
+    const script = { ...LOOPBACK, ehlo: ["STARTTLS", "AUTH PLAIN"], on };
+    const { pool } = pooled(script, { auth: AUTH, starttls: "opportunistic" });
+    const error = await send(pool).catch((reason: unknown) => reason);
+    expect(error).toMatchObject({
+      name: "SMTPResponseException",
+      smtp_code: 554,
+      temporary: false,
+      cause: { name: "SMTPServerDisconnected" },
+    });
+    await pool.close();
   });
 
   it("may be for somebody else", async () => {

@@ -48,6 +48,13 @@ describe.each([
     expect(shown).not.toContain(token);
   });
 
+  test("sends the user as it is, in UTF-8", () => {
+    const steps = create({ user: "ge²heim\u0627", token }).start({ host: "h", tls: undefined });
+    return expect(steps.next().value).resolves.toSatisfy((octets) =>
+      new TextDecoder().decode(octets).includes("=ge²heim\u0627"),
+    );
+  });
+
   test("answers the server's error, and has nothing to say after that", async () => {
     const { responses } = await exchange(create({ user: "u", token }), ['{"status":"401"}', "more?"]);
     expect(responses).toEqual([dummy, "cancelled"]);
@@ -66,7 +73,12 @@ describe.each([
 
   test("hands on why there is no token", async () => {
     const own = new Error("the authorization server is down");
-    expect(await reasonOf(exchange(create({ user: "u", token: () => Promise.reject(own) })))).toBe(own);
+    expect(await reasonOf(exchange(create({ user: "u", token: () => Promise.reject(own) })))).toMatchObject({
+      name: "SMTPException",
+      message: "the token function failed: the authorization server is down",
+      cause: own,
+      temporary: false,
+    });
   });
 
   test.each([["", "a b", "a\x01b", "a\r\nb", "tökén", undefined, 1, null, {}]].flat())(
@@ -75,13 +87,16 @@ describe.each([
       const make = (given: unknown) => () => Reflect.apply(create, undefined, [{ user: "u", token: given }]);
       expect(make(bad)).toThrow(/^token must be/);
       const late = await reasonOf(exchange(make(async () => bad)()));
-      expect(late).toBeInstanceOf(TypeError);
-      expect(String(late)).toMatch(/^TypeError: token must be a string of visible ASCII characters$/);
+      expect(late).toMatchObject({ name: "SMTPException", cause: expect.any(TypeError) });
+      expect(String(late)).toBe(
+        "SMTPException: the token function failed: token must be a string of visible ASCII characters",
+      );
     },
   );
 
   test.each([
     ["a NUL in the user", { user: "a\0", token }, TypeError],
+    ["half of a character in the user", { user: "\ud800", token }, TypeError],
     ["a separator in the user", { user: "a\x01auth=Bearer x", token }, RangeError],
   ])("refuses %s", (_, credentials, error) => {
     expect(() => create(credentials)).toThrow(error);

@@ -94,6 +94,12 @@ describe.each([
     expect(server.name).toBe("a");
   });
 
+  test.each(["\u06271", "\u202e", "\ue000"])("takes what SASLprep prohibits as it is: %j", async (text) => {
+    const server = new ScramServer({ hash, password: text });
+    await exchange(create({ user: text, password: text }), [server.first, server.final]);
+    expect(server.name).toBe(text);
+  });
+
   test("begins with a nonce of its own each time", async () => {
     const first = await Promise.all([1, 2, 3].map(async () => create(credentials).start({ host: "", tls: undefined })));
     const nonces = await Promise.all(first.map(async (steps) => String(await steps.next().value)));

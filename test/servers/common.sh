@@ -6,6 +6,8 @@ SERVERS=(dovecot postfix cyrus exim sendmail aiosmtpd danted tinyproxy haproxy)
 
 # One account everywhere, and the system user that owns the stored mail.
 LAB_USER=probe LAB_PASSWORD=probe-secret LAB_OWNER=nobody LAB_GROUP=nogroup
+# Accounts whose passwords SASLprep would change (superscript) or refuse (rtl): Exim's and Dovecot's as name=password.
+LAB_UNPREPARED='superscript=ge²heim rtl=סוד1'
 
 # Where packages are unpacked that cannot be installed beside the others.
 CACHE=${SMTPLIB_SERVERS_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/smtplib-test-servers}

@@ -92,6 +92,8 @@ alice:{PLAIN}alice-secret::::::
 bob:{PLAIN}bob-secret::::::
 full:{PLAIN}full-secret::::::userdb_quota_rule=*:bytes=1
 USERS
+  local account
+  for account in $LAB_UNPREPARED; do echo "${account%%=*}:{PLAIN}${account#*=}::::::"; done >>"$dir/dovecot/users"
 }
 
 # Bearer tokens are checked without a token server: they are JWTs, signed with HS256 and a key that Dovecot knows.

@@ -87,18 +87,18 @@ plain:
   driver = plaintext
   public_name = PLAIN
   server_prompts = :
-  server_condition = \${if and{{eq{\$auth2}{$LAB_USER}}{eq{\$auth3}{$LAB_PASSWORD}}}}
+  server_condition = \${if eq{\$auth3}{\${extract{\$auth2}{$LAB_USER=$LAB_PASSWORD $LAB_UNPREPARED}{\$value}fail}}}
   server_set_id = \$auth2
 login:
   driver = plaintext
   public_name = LOGIN
   server_prompts = Username:: : Password::
-  server_condition = \${if and{{eq{\$auth1}{$LAB_USER}}{eq{\$auth2}{$LAB_PASSWORD}}}}
+  server_condition = \${if eq{\$auth2}{\${extract{\$auth1}{$LAB_USER=$LAB_PASSWORD $LAB_UNPREPARED}{\$value}fail}}}
   server_set_id = \$auth1
 cram:
   driver = cram_md5
   public_name = CRAM-MD5
-  server_secret = \${if eq{\$auth1}{$LAB_USER}{$LAB_PASSWORD}fail}
+  server_secret = \${extract{\$auth1}{$LAB_USER=$LAB_PASSWORD $LAB_UNPREPARED}{\$value}fail}
   server_set_id = \$auth1
 external:
   driver = external

@@ -189,3 +189,33 @@ describeServer("aiosmtpd", (server) => {
   proof("PLAIN", "aiosmtpd", "takes a password", () => password(server, plain));
   proof("LOGIN", "aiosmtpd", "takes a password", () => password(server, login));
 });
+
+/** Accounts of common.sh: a password that SASLprep would change, and one that it prohibits. */
+const UNPREPARED = [
+  { user: "superscript", password: "ge²heim" },
+  { user: "rtl", password: "\u05e1\u05d5\u05d31" },
+];
+
+for (const name of ["exim", "postfix"] as const) {
+  describeServer(name, (server) => {
+    it.each(UNPREPARED)(
+      "takes the password of $user as it is, by each mechanism and by login()",
+      async (credentials) => {
+        for (const make of [plain, login, cramMd5]) {
+          await becomesMember(server, (smtp) => smtp.auth(make(credentials).name, make(credentials)));
+        }
+        await becomesMember(server, (smtp) => smtp.login(credentials.user, credentials.password));
+      },
+    );
+  });
+}
+
+describeServer("postfix", (server) => {
+  it("names the refused password, whatever Dovecot says of the mechanisms after it", async () => {
+    await session(server, async (smtp) => {
+      await smtp.starttls({ ca: server.ca });
+      const error = await failureOf(smtp.login(server.user, "wrong-secret"));
+      expect(error).toMatchObject({ name: "SMTPAuthenticationError", smtp_code: 535, temporary: false });
+    });
+  });
+});

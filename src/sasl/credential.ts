@@ -1,0 +1,19 @@
+/** The check of user names, passwords and identities that are sent as they were given, in UTF-8. */
+
+const CONTROL = /[\x00-\x1f\x7f]/;
+const LONE_SURROGATE = /\p{Surrogate}/u;
+
+/**
+ * The value itself: SASLprep is for the server to do (RFC 4616 2). Control characters of ASCII separate the fields of
+ * messages, and are no part of a password that anybody chose: mostly they are the end of the line that it was read from.
+ * @param argument - what the errors call the value; they never show any of it
+ * @throws TypeError if it is not a string, or holds NUL or a lone surrogate, which has no UTF-8 form
+ * @throws RangeError if it holds another control character
+ */
+export function checkCredential(value: unknown, argument: string): string {
+  if (typeof value !== "string") throw new TypeError(`${argument} must be a string`);
+  if (value.includes("\0")) throw new TypeError(`${argument} must not hold NUL`);
+  if (CONTROL.test(value)) throw new RangeError(`${argument} must not hold control characters, such as a line end`);
+  if (LONE_SURROGATE.test(value)) throw new TypeError(`${argument} has a lone surrogate, which cannot be encoded`);
+  return value;
+}
