@@ -1,6 +1,6 @@
 /** Any body -> what is known of it beforehand; `chunks.ts` reads those that are not in memory. */
 import { measure } from "../core/body.ts";
-import { kindOf, utf8, wrongType } from "../core/bytes.ts";
+import { kindOf, utf8 } from "../core/bytes.ts";
 import { giveUp } from "./chunks.ts";
 
 /** A message as `sendmail` and `data` take it. Text becomes UTF-8; a chunk that was yielded belongs to us. */
@@ -37,9 +37,6 @@ export type Content =
 export function contentOf(body: unknown, argument: string): Content {
   const bytes = typeof body === "string" ? utf8(body) : body;
   if (bytes instanceof Uint8Array) return { bytes, ...measure(bytes) };
-  const wrong = Array.isArray(body) ? body.findIndex(isNeverChunk) : -1;
-  if (wrong >= 0)
-    throw wrongType(`${argument}[${wrong}]`, "a string or a Uint8Array", Reflect.get(Object(body), wrong));
   if (isSource(body)) {
     heardOf(body);
     return { source: body, begun: false };
@@ -78,9 +75,4 @@ export function isSource(body: unknown): body is object {
 function isKeyed(body: object): boolean {
   const entries: unknown = Reflect.get(body, "entries");
   return typeof entries === "function" && entries === Reflect.get(body, Symbol.iterator);
-}
-
-/** A promise may give a chunk. */
-function isNeverChunk(value: unknown): boolean {
-  return (typeof value !== "object" && typeof value !== "string") || value === null || Array.isArray(value);
 }
