@@ -9,13 +9,28 @@ export type Chunks = {
   cancel(reason?: unknown): void;
 };
 
-/** Begins to read a body: a Blob, a ReadableStream, or an iterable. */
-export function chunksOf(body: object): Chunks {
-  if (body instanceof Blob) return streamChunks(body.stream());
-  if (isReadableStream(body)) return streamChunks(body);
-  if (isAsyncIterable(body)) return iteratorChunks(body[Symbol.asyncIterator]());
-  if (isIterable(body)) return iteratorChunks(body[Symbol.iterator]());
+/** Begins to read a body: a Blob, a ReadableStream, or an iterable. The argument is named where a chunk is none. */
+export function chunksOf(body: object, argument = "a message"): Chunks {
+  const text = new TextChunks(argument);
+  if (body instanceof Blob) return streamChunks(body.stream(), text);
+  if (isReadableStream(body)) return streamChunks(body, text);
+  if (isAsyncIterable(body)) return iteratorChunks(body[Symbol.asyncIterator](), text);
+  if (isIterable(body)) return iteratorChunks(body[Symbol.iterator](), text);
   throw wrongType("the message", "a source of chunks", body);
+}
+
+/** The errors about chunks that are neither texts nor bytes, as opposed to those of the source itself. */
+const wrongChunks = new WeakSet();
+
+/** Whether an error says that a chunk is neither a string nor a Uint8Array. */
+export function isWrongChunk(error: unknown): boolean {
+  return typeof error === "object" && error !== null && wrongChunks.has(error);
+}
+
+function wrongChunk(chunk: unknown, argument: string): TypeError {
+  const error = wrongType(`each chunk of ${argument}`, "a string or a Uint8Array", chunk);
+  wrongChunks.add(error);
+  return error;
 }
 
 /** Gives a source up that was not read. Never throws. */
@@ -35,9 +50,8 @@ export function giveUp(body: object): void {
  * would leave that pending for ever, and those written for default readers do. Blobs would be slower (measured on Node and
  * Deno; Bun's are no byte streams); only `readableWebStream()` of a file in Node, in pieces of 16 KiB, would be faster.
  */
-function streamChunks(stream: ReadableStream<unknown>): Chunks {
+function streamChunks(stream: ReadableStream<unknown>, text: TextChunks): Chunks {
   const reader = stream.getReader();
-  const text = new TextChunks();
   return {
     async next() {
       const { done, value } = await reader.read();
@@ -47,8 +61,7 @@ function streamChunks(stream: ReadableStream<unknown>): Chunks {
   };
 }
 
-function iteratorChunks(iterator: Iterator<unknown> | AsyncIterator<unknown>): Chunks {
-  const text = new TextChunks();
+function iteratorChunks(iterator: Iterator<unknown> | AsyncIterator<unknown>, text: TextChunks): Chunks {
   return {
     async next() {
       const { done, value } = await iterator.next();
@@ -68,12 +81,17 @@ async function giveBack(iterator: Iterator<unknown> | AsyncIterator<unknown>): P
 
 /** Chunks of text may be cut inside of a surrogate pair, which has a UTF-8 form only as a whole. */
 class TextChunks {
+  readonly #argument: string;
   #half = "";
   #ended = false;
 
+  constructor(argument: string) {
+    this.#argument = argument;
+  }
+
   bytesOf(chunk: unknown): Uint8Array {
     if (chunk instanceof Uint8Array) return this.#half === "" ? chunk : concat([this.#rest(), chunk]);
-    if (typeof chunk !== "string") throw wrongType("each chunk of a message", "a string or a Uint8Array", chunk);
+    if (typeof chunk !== "string") throw wrongChunk(chunk, this.#argument);
     const text = this.#half + chunk;
     const cut = /[\uD800-\uDBFF]$/.test(text) ? text.length - 1 : text.length;
     this.#half = text.slice(cut);

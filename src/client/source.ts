@@ -1,6 +1,6 @@
 /** Any body -> what is known of it beforehand; `chunks.ts` reads those that are not in memory. */
 import { measure } from "../core/body.ts";
-import { utf8, wrongType } from "../core/bytes.ts";
+import { kindOf, utf8 } from "../core/bytes.ts";
 import { giveUp } from "./chunks.ts";
 
 /** A message as `sendmail` and `data` take it. Text becomes UTF-8; a chunk that was yielded belongs to us. */
@@ -41,7 +41,9 @@ export function contentOf(body: unknown, argument: string): Content {
     heardOf(body);
     return { source: body, begun: false };
   }
-  throw wrongType(argument, "a string, a Uint8Array, a Blob, a ReadableStream or an iterable of these", body);
+  const advice = kindOf(body) === "Object" ? ": send_message() takes objects of MIME libraries" : "";
+  const wanted = "a string, a Uint8Array, a Blob, a ReadableStream, or an iterable of strings and Uint8Arrays";
+  throw new TypeError(`${argument} must be ${wanted}, not ${kindOf(body)}${advice}`);
 }
 
 /** Gives a source back that nobody has begun to read, so that what is behind it, a file maybe, is closed. Never throws. */
@@ -63,7 +65,14 @@ export function heardOf(body: unknown): void {
 /** What each kind of source is known by; a Blob is known by its class. */
 const READ_BY = ["getReader", Symbol.asyncIterator, Symbol.iterator];
 
-function isSource(body: unknown): body is object {
-  if (typeof body !== "object" || body === null) return false;
+/** Whether a value gives a body in chunks. Not those that are iterable, but never give a text or bytes. */
+export function isSource(body: unknown): body is object {
+  if (typeof body !== "object" || body === null || ArrayBuffer.isView(body) || isKeyed(body)) return false;
   return body instanceof Blob || READ_BY.some((method) => typeof Reflect.get(body, method) === "function");
+}
+
+/** Whether iterating gives pairs of keys and values: a Map, a FormData. */
+function isKeyed(body: object): boolean {
+  const entries: unknown = Reflect.get(body, "entries");
+  return typeof entries === "function" && entries === Reflect.get(body, Symbol.iterator);
 }

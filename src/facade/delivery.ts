@@ -36,7 +36,7 @@ export function sendmailBy(
   }
 }
 
-/** Python's `send_message()`. A message that a MIME library's object has yet to give is awaited in the queue. */
+/** Python's `send_message()`. A message that is not in memory yet is read at once, and awaited in the queue. */
 export function sendMessageBy(
   deliver: Deliver,
   msg: unknown,
@@ -44,7 +44,13 @@ export function sendMessageBy(
   call: CallOptions | undefined,
 ): Promise<Refused> {
   try {
-    return deliver(requestOfMessage(msg, envelope), callSignal(call)).then(refusedOf);
+    const signal = callSignal(call);
+    const message = requestOfMessage(msg, envelope);
+    if (!("stop" in message)) return deliver(message, signal).then(refusedOf);
+    return deliver(message.request, signal).then(refusedOf, (error) => {
+      message.stop(error);
+      throw error;
+    });
   } catch (error) {
     return Promise.reject(error);
   }

@@ -1,29 +1,44 @@
 /** What `send_message` takes: a whole RFC 5322 message, or an object of a MIME library that can give one. */
-import { contentOf } from "../client/source.ts";
+import { type Chunks, chunksOf, giveUp, isWrongChunk } from "../client/chunks.ts";
+import { textOf } from "../client/session-end.ts";
+import { contentOf, heardOf, isSource } from "../client/source.ts";
 import { concat, kindOf, utf8 } from "../core/bytes.ts";
 import { type ReadMessage, readMessage } from "../core/headers.ts";
+import { SMTPException } from "../errors.ts";
 import { type Envelope, type Request, requestOf } from "./envelope.ts";
 
 /**
- * A whole RFC 5322 message, Bcc fields included, or an object that can give one by `build()`, `asRaw()`,
- * `createReadStream()`, `readAsync()` or its own `toString()`, as those of nodemailer's MailComposer, mimetext
- * and emailjs do.
+ * A whole RFC 5322 message, Bcc fields included: all that `sendmail` takes as a body, which is read into memory; or an
+ * object that can give one by `build()`, `asRaw()`, `createReadStream()`, `readAsync()` or its own `toString()`, as those
+ * of nodemailer's MailComposer, mimetext and emailjs do.
  */
 export type Message = string | Uint8Array | object;
 
+/** A message on its way into memory. */
+export type Reading = {
+  /** The message, checked with its envelope, as soon as it is read. */
+  readonly request: Promise<Request>;
+  /** Gives up reading. Never throws. */
+  stop(reason: unknown): void;
+};
+
 /**
- * Gets the message out of what the caller has, and checks it with its envelope: the header says what the arguments leave
- * open. At once where that is possible.
- * @throws {TypeError} naming `msg`, if it gives no message; else as `requestOf` does
+ * Gets the message out of what the caller has, and checks it with its envelope: the header supplies what the arguments
+ * leave open. Synchronous where the message is in memory.
+ * @throws {TypeError} naming `msg`, if it is no message and gives none; else as `requestOf` does
  */
-export function requestOfMessage(msg: unknown, envelope: Envelope): Request | Promise<Request> {
+export function requestOfMessage(msg: unknown, envelope: Envelope): Request | Reading {
   const octets = octetsOf(msg);
   if (octets !== undefined) return requestOfOctets(octets, envelope);
-  if (typeof msg === "object" && msg !== null) return messageOf(msg).then((whole) => requestOfOctets(whole, envelope));
-  throw notAMessage(msg);
+  if (typeof msg !== "object" || msg === null) throw notAMessage(msg);
+  const reader = new MessageReader();
+  const request = reader.read(msg).then((whole) => requestOfOctets(whole, envelope));
+  // A call that fails before its turn does not wait for the message.
+  request.catch(() => {});
+  return { request, stop: (reason) => reader.stop(reason) };
 }
 
-function requestOfOctets(octets: Uint8Array, envelope: Envelope): Request | Promise<Request> {
+function requestOfOctets(octets: Uint8Array, envelope: Envelope): Request {
   const message: ReadMessage = readMessage(octets);
   const from_addr = envelope.from_addr ?? message.sender();
   if (from_addr === undefined) throw noSender(message);
@@ -38,20 +53,54 @@ function noSender({ resent }: ReadMessage): TypeError {
   return new TypeError(`from_addr is missing, and ${fields}`);
 }
 
-async function messageOf(msg: object): Promise<Uint8Array> {
-  const octets = octetsOf(await rendered(msg));
-  if (octets === undefined) throw notAMessage(msg);
-  return octets;
-}
+/** Reads one message that is not in memory. */
+class MessageReader {
+  #chunks: Chunks | undefined;
+  #stopped = false;
 
-async function rendered(msg: object): Promise<unknown> {
-  if (hasMethod(msg, "compile")) return rendered(checkedObject(msg.compile()));
-  if (hasMethod(msg, "build")) return builtWithBcc(msg);
-  if (hasMethod(msg, "asRaw")) return msg.asRaw();
-  if (hasMethod(msg, "readAsync")) return `${hiddenBcc(msg)}${String(await msg.readAsync())}`;
-  if (hasMethod(msg, "createReadStream")) return collected(msg.createReadStream());
-  if (msg.toString === Object.prototype.toString) throw notAMessage(msg);
-  return msg.toString();
+  async read(msg: object): Promise<Uint8Array> {
+    const octets = octetsOf(await this.#rendered(msg));
+    if (octets === undefined) throw notAMessage(msg);
+    return octets;
+  }
+
+  stop(reason: unknown): void {
+    this.#stopped = true;
+    this.#chunks?.cancel(reason);
+  }
+
+  async #rendered(given: object): Promise<unknown> {
+    const msg = hasMethod(given, "compile") ? checkedObject(given.compile()) : given;
+    if (hasMethod(msg, "build")) return builtWithBcc(msg);
+    if (hasMethod(msg, "asRaw")) return msg.asRaw();
+    if (hasMethod(msg, "readAsync")) return `${hiddenBcc(msg)}${String(await msg.readAsync())}`;
+    if (hasMethod(msg, "createReadStream")) return this.#collected(streamOf(msg.createReadStream()));
+    if (isSource(msg)) return this.#collected(msg);
+    return ownText(msg);
+  }
+
+  async #collected(source: object): Promise<Uint8Array> {
+    const parts: Uint8Array[] = [];
+    heardOf(source);
+    try {
+      if (this.#stopped) giveUp(source);
+      else this.#chunks = chunksOf(source, "msg");
+      for (let chunk = await this.#next(); chunk !== undefined; chunk = await this.#next()) parts.push(chunk);
+    } catch (error) {
+      this.#chunks?.cancel();
+      if (isWrongChunk(error)) throw error;
+      const text = `the source of the message failed: ${textOf(error)}`;
+      throw new SMTPException(text, { cause: error, delivery: "not-sent" });
+    }
+    return concat(parts);
+  }
+
+  async #next(): Promise<Uint8Array | undefined> {
+    const chunk = await this.#chunks?.next();
+    // Nobody waits for it any more, and a part of a message must not be taken for the whole.
+    if (this.#stopped) throw new Error("reading was given up");
+    return chunk;
+  }
 }
 
 /** nodemailer's nodes leave Bcc out unless they are told otherwise; who is in it gets mail, and the field is removed here. */
@@ -74,29 +123,51 @@ function hiddenBcc(msg: object): string {
   return typeof bcc === "string" && bcc !== "" ? `Bcc: ${bcc}\r\n` : "";
 }
 
-async function collected(stream: unknown): Promise<Uint8Array> {
-  if (!isAsyncIterable(stream)) throw new TypeError("msg.createReadStream() gave no readable stream");
-  const parts: Uint8Array[] = [];
-  for await (const chunk of stream) {
-    const octets = octetsOf(chunk);
-    if (octets === undefined)
-      throw new TypeError("msg.createReadStream() gave something else than strings and Uint8Arrays");
-    parts.push(octets);
-  }
-  return concat(parts);
+/** The text of an object whose class has a `toString()` that gives a message: those of the language give none. */
+function ownText(msg: object): unknown {
+  const own: unknown = Reflect.get(msg, "toString");
+  if (typeof own !== "function" || isBuiltIn(own, msg)) throw notAMessage(msg);
+  const text: unknown = own.call(msg);
+  if (typeof text === "string" && !/^[!-9;-~]+[ \t]*:[^\r\n]*[\r\n]/.test(text)) throw notAMessage(msg);
+  return text;
 }
 
+function isBuiltIn(method: object, of: object): boolean {
+  // Some runtimes write classes of the platform, such as URL, in JavaScript.
+  const platform: unknown = Reflect.get(globalThis, kindOf(of));
+  if (typeof platform === "function" && method === Reflect.get(Object(platform.prototype), "toString")) return true;
+  const bound = String(Reflect.get(method, "name")).startsWith("bound ");
+  return !bound && /\{\s*\[native code\]\s*\}\s*$/.test(Function.prototype.toString.call(method));
+}
+
+/** A message that is in memory. Texts are joined before they are encoded: a surrogate pair may be cut in two. */
 function octetsOf(value: unknown): Uint8Array | undefined {
   if (typeof value === "string") return utf8(value);
-  return value instanceof Uint8Array ? value : undefined;
+  if (value instanceof Uint8Array) return value;
+  return Array.isArray(value) ? joined(value) : undefined;
+}
+
+function joined(chunks: readonly unknown[]): Uint8Array | undefined {
+  const parts: Uint8Array[] = [];
+  let text = "";
+  for (const chunk of chunks) {
+    if (typeof chunk === "string") text += chunk;
+    else if (chunk instanceof Uint8Array) {
+      parts.push(utf8(text), chunk);
+      text = "";
+    } else return undefined;
+  }
+  return concat([...parts, utf8(text)]);
 }
 
 function hasMethod<Name extends string>(value: object, name: Name): value is { [key in Name]: () => unknown } {
-  return typeof Reflect.get(value, name) === "function";
+  // RegExp has a compile() of its own.
+  return typeof Reflect.get(value, name) === "function" && !(value instanceof RegExp);
 }
 
-function isAsyncIterable(value: unknown): value is AsyncIterable<unknown> {
-  return typeof value === "object" && value !== null && Symbol.asyncIterator in value;
+function streamOf(stream: unknown): object {
+  if (isSource(stream)) return stream;
+  throw new TypeError("msg.createReadStream() gave no readable stream");
 }
 
 function checkedObject(value: unknown): object {
