@@ -31,16 +31,21 @@ export function excerpt(text: string): string {
 }
 
 /**
- * Python's `smtplib.quoteaddr`: the address in angle brackets. What cannot be parsed comes back as it is if it begins
- * with `<`, else in angle brackets; the methods that send refuse it.
+ * Python's `smtplib.quoteaddr`: the address in angle brackets, also if the closing one is missing. What cannot be parsed
+ * comes back in angle brackets, without others in it; the methods that send refuse it.
  * @throws {TypeError} if it is no string primitive or has a lone surrogate
  * @throws {RangeError} if it holds a control character
  */
 export function quoteaddr(addrstring: string): string {
   const text = checkArgument(addrstring, "addrstring");
+  const path = pathIn(text) ?? pathIn(`${text}>`) ?? text.replace(/[<>]/g, "").trim();
+  return `<${path}>`;
+}
+
+function pathIn(text: string): string | undefined {
   try {
-    return `<${parseMailbox(text, "addrstring").path}>`;
+    return parseMailbox(text, "addrstring").path;
   } catch {
-    return text.trimStart().startsWith("<") ? text : `<${text}>`;
+    return undefined;
   }
 }

@@ -376,10 +376,30 @@ describe("quoteaddr and quotedata are Python's", () => {
     ['"q r"@b', '<"q r"@b>'],
     ["a@[127.0.0.1]", "<a@[127.0.0.1]>"],
     ["postmaster", "<postmaster>"],
-    ["<not an address", "<not an address"],
+    ["B. Smith <b@example.com", "<b@example.com>"],
+    ["John (x) Smith <a@b", "<a@b>"],
+    ["<b@example.com", "<b@example.com>"],
+    ["b@example.com>", "<b@example.com>"],
+    ["B. Smith b@example.com>", "<B. Smith b@example.com>"],
+    ["<not an address", "<not an address>"],
+    ["<<a@b>>", "<a@b>"],
+    ["<a@b> SIZE=1", "<a@b SIZE=1>"],
     ["a@b, c@d", "<a@b, c@d>"],
+    ["a@bücher.example", "<a@bücher.example>"],
   ])("quoteaddr(%j) is %j", (text, expected) => {
     expect(quoteaddr(text)).toBe(expected);
+  });
+
+  it("quoteaddr gives one pair of angle brackets, whatever the text", () => {
+    const hostile = fc.string({ unit: fc.constantFrom(...'ab@.<>,:;()[]"\\ ü', "a@b", "<c@d>"), maxLength: 24 });
+    fc.assert(
+      fc.property(hostile, (text) => {
+        const [, inner] = /^<(.*)>$/.exec(quoteaddr(text)) ?? [];
+        expect(inner).toBeDefined();
+        if (inner !== undefined && /[<>]/.test(inner)) expect(path(inner)).toBe(inner);
+      }),
+      { numRuns: 3000 },
+    );
   });
 
   it.each([
