@@ -2,6 +2,7 @@
  * A message to more recipients than a server takes at once: the others follow in transactions of their own on the same
  * connection, and the caller gets one result.
  */
+import { aLabel } from "../core/a-label.ts";
 import { parseMailbox } from "../core/address.ts";
 import { portionsWithin, readLimits } from "../core/extensions/limits.ts";
 import { isPositive, makeReply, type RawReply, type Refused, type Reply } from "../core/reply.ts";
@@ -26,13 +27,19 @@ const LEAST_ROOM = 100;
  */
 export function sendWithin(limits: string, message: Message, observer: MessageObserver, send: Send): void {
   const { recipients, content } = message;
-  const domains = recipients.map(({ given }) => parseMailbox(given, "recipient").domain?.toLowerCase() ?? "");
+  const domains = recipients.map(({ given }) => domainOf(given));
   const portions = content.bytes === undefined ? [] : portionsWithin(domains, readLimits(limits));
   if (portions.length < 2) return send(message, observer);
   new Whole(message).addAll(portions, send).then(
     (delivery) => observer.resolve(delivery),
     (error) => observer.reject(error),
   );
+}
+
+/** The domain as it goes on the wire: a name is one domain, in A-labels or not. */
+function domainOf(address: string): string {
+  const mailbox = parseMailbox(address, "recipient");
+  return (aLabel(mailbox) ?? mailbox).domain?.toLowerCase() ?? "";
 }
 
 /**

@@ -3,6 +3,7 @@
  * read once; a secret part is kept apart, by `secret-command.ts`.
  */
 import type { TimeoutPhase } from "../errors.ts";
+import { asciiHostName } from "./a-label.ts";
 import { checkArgument, quoted } from "./bytes.ts";
 import type { Path } from "./mailbox.ts";
 import type { RawReply } from "./reply.ts";
@@ -52,9 +53,10 @@ export class Command {
     return text;
   }
 
-  /** EHLO, HELO or LHLO (RFC 5321 4.1.1.1, RFC 2033 4.1). */
+  /** EHLO, HELO or LHLO (RFC 5321 4.1.1.1, RFC 2033 4.1), with the name as A-labels. */
   static hello(verb: "EHLO" | "HELO" | "LHLO", name: string): Command {
-    return new Command(verb, `${verb} ${checkArgument(name, "the name in EHLO")}`);
+    const checked = checkArgument(name, "the name in EHLO");
+    return new Command(verb, `${verb} ${asciiHostName(checked, "the name in EHLO")}`);
   }
 
   /** MAIL FROM with its ESMTP parameters (RFC 5321 4.1.1.2). */

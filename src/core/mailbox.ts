@@ -4,9 +4,9 @@
 export type Path = {
   /** What goes between `<` and `>` (RFC 5321 4.1.2); "" for the null path. */
   readonly path: string;
-  /** True if the path can be sent without SMTPUTF8. */
+  /** True if the path is all ASCII. */
   readonly ascii: boolean;
-  /** The same for servers without SMTPUTF8, if there is such an address; where it is not ASCII. */
+  /** The same with the domain as A-labels, if there is such an address; where the path is not ASCII. */
   readonly toAscii?: () => Path | undefined;
 };
 

@@ -46,7 +46,7 @@ export type Needs = {
   readonly recipients: readonly Recipient[];
   readonly parameters: EsmtpParameters;
   readonly content: ContentNeeds;
-  /** Header fields are raw UTF-8. */
+  /** Header fields are raw UTF-8, and not ASCII. */
   readonly utf8Headers: boolean;
 };
 
@@ -78,8 +78,8 @@ export function planMessage(needs: Needs, server: Server, policy: EightBitPolicy
   const binary = asked.some(isBinary);
   const chunking = features["chunking"] !== undefined;
   if (binary && !chunking) throw notOffered("CHUNKING", "BODY=BINARYMIME");
-  const beyondAscii = utf8Headers || !sender.ascii || recipients.some(isBeyondAscii);
-  const utf8 = beyondAscii && features["smtputf8"] !== undefined;
+  const needsUtf8 = utf8Headers || !hasAsciiForm(sender) || !recipients.every(({ mailbox }) => hasAsciiForm(mailbox));
+  const utf8 = needsUtf8 && features["smtputf8"] !== undefined;
   const parameters = messageParameters(content, server, asked, binary, utf8);
   const sevenBitOnly = !binary && isSevenBitOnly(server, policy);
   if (sevenBitOnly && content.eightBit) throw eightBitRefused();
@@ -93,12 +93,20 @@ export function planMessage(needs: Needs, server: Server, policy: EightBitPolicy
   };
 }
 
-/** The mailbox as it may go to this server: with A-labels if it lacks SMTPUTF8 (RFC 6531 3.2); local parts stay as they are. */
+/**
+ * The mailbox as it goes to this server. A domain goes as A-labels, which all servers take, the next ones too; only a local
+ * part needs SMTPUTF8 (RFC 6531 3.2).
+ */
 export function asServerTakesIt(mailbox: Path, server: Server): Path {
-  if (mailbox.ascii || server.features["smtputf8"] !== undefined) return mailbox;
+  if (mailbox.ascii) return mailbox;
   const ascii = mailbox.toAscii?.();
-  if (ascii === undefined) throw notOffered("SMTPUTF8", `the address ${quoted(mailbox.path)}`);
-  return ascii;
+  if (ascii !== undefined) return ascii;
+  if (server.features["smtputf8"] !== undefined) return mailbox;
+  throw notOffered("SMTPUTF8", `the address ${quoted(mailbox.path)}`);
+}
+
+function hasAsciiForm(mailbox: Path): boolean {
+  return mailbox.ascii || mailbox.toAscii?.() !== undefined;
 }
 
 /** Whether an octet over 127 must not be sent (RFC 5321 2.4). */
@@ -114,10 +122,6 @@ export function eightBitRefused(): SMTPNotSupportedError {
 
 function isBinary(parameter: string): boolean {
   return /^body=binarymime$/i.test(parameter);
-}
-
-function isBeyondAscii({ mailbox }: Recipient): boolean {
-  return !mailbox.ascii;
 }
 
 function messageParameters(

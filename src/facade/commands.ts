@@ -3,9 +3,9 @@ import type { Conversation } from "../client/conversation.ts";
 import { nextReply, putCommand, sendRaw } from "../client/raw.ts";
 import { sendData } from "../client/send-data.ts";
 import type { Content } from "../client/source.ts";
-import { isAscii } from "../core/a-label.ts";
-import { parseMailbox, quoteaddr } from "../core/address.ts";
-import { checkArgument, utf8, wrongType } from "../core/bytes.ts";
+import { asciiHostName, isAscii } from "../core/a-label.ts";
+import { parseMailbox } from "../core/address.ts";
+import { checkArgument, quoted, utf8, wrongType } from "../core/bytes.ts";
 import { Command } from "../core/command.ts";
 import { offers } from "../core/features.ts";
 import { ownCommand, ownResponse } from "../core/own-command.ts";
@@ -24,7 +24,8 @@ export class Commands {
 
   /** HELO or EHLO, with a name of the caller's if he gives one. */
   async hello(verb: "EHLO" | "HELO", name = ""): Promise<Reply> {
-    return this.#conversation.hello(verb, name === "" ? undefined : checkHostName(name, "name"));
+    const own = name === "" ? undefined : asciiHostName(checkHostName(name, "name"), "name");
+    return this.#conversation.hello(verb, own);
   }
 
   /** EHLO, and HELO if that is refused, unless one of them was said. */
@@ -39,7 +40,7 @@ export class Commands {
     const mailbox = parseMailbox(sender, "sender");
     const { introduction } = this.#conversation;
     const given = parameters(introduction);
-    // RFC 6531 3.4: an address that is not ASCII has to be announced.
+    // RFC 6531 3.4: a local part that is not ASCII has to be announced.
     const box = asServerTakesIt(mailbox, introduction);
     const announced = box.ascii || given.includes("SMTPUTF8") ? given : [...given, "SMTPUTF8"];
     return this.#conversation.live().request(Command.mail(box, announced));
@@ -59,11 +60,12 @@ export class Commands {
   }
 
   /**
-   * VRFY and EXPN, of an address or of a name that is none.
-   * @throws {SMTPNotSupportedError} if it is not ASCII and the server lacks SMTPUTF8; a domain alone goes as A-label
+   * VRFY and EXPN, of an address or of a name that is none (RFC 5321 4.1.1.6).
+   * @throws {RangeError} if it is neither
+   * @throws {SMTPNotSupportedError} if it is not ASCII and the server lacks SMTPUTF8; a domain goes as A-labels
    */
   async ask(verb: "VRFY" | "EXPN", address: string): Promise<Reply> {
-    return this.docmd(verb, questionFor(bareAddress(address), this.#conversation.introduction));
+    return this.docmd(verb, questionFor(address, this.#conversation.introduction));
   }
 
   /** Any command but STARTTLS. */
@@ -94,26 +96,33 @@ export class Commands {
   }
 }
 
-/** Without angle brackets, and not checked for being an address, as in Python. */
-function bareAddress(address: unknown): string {
-  const quoted = quoteaddr(checkArgument(address, "address"));
-  return quoted.startsWith("<") && quoted.endsWith(">") ? quoted.slice(1, -1) : quoted;
-}
-
-/** RFC 6531 3.7.4.2: what is not ASCII is announced by SMTPUTF8 behind it. */
-function questionFor(text: string, { features }: Server): string {
-  if (isAscii(text)) return text;
-  if (offers(features, "SMTPUTF8")) return `${text} SMTPUTF8`;
-  const ascii = asciiFormOf(text);
-  if (ascii !== undefined) return ascii;
-  const message = `the address ${JSON.stringify(text)} needs the extension SMTPUTF8, which the server does not offer`;
+/** One argument. RFC 6531 3.7.4.2: what is not ASCII is announced by SMTPUTF8 behind it. */
+function questionFor(address: unknown, { features }: Server): string {
+  const text = checkArgument(address, "address").trim();
+  const question = pathIn(text) ?? nameIn(text);
+  if (question === undefined) {
+    throw new RangeError(`address must be one address, or a name without special characters: ${quoted(address)}`);
+  }
+  if (isAscii(question)) return question;
+  if (offers(features, "SMTPUTF8")) return `${question} SMTPUTF8`;
+  const message = `the address ${quoted(question)} needs the extension SMTPUTF8, which the server does not offer`;
   throw new SMTPNotSupportedError(message, { capability: "SMTPUTF8" });
 }
 
-function asciiFormOf(text: string): string | undefined {
+/** The path of an address, without angle brackets, as in Python; the null path keeps them. */
+function pathIn(text: string): string | undefined {
   try {
-    return parseMailbox(text, "address").toAscii?.()?.path;
+    const mailbox = parseMailbox(text, "address");
+    if (mailbox.path === "") return text === "" ? undefined : "<>";
+    return (mailbox.toAscii?.() ?? mailbox).path;
   } catch {
     return undefined; // a name that is no address
   }
+}
+
+/** A name as RFC 5321's String: of several words in quotes, so that none is taken for a parameter. */
+function nameIn(text: string): string | undefined {
+  if (/^"(?:[^"\\]|\\.)*"$/.test(text)) return text;
+  if (text === "" || /[()<>[\]:;,@\\"]/.test(text)) return undefined;
+  return /\s/.test(text) ? `"${text}"` : text;
 }

@@ -3,6 +3,7 @@ import type { Endpoint, PeerInfo, TlsOptions, Transport } from "../byte-stream.t
 import type { Pipelining } from "../client/conversation.ts";
 import { numbersOf, resolveTimeouts } from "../client/deadline.ts";
 import type { Logger } from "../client/logger.ts";
+import { asciiHostName } from "../core/a-label.ts";
 import { checkArgument, quoted, wrongType } from "../core/bytes.ts";
 import { DEFAULT_LIMITS, type SessionLimits } from "../core/dialogue.ts";
 import type { EightBitPolicy } from "../core/plan.ts";
@@ -10,7 +11,10 @@ import type { TimeoutPhase } from "../errors.ts";
 
 /** Options of `SMTP`, `SMTP_SSL` and `LMTP`: Python's, under their names, and ours. */
 export type SMTPOptions = {
-  /** The name for EHLO and HELO. Default: our address on the connection, as an address literal. */
+  /**
+   * The name for EHLO and HELO; it goes as A-labels. Default, for "" too: the local address of the connection, as an
+   * address literal.
+   */
   local_hostname?: string | undefined;
   /** Seconds for each phase but `quit` and `total`. Default: RFC 5321's, phase by phase. */
   timeout?: number | null | undefined;
@@ -53,7 +57,7 @@ type Check = (value: unknown, argument: string) => unknown;
 
 /** Every option has its check here: what is not here is no option. */
 const CHECKS: { readonly [name in keyof Required<SMTPOptions>]: Check } = {
-  local_hostname: checkHostName,
+  local_hostname: (value, name) => asciiHostName(checkHostName(value, name), name),
   timeout: (value) => resolveTimeouts(value),
   source_address: checkSourceAddress,
   context: checkObject,
@@ -83,8 +87,10 @@ export function checkOptions(options: SMTPOptions | null | undefined): SMTPOptio
 
 /** Copied: the caller may change its objects after the call. */
 function copyNested(options: SMTPOptions): SMTPOptions {
-  const { context, limits, timeouts, source_address, ...others } = options;
+  const { context, limits, local_hostname, timeouts, source_address, ...others } = options;
   const copy: SMTPOptions = { ...others };
+  // As in Python, no name is the default one.
+  if (local_hostname) copy.local_hostname = asciiHostName(local_hostname, "local_hostname");
   if (context) copy.context = copyLists(context);
   if (limits) copy.limits = { ...limits };
   if (timeouts) copy.timeouts = { ...timeouts };

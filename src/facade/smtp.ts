@@ -209,8 +209,9 @@ export class SMTP {
   }
 
   /**
-   * VRFY: asks whether an address exists (RFC 5321 4.1.1.6).
-   * @throws {SMTPNotSupportedError} if it is not ASCII and the server lacks SMTPUTF8
+   * VRFY: asks whether an address, or a name, exists (RFC 5321 4.1.1.6). A name of several words is sent in quotes.
+   * @throws {RangeError} if it is neither
+   * @throws {SMTPNotSupportedError} if it is not ASCII and the server lacks SMTPUTF8; a domain goes as A-labels
    */
   verify(address: string): Promise<Reply> {
     return this.#say((say) => say.ask("VRFY", address));
@@ -407,7 +408,7 @@ export class SMTP {
     return this.#conversation.introduction.helo;
   }
 
-  /** The name for EHLO and HELO. */
+  /** The name for EHLO and HELO, as it is sent; "" stands for the default. */
   get local_hostname(): string {
     return this.#localHostname ?? addressLiteral(this.peer);
   }

@@ -16,6 +16,11 @@ const CALLS: [line: string, call: (smtp: SMTP) => Promise<unknown>][] = [
   ["NOOP", (smtp) => smtp.noop()],
   ["VRFY a@b.c", (smtp) => smtp.verify("A <a@b.c>")],
   ["VRFY smith", (smtp) => smtp.vrfy("smith")],
+  ["VRFY <>", (smtp) => smtp.vrfy("<>")],
+  ['VRFY "John Smith"', (smtp) => smtp.vrfy(" John Smith ")],
+  ['VRFY "root SMTPUTF8"', (smtp) => smtp.vrfy("root SMTPUTF8")],
+  ['EXPN "John, Smith"', (smtp) => smtp.expn('"John, Smith"')],
+  ["MAIL FROM:<>", (smtp) => smtp.mail("<>")],
   ["EXPN staff", (smtp) => smtp.expn("staff")],
   ["XFOO", (smtp) => smtp.docmd("XFOO")],
   ["xfoo a b", (smtp) => smtp.docmd("xfoo", "a b")],
@@ -93,13 +98,37 @@ describe.each(["VRFY", "EXPN"] as const)("%s of what is not ASCII", (verb) => {
   test.each([
     ["Jürgen <jürgen@b.c>", `${verb} jürgen@b.c SMTPUTF8`],
     ["Jürgen", `${verb} Jürgen SMTPUTF8`],
-    ["a@bücher.example", `${verb} a@bücher.example SMTPUTF8`],
+    ["Jürgen Müller", `${verb} "Jürgen Müller" SMTPUTF8`],
+    ["jürgen@bücher.example", `${verb} jürgen@bücher.example SMTPUTF8`],
+    ["a@bücher.example", `${verb} a@xn--bcher-kva.example`],
     ["a@b.c", `${verb} a@b.c`],
   ])("is announced where SMTPUTF8 is offered: %s (RFC 6531 3.7.4.2)", async (text, line) => {
     const { server, smtp } = await session({ ehlo: ["SMTPUTF8"] });
     await smtp.ehlo();
     await ask(smtp, text);
     expect(server.lines.at(-1)).toBe(line);
+  });
+
+  test.each([
+    "",
+    " ",
+    "B. Smith <b@example.com",
+    "b@example.com>",
+    "a@b> SIZE=1",
+    "a@b, c@d",
+    "<a@b> x",
+    "a@b c@d",
+    "a\\b",
+    '"a',
+    '"a" "b"',
+    "g: a@b;",
+    "(x)",
+  ])("that is neither an address nor a name is refused: %j", async (text) => {
+    const { server, smtp } = await session();
+    const error = await reasonOf(ask(smtp, text));
+    expect(error).toBeInstanceOf(RangeError);
+    expect(error).toHaveProperty("message", expect.stringMatching(/^address /));
+    expect(server.lines).toEqual([]);
   });
 
   test("goes with A-labels where it is not, if only the domain is not ASCII", async () => {
