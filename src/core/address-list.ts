@@ -102,7 +102,7 @@ export function scanAddresses(text: string, expected: "one" | "many", fail: Fail
       addMailbox();
       bare = found.at(-1)?.domain === undefined;
     }
-    addresses = [];
+    if (addresses.length > 0) addresses = [];
     clear("name");
   }
 

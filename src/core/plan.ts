@@ -3,10 +3,11 @@
  * first of them is sent. Pure: the same needs and features give the same plan.
  */
 
-import { SMTPNotSupportedError } from "../errors.ts";
+import type { SMTPNotSupportedError } from "../errors.ts";
 import { quoted } from "./bytes.ts";
 import { Command } from "./command.ts";
 import type { MailOptions } from "./extensions/extension.ts";
+import { checkSize } from "./extensions/size.ts";
 import { type Features, notOffered } from "./features.ts";
 import type { Path } from "./mailbox.ts";
 
@@ -147,18 +148,4 @@ function messageParameters(
 /** Whether one of these parameters has this name. */
 function names(asked: readonly string[], name: string): boolean {
   return asked.some((parameter) => parameter.split("=", 1)[0]?.toUpperCase() === name);
-}
-
-/**
- * Refuses more octets than the server takes, by the parameters of its SIZE (RFC 1870 3), before MAIL.
- * @throws {SMTPNotSupportedError}
- */
-export function checkSize(octets: number, parameters = ""): void {
-  const limit = Number.parseInt(parameters, 10);
-  if (limit > 0 && octets > limit) {
-    throw new SMTPNotSupportedError(`the message has ${octets} octets, and the server takes ${limit} at most (SIZE)`, {
-      capability: "SIZE",
-      delivery: "not-sent",
-    });
-  }
 }

@@ -32,7 +32,7 @@ alias_maps =
 # Bounces and whatever an authenticated client addresses elsewhere: nothing may leave this machine.
 default_transport = discard
 
-virtual_mailbox_domains = lab.test
+virtual_mailbox_domains = lab.test xn--bcher-kva.test
 virtual_mailbox_base = $home/mail
 virtual_mailbox_maps = static:all/
 virtual_uid_maps = static:$(id -u "$LAB_OWNER")

@@ -6,7 +6,10 @@ import { type Extension, someText } from "./extension.ts";
 export const auth: Extension = {
   keyword: "AUTH",
   rfc: "4954",
-  offer: (parameters) => ({ auth: { mechanisms: words(parameters.toUpperCase()) } }),
+  // RFC 4422 3.1: what is no name of a mechanism is none.
+  offer: (parameters) => ({
+    auth: { mechanisms: words(parameters.toUpperCase()).filter((word) => /^[A-Z\d_-]{1,20}$/.test(word)) },
+  }),
   mail: {
     options: ["auth"],
     of: ({ auth: identity = "<>" }) => [

@@ -23,7 +23,8 @@ function mailParameters({ by }: MailOptions, server: Server | undefined): readon
   return [`BY=${seconds};${mode === "return" ? "R" : "N"}${trace ? "T" : ""}`];
 }
 
-/** RFC 2852 3: min-by-time, which counts for the mode "return" only. */
+/** RFC 2852 3: min-by-time, which counts for the mode "return" only; behind commas there may be more that is not known. */
 function minimumIn(parameters: string): number | undefined {
-  return numberIn(parameters, 9);
+  const [, minimum] = /^(\d+)(?:,[!-+\--~]+)*$/.exec(parameters) ?? [];
+  return numberIn(minimum, 9);
 }

@@ -30,9 +30,14 @@ function mailParameters({ holdFor, holdUntil }: MailOptions, server: Server | un
 /** RFC 4865 9: an interval has nine digits at most. */
 const MOST_SECONDS = 999_999_999;
 
-/** RFC 4865 4: the longest interval in seconds, then the latest moment, in UTC. */
+/** A moment of RFC 3339 in UTC; a fraction of a second is dropped. */
+const MOMENT =
+  /^(\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])T(?:[01]\d|2[0-3]):[0-5]\d:(?:[0-5]\d|60))(?:\.\d+)?Z$/i;
+
+/** RFC 4865 4: the longest interval in seconds, then the latest moment, in UTC, and no more. */
 function offerIn(parameters: string): NonNullable<Offer["futureRelease"]> {
-  const [interval, moment = ""] = words(parameters);
-  const [, whole] = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.\d+)?Z$/i.exec(moment) ?? [];
+  const [interval, moment = "", ...more] = words(parameters);
+  if (more.length > 0) return { longest: undefined, latest: undefined };
+  const [, whole] = MOMENT.exec(moment) ?? [];
   return { longest: numberIn(interval, 9), latest: whole === undefined ? undefined : `${whole.toUpperCase()}Z` };
 }

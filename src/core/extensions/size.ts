@@ -1,12 +1,11 @@
 /** SIZE: the client declares a message's size, the server its limit (RFC 1870). */
-import { checkSize } from "../plan.ts";
+import { SMTPNotSupportedError } from "../../errors.ts";
 import { type Extension, numberIn, wholeNumber } from "./extension.ts";
 
 export const size: Extension = {
   keyword: "SIZE",
   rfc: "1870",
-  // RFC 1870 4: no number, and 0, mean that there is no fixed limit.
-  offer: (parameters) => ({ size: { limit: numberIn(parameters, 20) || undefined } }),
+  offer: (parameters) => ({ size: { limit: limitIn(parameters) } }),
   mail: {
     options: ["size"],
     of(options, server) {
@@ -16,3 +15,21 @@ export const size: Extension = {
     },
   },
 };
+
+/**
+ * Refuses more octets than the server takes, by the parameters of its SIZE, before MAIL.
+ * @throws {SMTPNotSupportedError}
+ */
+export function checkSize(octets: number, parameters = ""): void {
+  const limit = limitIn(parameters);
+  if (limit === undefined || octets <= limit) return;
+  throw new SMTPNotSupportedError(`the message has ${octets} octets, and the server takes ${limit} at most (SIZE)`, {
+    capability: "SIZE",
+    delivery: "not-sent",
+  });
+}
+
+/** RFC 1870 4: one number of at most 20 digits; none, and 0, mean that there is no fixed limit. */
+function limitIn(parameters: string): number | undefined {
+  return numberIn(parameters, 20) || undefined;
+}
