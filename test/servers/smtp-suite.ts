@@ -8,12 +8,16 @@ import {
   SMTPConnectError,
   SMTPException,
   type SMTPOptions,
+  SMTPPool,
   SMTPRecipientsRefused,
   SMTPSenderRefused,
   TlsError,
+  type Transport,
 } from "../../src/index.ts";
+import { defaultTransport } from "../../src/runtime.ts";
 import { passwordMechanisms } from "../../src/sasl/choose.ts";
 import { certificates } from "../support/certificates.ts";
+import { wrapped } from "../support/scripted-wire.ts";
 import { failureOf } from "./failure.ts";
 import { bodies, difference, letter } from "./letters.ts";
 import { awaitMessage, awaitMessages, storedMessages } from "./mailbox.ts";
@@ -361,11 +365,45 @@ function authentication(server: Server): void {
     });
   });
 
+  it("tells a pool of a wrong password by one session's login, however much waits", { timeout: 60_000 }, async () => {
+    const logins: string[][] = [];
+    const { host, port, ca, user } = server;
+    const pool = new SMTPPool({
+      ...{ host, port, context: { ca }, maxConnections: 10, transport: counting(logins) },
+      auth: { user, password: "wrong-secret" },
+    });
+    const sends = Array.from({ length: 20 }, () => failureOf(pool.sendmail(sender, recipient, "Subject: x\n\n")));
+    const errors = await Promise.all([failureOf(pool.check()), ...sends]);
+    for (const error of errors) {
+      expect(error).toBeInstanceOf(SMTPAuthenticationError);
+      expect(error).toMatchObject({ smtp_code: 535, temporary: false });
+    }
+    await pool.close();
+    expect(logins).toHaveLength(1);
+    expect(new Set(logins[0]).size, "each mechanism once").toBe(logins[0]?.length);
+  });
+
   it("logs in by itself with the strongest mechanism, in the clear on loopback", async () => {
     await session(server, async (smtp) => {
       expect(await smtp.login(server.user, server.password)).toMatchObject({ code: 235 });
     });
   });
+}
+
+/** The runtime's own transport; each connection notes the mechanisms that AUTH is sent with. */
+function counting(logins: string[][]): Transport {
+  return async (endpoint, options) => {
+    const connect = await defaultTransport({ endpoint, options });
+    const stream = await connect(endpoint, options);
+    const mechanisms: string[] = [];
+    logins.push(mechanisms);
+    const write = (data: Uint8Array): Promise<void> | undefined => {
+      const [, mechanism] = /^AUTH (\S+)/.exec(new TextDecoder().decode(data)) ?? [];
+      if (mechanism !== undefined) mechanisms.push(mechanism);
+      return stream.write(data);
+    };
+    return wrapped(stream, { write });
+  };
 }
 
 /** The port with implicit TLS, which all of these servers have. */
