@@ -10,23 +10,26 @@ import { isAbortReason } from "./abort.ts";
 /** The stacks of the errors that a call rejected with, as they were before. */
 const ownStacks = new WeakMap<Error, string>();
 
-/** What `work` comes to. The stack of a rejection ends with the functions that await the returned promise. */
-export async function withCallers<Result>(work: () => Promise<Result>): Promise<Result> {
-  try {
-    return await work();
-  } catch (error) {
-    throw located(error, withCallers);
-  }
-}
-
 /**
- * What `read` makes of what `call` comes to, with callers as above. V8 follows reactions from promise to promise, so there
- * it costs no more than `then()`. JavaScriptCore follows async functions only, each of which awaits the one before.
+ * What `read` makes of what a call comes to. The stack of a rejection ends with the functions that await the returned
+ * promise. V8 follows reactions from promise to promise, so there it costs no more than `then()`. JavaScriptCore follows
+ * async functions only, each of which awaits the one before.
  */
 export const settle: <Value, Result>(call: Promise<Value>, read: (value: Value) => Result) => Promise<Result> =
-  "Bun" in globalThis
-    ? (call, read) => withCallers(async () => read(await call))
-    : (call, read) => call.then(read, rethrow);
+  "Bun" in globalThis ? settleByAwait : (call, read) => call.then(read, rethrow);
+
+/** What a call comes to, with callers as above. */
+export function withCallers<Value>(call: Promise<Value>): Promise<Value> {
+  return settle(call, unchanged);
+}
+
+async function settleByAwait<Value, Result>(call: Promise<Value>, read: (value: Value) => Result): Promise<Result> {
+  try {
+    return read(await call);
+  } catch (error) {
+    throw located(error, settleByAwait);
+  }
+}
 
 /** Adds the callers of `above`, which runs now, to the stack of an error that another call rejected with. */
 export function addCallers(error: unknown, above: (...args: never[]) => unknown): void {
@@ -58,6 +61,10 @@ function located(error: unknown, above: (...args: never[]) => unknown): unknown 
   } catch {
     return error; // As above.
   }
+}
+
+function unchanged<Value>(value: Value): Value {
+  return value;
 }
 
 function isOwnError(error: unknown): error is Error {

@@ -21,11 +21,11 @@ export class Session {
   }
 
   /** Runs `task` as one call, undisturbed: after all calls before it, and before all after it. */
-  async alone<T>(task: (conversation: Conversation) => Promise<T>): Promise<T> {
-    this.#checkReentry();
+  alone<T>(task: (conversation: Conversation) => Promise<T>): Promise<T> {
+    if (this.#isReentered) return Promise.reject(reentry());
     const { conversation } = this;
     const { closings } = conversation;
-    return await this.#turns.alone(async () => {
+    return this.#turns.alone(async () => {
       if (conversation.closings === closings) return task(conversation);
       throw new SMTPServerDisconnected("close() was called while this call waited for its turn");
     });
@@ -54,13 +54,16 @@ export class Session {
 
   /** Delivers one message; the order is told. */
   deliver<T>(order: Order<T>): void {
-    this.#checkReentry();
+    if (this.#isReentered) throw reentry();
     if (order.request instanceof Promise) order.request.catch(() => {});
     deliverInTurn(this.conversation, this.#turns, order);
   }
 
-  #checkReentry(): void {
-    if (this.conversation.connection?.callingOut !== true) return;
-    throw new TypeError("a callback must not call its own session: it would wait for itself");
+  get #isReentered(): boolean {
+    return this.conversation.connection?.callingOut === true;
   }
+}
+
+function reentry(): TypeError {
+  return new TypeError("a callback must not call its own session: it would wait for itself");
 }

@@ -144,7 +144,7 @@ export class SMTP {
   ): Promise<T> {
     const smtp = new this(host, port, options);
     if (host === "") throw new RangeError("host must not be empty");
-    await withCallers(() => smtp.#opened);
+    await withCallers(smtp.#opened);
     return smtp;
   }
 
@@ -521,7 +521,7 @@ export class SMTP {
 
   /** Runs a task as one call, undisturbed. */
   #call<T>(task: (conversation: Conversation) => Promise<T>): Promise<T> {
-    return withCallers(() => this.#session.alone(task));
+    return withCallers(this.#session.alone(task));
   }
 
   /** Says a command as one call. */

@@ -107,7 +107,7 @@ export class SMTPPool {
    * @throws what connecting, `starttls()` and `login()` throw
    */
   async check(call?: CallOptions): Promise<void> {
-    return await withCallers(() => this.#pool.check(callSignal(call)));
+    return await withCallers(this.#pool.check(callSignal(call)));
   }
 
   /**
