@@ -47,8 +47,8 @@ export class Session {
   }
 
   /** Sends QUIT when all calls before it are settled, and ends the session; `quit()` of the facade tells the rest. */
-  async quit(): Promise<Reply> {
-    this.#checkReentry();
+  quit(): Promise<Reply> {
+    if (this.#isReentered) return Promise.reject(reentry());
     return this.#turns.alone(() => quit(this.conversation));
   }
 

@@ -380,7 +380,7 @@ export class SMTP {
    * thrown the reason, `quit()` resolves with `[-1, why]`
    */
   quit(): Promise<Reply> {
-    return withCallers(() => this.#session.quit());
+    return withCallers(this.#session.quit());
   }
 
   /** Drops the connection now; what is pending rejects. Never throws, never waits. */
