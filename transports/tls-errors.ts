@@ -81,8 +81,12 @@ const patterns: [RegExp, TlsFailure][] = [
   [/UnexpectedEof|unexpected end|eof|connection reset|broken pipe|socket disconnected|closed/i, "closed"],
 ];
 
+/** Deno's `node:tls` gives this code to most failures, whatever rustls says; Node and Bun say it in the message, too. */
+const usualCode = "ERR_SSL_SSLV3_ALERT_HANDSHAKE_FAILURE";
+
 function failureOf(error: unknown): TlsFailure {
-  const text = `${codeOf(error)} ${messageOf(error)}`;
+  const code = codeOf(error);
+  const text = code === usualCode ? messageOf(error) : `${code} ${messageOf(error)}`;
   return patterns.find(([pattern]) => pattern.test(text))?.[1] ?? "handshake";
 }
 

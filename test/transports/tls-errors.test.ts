@@ -15,6 +15,9 @@ const boringssl = (reason: string): Said => ({
 });
 const rustls = (message: string): Said => ({ message });
 
+/** By Deno's `node:tls`, whose code says little. */
+const layered = (message: string): Said => ({ code: "ERR_SSL_SSLV3_ALERT_HANDSHAKE_FAILURE", message });
+
 const known: [TlsFailure, Said][] = [
   ["weak-key", openssl("ERR_SSL_DH_KEY_TOO_SMALL", "dh key too small")],
   ["weak-key", openssl("ERR_SSL_EE_KEY_TOO_SMALL", "ee key too small")],
@@ -39,6 +42,8 @@ const known: [TlsFailure, Said][] = [
   ["no-shared-cipher", rustls("received fatal alert: InsufficientSecurity")],
   ["no-shared-cipher", rustls("peer is incompatible: NoCipherSuitesInCommon")],
   ["version", rustls("peer is incompatible: ServerDoesNotSupportTls12Or13")],
+  ["no-shared-cipher", layered("received fatal alert: HandshakeFailure")],
+  ["version", layered("peer is incompatible: ServerTlsVersionIsDisabledByOurConfig")],
   ["version", openssl("ERR_SSL_NO_PROTOCOLS_AVAILABLE", "no protocols available")],
   ["version", openssl("ERR_SSL_UNSUPPORTED_PROTOCOL", "unsupported protocol")],
   ["version", openssl("ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION", "tlsv1 alert protocol version")],
@@ -48,6 +53,7 @@ const known: [TlsFailure, Said][] = [
 
 const passing: [TlsFailure, Said][] = [
   ["closed", { code: "ECONNRESET", message: "read ECONNRESET" }],
+  ["handshake", layered("received fatal alert: InternalError")],
   ["handshake", openssl("ERR_SSL_TLSV1_ALERT_INTERNAL_ERROR", "tlsv1 alert internal error")],
 ];
 
