@@ -80,8 +80,8 @@ export function checkNames(options: PoolOptions): void {
 }
 
 function checkAgainst(called: Readonly<Record<string, string>>, options: object, path: string): void {
-  for (const [name, value] of Object.entries(options)) {
-    if (value === undefined || !Object.hasOwn(called, name)) continue;
+  for (const name of Object.keys(options)) {
+    if (!Object.hasOwn(called, name)) continue;
     throw new TypeError(`${path}${name}: ${called[name]}`);
   }
 }

@@ -46,6 +46,7 @@ describe("login() before STARTTLS", () => {
       cipher: undefined,
       verified: true,
       fingerprint256: undefined,
+      group: undefined,
       exporter: undefined,
     };
     const scripts: Script[] = [{ ehlo: [] }, { ehlo: ["STARTTLS"], peer: { tls } }];

@@ -6,6 +6,7 @@ import { smtplib } from "../../src/nodemailer/index.ts";
 import type { Mail } from "../../src/nodemailer/mail.ts";
 import { FakeServer, type Script } from "../client/fake-server.ts";
 import { type EmbeddedServer, startEmbeddedServer } from "../support/embedded-server.ts";
+import { TRIED_ONCE } from "./tried-once.ts";
 
 const MAIL: SendMailOptions = { from: "ada@example.com", to: "charles@example.net", subject: "Hello", text: "Hi!" };
 
@@ -24,7 +25,7 @@ describe("an error", () => {
   ): Promise<unknown> {
     const { transport } = new FakeServer(script);
     const transporter = createTransport(
-      smtplib({ host: "mail.example.com", transport, starttls: "never", reconnectFor: 0, ...options }),
+      smtplib({ host: "mail.example.com", transport, starttls: "never", ...TRIED_ONCE, ...options }),
     );
     const error = await transporter.sendMail({ ...MAIL, ...mail }).catch((reason: unknown) => reason);
     await transporter.close({ force: true });
@@ -133,7 +134,7 @@ describe("an error", () => {
     [{ from: "ada@example.com", to: [null] }, "a recipient is nobody"],
   ])("of an envelope, %j, is EENVELOPE: %s", async (envelope: object, _) => {
     const { transport } = new FakeServer();
-    const pool = smtplib({ host: "mail.example.com", transport, starttls: "never", reconnectFor: 0 });
+    const pool = smtplib({ host: "mail.example.com", transport, starttls: "never" });
     const mail = mailOf(async () => ({ done: true, value: undefined }), envelope);
     const error = await new Promise((resolve) => pool.send(mail, resolve));
     expect(error).toMatchObject({ code: "EENVELOPE", command: "API" });
@@ -143,7 +144,7 @@ describe("an error", () => {
   it("of a source that fails without a word is ESTREAM all the same", async () => {
     for (const reason of [undefined, "gone", new Error("gone")]) {
       const { transport } = new FakeServer();
-      const pool = smtplib({ host: "mail.example.com", transport, starttls: "never", reconnectFor: 0 });
+      const pool = smtplib({ host: "mail.example.com", transport, starttls: "never" });
       const error = await new Promise((resolve) => {
         pool.send(
           mailOf(() => Promise.reject(reason)),
@@ -173,9 +174,7 @@ describe("an error", () => {
 
   it("of a certificate that nobody trusts has nodemailer's code, and is not temporary", async () => {
     server = await startEmbeddedServer();
-    const transporter = createTransport(
-      smtplib({ host: "localhost", port: server.port, starttls: "required", reconnectFor: 0 }),
-    );
+    const transporter = createTransport(smtplib({ host: "localhost", port: server.port, starttls: "required" }));
     const fields = { code: "ESOCKET", command: "CONN", temporary: false };
     await expect(transporter.sendMail(MAIL)).rejects.toMatchObject(fields);
     await transporter.close();

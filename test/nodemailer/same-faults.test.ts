@@ -5,6 +5,7 @@ import { smtplib } from "../../src/nodemailer/index.ts";
 import { certificates } from "../support/certificates.ts";
 import { startScriptedServer } from "../support/scripted-server.ts";
 import { FAULTS, type Fault, MAIL } from "./faults.ts";
+import { TRIED_ONCE } from "./tried-once.ts";
 
 /** What users look at, of an error and of a result. */
 const FIELDS = [
@@ -173,19 +174,6 @@ async function played(fault: Fault): Promise<[smtp: Fields, pool: Fields, ours: 
   await server?.finish();
   const [smtp = {}, pool = {}, ours = {}] = outcomes;
   return [smtp, pool, ours];
-}
-
-/** nodemailer's transports try once to connect. */
-const TRIED_ONCE: object = acceptsReconnectFor() ? { reconnectFor: 0 } : {};
-
-function acceptsReconnectFor(): boolean {
-  const options: object = { reconnectFor: 0 };
-  try {
-    smtplib({ host: "mail.example.com", ...options });
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 type Sender = { sendMail(mail: SendMailOptions): Promise<unknown>; close(): unknown };

@@ -1,0 +1,14 @@
+/** nodemailer's transports try once to connect: for tests in which a connection fails. */
+import { smtplib } from "../../src/nodemailer/index.ts";
+
+/** The options of a pool that does not try again. */
+export const TRIED_ONCE: object = { ...(knows({ reconnectFor: 0 }) && { reconnectFor: 0 }) };
+
+function knows(options: object): boolean {
+  try {
+    smtplib({ host: "mail.example.com", ...options });
+    return true;
+  } catch {
+    return false;
+  }
+}
