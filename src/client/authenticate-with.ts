@@ -192,6 +192,11 @@ function allFailed(causes: readonly SMTPAuthenticationError[]): SMTPException {
   const [last] = causes.slice(-1);
   if (last === undefined) return new SMTPException("no suitable authentication method found");
   const { smtp_code: code, smtp_error: message, reply, temporary, serverError } = last;
-  const cause = causes.length > 1 ? new AggregateError(causes, "each mechanism failed") : undefined;
+  const cause = causes.length > 1 ? new AggregateError(causes, `each mechanism failed: ${textsOf(causes)}`) : undefined;
   return authenticationError({ code, message }, { reply, temporary, causes, cause, serverError });
+}
+
+/** Bun prints the message of an AggregateError that is a cause, and not its errors. */
+function textsOf(errors: readonly Error[]): string {
+  return errors.map(({ message }) => message).join("; ");
 }

@@ -23,6 +23,7 @@
  * @module
  */
 import type { Delivery } from "../client/outcome.ts";
+import { showAs } from "../core/inspect.ts";
 import { SMTPNotSupportedError } from "../errors.ts";
 import type { PoolOptions } from "../pool/options.ts";
 import { SMTPPool } from "../pool/smtp-pool.ts";
@@ -96,6 +97,7 @@ export class SmtplibTransport {
     const lmtp = typeof where === "string" && /^lmtp:/i.test(where);
     this.#protocol = options.protocol ?? (lmtp ? "lmtp" : "smtp");
     this.#connections = options.maxConnections ?? 5;
+    showAs(this, () => ({ name: this.name, version: this.version, pending: this.#pending, pool: this.#pool }));
     // Who feeds the transport when it is idle begins with this.
     setTimeout(() => this.#listeners.tell("idle"), 0);
   }

@@ -27,6 +27,7 @@
 import type { Message, Transport, TransportOptions } from "@upyo/core";
 import { addCallers } from "../client/caller-stack.ts";
 import type { Delivery } from "../client/outcome.ts";
+import { showAs } from "../core/inspect.ts";
 import { SMTPRecipientsRefused } from "../errors.ts";
 import type { PoolOptions } from "../pool/options.ts";
 import { SMTPPool } from "../pool/smtp-pool.ts";
@@ -64,6 +65,7 @@ export class SmtplibTransport implements Transport, AsyncDisposable {
    */
   constructor(...given: [options: PoolOptions] | [url: string, options?: PoolOptions]) {
     this.#pool = new SMTPPool(...given);
+    showAs(this, () => ({ pool: this.#pool }));
   }
 
   /**
