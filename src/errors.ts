@@ -123,6 +123,8 @@ export class SMTPResponseException extends SMTPException {
     this.smtp_code = code;
     this.smtp_error = msg;
     this.reply = details.reply;
+    // Printed, it repeats the two above.
+    Object.defineProperty(this, "reply", { enumerable: false });
   }
 }
 
@@ -167,6 +169,8 @@ export class SMTPAuthenticationError extends SMTPResponseException {
   constructor(code: number, msg: string, details: AuthenticationDetails = {}) {
     super(code, msg, details);
     this.causes = details.causes ?? [];
+    // Printed, they repeat this error, or those of the cause.
+    Object.defineProperty(this, "causes", { enumerable: false });
     this.serverError = details.serverError;
   }
 }

@@ -275,11 +275,17 @@ function allFailed(causes: readonly SMTPException[]): SMTPException {
     refusals[0] ??
     causes[0];
   if (telling === undefined) return new SMTPException("no suitable authentication method found");
-  const cause = causes.length > 1 ? new AggregateError(causes, "each mechanism failed") : telling.cause;
+  const cause =
+    causes.length > 1 ? new AggregateError(causes, `each mechanism failed: ${textsOf(causes)}`) : telling.cause;
   if (!(telling instanceof SMTPAuthenticationError)) {
     if (causes.length === 1) return telling;
     return new SMTPException(telling.message, { temporary: telling.temporary, cause });
   }
   const { smtp_code: code, smtp_error: message, reply, temporary, serverError } = telling;
   return authenticationError({ code, message }, { reply, temporary, causes, cause, serverError });
+}
+
+/** Bun prints the message of an AggregateError that is a cause, and not its errors. */
+function textsOf(errors: readonly Error[]): string {
+  return errors.map(({ message }) => message).join("; ");
 }

@@ -66,6 +66,8 @@ export type Conversation = {
   readonly host: string;
   /** The connection, living or dead. */
   readonly connection: Connection | undefined;
+  /** True while a connection is being made, until the server has greeted. */
+  readonly connecting: boolean;
   /** How messages go now: whether they may be pipelined (RFC 2920), and in which protocol. */
   readonly way: TransactionSettings;
 
@@ -124,6 +126,10 @@ export function makeConversation(settings: SessionSettings): Conversation {
 
     get connection() {
       return connection;
+    },
+
+    get connecting() {
+      return opening !== undefined;
     },
 
     get way() {

@@ -13,7 +13,7 @@ import type { Connection } from "./connection.ts";
 import type { Events } from "./events.ts";
 import { type LogFields, type LogLevel, logTo } from "./logger.ts";
 import { describe } from "./open.ts";
-import type { Delivery } from "./outcome.ts";
+import { type Delivery, plainDelivery } from "./outcome.ts";
 import { textOf } from "./session-end.ts";
 
 /** What is known of a message before it is sent. */
@@ -141,7 +141,7 @@ export class Observer {
     const { code, enhancedCode, message } = reply;
     const fields: LogFields = { event: "delivered", accepted, refused, code, enhancedCode, text: message, seconds };
     this.#write("info", `delivered: to ${to}: ${code} ${message}`, fields);
-    this.#publish("smtplib:delivery:end", { delivery, result });
+    this.#publish("smtplib:delivery:end", { delivery, result: plainDelivery(result) });
   }
 
   #failed(delivery: DeliveryInfo, error: unknown, seconds: number): void {

@@ -1,5 +1,6 @@
 /** Replies: the value that users see, and the incremental, bounded parser that makes it out of bytes (RFC 5321 4.2). */
 import { asUtf8, concat, decodeText, latin1, latin1Octets, quoted } from "./bytes.ts";
+import { INSPECT } from "./inspect.ts";
 
 /** A reply of the server: `const [code, message] = await smtp.noop()`. Frozen; the extras are not enumerable. */
 export type Reply = readonly [code: number, message: string] & {
@@ -23,12 +24,18 @@ export type ReplyFault = { readonly kind: "grammar" | "too-long"; readonly detai
 export function makeReply(code: number, lines: readonly string[]): Reply {
   const message = lines.join("\n");
   const reply: [number, string] = [code, message];
-  const define = (name: string, value: unknown): unknown => Object.defineProperty(reply, name, { value });
+  const define = (name: string | symbol, value: unknown): unknown => Object.defineProperty(reply, name, { value });
   define("code", code);
   define("message", message);
   define("lines", Object.freeze(lines.slice()));
   define("enhancedCode", enhancedCodeOf(code, message));
+  // Bun prints properties of arrays that are not enumerable.
+  define(INSPECT, shown);
   return Object.freeze(reply) as unknown as Reply;
+}
+
+function shown(this: Reply): [code: number, message: string] {
+  return [this.code, this.message];
 }
 
 /** A positive completion reply: 2yz. Of a code that nobody knows the first digit decides (RFC 5321 4.2). */

@@ -14,6 +14,7 @@ import type { Message as Planned } from "../client/transaction.ts";
 import { checkArgument } from "../core/bytes.ts";
 import type { RcptOptions } from "../core/extensions/extension.ts";
 import type { Features } from "../core/features.ts";
+import { showAs } from "../core/inspect.ts";
 import type { Options, SendingPolicy, Server } from "../core/plan.ts";
 import type { Refused, Reply } from "../core/reply.ts";
 import { SMTPResponseException, SMTPServerDisconnected } from "../errors.ts";
@@ -42,6 +43,7 @@ import {
   type SMTPOptions,
 } from "./options.ts";
 import { startTls } from "./starttls.ts";
+import { sessionSummary } from "./summary.ts";
 import { implicitTls } from "./tls.ts";
 
 /** Python's `SMTP_PORT`. */
@@ -128,6 +130,7 @@ export class SMTP {
     this.#opened = connects ? this.#session.open(this.#target(host, port)) : Promise.resolve();
     // Who never uses the instance never hears of it; the first method does.
     this.#opened.catch(() => {});
+    showAs(this, () => sessionSummary(this, this.#conversation, this.#events.endpoint));
   }
 
   /**

@@ -24,6 +24,7 @@
  */
 import type { Transporter } from "nodemailer";
 import type { Delivery } from "../client/outcome.ts";
+import { showAs } from "../core/inspect.ts";
 import { SMTPNotSupportedError, SMTPServerDisconnected } from "../errors.ts";
 import type { PoolOptions } from "../pool/options.ts";
 import { SMTPPool } from "../pool/smtp-pool.ts";
@@ -128,6 +129,7 @@ export class SmtplibTransport {
       throw asOptionError(error);
     }
     this.#connections = options.maxConnections ?? 5;
+    showAs(this, () => ({ name: this.name, version: this.version, pending: this.pendingCount(), pool: this.#pool }));
     void this.#reportIdle();
   }
 

@@ -75,6 +75,14 @@ export class Pool implements LaneOwner {
     };
   }
 
+  /** What may be shown of the pool. */
+  get summary(): object {
+    const { endpoint, secure, starttls, auth } = this.#settings;
+    const user = auth !== undefined && "user" in auth.credentials ? { user: auth.credentials.user } : {};
+    const state = this.backlog.closed ? "closed" : "open";
+    return { ...endpoint, state, ...(secure ? { secure } : { starttls }), ...user, stats: this.stats };
+  }
+
   /** Connects, signs on, and says NOOP and QUIT, by a connection that is none of the pool's. */
   async check(signal: AbortSignal | undefined): Promise<void> {
     this.backlog.checkOpen();

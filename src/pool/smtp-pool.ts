@@ -4,6 +4,7 @@ import { Events } from "../client/events.ts";
 import type { Delivery } from "../client/outcome.ts";
 import type { Body } from "../client/source.ts";
 import type { RcptOptions } from "../core/extensions/extension.ts";
+import { showAs } from "../core/inspect.ts";
 import type { Options } from "../core/plan.ts";
 import type { Refused } from "../core/reply.ts";
 import { type Deliver, type DeliveryRequest, deliverBy, sendMessageBy, sendmailBy } from "../facade/delivery.ts";
@@ -73,6 +74,7 @@ export class SMTPPool {
     this.#pool = new Pool(settings);
     this.#events = new Events(settings.smtp.logger, settings.protocol);
     this.#events.endpoint = settings.endpoint;
+    showAs(this, () => this.#pool.summary);
   }
 
   /**

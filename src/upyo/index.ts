@@ -27,6 +27,7 @@
 import type { Message, Transport, TransportOptions } from "@upyo/core";
 import { addCallers } from "../client/caller-stack.ts";
 import { chunkIterator, chunksOf } from "../client/chunks.ts";
+import { showAs } from "../core/inspect.ts";
 import type { PoolOptions } from "../pool/options.ts";
 import { SMTPPool } from "../pool/smtp-pool.ts";
 import { expectFailures } from "./attachments.ts";
@@ -59,6 +60,7 @@ export class SmtplibTransport implements Transport, AsyncDisposable {
    */
   constructor(...given: [options: PoolOptions] | [url: string, options?: PoolOptions]) {
     this.#pool = new SMTPPool(...given);
+    showAs(this, () => ({ pool: this.#pool }));
   }
 
   /**

@@ -1,0 +1,30 @@
+/** The fields that `console.log` prints of a session. */
+import type { Endpoint, PeerInfo } from "../byte-stream.ts";
+import type { Conversation } from "../client/conversation.ts";
+
+/** Where a session is connected to, in which state it is, how it is secured, and what the server offers. */
+export function sessionSummary(
+  { user }: { readonly user: string | undefined },
+  conversation: Conversation,
+  endpoint: Endpoint | undefined,
+): object {
+  const state = stateOf(conversation);
+  const summary = { ...endpoint, state };
+  if (state !== "connected") return user === undefined ? summary : { ...summary, user };
+  const features = Object.keys(conversation.introduction.features).map((name) => name.toUpperCase());
+  const tls = tlsSummary(conversation.connection?.peer);
+  return { ...summary, tls, ...(user === undefined ? {} : { user }), features };
+}
+
+function stateOf({ connecting, connection }: Conversation): "connecting" | "connected" | "closed" | "not connected" {
+  if (connecting) return "connecting";
+  if (connection === undefined) return "not connected";
+  return connection.end === undefined ? "connected" : "closed";
+}
+
+/** False in clear. */
+function tlsSummary(peer: PeerInfo | undefined): object | false {
+  if (peer?.tls === undefined) return false;
+  const { protocol, verified } = peer.tls;
+  return { protocol, verified };
+}
