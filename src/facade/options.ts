@@ -131,7 +131,7 @@ export function resolveLimits(limits: unknown = {}): SessionLimits {
 export function parseHost(host: unknown, port: unknown, defaultPort: number): Endpoint {
   // A URL may hold a password: it is not shown.
   if (typeof host === "string" && /[@/]/.test(host)) {
-    throw new TypeError(
+    throw new RangeError(
       'host must be a host name or an address, without "/" and "@"; a connection URL is for SMTPPool',
     );
   }

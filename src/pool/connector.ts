@@ -109,7 +109,7 @@ export class Connector {
     }
   }
 
-  /** Rejects what waits if no connection could be made for too long. Those that were begun before the first failure count. */
+  /** Rejects what waits if no connection could be made for too long; those begun before the first failure are awaited. */
   wake(now: number): void {
     const { endsAt, isUnderWay, lastError, since } = this.#reconnection;
     if (!isUnderWay) return;
@@ -131,7 +131,7 @@ export class Connector {
     await this.#owner.quit(lane);
   }
 
-  /** While others work, fewer have to do; if there are none, what waits waits for the next try, as long as there is one. */
+  /** Open connections have to do for now; without any, messages wait for the next try. */
   #tryAgain(error: unknown): void {
     const now = performance.now();
     const { connecting, usable } = this.#connections;

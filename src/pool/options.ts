@@ -42,7 +42,7 @@ export type PoolOptions = SMTPOptions & {
    * Default: "required" with `auth`, but for a Unix socket; else "opportunistic".
    */
   starttls?: "required" | "opportunistic" | "never" | undefined;
-  /** Who to log in as, on each connection. */
+  /** The credentials, for each connection; the others wait until the first one has logged in. */
   auth?: PoolAuth | undefined;
   /** The most connections at a time. Default: 5. */
   maxConnections?: number | undefined;

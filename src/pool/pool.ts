@@ -137,7 +137,7 @@ export class Pool implements LaneOwner {
 
   ended(lane: Lane): void {
     if (lane.grouping === "suspect" && !this.#groupsProven) this.#settings = inLockStep(this.#settings);
-    // `#open()` finds out itself.
+    // The connector handles connections that are not open yet.
     if (!this.#connections.open.has(lane)) return;
     this.#connections.set(lane, undefined);
     this.#pump();

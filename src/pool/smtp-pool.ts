@@ -41,6 +41,12 @@ export type SendMessageArguments = [
  * A message is sent once. It goes by a second connection only if the first was found dead before the content was begun,
  * so that it was certainly not taken; any other failure is reported, with what is known in `delivery`.
  *
+ * While no connection can be made for a reason that may pass (refused, reset, timed out, an unknown host, 421, 4yz),
+ * messages wait and connecting is tried again for `reconnectFor` seconds. A refusal that another connection would meet as
+ * well (credentials, certificate, a missing extension, 5yz) rejects all that waits at once, unless open connections can
+ * send it. Until a login has succeeded, one connection signs on and the others wait for it: a wrong password costs one
+ * session's login. The next call tries again. An idle pool keeps no process alive.
+ *
  * @example
  * ```ts
  * import { SMTPPool } from "smtplib";
@@ -105,7 +111,8 @@ export class SMTPPool {
   }
 
   /**
-   * Tries whether mail could be sent: connects, signs on, and says NOOP and QUIT, by a connection of its own.
+   * Tries whether mail could be sent: connects, signs on, and says NOOP and QUIT, by a connection of its own. It connects
+   * once, whatever `reconnectFor` says; while another connection is the first to log in, it waits, and shares a refusal.
    * @throws what connecting, `starttls()` and `login()` throw
    */
   async check(call?: CallOptions): Promise<void> {
@@ -127,7 +134,8 @@ export class SMTPPool {
 
   /**
    * Takes no more messages, sends those that it has, says QUIT on each connection, and resolves when all are closed; never
-   * rejects. Each call gives the same promise. To drop everything instead, abort the option `signal`.
+   * rejects. Messages that wait for a connection are sent if one can be made within `reconnectFor` seconds, and rejected
+   * otherwise. Each call gives the same promise. To drop everything instead, abort the option `signal`.
    */
   close(): Promise<void> {
     return this.#pool.close();
