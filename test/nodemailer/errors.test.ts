@@ -49,7 +49,7 @@ describe("an error", () => {
   it.each<[string, Script, object, object]>([
     ["greets with a refusal", { greeting: "554 5.3.2 closed" }, {}, { code: "EPROTOCOL", responseCode: 554 }],
     ["does not greet as a mail server", { greeting: "SSH-2.0-OpenSSH" }, {}, { code: "EPROTOCOL", command: "CONN" }],
-    ["refuses EHLO and HELO", { on: { EHLO: "550 no", HELO: "550 no" } }, {}, { code: "EPROTOCOL", command: "HELO" }],
+    ["refuses EHLO and HELO", { on: { EHLO: "502 no", HELO: "550 no" } }, {}, { code: "EPROTOCOL", command: "HELO" }],
     ["has no STARTTLS", {}, { starttls: "required" }, { code: "ETLS", command: "STARTTLS" }],
     [
       "refuses STARTTLS",

@@ -45,6 +45,14 @@ const DIFFERENCES: { readonly [name in keyof typeof FAULTS]?: Difference } = {
     why: "HELO is tried, too: what is missing then is STARTTLS",
     ours: { code: "ETLS", command: "STARTTLS" },
   },
+  "EHLO and HELO refused": {
+    why: "the first refusal that says what is wrong is reported; HELO's is its cause",
+    ours: { code: "EPROTOCOL", command: "EHLO", permanent: true, response: "550 no", responseCode: 550 },
+  },
+  "EHLO refused, and a close": {
+    why: "the refusal says why the connection was closed",
+    ours: { code: "EPROTOCOL", command: "EHLO", permanent: true, response: "550 5.7.1 no", responseCode: 550 },
+  },
   "no STARTTLS, which is demanded": {
     why: "what is not offered is not asked for: there is no reply",
     ours: { code: "ETLS", command: "STARTTLS" },
