@@ -68,7 +68,7 @@ const layers: Readonly<Record<string, Rule>> = {
     packages: ["cloudflareSockets"],
   },
   "src/upyo/": {
-    imports: ["src/upyo/", "src/pool/", "src/errors.ts"],
+    imports: ["src/upyo/", "src/pool/", "src/core/", "src/client/caller-stack.ts", "src/errors.ts"],
     types: ["src/client/"],
     packages: ["@upyo/core", "nodemailer/lib/mail-composer/index.js"],
   },
