@@ -35,6 +35,9 @@ export type LaneOwner = {
   ended(lane: Lane): void;
 };
 
+/** Calls back next; a test's fake clock may hold `queueMicrotask` back. */
+const SETTLED = Promise.resolve();
+
 /** A turn on the connection: it has its message from the beginning, or gets the next one when it comes. */
 class Turn implements Order<undefined> {
   readonly request = undefined;
@@ -57,12 +60,12 @@ class Turn implements Order<undefined> {
 
   /** A session that ends with this reply has ended before the owner hears of it. */
   resolve(delivery: Delivery): void {
-    if (this.#lane.ends) queueMicrotask(() => this.#lane.delivered(this, delivery));
+    if (this.#lane.ends) SETTLED.then(() => this.#lane.delivered(this, delivery));
     else this.#lane.delivered(this, delivery);
   }
 
   reject(error: unknown): void {
-    queueMicrotask(() => this.#lane.failed(this, error));
+    SETTLED.then(() => this.#lane.failed(this, error));
   }
 }
 

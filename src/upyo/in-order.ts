@@ -1,4 +1,5 @@
 /** Works on several things at a time, and gives the results in order. */
+import { onAbort } from "../client/abort.ts";
 
 /**
  * Gives what `work` makes of each item, as soon as it and all before it are there. At most `most` are under way, and
@@ -39,10 +40,8 @@ export async function* inOrder<Item, Result>(
 /** Waits for the work, but not longer than until the signal fires. */
 export function unlessAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   return new Promise((resolve, reject) => {
-    const aborted = (): void => reject(signal?.reason);
-    if (signal?.aborted) aborted();
-    signal?.addEventListener("abort", aborted);
-    work.then(resolve, reject).finally(() => signal?.removeEventListener("abort", aborted));
+    const unlink = onAbort(signal, reject);
+    work.then(resolve, reject).finally(unlink);
   });
 }
 

@@ -52,7 +52,7 @@ const layers: Readonly<Record<string, Rule>> = {
     types: ["src/client/", "src/sasl/", "src/byte-stream.ts"],
   },
   "src/nodemailer/": {
-    imports: ["src/nodemailer/", "src/pool/", "src/core/", "src/errors.ts"],
+    imports: ["src/nodemailer/", "src/pool/", "src/client/chunks.ts", "src/core/", "src/errors.ts"],
     types: ["src/facade/", "src/client/", "src/core/"],
   },
   "src/opentelemetry.ts": {
@@ -67,7 +67,7 @@ const layers: Readonly<Record<string, Rule>> = {
     packages: ["cloudflareSockets"],
   },
   "src/upyo/": {
-    imports: ["src/upyo/", "src/pool/", "src/errors.ts"],
+    imports: ["src/upyo/", "src/pool/", "src/client/chunks.ts", "src/client/abort.ts", "src/errors.ts"],
     types: ["src/client/"],
     packages: ["@upyo/core", "nodemailer/lib/mail-composer/index.js"],
   },
