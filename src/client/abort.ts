@@ -1,4 +1,46 @@
-/** Listening to an AbortSignal without leaving a listener behind. */
+/**
+ * Listening to an AbortSignal without leaving a listener behind. A signal may be shared by thousands of messages, and
+ * Node warns of more than ten listeners: each signal has one, which calls all that wait for it.
+ */
+
+type Callback = (reason: unknown) => void;
+
+/** All that wait for one signal. */
+class Waiting {
+  readonly #signal: AbortSignal;
+  readonly #owner: "caller" | "library";
+  readonly #callbacks = new Set<{ readonly call: Callback }>();
+
+  constructor(signal: AbortSignal, owner: "caller" | "library") {
+    this.#signal = signal;
+    this.#owner = owner;
+  }
+
+  add(call: Callback): () => void {
+    const entry = { call };
+    if (this.#callbacks.size === 0) this.#signal.addEventListener("abort", this.#fired, { once: true });
+    this.#callbacks.add(entry);
+    return () => this.#remove(entry);
+  }
+
+  #remove(entry: { readonly call: Callback }): void {
+    if (!this.#callbacks.delete(entry) || this.#callbacks.size > 0) return;
+    this.#signal.removeEventListener("abort", this.#fired);
+    waiting.delete(this.#signal);
+  }
+
+  readonly #fired = (): void => {
+    waiting.delete(this.#signal);
+    if (this.#owner === "caller") keepReason(this.#signal.reason);
+    // One that is removed by another's callback is not called any more.
+    for (const entry of this.#callbacks) {
+      this.#callbacks.delete(entry);
+      entry.call(this.#signal.reason);
+    }
+  };
+}
+
+const waiting = new WeakMap<AbortSignal, Waiting>();
 
 /** The reasons of the caller's signals: calls reject with them as they are. */
 const reasons = new WeakSet<object>();
@@ -9,16 +51,21 @@ const reasons = new WeakSet<object>();
  */
 export function onAbort(
   signal: AbortSignal | undefined,
-  callback: (reason: unknown) => void,
+  callback: Callback,
   owner: "caller" | "library" = "caller",
 ): () => void {
-  const fired = (): void => {
-    if (owner === "caller") keepReason(signal?.reason);
-    callback(signal?.reason);
-  };
-  if (signal?.aborted) fired();
-  else signal?.addEventListener("abort", fired, { once: true });
-  return () => signal?.removeEventListener("abort", fired);
+  if (signal === undefined) return () => {};
+  if (signal.aborted) {
+    if (owner === "caller") keepReason(signal.reason);
+    callback(signal.reason);
+    return () => {};
+  }
+  let all = waiting.get(signal);
+  if (all === undefined) {
+    all = new Waiting(signal, owner);
+    waiting.set(signal, all);
+  }
+  return all.add(callback);
 }
 
 /** Remembers the reason of one of the caller's signals, which has fired. */

@@ -174,6 +174,7 @@ class FlightWindow {
   #flushSoon(): void {
     if (this.#flushes) return;
     this.#flushes = true;
+    // A test's fake clock may hold `queueMicrotask` back.
     void Promise.resolve().then(() => {
       this.#flushes = false;
       this.#connection.flush();

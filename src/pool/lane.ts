@@ -35,6 +35,9 @@ export type LaneOwner = {
   ended(lane: Lane): void;
 };
 
+/** Calls back next; a test's fake clock may hold `queueMicrotask` back. */
+const SETTLED = Promise.resolve();
+
 /** A turn on the connection: it has its message from the beginning, or gets the next one when it comes. */
 class Turn implements Order<undefined> {
   readonly request = undefined;
@@ -57,17 +60,14 @@ class Turn implements Order<undefined> {
 
   /** A session that ends with this reply has ended before the owner hears of it. */
   resolve(delivery: Delivery): void {
-    if (this.#lane.ends) void settled.then(() => this.#lane.delivered(this, delivery));
+    if (this.#lane.ends) SETTLED.then(() => this.#lane.delivered(this, delivery));
     else this.#lane.delivered(this, delivery);
   }
 
   reject(error: unknown): void {
-    void settled.then(() => this.#lane.failed(this, error));
+    SETTLED.then(() => this.#lane.failed(this, error));
   }
 }
-
-/** Its reactions run as soon as the code that runs now has ended; `queueMicrotask` stands still under fake timers. */
-const settled: Promise<void> = Promise.resolve();
 
 /** What a turn that finds nothing to do is given up with. */
 const NOTHING_TO_DO: unique symbol = Symbol("nothing to do");

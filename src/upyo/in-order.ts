@@ -1,4 +1,5 @@
 /** Works on several things at a time, and yields the results in order. */
+import { onAbort } from "../client/abort.ts";
 
 /** How `inOrder()` works on what it is given. */
 export type Work<Item, Result> = {
@@ -79,10 +80,8 @@ export async function* inOrder<Item, Result>(
 /** Waits for the work, and rejects as soon as the signal fires. */
 export function unlessAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   return new Promise((resolve, reject) => {
-    const aborted = (): void => reject(signal?.reason);
-    if (signal?.aborted) aborted();
-    signal?.addEventListener("abort", aborted);
-    work.then(resolve, reject).finally(() => signal?.removeEventListener("abort", aborted));
+    const unlink = onAbort(signal, reject);
+    work.then(resolve, reject).finally(unlink);
   });
 }
 

@@ -52,7 +52,7 @@ const layers: Readonly<Record<string, Rule>> = {
     types: ["src/client/", "src/sasl/", "src/byte-stream.ts"],
   },
   "src/nodemailer/": {
-    imports: ["src/nodemailer/", "src/pool/", "src/core/", "src/errors.ts"],
+    imports: ["src/nodemailer/", "src/pool/", "src/client/chunks.ts", "src/core/", "src/errors.ts"],
     types: ["src/facade/", "src/client/", "src/core/"],
     packages: ["nodemailer"],
   },
@@ -68,7 +68,10 @@ const layers: Readonly<Record<string, Rule>> = {
     packages: ["cloudflareSockets"],
   },
   "src/upyo/": {
-    imports: ["src/upyo/", "src/pool/", "src/core/", "src/client/caller-stack.ts", "src/errors.ts"],
+    imports: [
+      ...["src/upyo/", "src/pool/", "src/core/", "src/errors.ts"],
+      ...["src/client/caller-stack.ts", "src/client/chunks.ts", "src/client/abort.ts"],
+    ],
     types: ["src/client/"],
     packages: ["@upyo/core", "nodemailer/lib/mail-composer/index.js"],
   },
