@@ -1,5 +1,6 @@
 /** The chunks of a body that is not in memory. */
 import { concat, utf8, wrongType } from "../core/bytes.ts";
+import type { InContext } from "./caller-context.ts";
 
 /** The chunks of a body, pulled one at a time. */
 export type Chunks = {
@@ -16,6 +17,12 @@ export function chunksOf(body: object): Chunks {
   if (isAsyncIterable(body)) return iteratorChunks(body[Symbol.asyncIterator](), body);
   if (isIterable(body)) return iteratorChunks(body[Symbol.iterator](), body);
   throw wrongType("the message", "a source of chunks", body);
+}
+
+/** Begins to read the source of a content; the caller's code runs in the context of the call that brought it. */
+export function chunksWithin({ source, within }: { readonly source: object; readonly within: InContext }): Chunks {
+  const chunks = within(() => chunksOf(source));
+  return { next: () => within(chunks.next), cancel: (reason) => within(() => chunks.cancel(reason)) };
 }
 
 /** Gives a source up that was not read. Never throws. */

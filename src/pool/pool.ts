@@ -259,7 +259,7 @@ export class Pool implements LaneOwner {
     this.#lanes.add(lane);
     this.#opening.add(lane);
     try {
-      await lane.open();
+      await this.backlog.inContextOf(this.#opening.size - 1, () => lane.open());
       if (lane.end !== undefined) throw lane.end.toError({});
       this.#opening.delete(lane);
       this.#roundFails = false;
