@@ -4,6 +4,7 @@
  */
 import type { Endpoint, PeerInfo } from "../byte-stream.ts";
 import type { Reply } from "../core/reply.ts";
+import { builtinModule } from "./builtin-module.ts";
 import type { Delivery } from "./outcome.ts";
 
 /** A connection, the same object in each of its events. */
@@ -37,9 +38,9 @@ export type DiagnosticsChannels = {
   "smtplib:connection:error": { readonly connection: ConnectionInfo; readonly error: unknown };
   /** An open connection is over; `error` says why, and is undefined if the caller closed it. */
   "smtplib:connection:end": { readonly connection: ConnectionInfo; readonly error: unknown };
-  /** A command goes out, or a line that answers a challenge, whose verb is "". */
+  /** A command goes out, or a line that answers a challenge, whose verb is ""; published in the context of its call. */
   "smtplib:command": { readonly connection: ConnectionInfo; readonly verb: string; readonly command: string };
-  /** A reply came; `command` is what it answers, "." for a message's content, "connect" for a greeting. */
+  /** A reply came, published in the same context; `command` is what it answers, "." for a message's content, "connect" for a greeting. */
   "smtplib:reply": {
     readonly connection: ConnectionInfo;
     readonly command: string;
@@ -135,17 +136,12 @@ export function diagnostics(): Channels | undefined {
   return found.channels;
 }
 
-type Runtime = {
-  getBuiltinModule?(id: string): { channel<N extends Name>(name: N): Named[N] } | undefined;
-};
-
 function find(): Channels | undefined {
   try {
-    const runtime: Runtime | undefined = Reflect.get(globalThis, "process");
-    const module = runtime?.getBuiltinModule?.("diagnostics_channel");
+    const module = builtinModule<{ channel<N extends Name>(name: N): Named[N] }>("diagnostics_channel");
     return module === undefined ? undefined : new Channels(module.channel);
   } catch {
-    // A runtime that has something else under that name: nobody could listen, and mail goes out all the same.
+    // A module that is another one: nobody could listen, and mail goes out all the same.
     return undefined;
   }
 }

@@ -1,5 +1,6 @@
 /** The chunks of a body that is not in memory. */
 import { concat, utf8, wrongType } from "../core/bytes.ts";
+import type { InContext } from "./caller-context.ts";
 
 /** The chunks of a body, pulled one at a time. */
 export type Chunks = {
@@ -31,6 +32,12 @@ function wrongChunk(chunk: unknown, argument: string): TypeError {
   const error = wrongType(`each chunk of ${argument}`, "a string or a Uint8Array", chunk);
   wrongChunks.add(error);
   return error;
+}
+
+/** Begins to read the source of a content; the caller's code runs in the context of the call that brought it. */
+export function chunksWithin({ source, within }: { readonly source: object; readonly within: InContext }): Chunks {
+  const chunks = within(() => chunksOf(source));
+  return { next: () => within(chunks.next), cancel: (reason) => within(() => chunks.cancel(reason)) };
 }
 
 /** Gives a source up that was not read. Never throws. */

@@ -7,8 +7,9 @@ import { Output } from "../core/bytes.ts";
 import { Command, MASK } from "../core/command.ts";
 import { type Dialogue, type Fault, makeDialogue, type Received, type SessionLimits } from "../core/dialogue.ts";
 import { noteRefusal } from "../core/refused-command.ts";
-import type { Reply } from "../core/reply.ts";
+import type { RawReply, Reply } from "../core/reply.ts";
 import { type DeliveryOutcome, escapeControls, type TimeoutPhase } from "../errors.ts";
+import { callerContext } from "./caller-context.ts";
 import type { Chunking } from "./chunking.ts";
 import { type Deadline, makeWatchdog, type Timeouts } from "./deadline.ts";
 import type { Events } from "./events.ts";
@@ -213,7 +214,11 @@ export function makeConnection(stream: ByteStream, settings: ConnectionSettings)
   function send(command: Command, end?: Command): void {
     dialogue.send(command, output, end);
     if (command.secret) secrets.push(command);
-    events.traceEnabled?.sent(command.verb, command.shown);
+    const { traceEnabled } = events;
+    if (traceEnabled === undefined) return;
+    command.within = callerContext();
+    if (end !== undefined) end.within = command.within;
+    traceEnabled.sent(command.verb, command.shown);
   }
 
   function replyTo(command: Command, delivery?: DeliveryOutcome): Promise<Reply> {
@@ -229,16 +234,21 @@ export function makeConnection(stream: ByteStream, settings: ConnectionSettings)
     // Known before the replies are told: who would go on because of one of them must not.
     if (found) fault = { ...found, detail: shown(found.detail) };
     for (const { command, reply } of exchanges) {
-      // A challenge holds what the next response is computed from.
-      const { traceEnabled: listener } = events;
-      if (listener) listener.replied(command.shown, reply.reply, reply.code === 334 ? MASK : hide(reply.message));
-      if (reply.code === 235 && command.verb !== ".") connection.authenticated = true;
-      if (reply.code >= 400) noteRefusal(reply.reply, command.verb);
-      command.receiver?.replied(command, reply);
-      if (command.verb === "QUIT") void end(closed("the session was ended by QUIT"));
+      if (command.within === undefined) deal(command, reply);
+      else command.within(() => deal(command, reply));
     }
     if (fault) broken(fault);
     else if (exchanges.length > 0) armReply();
+  }
+
+  function deal(command: Command, reply: RawReply): void {
+    // A challenge holds what the next response is computed from.
+    const { traceEnabled: listener } = events;
+    if (listener) listener.replied(command.shown, reply.reply, reply.code === 334 ? MASK : hide(reply.message));
+    if (reply.code === 235 && command.verb !== ".") connection.authenticated = true;
+    if (reply.code >= 400) noteRefusal(reply.reply, command.verb);
+    command.receiver?.replied(command, reply);
+    if (command.verb === "QUIT") void end(closed("the session was ended by QUIT"));
   }
 
   function checkIdle(): void {

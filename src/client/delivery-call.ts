@@ -11,7 +11,7 @@ import type { Conversation } from "./conversation.ts";
 import type { Delivery } from "./outcome.ts";
 import { disconnected, type SessionEnd, timedOut } from "./session-end.ts";
 import { type Message, type MessageObserver, runTransaction } from "./transaction.ts";
-import type { Call, Turns } from "./turns.ts";
+import { type Call, inContextOfNow, type Turns } from "./turns.ts";
 import { sendSpecially } from "./ways.ts";
 
 /** A message that is to be delivered, and who is told what became of it; once. */
@@ -46,6 +46,7 @@ export function deliverInTurn<T>(conversation: Conversation, turns: Turns, order
     });
   }
   turns.enter(call);
+  if (!call.holds && conversation.settings.events.traceEnabled !== undefined) inContextOfNow(call);
 }
 
 /** The turn has come. */
@@ -101,8 +102,14 @@ function deliverNow<T>(conversation: Conversation, turns: Turns, call: Call, ord
   }
 
   function send(live: Connection, ready: T): void {
-    const { introduction, settings, way } = conversation;
+    const { introduction } = conversation;
     const message = order.plan(ready, introduction);
+    if (message.within === undefined) begin(live, message);
+    else message.within(() => begin(live, message));
+  }
+
+  function begin(live: Connection, message: Message): void {
+    const { introduction, settings, way } = conversation;
     if (settings.pipelining === "eager" || introduction.features.limits !== undefined) {
       sendSpecially(conversation, live, message, observer);
     } else runTransaction(live, message, way, observer);

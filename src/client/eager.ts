@@ -9,6 +9,7 @@ import { bdatCommand } from "../core/bdat-command.ts";
 import { Command, type ReplyReceiver } from "../core/command.ts";
 import { isPositive, type RawReply } from "../core/reply.ts";
 import { SMTPException, SMTPSenderRefused } from "../errors.ts";
+import { callerContext, type InContext } from "./caller-context.ts";
 import { encoderOf } from "./chunk-transfer.ts";
 import type { Connection } from "./connection.ts";
 import { type Answers, makeAnswers } from "./outcome.ts";
@@ -137,6 +138,8 @@ class FlightWindow {
   readonly #connection: Connection;
   #octets = 0;
   #waiting: Flight | undefined;
+  /** The context of the call that waits, where somebody listens to its commands. */
+  #within: InContext | undefined;
   #flushes = false;
 
   constructor(connection: Connection) {
@@ -148,8 +151,13 @@ class FlightWindow {
   admit(flight: Flight): void {
     const full = this.#octets > 0 && this.#octets + flight.octets > WINDOW;
     this.#octets += flight.octets;
-    if (full) this.#waiting = flight;
+    if (full) this.#hold(flight);
     else this.#send(flight);
+  }
+
+  #hold(flight: Flight): void {
+    this.#waiting = flight;
+    if (this.#connection.settings.events.traceEnabled !== undefined) this.#within = callerContext();
   }
 
   /** A message is no longer on its way. Half of the window has to be free before more is sent: few large writes. */
@@ -159,8 +167,11 @@ class FlightWindow {
     // A session that ends next takes no more; who waits hears of that.
     if (waiting === undefined || this.#connection.fault !== undefined) return;
     if (this.#octets > waiting.octets && this.#octets > WINDOW / 2) return;
+    const within = this.#within;
     this.#waiting = undefined;
-    this.#send(waiting);
+    this.#within = undefined;
+    if (within === undefined) this.#send(waiting);
+    else within(() => this.#send(waiting));
   }
 
   #send(flight: Flight): void {

@@ -2,6 +2,7 @@
 import type { ByteStream, Endpoint } from "../byte-stream.ts";
 import type { Reply } from "../core/reply.ts";
 import { escapeControls, SMTPException, SMTPResponseException } from "../errors.ts";
+import { callerContext } from "./caller-context.ts";
 import {
   type Channels,
   type ConnectionInfo,
@@ -71,10 +72,13 @@ export class Observer {
   /** There are bytes to be read and written; a greeting is awaited. */
   connected(connection: Connection): void {
     this.#stream = connection.stream;
+    const within = callerContext();
     connection.greeting.then(
       (greeting) => {
         this.#opened(greeting);
-        connection.onEnd(() => this.#ended(connection.end?.wanted ? undefined : connection.end?.toError({})));
+        connection.onEnd(() =>
+          within(() => this.#ended(connection.end?.wanted ? undefined : connection.end?.toError({}))),
+        );
       },
       () => {},
     );

@@ -1,6 +1,9 @@
 /** Any body -> what is known of it beforehand; `chunks.ts` reads those that are not in memory. */
 import { measure } from "../core/body.ts";
+
 import { kindOf, utf8 } from "../core/bytes.ts";
+import { callerContext, type InContext } from "./caller-context.ts";
+
 import { giveUp } from "./chunks.ts";
 
 /** A message as `sendmail` and `data` take it. Text becomes UTF-8; a chunk that was yielded belongs to us. */
@@ -26,6 +29,8 @@ export type Content =
       readonly octets?: undefined;
       readonly eightBit?: undefined;
       readonly source: object;
+      /** The context of the call that brought it. */
+      readonly within: InContext;
       /** True once the source was asked for a chunk, or given back. */
       begun: boolean;
     };
@@ -39,7 +44,7 @@ export function contentOf(body: unknown, argument: string): Content {
   if (bytes instanceof Uint8Array) return { bytes, ...measure(bytes) };
   if (isSource(body)) {
     heardOf(body);
-    return { source: body, begun: false };
+    return { source: body, within: callerContext(), begun: false };
   }
   const advice = kindOf(body) === "Object" ? ": send_message() takes objects of MIME libraries" : "";
   const wanted = "a string, a Uint8Array, a Blob, a ReadableStream, or an iterable of strings and Uint8Arrays";
@@ -50,7 +55,7 @@ export function contentOf(body: unknown, argument: string): Content {
 export function discard(content: Content): void {
   if (content.bytes !== undefined || content.begun) return;
   content.begun = true;
-  giveUp(content.source);
+  content.within(() => giveUp(content.source));
 }
 
 /**

@@ -3,7 +3,7 @@ import { DataEncoder } from "../core/body.ts";
 import { hasEightBit, skipSendable, skipUndotted } from "../core/long-body.ts";
 import { eightBitRefused } from "../core/plan.ts";
 import { SMTPException } from "../errors.ts";
-import { type Chunks, chunksOf } from "./chunks.ts";
+import { type Chunks, chunksWithin } from "./chunks.ts";
 import type { Connection } from "./connection.ts";
 import { pacedFlush } from "./pace.ts";
 import { reusedMemory } from "./reused-memory.ts";
@@ -52,7 +52,7 @@ export async function streamBody(
   let chunks: Chunks | undefined;
   try {
     content.begun = true;
-    chunks = content.bytes === undefined ? chunksOf(content.source) : oneChunk(content.bytes);
+    chunks = content.bytes === undefined ? chunksWithin(content) : oneChunk(content.bytes);
     for (;;) {
       let blocked: Promise<void> | undefined;
       const waiting = connection.output.length > 0 || (writer.held ?? 0) > 0;

@@ -6,6 +6,7 @@ import { Command, type ReplyReceiver } from "../core/command.ts";
 import type { Plan } from "../core/plan.ts";
 import { isPositive, type RawReply } from "../core/reply.ts";
 import { SMTPException } from "../errors.ts";
+import type { InContext } from "./caller-context.ts";
 import { ChunkTransfer } from "./chunk-transfer.ts";
 import type { Connection } from "./connection.ts";
 import { type DataTransfer, makeDataTransfer, type TransferObserver } from "./data-transfer.ts";
@@ -19,6 +20,8 @@ import type { Content } from "./source.ts";
 export type Message = Parties & {
   readonly plan: Plan;
   readonly content: Content;
+  /** The context of its call, where that is not the one in which it is sent and its caller's code may run. */
+  readonly within?: InContext | undefined;
 };
 
 /** How the transaction goes about it. */

@@ -2,6 +2,7 @@
  * Who may speak: calls queue in call order. A call may let the next one begin before its own last reply is here,
  * which is how messages are pipelined; a call that must be alone waits for all before it.
  */
+import { callerContext } from "./caller-context.ts";
 
 /** A call that waits for its turn, or has it. */
 export type Call = {
@@ -10,7 +11,7 @@ export type Call = {
   /** True while it has the turn: no other call may begin. Kept by `Turns`. */
   holds: boolean;
   /** Begins the call, which says `letGo` and `end` later. */
-  start(): void;
+  start: () => void;
 };
 
 /** A queue of turns on one session. */
@@ -26,6 +27,13 @@ export type Turns = {
   /** The call is over. To be said once. */
   end(call: Call): void;
 };
+
+/** A call that waits is started by another one, and yet runs in the context in which it was made. */
+export function inContextOfNow(call: { start(): void }): void {
+  const within = callerContext();
+  const { start } = call;
+  call.start = () => within(start);
+}
 
 /** An empty queue. */
 export function makeTurns(): Turns {
@@ -85,6 +93,7 @@ export function makeTurns(): Turns {
         };
         const call: Call = { alone: true, holds: false, start: () => void run() };
         enter(call);
+        if (!call.holds) inContextOfNow(call);
       });
     },
 

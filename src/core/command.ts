@@ -29,6 +29,8 @@ export class Command {
   readonly endsMessage: boolean;
   /** Who waits for the reply. */
   receiver: ReplyReceiver | undefined;
+  /** Runs what listens to the command and its reply; set where something does. */
+  within: (<Result>(work: () => Result) => Result) | undefined;
 
   /** For the functions of this folder, which check the parts. */
   constructor(verb: string, shown: string, phase: TimeoutPhase = "command") {

@@ -34,7 +34,10 @@ export type SMTPOptions = {
    * of a message it has to take each second, on the whole; default 500.
    */
   limits?: { readonly [name in keyof SessionLimits]?: number | undefined } | undefined;
-  /** Is told what happens, without credentials: a console, a logger of pino's or LogTape's, or any object like that. */
+  /**
+   * Is told what happens, without credentials: a console, a logger of pino's or LogTape's, or any object like that. What
+   * concerns a call is logged in the `AsyncLocalStorage` context of that call.
+   */
   logger?: Logger | undefined;
   /**
    * False: one command, one reply. Default: true, which pipelines where the server offers it (RFC 2920).

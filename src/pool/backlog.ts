@@ -1,5 +1,6 @@
 /** The messages that were given to a pool and are not settled: those that wait, their order, their deadlines, and their end. */
 
+import type { InContext } from "../client/caller-context.ts";
 import type { Delivery } from "../client/outcome.ts";
 import { timedOut } from "../client/session-end.ts";
 import { discard } from "../client/source.ts";
@@ -67,15 +68,20 @@ export class Backlog {
   }
 
   /**
-   * Takes a message, and gives its outcome.
+   * Takes a message, and gives its outcome. `within`: the context of its call, where code of the caller's may run.
    * @throws {SMTPException} "not-sent", if no more are taken, or too many wait
    */
-  enter(request: Request | Promise<Request>, signal: AbortSignal | undefined): Promise<Delivery> {
+  enter(
+    request: Request | Promise<Request>,
+    signal: AbortSignal | undefined,
+    within?: InContext | undefined,
+  ): Promise<Delivery> {
     return new Promise((resolve, reject) => {
       this.checkOpen();
       this.#checkRoom();
       if (this.#promised > 0) this.#promised--;
       const job = this.#job(resolve, reject, signal);
+      job.within = within;
       if (request instanceof Promise) this.#prepare(job, request);
       else this.#queued(job, request);
     });
@@ -100,6 +106,14 @@ export class Backlog {
     job?.unwatch();
     this.#roomier();
     return job;
+  }
+
+  /** Runs work that is done for the message at this place of those that wait, in the context of its call. */
+  inContextOf<Result>(place: number, work: () => Result): Result {
+    let job = this.again.first ?? this.queue.first;
+    for (let at = 0; at < place && job !== undefined; at++)
+      job = job.after ?? (at < this.again.length ? this.queue.first : undefined);
+    return job?.within === undefined ? work() : job.within(work);
   }
 
   /** A message comes back that was certainly not sent: to its place in the queue, or, if it was begun, to go again. */

@@ -1,5 +1,6 @@
 /** A message on its way through the pool, and the queue in which messages wait: any of them may leave it at any time. */
 import { onAbort } from "../client/abort.ts";
+import type { InContext } from "../client/caller-context.ts";
 import type { Delivery } from "../client/outcome.ts";
 import { discard } from "../client/source.ts";
 import type { Request } from "../facade/delivery.ts";
@@ -17,6 +18,8 @@ export class Job {
   request: Request | undefined;
   /** The queue that it waits in. */
   queue: JobQueue | undefined;
+  /** The context of its call, where code of the caller's may run. */
+  within: InContext | undefined;
   /** True once a connection began to send it. */
   begun = false;
   /** True if it went back into the queue after a connection was found dead. */

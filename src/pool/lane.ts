@@ -219,7 +219,8 @@ export class Lane {
     const request = job?.request;
     if (job === undefined || request === undefined) throw NOTHING_TO_DO;
     this.#begin(job);
-    return planRequest(request, server, this.#policy);
+    const message = planRequest(request, server, this.#policy);
+    return job.within === undefined ? message : { ...message, within: job.within };
   }
 
   /** A turn's message was delivered. */

@@ -14,7 +14,8 @@ import { optionsOfUrl } from "./url.ts";
 
 /**
  * Who the pool logs in as. A token may be a function: it is asked for each login, but by one at a time for all
- * connections, and once more where the server says that the token has expired. A `Mechanism` brings its credentials along.
+ * connections, and once more where the server says that the token has expired. It runs in the
+ * `AsyncLocalStorage` context of a message that needs the connection. A `Mechanism` brings its credentials along.
  */
 export type PoolAuth =
   | (AuthorizingCredentials & {

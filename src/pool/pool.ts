@@ -207,7 +207,10 @@ export class Pool implements LaneOwner {
     if (opensAt > now) return this.#alarm.at(opensAt);
     const startable = this.#rate === undefined ? allowed : this.#rate.available(now) - connecting.size;
     if (startable < allowed && this.#rate !== undefined) this.#alarm.at(this.#rate.next);
-    for (let left = Math.min(allowed, startable); left > 0; left--) this.#track(this.#connector.open());
+    for (let left = Math.min(allowed, startable); left > 0; left--) {
+      const place = connecting.size;
+      this.#track(this.backlog.inContextOf(place, () => this.#connector.open()));
+    }
   }
 
   /** What is left when all connections are in use goes behind the messages that are on them. */

@@ -1,5 +1,7 @@
 /** `SMTPPool` as the package exports it: the sending methods, with the arguments of `SMTP`'s, over a pool of connections. */
+import { callerContext } from "../client/caller-context.ts";
 import { withCallers } from "../client/caller-stack.ts";
+
 import { Events } from "../client/events.ts";
 import type { Delivery } from "../client/outcome.ts";
 import type { Body } from "../client/source.ts";
@@ -67,6 +69,8 @@ export type SendMessageArguments = [
 export class SMTPPool {
   readonly #pool: Pool;
   readonly #events: Events;
+  /** True if the options have functions that are called for a connection. */
+  readonly #callsBack: boolean;
 
   /**
    * Opens nothing.
@@ -80,6 +84,7 @@ export class SMTPPool {
     this.#pool = new Pool(settings);
     this.#events = new Events(settings.smtp.logger, settings.protocol);
     this.#events.endpoint = settings.endpoint;
+    this.#callsBack = settings.transport !== undefined || hasFunction(settings.auth?.credentials);
     showAs(this, () => this.#pool.summary);
   }
 
@@ -152,5 +157,13 @@ export class SMTPPool {
   }
 
   readonly #deliver: Deliver = (request, signal) =>
-    this.#events.delivering(request, () => this.#pool.backlog.enter(request, signal));
+    this.#events.delivering(request, () => {
+      const within = this.#callsBack || this.#events.traceEnabled !== undefined ? callerContext() : undefined;
+      return this.#pool.backlog.enter(request, signal, within);
+    });
+}
+
+/** Whether credentials are code of the caller's: a token function, or a `Mechanism`. */
+function hasFunction(credentials: object | undefined): boolean {
+  return Object.values(credentials ?? {}).some((part) => typeof part === "function") || "start" in (credentials ?? {});
 }

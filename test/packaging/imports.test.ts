@@ -121,9 +121,9 @@ describe.runIf(onNode)("the import graph", () => {
     expect(own.filter(({ strings }) => strings.some((one) => one.startsWith("node:"))).map(({ file }) => file)).toEqual(
       [],
     );
-    // Listeners of diagnostics channels are found where the runtime has them, and in one place.
+    // Diagnostics channels and contexts of callers are found where the runtime has them, and in one place.
     expect(own.filter(({ strings }) => strings.includes("process")).map(({ file }) => file)).toEqual([
-      "src/client/channels.ts",
+      "src/client/builtin-module.ts",
     ]);
   });
 
