@@ -34,7 +34,7 @@ test("an attachment that hangs is released, and the mail rejected, when the conn
   const sent = transporter.sendMail({ from, to, raw: slow }).catch((error: unknown) => error);
   await server.until(({ writes }) => writes.join("").includes("xxx"));
   server.streams[0]?.abort();
-  expect(await sent).toMatchObject({ code: "ECONNECTION", delivery: "not-sent" });
+  expect(await sent).toMatchObject({ code: "ESOCKET", delivery: "not-sent" });
   transporter.close();
 });
 
