@@ -9,6 +9,7 @@ const REFUSALS = ["test/pool/refusals.test.ts"];
 const URLS = ["test/pool/url.test.ts"];
 const NO_BDAT = ["test/client/chunking-option.test.ts"];
 const REASONS = ["test/facade/reasons.test.ts"];
+const CONTEXTS = ["test/client/contexts.test.ts"];
 
 /** In `file`, `from` stands once and becomes `to`; `edits` are more of the same, where a rule is held in two places. */
 export const RULES = [
@@ -1654,6 +1655,54 @@ export const RULES = [
     from: "/^[a-z_]{1,30}$/i.test(name) ?",
     to: "true ?",
     tests: URLS,
+  },
+  {
+    rule: "12.3",
+    broken: "a source is read in the context of another call",
+    file: "src/client/chunks.ts",
+    from: "next: () => within(chunks.next)",
+    to: "next: () => chunks.next()",
+    tests: CONTEXTS,
+  },
+  {
+    rule: "12.3",
+    broken: "a source is begun in the context of another call",
+    file: "src/client/chunks.ts",
+    from: "within(() => chunksOf(source))",
+    to: "chunksOf(source)",
+    tests: CONTEXTS,
+  },
+  {
+    rule: "12.3",
+    broken: "a source is given back in the context of another call",
+    file: "src/client/source.ts",
+    from: "content.within(() => giveUp(content.source));",
+    to: "giveUp(content.source);",
+    tests: CONTEXTS,
+  },
+  {
+    rule: "12.3",
+    broken: "a call that waits runs in the context of the one before it",
+    file: "src/client/turns.ts",
+    from: "call.start = () => within(start);",
+    to: "",
+    tests: CONTEXTS,
+  },
+  {
+    rule: "12.3",
+    broken: "a reply is told in the context of another call",
+    file: "src/client/connection.ts",
+    from: "else command.within(() => deal(command, reply));",
+    to: "else deal(command, reply);",
+    tests: CONTEXTS,
+  },
+  {
+    rule: "12.3",
+    broken: "a pool asks for a token in the context of another message",
+    file: "src/pool/pool.ts",
+    from: "this.backlog.inContextOf(place, () => this.#connector.open())",
+    to: "this.#connector.open()",
+    tests: CONTEXTS,
   },
   {
     rule: "12.4",
