@@ -180,6 +180,24 @@ describe("a token that is refused", () => {
     });
   });
 
+  test.each(ENDS.slice(0, 2))("before it was sent is the error where the line that has it meets %s", async (_, end) => {
+    const auth = async (host: string, port: number): Promise<unknown> => {
+      const smtp = await SMTP.connect(host, port, { timeout: 5 });
+      // Too long for the first line: the server sees AUTH XOAUTH2 alone, and refuses that.
+      const mechanism = xoauth2({ user: "ada", token: "x".repeat(600) });
+      return smtp.auth("XOAUTH2", mechanism).finally(() => smtp.quit());
+    };
+    for (const code of [501, 504, 535]) {
+      const dialogue = server({ EHLO: ehlo("AUTH XOAUTH2"), AUTH: inOrder(`${code} 5.5.2 what?`, end) });
+      expect(await rejection(dialogue, auth)).toMatchObject({
+        name: "SMTPAuthenticationError",
+        smtp_code: code,
+        temporary: false,
+        cause: { name: "SMTPServerDisconnected" },
+      });
+    }
+  });
+
   test("is the error where the function gives no second one", async () => {
     const { smtp } = await session({ ehlo: ["AUTH XOAUTH2"], on: { AUTH: "535 5.7.8 expired" } });
     const own = new Error("the authorization server is down");
