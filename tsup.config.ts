@@ -11,7 +11,7 @@ export const entry = {
   "transports/deno": "transports/deno.ts",
   "transports/bun": "transports/bun.ts",
   "transports/memory": "transports/memory.ts",
-  nodemailer: "src/nodemailer/index.ts",
+  nodemailer: "src/nodemailer/npm.ts",
   opentelemetry: "src/opentelemetry.ts",
   upyo: "src/upyo/index.ts",
   "transports/web-streams": "transports/web-streams.ts",

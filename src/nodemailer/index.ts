@@ -45,13 +45,6 @@ import { PendingMails } from "./pending.ts";
 export type { ErrorCode, ErrorFields, NodemailerError } from "./errors.ts";
 export type { Mail } from "./mail.ts";
 
-/** `SentMessageInfo` is another type in the declaration below: nodemailer's types have one of that name. */
-type SmtplibSentMessageInfo = SentMessageInfo;
-
-declare module "nodemailer" {
-  export function createTransport(transport: SmtplibTransport, defaults?: object): Transporter<SmtplibSentMessageInfo>;
-}
-
 /** The version of this package, for nodemailer's log. */
 export const VERSION = "0.1.0";
 

@@ -5,7 +5,7 @@ import { createMessage } from "@upyo/core";
 import { createTransport } from "nodemailer";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { type Body, LMTP, SMTP, type SMTPOptions, SMTPPool } from "../../src/index.ts";
-import { smtplib } from "../../src/nodemailer/index.ts";
+import { smtplib } from "../../src/nodemailer/npm.ts";
 import { xoauth2 } from "../../src/sasl/index.ts";
 import { SmtplibTransport } from "../../src/upyo/index.ts";
 import { FakeServer } from "./fake-server.ts";

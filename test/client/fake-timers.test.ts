@@ -2,7 +2,7 @@
 import { createTransport } from "nodemailer";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { SMTP, SMTPPool } from "../../src/index.ts";
-import { smtplib } from "../../src/nodemailer/index.ts";
+import { smtplib } from "../../src/nodemailer/npm.ts";
 import { type Act, callback, close, ehlo, reset, server, startScriptedServer } from "../support/scripted-server.ts";
 import { FakeServer } from "./fake-server.ts";
 import { FAKED, inTime, realTimeout } from "./faked.ts";

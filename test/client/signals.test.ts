@@ -4,7 +4,7 @@ import { createMessage } from "@upyo/core";
 import { createTransport } from "nodemailer";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { SMTP, SMTPPool } from "../../src/index.ts";
-import { smtplib } from "../../src/nodemailer/index.ts";
+import { smtplib } from "../../src/nodemailer/npm.ts";
 import { SmtplibTransport } from "../../src/upyo/index.ts";
 import { FakeServer } from "./fake-server.ts";
 

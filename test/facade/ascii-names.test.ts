@@ -2,7 +2,7 @@
 import nodemailer from "nodemailer";
 import { afterEach, describe, expect, test } from "vitest";
 import { LMTP, SMTP, type SMTPOptions, SMTPPool } from "../../src/index.ts";
-import { smtplib } from "../../src/nodemailer/index.ts";
+import { smtplib } from "../../src/nodemailer/npm.ts";
 import { SmtplibTransport } from "../../src/upyo/index.ts";
 import { FakeServer } from "../client/fake-server.ts";
 import { reasonOf, session } from "./session.ts";

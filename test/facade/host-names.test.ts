@@ -4,7 +4,7 @@ import { createTransport } from "nodemailer";
 import { describe, expect, it, onTestFinished } from "vitest";
 import type { Endpoint, Transport } from "../../src/byte-stream.ts";
 import { LMTP, SMTP, SMTP_SSL, type SMTPOptions, SMTPPool } from "../../src/index.ts";
-import { smtplib } from "../../src/nodemailer/index.ts";
+import { smtplib } from "../../src/nodemailer/npm.ts";
 import { httpConnect, socks } from "../../src/proxy/index.ts";
 import { defaultTransport } from "../../src/runtime.ts";
 import { SmtplibTransport } from "../../src/upyo/index.ts";

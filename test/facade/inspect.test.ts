@@ -7,7 +7,7 @@ import { inspect, promisify } from "node:util";
 import { build } from "esbuild";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { LMTP, SMTP, SMTP_SSL, SMTPAuthenticationError, SMTPPool, SMTPServerDisconnected } from "../../src/index.ts";
-import { smtplib } from "../../src/nodemailer/index.ts";
+import { smtplib } from "../../src/nodemailer/npm.ts";
 import * as sasl from "../../src/sasl/index.ts";
 import { SmtplibTransport } from "../../src/upyo/index.ts";
 import { FakeServer } from "../client/fake-server.ts";

@@ -1,7 +1,7 @@
 /** The stack of what the transport's `verify()` rejects with has the functions of the program that called it. */
 import nodemailer from "nodemailer";
 import { expect, it } from "vitest";
-import { smtplib } from "../../src/nodemailer/index.ts";
+import { smtplib } from "../../src/nodemailer/npm.ts";
 import { FakeServer } from "../client/fake-server.ts";
 import { CALLERS, callersOf } from "../support/callers.ts";
 

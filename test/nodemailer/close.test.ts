@@ -2,8 +2,8 @@
 import { Readable } from "node:stream";
 import { createTransport, type SendMailOptions } from "nodemailer";
 import { afterEach, describe, expect, it, vi } from "vitest";
-import { smtplib } from "../../src/nodemailer/index.ts";
 import type { Mail } from "../../src/nodemailer/mail.ts";
+import { smtplib } from "../../src/nodemailer/npm.ts";
 import { FakeServer, type Script } from "../client/fake-server.ts";
 import { startEmbeddedServer } from "../support/embedded-server.ts";
 

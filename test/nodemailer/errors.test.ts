@@ -2,8 +2,8 @@
 import { createTransport, type SendMailOptions } from "nodemailer";
 import { afterEach, describe, expect, it } from "vitest";
 import { SMTPDataError, SMTPException, TlsError } from "../../src/index.ts";
-import { smtplib } from "../../src/nodemailer/index.ts";
 import type { Mail } from "../../src/nodemailer/mail.ts";
+import { smtplib } from "../../src/nodemailer/npm.ts";
 import { FakeServer, type Script } from "../client/fake-server.ts";
 import { type EmbeddedServer, startEmbeddedServer } from "../support/embedded-server.ts";
 import { TRIED_ONCE } from "./tried-once.ts";

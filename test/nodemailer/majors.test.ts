@@ -1,7 +1,7 @@
 /** smtplib/nodemailer under each version of nodemailer that it is a peer of. */
 import type { createTransport } from "nodemailer";
 import { describe, expect, it } from "vitest";
-import { smtplib } from "../../src/nodemailer/index.ts";
+import { smtplib } from "../../src/nodemailer/npm.ts";
 import { FakeServer } from "../client/fake-server.ts";
 
 /** The versions of the peer range, each under the name that it is installed by. */

@@ -1,7 +1,7 @@
 /** The options: nodemailer's own names lead to ours, and what is wrong has nodemailer's code. */
 import { describe, expect, it } from "vitest";
 import type { PoolOptions } from "../../src/index.ts";
-import { smtplib } from "../../src/nodemailer/index.ts";
+import { smtplib } from "../../src/nodemailer/npm.ts";
 
 const HOST = { host: "mail.example.com" };
 const LOGIN = { user: "user", password: "password" };

@@ -3,7 +3,7 @@ import { createTransport, type SendMailOptions } from "nodemailer";
 import type { SMTPServerOptions } from "smtp-server";
 import { afterEach, describe, expect, it } from "vitest";
 import type { PoolOptions } from "../../src/index.ts";
-import { smtplib } from "../../src/nodemailer/index.ts";
+import { smtplib } from "../../src/nodemailer/npm.ts";
 import { connect } from "../../transports/node.ts";
 import { type EmbeddedOptions, type EmbeddedServer, startEmbeddedServer } from "../support/embedded-server.ts";
 

@@ -1,7 +1,7 @@
 /** Each fault is played to nodemailer's SMTP transport, to its pool, and to ours: their errors and results are the same. */
 import { createTransport, type SendMailOptions } from "nodemailer";
 import { describe, expect, it } from "vitest";
-import { smtplib } from "../../src/nodemailer/index.ts";
+import { smtplib } from "../../src/nodemailer/npm.ts";
 import { certificates } from "../support/certificates.ts";
 import { startScriptedServer } from "../support/scripted-server.ts";
 import { FAULTS, type Fault, MAIL } from "./faults.ts";

@@ -2,7 +2,7 @@
 import { Readable } from "node:stream";
 import { createTransport, type SendMailOptions } from "nodemailer";
 import { describe, expect, it } from "vitest";
-import { smtplib } from "../../src/nodemailer/index.ts";
+import { smtplib } from "../../src/nodemailer/npm.ts";
 import { type Answers, delay, ehlo, inOrder, server, startScriptedServer } from "../support/scripted-server.ts";
 
 const MAIL: SendMailOptions = {

@@ -4,7 +4,7 @@ import { createTransport } from "nodemailer";
 import { expect, test } from "vitest";
 import { SMTPPool } from "../../src/index.ts";
 import { MailContent } from "../../src/nodemailer/content.ts";
-import { smtplib } from "../../src/nodemailer/index.ts";
+import { smtplib } from "../../src/nodemailer/npm.ts";
 import { FakeServer } from "../client/fake-server.ts";
 
 const [from, to, host] = ["a@example.com", "b@example.com", "mail.example.com"];

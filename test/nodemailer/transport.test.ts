@@ -7,7 +7,7 @@ import { simpleParser } from "mailparser";
 import { createTransport, type SendMailOptions } from "nodemailer";
 import { afterEach, describe, expect, it } from "vitest";
 import { type PoolOptions, SMTPPool } from "../../src/index.ts";
-import { smtplib, VERSION } from "../../src/nodemailer/index.ts";
+import { smtplib, VERSION } from "../../src/nodemailer/npm.ts";
 import { FakeServer, type Script } from "../client/fake-server.ts";
 import { root } from "../packaging/snippets.ts";
 import { type EmbeddedServer, startEmbeddedServer } from "../support/embedded-server.ts";

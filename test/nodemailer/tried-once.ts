@@ -1,5 +1,5 @@
 /** nodemailer's transports try once to connect: for tests in which a connection fails. */
-import { smtplib } from "../../src/nodemailer/index.ts";
+import { smtplib } from "../../src/nodemailer/npm.ts";
 
 /** The options of a pool that does not try again. */
 export const TRIED_ONCE: object = { ...(knows({ reconnectFor: 0 }) && { reconnectFor: 0 }) };

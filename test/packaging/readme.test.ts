@@ -1,7 +1,7 @@
 /** What README and the doc comments show compiles and works, word for word. */
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
 import type { PoolOptions } from "../../src/index.ts";
-import * as nodemailer from "../../src/nodemailer/index.ts";
+import * as nodemailer from "../../src/nodemailer/npm.ts";
 import * as proxies from "../../src/proxy/index.ts";
 import * as upyo from "../../src/upyo/index.ts";
 import { connect } from "../../transports/node.ts";

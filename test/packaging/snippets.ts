@@ -48,6 +48,7 @@ export function typeErrors(
           "smtplib/sasl": ["./src/sasl/index.ts"],
           "smtplib/proxy": ["./src/proxy/index.ts"],
           "smtplib/testing": ["./src/testing/index.ts"],
+          "smtplib/nodemailer": ["./src/nodemailer/npm.ts"],
           "smtplib/transports/*": ["./transports/*.ts"],
           "smtplib/*": ["./src/*.ts", "./src/*/index.ts"],
           ...modules,

@@ -1,7 +1,7 @@
 /** Connections that are refused for a reason that no other connection would mend: one session finds out, for all that wait. */
 import { afterEach, describe, expect, it } from "vitest";
 import { SMTPPool } from "../../src/index.ts";
-import { smtplib } from "../../src/nodemailer/index.ts";
+import { smtplib } from "../../src/nodemailer/npm.ts";
 import type { PoolOptions } from "../../src/pool/options.ts";
 import { settled, watchForLeaks } from "../hostile/scenario.ts";
 import { certificates } from "../support/certificates.ts";

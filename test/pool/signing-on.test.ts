@@ -9,7 +9,7 @@ import {
   SMTPPool,
   type Transport,
 } from "../../src/index.ts";
-import { smtplib } from "../../src/nodemailer/index.ts";
+import { smtplib } from "../../src/nodemailer/npm.ts";
 import type { PoolOptions } from "../../src/pool/options.ts";
 import { plain, xoauth2 } from "../../src/sasl/index.ts";
 import { SmtplibTransport } from "../../src/upyo/index.ts";

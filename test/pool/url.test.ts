@@ -2,7 +2,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { SMTP, SMTPPool } from "../../src/index.ts";
-import { smtplib } from "../../src/nodemailer/index.ts";
+import { smtplib } from "../../src/nodemailer/npm.ts";
 import { poolSettings } from "../../src/pool/options.ts";
 import { optionsOfUrl } from "../../src/pool/url.ts";
 

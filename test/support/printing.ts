@@ -1,6 +1,6 @@
 /** A program that prints an instance of each kind by the runtime's own `console.log`; bundled and run by `inspect.test.ts`. */
 import { LMTP, SMTP, SMTPPool } from "../../src/index.ts";
-import { smtplib } from "../../src/nodemailer/index.ts";
+import { smtplib } from "../../src/nodemailer/npm.ts";
 import { plain } from "../../src/sasl/index.ts";
 import { SmtplibTransport } from "../../src/upyo/index.ts";
 import { FakeServer } from "../client/fake-server.ts";

@@ -1,7 +1,7 @@
 /** A program that sends messages by a pool, or by a transport that has one, and leaves it open. */
 import { argv } from "node:process";
 import { SMTPPool } from "../../../src/index.ts";
-import { smtplib } from "../../../src/nodemailer/index.ts";
+import { smtplib } from "../../../src/nodemailer/npm.ts";
 import type { PoolOptions } from "../../../src/pool/options.ts";
 
 /** What the program is to do. */
