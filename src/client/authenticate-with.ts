@@ -20,6 +20,7 @@ import {
 } from "./authenticate.ts";
 import type { Conversation } from "./conversation.ts";
 import { type InitialResponse, mechanismExchange } from "./exchanges.ts";
+import { missingAfter } from "./hello-refused.ts";
 
 /** Whatever one can authenticate with. */
 export type Credentials = AuthorizingCredentials | TokenCredentials | Mechanism;
@@ -240,7 +241,11 @@ function authNotOffered(conversation: Conversation): SMTPNotSupportedError {
   const hint = behindTls
     ? ": many servers offer it in an encrypted session only, so call starttls() first (in a pool, set the option starttls)"
     : "";
-  return new SMTPNotSupportedError("SMTP AUTH extension not supported by server", { capability: "AUTH", hint });
+  const missing = new SMTPNotSupportedError("SMTP AUTH extension not supported by server", {
+    capability: "AUTH",
+    hint,
+  });
+  return missingAfter(conversation.introduction.refusedHello, missing);
 }
 
 /** What both sides can do on this connection, in order. */
