@@ -31,7 +31,7 @@ const TURNS_TO_CALL = 50;
 export class Backlog {
   /** Messages that can be sent, in the order of the calls. */
   readonly queue: JobQueue = new JobQueue();
-  /** Messages that go a second time, each by a connection on which nothing was sent before. */
+  /** Messages that go a second time, each by a connection on which nothing was sent before, if one can be opened. */
   readonly again: JobQueue = new JobQueue();
   /** How many were delivered, and how many were not. */
   sent = 0;
@@ -129,10 +129,10 @@ export class Backlog {
     this.#roomier();
   }
 
-  /** None of the messages that can be sent will be; or none of those that go again. */
-  rejectWaiting(error: unknown, which: "all" | "again" = "all"): void {
+  /** None of the messages that can be sent will be. */
+  rejectWaiting(error: unknown): void {
     if (error instanceof SMTPException) error.delivery ??= "not-sent";
-    for (const queue of which === "all" ? [this.again, this.queue] : [this.again]) {
+    for (const queue of [this.again, this.queue]) {
       for (let job = queue.first; job !== undefined; job = queue.first) this.reject(job, error);
     }
   }

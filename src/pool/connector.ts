@@ -4,7 +4,7 @@ import type { Governor } from "./governor.ts";
 import type { Lane } from "./lane.ts";
 import { LoginGate } from "./login-gate.ts";
 import { Reconnection } from "./reconnection.ts";
-import { complaintIn, isLasting, mayBeFull } from "./verdict.ts";
+import { complaintIn, isLasting } from "./verdict.ts";
 
 /** The pool, as far as its connector concerns it. */
 export type ConnectorOwner = {
@@ -14,8 +14,8 @@ export type ConnectorOwner = {
   newLane(): Lane;
   /** A connection has signed on. */
   opened(lane: Lane): void;
-  /** Messages that wait will not be sent: all, or only those that need a new connection. */
-  reject(which: "all" | "again", error: unknown): void;
+  /** None of the messages that wait will be sent. */
+  reject(error: unknown): void;
   /** Says QUIT by a connection that could not be opened, and forgets it. */
   quit(lane: Lane): Promise<void>;
   /** Looks for what can be done now. */
@@ -42,8 +42,6 @@ export class Connector {
   readonly #connections: Connections;
   readonly #governor: Governor;
   readonly #reconnection: Reconnection;
-  /** True after a login was refused: as long as open connections take messages, no other one tries it again. */
-  #loginRefused = false;
 
   constructor(owner: ConnectorOwner, { connections, governor, hasLogin, reconnectFor }: ConnectorSettings) {
     this.#owner = owner;
@@ -55,8 +53,7 @@ export class Connector {
 
   /** How many more connections may be opened now, by what the others have met. */
   get room(): number {
-    const { connecting, size, usable } = this.#connections;
-    if (this.#loginRefused && usable > 0) return 0;
+    const { connecting, size } = this.#connections;
     const room = Math.min(this.#governor.limit - size, this.gate.room);
     return this.#reconnection.isUnderWay ? Math.min(room, 1 - connecting.size) : room;
   }
@@ -65,6 +62,11 @@ export class Connector {
   get opensAt(): number {
     const { isUnderWay, nextAt } = this.#reconnection;
     return isUnderWay ? nextAt : this.#governor.opensAt(this.#connections.size);
+  }
+
+  /** False if no connection may be opened now, even if another one were closed for it. */
+  get mayOpen(): boolean {
+    return this.gate.room > 0 && this.opensAt <= performance.now();
   }
 
   /** A message waits, and none did before: it has the whole of the time. */
@@ -84,21 +86,23 @@ export class Connector {
       return this.#failed(lane, error);
     }
     this.gate.signedOn(lane);
-    this.#loginRefused = false;
     this.#reconnection.reset();
     this.#connections.set(lane, "open");
+    this.#governor.opened(this.#connections.open.size);
     this.#owner.opened(lane);
     this.#owner.pump();
   }
 
-  /** Rejects what waits for a reason that any other connection would meet, unless open connections can send it. */
+  /**
+   * A reason that any other connection would meet: rejects what waits. While there are open connections, they send it
+   * instead: the server may only have too many connections, and those that are signing on may succeed.
+   */
   refuse(error: unknown): void {
     const { connecting, usable } = this.#connections;
-    if (usable > 0 && mayBeFull(error)) return this.#governor.full(usable + connecting.size, performance.now());
+    if (usable > 0) return this.#governor.full(usable + connecting.size, performance.now());
     this.drop();
     this.#reconnection.reset();
-    this.#loginRefused = usable > 0;
-    this.#owner.reject(usable > 0 ? "again" : "all", error);
+    this.#owner.reject(error);
   }
 
   /** Gives up opening those that are being opened. */
@@ -116,7 +120,7 @@ export class Connector {
     if (now < endsAt) return this.#owner.wakeAt(endsAt);
     for (const { begunAt } of this.#connections.connecting) if (begunAt <= since) return;
     this.#reconnection.reset();
-    this.#owner.reject("all", lastError);
+    this.#owner.reject(lastError);
   }
 
   /** What waits hears of it at once; the connection has its place until it is closed. */

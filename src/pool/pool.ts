@@ -99,7 +99,7 @@ export class Pool implements LaneOwner {
   }
 
   pull(lane: Lane): Job | undefined {
-    const { queue } = this.backlog;
+    const queue = this.#nextQueue;
     // An abort ends the connection: who may be aborted goes where no other message's answer is outstanding.
     if (queue.first === undefined || queue.first.abortable || !this.#moreThanOpening()) return undefined;
     if (!this.#connections.open.has(lane)) return undefined;
@@ -181,11 +181,13 @@ export class Pool implements LaneOwner {
     return this.#pumping === "again";
   }
 
-  /** Messages go to the idle connections; those that go again only to one that has sent nothing yet. */
+  /** Messages go to the idle connections; those that go again to one that has sent nothing yet, if there can be one. */
   #shareOut(): void {
     const { queue, again } = this.backlog;
     while (again.first !== undefined) {
-      const lane = this.#connections.idle.find(({ started }) => started === 0);
+      const { idle } = this.#connections;
+      const fresh = idle.find(({ started }) => started === 0);
+      const lane = fresh ?? (this.#nextQueue === again ? idle.at(-1) : undefined);
       if (lane === undefined || !this.#use(lane, again)) break;
     }
     while (queue.first !== undefined) {
@@ -210,9 +212,16 @@ export class Pool implements LaneOwner {
     for (let left = Math.min(allowed, startable); left > 0; left--) this.#track(this.#connector.open());
   }
 
+  /** The messages whose turn it is on a used connection: those that go again wait for one that may be opened now. */
+  get #nextQueue(): JobQueue {
+    const { queue, again } = this.backlog;
+    const isStuck = again.length > this.#connections.connecting.size && !this.#connector.mayOpen;
+    return isStuck ? again : queue;
+  }
+
   /** What is left when all connections are in use goes behind the messages that are on them. */
   #offerTurns(): void {
-    const { first } = this.backlog.queue;
+    const { first } = this.#nextQueue;
     if (first === undefined || first.abortable || !this.#moreThanOpening()) return;
     for (const lane of this.#connections.open) if (lane.inFlight > 0) lane.offer();
   }
@@ -270,9 +279,10 @@ export class Pool implements LaneOwner {
   #hasToGo(lane: Lane): boolean {
     const { maxLifetime } = this.#settings;
     if (lane.retired || (maxLifetime !== NEVER && performance.now() >= lane.openedAt + maxLifetime)) return true;
-    // A message that goes again needs the room of one that has been used.
+    // A message that goes again needs the room of one that has been used, if another one can be opened then.
     const { connecting, size } = this.#connections;
-    const room = this.#governor.limit - (lane.started > 0 && this.backlog.again.length > connecting.size ? 1 : 0);
+    const isInTheWay = lane.started > 0 && this.backlog.again.length > connecting.size && this.#connector.mayOpen;
+    const room = this.#governor.limit - (isInTheWay ? 1 : 0);
     return size > room && this.#connections.usable + connecting.size > room;
   }
 
@@ -312,7 +322,7 @@ export class Pool implements LaneOwner {
       waiting: () => this.#waiting,
       newLane: () => new Lane(this, this.#settings),
       opened: (lane) => this.#rest(lane),
-      reject: (which, error) => this.backlog.rejectWaiting(error, which),
+      reject: (error) => this.backlog.rejectWaiting(error),
       quit: (lane) => this.#goodbye(lane),
       pump: () => this.#pump(),
       wakeAt: (moment) => this.#alarm.at(moment),
