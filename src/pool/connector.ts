@@ -42,6 +42,8 @@ export class Connector {
   readonly #connections: Connections;
   readonly #governor: Governor;
   readonly #reconnection: Reconnection;
+  /** True from a connection that died at its first message until a message is sent: one at a time has to prove itself. */
+  #isInDoubt = false;
 
   constructor(owner: ConnectorOwner, { connections, governor, hasLogin, reconnectFor }: ConnectorSettings) {
     this.#owner = owner;
@@ -55,6 +57,7 @@ export class Connector {
   get room(): number {
     const { connecting, size } = this.#connections;
     const room = Math.min(this.#governor.limit - size, this.gate.room);
+    if (this.#isInDoubt) return Math.min(room, 1 - connecting.size - this.#connections.untried);
     return this.#reconnection.isUnderWay ? Math.min(room, 1 - connecting.size) : room;
   }
 
@@ -86,7 +89,7 @@ export class Connector {
       return this.#failed(lane, error);
     }
     this.gate.signedOn(lane);
-    this.#reconnection.reset();
+    this.#reconnection.opened(performance.now());
     this.#connections.set(lane, "open");
     this.#governor.opened(this.#connections.open.size);
     this.#owner.opened(lane);
@@ -103,6 +106,18 @@ export class Connector {
     this.drop();
     this.#reconnection.reset();
     this.#owner.reject(error);
+  }
+
+  /** A connection was lost before the first message on it could be sent, and is gone: that is as good as none. */
+  died(error: unknown): void {
+    if (this.#connections.usable === 0) this.#isInDoubt = true;
+    this.#tryAgain(error);
+  }
+
+  /** A message was sent: the server can do more than open connections. */
+  proven(): void {
+    this.#isInDoubt = false;
+    this.#reconnection.reset();
   }
 
   /** Gives up opening those that are being opened. */

@@ -118,6 +118,7 @@ export class Pool implements LaneOwner {
     this.#sending--;
     this.#governor.delivered(lane.usedAt);
     this.#groupsProven ||= lane.grouping === "proven";
+    this.#connector.proven();
     this.backlog.resolve(job, delivery);
     this.#free(lane);
   }
@@ -125,14 +126,24 @@ export class Pool implements LaneOwner {
   failed(lane: Lane, job: Job, error: unknown, first: boolean): void {
     this.#sending--;
     if (!job.begun) this.#rate?.giveBack();
-    if (!first && mayGoAgain(job, error)) {
+    const isStillborn = first && foundDead(error);
+    if (mayGoAgain(job, error)) {
       if (job.begun) this.#retried++;
-      this.backlog.putBack(job);
+      this.#putBack(job, isStillborn ? { error } : undefined);
     } else {
+      if (isStillborn) this.#connector.died(error);
       this.#hear(error);
       this.backlog.reject(job, job.late ? this.#tooLate(error) : error);
     }
     this.#free(lane);
+  }
+
+  /** The message waits before its connection counts as a failure to connect, and no other one is opened before that. */
+  #putBack(job: Job, death: { readonly error: unknown } | undefined): void {
+    this.#pumping = "once";
+    this.backlog.putBack(job);
+    if (death !== undefined) this.#connector.died(death.error);
+    this.#pumping = "not";
   }
 
   ended(lane: Lane): void {
@@ -140,7 +151,8 @@ export class Pool implements LaneOwner {
     // The connector handles connections that are not open yet.
     if (!this.#connections.open.has(lane)) return;
     this.#connections.set(lane, undefined);
-    this.#pump();
+    // What its first message comes to says when another connection may be opened.
+    if (!lane.isUntried) this.#pump();
   }
 
   #arrived(): void {

@@ -14,6 +14,8 @@ export class Reconnection {
   lastError: unknown;
   readonly #patience: number;
   #since: number | undefined;
+  #isUnderWay = false;
+  #openedAt = 0;
   #failures = 0;
   #nextAt = 0;
 
@@ -22,9 +24,9 @@ export class Reconnection {
     this.#patience = patience;
   }
 
-  /** True from a failure until a success, or until it was given up. */
+  /** True from a failure until a connection is open, or until it was given up. */
   get isUnderWay(): boolean {
-    return this.#since !== undefined;
+    return this.#isUnderWay;
   }
 
   /** When the first of the failures came. */
@@ -44,7 +46,9 @@ export class Reconnection {
 
   /** A try failed; `complained` if the server said that it is asked for too much. */
   failed(error: unknown, complained: boolean, now: number): void {
+    if (!this.#isUnderWay && now - this.#openedAt > this.#patience) this.reset();
     this.#since ??= now;
+    this.#isUnderWay = true;
     this.lastError = error;
     const wait = Math.max(
       complained ? COMPLAINT_WAIT : 0,
@@ -59,11 +63,19 @@ export class Reconnection {
 
   /** A message came when none waited: it has the whole of the time, and the server its pause. */
   restart(now: number): void {
-    if (this.#since !== undefined) this.#since = now;
+    if (this.#isUnderWay) this.#since = now;
   }
 
-  /** A connection was made, or it was given up. */
+  /** A connection was made. It may be dead when the first message comes: then the tries go on where they were. */
+  opened(now: number): void {
+    this.#isUnderWay = false;
+    this.#openedAt = now;
+    this.lastError = undefined;
+  }
+
+  /** A message was sent, or it was given up. */
   reset(): void {
+    this.#isUnderWay = false;
     this.#since = undefined;
     this.#failures = 0;
     this.lastError = undefined;
