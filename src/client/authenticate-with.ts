@@ -14,10 +14,13 @@ import {
   authenticate,
   authenticationError,
   checkClearText,
+  namesCredentials,
+  OF_THE_MECHANISM,
   UnusableChallengeError,
 } from "./authenticate.ts";
 import type { Conversation } from "./conversation.ts";
 import { type InitialResponse, mechanismExchange } from "./exchanges.ts";
+import { missingAfter } from "./hello-refused.ts";
 
 /** Whatever one can authenticate with. */
 export type Credentials = AuthorizingCredentials | TokenCredentials | Mechanism;
@@ -126,7 +129,9 @@ function saysWhy(error: SMTPException): boolean {
 }
 
 function isWrongPassword(error: SMTPException): boolean {
-  return error instanceof SMTPAuthenticationError && error.smtp_code === 535;
+  if (!(error instanceof SMTPAuthenticationError)) return false;
+  const { smtp_code: code, reply } = error;
+  return namesCredentials({ code, enhancedCode: reply?.enhancedCode });
 }
 
 function sendSamePassword(one: string, other: string | undefined): boolean {
@@ -201,8 +206,9 @@ class Renewal {
 }
 
 /** True if the server says that the token has expired, or refuses it without a reason. */
-function mayHaveExpired({ serverError, smtp_code }: SMTPAuthenticationError): boolean {
-  return serverError === undefined ? smtp_code === 535 : EXPIRED.has(serverError["status"] ?? "");
+function mayHaveExpired(error: SMTPAuthenticationError): boolean {
+  const { serverError } = error;
+  return serverError === undefined ? isWrongPassword(error) : EXPIRED.has(serverError["status"] ?? "");
 }
 
 function mechanismsOf(credentials: Credentials, renewal: Renewal): ReadonlyMap<string, Mechanism> {
@@ -235,7 +241,11 @@ function authNotOffered(conversation: Conversation): SMTPNotSupportedError {
   const hint = behindTls
     ? ": many servers offer it in an encrypted session only, so call starttls() first (in a pool, set the option starttls)"
     : "";
-  return new SMTPNotSupportedError("SMTP AUTH extension not supported by server", { capability: "AUTH", hint });
+  const missing = new SMTPNotSupportedError("SMTP AUTH extension not supported by server", {
+    capability: "AUTH",
+    hint,
+  });
+  return missingAfter(conversation.introduction.refusedHello, missing);
 }
 
 /** What both sides can do on this connection, in order. */
@@ -262,9 +272,6 @@ function mechanismsFor(
   // Where nothing is left, the mechanism itself says what it lacks.
   return usable.length > 0 ? usable : both;
 }
-
-/** Refusals of the mechanism or of the line, which say nothing of the credentials (RFC 4954 4, 6). */
-const OF_THE_MECHANISM: ReadonlySet<number> = new Set([500, 501, 502, 504, 534, 538]);
 
 /** The refusal that names the credentials, or else the first that says most; the others are its causes. */
 function allFailed(causes: readonly SMTPException[]): SMTPException {

@@ -52,7 +52,16 @@ export async function authenticate(connection: Connection, exchange: AuthExchang
   try {
     return await run(connection, exchange);
   } finally {
+    ended(exchange);
+  }
+}
+
+/** A mechanism may be the caller's code: what it throws while it is cleaned up must not replace what the server said. */
+function ended(exchange: AuthExchange): void {
+  try {
     exchange.ended();
+  } catch {
+    // The exchange is over already.
   }
 }
 
@@ -85,12 +94,20 @@ async function run(connection: Connection, exchange: AuthExchange): Promise<Repl
   // 503 says that the session is authenticated already (RFC 4954 4), which is true only if it is.
   if (reply.code === 235) proven(connection, exchange);
   else if (reply.code !== 503 || !before)
-    throw refused(reply, connection, exchange.name, explained(exchange, challenge));
+    throw refused(reply, connection, exchange.name, { serverError: explained(exchange, challenge) });
   return reply;
 }
 
 /** Replies to a bare AUTH of servers that know the mechanism only with an initial response. */
 const WANTS_INITIAL_RESPONSE: ReadonlySet<number> = new Set([501, 504, 535]);
+
+/** Refusals of the mechanism or of the line, which say nothing of the credentials (RFC 4954 4, 6). */
+export const OF_THE_MECHANISM: ReadonlySet<number> = new Set([500, 501, 502, 504, 534, 538]);
+
+/** True for a refusal of the credentials (RFC 4954 6). Some servers have another code than 535 beside 5.7.8. */
+export function namesCredentials({ code, enhancedCode }: Pick<Reply, "code" | "enhancedCode">): boolean {
+  return code === 535 || enhancedCode === "5.7.8";
+}
 
 async function begin(connection: Connection, name: string, initial: Uint8Array | undefined): Promise<Reply> {
   const command = authCommand(name, initial);
@@ -99,12 +116,28 @@ async function begin(connection: Connection, name: string, initial: Uint8Array |
   if (reply.code === 334) return connection.request(authResponse(initial));
   if (!WANTS_INITIAL_RESPONSE.has(reply.code) || connection.end !== undefined) return reply;
   // The lines of an exchange may have 12,288 octets (RFC 4954 4): on one line then, once.
+  let second: Reply;
   try {
-    return await connection.request(command);
+    second = await connection.request(command);
   } catch (error) {
-    if (error instanceof SMTPException) throw refused(reply, connection, name, undefined, error);
+    if (error instanceof SMTPException) throw refusedTwice(reply, connection, name, error);
     throw error;
   }
+  if (isAnswer(second, reply, connection.authenticated)) return second;
+  throw refusedTwice(reply, connection, name, refused(second, connection, name));
+}
+
+/** Whether the second reply, and not the refusal of the bare command before it, tells how the login went. */
+function isAnswer(second: Reply, first: Reply, authenticated: boolean): boolean {
+  const { code } = second;
+  if (code === 235 || code === 334 || (code === 503 && authenticated) || namesCredentials(second)) return true;
+  return !namesCredentials(first) && !OF_THE_MECHANISM.has(code) && code !== 421;
+}
+
+/** The first refusal as the error. If that does not name the credentials, a lost session leaves open what they are worth. */
+function refusedTwice(first: Reply, connection: Connection, name: string, cause: SMTPException): SMTPException {
+  const temporary = namesCredentials(first) ? undefined : cause.temporary || undefined;
+  return refused(first, connection, name, { cause, temporary });
 }
 
 async function answer(
@@ -178,9 +211,9 @@ function refused(
   reply: Reply,
   connection: Connection,
   name: string,
-  reason: ServerError | undefined,
-  cause?: unknown,
+  details: { serverError?: ServerError | undefined; cause?: unknown; temporary?: boolean | undefined } = {},
 ): SMTPAuthenticationError {
+  const { serverError: reason, cause, temporary } = details;
   const shown = makeReply(
     reply.code,
     reply.lines.map((line) => connection.hide(line)),
@@ -190,7 +223,7 @@ function refused(
   for (const [name, value] of Object.entries(reason ?? {})) {
     if (serverError !== undefined) serverError[connection.hide(name)] = connection.hide(String(value));
   }
-  return authenticationError(shown, { reply: shown, serverError, cause });
+  return authenticationError(shown, { reply: shown, serverError, cause, temporary });
 }
 
 /** The exception for a refusal; what the mechanism's error says is in its text, too. */

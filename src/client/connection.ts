@@ -276,7 +276,8 @@ export function makeConnection(stream: ByteStream, settings: ConnectionSettings)
   }
 
   function hide(text: string): string {
-    return secrets.reduce((rest, command) => command.hide(rest), text);
+    // The last first: LOGIN sends the user's name, which may be a part of the password, before that.
+    return secrets.reduceRight((rest, command) => command.hide(rest), text);
   }
 
   function onEnd(callback: () => void): () => void {
@@ -302,7 +303,7 @@ export function makeConnection(stream: ByteStream, settings: ConnectionSettings)
 
   /** A last line without its end is no reply, but may say why; a challenge is not shown. */
   function serverClosed(): Error {
-    const cut = secrets.reduce((text, command) => command.hideCut(text), dialogue.rest.replace(/^334.*/s, MASK));
+    const cut = secrets.reduceRight((text, command) => command.hideCut(text), dialogue.rest.replace(/^334.*/s, MASK));
     const rest = shown(cut);
     if (rest === "") return new Error("the server closed the connection");
     const cause = new Error(rest);

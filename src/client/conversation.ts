@@ -20,7 +20,7 @@ import type { Chunking } from "./chunking.ts";
 import { type Connection, makeConnection } from "./connection.ts";
 import type { Timeouts } from "./deadline.ts";
 import type { Events } from "./events.ts";
-import { helloRefused, outOfStep, tellingRefusal } from "./hello-refused.ts";
+import { answersAnother, helloRefused, outOfStep, type RefusedHello, tellingRefusal } from "./hello-refused.ts";
 import { openStream, type Target } from "./open.ts";
 import { aborted, causedBy, closed, overBecause, textOf } from "./session-end.ts";
 import type { TransactionSettings } from "./transaction.ts";
@@ -47,6 +47,8 @@ export type SessionSettings = {
 export type Introduction = Server & {
   /** The text of the answer to HELO, whatever its code. */
   readonly helo?: string;
+  /** EHLO's or LHLO's refusal, if the last one was refused. */
+  readonly refusedHello?: RefusedHello | undefined;
 };
 
 /** A conversation with one server at a time. */
@@ -231,13 +233,15 @@ export function makeConversation(settings: SessionSettings): Conversation {
     const command = Command.hello(real, name ?? localName(peer));
     said = command.shown;
     const reply = await greeted.request(command, delivery);
-    if (reply.code === 220) throw outOfStep(greeted, reply, said, delivery);
+    const another = answersAnother(reply);
+    if (another !== undefined) throw outOfStep(greeted, reply, another, said, delivery);
     const esmtp = isPositive(reply.code);
     introduced ||= esmtp;
     if (verb === "HELO") learn({ ...introduction, helo: reply.message });
     else {
       const features = esmtp ? parseFeatures(reply.lines) : noFeatures();
-      learn({ ...introduction, esmtp, features, tls: peer.tls, ehlo: reply.message });
+      const refusedHello = esmtp ? undefined : { line: said, reply };
+      learn({ ...introduction, esmtp, features, tls: peer.tls, ehlo: reply.message, refusedHello });
     }
     return reply;
   }

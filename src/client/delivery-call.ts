@@ -4,10 +4,11 @@
  * end.
  */
 import type { Server } from "../core/plan.ts";
-import { SMTPException, SMTPServerDisconnected } from "../errors.ts";
+import { SMTPException, SMTPNotSupportedError, SMTPServerDisconnected } from "../errors.ts";
 import { onAbort } from "./abort.ts";
 import type { Connection } from "./connection.ts";
 import type { Conversation } from "./conversation.ts";
+import { missingAfter } from "./hello-refused.ts";
 import type { Delivery } from "./outcome.ts";
 import { disconnected, type SessionEnd, timedOut } from "./session-end.ts";
 import { type Message, type MessageObserver, runTransaction } from "./transaction.ts";
@@ -112,6 +113,7 @@ function deliverNow<T>(conversation: Conversation, turns: Turns, call: Call, ord
     const end = connection?.end;
     if (end && end === cancelled) return signal?.reason;
     if (error instanceof SMTPException) error.delivery ??= "not-sent";
+    if (error instanceof SMTPNotSupportedError) return missingAfter(conversation.introduction.refusedHello, error);
     if (!end || end !== late || !(error instanceof SMTPServerDisconnected)) return error;
     return timedOut("total", conversation.settings.timeouts().total).toError(error);
   }

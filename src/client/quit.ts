@@ -9,7 +9,8 @@ import { overBecause, textOf } from "./session-end.ts";
 /**
  * Sends QUIT and ends the session. The server cannot make it reject, so that QUIT in a `finally` hides nothing: the reply
  * is `[-1, why]` where there is none, and where the session is over already.
- * @throws {SMTPServerDisconnected} if there never was a session, unless another call has thrown why
+ * @throws {SMTPServerDisconnected} if there never was a session, unless another call has thrown why; the reason of the
+ * session's signal, if that fires meanwhile
  */
 export async function quit(conversation: Conversation): Promise<Reply> {
   const { connection, connectFailure } = conversation;
@@ -23,18 +24,19 @@ export async function quit(conversation: Conversation): Promise<Reply> {
   const living = conversation.live();
   conversation.quitSent = true;
   try {
-    return await sendQuit(living);
+    return await sendQuit(living, conversation.settings.signal);
   } finally {
     conversation.forget();
   }
 }
 
-async function sendQuit(connection: Connection): Promise<Reply> {
+async function sendQuit(connection: Connection, signal: AbortSignal | undefined): Promise<Reply> {
   // Also a write that does not leave, because the server reads nothing, is bounded by the phase of QUIT.
   const bound = connection.bound("quit", connection.settings.timeouts().quit);
   try {
     return await connection.request(Command.simple("QUIT"));
   } catch (error) {
+    if (signal?.aborted && error === signal.reason) throw error;
     return noReply(error);
   } finally {
     bound.release();

@@ -6,6 +6,7 @@ import type { Reply } from "../core/reply.ts";
 import { SMTPNotSupportedError, SMTPResponseException, TlsError } from "../errors.ts";
 import type { Connection } from "./connection.ts";
 import type { Conversation } from "./conversation.ts";
+import { missingAfter } from "./hello-refused.ts";
 import { aborted, disconnected, type SessionEnd, textOf } from "./session-end.ts";
 
 /** Upgrades to TLS, and forgets what was learnt in clear; `SMTP.starttls` tells what it throws. */
@@ -17,7 +18,8 @@ export async function startTls(
   const connection = conversation.live();
   if (connection.peer.tls !== undefined) throw new SMTPNotSupportedError("the connection is encrypted already");
   if (!offers(conversation.introduction.features, "STARTTLS")) {
-    throw new SMTPNotSupportedError("STARTTLS extension not supported by server", { capability: "STARTTLS" });
+    const missing = new SMTPNotSupportedError("STARTTLS extension not supported by server", { capability: "STARTTLS" });
+    throw missingAfter(conversation.introduction.refusedHello, missing);
   }
   const reply = await connection.request(Command.simple("STARTTLS"));
   if (reply.code !== 220) throw new SMTPResponseException(reply.code, reply.message, { reply });

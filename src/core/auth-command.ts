@@ -1,6 +1,6 @@
 /** The lines of an AUTH exchange (RFC 4954 4). Apart from `command.ts`, because only a login needs them and base64. */
 import { encodeBase64 } from "./base64.ts";
-import { checkArgument, utf8 } from "./bytes.ts";
+import { checkArgument, decodeText, latin1, latin1Octets, quoted, utf8 } from "./bytes.ts";
 import { Command, MASK } from "./command.ts";
 import { SecretCommand } from "./secret-command.ts";
 
@@ -30,10 +30,25 @@ export function lineLength(command: Command): number {
 
 /**
  * What a server may make of a response, and echo: each of its texts, of which PLAIN and XOAUTH2 have several, and the
- * token or proof in it, as they are or in base64.
+ * token or proof in it, each in all forms that an error or a log may show.
  */
 function echoes(response: Uint8Array): readonly string[] {
-  const texts = new TextDecoder().decode(response).split(/[\0\x01]/);
+  const texts = decodeText(response).split(/[\0\x01]/);
   const cores = texts.flatMap((text) => /(?:^auth=\w+ |,p=)(.+)$/.exec(text)?.slice(1) ?? []);
-  return [...texts, ...cores].flatMap((text) => [text, encodeBase64(utf8(text))]);
+  return [...new Set([...texts, ...cores].flatMap(formsOf))];
+}
+
+/**
+ * A text as it is, in base64, and in quotes. Beyond ASCII also as the Latin-1 reading of its UTF-8, which `decodeText`
+ * gives where the rest of a reply is not UTF-8, and as a server writes it that keeps its passwords in Latin-1.
+ */
+function formsOf(text: string): readonly string[] {
+  const octets = utf8(text);
+  const forms = [text, encodeBase64(octets), quoted(text).slice(1, -1)];
+  if (octets.length === text.length) return forms;
+  const misread = latin1(octets);
+  forms.push(misread, quoted(misread).slice(1, -1));
+  if (!/^[\0-\xff]*$/.test(text)) return forms;
+  const converted = latin1Octets(text);
+  return [...forms, decodeText(converted), encodeBase64(converted)];
 }

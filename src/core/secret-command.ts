@@ -3,12 +3,15 @@ import { Command, MASK } from "./command.ts";
 
 /** A command whose secret is kept apart, so that nothing that prints a command can show it. */
 export class SecretCommand extends Command {
-  readonly #forms: readonly [sent: string, ...echoed: string[]];
+  readonly #sent: string;
+  /** The longest first: one may be a part of another. */
+  readonly #forms: readonly string[];
 
   /** `shown` ends with the mask; `forms` are the secret in each form in which a server may echo it, as it is sent first. */
   constructor(verb: string, shown: string, forms: readonly [sent: string, ...echoed: string[]]) {
     super(verb, shown);
-    this.#forms = forms;
+    this.#sent = forms[0];
+    this.#forms = forms.toSorted((one, other) => other.length - one.length);
   }
 
   override get secret(): boolean {
@@ -16,7 +19,7 @@ export class SecretCommand extends Command {
   }
 
   override get wire(): string {
-    return `${this.shown.slice(0, -MASK.length)}${this.#forms[0]}\r\n`;
+    return `${this.shown.slice(0, -MASK.length)}${this.#sent}\r\n`;
   }
 
   /** All of the text is masked if just one form is known. */
@@ -26,11 +29,12 @@ export class SecretCommand extends Command {
   }
 
   override hideCut(text: string): string {
+    let cut = 0;
     for (const form of this.#forms) {
-      for (let length = Math.min(form.length, text.length); length > 3; length--) {
-        if (text.endsWith(form.slice(0, length))) return this.hide(text.slice(0, -length)) + MASK;
-      }
+      let length = Math.min(form.length, text.length);
+      while (length > 3 && !text.endsWith(form.slice(0, length))) length--;
+      if (length > 3) cut = Math.max(cut, length);
     }
-    return this.hide(text);
+    return cut === 0 ? this.hide(text) : this.hide(text.slice(0, -cut)) + MASK;
   }
 }

@@ -1,5 +1,6 @@
 /** The methods that say one command each, and those by which the caller speaks for himself. */
 import type { Conversation } from "../client/conversation.ts";
+import { missingAfter } from "../client/hello-refused.ts";
 import { nextReply, putCommand, sendRaw } from "../client/raw.ts";
 import { sendData } from "../client/send-data.ts";
 import type { Content } from "../client/source.ts";
@@ -113,7 +114,7 @@ export class Commands {
     } catch (error) {
       if (!(error instanceof SMTPNotSupportedError)) throw error;
       this.#conversation.live(error.delivery);
-      if (introduction.ehlo !== undefined) throw error;
+      if (introduction.ehlo !== undefined) throw missingAfter(introduction.refusedHello, error);
       const { capability, delivery } = error;
       const what = capability === undefined ? "an extension" : `the extension ${capability}`;
       throw new SMTPNotSupportedError(

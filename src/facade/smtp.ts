@@ -380,7 +380,8 @@ export class SMTP {
    * @returns the reply, whatever its code; `[-1, why]` where there is none to understand (garbage, a lost connection,
    * silence until the option `timeouts.quit`), and where the session is over already
    * @throws {SMTPServerDisconnected} if this instance was never connected; where connecting failed and another call has
-   * thrown the reason, `quit()` resolves with `[-1, why]`
+   * thrown the reason, `quit()` resolves with `[-1, why]`. The reason of the option `signal`, if that fires while QUIT
+   * is awaited; where it fired before, the session is over already
    */
   quit(): Promise<Reply> {
     return withCallers(this.#session.quit());
@@ -393,7 +394,8 @@ export class SMTP {
 
   /**
    * `await using`: QUIT and the end of the connection, as Python's `with` does; a lost connection is fine.
-   * @throws {SMTPResponseException} if QUIT is not answered with 221
+   * @throws {SMTPResponseException} if QUIT is not answered with 221; the reason of the option `signal`, if that fires
+   * meanwhile
    */
   async [Symbol.asyncDispose](): Promise<void> {
     try {

@@ -30,6 +30,45 @@ describe("EHLO refused", () => {
   });
 });
 
+describe("an extension that is missing after HELO", () => {
+  const calls: readonly [name: string, call: (smtp: SMTP) => Promise<unknown>, delivery: string | undefined][] = [
+    ["login()", (smtp) => smtp.login("user", "secret"), undefined],
+    ["starttls()", (smtp) => smtp.starttls(), undefined],
+    ["sendmail() to an address", (smtp) => smtp.sendmail("a@b.c", "d\u00fc@e.f", MESSAGE), "not-sent"],
+    ["sendmail() of octets over 127", (smtp) => smtp.sendmail("a@b.c", "d@e.f", Uint8Array.of(200)), "not-sent"],
+    ["mail()", (smtp) => smtp.ehlo_or_helo_if_needed().then(() => smtp.mail("d\u00fc@e.f")), "not-sent"],
+  ];
+
+  test.each(calls)("is told with the refusal of EHLO: %s", async (_, call, delivery) => {
+    for (const refusal of ["550 5.7.1 bad name", "451 4.3.2 later"]) {
+      const { smtp } = await session({ on: { EHLO: refusal } }, { local_hostname: "pc" });
+      const temporary = refusal.startsWith("4");
+      const because = `${refusal} (the answer to "EHLO pc"; the option local_hostname sets this name)`;
+      expect(await reasonOf(call(smtp))).toMatchObject({
+        name: "SMTPNotSupportedError",
+        capability: expect.any(String),
+        message: expect.stringContaining(`; the server refused EHLO, which lists its extensions: ${because}`),
+        temporary,
+        delivery,
+        cause: { name: "SMTPHeloError", smtp_code: Number(refusal.slice(0, 3)), message: because },
+      });
+    }
+  });
+
+  test("says nothing of a refusal that a good EHLO followed, or of another session", async () => {
+    const { smtp } = await session({ on: { EHLO: ["550 bad name", "250 fake"] } });
+    await smtp.ehlo();
+    await smtp.ehlo();
+    expect(await reasonOf(smtp.login("user", "secret"))).toMatchObject({
+      message: "SMTP AUTH extension not supported by server",
+      temporary: false,
+    });
+    await smtp.connect("mail.example.com");
+    await smtp.helo();
+    expect(await reasonOf(smtp.login("user", "secret"))).not.toHaveProperty("cause");
+  });
+});
+
 describe("login() before STARTTLS", () => {
   test("says to call starttls() where that is offered and AUTH is not", async () => {
     const { smtp } = await session({ ehlo: ["STARTTLS"] });
@@ -234,6 +273,28 @@ describe.each([
       name: "SMTPHeloError",
       delivery: "not-sent",
     });
+    expect(server.lines.join()).not.toContain("MAIL");
+  });
+
+  test.each([
+    ["221 bye", "answers QUIT"],
+    ["235 2.7.0 in", "answers AUTH"],
+    ["334 ", "answers AUTH"],
+    ["354 go on", "answers DATA"],
+  ])("nor is a code that answers another command: %s", async (answer, what) => {
+    const script: Script = { on: { [verb]: answer, ...(verb === "HELO" ? { EHLO: "502 no" } : {}) } };
+    const server = new FakeServer(script);
+    for (const call of [greet, (smtp: SMTP) => smtp.sendmail("a@b.c", "d@e.f", MESSAGE)]) {
+      const smtp = await Class.connect("mail.example.com", 25, { transport: server.transport });
+      expect(await reasonOf(call(smtp))).toMatchObject({
+        name: "SMTPHeloError",
+        smtp_code: Number(answer.slice(0, 3)),
+        temporary: true,
+        message: expect.stringContaining(`this code ${what}, so the replies are out of step`),
+        cause: { message: expect.stringContaining("out of step") },
+      });
+      expect(smtp.connected).toBe(false);
+    }
     expect(server.lines.join()).not.toContain("MAIL");
   });
 

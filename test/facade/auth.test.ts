@@ -134,6 +134,100 @@ describe("auth", () => {
     },
   );
 
+  describe("where the bare command was refused and the response on its line fails", () => {
+    const secret = "x".repeat(500);
+    const outcome = async (first: string, second: string): Promise<unknown> => {
+      const { smtp } = await session({ on: { AUTH: [first, second] } });
+      return reasonOf(smtp.auth("X", () => secret));
+    };
+
+    test.each([
+      ["500 line too long", 500],
+      ["501 5.5.4 syntax", 501],
+      ["454 4.7.0 later", 454],
+      ["421 bye", 421],
+      ["550 no", 550],
+    ])("a 535 stays the error, with the other as its cause: %s", async (second, code) => {
+      expect(await outcome("535 5.7.8 bad token", second)).toMatchObject({
+        name: "SMTPAuthenticationError",
+        smtp_code: 535,
+        smtp_error: "5.7.8 bad token",
+        temporary: false,
+        cause: { smtp_code: code },
+      });
+    });
+
+    test("a 535 stays the error where the connection is lost", async () => {
+      expect(await outcome("535 5.7.8 bad token", "close")).toMatchObject({
+        smtp_code: 535,
+        temporary: false,
+        cause: { name: "SMTPServerDisconnected" },
+      });
+    });
+
+    test("the first refusal of the mechanism is the error, if the second says no more", async () => {
+      expect(await outcome("504 no such mechanism", "500 what?")).toMatchObject({
+        smtp_code: 504,
+        temporary: false,
+        cause: { smtp_code: 500 },
+      });
+    });
+
+    test.each([
+      ["421 bye", { smtp_code: 421 }],
+      ["close", { name: "SMTPServerDisconnected" }],
+    ])("a session lost behind a 504 may be tried again: %s", async (second, cause) => {
+      expect(await outcome("504 no such mechanism", second)).toMatchObject({ smtp_code: 504, temporary: true, cause });
+    });
+
+    test.each(["535 5.7.8 bad token", "550 5.7.8 bad token", "454 4.7.0 later"])(
+      "the second is the error if it says more: %s",
+      async (second) => {
+        expect(await outcome("504 no such mechanism", second)).toMatchObject({
+          smtp_code: Number(second.slice(0, 3)),
+          temporary: second.startsWith("4"),
+        });
+      },
+    );
+
+    test("the cause has no echoed response", async () => {
+      const error = await outcome("535 no", `500 what is ${secret}`);
+      expect(error).toHaveProperty("cause.smtp_error", "what is ***");
+    });
+  });
+
+  test.each<[outcome: string, answer: string]>([
+    ["a refusal", "535 5.7.8 wrong"],
+    ["a success", "235 in"],
+  ])("what a Mechanism throws while it is cleaned up does not replace %s", async (_, answer) => {
+    const { smtp } = await session({ ehlo: ["AUTH X-OWN"], on: { AUTH: answer } });
+    const mechanism: Mechanism = {
+      name: "X-OWN",
+      clearText: false,
+      start() {
+        const steps = (function* () {
+          yield new Uint8Array([120]);
+          yield new Uint8Array([121]);
+        })();
+        steps.return = () => {
+          throw new Error("cleanup");
+        };
+        return steps;
+      },
+    };
+    const outcome = await smtp.auth("X-OWN", mechanism).catch((error: unknown) => error);
+    expect(outcome).toMatchObject(answer.startsWith("235") ? { code: 235 } : { smtp_code: 535 });
+  });
+
+  test.each(["535 no", "550 5.7.8 no", "554 5.7.8 no"])(
+    "LOGIN does not send a password again that PLAIN was refused: %s",
+    async (refusal) => {
+      const { server, smtp } = await session(authServer("PLAIN LOGIN", { PLAIN: refusal, LOGIN: "535 no" }));
+      expect(await reasonOf(smtp.login("user", "secret"))).toMatchObject({ smtp_code: Number(refusal.slice(0, 3)) });
+      expect(server.lines.filter((line) => line.startsWith("AUTH"))).toHaveLength(1);
+    },
+  );
+
   test("says nothing for a user and a password that were not set", async () => {
     const { server, smtp } = await session(
       authServer("x", { PLAIN: "235 in", LOGIN: ["334 eA==", "235 in"], "CRAM-MD5": ["334 eA==", "235 in"] }),

@@ -139,6 +139,24 @@ describe("quit()", () => {
     expect(await smtp.quit()).toEqual([-1, expect.stringContaining("enough")]);
   });
 
+  test.each<[name: string, end: (smtp: SMTP) => Promise<unknown>]>([
+    ["quit()", (smtp) => smtp.quit()],
+    ["await using", (smtp) => smtp[Symbol.asyncDispose]()],
+  ])("rejects with the reason of a signal that fires while QUIT is awaited: %s", async (_, end) => {
+    const silent = server({ QUIT: stall });
+    const peer = await startScriptedServer(silent, silent);
+    for (const reason of [new Error("enough"), "a text"]) {
+      const controller = new AbortController();
+      const smtp = await SMTP.connect(peer.host, peer.port, { timeout: 5, signal: controller.signal });
+      const ended = reasonOf(end(smtp));
+      setTimeout(() => controller.abort(reason), 20);
+      expect(await ended).toBe(reason);
+      expect(smtp.connected).toBe(false);
+      expect(await smtp.quit()).toEqual([-1, expect.any(String)]);
+    }
+    await peer.finish();
+  });
+
   test("rejects on an instance that was never connected", async () => {
     expect(await reasonOf(new SMTP().quit())).toMatchObject({
       name: "SMTPServerDisconnected",
