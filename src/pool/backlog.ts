@@ -1,5 +1,6 @@
 /** The messages that were given to a pool and are not settled: those that wait, their order, their deadlines, and their end. */
 
+import { copyOf } from "../client/caller-stack.ts";
 import type { Delivery } from "../client/outcome.ts";
 import { timedOut } from "../client/session-end.ts";
 import { discard } from "../client/source.ts";
@@ -131,9 +132,9 @@ export class Backlog {
 
   /** None of the messages that can be sent will be. */
   rejectWaiting(error: unknown): void {
-    if (error instanceof SMTPException) error.delivery ??= "not-sent";
+    const why = notSent(error);
     for (const queue of [this.again, this.queue]) {
-      for (let job = queue.first; job !== undefined; job = queue.first) this.reject(job, error);
+      for (let job = queue.first; job !== undefined; job = queue.first) this.reject(job, why);
     }
   }
 
@@ -253,4 +254,12 @@ export class Backlog {
     this.#promised = 0;
     this.#roomier();
   }
+}
+
+/** What a message that was not sent is rejected with: a copy, since `check()` may reject with the same error. */
+function notSent(error: unknown): unknown {
+  if (!(error instanceof SMTPException) || error.delivery !== undefined) return error;
+  const copy = copyOf(error, error.stack ?? "");
+  if (copy instanceof SMTPException) copy.delivery = "not-sent";
+  return copy;
 }
