@@ -18,6 +18,8 @@ export type BacklogOwner = {
   arrived(): void;
   /** A deadline has to be looked at, at this moment. */
   wakeAt(moment: number): void;
+  /** Why no connection can be made at present; undefined if that is not so. */
+  whyNone(): { readonly error: unknown } | undefined;
   /** There are messages that are not settled, or none any more. */
   busy(isBusy: boolean): void;
 };
@@ -130,12 +132,18 @@ export class Backlog {
     this.#roomier();
   }
 
-  /** None of the messages that can be sent will be. */
-  rejectWaiting(error: unknown): void {
+  /** None of the messages that can be sent will be; or none of those that came by this moment. */
+  rejectWaiting(error: unknown, cameBy: number = NEVER): void {
     const why = notSent(error);
     for (const queue of [this.again, this.queue]) {
-      for (let job = queue.first; job !== undefined; job = queue.first) this.reject(job, why);
+      // Those that came later are further back.
+      for (let job = queue.first; job !== undefined && job.since <= cameBy; job = queue.first) this.reject(job, why);
     }
+  }
+
+  /** When the first of those came that can be sent, as far as that matters to how long it waits. */
+  get waitingSince(): number {
+    return Math.min(this.again.first?.since ?? NEVER, this.queue.first?.since ?? NEVER);
   }
 
   /** Ends what has passed its deadline; messages that are being sent end with their connection. Gives the next deadline. */
@@ -144,9 +152,17 @@ export class Backlog {
       if (job.deadline > now) return job.deadline;
       this.#bounded.delete(job);
       if (job.interrupt !== undefined) job.interrupt();
-      else this.reject(job, timedOut("total", this.#limits.total).toError({ delivery: "not-sent" }));
+      else this.reject(job, this.#outOfTime());
     }
     return NEVER;
+  }
+
+  /** What a message is rejected with that waited until its deadline, with what it waited for. */
+  #outOfTime(): unknown {
+    const error = timedOut("total", this.#limits.total).toError({ delivery: "not-sent" });
+    const why = this.#owner.whyNone();
+    if (why !== undefined && error instanceof SMTPException) error.cause = why.error;
+    return error;
   }
 
   /** Takes no more messages; `cause` is why. */
@@ -191,7 +207,8 @@ export class Backlog {
     const { total } = this.#limits;
     if (this.#unsettled === 0) this.#owner.busy(true);
     const deadline = total === undefined ? NEVER : performance.now() + total * 1000;
-    const job = new Job(this.#calls++, resolve, reject, signal, deadline);
+    const since = this.#owner.whyNone() === undefined ? 0 : performance.now();
+    const job = new Job(this.#calls++, resolve, reject, signal, deadline, since);
     if (total !== undefined) {
       this.#bounded.add(job);
       this.#owner.wakeAt(deadline);

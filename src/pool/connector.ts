@@ -14,8 +14,10 @@ export type ConnectorOwner = {
   newLane(): Lane;
   /** A connection has signed on. */
   opened(lane: Lane): void;
-  /** None of the messages that wait will be sent. */
-  reject(error: unknown): void;
+  /** When the message came that waits longest, as far as that matters; never, if none waits. */
+  waitingSince(): number;
+  /** None of the messages that wait will be sent; or none of those that came by this moment. */
+  reject(error: unknown, cameBy?: number): void;
   /** Says QUIT by a connection that could not be opened, and forgets it. */
   quit(lane: Lane): Promise<void>;
   /** Looks for what can be done now. */
@@ -128,14 +130,30 @@ export class Connector {
     }
   }
 
-  /** Rejects what waits if no connection could be made for too long; those begun before the first failure are awaited. */
+  /** Why no connection can be made at present; undefined if that is not so. */
+  get whyNone(): { readonly error: unknown } | undefined {
+    return this.#reconnection.isUnderWay ? { error: this.#reconnection.lastError } : undefined;
+  }
+
+  /** Rejects what could get no connection for too long; connections begun before the first failure are awaited. */
   wake(now: number): void {
-    const { endsAt, isUnderWay, lastError, since } = this.#reconnection;
+    const { isUnderWay, lastError, since } = this.#reconnection;
     if (!isUnderWay) return;
+    const endsAt = this.#endsAt;
     if (now < endsAt) return this.#owner.wakeAt(endsAt);
     for (const { begunAt } of this.#connections.connecting) if (begunAt <= since) return;
-    this.#reconnection.reset();
-    this.#owner.reject(lastError);
+    this.#owner.reject(lastError, this.#reconnection.cameBy(now));
+    if (this.#owner.waiting() === 0) this.#reconnection.reset();
+    else this.#owner.wakeAt(this.#endsAt);
+  }
+
+  /** When to give up for the message that waits longest. */
+  get #endsAt(): number {
+    return this.#reconnection.endsAt(this.#cameAt);
+  }
+
+  get #cameAt(): number {
+    return this.#owner.waiting() === 0 ? 0 : this.#owner.waitingSince();
   }
 
   /** What waits hears of it at once; the connection has its place until it is closed. */
@@ -158,7 +176,7 @@ export class Connector {
     if (usable > 0 || complaint !== undefined) this.#governor.full(usable + connecting.size, now);
     if (usable > 0) return;
     if (this.#owner.waiting() === 0) return this.#reconnection.reset();
-    this.#reconnection.failed(error, complaint === "complaint", now);
+    this.#reconnection.failed(error, complaint === "complaint", now, this.#cameAt);
     this.wake(now);
   }
 }

@@ -46,6 +46,7 @@ export class Pool implements LaneOwner {
       {
         arrived: () => this.#arrived(),
         wakeAt: (moment) => this.#alarm.at(moment),
+        whyNone: () => this.#connector.whyNone,
         busy: (isBusy) => this.#alarm.hold(isBusy),
       },
     );
@@ -334,7 +335,8 @@ export class Pool implements LaneOwner {
       waiting: () => this.#waiting,
       newLane: () => new Lane(this, this.#settings),
       opened: (lane) => this.#rest(lane),
-      reject: (error) => this.backlog.rejectWaiting(error),
+      waitingSince: () => this.backlog.waitingSince,
+      reject: (error, cameBy) => this.backlog.rejectWaiting(error, cameBy),
       quit: (lane) => this.#goodbye(lane),
       pump: () => this.#pump(),
       wakeAt: (moment) => this.#alarm.at(moment),

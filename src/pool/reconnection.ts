@@ -39,13 +39,18 @@ export class Reconnection {
     return this.#nextAt;
   }
 
-  /** When to give up. */
-  get endsAt(): number {
-    return this.since + this.#patience;
+  /** When to give up for a message that came at this moment, before the first failure or after it. */
+  endsAt(cameAt: number): number {
+    return Math.max(this.since, cameAt) + this.#patience;
   }
 
-  /** A try failed; `complained` if the server said that it is asked for too much. */
-  failed(error: unknown, complained: boolean, now: number): void {
+  /** Messages that came by this moment have waited for long enough. */
+  cameBy(now: number): number {
+    return now - this.#patience;
+  }
+
+  /** A try failed; `complained` if the server said that it is asked for too much. What waits longest came at `cameAt`. */
+  failed(error: unknown, complained: boolean, now: number, cameAt: number): void {
     if (!this.#isUnderWay && now - this.#openedAt > this.#patience) this.reset();
     this.#since ??= now;
     this.#isUnderWay = true;
@@ -57,7 +62,7 @@ export class Reconnection {
     // Clients that lost the server at the same moment must not come back at the same moment.
     const jittered = wait * (0.5 + Math.random() / 2);
     // The tries get closer towards the end: the last one is not made long before it.
-    const remaining = Math.max(SHORTEST_WAIT, (this.endsAt - now) / 2);
+    const remaining = Math.max(SHORTEST_WAIT, (this.endsAt(cameAt) - now) / 2);
     this.#nextAt = now + Math.min(jittered, remaining);
   }
 
