@@ -229,7 +229,8 @@ describe("a login that is refused after others have succeeded", () => {
     const changed = server({ EHLO: OFFER, AUTH: "535 changed" });
     const pool = new SMTPPool({ ...(await serverThat(fine, changed)), auth: AUTH, maxConnections: 3 });
     expect(await settled(() => burst(pool, 30), 10)).toEqual({ value: Array(30).fill("ok") });
-    expect(times("AUTH")).toBeLessThanOrEqual(3);
+    // One more for each pause that has passed.
+    expect(times("AUTH")).toBeLessThanOrEqual(5);
     const before = times("AUTH");
     expect(await settled(() => burst(pool, 30), 10)).toEqual({ value: Array(30).fill("ok") });
     expect(times("AUTH")).toBeLessThanOrEqual(before + 1);
