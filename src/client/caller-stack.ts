@@ -99,7 +99,7 @@ function placeOf(line: string): string {
 }
 
 /** The same error for another call: its class, its fields and its cause, with a stack of its own. */
-function copyOf(error: Error, stack: string): unknown {
+export function copyOf(error: Error, stack: string): unknown {
   const { stack: _, ...fields } = Object.getOwnPropertyDescriptors(error);
   const copy = new Error(error.message);
   copy.stack = stack;

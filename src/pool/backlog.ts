@@ -1,6 +1,7 @@
 /** The messages that were given to a pool and are not settled: those that wait, their order, their deadlines, and their end. */
 
 import type { InContext } from "../client/caller-context.ts";
+import { copyOf } from "../client/caller-stack.ts";
 import type { Delivery } from "../client/outcome.ts";
 import { timedOut } from "../client/session-end.ts";
 import { discard } from "../client/source.ts";
@@ -18,6 +19,8 @@ export type BacklogOwner = {
   arrived(): void;
   /** A deadline has to be looked at, at this moment. */
   wakeAt(moment: number): void;
+  /** Why no connection can be made at present; undefined if that is not so. */
+  whyNone(): { readonly error: unknown } | undefined;
   /** There are messages that are not settled, or none any more. */
   busy(isBusy: boolean): void;
 };
@@ -32,7 +35,7 @@ const TURNS_TO_CALL = 50;
 export class Backlog {
   /** Messages that can be sent, in the order of the calls. */
   readonly queue: JobQueue = new JobQueue();
-  /** Messages that go a second time, each by a connection on which nothing was sent before. */
+  /** Messages that go a second time, each by a connection on which nothing was sent before, if one can be opened. */
   readonly again: JobQueue = new JobQueue();
   /** How many were delivered, and how many were not. */
   sent = 0;
@@ -143,12 +146,18 @@ export class Backlog {
     this.#roomier();
   }
 
-  /** None of the messages that can be sent will be; or none of those that go again. */
-  rejectWaiting(error: unknown, which: "all" | "again" = "all"): void {
-    if (error instanceof SMTPException) error.delivery ??= "not-sent";
-    for (const queue of which === "all" ? [this.again, this.queue] : [this.again]) {
-      for (let job = queue.first; job !== undefined; job = queue.first) this.reject(job, error);
+  /** None of the messages that can be sent will be; or none of those that came by this moment. */
+  rejectWaiting(error: unknown, cameBy: number = NEVER): void {
+    const why = notSent(error);
+    for (const queue of [this.again, this.queue]) {
+      // Those that came later are further back.
+      for (let job = queue.first; job !== undefined && job.since <= cameBy; job = queue.first) this.reject(job, why);
     }
+  }
+
+  /** When the first of those came that can be sent, as far as that matters to how long it waits. */
+  get waitingSince(): number {
+    return Math.min(this.again.first?.since ?? NEVER, this.queue.first?.since ?? NEVER);
   }
 
   /** Ends what has passed its deadline; messages that are being sent end with their connection. Gives the next deadline. */
@@ -157,9 +166,17 @@ export class Backlog {
       if (job.deadline > now) return job.deadline;
       this.#bounded.delete(job);
       if (job.interrupt !== undefined) job.interrupt();
-      else this.reject(job, timedOut("total", this.#limits.total).toError({ delivery: "not-sent" }));
+      else this.reject(job, this.#outOfTime());
     }
     return NEVER;
+  }
+
+  /** What a message is rejected with that waited until its deadline, with what it waited for. */
+  #outOfTime(): unknown {
+    const error = timedOut("total", this.#limits.total).toError({ delivery: "not-sent" });
+    const why = this.#owner.whyNone();
+    if (why !== undefined && error instanceof SMTPException) error.cause = why.error;
+    return error;
   }
 
   /** Takes no more messages; `cause` is why. */
@@ -204,7 +221,8 @@ export class Backlog {
     const { total } = this.#limits;
     if (this.#unsettled === 0) this.#owner.busy(true);
     const deadline = total === undefined ? NEVER : performance.now() + total * 1000;
-    const job = new Job(this.#calls++, resolve, reject, signal, deadline);
+    const since = this.#owner.whyNone() === undefined ? 0 : performance.now();
+    const job = new Job(this.#calls++, resolve, reject, signal, deadline, since);
     if (total !== undefined) {
       this.#bounded.add(job);
       this.#owner.wakeAt(deadline);
@@ -267,4 +285,12 @@ export class Backlog {
     this.#promised = 0;
     this.#roomier();
   }
+}
+
+/** What a message that was not sent is rejected with: a copy, since `check()` may reject with the same error. */
+function notSent(error: unknown): unknown {
+  if (!(error instanceof SMTPException) || error.delivery !== undefined) return error;
+  const copy = copyOf(error, error.stack ?? "");
+  if (copy instanceof SMTPException) copy.delivery = "not-sent";
+  return copy;
 }

@@ -37,6 +37,13 @@ export class Connections {
     return usable;
   }
 
+  /** How many are open and have a first message that has yet to begin with its content. */
+  get untried(): number {
+    let untried = 0;
+    for (const { isUntried } of this.#states.open) if (isUntried) untried++;
+    return untried;
+  }
+
   /** Moves a connection to a state, whichever it was in; undefined: it is gone. */
   set(lane: Lane, state: ConnectionState | undefined): void {
     this.leaveIdle(lane);

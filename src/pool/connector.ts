@@ -4,7 +4,7 @@ import type { Governor } from "./governor.ts";
 import type { Lane } from "./lane.ts";
 import { LoginGate } from "./login-gate.ts";
 import { Reconnection } from "./reconnection.ts";
-import { complaintIn, isLasting, mayBeFull } from "./verdict.ts";
+import { complaintIn, isLasting } from "./verdict.ts";
 
 /** The pool, as far as its connector concerns it. */
 export type ConnectorOwner = {
@@ -14,8 +14,10 @@ export type ConnectorOwner = {
   newLane(): Lane;
   /** A connection has signed on. */
   opened(lane: Lane): void;
-  /** Messages that wait will not be sent: all, or only those that need a new connection. */
-  reject(which: "all" | "again", error: unknown): void;
+  /** When the message came that waits longest, as far as that matters; never, if none waits. */
+  waitingSince(): number;
+  /** None of the messages that wait will be sent; or none of those that came by this moment. */
+  reject(error: unknown, cameBy?: number): void;
   /** Says QUIT by a connection that could not be opened, and forgets it. */
   quit(lane: Lane): Promise<void>;
   /** Looks for what can be done now. */
@@ -42,8 +44,8 @@ export class Connector {
   readonly #connections: Connections;
   readonly #governor: Governor;
   readonly #reconnection: Reconnection;
-  /** True after a login was refused: as long as open connections take messages, no other one tries it again. */
-  #loginRefused = false;
+  /** True from a connection that died at its first message until a message is sent: one at a time has to prove itself. */
+  #isInDoubt = false;
 
   constructor(owner: ConnectorOwner, { connections, governor, hasLogin, reconnectFor }: ConnectorSettings) {
     this.#owner = owner;
@@ -55,9 +57,9 @@ export class Connector {
 
   /** How many more connections may be opened now, by what the others have met. */
   get room(): number {
-    const { connecting, size, usable } = this.#connections;
-    if (this.#loginRefused && usable > 0) return 0;
+    const { connecting, size } = this.#connections;
     const room = Math.min(this.#governor.limit - size, this.gate.room);
+    if (this.#isInDoubt) return Math.min(room, 1 - connecting.size - this.#connections.untried);
     return this.#reconnection.isUnderWay ? Math.min(room, 1 - connecting.size) : room;
   }
 
@@ -65,6 +67,11 @@ export class Connector {
   get opensAt(): number {
     const { isUnderWay, nextAt } = this.#reconnection;
     return isUnderWay ? nextAt : this.#governor.opensAt(this.#connections.size);
+  }
+
+  /** False if no connection may be opened now, even if another one were closed for it. */
+  get mayOpen(): boolean {
+    return this.gate.room > 0 && this.opensAt <= performance.now();
   }
 
   /** A message waits, and none did before: it has the whole of the time. */
@@ -84,21 +91,35 @@ export class Connector {
       return this.#failed(lane, error);
     }
     this.gate.signedOn(lane);
-    this.#loginRefused = false;
-    this.#reconnection.reset();
+    this.#reconnection.opened(performance.now());
     this.#connections.set(lane, "open");
+    this.#governor.opened(this.#connections.open.size);
     this.#owner.opened(lane);
     this.#owner.pump();
   }
 
-  /** Rejects what waits for a reason that any other connection would meet, unless open connections can send it. */
+  /**
+   * A reason that any other connection would meet: rejects what waits. While there are open connections, they send it
+   * instead: the server may only have too many connections, and those that are signing on may succeed.
+   */
   refuse(error: unknown): void {
     const { connecting, usable } = this.#connections;
-    if (usable > 0 && mayBeFull(error)) return this.#governor.full(usable + connecting.size, performance.now());
+    if (usable > 0) return this.#governor.full(usable + connecting.size, performance.now());
     this.drop();
     this.#reconnection.reset();
-    this.#loginRefused = usable > 0;
-    this.#owner.reject(usable > 0 ? "again" : "all", error);
+    this.#owner.reject(error);
+  }
+
+  /** A connection was lost before the first message on it could be sent, and is gone: that is as good as none. */
+  died(error: unknown): void {
+    if (this.#connections.usable === 0) this.#isInDoubt = true;
+    this.#tryAgain(error);
+  }
+
+  /** A message was sent: the server can do more than open connections. */
+  proven(): void {
+    this.#isInDoubt = false;
+    this.#reconnection.reset();
   }
 
   /** Gives up opening those that are being opened. */
@@ -109,14 +130,30 @@ export class Connector {
     }
   }
 
-  /** Rejects what waits if no connection could be made for too long; those begun before the first failure are awaited. */
+  /** Why no connection can be made at present; undefined if that is not so. */
+  get whyNone(): { readonly error: unknown } | undefined {
+    return this.#reconnection.isUnderWay ? { error: this.#reconnection.lastError } : undefined;
+  }
+
+  /** Rejects what could get no connection for too long; connections begun before the first failure are awaited. */
   wake(now: number): void {
-    const { endsAt, isUnderWay, lastError, since } = this.#reconnection;
+    const { isUnderWay, lastError, since } = this.#reconnection;
     if (!isUnderWay) return;
+    const endsAt = this.#endsAt;
     if (now < endsAt) return this.#owner.wakeAt(endsAt);
     for (const { begunAt } of this.#connections.connecting) if (begunAt <= since) return;
-    this.#reconnection.reset();
-    this.#owner.reject("all", lastError);
+    this.#owner.reject(lastError, this.#reconnection.cameBy(now));
+    if (this.#owner.waiting() === 0) this.#reconnection.reset();
+    else this.#owner.wakeAt(this.#endsAt);
+  }
+
+  /** When to give up for the message that waits longest. */
+  get #endsAt(): number {
+    return this.#reconnection.endsAt(this.#cameAt);
+  }
+
+  get #cameAt(): number {
+    return this.#owner.waiting() === 0 ? 0 : this.#owner.waitingSince();
   }
 
   /** What waits hears of it at once; the connection has its place until it is closed. */
@@ -139,7 +176,7 @@ export class Connector {
     if (usable > 0 || complaint !== undefined) this.#governor.full(usable + connecting.size, now);
     if (usable > 0) return;
     if (this.#owner.waiting() === 0) return this.#reconnection.reset();
-    this.#reconnection.failed(error, complaint === "complaint", now);
+    this.#reconnection.failed(error, complaint === "complaint", now, this.#cameAt);
     this.wake(now);
   }
 }

@@ -20,6 +20,9 @@ export class Governor {
   #proofs = 0;
   #refusals = 0;
   #complaint = Number.NEGATIVE_INFINITY;
+  /** More than so many connections were refused, and the pause after that; it grows until so many are open again. */
+  #fullAt = 0;
+  #fullPause = 0;
 
   constructor(most: number) {
     this.#most = most;
@@ -47,10 +50,20 @@ export class Governor {
     if (this.#refusals >= PATIENCE) this.complained(inUse, now);
   }
 
-  /** The server takes no more connections than these. */
+  /** The server takes no more connections than these. What was delivered meanwhile does not shorten the next pause. */
   full(connections: number, now: number): void {
+    const isNews = now >= this.opensAt(1);
     this.complained(this.#most * 2, now);
     this.limit = Math.max(1, Math.min(this.limit, connections));
+    this.#fullAt = this.limit;
+    if (!isNews) return;
+    this.#fullPause = Math.min(LONGEST_PAUSE, Math.max(SHORTEST_PAUSE, this.#fullPause * 2));
+    this.#pause = Math.max(this.#pause, this.#fullPause);
+  }
+
+  /** A connection was opened, and so many are open: more than the server took before show that it takes more now. */
+  opened(connections: number): void {
+    if (connections > this.#fullAt) this.#fullPause = 0;
   }
 
   /** A message was delivered. */

@@ -14,6 +14,8 @@ export class Job {
   readonly signal: AbortSignal | undefined;
   /** When the delivery has to be over, by `performance.now()`. */
   readonly deadline: number;
+  /** When it came, if no connection could be made at that time; else 0: its time begins with the first failure. */
+  readonly since: number;
   /** The checked message; undefined while it is being prepared. */
   request: Request | undefined;
   /** The queue that it waits in. */
@@ -43,12 +45,14 @@ export class Job {
     reject: (error: unknown) => void,
     signal: AbortSignal | undefined,
     deadline: number,
+    since: number,
   ) {
     this.number = number;
     this.#resolve = resolve;
     this.#reject = reject;
     this.signal = signal;
     this.deadline = deadline;
+    this.since = since;
   }
 
   /** True if the caller may end the delivery, and its connection with it: nobody else's outcome may hang on that. */

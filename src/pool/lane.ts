@@ -94,6 +94,8 @@ export class Lane {
   #turnWaits = false;
   /** A message that nothing may follow: in eager mode what follows would be lost with it if it is aborted. */
   #alone: Job | undefined;
+  /** The first message here, until it is settled. */
+  #first: Job | undefined;
   #open = false;
 
   constructor(owner: LaneOwner, settings: PoolSettings) {
@@ -146,6 +148,11 @@ export class Lane {
     return this.#session.conversation.connection?.fault !== undefined;
   }
 
+  /** True while the first message here has yet to begin with its content. */
+  get isUntried(): boolean {
+    return this.#first !== undefined && !this.#first.contentBegun;
+  }
+
   /** What the connection has shown of the server and commands in groups; "suspect": it was lost with the first group. */
   get grouping(): "untested" | "proven" | "suspect" {
     return this.#session.conversation.connection?.grouping ?? "untested";
@@ -155,7 +162,9 @@ export class Lane {
   send(job: Job): void {
     this.inFlight++;
     this.#session.conversation.connection?.holdProcess(true);
-    this.#session.deliver(new Turn(this, job, this.started === 0));
+    const isFirst = this.started === 0;
+    if (isFirst) this.#first = job;
+    this.#session.deliver(new Turn(this, job, isFirst));
   }
 
   /** Nothing is to be sent for now: an idle connection keeps no process alive. */
@@ -265,6 +274,7 @@ export class Lane {
   #settled(job: Job): void {
     job.interrupt = undefined;
     if (this.#alone === job) this.#alone = undefined;
+    if (this.#first === job) this.#first = undefined;
     this.inFlight--;
     this.usedAt = performance.now();
   }

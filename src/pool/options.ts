@@ -6,8 +6,10 @@ import { checkSeconds, resolveTimeouts, type Timeouts } from "../client/deadline
 import { checkArgument, wrongType } from "../core/bytes.ts";
 import { checkObject, checkOptions, checkWholeNumber, parseHost, type SMTPOptions } from "../facade/options.ts";
 import { tlsOptions } from "../facade/tls.ts";
+import { chooseMechanisms, passwordMechanisms } from "../sasl/choose.ts";
+import { checkCredential } from "../sasl/credential.ts";
 import type { AuthorizingCredentials, Mechanism } from "../sasl/mechanism.ts";
-import type { TokenCredentials } from "../sasl/oauth.ts";
+import { checkToken as checkBearer, type TokenCredentials } from "../sasl/oauth.ts";
 import { NEVER } from "./alarm.ts";
 import type { Rate } from "./rate-limit.ts";
 import { optionsOfUrl } from "./url.ts";
@@ -161,24 +163,33 @@ function checkAuth(auth: unknown): Login | undefined {
   if (isMechanism(given)) return { credentials: given, mechanisms: undefined };
   const { user, password, token, authzid, mechanisms, ...others }: Record<string, unknown> = { ...given };
   checkNoMore(others, "auth");
-  const name = checkString(user, "auth.user");
+  const name = checkSecret(user, "auth.user");
   if ((password === undefined) === (token === undefined)) {
     throw new TypeError("auth needs a password or a token, and not both");
   }
   if (token !== undefined) return { credentials: { user: name, token: checkToken(token) }, mechanisms: undefined };
-  const credentials = { user: name, password: checkString(password, "auth.password") };
-  if (mechanisms !== undefined && !isStrings(mechanisms)) {
-    throw wrongType("auth.mechanisms", "an array of strings", mechanisms);
-  }
-  const order = mechanisms && [...mechanisms];
+  const credentials = { user: name, password: checkSecret(password, "auth.password") };
+  const order = mechanisms === undefined ? undefined : checkMechanisms(mechanisms);
   if (authzid === undefined) return { credentials, mechanisms: order };
-  return { credentials: { ...credentials, authzid: checkString(authzid, "auth.authzid") }, mechanisms: order };
+  return { credentials: { ...credentials, authzid: checkSecret(authzid, "auth.authzid") }, mechanisms: order };
 }
 
 /** Connections that log in at once share one call of the function. */
 function checkToken(token: unknown): string | (() => Promise<string>) {
   if (isFunction(token)) return singleFlight(async () => token());
-  return checkString(token, "auth.token");
+  return checkBearer(checkString(token, "auth.token"), "auth.token");
+}
+
+/** What is wrong with a credential is wrong before there is a connection. */
+function checkSecret(value: unknown, argument: string): string {
+  return checkCredential(checkString(value, argument), argument);
+}
+
+function checkMechanisms(names: unknown): readonly string[] {
+  if (!isStrings(names)) throw wrongType("auth.mechanisms", "an array of strings", names);
+  const order = [...names];
+  chooseMechanisms([], passwordMechanisms.keys(), order, "auth.mechanisms");
+  return order;
 }
 
 function isMechanism(auth: object): auth is Mechanism {

@@ -46,6 +46,7 @@ export class Pool implements LaneOwner {
       {
         arrived: () => this.#arrived(),
         wakeAt: (moment) => this.#alarm.at(moment),
+        whyNone: () => this.#connector.whyNone,
         busy: (isBusy) => this.#alarm.hold(isBusy),
       },
     );
@@ -99,7 +100,7 @@ export class Pool implements LaneOwner {
   }
 
   pull(lane: Lane): Job | undefined {
-    const { queue } = this.backlog;
+    const queue = this.#nextQueue;
     // An abort ends the connection: who may be aborted goes where no other message's answer is outstanding.
     if (queue.first === undefined || queue.first.abortable || !this.#moreThanOpening()) return undefined;
     if (!this.#connections.open.has(lane)) return undefined;
@@ -118,6 +119,7 @@ export class Pool implements LaneOwner {
     this.#sending--;
     this.#governor.delivered(lane.usedAt);
     this.#groupsProven ||= lane.grouping === "proven";
+    this.#connector.proven();
     this.backlog.resolve(job, delivery);
     this.#free(lane);
   }
@@ -125,14 +127,24 @@ export class Pool implements LaneOwner {
   failed(lane: Lane, job: Job, error: unknown, first: boolean): void {
     this.#sending--;
     if (!job.begun) this.#rate?.giveBack();
-    if (!first && mayGoAgain(job, error)) {
+    const isStillborn = first && foundDead(error);
+    if (mayGoAgain(job, error)) {
       if (job.begun) this.#retried++;
-      this.backlog.putBack(job);
+      this.#putBack(job, isStillborn ? { error } : undefined);
     } else {
+      if (isStillborn) this.#connector.died(error);
       this.#hear(error);
       this.backlog.reject(job, job.late ? this.#tooLate(error) : error);
     }
     this.#free(lane);
+  }
+
+  /** The message waits before its connection counts as a failure to connect, and no other one is opened before that. */
+  #putBack(job: Job, death: { readonly error: unknown } | undefined): void {
+    this.#pumping = "once";
+    this.backlog.putBack(job);
+    if (death !== undefined) this.#connector.died(death.error);
+    this.#pumping = "not";
   }
 
   ended(lane: Lane): void {
@@ -140,7 +152,8 @@ export class Pool implements LaneOwner {
     // The connector handles connections that are not open yet.
     if (!this.#connections.open.has(lane)) return;
     this.#connections.set(lane, undefined);
-    this.#pump();
+    // What its first message comes to says when another connection may be opened.
+    if (!lane.isUntried) this.#pump();
   }
 
   #arrived(): void {
@@ -181,11 +194,13 @@ export class Pool implements LaneOwner {
     return this.#pumping === "again";
   }
 
-  /** Messages go to the idle connections; those that go again only to one that has sent nothing yet. */
+  /** Messages go to the idle connections; those that go again to one that has sent nothing yet, if there can be one. */
   #shareOut(): void {
     const { queue, again } = this.backlog;
     while (again.first !== undefined) {
-      const lane = this.#connections.idle.find(({ started }) => started === 0);
+      const { idle } = this.#connections;
+      const fresh = idle.find(({ started }) => started === 0);
+      const lane = fresh ?? (this.#nextQueue === again ? idle.at(-1) : undefined);
       if (lane === undefined || !this.#use(lane, again)) break;
     }
     while (queue.first !== undefined) {
@@ -213,9 +228,16 @@ export class Pool implements LaneOwner {
     }
   }
 
+  /** The messages whose turn it is on a used connection: those that go again wait for one that may be opened now. */
+  get #nextQueue(): JobQueue {
+    const { queue, again } = this.backlog;
+    const isStuck = again.length > this.#connections.connecting.size && !this.#connector.mayOpen;
+    return isStuck ? again : queue;
+  }
+
   /** What is left when all connections are in use goes behind the messages that are on them. */
   #offerTurns(): void {
-    const { first } = this.backlog.queue;
+    const { first } = this.#nextQueue;
     if (first === undefined || first.abortable || !this.#moreThanOpening()) return;
     for (const lane of this.#connections.open) if (lane.inFlight > 0) lane.offer();
   }
@@ -273,9 +295,10 @@ export class Pool implements LaneOwner {
   #hasToGo(lane: Lane): boolean {
     const { maxLifetime } = this.#settings;
     if (lane.retired || (maxLifetime !== NEVER && performance.now() >= lane.openedAt + maxLifetime)) return true;
-    // A message that goes again needs the room of one that has been used.
+    // A message that goes again needs the room of one that has been used, if another one can be opened then.
     const { connecting, size } = this.#connections;
-    const room = this.#governor.limit - (lane.started > 0 && this.backlog.again.length > connecting.size ? 1 : 0);
+    const isInTheWay = lane.started > 0 && this.backlog.again.length > connecting.size && this.#connector.mayOpen;
+    const room = this.#governor.limit - (isInTheWay ? 1 : 0);
     return size > room && this.#connections.usable + connecting.size > room;
   }
 
@@ -315,7 +338,8 @@ export class Pool implements LaneOwner {
       waiting: () => this.#waiting,
       newLane: () => new Lane(this, this.#settings),
       opened: (lane) => this.#rest(lane),
-      reject: (which, error) => this.backlog.rejectWaiting(error, which),
+      waitingSince: () => this.backlog.waitingSince,
+      reject: (error, cameBy) => this.backlog.rejectWaiting(error, cameBy),
       quit: (lane) => this.#goodbye(lane),
       pump: () => this.#pump(),
       wakeAt: (moment) => this.#alarm.at(moment),

@@ -14,6 +14,8 @@ export class Reconnection {
   lastError: unknown;
   readonly #patience: number;
   #since: number | undefined;
+  #isUnderWay = false;
+  #openedAt = 0;
   #failures = 0;
   #nextAt = 0;
 
@@ -22,9 +24,9 @@ export class Reconnection {
     this.#patience = patience;
   }
 
-  /** True from a failure until a success, or until it was given up. */
+  /** True from a failure until a connection is open, or until it was given up. */
   get isUnderWay(): boolean {
-    return this.#since !== undefined;
+    return this.#isUnderWay;
   }
 
   /** When the first of the failures came. */
@@ -37,14 +39,21 @@ export class Reconnection {
     return this.#nextAt;
   }
 
-  /** When to give up. */
-  get endsAt(): number {
-    return this.since + this.#patience;
+  /** When to give up for a message that came at this moment, before the first failure or after it. */
+  endsAt(cameAt: number): number {
+    return Math.max(this.since, cameAt) + this.#patience;
   }
 
-  /** A try failed; `complained` if the server said that it is asked for too much. */
-  failed(error: unknown, complained: boolean, now: number): void {
+  /** Messages that came by this moment have waited for long enough. */
+  cameBy(now: number): number {
+    return now - this.#patience;
+  }
+
+  /** A try failed; `complained` if the server said that it is asked for too much. What waits longest came at `cameAt`. */
+  failed(error: unknown, complained: boolean, now: number, cameAt: number): void {
+    if (!this.#isUnderWay && now - this.#openedAt > this.#patience) this.reset();
     this.#since ??= now;
+    this.#isUnderWay = true;
     this.lastError = error;
     const wait = Math.max(
       complained ? COMPLAINT_WAIT : 0,
@@ -53,17 +62,25 @@ export class Reconnection {
     // Clients that lost the server at the same moment must not come back at the same moment.
     const jittered = wait * (0.5 + Math.random() / 2);
     // The tries get closer towards the end: the last one is not made long before it.
-    const remaining = Math.max(SHORTEST_WAIT, (this.endsAt - now) / 2);
+    const remaining = Math.max(SHORTEST_WAIT, (this.endsAt(cameAt) - now) / 2);
     this.#nextAt = now + Math.min(jittered, remaining);
   }
 
   /** A message came when none waited: it has the whole of the time, and the server its pause. */
   restart(now: number): void {
-    if (this.#since !== undefined) this.#since = now;
+    if (this.#isUnderWay) this.#since = now;
   }
 
-  /** A connection was made, or it was given up. */
+  /** A connection was made. It may be dead when the first message comes: then the tries go on where they were. */
+  opened(now: number): void {
+    this.#isUnderWay = false;
+    this.#openedAt = now;
+    this.lastError = undefined;
+  }
+
+  /** A message was sent, or it was given up. */
   reset(): void {
+    this.#isUnderWay = false;
     this.#since = undefined;
     this.#failures = 0;
     this.lastError = undefined;

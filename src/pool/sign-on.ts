@@ -1,27 +1,47 @@
 /** From a connection to a session that may send: EHLO, STARTTLS as the policy has it, and the login. */
 import { authenticateWith } from "../client/authenticate-with.ts";
 import type { Conversation } from "../client/conversation.ts";
+import { helloRefused } from "../client/hello-refused.ts";
 import { startTls } from "../client/starttls.ts";
 import { offers } from "../core/features.ts";
 import { SMTPNotSupportedError, SMTPResponseException, SMTPServerDisconnected } from "../errors.ts";
 import type { PoolSettings } from "./options.ts";
 
 /**
- * Signs on.
+ * Signs on. Where an extension is missing because the server refused EHLO or STARTTLS before, that refusal is the error,
+ * and the lack of the extension its cause: the refusal says whether to try again.
  * @throws as `starttls()` and `login()` do
  */
 export async function signOn(conversation: Conversation, settings: PoolSettings): Promise<void> {
   await conversation.helloIfNeeded();
-  const refusal = conversation.live().peer.tls === undefined ? await encrypt(conversation, settings) : undefined;
+  let refusal: SMTPResponseException | undefined;
   try {
+    if (conversation.live().peer.tls === undefined) refusal = await encrypt(conversation, settings);
     await authenticateAs(conversation, settings);
     await conversation.helloIfNeeded();
   } catch (error) {
-    // A server that refuses STARTTLS and hangs up has said why.
-    if (refusal === undefined || !(error instanceof SMTPServerDisconnected)) throw error;
-    refusal.cause ??= error;
-    throw refusal;
+    throw whyFailed(error, refusal, conversation);
   }
+}
+
+/** The error, or the refusal of STARTTLS or EHLO that it follows from. */
+function whyFailed(
+  error: unknown,
+  refusal: SMTPResponseException | undefined,
+  { introduction }: Conversation,
+): unknown {
+  // A server that refuses STARTTLS and hangs up has said why.
+  if (error instanceof SMTPServerDisconnected) return refusal === undefined ? error : causedBy(refusal, error);
+  if (!(error instanceof SMTPNotSupportedError)) return error;
+  if (error.capability !== "STARTTLS" && error.capability !== "AUTH") return error;
+  const { refusedHello } = introduction;
+  if (refusal !== undefined) return causedBy(refusal, error);
+  return refusedHello === undefined ? error : helloRefused(refusedHello.reply, refusedHello.line, undefined, error);
+}
+
+function causedBy(refusal: SMTPResponseException, error: unknown): SMTPResponseException {
+  refusal.cause ??= error;
+  return refusal;
 }
 
 /** Names the option, which is "required" by default with `auth`, and its way out. */

@@ -43,8 +43,8 @@ export type SendMessageArguments = [
  * A message is sent once. It goes by a second connection only if the first was found dead before the content was begun,
  * so that it was certainly not taken; any other failure is reported, with what is known in `delivery`.
  *
- * While no connection can be made for a reason that may pass (refused, reset, timed out, an unknown host, 421, 4yz),
- * messages wait and connecting is tried again for `reconnectFor` seconds. A refusal that another connection would meet as
+ * While no connection can be made for a reason that may pass (refused, reset, timed out, an unknown host, 421, 4yz), or
+ * each one dies before a message could be sent on it, messages wait and connecting is tried again for `reconnectFor` seconds. A refusal that another connection would meet as
  * well (credentials, certificate, a missing extension, 5yz) rejects all that waits at once, unless open connections can
  * send it. Until a login has succeeded, one connection signs on and the others wait for it: a wrong password costs one
  * session's login. The next call tries again. An idle pool keeps no process alive.

@@ -31,6 +31,9 @@ const HOST = /^(?:\[[\da-f:.]+(?:%[\w.-]+)?\]|[\p{L}\p{M}\p{N}._-]+|\/.+)$/iu;
 /** Part of each message, none of which shows the text that could not be read. */
 const ENCODED = 'are user and password percent-encoded? ("@" is %40, ":" %3A, "/" %2F, "?" %3F, "#" %23, "%" %25)';
 
+/** A number; those that count something take no fraction, which their options see to. */
+const DECIMAL = /^-?\d+(?:\.\d+)?$/;
+
 /** A name for EHLO, or an address literal. */
 const NAME = /^[\p{L}\p{M}\p{N}._-]+$|^\[[\w.:]+\]$/u;
 
@@ -97,8 +100,9 @@ function setParameters(options: PoolOptions, parameters: URLSearchParams): void 
 
 function setParameter(options: PoolOptions, name: string, value: string): void {
   const number = NUMBERS.find((one) => one === name);
-  if (number !== undefined) options[number] = Number(value === "" ? Number.NaN : value);
-  else if (name === "name") options.local_hostname = value;
+  if (number !== undefined && DECIMAL.test(value)) options[number] = Number(value);
+  else if (number !== undefined) throw wrongParameter(name, "that is no decimal number");
+  else if (name === "name" && NAME.test(value)) options.local_hostname = value;
   else if (name === "starttls" && isPolicy(value)) options.starttls = value;
   else throw wrongParameter(name, "which does not exist, or with a wrong value");
 }

@@ -1,9 +1,7 @@
 /** What an error says to the pool: whether to go on, by another connection or later, and whether the server is overloaded. */
 import type { Reply } from "../core/reply.ts";
 import {
-  SMTPConnectError,
   SMTPException,
-  SMTPHeloError,
   SMTPRecipientsRefused,
   SMTPResponseException,
   SMTPSenderRefused,
@@ -41,11 +39,6 @@ function isOfTheServer({ code, enhancedCode }: Refusal): boolean {
  */
 export function isLasting(error: unknown): boolean {
   return !(error instanceof SMTPException && error.temporary);
-}
-
-/** True if a server that takes no more connections than it has may have refused one so. */
-export function mayBeFull(error: unknown): boolean {
-  return error instanceof SMTPConnectError || error instanceof SMTPHeloError;
 }
 
 /**

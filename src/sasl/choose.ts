@@ -32,26 +32,28 @@ export const tokenMechanisms: ReadonlyMap<string, (credentials: TokenCredentials
  * @param offered - the mechanisms in the reply to EHLO.
  * @param available - those that we can do, in upper case, strongest first: `passwordMechanisms.keys()`.
  * @param mechanisms - the user's choice: restricts, and gives the order.
+ * @param argument - what the errors call it.
  * @throws TypeError if `mechanisms` is not an array of strings. @throws RangeError if a name in it is not available.
  */
 export function chooseMechanisms(
   offered: readonly string[],
   available: Iterable<string>,
   mechanisms?: readonly string[] | undefined,
+  argument = "mechanisms",
 ): string[] {
   const known = [...available];
   const offers = new Set(offered.map((name) => name.toUpperCase()));
-  const wanted = mechanisms === undefined ? known : checkNames(mechanisms, known);
+  const wanted = mechanisms === undefined ? known : checkNames(mechanisms, known, argument);
   return [...new Set(wanted)].filter((name) => offers.has(name));
 }
 
-function checkNames(mechanisms: readonly string[], known: readonly string[]): string[] {
-  if (!Array.isArray(mechanisms)) throw new TypeError("mechanisms must be an array of strings");
+function checkNames(mechanisms: readonly string[], known: readonly string[], argument: string): string[] {
+  if (!Array.isArray(mechanisms)) throw new TypeError(`${argument} must be an array of strings`);
   return mechanisms.map((name: unknown) => {
-    if (typeof name !== "string") throw new TypeError("mechanisms must be an array of strings");
+    if (typeof name !== "string") throw new TypeError(`${argument} must be an array of strings`);
     const upper = name.toUpperCase();
     if (!known.includes(upper))
-      throw new RangeError(`mechanisms: ${JSON.stringify(name)} is not one of ${known.join(", ")}`);
+      throw new RangeError(`${argument}: ${JSON.stringify(name)} is not one of ${known.join(", ")}`);
     return upper;
   });
 }

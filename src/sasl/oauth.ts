@@ -116,9 +116,9 @@ async function tokenFrom(token: TokenFunction): Promise<string> {
 }
 
 /** RFC 6750 2.1 has letters, digits and `-._~+/=` in a token; anything that can be seen may pass. Errors show none of it. */
-function checkToken(token: unknown): string {
+export function checkToken(token: unknown, argument = "token"): string {
   if (typeof token === "string" && /^[\x21-\x7e]+$/.test(token)) return token;
-  throw new TypeError("token must be a string of visible ASCII characters");
+  throw new TypeError(`${argument} must be a string of visible ASCII characters`);
 }
 
 /** The fields of the server's JSON, all as texts; undefined if it is no object. */

@@ -148,6 +148,24 @@ describe("after reconnectFor seconds", () => {
     await pool.close();
   });
 
+  it("each message has all of them, and is rejected when it has had them", async () => {
+    const { pool, tries } = failing(Number.POSITIVE_INFINITY, { reconnectFor: 5 });
+    const started = performance.now();
+    const ended: number[] = [];
+    for (let i = 0; i < 4; i++) {
+      void send(pool, `m${i}`).catch(() => ended.push(Math.round((performance.now() - started) / 100) / 10));
+      await pass(2);
+    }
+    await pass(5);
+    expect(ended.map((at, index) => Math.abs(at - (5 + 2 * index)) < 0.3)).toEqual([true, true, true, true]);
+    expect(tries.length).toBeLessThan(30);
+    expect(pool.stats).toMatchObject({ queued: 0, failed: 4 });
+    const before = tries.length;
+    await pass(10);
+    expect(tries).toHaveLength(before);
+    await pool.close();
+  });
+
   it("a server that accepts and says nothing holds nothing up beyond them", async () => {
     let tries = 0;
     const silent = new FakeServer({ on: { EHLO: () => undefined } });
@@ -174,12 +192,15 @@ describe("while connecting is tried again", () => {
   it("a message's deadline and its signal end it at once", async () => {
     const { pool } = failing(Number.POSITIVE_INFINITY, { timeouts: { total: 3 } });
     const abort = new AbortController();
-    const [late, aborted] = [outcome(send(pool, "one")), outcome(send(pool, "two", abort.signal))];
+    const late = send(pool, "one").catch((error: unknown) => error);
+    const aborted = outcome(send(pool, "two", abort.signal));
     await pass(1);
     abort.abort(new RangeError("enough"));
     expect(await aborted).toBe("RangeError");
     await pass(2.1);
-    expect(await late).toBe("SMTPTimeoutError not-sent");
+    const error = await late;
+    expect(error).toMatchObject({ name: "SMTPTimeoutError", phase: "total", temporary: true, delivery: "not-sent" });
+    expect(error).toMatchObject({ cause: { name: "SMTPConnectError", message: expect.stringContaining("refused") } });
     await pool.close();
   });
 

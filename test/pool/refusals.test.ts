@@ -224,15 +224,16 @@ describe("until a login has succeeded", () => {
 });
 
 describe("a login that is refused after others have succeeded", () => {
-  it("leaves the messages to the open connections, and is not tried again while there are any", async () => {
+  it("leaves the messages to the open connections, and is tried again after a pause, once", async () => {
     const fine = server({ EHLO: OFFER, AUTH: "235 ok", ".": [LATENCY, "250 ok"] });
     const changed = server({ EHLO: OFFER, AUTH: "535 changed" });
     const pool = new SMTPPool({ ...(await serverThat(fine, changed)), auth: AUTH, maxConnections: 3 });
     expect(await settled(() => burst(pool, 30), 10)).toEqual({ value: Array(30).fill("ok") });
-    expect(times("AUTH")).toBeLessThanOrEqual(3);
+    // One more for each pause that has passed.
+    expect(times("AUTH")).toBeLessThanOrEqual(5);
     const before = times("AUTH");
     expect(await settled(() => burst(pool, 30), 10)).toEqual({ value: Array(30).fill("ok") });
-    expect(times("AUTH")).toBe(before);
+    expect(times("AUTH")).toBeLessThanOrEqual(before + 1);
     await pool.close();
   });
 

@@ -14,6 +14,7 @@ import type { PoolOptions } from "../../src/pool/options.ts";
 import { plain, xoauth2 } from "../../src/sasl/index.ts";
 import { SmtplibTransport } from "../../src/upyo/index.ts";
 import { memoryTransport } from "../../transports/memory.ts";
+import type { Script } from "../client/fake-server.ts";
 import { watchForLeaks } from "../hostile/scenario.ts";
 import { startEmbeddedServer } from "../support/embedded-server.ts";
 import { gate, MESSAGE, outcome, pooled, said, send } from "./pool.ts";
@@ -218,6 +219,54 @@ describe("a login", () => {
     await pool.close();
   });
 
+  it.each<[string, Script, PoolOptions, object]>([
+    [
+      "454 to STARTTLS, and a password that would be shown",
+      { ehlo: ["STARTTLS", "AUTH PLAIN"], on: { STARTTLS: ["454 4.7.0 not now", "220 go"] } },
+      { starttls: "opportunistic" },
+      { name: "SMTPResponseException", smtp_code: 454, temporary: true, cause: { capability: "STARTTLS" } },
+    ],
+    [
+      "454 to STARTTLS, and no AUTH without it",
+      { ehlo: ["STARTTLS"], on: { STARTTLS: "454 4.7.0 not now" } },
+      { starttls: "opportunistic" },
+      { name: "SMTPResponseException", smtp_code: 454, temporary: true, cause: { capability: "AUTH" } },
+    ],
+    [
+      "451 to EHLO, and HELO, which offers no AUTH",
+      { on: { EHLO: "451 4.3.2 later" } },
+      { starttls: "never" },
+      { name: "SMTPHeloError", smtp_code: 451, temporary: true, cause: { capability: "AUTH" } },
+    ],
+    [
+      "451 to EHLO, and HELO, which offers no STARTTLS",
+      { on: { EHLO: "451 4.3.2 later" } },
+      { auth: undefined, starttls: "required" },
+      { name: "SMTPHeloError", smtp_code: 451, temporary: true, cause: { capability: "STARTTLS" } },
+    ],
+    [
+      "550 to EHLO, and HELO, which offers no STARTTLS",
+      { on: { EHLO: "550 5.7.1 bad name" } },
+      {},
+      { name: "SMTPHeloError", smtp_code: 550, temporary: false, cause: { capability: "STARTTLS" } },
+    ],
+  ])("tells of the refusal that it fails for: %s", async (_, script, options, expected) => {
+    const peer = { loopback: false };
+    const { pool, server } = pooled({ ...script, peer }, { auth: AUTH, reconnectFor: 0.3, ...options });
+    const error = await send(pool).catch((reason: unknown) => reason);
+    expect(error).toMatchObject({ ...expected, delivery: "not-sent" });
+    expect(server.streams.length > 1).toBe(error instanceof SMTPException && error.temporary);
+    expect(said(server, "AUTH", "MAIL")).toEqual([]);
+    await pool.close();
+  });
+
+  it("comes about once EHLO, which was refused for now, is accepted", async () => {
+    const on = { EHLO: ["451 4.3.2 later", "250-fake\r\n250 AUTH PLAIN"], AUTH: "235 ok" };
+    const { pool } = pooled({ ...LOOPBACK, on }, { auth: AUTH, starttls: "never" });
+    expect(await outcome(send(pool))).toBe("ok");
+    await pool.close();
+  });
+
   it("may be for somebody else", async () => {
     const auth = { ...AUTH, authzid: "boss" };
     const { pool, server } = pooled(
@@ -283,6 +332,22 @@ describe("check()", () => {
     await pool.close();
     expect(server.lines.map((line) => line.split(" ", 1)[0])).toEqual(["EHLO", "AUTH", "NOOP", "QUIT"]);
     await expect(pool.check()).rejects.toThrow("closed");
+  });
+
+  it("says nothing of a message, although the messages that wait learn the same", async () => {
+    const script = { ...LOOPBACK, ehlo: ["AUTH PLAIN"], on: { AUTH: "535 no" } };
+    const { pool } = pooled(script, { auth: AUTH, starttls: "never" });
+    const [checked, sent] = await Promise.all([pool.check(), send(pool)].map((call) => call.catch((error) => error)));
+    expect(checked).toMatchObject({ name: "SMTPAuthenticationError", smtp_code: 535, delivery: undefined });
+    expect(sent).toBeInstanceOf(SMTPAuthenticationError);
+    expect(sent).toMatchObject({
+      message: checked.message,
+      smtp_code: 535,
+      reply: checked.reply,
+      delivery: "not-sent",
+    });
+    expect(String(sent.stack)).toContain("SMTPAuthenticationError");
+    await pool.close();
   });
 
   it("throws what is wrong", async () => {

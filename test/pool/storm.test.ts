@@ -23,6 +23,12 @@ const DEATHS: readonly Act[] = [
   server({ EHLO, AUTH: "235 ok", ".": inOrder("250 ok", "250 ok", reset) }),
 ];
 
+/** How one fails with the first message on it. */
+const EARLY_DEATHS: readonly Act[] = [
+  server({ EHLO, AUTH: "235 ok", MAIL: reset }),
+  server({ EHLO, AUTH: "235 ok", MAIL: ["421 bye", close] }),
+];
+
 /** What each connection does, the same for the same seed. */
 function dialogues(seed: number, failures: readonly Act[]): Act[] {
   const random = seeded(seed);
@@ -44,6 +50,7 @@ describe("a storm of 1,000 messages, 4 % of whose connections are reset or refus
     ["ten connections, seed 333", 1000, ten, 333, failures],
     ["a single connection at a time", 1000, { maxConnections: 1, maxMessages: 5 }, 4444, failures],
     ["one connection for each message", 200, { maxConnections: 5, maxMessages: 1, ...login }, 55555, REFUSALS],
+    ["some dead at the first message", 500, { ...ten, maxMessages: 1 }, 666666, [...REFUSALS, ...EARLY_DEATHS]],
   ])("%s", { timeout: 120_000 }, async (_, count, options, seed, acts) => {
     const scripted = await startScriptedServer(...dialogues(seed, acts));
     const { host, port } = scripted;
@@ -64,8 +71,11 @@ describe("a storm of 1,000 messages, 4 % of whose connections are reset or refus
       const id = Number(/^Id: (\d+)/.exec(body)?.[1]);
       taken.set(id, (taken.get(id) ?? 0) + 1);
     }
+    // A second connection that is dead at the first message on it ends a message.
+    const given = acts === failures || acts === REFUSALS ? 0 : 3;
+    expect(outcomes.filter((outcome) => outcome === "not-sent").length).toBeLessThanOrEqual(given);
     outcomes.forEach((outcome, id) => {
-      expect(["ok", "unknown"], `message ${id}`).toContain(outcome);
+      expect(["ok", "unknown", "not-sent"], `message ${id}`).toContain(outcome);
       expect(taken.get(id) ?? 0, `message ${id}: ${outcome}`).toBeLessThanOrEqual(1);
       if (outcome === "ok") expect(taken.get(id), `message ${id}`).toBe(1);
     });

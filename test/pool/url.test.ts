@@ -204,3 +204,15 @@ describe("whatever user and password are", () => {
     expect(messages.size).toBeLessThanOrEqual(3);
   });
 });
+
+describe("a parameter", () => {
+  it.each(["timeout=0x10", "maxConnections=1e1", "timeout=%205", "maxQueue=", "timeout=+5", "name=a%20b", "name=a+b"])(
+    "with a value that is no decimal number, or no name, is an error that shows none of it: %s",
+    (parameter) => {
+      const [name = "", value = ""] = parameter.split("=");
+      const make = (): SMTPPool => new SMTPPool(`smtp://u:p@h?${parameter}`);
+      expect(make).toThrow(`the parameter ${name}`);
+      if (value !== "") expect(make).not.toThrow(decodeURIComponent(value.replace("+", " ")));
+    },
+  );
+});
