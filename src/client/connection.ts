@@ -46,6 +46,8 @@ export type Connection = {
   callingOut: boolean;
   /** True once an AUTH was answered with 235. */
   authenticated: boolean;
+  /** True once a BDAT was answered with 2yz: no later reply says that the server does not know the command. */
+  bdatAccepted: boolean;
   /**
    * What is known of the server and commands that come in groups (RFC 2920): "suspect" if the session was lost with
    * several commands unanswered and no group had been answered before.
@@ -125,6 +127,7 @@ export function makeConnection(stream: ByteStream, settings: ConnectionSettings)
     challenged: false,
     callingOut: false,
     authenticated: false,
+    bdatAccepted: false,
     grouping: "untested",
 
     get peer() {

@@ -48,8 +48,9 @@ export type SMTPOptions = {
   /**
    * Whether BDAT carries messages where the server offers CHUNKING (RFC 3030). True: all of them; false: none, and
    * BODY=BINARYMIME is refused. Default: those that gain by it, which are streams, messages of more than 64 KiB,
-   * BODY=BINARYMIME and `pipelining: "eager"`. A server that answers BDAT by 500, 502 or 504 does not know it and may have
-   * read the message as commands: the connection is dropped, and, unless this is true, DATA is used from then on.
+   * BODY=BINARYMIME and `pipelining: "eager"`. A server that answers BDAT by 500, 502 or 504, and has accepted none on
+   * this connection, does not know it and may have read the message as commands: the connection is dropped, and, unless
+   * this is true, DATA is used from then on.
    */
   chunking?: boolean | undefined;
   /** Permits mechanisms that show the password or token over an unencrypted connection. */
