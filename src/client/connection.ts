@@ -8,8 +8,9 @@ import { Command, MASK } from "../core/command.ts";
 import { type Dialogue, type Fault, makeDialogue, type Received, type SessionLimits } from "../core/dialogue.ts";
 import { noteRefusal } from "../core/refused-command.ts";
 import type { RawReply, Reply } from "../core/reply.ts";
-import { type DeliveryOutcome, escapeControls, type TimeoutPhase } from "../errors.ts";
+import { type DeliveryOutcome, escapeControls, SMTPException, type TimeoutPhase } from "../errors.ts";
 import { callerContext } from "./caller-context.ts";
+import { keepError } from "./caller-errors.ts";
 import type { Chunking } from "./chunking.ts";
 import { type Deadline, makeWatchdog, type Timeouts } from "./deadline.ts";
 import type { Events } from "./events.ts";
@@ -98,6 +99,11 @@ export type Connection = {
   /** Ends the session in order: what is queued is sent, then the stream is closed. */
   close(): Promise<void>;
 };
+
+/** The library's own mechanisms throw exceptions of its classes only; other errors are the caller's. */
+function keepThrown(error: unknown): void {
+  if (!(error instanceof SMTPException)) keepError(error);
+}
 
 /** Takes over a connected stream; the greeting is awaited at once. */
 export function makeConnection(stream: ByteStream, settings: ConnectionSettings): Connection {
@@ -191,7 +197,12 @@ export function makeConnection(stream: ByteStream, settings: ConnectionSettings)
     callOut(callback) {
       connection.callingOut = true;
       try {
-        return callback();
+        const result = callback();
+        if (result instanceof Promise) result.catch(keepThrown);
+        return result;
+      } catch (error) {
+        keepThrown(error);
+        throw error;
       } finally {
         connection.callingOut = false;
       }

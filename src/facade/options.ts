@@ -1,6 +1,6 @@
 /** The facade's options and arguments: their types, and the checks that name what is wrong before a byte is written. */
 import type { Endpoint, PeerInfo, TlsOptions, Transport } from "../byte-stream.ts";
-import { keepReason } from "../client/abort.ts";
+import { keepError } from "../client/caller-errors.ts";
 import type { Pipelining } from "../client/conversation.ts";
 import { numbersOf, resolveTimeouts } from "../client/deadline.ts";
 import type { Logger } from "../client/logger.ts";
@@ -167,7 +167,7 @@ export function callSignal(call: CallOptions | undefined): AbortSignal | undefin
 export function checkSignal(signal: unknown, argument: string): AbortSignal | undefined {
   if (signal === undefined) return undefined;
   if (!(signal instanceof AbortSignal)) throw wrongType(argument, "an AbortSignal", signal);
-  if (signal.aborted) keepReason(signal.reason);
+  if (signal.aborted) keepError(signal.reason);
   return signal;
 }
 
