@@ -1,4 +1,5 @@
 /** The errors that come from the caller's code: the reasons of its signals, and what its functions and iterators throw. */
+import { SMTPException } from "../errors.ts";
 
 const errors = new WeakSet<object>();
 
@@ -30,4 +31,20 @@ export async function resultFromCaller<Result>(work: () => Result): Promise<Awai
     keepError(error);
     throw error;
   }
+}
+
+/** Runs a step of a mechanism or a body. The library's own ones throw exceptions of its classes only. */
+export function fromMechanism<Result>(work: () => Result): Result {
+  try {
+    const result = work();
+    if (result instanceof Promise) result.catch(keepForeign);
+    return result;
+  } catch (error) {
+    keepForeign(error);
+    throw error;
+  }
+}
+
+function keepForeign(error: unknown): void {
+  if (!(error instanceof SMTPException)) keepError(error);
 }

@@ -12,7 +12,7 @@ import type { Plan } from "../core/plan.ts";
 import { isPositive, type RawReply } from "../core/reply.ts";
 import { SMTPDataError, type SMTPException } from "../errors.ts";
 import { boundReplies, seemsUnknown } from "./chunking.ts";
-import type { Connection } from "./connection.ts";
+import { type Connection, GRACE } from "./connection.ts";
 import type { TransferObserver } from "./data-transfer.ts";
 import { reset } from "./reset.ts";
 import { disconnected, protocolBroken } from "./session-end.ts";
@@ -70,7 +70,7 @@ export class ChunkTransfer implements ReplyReceiver, PieceWriter {
   /** What left meanwhile, until the server has taken it. */
   #leaving: Promise<void> | undefined;
   #unlink: () => void = () => {};
-  /** Limits the wait for the other replies to the last chunk. */
+  /** Limits the wait for the other replies to the last chunk, or for the rest of a reply that nothing asked for. */
   #bound: { release(): void } | undefined;
   #refusal: SMTPDataError | undefined;
   #lastHandedOver = false;
@@ -91,6 +91,7 @@ export class ChunkTransfer implements ReplyReceiver, PieceWriter {
     if (this.over || this.#connection.fault !== undefined) return;
     const { bytes } = this.#content;
     if (bytes === undefined || bytes.length > CHUNK) {
+      this.#connection.partlyReplied = this.#partlyReplied;
       void streamBody(this, this.#connection, this.#content, this.#settings.sevenBitOnly);
       return;
     }
@@ -207,6 +208,13 @@ export class ChunkTransfer implements ReplyReceiver, PieceWriter {
     this.#stop()?.undelivered(this.#refusal);
   }
 
+  /** Nothing asked for it while no reply is owed; no clock runs while the source pauses. */
+  readonly #partlyReplied = (): void => {
+    if (this.#owed > 0 || this.over) return;
+    const why = protocolBroken("half an answer to the message before its end");
+    this.#bound ??= this.#connection.bound("dataInit", GRACE, why);
+  };
+
   #broken(reply: RawReply): void {
     const end = protocolBroken(`${reply.code} as the answer to BDAT`);
     const delivery = this.#lastHandedOver ? "unknown" : "not-sent";
@@ -277,6 +285,7 @@ export class ChunkTransfer implements ReplyReceiver, PieceWriter {
     this.#answered();
     this.#unlink();
     this.#bound?.release();
+    if (this.#connection.partlyReplied === this.#partlyReplied) this.#connection.partlyReplied = undefined;
     return observer;
   }
 }

@@ -8,9 +8,9 @@ import { Command, MASK } from "../core/command.ts";
 import { type Dialogue, type Fault, makeDialogue, type Received, type SessionLimits } from "../core/dialogue.ts";
 import { noteRefusal } from "../core/refused-command.ts";
 import type { RawReply, Reply } from "../core/reply.ts";
-import { type DeliveryOutcome, escapeControls, SMTPException, type TimeoutPhase } from "../errors.ts";
+import { type DeliveryOutcome, escapeControls, type TimeoutPhase } from "../errors.ts";
 import { callerContext } from "./caller-context.ts";
-import { keepError } from "./caller-errors.ts";
+import { fromMechanism } from "./caller-errors.ts";
 import type { Chunking } from "./chunking.ts";
 import { type Deadline, makeWatchdog, type Timeouts } from "./deadline.ts";
 import type { Events } from "./events.ts";
@@ -43,6 +43,8 @@ export type Connection = {
   readonly greeting: Promise<Reply>;
   /** True if the last reply that the caller fetched was a challenge: his next line is a secret. */
   challenged: boolean;
+  /** Called when a part of a reply is here while a message's content is on its way. */
+  partlyReplied: (() => void) | undefined;
   /** True while the caller's code runs. */
   callingOut: boolean;
   /** True once an AUTH was answered with 235. */
@@ -100,11 +102,6 @@ export type Connection = {
   close(): Promise<void>;
 };
 
-/** The library's own mechanisms throw exceptions of its classes only; other errors are the caller's. */
-function keepThrown(error: unknown): void {
-  if (!(error instanceof SMTPException)) keepError(error);
-}
-
 /** Takes over a connected stream; the greeting is awaited at once. */
 export function makeConnection(stream: ByteStream, settings: ConnectionSettings): Connection {
   const { events, timeouts } = settings;
@@ -131,6 +128,7 @@ export function makeConnection(stream: ByteStream, settings: ConnectionSettings)
     settings,
     greeting: replyTo(greeting),
     challenged: false,
+    partlyReplied: undefined,
     callingOut: false,
     authenticated: false,
     bdatAccepted: false,
@@ -197,12 +195,7 @@ export function makeConnection(stream: ByteStream, settings: ConnectionSettings)
     callOut(callback) {
       connection.callingOut = true;
       try {
-        const result = callback();
-        if (result instanceof Promise) result.catch(keepThrown);
-        return result;
-      } catch (error) {
-        keepThrown(error);
-        throw error;
+        return fromMechanism(callback);
       } finally {
         connection.callingOut = false;
       }
@@ -253,6 +246,7 @@ export function makeConnection(stream: ByteStream, settings: ConnectionSettings)
     }
     if (fault) broken(fault);
     else if (exchanges.length > 0) armReply();
+    if (connection.partlyReplied !== undefined && dialogue.leftover) connection.partlyReplied();
   }
 
   function deal(command: Command, reply: RawReply): void {
