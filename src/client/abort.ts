@@ -2,6 +2,7 @@
  * Listening to an AbortSignal without leaving a listener behind. A signal may be shared by thousands of messages, and
  * Node warns of more than ten listeners: each signal has one, which calls all that wait for it.
  */
+import { keepError } from "./caller-errors.ts";
 
 type Callback = (reason: unknown) => void;
 
@@ -31,7 +32,7 @@ class Waiting {
 
   readonly #fired = (): void => {
     waiting.delete(this.#signal);
-    if (this.#owner === "caller") keepReason(this.#signal.reason);
+    if (this.#owner === "caller") keepError(this.#signal.reason);
     // One that is removed by another's callback is not called any more.
     for (const entry of this.#callbacks) {
       this.#callbacks.delete(entry);
@@ -41,9 +42,6 @@ class Waiting {
 }
 
 const waiting = new WeakMap<AbortSignal, Waiting>();
-
-/** The reasons of the caller's signals: calls reject with them as they are. */
-const reasons = new WeakSet<object>();
 
 /**
  * Calls back when the signal fires, at once if it has; the returned function ends that. The reason is the caller's object
@@ -56,7 +54,7 @@ export function onAbort(
 ): () => void {
   if (signal === undefined) return () => {};
   if (signal.aborted) {
-    if (owner === "caller") keepReason(signal.reason);
+    if (owner === "caller") keepError(signal.reason);
     callback(signal.reason);
     return () => {};
   }
@@ -66,14 +64,4 @@ export function onAbort(
     waiting.set(signal, all);
   }
   return all.add(callback);
-}
-
-/** Remembers the reason of one of the caller's signals, which has fired. */
-export function keepReason(reason: unknown): void {
-  if (typeof reason === "object" && reason !== null) reasons.add(reason);
-}
-
-/** True if an error is the reason of one of the caller's signals, and not the library's to change. */
-export function isAbortReason(error: object): boolean {
-  return reasons.has(error);
 }

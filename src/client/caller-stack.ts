@@ -5,7 +5,7 @@
  * call fails, and a call that succeeds pays nothing.
  */
 import { SMTPException } from "../errors.ts";
-import { isAbortReason } from "./abort.ts";
+import { isCallersError } from "./caller-errors.ts";
 
 /** The stacks of the errors that a call rejected with, as they were before. */
 const ownStacks = new WeakMap<Error, string>();
@@ -47,7 +47,7 @@ function rethrow(error: unknown): never {
 
 /**
  * What a call rejects with: the error, with the callers of `above` at the end of its stack. An error that another call
- * rejected with before is copied. Abort reasons, and errors of other classes, are left as they are.
+ * rejected with before is copied. Errors of the caller's code, and those of other classes, are left as they are.
  */
 function located(error: unknown, above: (...args: never[]) => unknown): unknown {
   if (!isOwnError(error)) return error;
@@ -69,7 +69,7 @@ function unchanged<Value>(value: Value): Value {
 
 function isOwnError(error: unknown): error is Error {
   if (error instanceof SMTPException || error instanceof TypeError || error instanceof RangeError) {
-    return !isAbortReason(error);
+    return !isCallersError(error);
   }
   return false;
 }

@@ -11,7 +11,8 @@ import type { Command, ReplyReceiver } from "../core/command.ts";
 import type { Plan } from "../core/plan.ts";
 import { isPositive, type RawReply } from "../core/reply.ts";
 import { SMTPDataError, type SMTPException } from "../errors.ts";
-import type { Connection } from "./connection.ts";
+import { boundReplies, seemsUnknown } from "./chunking.ts";
+import { type Connection, GRACE } from "./connection.ts";
 import type { TransferObserver } from "./data-transfer.ts";
 import { reset } from "./reset.ts";
 import { disconnected, protocolBroken } from "./session-end.ts";
@@ -69,6 +70,8 @@ export class ChunkTransfer implements ReplyReceiver, PieceWriter {
   /** What left meanwhile, until the server has taken it. */
   #leaving: Promise<void> | undefined;
   #unlink: () => void = () => {};
+  /** Limits the wait for the other replies to the last chunk, or for the rest of a reply that nothing asked for. */
+  #bound: { release(): void } | undefined;
   #refusal: SMTPDataError | undefined;
   #lastHandedOver = false;
 
@@ -88,6 +91,7 @@ export class ChunkTransfer implements ReplyReceiver, PieceWriter {
     if (this.over || this.#connection.fault !== undefined) return;
     const { bytes } = this.#content;
     if (bytes === undefined || bytes.length > CHUNK) {
+      this.#connection.partlyReplied = this.#partlyReplied;
       void streamBody(this, this.#connection, this.#content, this.#settings.sevenBitOnly);
       return;
     }
@@ -142,8 +146,7 @@ export class ChunkTransfer implements ReplyReceiver, PieceWriter {
   /** A reply to a chunk. */
   replied(command: Command, reply: RawReply): void {
     if (reply.code < 400 && !isPositive(reply.code)) return this.#broken(reply);
-    const unknown = this.#connection.settings.chunking.unknownBy(reply);
-    if (unknown !== undefined) return this.giveUp(unknown);
+    if (isPositive(reply.code)) this.#connection.bdatAccepted = true;
     if (command.endsMessage) this.#lastReplied(reply);
     else this.#chunkReplied(reply);
   }
@@ -151,12 +154,19 @@ export class ChunkTransfer implements ReplyReceiver, PieceWriter {
   /** The session ended before the last reply. */
   lost(): void {
     const delivery = this.#lastHandedOver ? "unknown" : "not-sent";
+    this.#unknownBy(this.#replies);
     this.#stop()?.undelivered(
       this.#refusal ?? this.#connection.end?.toError({ delivery, replies: this.#replies.map(({ reply }) => reply) }),
     );
   }
 
+  #unknownBy(replies: readonly RawReply[]): SMTPDataError | undefined {
+    return this.#connection.settings.chunking.unknownBy(replies, this.#connection);
+  }
+
   #chunkReplied(reply: RawReply): void {
+    const unknown = this.#unknownBy([reply]);
+    if (unknown !== undefined) return this.giveUp(unknown);
     this.#owed--;
     if (isPositive(reply.code)) this.#goOn();
     else this.#refused(reply);
@@ -169,7 +179,14 @@ export class ChunkTransfer implements ReplyReceiver, PieceWriter {
       return isPositive(reply.code) ? this.#broken(reply) : this.#stop()?.undelivered(this.#refusal);
     }
     this.#replies.push(reply);
-    if (this.#replies.length === this.#settings.expected) this.#stop()?.complete(this.#replies);
+    if (this.#replies.length < this.#settings.expected) {
+      if (seemsUnknown(this.#replies, this.#connection)) this.#bound ??= boundReplies(this.#connection);
+      else this.#bound?.release();
+      return;
+    }
+    const unknown = this.#unknownBy(this.#replies);
+    if (unknown !== undefined) this.giveUp(unknown);
+    else this.#stop()?.complete(this.#replies);
   }
 
   /** No further chunk may follow one that was refused; what is on its way already is answered first (RFC 3030 2). */
@@ -190,6 +207,13 @@ export class ChunkTransfer implements ReplyReceiver, PieceWriter {
     if (this.#connection.fault === undefined && this.#connection.end === undefined) await reset(this.#connection);
     this.#stop()?.undelivered(this.#refusal);
   }
+
+  /** Nothing asked for it while no reply is owed; no clock runs while the source pauses. */
+  readonly #partlyReplied = (): void => {
+    if (this.#owed > 0 || this.over) return;
+    const why = protocolBroken("half an answer to the message before its end");
+    this.#bound ??= this.#connection.bound("dataInit", GRACE, why);
+  };
 
   #broken(reply: RawReply): void {
     const end = protocolBroken(`${reply.code} as the answer to BDAT`);
@@ -260,6 +284,8 @@ export class ChunkTransfer implements ReplyReceiver, PieceWriter {
     this.interrupt();
     this.#answered();
     this.#unlink();
+    this.#bound?.release();
+    if (this.#connection.partlyReplied === this.#partlyReplied) this.#connection.partlyReplied = undefined;
     return observer;
   }
 }

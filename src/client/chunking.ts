@@ -2,7 +2,9 @@
 import type { EightBitPolicy, SendingPolicy } from "../core/plan.ts";
 import type { RawReply } from "../core/reply.ts";
 import { SMTPDataError } from "../errors.ts";
+import { type Connection, GRACE } from "./connection.ts";
 import type { Pipelining } from "./conversation.ts";
+import { disconnected } from "./session-end.ts";
 
 /** Codes that say that the verb or its form is unknown (RFC 5321 4.2.4); a message is refused by others. */
 const UNKNOWN_COMMAND: ReadonlySet<number> = new Set([500, 502, 504]);
@@ -29,11 +31,14 @@ export class Chunking {
   }
 
   /**
-   * The error for a reply to BDAT that says that the server does not know it; undefined for any other reply. It may have
-   * read the content as commands: the connection must be dropped. The same message may go by DATA.
+   * The error for the replies to one BDAT if they say that the server does not know it, undefined if they do not. It may
+   * have read the content as commands: the connection must be dropped. The same message may go by DATA. In LMTP the last
+   * BDAT has several replies, and one with another code shows that the command is known.
    */
-  unknownBy({ code, message, reply }: RawReply): SMTPDataError | undefined {
-    if (!UNKNOWN_COMMAND.has(code)) return undefined;
+  unknownBy(replies: readonly RawReply[], connection: Connection): SMTPDataError | undefined {
+    const [first] = replies;
+    if (first === undefined || !seemsUnknown(replies, connection)) return undefined;
+    const { code, message, reply } = first;
     const insists = this.#asked === true;
     this.#bdatUnknown = !insists;
     const error = new SMTPDataError(code, message, { delivery: "rejected", reply, temporary: !insists });
@@ -43,6 +48,20 @@ export class Chunking {
     error.message += ` (the server offers CHUNKING and does not know BDAT; it may have read the message as commands, so the connection was dropped; ${next})`;
     return error;
   }
+}
+
+/** Whether all replies to one BDAT so far refuse the command, on a connection where the server has not accepted any. */
+export function seemsUnknown(replies: readonly RawReply[], { bdatAccepted }: Connection): boolean {
+  return !bdatAccepted && replies.every(({ code }) => UNKNOWN_COMMAND.has(code));
+}
+
+/**
+ * Limits the wait for the other replies to a BDAT of LMTP: a server that does not know the command owes a single one.
+ * When the time is up, nobody knows what became of the message.
+ */
+export function boundReplies(connection: Connection): { release(): void } {
+  const why = "BDAT seems to be unknown to the server, and not every recipient has a reply";
+  return connection.bound("dataDone", GRACE, disconnected(why));
 }
 
 /** What is planned by: the options, and `chunking` as it holds when a message is planned. */

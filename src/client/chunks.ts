@@ -35,8 +35,11 @@ function wrongChunk(chunk: unknown, argument: string): TypeError {
 }
 
 /** Begins to read the source of a content; the caller's code runs in the context of the call that brought it. */
-export function chunksWithin({ source, within }: { readonly source: object; readonly within: InContext }): Chunks {
-  const chunks = within(() => chunksOf(source));
+export function chunksWithin(
+  { source, within }: { readonly source: object; readonly within: InContext },
+  argument?: string,
+): Chunks {
+  const chunks = within(() => chunksOf(source, argument));
   return { next: () => within(chunks.next), cancel: (reason) => within(() => chunks.cancel(reason)) };
 }
 

@@ -10,6 +10,7 @@ import { noteRefusal } from "../core/refused-command.ts";
 import type { RawReply, Reply } from "../core/reply.ts";
 import { type DeliveryOutcome, escapeControls, type TimeoutPhase } from "../errors.ts";
 import { callerContext } from "./caller-context.ts";
+import { fromMechanism } from "./caller-errors.ts";
 import type { Chunking } from "./chunking.ts";
 import { type Deadline, makeWatchdog, type Timeouts } from "./deadline.ts";
 import type { Events } from "./events.ts";
@@ -42,10 +43,14 @@ export type Connection = {
   readonly greeting: Promise<Reply>;
   /** True if the last reply that the caller fetched was a challenge: his next line is a secret. */
   challenged: boolean;
+  /** Called when a part of a reply is here while a message's content is on its way. */
+  partlyReplied: (() => void) | undefined;
   /** True while the caller's code runs. */
   callingOut: boolean;
   /** True once an AUTH was answered with 235. */
   authenticated: boolean;
+  /** True once a BDAT was answered with 2yz: no later reply says that the server does not know the command. */
+  bdatAccepted: boolean;
   /**
    * What is known of the server and commands that come in groups (RFC 2920): "suspect" if the session was lost with
    * several commands unanswered and no group had been answered before.
@@ -123,8 +128,10 @@ export function makeConnection(stream: ByteStream, settings: ConnectionSettings)
     settings,
     greeting: replyTo(greeting),
     challenged: false,
+    partlyReplied: undefined,
     callingOut: false,
     authenticated: false,
+    bdatAccepted: false,
     grouping: "untested",
 
     get peer() {
@@ -188,7 +195,7 @@ export function makeConnection(stream: ByteStream, settings: ConnectionSettings)
     callOut(callback) {
       connection.callingOut = true;
       try {
-        return callback();
+        return fromMechanism(callback);
       } finally {
         connection.callingOut = false;
       }
@@ -239,6 +246,7 @@ export function makeConnection(stream: ByteStream, settings: ConnectionSettings)
     }
     if (fault) broken(fault);
     else if (exchanges.length > 0) armReply();
+    if (connection.partlyReplied !== undefined && dialogue.leftover) connection.partlyReplied();
   }
 
   function deal(command: Command, reply: RawReply): void {

@@ -107,6 +107,8 @@ export function makeDataTransfer(connection: Connection, content: Content, obser
 
   function stream(sevenBitOnly: boolean): void {
     encoder = longDataEncoder(content, connection);
+    // A source may pause for ever: no clock runs then, and nothing else looks at what came.
+    connection.partlyReplied = partlyReplied;
     void streamBody(transfer, connection, content, sevenBitOnly);
   }
 
@@ -124,16 +126,21 @@ export function makeDataTransfer(connection: Connection, content: Content, obser
     connection.drop(why);
   }
 
+  function partlyReplied(): void {
+    if (!endHandedOver) awaitAnswer();
+  }
+
   /** Half an answer is here before the end: its rest decides, and the end is not sent, or it would pass for the answer to that. */
   function awaitAnswer(): void {
     const why = protocolBroken("half an answer to the message before its end");
-    answer = connection.bound("dataInit", GRACE, why);
+    answer ??= connection.bound("dataInit", GRACE, why);
   }
 
   function finish(): TransferObserver | undefined {
     if (transfer.over) return undefined;
     transfer.over = true;
     answer?.release();
+    if (connection.partlyReplied === partlyReplied) connection.partlyReplied = undefined;
     transfer.interrupt();
     return observer;
   }

@@ -11,6 +11,7 @@ import { isPositive, type RawReply } from "../core/reply.ts";
 import { SMTPException, SMTPSenderRefused } from "../errors.ts";
 import { callerContext, type InContext } from "./caller-context.ts";
 import { encoderOf } from "./chunk-transfer.ts";
+import { boundReplies, seemsUnknown } from "./chunking.ts";
 import type { Connection } from "./connection.ts";
 import { type Answers, makeAnswers } from "./outcome.ts";
 import { disconnected, protocolBroken, type SessionEnd } from "./session-end.ts";
@@ -45,6 +46,8 @@ class Flight implements ReplyReceiver {
   readonly #commands: readonly Command[];
   readonly #parts: readonly Uint8Array[];
   #observer: MessageObserver | undefined;
+  /** Limits the wait for the other replies to the message. */
+  #bound: { release(): void } | undefined;
   #sent = false;
 
   constructor(connection: Connection, message: Message, observer: MessageObserver, answers: Answers) {
@@ -92,6 +95,7 @@ class Flight implements ReplyReceiver {
   /** The session ended before the last reply. */
   lost(): void {
     const delivery = this.#sent ? "unknown" : "not-sent";
+    this.#connection.settings.chunking.unknownBy(this.#finalReplies, this.#connection);
     const lost = this.#connection.end?.toError({ delivery, replies: this.#finalReplies.map(({ reply }) => reply) });
     // The server may go on after a 421, and the message is on its way: only a refusal of everybody is a verdict.
     this.#settled()?.reject((this.#answers.nobodyLeft() && this.#answers.refusal()) || lost);
@@ -100,9 +104,16 @@ class Flight implements ReplyReceiver {
   #finalReply(reply: RawReply): void {
     this.#finalReplies.push(reply);
     if (reply.code < 400 && !isPositive(reply.code)) return this.#broken(reply);
-    const unknown = this.#connection.settings.chunking.unknownBy(reply);
-    if (unknown !== undefined) return this.#giveUp(disconnected(unknown.message, unknown), unknown);
-    if (this.#finalReplies.length < this.#answers.expected()) return;
+    if (isPositive(reply.code)) this.#connection.bdatAccepted = true;
+    // Where nobody was accepted, the reply to BDAT is about that.
+    const seems = !this.#answers.nobodyLeft() && seemsUnknown(this.#finalReplies, this.#connection);
+    if (this.#finalReplies.length < this.#answers.expected()) {
+      if (seems) this.#bound ??= boundReplies(this.#connection);
+      else this.#bound?.release();
+      return;
+    }
+    const unknown = seems && this.#connection.settings.chunking.unknownBy(this.#finalReplies, this.#connection);
+    if (unknown) return this.#giveUp(disconnected(unknown.message, unknown), unknown);
     this.#connection.grouping = "proven";
     const outcome = this.#answers.outcome(this.#finalReplies);
     if (outcome instanceof SMTPSenderRefused && isPositive(reply.code)) return this.#broken(reply);
@@ -121,6 +132,7 @@ class Flight implements ReplyReceiver {
   #giveUp(end: SessionEnd, error: unknown): void {
     const observer = this.#observer;
     this.#observer = undefined;
+    this.#bound?.release();
     this.#connection.drop(end);
     observer?.reject(error);
   }
@@ -128,6 +140,7 @@ class Flight implements ReplyReceiver {
   #settled(): MessageObserver | undefined {
     const observer = this.#observer;
     this.#observer = undefined;
+    this.#bound?.release();
     if (observer !== undefined) windowOf(this.#connection).left(this.octets);
     return observer;
   }

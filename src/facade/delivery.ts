@@ -14,7 +14,7 @@ import {
   requestOf,
   requestOfDelivery,
 } from "./envelope.ts";
-import { requestOfMessage } from "./message.ts";
+import { discardMessage, requestOfMessage } from "./message.ts";
 import { type CallOptions, callSignal, checkObject, checkSignal } from "./options.ts";
 
 export type { DeliveryRequest, Envelope, Request } from "./envelope.ts";
@@ -46,7 +46,7 @@ export function sendMessageBy(
   call: CallOptions | undefined,
 ): Promise<Refused> {
   try {
-    const signal = callSignal(call);
+    const signal = signalOr(call, () => discardMessage(msg));
     const message = requestOfMessage(msg, envelope);
     if (!("stop" in message)) return settle(deliver(message, signal), refusedOf);
     const delivered = deliver(message.request, signal).catch((error) => {
@@ -56,6 +56,16 @@ export function sendMessageBy(
     return settle(delivered, refusedOf);
   } catch (error) {
     return settle(Promise.reject(error), refusedOf);
+  }
+}
+
+/** The signal of a call's options; `release` is called before they are refused. */
+function signalOr(call: CallOptions | undefined, release: () => void): AbortSignal | undefined {
+  try {
+    return callSignal(call);
+  } catch (error) {
+    release();
+    throw error;
   }
 }
 

@@ -1,4 +1,5 @@
 /** A message and its envelope as the sending methods take them, checked at the call, before anything is sent. */
+import { fromCaller } from "../client/caller-errors.ts";
 import { type Body, type Content, contentOf } from "../client/source.ts";
 import { parseMailbox } from "../core/address.ts";
 import { wrongType } from "../core/bytes.ts";
@@ -130,7 +131,8 @@ export function noRecipients(why: string): SMTPRecipientsRefused {
 
 function listOf(to: unknown): unknown[] {
   if (typeof to === "string") return [to];
-  if (Array.isArray(to) || isIterable(to)) return [...to];
+  if (Array.isArray(to)) return [...to];
+  if (isIterable(to)) return fromCaller(() => [...to]);
   throw wrongType("to_addrs", "a string or an iterable of strings", to);
 }
 

@@ -1,5 +1,8 @@
 /** What `send_message` takes: a whole RFC 5322 message, or an object of a MIME library that can give one. */
-import { type Chunks, chunksOf, giveUp, isWrongChunk } from "../client/chunks.ts";
+
+import { callerContext } from "../client/caller-context.ts";
+import { fromCaller, resultFromCaller } from "../client/caller-errors.ts";
+import { type Chunks, chunksWithin, giveUp, isWrongChunk } from "../client/chunks.ts";
 import { textOf } from "../client/session-end.ts";
 import { contentOf, heardOf, isSource } from "../client/source.ts";
 import { concat, kindOf, utf8 } from "../core/bytes.ts";
@@ -59,8 +62,17 @@ function noSender({ resent }: ReadMessage): TypeError {
   return new TypeError(`from_addr is missing, and ${fields}`);
 }
 
+/** Gives the source back that `send_message` was given, where a call fails before it is read. Never throws. */
+export function discardMessage(msg: unknown): void {
+  if (octetsOf(msg) !== undefined || !isSource(msg)) return;
+  heardOf(msg);
+  giveUp(msg);
+}
+
 /** Reads one message that is not in memory. */
 class MessageReader {
+  /** The caller's code runs in it, also when another call ends this one. */
+  readonly #within = callerContext();
   #chunks: Chunks | undefined;
   #stopped = false;
 
@@ -76,11 +88,11 @@ class MessageReader {
   }
 
   async #rendered(given: object): Promise<unknown> {
-    const msg = hasMethod(given, "compile") ? checkedObject(given.compile()) : given;
+    const msg = hasMethod(given, "compile") ? checkedObject(fromCaller(() => given.compile())) : given;
     if (hasMethod(msg, "build")) return builtWithBcc(msg);
-    if (hasMethod(msg, "asRaw")) return msg.asRaw();
-    if (hasMethod(msg, "readAsync")) return `${hiddenBcc(msg)}${String(await msg.readAsync())}`;
-    if (hasMethod(msg, "createReadStream")) return this.#collected(streamOf(msg.createReadStream()));
+    if (hasMethod(msg, "asRaw")) return resultFromCaller(() => msg.asRaw());
+    if (hasMethod(msg, "readAsync")) return `${hiddenBcc(msg)}${String(await resultFromCaller(() => msg.readAsync()))}`;
+    if (hasMethod(msg, "createReadStream")) return this.#collected(streamOf(fromCaller(() => msg.createReadStream())));
     if (isSource(msg)) return this.#collected(msg);
     return ownText(msg);
   }
@@ -89,8 +101,8 @@ class MessageReader {
     const parts: Uint8Array[] = [];
     heardOf(source);
     try {
-      if (this.#stopped) giveUp(source);
-      else this.#chunks = chunksOf(source, "msg");
+      if (this.#stopped) this.#within(() => giveUp(source));
+      else this.#chunks = chunksWithin({ source, within: this.#within }, "msg");
       for (let chunk = await this.#next(); chunk !== undefined; chunk = await this.#next()) parts.push(chunk);
     } catch (error) {
       this.#chunks?.cancel();
@@ -112,10 +124,10 @@ class MessageReader {
 /** nodemailer's nodes leave Bcc out unless they are told otherwise; who is in it gets mail, and the field is removed here. */
 async function builtWithBcc(msg: { build: () => unknown; keepBcc?: unknown }): Promise<unknown> {
   const before = msg.keepBcc;
-  if (typeof before !== "boolean") return msg.build();
+  if (typeof before !== "boolean") return resultFromCaller(() => msg.build());
   msg.keepBcc = true;
   try {
-    return await msg.build();
+    return await resultFromCaller(() => msg.build());
   } finally {
     msg.keepBcc = before;
   }
@@ -133,7 +145,7 @@ function hiddenBcc(msg: object): string {
 function ownText(msg: object): unknown {
   const own: unknown = Reflect.get(msg, "toString");
   if (typeof own !== "function" || isBuiltIn(own, msg)) throw notAMessage(msg);
-  const text: unknown = own.call(msg);
+  const text: unknown = fromCaller(() => own.call(msg));
   if (typeof text === "string" && !/^[!-9;-~]+[ \t]*:[^\r\n]*[\r\n]/.test(text)) throw notAMessage(msg);
   return text;
 }

@@ -1,6 +1,6 @@
 /** The facade's options and arguments: their types, and the checks that name what is wrong before a byte is written. */
 import type { Endpoint, PeerInfo, TlsOptions, Transport } from "../byte-stream.ts";
-import { keepReason } from "../client/abort.ts";
+import { keepError } from "../client/caller-errors.ts";
 import type { Pipelining } from "../client/conversation.ts";
 import { numbersOf, resolveTimeouts } from "../client/deadline.ts";
 import type { Logger } from "../client/logger.ts";
@@ -48,8 +48,9 @@ export type SMTPOptions = {
   /**
    * Whether BDAT carries messages where the server offers CHUNKING (RFC 3030). True: all of them; false: none, and
    * BODY=BINARYMIME is refused. Default: those that gain by it, which are streams, messages of more than 64 KiB,
-   * BODY=BINARYMIME and `pipelining: "eager"`. A server that answers BDAT by 500, 502 or 504 does not know it and may have
-   * read the message as commands: the connection is dropped, and, unless this is true, DATA is used from then on.
+   * BODY=BINARYMIME and `pipelining: "eager"`. A server that answers BDAT by 500, 502 or 504, and has accepted none on
+   * this connection, does not know it and may have read the message as commands: the connection is dropped, and, unless
+   * this is true, DATA is used from then on.
    */
   chunking?: boolean | undefined;
   /** Permits mechanisms that show the password or token over an unencrypted connection. */
@@ -166,7 +167,7 @@ export function callSignal(call: CallOptions | undefined): AbortSignal | undefin
 export function checkSignal(signal: unknown, argument: string): AbortSignal | undefined {
   if (signal === undefined) return undefined;
   if (!(signal instanceof AbortSignal)) throw wrongType(argument, "an AbortSignal", signal);
-  if (signal.aborted) keepReason(signal.reason);
+  if (signal.aborted) keepError(signal.reason);
   return signal;
 }
 

@@ -266,3 +266,24 @@ test.each([[["PIPELINING"]], [["CHUNKING"]], [[]]])(
     expect(second).toMatchObject({ reason: { name: "SMTPServerDisconnected", delivery: "not-sent" } });
   },
 );
+
+test.each([
+  ["DATA", { chunking: false }],
+  ["BDAT", {}],
+])("half a reply while the source of a message by %s pauses ends the session", async (_, options) => {
+  const server = new FakeServer({ ehlo: ["CHUNKING"], on: { BDAT: () => "250 go on" } });
+  const smtp = new SMTP("mail.example.com", 25, { transport: server.transport, ...options });
+  const sent = smtp.sendmail(
+    "a@example.com",
+    "b@example.com",
+    (async function* () {
+      yield "hello\r\n";
+      await new Promise(() => {});
+    })(),
+  );
+  await server.until(({ lines }) => lines.some((text) => /^(DATA|BDAT)/.test(text)));
+  await new Promise((resolve) => setTimeout(resolve, 30));
+  server.say("554 5.7.1 sp");
+  await expect(sent).rejects.toMatchObject({ name: "SMTPServerDisconnected", delivery: "not-sent" });
+  expect(smtp.connected).toBe(false);
+});

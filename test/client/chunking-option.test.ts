@@ -166,6 +166,88 @@ describe.each([500, 502, 504])("a server that answers BDAT by %i", (code) => {
   });
 });
 
+/** Streams, large messages, all messages, and whole messages in one flight: each way that a message goes by BDAT. */
+const WAYS: readonly [string, SMTPOptions, () => Body][] = [
+  ["a stream", {}, stream],
+  ["a small message", { chunking: true }, () => "small\r\n"],
+  ["a message, without pipelining", { chunking: true, pipelining: false }, () => "small\r\n"],
+  ["an eager message", { pipelining: "eager" }, () => "eager\r\n"],
+];
+
+describe.each([500, 502, 504])("%i to BDAT from a server that knows the command", (code) => {
+  const people = [to, "c@example.com"];
+  const no = `${code} 5.3.0 mailbox failed`;
+
+  test.each(WAYS)("is one recipient's refusal in LMTP: %s", async (_, options, body) => {
+    for (const answers of [`250 saved\r\n${no}`, `${no}\r\n250 saved`]) {
+      const on = { BDAT: (text: string) => (text.endsWith("LAST") ? answers : "250 go on") };
+      const { smtp } = await session(options, { on }, LMTP);
+      const refused = answers.startsWith("250") ? people[1] : people[0];
+      expect(await smtp.sendmail(from, people, body())).toEqual({ [String(refused)]: [code, "5.3.0 mailbox failed"] });
+      expect(smtp.connected).toBe(true);
+      await smtp.quit();
+    }
+  });
+
+  test.each(WAYS)("leaves the message unknown in LMTP while a reply is owed: %s", async (_, options, body) => {
+    const { server, smtp } = await session(options, { on: { BDAT: no } }, LMTP);
+    expect(await failure(smtp.sendmail(from, people, body()))).toMatchObject({
+      name: "SMTPServerDisconnected",
+      delivery: "unknown",
+      replies: [{ code }],
+    });
+    expect(smtp.connected).toBe(false);
+    await smtp.connect("mail.example.com", 25);
+    await smtp.sendmail(from, to, body()).catch(() => {});
+    expect(verbs(server).at(-1)).toBe(options.chunking === true ? "BDAT" : "DATA");
+  });
+
+  test.each([1, 2])("refuses the message after chunk %i of it was accepted", async (accepted) => {
+    let chunks = 0;
+    const { smtp } = await session({}, { on: { BDAT: () => (++chunks <= accepted ? "250 go on" : no) } });
+    expect(await failure(smtp.sendmail(from, to, octets(12 * KIB_64)))).toMatchObject({
+      name: "SMTPDataError",
+      smtp_code: code,
+      message: no,
+      delivery: "rejected",
+      temporary: false,
+    });
+    expect(smtp.connected).toBe(true);
+    chunks = -9;
+    expect(await smtp.sendmail(from, to, stream())).toEqual({});
+  });
+
+  test.each(WAYS)("refuses the message after another one was accepted: %s", async (_, options, body) => {
+    const on = { BDAT: ["250 ok", no, "250 ok"] };
+    const { server, smtp } = await session(options, { on });
+    await smtp.sendmail(from, to, body());
+    expect(await failure(smtp.sendmail(from, to, body()))).toMatchObject({ message: no, temporary: false });
+    expect(await smtp.sendmail(from, to, body())).toEqual({});
+    expect(server.streams).toHaveLength(1);
+  });
+
+  test("does not hide that all recipients of an eager message were refused, and takes no other message along", async () => {
+    let accepted = false;
+    const on = {
+      RCPT: (text: string) => {
+        accepted = !text.includes("no@");
+        return accepted ? "250 ok" : "550 no such user";
+      },
+      BDAT: () => (accepted ? "250 ok" : no),
+    };
+    for (const Client of [SMTP, LMTP]) {
+      const { smtp } = await session({ pipelining: "eager" }, { on }, Client);
+      const [refused, sent] = await Promise.all([
+        failure(smtp.sendmail(from, "no@example.com", "1\r\n")),
+        smtp.sendmail(from, to, "2\r\n"),
+      ]);
+      expect(refused).toMatchObject({ name: "SMTPRecipientsRefused", delivery: "rejected", temporary: false });
+      expect(sent).toEqual({});
+      await smtp.quit();
+    }
+  });
+});
+
 test.each([501, 503, 552, 554, 452])("%i to BDAT refuses the message and not the verb", async (code) => {
   const { server, smtp } = await session({}, { on: { BDAT: `${code} no` } });
   expect(await failure(smtp.sendmail(from, to, stream()))).toMatchObject({ smtp_code: code, delivery: "rejected" });
