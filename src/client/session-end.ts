@@ -1,13 +1,8 @@
 /** Why a session is over, and the exception that each call that is still pending gets for it. */
 
+import { saysPermanent } from "../core/connect-failure.ts";
 import type { Reply } from "../core/reply.ts";
-import {
-  type DeliveryOutcome,
-  SMTPServerDisconnected,
-  SMTPTimeoutError,
-  type TimeoutPhase,
-  TlsError,
-} from "../errors.ts";
+import { type DeliveryOutcome, SMTPServerDisconnected, SMTPTimeoutError, type TimeoutPhase } from "../errors.ts";
 
 /** What the exception should say of the call's message. */
 export type CallDetails = { readonly delivery?: DeliveryOutcome | undefined; readonly replies?: readonly Reply[] };
@@ -63,7 +58,7 @@ export function overBecause(end: SessionEnd, delivery: DeliveryOutcome | undefin
 
 /** The details of an exception that has a cause: a refused certificate stays refused. */
 export function causedBy(cause: unknown): { cause: unknown; temporary: boolean } {
-  return { cause, temporary: !(cause instanceof TlsError && cause.permanent) };
+  return { cause, temporary: !saysPermanent(cause) };
 }
 
 /** What an error says; anything can be thrown. */

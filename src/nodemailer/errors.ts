@@ -1,4 +1,5 @@
 /** Our exceptions with the fields that nodemailer's users look at: `code`, `command`, `response`, `responseCode`, `rejected`. */
+import { failedLookup } from "../core/connect-failure.ts";
 import { refusedCommand } from "../core/refused-command.ts";
 import type { Reply } from "../core/reply.ts";
 import {
@@ -154,7 +155,7 @@ function connectFields(error: SMTPConnectError): ErrorFields {
   if (reply !== undefined) return { code: "EPROTOCOL", command, ...replyFields(reply) };
   if (cause instanceof SMTPServerDisconnected) return { code: "EPROTOCOL", command };
   const original = originalOf(cause);
-  if (!isUnknownHost(original.originalCode, cause)) return { code: "ESOCKET", command, ...original };
+  if (failedLookup(cause) === undefined) return { code: "ESOCKET", command, ...original };
   return { code: "EDNS", command, originalCode: "ENOTFOUND", ...original };
 }
 
@@ -172,12 +173,6 @@ function lastLineFields(cause: unknown): Partial<ErrorFields> {
   if (!(line instanceof Error)) return {};
   const code = /^[45]\d\d(?=[ -])/.exec(line.message)?.[0];
   return code === undefined ? {} : codeFields(Number(code), line.message);
-}
-
-/** Deno's error for a name that nobody knows has no code. */
-function isUnknownHost(code: string | undefined, cause: unknown): boolean {
-  if (code !== undefined) return ["ENOTFOUND", "EAI_AGAIN", "EAI_FAIL", "EAI_NODATA"].includes(code);
-  return cause instanceof Error && cause.message.startsWith("failed to lookup address information");
 }
 
 function verdictOf(error: SMTPResponseException): ErrorFields {
