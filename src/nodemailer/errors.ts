@@ -1,6 +1,6 @@
 /** Our exceptions with the fields that nodemailer's users look at: `code`, `command`, `response`, `responseCode`, `rejected`. */
 import { failedLookup } from "../core/connect-failure.ts";
-import { refusedCommand } from "../core/refused-command.ts";
+import { refusedCommand, refusesContent } from "../core/refused-command.ts";
 import type { Reply } from "../core/reply.ts";
 import {
   SMTPAuthenticationError,
@@ -82,12 +82,7 @@ export function recipientError(recipient: string, reply: Reply): NodemailerError
 
 /** The step of a transaction at which a recipient was refused: RCPT, or in LMTP the reply to the content, one for each. */
 function refusalOf(reply: Reply | undefined): { code: "EENVELOPE" | "EMESSAGE"; command: string } {
-  return isContent(reply) ? { code: "EMESSAGE", command: "DATA" } : { code: "EENVELOPE", command: "RCPT TO" };
-}
-
-function isContent(reply: Reply | undefined): boolean {
-  const command = refusedCommand(reply);
-  return command === "." || command === "BDAT";
+  return refusesContent(reply) ? { code: "EMESSAGE", command: "DATA" } : { code: "EENVELOPE", command: "RCPT TO" };
 }
 
 /** A reply as nodemailer writes it: each line with the code. */
@@ -179,7 +174,8 @@ function verdictOf(error: SMTPResponseException): ErrorFields {
   const { reply } = error;
   const refused = refusedCommand(reply);
   if (error instanceof SMTPSenderRefused) return { code: "EENVELOPE", command: "MAIL FROM" };
-  if (error instanceof SMTPDataError) return { code: isContent(reply) ? "EMESSAGE" : "EENVELOPE", command: "DATA" };
+  if (error instanceof SMTPDataError)
+    return { code: refusesContent(reply) ? "EMESSAGE" : "EENVELOPE", command: "DATA" };
   if (error instanceof SMTPAuthenticationError) return { code: "EAUTH", command: refused ?? "AUTH" };
   if (error instanceof SMTPHeloError) {
     const command = refused ?? "EHLO";
