@@ -41,7 +41,7 @@ const ADVICE: { readonly [phase in TimeoutPhase]?: string } = {
   // A TLS server waits for the client to begin, which looks like this from a client that waits for a greeting.
   greeting: "; if this port speaks TLS from the start, use SMTP_SSL",
   // Some servers and firewalls read only the first TCP segment of a ClientHello, which ML-KEM makes longer than one.
-  tls: '; some servers do not answer the large ClientHello of post-quantum key exchange: try context: { groups: "X25519" }',
+  tls: '; some servers do not answer the large ClientHello of post-quantum key exchange: where the transport can set them (Node, Bun), try context: { groups: "X25519" }',
 };
 
 /** An AbortSignal of the caller's fired: its reason is the rejection. */
