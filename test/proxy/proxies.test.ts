@@ -443,6 +443,20 @@ describe("proxies behind proxies", () => {
   });
 });
 
+describe("an option of TLS to the proxy that cannot be meant", () => {
+  it.each<[object, string]>([
+    [{ cas: "x" }, 'tls has no option "cas"'],
+    [{ minVersion: "TLSv1.1" }, "tls.minVersion must be"],
+    [{ ciphers: "" }, "tls.ciphers must not be empty"],
+    [{ groups: 25519 }, "tls.groups must be a string"],
+    [{ rejectUnauthorized: "no" }, "tls.rejectUnauthorized must be a boolean"],
+    [{ ca: [5] }, "tls.ca must be a string"],
+    [{ cert: "x" }, "tls.cert and tls.key go together"],
+  ])("throws at once and names it: %j", (tls, message) => {
+    expect(() => httpConnect({ host: "p", port: 1, tls })).toThrow(message);
+  });
+});
+
 describe("an option that cannot be meant", () => {
   it.each<[string, () => unknown]>([
     ["a password without a user", () => socks({ host: "p", password: "x" })],
