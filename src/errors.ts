@@ -43,7 +43,11 @@ export type ResponseDetails = ExceptionDetails & {
 
 /** Base class of all exceptions of this module: Python's `smtplib.SMTPException`. */
 export class SMTPException extends Error {
-  /** True if the same call may succeed later: 4yz replies, 552 to RCPT, lost connections; never a failed certificate. */
+  /**
+   * True if the same call may succeed later: 4yz replies, 552 to RCPT, lost connections, a server that cannot be reached
+   * now, a Unix socket that is missing (its server may be starting). Never a failed certificate, a host name that does
+   * not exist, a Unix socket without permission (EACCES), or a proxy that refuses the credentials.
+   */
   temporary: boolean;
   /** Whether the message of this call was delivered; undefined where the call concerned no message. */
   delivery: DeliveryOutcome | undefined;

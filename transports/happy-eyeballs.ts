@@ -45,6 +45,8 @@ class Race<T> {
   readonly #running = new Set<Attempt<T>>();
   readonly #errors: unknown[] = [];
   readonly #result = waiter<T>();
+  /** Kept for an abort that comes before the caller has the connection. */
+  #winner: Attempt<T> | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #over = false;
 
@@ -62,7 +64,12 @@ class Race<T> {
     signal?.addEventListener("abort", abort);
     try {
       this.#next();
-      return await this.#result.promise;
+      const value = await this.#result.promise;
+      if (signal?.aborted) {
+        this.#winner?.cancel();
+        throw signal.reason;
+      }
+      return value;
     } finally {
       signal?.removeEventListener("abort", abort);
     }
@@ -75,7 +82,14 @@ class Race<T> {
       if (this.#running.size === 0) this.#result.reject(combined(this.#errors));
       return;
     }
-    const attempt = this.#begin(address);
+    let attempt: Attempt<T>;
+    try {
+      attempt = this.#begin(address);
+    } catch (error) {
+      // Thrown into the timer's callback, it would end the process.
+      this.#errors.push(error);
+      return this.#next();
+    }
     this.#running.add(attempt);
     if (this.#waiting.length > 0) this.#timer = setTimeout(() => this.#next(), attemptDelay);
     attempt.connected.then(
@@ -89,6 +103,7 @@ class Race<T> {
     if (this.#over) return;
     this.#running.delete(attempt);
     this.#end();
+    this.#winner = attempt;
     this.#result.resolve(value);
   }
 

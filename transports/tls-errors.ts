@@ -35,9 +35,9 @@ const messages: Record<TlsFailure, (attempt: TlsAttempt) => string> = {
   fingerprint: () => "the server's certificate has none of the fingerprints in the option fingerprint256",
   certificate: () => "the server's certificate was refused",
   "weak-key": () =>
-    'the server\'s key or signature is weaker than this runtime allows; it should be renewed there, and until then the option ciphers can lower the security level ("DEFAULT@SECLEVEL=0"), or do without Diffie-Hellman ("DEFAULT:!DHE")',
+    'the server\'s key or signature is weaker than this runtime allows; it should be renewed there, and until then the option ciphers can do without Diffie-Hellman where the transport can set it (Node, Bun: "DEFAULT:!DHE"), or lower the security level (Node: "DEFAULT@SECLEVEL=0")',
   "no-shared-cipher": () =>
-    "the server and we have no cipher, group or signature algorithm in common, or it asks for a client certificate; the options ciphers and groups set what is offered, cert and key the certificate",
+    "the server and we have no cipher, group or signature algorithm in common, or it asks for a client certificate; the options ciphers and groups set what is offered where the transport can set them (Node, Bun), cert and key the certificate",
   version: ({ minVersion }) =>
     minVersion === "TLSv1.3"
       ? "the server and we have no protocol version in common; the option minVersion asks for TLSv1.3"

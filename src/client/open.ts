@@ -1,9 +1,10 @@
 /** Establishing a connection: the transport, and what is to happen to the stream first, each within its time. */
 import type { ByteStream, Endpoint, Transport } from "../byte-stream.ts";
+import { failedLookup, isPermanentCause } from "../core/connect-failure.ts";
 import { SMTPConnectError, SMTPTimeoutError, type TimeoutPhase } from "../errors.ts";
 import { onAbort } from "./abort.ts";
 import { LONGEST_TIMER, type Timeouts } from "./deadline.ts";
-import { causedBy, textOf, timedOut } from "./session-end.ts";
+import { textOf, timedOut } from "./session-end.ts";
 
 /** What is done to a stream as soon as it is there: implicit TLS. `where` is for its messages. */
 export type Upgrade = (
@@ -45,7 +46,7 @@ export async function openStream(
     );
   };
   const stream = await within("connect", timeouts.connect, signal, connect, giveUp).catch((error) => {
-    throw explain(error, signal, `cannot connect to ${where}`, hint(endpoint));
+    throw explain(error, signal, `cannot connect to ${where}`, hint(endpoint, error));
   });
   await tls?.(stream, where, timeouts, signal);
   return stream;
@@ -92,11 +93,16 @@ export function explain(error: unknown, signal: AbortSignal | undefined, what: s
   if (signal?.aborted && error === signal.reason) return error;
   if (error instanceof SMTPTimeoutError) return error;
   if (error instanceof TypeError || error instanceof RangeError) return error;
-  return new SMTPConnectError(-1, `${what}: ${textOf(error)}${advice}`, causedBy(error));
+  return new SMTPConnectError(-1, `${what}: ${textOf(error)}${advice}`, {
+    cause: error,
+    temporary: !isPermanentCause(error),
+  });
 }
 
 /** Providers that block mail ports look like a dead server; say which ports are worth a try. */
-function hint(endpoint: Endpoint): string {
+function hint(endpoint: Endpoint, error: unknown): string {
   if ("path" in endpoint || ![25, 465, 587, 2525].includes(endpoint.port)) return "";
+  // Neither a resolver's answer nor a proxy's has to do with the port. Only a proxy's error says `permanent` here.
+  if (failedLookup(error) !== undefined || (error instanceof Error && "permanent" in error)) return "";
   return " (if the host is right, the port may be blocked: submission is on 587 and 465)";
 }

@@ -1,5 +1,6 @@
 /** What the server's replies to one message add up to: who was accepted, who was refused, and which exception that is. */
 import type { Command } from "../core/command.ts";
+import { mayPass } from "../core/refused-command.ts";
 import { isPositive, type RawReply, type Refused, type Reply } from "../core/reply.ts";
 import {
   type ResponseDetails,
@@ -65,7 +66,7 @@ export function makeAnswers({ from, recipients }: Parties, protocol: "smtp" | "l
   }
 
   function recipientsRefused(replies: readonly RawReply[]): SMTPRecipientsRefused {
-    const temporary = replies.some(({ code }) => (code >= 400 && code < 500) || code === 552);
+    const temporary = replies.some(({ reply }) => mayPass(reply));
     return new SMTPRecipientsRefused(refusedBy(replies, recipients), { temporary });
   }
 

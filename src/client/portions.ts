@@ -5,6 +5,7 @@
 import { aLabel } from "../core/a-label.ts";
 import { parseMailbox } from "../core/address.ts";
 import { portionsWithin, readLimits } from "../core/extensions/limits.ts";
+import { mayPass } from "../core/refused-command.ts";
 import { isPositive, makeReply, type RawReply, type Refused, type Reply } from "../core/reply.ts";
 import { SMTPException, SMTPRecipientsRefused, SMTPResponseException } from "../errors.ts";
 import type { Delivery } from "./outcome.ts";
@@ -128,7 +129,7 @@ class Whole {
       else if (reply !== undefined) refused[given] = reply;
     }
     if (this.#reply !== undefined) return { accepted, refused, reply: this.#reply, replies };
-    const temporary = replies.some(({ code }) => code < 500 || code === 552);
+    const temporary = replies.some(mayPass);
     throw new SMTPRecipientsRefused(refused, { temporary });
   }
 }

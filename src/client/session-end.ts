@@ -1,13 +1,8 @@
 /** Why a session is over, and the exception that each call that is still pending gets for it. */
 
+import { saysPermanent } from "../core/connect-failure.ts";
 import type { Reply } from "../core/reply.ts";
-import {
-  type DeliveryOutcome,
-  SMTPServerDisconnected,
-  SMTPTimeoutError,
-  type TimeoutPhase,
-  TlsError,
-} from "../errors.ts";
+import { type DeliveryOutcome, SMTPServerDisconnected, SMTPTimeoutError, type TimeoutPhase } from "../errors.ts";
 
 /** What the exception should say of the call's message. */
 export type CallDetails = { readonly delivery?: DeliveryOutcome | undefined; readonly replies?: readonly Reply[] };
@@ -46,7 +41,7 @@ const ADVICE: { readonly [phase in TimeoutPhase]?: string } = {
   // A TLS server waits for the client to begin, which looks like this from a client that waits for a greeting.
   greeting: "; if this port speaks TLS from the start, use SMTP_SSL",
   // Some servers and firewalls read only the first TCP segment of a ClientHello, which ML-KEM makes longer than one.
-  tls: '; some servers do not answer the large ClientHello of post-quantum key exchange: try context: { groups: "X25519" }',
+  tls: '; some servers do not answer the large ClientHello of post-quantum key exchange: where the transport can set them (Node, Bun), try context: { groups: "X25519" }',
 };
 
 /** An AbortSignal of the caller's fired: its reason is the rejection. */
@@ -63,7 +58,7 @@ export function overBecause(end: SessionEnd, delivery: DeliveryOutcome | undefin
 
 /** The details of an exception that has a cause: a refused certificate stays refused. */
 export function causedBy(cause: unknown): { cause: unknown; temporary: boolean } {
-  return { cause, temporary: !(cause instanceof TlsError && cause.permanent) };
+  return { cause, temporary: !saysPermanent(cause) };
 }
 
 /** What an error says; anything can be thrown. */

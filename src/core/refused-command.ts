@@ -15,3 +15,18 @@ export function noteRefusal(reply: Reply, command: string): void {
 export function refusedCommand(reply: Reply | undefined): string | undefined {
   return reply && commands.get(reply);
 }
+
+/** True if a reply refuses a message's content: after DATA's dot or a BDAT; in LMTP for one recipient (RFC 2033 4.2). */
+export function refusesContent(reply: Reply | undefined): boolean {
+  const command = refusedCommand(reply);
+  return command === "." || command === "BDAT";
+}
+
+/**
+ * True if a recipient's refusal may pass: 4yz, and 552 to RCPT, which means 452 there (RFC 5321 4.5.3.1.10). After the
+ * content, 552 says that the message is too large or the mailbox full (RFC 5321 4.2.3), which lasts.
+ */
+export function mayPass(reply: Reply): boolean {
+  const { code } = reply;
+  return (code >= 400 && code < 500) || (code === 552 && !refusesContent(reply));
+}

@@ -1,5 +1,6 @@
 /** Our exceptions with the fields that nodemailer's users look at: `code`, `command`, `response`, `responseCode`, `rejected`. */
-import { refusedCommand } from "../core/refused-command.ts";
+import { failedLookup } from "../core/connect-failure.ts";
+import { refusedCommand, refusesContent } from "../core/refused-command.ts";
 import type { Reply } from "../core/reply.ts";
 import {
   SMTPAuthenticationError,
@@ -81,12 +82,7 @@ export function recipientError(recipient: string, reply: Reply): NodemailerError
 
 /** The step of a transaction at which a recipient was refused: RCPT, or in LMTP the reply to the content, one for each. */
 function refusalOf(reply: Reply | undefined): { code: "EENVELOPE" | "EMESSAGE"; command: string } {
-  return isContent(reply) ? { code: "EMESSAGE", command: "DATA" } : { code: "EENVELOPE", command: "RCPT TO" };
-}
-
-function isContent(reply: Reply | undefined): boolean {
-  const command = refusedCommand(reply);
-  return command === "." || command === "BDAT";
+  return refusesContent(reply) ? { code: "EMESSAGE", command: "DATA" } : { code: "EENVELOPE", command: "RCPT TO" };
 }
 
 /** A reply as nodemailer writes it: each line with the code. */
@@ -154,7 +150,7 @@ function connectFields(error: SMTPConnectError): ErrorFields {
   if (reply !== undefined) return { code: "EPROTOCOL", command, ...replyFields(reply) };
   if (cause instanceof SMTPServerDisconnected) return { code: "EPROTOCOL", command };
   const original = originalOf(cause);
-  if (!isUnknownHost(original.originalCode, cause)) return { code: "ESOCKET", command, ...original };
+  if (failedLookup(cause) === undefined) return { code: "ESOCKET", command, ...original };
   return { code: "EDNS", command, originalCode: "ENOTFOUND", ...original };
 }
 
@@ -174,17 +170,12 @@ function lastLineFields(cause: unknown): Partial<ErrorFields> {
   return code === undefined ? {} : codeFields(Number(code), line.message);
 }
 
-/** Deno's error for a name that nobody knows has no code. */
-function isUnknownHost(code: string | undefined, cause: unknown): boolean {
-  if (code !== undefined) return ["ENOTFOUND", "EAI_AGAIN", "EAI_FAIL", "EAI_NODATA"].includes(code);
-  return cause instanceof Error && cause.message.startsWith("failed to lookup address information");
-}
-
 function verdictOf(error: SMTPResponseException): ErrorFields {
   const { reply } = error;
   const refused = refusedCommand(reply);
   if (error instanceof SMTPSenderRefused) return { code: "EENVELOPE", command: "MAIL FROM" };
-  if (error instanceof SMTPDataError) return { code: isContent(reply) ? "EMESSAGE" : "EENVELOPE", command: "DATA" };
+  if (error instanceof SMTPDataError)
+    return { code: refusesContent(reply) ? "EMESSAGE" : "EENVELOPE", command: "DATA" };
   if (error instanceof SMTPAuthenticationError) return { code: "EAUTH", command: refused ?? "AUTH" };
   if (error instanceof SMTPHeloError) {
     const command = refused ?? "EHLO";

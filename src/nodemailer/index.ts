@@ -138,7 +138,7 @@ export class SmtplibTransport {
 
   /** Sends a mail; called by nodemailer. */
   send(mail: Mail, callback: Callback<SentMessageInfo>): void {
-    if (this.#mails.closed) return settle(Promise.reject(this.#refusal()), callback);
+    if (!this.#mails.takes(mail)) return settle(Promise.reject(this.#refusal()), callback);
     this.#mails.begin();
     this.#idling = this.isIdle();
     settle(this.#send(mail), (error, info) => {
@@ -179,15 +179,17 @@ export class SmtplibTransport {
 
   /**
    * Takes no more mails, sends those that it has and those that nodemailer is building, and closes all connections;
-   * resolves then. With `force` drops them now, and what is being sent fails.
+   * resolves then. Mails that nodemailer has not built after 30 seconds are refused. With `force` drops all mails now:
+   * what is being sent or built fails.
    */
   close(options: { force?: boolean | undefined } = {}): Promise<void> {
     this.#mails.close();
     if (options.force) {
       this.#dropped.abort(new Error("Connection pool was closed"));
-      return this.#pool.close();
+      this.#mails.giveUp();
+      return this.#end();
     }
-    this.#closing ??= this.#mails.none().then(() => this.#pool.close());
+    this.#closing ??= this.#mails.none().then(() => this.#end());
     return this.#closing;
   }
 
@@ -207,6 +209,11 @@ export class SmtplibTransport {
   off(event: string | symbol, listener: (...args: unknown[]) => void): this {
     this.#listeners.remove(event, listener);
     return this;
+  }
+
+  async #end(): Promise<void> {
+    await this.#pool.close();
+    this.#mails.refuse(() => this.#refusal());
   }
 
   async #verify(): Promise<true> {

@@ -24,6 +24,8 @@ export type Envelope = {
 
 /** A mail of nodemailer's: its `MailMessage`. */
 export type Mail = {
+  /** The `Mail` whose `sendMail()` built it; a mail that is given to `send()` directly may have none. */
+  readonly mailer?: unknown;
   readonly data: {
     readonly signal?: AbortSignal | undefined;
     readonly dsn?: DsnOptions | undefined;

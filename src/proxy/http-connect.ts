@@ -1,6 +1,7 @@
 /** HTTP's CONNECT (RFC 9110 9.3.6), as a function from transport to transport. */
 import type { TlsOptions, Transport } from "../byte-stream.ts";
 import { asciiHostName } from "../core/a-label.ts";
+import { checkTlsMembers } from "../core/tls-options.ts";
 import { connectRequest, parseConnectReply } from "./http.ts";
 import { checkProxy, checkSecret, checkTarget, type ProxyAddress } from "./target.ts";
 import { openTunnel } from "./tunnel.ts";
@@ -58,7 +59,9 @@ function checkCredentials(user: unknown, password: unknown) {
 
 function checkTls(tls: TlsOptions, host: string | undefined): TlsOptions & { servername: string } {
   if (typeof tls !== "object" || tls === null) throw new TypeError("tls must be an object of TLS options");
-  const servername = tls.servername ?? host;
+  const options: TlsOptions = { ...tls };
+  checkTlsMembers(options, "tls");
+  const servername = options.servername ?? host;
   if (servername === undefined) throw new TypeError("tls needs a servername for a proxy on a Unix socket");
-  return { ...tls, servername: asciiHostName(servername, "tls.servername") };
+  return { ...options, servername: asciiHostName(servername, "tls.servername") };
 }

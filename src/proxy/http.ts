@@ -31,20 +31,28 @@ export function parseConnectReply(bytes: Uint8Array): Parsed<boolean> {
   const text = decodeText(bytes.subarray(0, length ?? LONGEST_HEAD));
   // Told early: a server that speaks first, as those of SMTP do, would wait for us as we for it.
   if (!"HTTP/1.".startsWith(text.slice(0, 7)))
-    throw new ProxyError(`does not speak HTTP: it said "${shortened(text)}"`);
+    throw new ProxyError(`does not speak HTTP: it said "${shortened(text)}"`, { permanent: true });
   if (length === undefined) {
     if (bytes.length >= LONGEST_HEAD)
       throw new ProxyError(`said more than ${LONGEST_HEAD} octets before its answer ended`);
     return undefined;
   }
   const [, digits, reason = ""] = /^HTTP\/1\.\d (\d{3})(?: ([^\r\n]*))?\r?\n/.exec(text) ?? [];
-  if (digits === undefined) throw new ProxyError(`gave no status: it said "${shortened(text)}"`);
+  if (digits === undefined) throw new ProxyError(`gave no status: it said "${shortened(text)}"`, { permanent: true });
   const code = Number(digits);
   if (code >= 200 && code <= 299) return { value: true, length };
   if (code >= 100 && code <= 199 && code !== 101) return { value: false, length };
   const asked = code === 407 ? /^proxy-authenticate: *([^\r\n]*)/im.exec(text)?.[1] : undefined;
   const wanted = asked === undefined ? "" : `; it asks for: ${shortened(asked)}`;
-  throw new ProxyError(`refused to connect: ${code} ${shortened(reason)}${wanted}`, { code });
+  throw new ProxyError(`refused to connect: ${code} ${shortened(reason)}${wanted}`, {
+    code,
+    permanent: isLastingStatus(code),
+  });
+}
+
+/** The client's fault, except for a timeout and too many requests (RFC 9110 15.5, RFC 6585 4). */
+function isLastingStatus(code: number): boolean {
+  return code >= 400 && code <= 499 && code !== 408 && code !== 429;
 }
 
 /** Lines end in CRLF, or in LF alone (RFC 9112 2.2); the head ends with an empty one. */

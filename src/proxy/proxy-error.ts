@@ -5,10 +5,19 @@ import { escapeControls } from "../errors.ts";
 export class ProxyError extends Error {
   /** The code of the proxy's refusal: of SOCKS5 (RFC 1928 6), SOCKS4 or HTTP; undefined where it gave none. */
   readonly code: number | undefined;
+  /**
+   * True if trying again will not help: the proxy refuses the credentials or the request itself, speaks another
+   * protocol, or has a name that does not exist. False where it, or the server behind it, may be reached later.
+   */
+  readonly permanent: boolean;
 
-  constructor(message: string, options: { code?: number | undefined; cause?: unknown } = {}) {
+  constructor(
+    message: string,
+    options: { code?: number | undefined; permanent?: boolean | undefined; cause?: unknown } = {},
+  ) {
     super(escapeControls(message), options.cause === undefined ? undefined : { cause: options.cause });
     this.code = options.code;
+    this.permanent = options.permanent ?? false;
   }
 }
 

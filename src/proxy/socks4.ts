@@ -21,11 +21,15 @@ export function connectRequest({ kind, host, octets, port }: Target, user: strin
 export function parseConnectReply(bytes: Uint8Array): Parsed<true> {
   const [version, code] = bytes;
   if (version !== undefined && version !== 0) {
-    throw new ProxyError(`does not speak SOCKS4: its answer begins with ${version} in place of 0`);
+    throw new ProxyError(`does not speak SOCKS4: its answer begins with ${version} in place of 0`, { permanent: true });
   }
   if (code === undefined) return undefined;
   if (code !== 90)
-    throw new ProxyError(`refused to connect: ${REFUSALS[code] ?? "unknown reason"} (${code})`, { code });
+    throw new ProxyError(`refused to connect: ${REFUSALS[code] ?? "unknown reason"} (${code})`, {
+      code,
+      // 91 may mean that the server cannot be reached now.
+      permanent: code === 92 || code === 93,
+    });
   return bytes.length < 8 ? undefined : { value: true, length: 8 };
 }
 

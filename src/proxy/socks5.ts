@@ -22,12 +22,13 @@ export function parseMethod(bytes: Uint8Array, credentials: Credentials | undefi
   if (method === undefined) return undefined;
   if (method === 0) return { value: "none", length: 2 };
   if (method === 2 && credentials !== undefined) return { value: "password", length: 2 };
-  if (method !== 0xff) throw new ProxyError(`chose a method of authentication that was not offered: ${method}`);
+  if (method !== 0xff)
+    throw new ProxyError(`chose a method of authentication that was not offered: ${method}`, { permanent: true });
   throw new ProxyError(
     credentials === undefined
       ? "refuses to serve without authentication; give it user and password"
       : "accepts neither user and password nor no authentication",
-    { code: method },
+    { code: method, permanent: true },
   );
 }
 
@@ -48,7 +49,8 @@ export function parsePasswordReply(bytes: Uint8Array): Parsed<true> {
   const [version, status] = bytes;
   checkVersion(version, 1);
   if (status === undefined) return undefined;
-  if (status !== 0) throw new ProxyError(`refused user and password (status ${status})`, { code: status });
+  if (status !== 0)
+    throw new ProxyError(`refused user and password (status ${status})`, { code: status, permanent: true });
   return { value: true, length: 2 };
 }
 
@@ -63,11 +65,15 @@ export function parseConnectReply(bytes: Uint8Array): Parsed<true> {
   const [version, code, , type, first] = bytes;
   checkVersion(version, 5);
   if (code === undefined) return undefined;
-  if (code !== 0) throw new ProxyError(`refused to connect: ${REFUSALS[code] ?? "unknown reason"} (${code})`, { code });
+  if (code !== 0) {
+    const reason = REFUSALS[code] ?? "unknown reason";
+    throw new ProxyError(`refused to connect: ${reason} (${code})`, { code, permanent: LASTING.has(code) });
+  }
   if (type === undefined) return undefined;
   // What the proxy bound (its own address on the way to the server) is of no use to us, but has to be read past.
   const address = type === 1 ? 4 : type === 4 ? 16 : type === 3 ? lengthOfName(first) : undefined;
-  if (address === undefined) throw new ProxyError(`answered with an address of unknown type ${type}`);
+  if (address === undefined)
+    throw new ProxyError(`answered with an address of unknown type ${type}`, { permanent: true });
   const length = 4 + address + 2;
   return bytes.length < length ? undefined : { value: true, length };
 }
@@ -84,11 +90,16 @@ const REFUSALS: readonly (string | undefined)[] = [
   "it does not know that type of address",
 ];
 
+/** Refusals of the request itself; the others tell of the network, or of the proxy, at this moment. */
+const LASTING: ReadonlySet<number> = new Set([2, 7, 8]);
+
 function lengthOfName(first: number | undefined): number {
   return first === undefined ? Number.POSITIVE_INFINITY : 1 + first;
 }
 
 function checkVersion(version: number | undefined, expected: number): void {
   if (version === undefined || version === expected) return;
-  throw new ProxyError(`does not speak SOCKS5: its answer begins with ${version} in place of ${expected}`);
+  throw new ProxyError(`does not speak SOCKS5: its answer begins with ${version} in place of ${expected}`, {
+    permanent: true,
+  });
 }

@@ -1,5 +1,6 @@
 /** The way through a proxy: reaches it, has the tunnel opened, and gives a stream that knows of no proxy. */
 import type { ByteStream, ConnectOptions, Endpoint, PeerInfo, TlsOptions, Transport } from "../byte-stream.ts";
+import { isPermanentCause } from "../core/connect-failure.ts";
 import { TlsError } from "../errors.ts";
 import { defaultTransport } from "../runtime.ts";
 import { ProxyDialogue } from "./dialogue.ts";
@@ -65,8 +66,9 @@ function named({ kind, proxy }: Plan, what: string, error: unknown): unknown {
   const text = `the ${kind} proxy ${shown(proxy)}`;
   const said = error instanceof Error ? error.message : String(error);
   if (error instanceof TlsError) return new TlsError(error.failure, `TLS to ${text}: ${said}`, { cause: error });
-  if (!(error instanceof ProxyError)) return new ProxyError(`${text} ${what || "failed: "}${said}`, { cause: error });
-  return new ProxyError(`${text} ${what}${said}`, { code: error.code, cause: error });
+  const details = { permanent: isPermanentCause(error), cause: error };
+  if (!(error instanceof ProxyError)) return new ProxyError(`${text} ${what || "failed: "}${said}`, details);
+  return new ProxyError(`${text} ${what}${said}`, { code: error.code, ...details });
 }
 
 /** TLS within the TLS that leads to the proxy: no runtime's own can do that. */

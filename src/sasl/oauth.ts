@@ -1,6 +1,7 @@
 /** Bearer tokens of OAuth 2.0: OAUTHBEARER (RFC 7628) and Google's XOAUTH2, which came before it. */
 import { decodeText, utf8 } from "../core/bytes.ts";
-import { SMTPException } from "../errors.ts";
+import { noteTokenFailure } from "../core/token-failure.ts";
+import { SMTPAuthenticationError, SMTPException } from "../errors.ts";
 import { checkCredential } from "./credential.ts";
 import type { Mechanism, ServerError } from "./mechanism.ts";
 import { escapeName } from "./scram-messages.ts";
@@ -109,9 +110,11 @@ async function tokenFrom(token: TokenFunction): Promise<string> {
   try {
     return checkToken(await token());
   } catch (error) {
-    if (error instanceof SMTPException) throw error;
+    // A refusal by the server comes this way when the function gives the refused token again.
+    if (error instanceof SMTPAuthenticationError) throw error;
+    if (error instanceof SMTPException) throw noteTokenFailure(error);
     const why = error instanceof Error ? error.message : String(error);
-    throw new SMTPException(`the token function failed: ${why}`, { cause: error });
+    throw noteTokenFailure(new SMTPException(`the token function failed: ${why}`, { cause: error }));
   }
 }
 

@@ -1,5 +1,7 @@
 /** Upyo's receipts: what a delivery, or its failure, is in Upyo's terms. */
 import type { Delivery } from "../client/outcome.ts";
+import { mayPass } from "../core/refused-command.ts";
+import { isTokenFailure } from "../core/token-failure.ts";
 import {
   type DeliveryOutcome,
   SMTPAuthenticationError,
@@ -100,10 +102,10 @@ export type SmtplibReceipt = SentReceipt | FailedReceipt;
 
 /** The receipt of a message that was accepted. */
 export function sentReceipt(messageId: string, delivery: Delivery): SentReceipt {
-  const rejectedRecipients = Object.entries(delivery.refused).map(([recipient, { code, message }]) => ({
-    ...{ recipient, code, response: message },
-    retryable: passes(code),
-  }));
+  const rejectedRecipients = Object.entries(delivery.refused).map(([recipient, reply]) => {
+    const { code, message: response } = reply;
+    return { recipient, code, response, retryable: mayPass(reply) };
+  });
   return { successful: true, messageId, ...common(), rejectedRecipients, delivery };
 }
 
@@ -128,7 +130,7 @@ function errorsOf(error: unknown): SmtplibReceiptError[] {
   if (error instanceof SMTPRecipientsRefused) {
     const refused = Object.entries(error.recipients).map(([recipient, reply]) => {
       const { code, message, enhancedCode } = reply;
-      const retryable = passes(code) && error.delivery !== "unknown";
+      const retryable = mayPass(reply) && error.delivery !== "unknown";
       return receiptError(
         `${recipient}: ${code} ${message}`,
         { code: `smtp.${code}`, category: refusal(code) },
@@ -163,6 +165,7 @@ function kindOf(error: SMTPException): Kind {
     return { code: `smtp.${error.smtp_code}`, category };
   }
   if (error instanceof SMTPAuthenticationError) return { category: "auth" };
+  if (isTokenFailure(error)) return { category: "auth" };
   if (error instanceof SMTPTimeoutError) return { category: "timeout" };
   if (error instanceof SMTPServerDisconnected || error instanceof SMTPResponseException) return { category: "network" };
   if (error instanceof SMTPNotSupportedError) {
@@ -192,9 +195,4 @@ function replyOf(error: SMTPException): SmtplibReceiptError["providerDetails"] {
 function refusal(code: number): FailureCategory {
   if (code >= 400 && code < 500) return "service-unavailable";
   return code >= 500 && code < 600 ? "rejected" : "unknown";
-}
-
-/** A reply to RCPT that may be another one later: 552 is one of them (RFC 5321 4.5.3.1.10). */
-function passes(code: number): boolean {
-  return (code >= 400 && code < 500) || code === 552;
 }

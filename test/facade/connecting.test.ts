@@ -1,7 +1,14 @@
 /** Connecting: the constructor, SMTP.connect and connect(), their failures, and the options they take. */
 import { describe, expect, test } from "vitest";
 import type { Endpoint, Transport } from "../../src/byte-stream.ts";
-import { SMTP, SMTP_SSL, type SMTPOptions, SMTPServerDisconnected, SMTPTimeoutError } from "../../src/index.ts";
+import {
+  SMTP,
+  SMTP_SSL,
+  type SMTPOptions,
+  SMTPPool,
+  SMTPServerDisconnected,
+  SMTPTimeoutError,
+} from "../../src/index.ts";
 import { FakeServer } from "../client/fake-server.ts";
 import { reasonOf } from "./session.ts";
 
@@ -60,6 +67,15 @@ describe("a connection that cannot be made", () => {
     const error = await reasonOf(SMTP.connect("mail.example.com", 25, { transport: refusing }));
     expect(error).toMatchObject({ name: "SMTPConnectError", smtp_code: -1, temporary: true, delivery: undefined });
     expect(error).toHaveProperty("cause.message", "ECONNREFUSED");
+  });
+
+  test("since the host does not exist is not temporary, and gives no advice about ports", async () => {
+    const error = await reasonOf(SMTP.connect("no-such-host.invalid", 25));
+    expect(error).toMatchObject({ name: "SMTPConnectError", temporary: false });
+    expect(String(error)).not.toContain("port may be blocked");
+    const pool = new SMTPPool({ host: "no-such-host.invalid", port: 25 });
+    expect(await reasonOf(pool.sendmail("a@b.c", "d@e.f", "x"))).toMatchObject({ temporary: false });
+    await pool.close();
   });
 
   test("is thrown by the first method that is called, once", async () => {

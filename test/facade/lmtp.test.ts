@@ -53,6 +53,14 @@ describe.each([[[]], [["PIPELINING"]]])("with the extensions %j", (ehlo) => {
     expect((await lmtp.noop()).code).toBe(250);
   });
 
+  test("552 after the data lasts, and 552 to RCPT passes", async () => {
+    const { lmtp } = await session({ ehlo, on: { RCPT: ["250 ok", "552 full"], ".": "552 5.3.4 too big" } });
+    const after = await reasonOf(lmtp.sendmail(from, "b@x.y", "x"));
+    expect(after).toMatchObject({ name: "SMTPRecipientsRefused", temporary: false, delivery: "rejected" });
+    const before = await reasonOf(lmtp.sendmail(from, "b@x.y", "x"));
+    expect(before).toMatchObject({ name: "SMTPRecipientsRefused", temporary: true });
+  });
+
   test("a connection that dies between the replies leaves the outcome unknown, with those that came", async () => {
     const { server, lmtp } = await session({ ehlo, on: { ".": () => undefined } });
     const result = reasonOf(lmtp.sendmail(from, to, "x"));

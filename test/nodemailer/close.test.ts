@@ -125,6 +125,52 @@ describe("what comes after close()", () => {
   });
 });
 
+describe("a mail whose plug-in never calls back", () => {
+  const REFUSED = { code: "ECONNECTION", message: "Connection pool was closed", delivery: "not-sent" };
+
+  it.each([false, true])("is refused 30 s after close(), at once with force (%s)", async (force) => {
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    const { server, transport } = faked();
+    const transporter = createTransport(transport);
+    let go = (): void => {};
+    transporter.use("compile", (_, done) => {
+      go = () => done();
+    });
+    const given: unknown[] = [];
+    transporter.sendMail(MAIL, (error) => given.push(error));
+    const sent = transporter.sendMail(MAIL).catch((error: unknown) => error);
+    const ends = transport.close({ force });
+    if (!force) await vi.advanceTimersByTimeAsync(30_000);
+    await ends;
+    expect(await sent).toMatchObject(REFUSED);
+    expect(given).toMatchObject([REFUSED]);
+    vi.useRealTimers();
+    go();
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    expect(server.messages).toHaveLength(0);
+    expect(given).toHaveLength(1);
+  });
+
+  it("keeps no place for mails that are given to send(), which do not end the wait for it either", async () => {
+    const { server, transport } = faked();
+    const transporter = createTransport(transport);
+    transporter.use("compile", (_, done) => void setTimeout(done, 100));
+    const createReadStream = async function* () {
+      await new Promise((resolve) => setTimeout(resolve, 300));
+      yield "Hi!";
+    };
+    const slow: Mail = { ...mailOf(), message: { ...mailOf().message, createReadStream } };
+    const direct = [1, 2].map(() => new Promise((resolve) => transport.send(slow, (error) => resolve(error))));
+    const sent = transporter.sendMail(MAIL);
+    const closing = transport.close();
+    expect(await new Promise((resolve) => transport.send(mailOf(), resolve))).toMatchObject(REFUSED);
+    expect(await sent).toMatchObject({ accepted: ["charles@example.net"] });
+    expect(await Promise.all(direct)).toEqual([null, null]);
+    await closing;
+    expect(server.messages).toHaveLength(3);
+  });
+});
+
 describe("close() with force", () => {
   it("drops what is being sent, also where a close() before it waits for that", async () => {
     const { server, transport } = faked({ on: { ".": () => undefined } });

@@ -30,3 +30,21 @@ it("is reached by the path, also in a URL", async () => {
   await rm(folder, { recursive: true });
   expect(server.messages).toHaveLength(2);
 });
+
+it("that the process may not use rejects at once; one that is missing is waited for", async () => {
+  const outcomes = ["EACCES", "ENOENT"].map(async (code) => {
+    let attempts = 0;
+    const transport = async (): Promise<never> => {
+      attempts++;
+      throw Object.assign(new Error(code), { code });
+    };
+    const pool = new SMTPPool({ host: "/run/lmtp", protocol: "lmtp", transport, reconnectFor: 1, maxConnections: 1 });
+    const error: unknown = await send(pool).catch((reason: unknown) => reason);
+    await pool.close();
+    return { error, attempts };
+  });
+  const [forbidden, missing] = await Promise.all(outcomes);
+  expect(forbidden).toMatchObject({ error: { name: "SMTPConnectError", temporary: false }, attempts: 1 });
+  expect(missing).toMatchObject({ error: { name: "SMTPConnectError", temporary: true } });
+  expect(missing?.attempts).toBeGreaterThan(1);
+});

@@ -242,6 +242,82 @@ describe("a refusal", () => {
   });
 });
 
+describe("whether a refusal can pass", () => {
+  const plain = { version: 5 } as const;
+  const old = { version: "4a" } as const;
+  const socks4 = (code: number) => Uint8Array.of(0, code, 0, 0, 0, 0, 0, 0);
+  const http = (status: string) => `HTTP/1.1 ${status}\r\n\r\n`;
+  const greeting = "220 mail.example.com ESMTP\r\n";
+
+  it.each<[string, ScriptedProxyOptions, object | undefined, boolean]>([
+    ["SOCKS5: no credentials", { kind: "SOCKS5", ...account }, plain, true],
+    ["SOCKS5: wrong credentials", { kind: "SOCKS5", ...account }, { user: "ada", password: "wrong" }, true],
+    ["SOCKS5: a method that was not offered", { kind: "SOCKS5", says: Uint8Array.of(5, 1) }, plain, true],
+    ["SOCKS5: another protocol", { kind: "SOCKS5", says: greeting }, plain, true],
+    ["SOCKS4a: another protocol", { kind: "SOCKS4a", says: greeting }, old, true],
+    ["SOCKS4a: rejected or failed", { kind: "SOCKS4a", says: socks4(91) }, old, false],
+    ["SOCKS4a: no identd", { kind: "SOCKS4a", says: socks4(92) }, old, true],
+    ["SOCKS4a: another user", { kind: "SOCKS4a", says: socks4(93) }, old, true],
+    ["HTTP: another protocol", { kind: "HTTP", says: greeting }, undefined, true],
+    ["HTTP: no status", { kind: "HTTP", says: "HTTP/1.1 what\r\n\r\n" }, undefined, true],
+    ["HTTP: 407", { kind: "HTTP", ...account }, undefined, true],
+    ["HTTP: 403", { kind: "HTTP", says: http("403 Filtered") }, undefined, true],
+    ["HTTP: 404", { kind: "HTTP", says: http("404 Not Found") }, undefined, true],
+    ["HTTP: 408", { kind: "HTTP", says: http("408 Request Timeout") }, undefined, false],
+    ["HTTP: 429", { kind: "HTTP", says: http("429 Too Many Requests") }, undefined, false],
+    ["HTTP: 502", { kind: "HTTP", says: http("502 Bad Gateway") }, undefined, false],
+    ["HTTP: the proxy hangs up", { kind: "HTTP", says: "" }, undefined, false],
+  ])("%s", async (_, script, options, permanent) => {
+    const proxy = await startScriptedProxy(script);
+    const transport = options === undefined ? httpConnect(at(proxy)) : socks({ ...at(proxy), ...options });
+    expect(await refusal(transport)).toHaveProperty("permanent", permanent);
+  });
+
+  it.each([
+    [1, false],
+    [2, true],
+    [3, false],
+    [4, false],
+    [5, false],
+    [6, false],
+    [7, true],
+    [8, true],
+  ])("SOCKS5: the code %i", async (code, permanent) => {
+    const answers = memoryTransport(async (server) => {
+      await server.read();
+      await server.write(Uint8Array.of(5, 0));
+      await server.read();
+      await server.write(Uint8Array.of(5, code, 0, 1, 0, 0, 0, 0, 0, 0));
+    });
+    expect(await refusal(socks({ host: "p" }, answers))).toMatchObject({ code, permanent });
+  });
+
+  it("is the last proxy's to say where one leads to the next", async () => {
+    const first = await startScriptedProxy({ kind: "SOCKS5", ...account });
+    const wrong = socks({ ...at(first), user: "ada", password: "wrong" });
+    expect(await refusal(httpConnect({ host: "p", port: 1 }, wrong))).toHaveProperty("permanent", true);
+    expect(await refusal(socks({ host: "127.0.0.1", port: 1 }))).toHaveProperty("permanent", false);
+  });
+
+  it("and where it cannot, a pool asks the proxy once and rejects", async () => {
+    const proxy = await startScriptedProxy({ kind: "HTTP", ...account });
+    const transport = httpConnect({ ...at(proxy), user: "ada", password: "wrong" });
+    const pool = new SMTPPool({ host: "mail.example.test", port: 25, transport, maxConnections: 1 });
+    const began = performance.now();
+    const error = await reasonOf(pool.sendmail("ada@example.com", "charles@example.net", letter));
+    expect(error).toMatchObject({ name: "SMTPConnectError", temporary: false, cause: { code: 407 } });
+    expect(performance.now() - began).toBeLessThan(5_000);
+    expect(proxy.connections).toBe(1);
+    await pool.close();
+  });
+
+  it("no advice about the server's port goes with it", async () => {
+    const proxy = await startScriptedProxy({ kind: "HTTP", says: http("503 Busy") });
+    const error = await reasonOf(SMTP.connect("mail.example.test", 25, { transport: httpConnect(at(proxy)) }));
+    expect(String(error)).toMatch(/503 Busy$/);
+  });
+});
+
 describe("TLS to the proxy", () => {
   it.each([undefined, "implicit"] as const)("carries the TLS of the session within (%s)", async (mode) => {
     const server = await mailServer(mode === undefined ? {} : { tls: mode });
@@ -367,6 +443,20 @@ describe("proxies behind proxies", () => {
   });
 });
 
+describe("an option of TLS to the proxy that cannot be meant", () => {
+  it.each<[object, string]>([
+    [{ cas: "x" }, 'tls has no option "cas"'],
+    [{ minVersion: "TLSv1.1" }, "tls.minVersion must be"],
+    [{ ciphers: "" }, "tls.ciphers must not be empty"],
+    [{ groups: 25519 }, "tls.groups must be a string"],
+    [{ rejectUnauthorized: "no" }, "tls.rejectUnauthorized must be a boolean"],
+    [{ ca: [5] }, "tls.ca must be a string"],
+    [{ cert: "x" }, "tls.cert and tls.key go together"],
+  ])("throws at once and names it: %j", (tls, message) => {
+    expect(() => httpConnect({ host: "p", port: 1, tls })).toThrow(message);
+  });
+});
+
 describe("an option that cannot be meant", () => {
   it.each<[string, () => unknown]>([
     ["a password without a user", () => socks({ host: "p", password: "x" })],
@@ -466,7 +556,7 @@ async function refusal(transport: Transport): Promise<ProxyError> {
   const error = await reasonOf(SMTP.connect("mail.example.test", 587, { transport }));
   expect(error).toBeInstanceOf(SMTPConnectError);
   if (!(error instanceof SMTPConnectError) || !(error.cause instanceof ProxyError)) throw error;
-  expect(error).toMatchObject({ smtp_code: -1, temporary: true });
+  expect(error).toMatchObject({ smtp_code: -1, temporary: !error.cause.permanent });
   expect(error.message).toContain(error.cause.message);
   return error.cause;
 }

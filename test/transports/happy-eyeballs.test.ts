@@ -88,6 +88,32 @@ describe("attempts to connect (RFC 8305 5)", () => {
     expect(cancelled).toEqual(["a", "b"]);
   });
 
+  it("that throw at once have failed, also where the timer begins them", async () => {
+    const { begin } = attempts({ a: [400, "ok"] });
+    const throwing = (address: Address): Attempt<string> => {
+      if (address.address !== "a") throw new Error(`${address.address}: cannot be`);
+      return begin(address);
+    };
+    expect(await connectToAny(["b", "a"].map(v4), throwing, undefined)).toBe("a");
+    expect(await connectToAny(["a", "b", "c"].map(v4), throwing, undefined)).toBe("a");
+    const all = await reasonOf(connectToAny(["b", "c"].map(v4), throwing, undefined));
+    expect(all).toMatchObject({ message: "b: cannot be; c: cannot be" });
+  });
+
+  it("leave no connection where the signal fires as the first one succeeds", async () => {
+    const controller = new AbortController();
+    const reason = new Error("no time left");
+    const { promise, resolve } = waiter<string>();
+    const cancelled: string[] = [];
+    const begin = (): Attempt<string> => ({ connected: promise, cancel: () => cancelled.push("a") });
+    const connecting = reasonOf(connectToAny([v4("a")], begin, controller.signal));
+    // In the turn after the attempt has won, and before the caller hears of it.
+    promise.then(() => controller.abort(reason));
+    resolve("a");
+    expect(await connecting).toBe(reason);
+    expect(cancelled).toEqual(["a"]);
+  });
+
   it("leave one connection where two succeed at the same time", async () => {
     const { begin, cancelled, open } = attempts({ a: [300, "ok"], b: [0, "later"] });
     const connecting = connectToAny(["a", "b"].map(v4), begin, undefined);

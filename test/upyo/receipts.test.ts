@@ -167,6 +167,37 @@ describe("the receipt of a message that was not sent", () => {
     expect(failedReceipt(error)).toMatchObject({ error, errors: [expected] });
   });
 
+  it.each<[string, unknown]>([
+    ["an error", new Error("no network")],
+    ["an error of its own client", new SMTPServerDisconnected("no network")],
+    ["no error", "no network"],
+  ])("is of the login where the token function fails with %s", async (_, thrown) => {
+    const token = (): Promise<string> => Promise.reject(thrown);
+    const { transport } = faked(
+      { ehlo: ["AUTH XOAUTH2"] },
+      { auth: { user: "user", token }, allowInsecureAuth: true, starttls: "never", reconnectFor: 0.1 },
+    );
+    const receipt = await transport.send(letter());
+    expect(receipt).toMatchObject({ successful: false, errors: [{ category: "auth", code: "auth" }] });
+  });
+
+  it("tells that 552 after the content lasts, and 552 to RCPT passes (LMTP)", async () => {
+    const { transport } = faked(
+      { on: { RCPT: ["250 ok", "250 ok", "250 ok", "552 full"], ".": ["552 5.2.2 full", "250 ok\r\n552 5.2.2 full"] } },
+      { protocol: "lmtp" },
+    );
+    const all = await transport.send(letter({ to: ["a@example.net"] }));
+    expect(all).toMatchObject({
+      successful: false,
+      retryable: false,
+      errors: [{ code: "smtp.552", retryable: false }],
+    });
+    const one = await transport.send(letter({ to: ["a@example.net", "b@example.net"] }));
+    expect(one).toMatchObject({ successful: true, rejectedRecipients: [{ code: 552, retryable: false }] });
+    const before = await transport.send(letter({ to: ["a@example.net"] }));
+    expect(before).toMatchObject({ successful: false, retryable: true });
+  });
+
   it("tells that a message has no recipient", async () => {
     const { transport } = faked();
     const nobody = await transport.send(letter({ to: [] }));
