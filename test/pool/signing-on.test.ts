@@ -337,16 +337,13 @@ describe("check()", () => {
   it("says nothing of a message, although the messages that wait learn the same", async () => {
     const script = { ...LOOPBACK, ehlo: ["AUTH PLAIN"], on: { AUTH: "535 no" } };
     const { pool } = pooled(script, { auth: AUTH, starttls: "never" });
-    const [checked, sent] = await Promise.all([pool.check(), send(pool)].map((call) => call.catch((error) => error)));
+    const calls: Promise<unknown>[] = [pool.check(), send(pool)];
+    const [checked, sent] = await Promise.all(calls.map((call) => call.catch((error) => error)));
     expect(checked).toMatchObject({ name: "SMTPAuthenticationError", smtp_code: 535, delivery: undefined });
     expect(sent).toBeInstanceOf(SMTPAuthenticationError);
-    expect(sent).toMatchObject({
-      message: checked.message,
-      smtp_code: 535,
-      reply: checked.reply,
-      delivery: "not-sent",
-    });
-    expect(String(sent.stack)).toContain("SMTPAuthenticationError");
+    const { message, reply } = Object(checked);
+    expect(sent).toMatchObject({ message, reply, smtp_code: 535, delivery: "not-sent" });
+    expect(String(Reflect.get(Object(sent), "stack"))).toContain("SMTPAuthenticationError");
     await pool.close();
   });
 
