@@ -33,10 +33,11 @@ class Utf8Mailbox implements Mailbox {
 
 /**
  * All mailboxes of `text`, in order: groups flattened, display names, comments and source routes dropped.
- * With "one", lists and groups are refused, and so is white space inside of the address. One pass, in linear time.
+ * With "one", lists and groups are refused, and so is white space inside of the address. With "senders", a display name
+ * with empty brackets gives no mailbox, which would be the null path. One pass, in linear time.
  */
-export function scanAddresses(text: string, expected: "one" | "many", fail: Fail): readonly Mailbox[] {
-  const many = expected === "many";
+export function scanAddresses(text: string, expected: "one" | "many" | "senders", fail: Fail): readonly Mailbox[] {
+  const many = expected !== "one";
   const found: Mailbox[] = [];
   let place: "name" | "angle" | "after" = "name";
   /** The words since the entry or its `<` began, and their last character; a quoted string that opens them, by length. */
@@ -120,6 +121,7 @@ export function scanAddresses(text: string, expected: "one" | "many", fail: Fail
     else if (route !== "" || (name !== "" && !many)) fail("no address");
     else found.push(makeMailbox(""));
     checkDisplayName(found.at(-1)?.path ?? "");
+    if (words === "" && name !== "" && expected === "senders") found.pop();
     bare = false;
     clear("after");
   }

@@ -38,8 +38,13 @@ export function excerpt(text: string): string {
  */
 export function quoteaddr(addrstring: string): string {
   const text = checkArgument(addrstring, "addrstring");
-  const path = pathIn(text) ?? pathIn(`${text}>`) ?? text.replace(/[<>]/g, "").trim();
+  const path = pathIn(text) ?? pathIn(`${text}>`) ?? emptyPath(text) ?? text.replace(/[<>]/g, "").trim();
   return `<${path}>`;
+}
+
+/** A display name with empty brackets is the null path in Python. */
+function emptyPath(text: string): string | undefined {
+  return /^[^<>@]+<[ \t]*>[ \t]*$/.test(text) ? "" : undefined;
 }
 
 function pathIn(text: string): string | undefined {

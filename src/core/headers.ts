@@ -22,8 +22,8 @@ export type ReadMessage = {
   /** True if there is a `Resent-Date`, so that the `Resent-` block has the sender and the recipients. */
   readonly resent: boolean;
   /**
-   * The address of `Sender`, else the first one of `From`; those of the `Resent-` block if there is one. "" for `<>`,
-   * undefined if no field has an address.
+   * The address of `Sender`, else the first one of `From`; those of the `Resent-` block if there is one. "" for `<>`
+   * alone, undefined if no field has an address.
    * @throws {RangeError} if the field cannot be read without guessing
    */
   sender(): string | undefined;
@@ -109,7 +109,7 @@ function readHeader(raw: Uint8Array): Header {
       // A CR before the gap and an LF behind it must not become one line end: the empty line would be lost.
       keptFrom = lastKept === CR && raw[end.next] === LF ? end.next - 1 : end.next;
     } else {
-      utf8Headers ||= end.eightBit && isUtf8(raw.subarray(at, end.next));
+      utf8Headers ||= field !== undefined && end.eightBit && isUtf8(raw.subarray(at, end.next));
     }
     if (field !== undefined) fields.push({ ...field, to: end.next });
     else addStray(stray, raw, at, end.next);
@@ -218,7 +218,7 @@ function readAddresses(raw: Uint8Array, field: Field): readonly Mailbox[] {
       `the header field ${field.name} cannot be read without guessing, it has ${reason}: ${excerpt(text)}`,
     );
   };
-  const mailboxes = scanAddresses(text, "many", fail);
+  const mailboxes = scanAddresses(text, /from$|sender$/.test(field.name) ? "senders" : "many", fail);
   for (const { path, localPart } of mailboxes) {
     checkArgument(path, `an address of the header field ${field.name}`);
     if (path.includes("\ufffd")) fail("an address that is not UTF-8");

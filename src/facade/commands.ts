@@ -43,7 +43,8 @@ export class Commands {
       const given = parameters(server);
       // RFC 6531 3.4: a local part that is not ASCII has to be announced.
       const box = asServerTakesIt(mailbox, server);
-      const announced = box.ascii || given.includes("SMTPUTF8") ? given : [...given, "SMTPUTF8"];
+      const announced =
+        box.ascii || given.some((parameter) => parameter.toUpperCase() === "SMTPUTF8") ? given : [...given, "SMTPUTF8"];
       return Command.mail(box, announced);
     });
     return this.#conversation.live().request(command);

@@ -140,7 +140,8 @@ export class SMTPPool {
   /**
    * Takes no more messages, sends those that it has, says QUIT on each connection, and resolves when all are closed; never
    * rejects. Messages that wait for a connection are sent if one can be made within `reconnectFor` seconds, and rejected
-   * otherwise. Each call gives the same promise. To drop everything instead, abort the option `signal`.
+   * otherwise. A message of `send_message` whose source is still being read is awaited, without a limit unless
+   * `timeouts.total` is set. Each call gives the same promise. To drop everything instead, abort the option `signal`.
    */
   close(): Promise<void> {
     return this.#pool.close();

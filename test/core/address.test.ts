@@ -383,6 +383,8 @@ describe("quoteaddr and quotedata are Python's", () => {
     ["B. Smith b@example.com>", "<B. Smith b@example.com>"],
     ["<not an address", "<not an address>"],
     ["<<a@b>>", "<a@b>"],
+    ["Ada <>", "<>"],
+    ['"Ada, x" < >', "<>"],
     ["<a@b> SIZE=1", "<a@b SIZE=1>"],
     ["a@b, c@d", "<a@b, c@d>"],
     ["a@bücher.example", "<a@bücher.example>"],

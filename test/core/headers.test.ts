@@ -167,6 +167,10 @@ describe("the sender", () => {
     ["FROM : a@b", "a@b"],
     ["From:\r\n a@b", "a@b"],
     ["From: <>", ""],
+    ["From: Mailer <>", undefined],
+    ['From: "Mailer" <>\r\nSender: Mailer <>', undefined],
+    ["Sender: Mailer <>\r\nFrom: a@b", "a@b"],
+    ["Resent-Date: x\r\nResent-From: Mailer <>", undefined],
     ["From:", undefined],
     ["To: a@b", undefined],
     ["", undefined],
@@ -505,6 +509,8 @@ describe("a header that needs SMTPUTF8", () => {
     ["Subject: a\r\n ü\r\n\r\n", true],
     ["To: a\r\nBcc: ü\r\n\r\n", false],
     ["To: a\r\nnö field: x\r\n", false],
+    ["To: a\r\nFrom grüß\r\nSubject: x\r\n\r\n", false],
+    ["To: a\r\nFrom grüß\r\nSubject: ü\r\n\r\n", true],
   ])("%j: %s", (text, expected) => {
     expect(read(text).utf8Headers).toBe(expected);
   });

@@ -333,3 +333,10 @@ describe("quit", () => {
     await new SMTP()[Symbol.asyncDispose]();
   });
 });
+
+test.each(["smtputf8", "SMTPUTF8", "SmtpUtf8"])("mail() announces SMTPUTF8 once: %s", async (parameter) => {
+  const { server, smtp } = await session({ ehlo: ["SMTPUTF8"] });
+  await smtp.ehlo();
+  await smtp.mail("jürgen@b.c", [parameter]);
+  expect(server.lines.at(-1)?.match(/smtputf8/gi)).toHaveLength(1);
+});
