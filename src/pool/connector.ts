@@ -36,6 +36,9 @@ export type ConnectorSettings = {
   readonly reconnectFor: number;
 };
 
+/** So many connections may be lost at their first message, one after the other, before a pause. */
+const DEATHS_WITHOUT_PAUSE = 8;
+
 /** Opens connections. */
 export class Connector {
   /** Whether connections may sign on at the same time. */
@@ -44,6 +47,9 @@ export class Connector {
   readonly #connections: Connections;
   readonly #governor: Governor;
   readonly #reconnection: Reconnection;
+  readonly #triesOnce: boolean;
+  /** How many connections were lost at their first message since a message was sent. */
+  #deaths = 0;
   /** True from a connection that died at its first message until a message is sent: one at a time has to prove itself. */
   #isInDoubt = false;
 
@@ -53,6 +59,7 @@ export class Connector {
     this.#governor = governor;
     this.gate = new LoginGate(hasLogin);
     this.#reconnection = new Reconnection(reconnectFor);
+    this.#triesOnce = reconnectFor === 0;
   }
 
   /** How many more connections may be opened now, by what the others have met. */
@@ -110,15 +117,22 @@ export class Connector {
     this.#owner.reject(error);
   }
 
-  /** A connection was lost before the first message on it could be sent, and is gone: that is as good as none. */
+  /**
+   * A connection was lost before the first message on it could be sent: from now on one connection at a time has to prove
+   * itself. A message goes a second time at most, so that the first losses need no pause; after more of them in a row, it
+   * is as good as a failure to connect.
+   */
   died(error: unknown): void {
-    if (this.#connections.usable === 0) this.#isInDoubt = true;
-    this.#tryAgain(error);
+    const { connecting, usable } = this.#connections;
+    if (usable > 0) return this.#governor.full(usable + connecting.size, performance.now());
+    this.#isInDoubt = true;
+    if (++this.#deaths > DEATHS_WITHOUT_PAUSE || this.#triesOnce) this.#tryAgain(error);
   }
 
   /** A message was sent: the server can do more than open connections. */
   proven(): void {
     this.#isInDoubt = false;
+    this.#deaths = 0;
     this.#reconnection.reset();
   }
 

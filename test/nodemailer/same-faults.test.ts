@@ -41,10 +41,6 @@ const DIFFERENCES: { readonly [name in keyof typeof FAULTS]?: Difference } = {
     why: "nodemailer's pool tells how often it tried, without a command; its SMTP transport answers as ours does",
     ours: { code: "ECONNECTION", command: "CONN" },
   },
-  "EHLO refused where TLS is demanded": {
-    why: "HELO is tried, too: what is missing then is STARTTLS",
-    ours: { code: "ETLS", command: "STARTTLS" },
-  },
   "EHLO and HELO refused": {
     why: "the first refusal that says what is wrong is reported; HELO's is its cause",
     ours: { code: "EPROTOCOL", command: "EHLO", permanent: true, response: "550 no", responseCode: 550 },
@@ -52,6 +48,10 @@ const DIFFERENCES: { readonly [name in keyof typeof FAULTS]?: Difference } = {
   "EHLO refused, and a close": {
     why: "the refusal says why the connection was closed",
     ours: { code: "EPROTOCOL", command: "EHLO", permanent: true, response: "550 5.7.1 no", responseCode: 550 },
+  },
+  "EHLO refused where TLS is demanded": {
+    why: "a refusal of EHLO has one code, whether TLS is demanded or not",
+    ours: { code: "EPROTOCOL", command: "EHLO", permanent: true, response: "502 what?", responseCode: 502 },
   },
   "no STARTTLS, which is demanded": {
     why: "what is not offered is not asked for: there is no reply",

@@ -52,7 +52,10 @@ const layers: Readonly<Record<string, Rule>> = {
     types: ["src/client/", "src/sasl/", "src/byte-stream.ts"],
   },
   "src/nodemailer/": {
-    imports: ["src/nodemailer/", "src/pool/", "src/client/chunks.ts", "src/core/", "src/errors.ts"],
+    imports: [
+      ...["src/nodemailer/", "src/pool/", "src/core/", "src/errors.ts"],
+      ...["src/client/chunks.ts", "src/client/timer.ts"],
+    ],
     types: ["src/facade/", "src/client/", "src/core/"],
     packages: ["nodemailer"],
   },

@@ -5,8 +5,8 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type Folder, installPackage, type Outcome, run } from "./installed.ts";
 import { onNode, type Runtime, runtimes } from "./runtimes.ts";
 
-/** What only a transport names: the ways out of the process. The diagnostics channels lead nowhere. */
-const waysOut = /\bgetBuiltinModule\b(?!\?\.\("diagnostics_channel"\))|\bDeno\.\w|\bBun\.\w/;
+/** What only a transport names: the ways out of the process. `builtin-module.ts` asks for channels and contexts alone. */
+const waysOut = /\bgetBuiltinModule\b(?!\?\.\(id\))|\bDeno\.\w|\bBun\.\w/;
 
 /** Says which ways out are taken, and by then which of our files were loaded. */
 const watcher = `
