@@ -4,6 +4,7 @@
  * await a promise, and list them in a stack that is taken while the promise is being settled. So a stack is taken when a
  * call fails, and a call that succeeds pays nothing.
  */
+import { isTokenFailure, noteTokenFailure } from "../core/token-failure.ts";
 import { SMTPException } from "../errors.ts";
 import { isCallersError } from "./caller-errors.ts";
 
@@ -103,5 +104,6 @@ export function copyOf(error: Error, stack: string): unknown {
   const { stack: _, ...fields } = Object.getOwnPropertyDescriptors(error);
   const copy = new Error(error.message);
   copy.stack = stack;
+  if (isTokenFailure(error)) noteTokenFailure(copy);
   return Object.defineProperties(Object.setPrototypeOf(copy, Object.getPrototypeOf(error)), fields);
 }

@@ -37,7 +37,7 @@ export type ConnectorSettings = {
 };
 
 /** So many connections may be lost at their first message, one after the other, before a pause. */
-const DEATHS_WITHOUT_PAUSE = 8;
+const DEATHS_WITHOUT_PAUSE = 32;
 
 /** Opens connections. */
 export class Connector {
@@ -124,6 +124,7 @@ export class Connector {
    */
   died(error: unknown): void {
     const { connecting, usable } = this.#connections;
+    if (usable > 0 && complaintIn(error) === undefined) return;
     if (usable > 0) return this.#governor.full(usable + connecting.size, performance.now());
     this.#isInDoubt = true;
     if (++this.#deaths > DEATHS_WITHOUT_PAUSE || this.#triesOnce) this.#tryAgain(error);

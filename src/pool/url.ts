@@ -102,7 +102,7 @@ function setParameter(options: PoolOptions, name: string, value: string): void {
   const number = NUMBERS.find((one) => one === name);
   if (number !== undefined && DECIMAL.test(value)) options[number] = Number(value);
   else if (number !== undefined) throw wrongParameter(name, "that is no decimal number");
-  else if (name === "name" && NAME.test(value)) options.local_hostname = value;
+  else if (name === "name" && (value === "" || NAME.test(value))) options.local_hostname = value;
   else if (name === "starttls" && isPolicy(value)) options.starttls = value;
   else throw wrongParameter(name, "which does not exist, or with a wrong value");
 }
