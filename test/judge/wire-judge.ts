@@ -20,6 +20,8 @@ export class WireJudge {
   readonly transactions: JudgedTransaction[] = [];
   readonly #circumstances: Circumstances;
   readonly #replies = new ReplyReader();
+  /** Replies that came while no command was outstanding. */
+  readonly #unclaimed: JudgedReply[] = [];
   readonly #pending: Pending[] = [{ verb: "greeting", transaction: undefined }];
   #features: ReadonlyMap<string, string> = new Map();
   #greeted = false;
@@ -63,9 +65,12 @@ export class WireJudge {
       case "read":
         for (const reply of this.#replies.push(event.bytes)) this.#reply(reply);
         if (this.#replies.broken !== undefined) this.#over ??= this.#replies.broken;
-        if (this.#pending.length === 0 && this.#replies.partial) this.#over ??= "bytes that nothing asked for";
         return;
       case "settled":
+        // A command that left before the client has acted on these bytes is answered by them, for all it can know.
+        if (this.#pending.length === 0 && (this.#unclaimed.length > 0 || this.#replies.partial)) {
+          this.#over ??= "bytes that nothing asked for";
+        }
         this.#overSettled = this.#over;
         return;
       case "tls":
@@ -291,6 +296,8 @@ export class WireJudge {
 
   #await(verb: string): void {
     this.#pending.push({ verb, transaction: this.#transaction });
+    const early = this.#unclaimed.shift();
+    if (early !== undefined) this.#reply(early);
   }
 
   #reply(reply: JudgedReply): void {
@@ -298,7 +305,7 @@ export class WireJudge {
     const pending = this.#pending[0];
     if (code === 421) this.#over ??= "421";
     if (pending === undefined) {
-      this.#over ??= `a reply that nothing asked for: ${code}`;
+      this.#unclaimed.push(reply);
       return;
     }
     const stays = this.#answer(pending, reply);

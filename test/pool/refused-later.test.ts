@@ -38,7 +38,7 @@ describe("a login that is refused while other connections are open", () => {
     );
     await open(pool, 2);
     await open(pool, 3);
-    expect(pool.stats.connections).toBe(2);
+    await vi.waitFor(() => expect(pool.stats.connections).toBe(2));
     expect(await settled(() => outcome(send(pool, "dead")), 2)).toEqual({ value: "ok" });
     expect(await settled(() => pool.close(), 2)).toEqual({ value: undefined });
     expect(said(server, "AUTH")).toHaveLength(3);
