@@ -57,7 +57,7 @@ export type PoolOptions = SMTPOptions & {
   maxLifetime?: number | undefined;
   /**
    * Seconds for which connecting is tried again, with longer and longer pauses, while no connection can be made for a
-   * reason that may pass: refused, reset, timed out, an unknown host, 421, 4yz. Then what waits is rejected with the last
+   * reason that may pass: refused, reset, timed out, 421, 4yz; an unknown host is not one. Then what waits is rejected with the last
    * reason. 0: no second try. Default: 30.
    */
   reconnectFor?: number | undefined;

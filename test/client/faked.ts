@@ -1,6 +1,6 @@
 /** What tests with faked timers share: which are faked, and waiting in real time. */
 
-/** All that Vitest can fake, but for nextTick, which it refuses in a child process. */
+/** All that Vitest can fake, except nextTick, which it refuses in a child process. */
 export const FAKED = [
   "setTimeout",
   "clearTimeout",

@@ -209,7 +209,7 @@ export class WireJudge {
     }
   }
 
-  /** RFC 2920 3.1: who may be followed before it was answered. */
+  /** RFC 2920 3.1: which commands another one may follow before their reply. */
   #checkGroup(verb: string, line: string): void {
     const last = this.#pending.at(-1);
     if (last === undefined || last.verb === "greeting") return;

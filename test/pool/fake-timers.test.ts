@@ -1,26 +1,12 @@
 /** With every timer of the runtime faked, as Jest and Vitest can, nothing hangs. */
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { SMTPPool } from "../../src/index.ts";
+import { FAKED } from "../client/faked.ts";
 import { ehlo, inOrder, reset, server, startScriptedServer } from "../support/scripted-server.ts";
 import { outcome, pooled, send } from "./pool.ts";
 
-/** All but `nextTick`, which the test runner cannot do without. */
-const ALL: Parameters<typeof vi.useFakeTimers>[0] = {
-  toFake: [
-    "setTimeout",
-    "clearTimeout",
-    "setInterval",
-    "clearInterval",
-    "setImmediate",
-    "clearImmediate",
-    "queueMicrotask",
-    "performance",
-    "Date",
-  ],
-};
-
 describe("under fake timers", () => {
-  beforeEach(() => void vi.useFakeTimers(ALL));
+  beforeEach(() => void vi.useFakeTimers({ toFake: [...FAKED] }));
   afterEach(() => void vi.useRealTimers());
 
   it("a pool in memory sends, and close() ends", async () => {
