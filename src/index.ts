@@ -19,10 +19,10 @@
  */
 export type { ByteStream, ConnectOptions, Endpoint, PeerInfo, TlsInfo, TlsOptions, Transport } from "./byte-stream.ts";
 export type { ConnectionInfo, DeliveryInfo, DiagnosticsChannels } from "./client/channels.ts";
+export type { Body } from "./client/content.ts";
 export type { AuthAnswer, AuthObject } from "./client/exchanges.ts";
 export type { LogFields, Logger } from "./client/logger.ts";
 export type { Delivery } from "./client/outcome.ts";
-export type { Body } from "./client/source.ts";
 export { quoteaddr } from "./core/address.ts";
 export type { MailOptions, RcptOptions } from "./core/extensions/extension.ts";
 export type { Features } from "./core/features.ts";

@@ -18,16 +18,16 @@ import {
   OF_THE_MECHANISM,
   UnusableChallengeError,
 } from "./authenticate.ts";
-import type { Conversation } from "./conversation.ts";
 import { type InitialResponse, mechanismExchange } from "./exchanges.ts";
 import { missingAfter } from "./hello-refused.ts";
+import type { Session } from "./session.ts";
 
 /** Whatever one can authenticate with. */
 export type Credentials = AuthorizingCredentials | TokenCredentials | Mechanism;
 
 /** What an authentication needs to know besides. */
 export type AuthContext = {
-  readonly conversation: Conversation;
+  readonly session: Session;
   readonly allowInsecureAuth: boolean;
 };
 
@@ -58,7 +58,7 @@ export async function authenticateWith(
   const renewal = new Renewal();
   const ours = mechanismsOf(credentials, renewal);
   chooseMechanisms([], ours.keys(), mechanisms);
-  await context.conversation.helloIfNeeded();
+  await context.session.helloIfNeeded();
   const mechanismsToTry = mechanismsFor(context, ours, mechanisms);
   const outcome = await tryInOrder(context, mechanismsToTry, renewal, initialResponse);
   if ("reply" in outcome) return outcome.reply;
@@ -93,7 +93,7 @@ async function tryInOrder(
   let tries = [...mechanisms];
   const causes: SMTPException[] = [];
   for (let mechanism = tries.shift(); mechanism !== undefined; mechanism = tries.shift()) {
-    const connection = context.conversation.live();
+    const connection = context.session.requireConnection();
     try {
       return { reply: await tryMechanism(context, mechanism, initialResponse) };
     } catch (error) {
@@ -112,10 +112,10 @@ async function tryInOrder(
 }
 
 function tryMechanism(context: AuthContext, mechanism: Mechanism, initialResponse: InitialResponse): Promise<Reply> {
-  const { conversation } = context;
-  const { tls } = conversation.live().peer;
-  const offered = conversation.introduction.ehlo === undefined ? undefined : offeredBy(conversation);
-  return runExchange(context, mechanismExchange(mechanism, { host: conversation.host, tls, offered }, initialResponse));
+  const { session } = context;
+  const { tls } = session.requireConnection().peer;
+  const offered = session.serverInfo.ehlo === undefined ? undefined : offeredBy(session);
+  return runExchange(context, mechanismExchange(mechanism, { host: session.host, tls, offered }, initialResponse));
 }
 
 /** A temporary failure says nothing of the credentials: another try would only show them once more. */
@@ -139,8 +139,8 @@ function sendSamePassword(one: string, other: string | undefined): boolean {
 }
 
 /** Runs an exchange, unless it would show a secret to the network. */
-export function runExchange({ conversation, allowInsecureAuth }: AuthContext, exchange: AuthExchange): Promise<Reply> {
-  const connection = conversation.live();
+export function runExchange({ session, allowInsecureAuth }: AuthContext, exchange: AuthExchange): Promise<Reply> {
+  const connection = session.requireConnection();
   if (exchange.clearText) checkClearText(exchange.name, connection.peer, allowInsecureAuth);
   return authenticate(connection, exchange);
 }
@@ -231,13 +231,13 @@ function made<C>(makers: ReadonlyMap<string, (credentials: C) => Mechanism>, cre
   return new Map([...makers].map(([name, make]) => [name, make(credentials)]));
 }
 
-function offeredBy({ introduction }: Conversation): readonly string[] {
-  return words(introduction.features["auth"] ?? "").map((name) => name.toUpperCase());
+function offeredBy({ serverInfo }: Session): readonly string[] {
+  return words(serverInfo.features["auth"] ?? "").map((name) => name.toUpperCase());
 }
 
-function authNotOffered(conversation: Conversation): SMTPNotSupportedError {
+function authNotOffered(session: Session): SMTPNotSupportedError {
   const behindTls =
-    conversation.live().peer.tls === undefined && offers(conversation.introduction.features, "STARTTLS");
+    session.requireConnection().peer.tls === undefined && offers(session.serverInfo.features, "STARTTLS");
   const hint = behindTls
     ? ": many servers offer it in an encrypted session only, so call starttls() first (in a pool, set the option starttls)"
     : "";
@@ -245,25 +245,25 @@ function authNotOffered(conversation: Conversation): SMTPNotSupportedError {
     capability: "AUTH",
     hint,
   });
-  return missingAfter(conversation.introduction.refusedHello, missing);
+  return missingAfter(session.serverInfo.refusedHello, missing);
 }
 
 /** What both sides can do on this connection, in order. */
 function mechanismsFor(
-  { conversation, allowInsecureAuth }: AuthContext,
+  { session, allowInsecureAuth }: AuthContext,
   ours: ReadonlyMap<string, Mechanism>,
   mechanisms: readonly string[] | undefined,
 ): Mechanism[] {
-  const offered = conversation.introduction.features["auth"];
+  const offered = session.serverInfo.features["auth"];
   if (offered === undefined) {
-    throw authNotOffered(conversation);
+    throw authNotOffered(session);
   }
   const names = chooseMechanisms(words(offered), ours.keys(), mechanisms);
   const both = names.map((name) => ours.get(name)).filter((mechanism) => mechanism !== undefined);
   if (both.length === 0) {
     throw new SMTPException(`no suitable authentication method found: the server offers ${offered || "none"}`);
   }
-  const { peer } = conversation.live();
+  const { peer } = session.requireConnection();
   const bindable = channelBinding(peer.tls) !== undefined;
   const insecure = peer.tls === undefined && !peer.loopback && !allowInsecureAuth;
   const usable = both.filter(

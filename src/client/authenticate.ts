@@ -148,7 +148,7 @@ async function answer(
 ): Promise<Uint8Array> {
   const challenge = decodeBase64(reply.message);
   if (challenge === undefined && exchange.needsChallenge()) {
-    const shown = JSON.stringify(connection.hide(reply.message).slice(0, 200));
+    const shown = JSON.stringify(connection.redact(reply.message).slice(0, 200));
     const message = `the challenge of ${exchange.name} is not base64: ${shown}`;
     // Later on, the server owes a proof, and must not get a password for failing to give it.
     throw first ? new UnusableChallengeError(message) : new SMTPException(message);
@@ -159,9 +159,9 @@ async function answer(
 
 /** The mechanism may be the caller's code, and may wait for something: a token, or for ever, but for its phase's time. */
 async function ask<T>(connection: Connection, question: () => Promise<T>): Promise<T> {
-  const bound = connection.bound("command", connection.settings.timeouts().command);
+  const bound = connection.setDeadline("command", connection.settings.timeouts().command);
   try {
-    return await connection.unlessEnded(connection.callOut(question));
+    return await connection.orEnded(connection.runCallerCode(question));
   } finally {
     bound.release();
   }
@@ -216,12 +216,12 @@ function refused(
   const { serverError: reason, cause, temporary } = details;
   const shown = makeReply(
     reply.code,
-    reply.lines.map((line) => connection.hide(line)),
+    reply.lines.map((line) => connection.redact(line)),
   );
   noteRefusal(shown, `AUTH ${name}`);
   const serverError: Record<string, string> | undefined = reason && Object.create(null);
   for (const [name, value] of Object.entries(reason ?? {})) {
-    if (serverError !== undefined) serverError[connection.hide(name)] = connection.hide(String(value));
+    if (serverError !== undefined) serverError[connection.redact(name)] = connection.redact(String(value));
   }
   return authenticationError(shown, { reply: shown, serverError, cause, temporary });
 }

@@ -3,7 +3,7 @@ import type { EightBitPolicy, SendingPolicy } from "../core/plan.ts";
 import type { RawReply } from "../core/reply.ts";
 import { SMTPDataError } from "../errors.ts";
 import { type Connection, GRACE } from "./connection.ts";
-import type { Pipelining } from "./conversation.ts";
+import type { Pipelining } from "./session.ts";
 import { disconnected } from "./session-end.ts";
 
 /** Codes that say that the verb or its form is unknown (RFC 5321 4.2.4); a message is refused by others. */
@@ -61,7 +61,7 @@ export function seemsUnknown(replies: readonly RawReply[], { bdatAccepted }: Con
  */
 export function boundReplies(connection: Connection): { release(): void } {
   const why = "BDAT seems to be unknown to the server, and not every recipient has a reply";
-  return connection.bound("dataDone", GRACE, disconnected(why));
+  return connection.setDeadline("dataDone", GRACE, disconnected(why));
 }
 
 /** What is planned by: the options, and `chunking` as it holds when a message is planned. */

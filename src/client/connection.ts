@@ -3,18 +3,19 @@
  * last words and its going away are seen at once, while a body is written and while the session rests.
  */
 import type { ByteStream, PeerInfo } from "../byte-stream.ts";
-import { Output } from "../core/bytes.ts";
 import { Command, MASK } from "../core/command.ts";
-import { type Dialogue, type Fault, makeDialogue, type Received, type SessionLimits } from "../core/dialogue.ts";
+import { Dialogue, type Fault, type Received, type SessionLimits } from "../core/dialogue.ts";
+import { Output } from "../core/output.ts";
 import { noteRefusal } from "../core/refused-command.ts";
 import type { RawReply, Reply } from "../core/reply.ts";
 import { type DeliveryOutcome, escapeControls, type TimeoutPhase } from "../errors.ts";
 import { callerContext } from "./caller-context.ts";
 import { fromMechanism } from "./caller-errors.ts";
 import type { Chunking } from "./chunking.ts";
-import { type Deadline, makeWatchdog, type Timeouts } from "./deadline.ts";
+import { type Deadline, type Timeouts, Watchdog } from "./deadline.ts";
 import type { Events } from "./events.ts";
 import { closed, disconnected, protocolBroken, type SessionEnd, textOf, timedOut } from "./session-end.ts";
+import { WriteMemory } from "./write-memory.ts";
 
 /** How a connection behaves, once it is there. */
 export type ConnectionSettings = {
@@ -30,371 +31,331 @@ export type ConnectionSettings = {
 export const GRACE = 1;
 
 /** One session's connection. */
-export type Connection = {
+export class Connection {
   /** The protocol's state. */
   readonly dialogue: Dialogue;
   /** What will leave with the next `flush()`. */
-  readonly output: Output;
-  /** The bytes underneath; who upgrades them calls `listen()` afterwards. */
+  readonly output: Output = new Output();
+  /** The bytes underneath; after an upgrade of them, `listen()` has to be called again. */
   readonly stream: ByteStream;
   /** How the connection behaves. */
   readonly settings: ConnectionSettings;
   /** The server's greeting. */
   readonly greeting: Promise<Reply>;
-  /** True if the last reply that the caller fetched was a challenge: his next line is a secret. */
-  challenged: boolean;
+  /** True if the last reply that the caller fetched was a challenge: its next line is a secret. */
+  awaitsSecret = false;
   /** Called when a part of a reply is here while a message's content is on its way. */
   partlyReplied: (() => void) | undefined;
   /** True while the caller's code runs. */
-  callingOut: boolean;
+  isInCallerCode = false;
   /** True once an AUTH was answered with 235. */
-  authenticated: boolean;
+  authenticated = false;
   /** True once a BDAT was answered with 2yz: no later reply says that the server does not know the command. */
-  bdatAccepted: boolean;
+  bdatAccepted = false;
   /**
    * What is known of the server and commands that come in groups (RFC 2920): "suspect" if the session was lost with
    * several commands unanswered and no group had been answered before.
    */
-  grouping: "untested" | "proven" | "suspect";
+  pipeliningTrust: "untested" | "proven" | "suspect" = "untested";
+
+  readonly #memory: WriteMemory;
+  readonly #watchdog: Watchdog = new Watchdog((deadline) => this.#expired(deadline));
+  readonly #replyDeadline: Deadline = this.#watchdog.add("greeting");
+  readonly #writeDeadline: Deadline = this.#watchdog.add("dataBlock");
+  readonly #ending = new Set<() => void>();
+  readonly #secrets: Command[] = [];
+  #flushing: Promise<void> | undefined;
+  /** The command for whose reply the clock runs. */
+  #timed: Command | undefined;
+  #writeError: { readonly error: unknown } | undefined;
+  #end: SessionEnd | undefined;
+  #fault: Fault | undefined;
+  #closing: Promise<void> | undefined;
+
+  /** Takes over a connected stream; the greeting is awaited at once. */
+  constructor(stream: ByteStream, settings: ConnectionSettings) {
+    const greeting = Command.greeting();
+    this.stream = stream;
+    this.settings = settings;
+    this.#memory = new WriteMemory(stream);
+    this.dialogue = new Dialogue(greeting, settings);
+    this.greeting = this.replyTo(greeting);
+    this.greeting.catch(() => {});
+    this.restartReplyTimer();
+    void this.listen();
+  }
+
   /** Both ends of the connection. */
-  readonly peer: PeerInfo;
+  get peer(): PeerInfo {
+    return this.stream.peer;
+  }
+
   /** Why the session is over, or undefined while it lives. */
-  readonly end: SessionEnd | undefined;
+  get end(): SessionEnd | undefined {
+    return this.#end;
+  }
+
   /** What broke the protocol, if that is what ended the session. */
-  readonly fault: Fault | undefined;
+  get fault(): Fault | undefined {
+    return this.#fault;
+  }
+
   /** False once a write has failed: the reader then finds out why. */
-  readonly writable: boolean;
-
-  /** Puts a command into the output; its receiver will be told. For DATA, `end` will stand for the end of the message. */
-  send(command: Command, end?: Command): void;
-  /** Sends one command and gives the reply to it; `delivery` is what a lost connection says of the call's message. */
-  request(command: Command, delivery?: DeliveryOutcome): Promise<Reply>;
-  /** The reply to a command, once the dialogue has it; `delivery` as for `request`. */
-  replyTo(command: Command, delivery?: DeliveryOutcome): Promise<Reply>;
-  /** Hands the replies to those who wait for them. */
-  take(received: Received): void;
-  /** To be asked before a call sends its first command: what came while nothing was awaited can never answer it. */
-  checkIdle(): void;
-  /**
-   * Writes what the output holds. Undefined: the transport took it; a promise: it will. Failures do not show here:
-   * they end the session, and with it all that is awaited.
-   */
-  flush(): Promise<void> | undefined;
-  /** Reads until the session ends, or until TLS has to begin. */
-  listen(): Promise<void>;
-  /** The clock runs for the first reply awaited, from the moment its command has left or the reply before it came. */
-  armReply(): void;
-  /** Whether the process lives as long as the connection, which it does at first; not while a pool has no use for it. */
-  holdProcess(hold: boolean): void;
-  /** A deadline of the caller's on this connection; when it is reached, the session ends. */
-  bound(phase: TimeoutPhase, seconds: number | undefined, end?: SessionEnd): { release(): void };
-  /** The text without the secrets of this session, which a server may echo in a later reply, too. */
-  hide(text: string): string;
-  /** Calls back once when the session is over, at once if it is; the returned function ends that. */
-  onEnd(callback: () => void): () => void;
-  /** Waits for the caller's own work, but not longer than the session lasts. */
-  unlessEnded<T>(work: Promise<T>, delivery?: DeliveryOutcome): Promise<T>;
-  /** Calls back into the caller's code; a call of his on this session would wait for itself there. */
-  callOut<T>(callback: () => T): T;
-  /** Drops the connection now. All that is awaited is told why; later calls change nothing. */
-  drop(end: SessionEnd): void;
-  /** Ends the session in order: what is queued is sent, then the stream is closed. */
-  close(): Promise<void>;
-};
-
-/** Takes over a connected stream; the greeting is awaited at once. */
-export function makeConnection(stream: ByteStream, settings: ConnectionSettings): Connection {
-  const { events, timeouts } = settings;
-  const watchdog = makeWatchdog(expired);
-  const replyDeadline = watchdog.add("greeting");
-  const writeDeadline = watchdog.add("dataBlock");
-  const output = new Output();
-  const ending = new Set<() => void>();
-  const secrets: Command[] = [];
-  let flushing: Promise<void> | undefined;
-  let armedFor: Command | undefined;
-  let writeError: { readonly error: unknown } | undefined;
-  let sessionEnd: SessionEnd | undefined;
-  let fault: Fault | undefined;
-  let closing: Promise<void> | undefined;
-
-  const greeting = Command.greeting();
-  const dialogue = makeDialogue(greeting, settings);
-
-  const connection: Connection = {
-    dialogue,
-    output,
-    stream,
-    settings,
-    greeting: replyTo(greeting),
-    challenged: false,
-    partlyReplied: undefined,
-    callingOut: false,
-    authenticated: false,
-    bdatAccepted: false,
-    grouping: "untested",
-
-    get peer() {
-      return stream.peer;
-    },
-
-    get end() {
-      return sessionEnd;
-    },
-
-    get fault() {
-      return fault;
-    },
-
-    get writable() {
-      return isWritable();
-    },
-
-    send,
-
-    request(command, delivery) {
-      checkIdle();
-      if (sessionEnd) return Promise.reject(sessionEnd.toError({ delivery }));
-      const reply = replyTo(command, delivery);
-      send(command);
-      flush();
-      return reply;
-    },
-
-    replyTo,
-    take,
-    checkIdle,
-    flush,
-    listen,
-    armReply,
-
-    holdProcess(hold) {
-      if (sessionEnd) return;
-      if (hold) stream.ref?.();
-      else stream.unref?.();
-      watchdog.hold(hold);
-    },
-
-    bound(phase, seconds, end) {
-      const deadline = watchdog.add(phase);
-      deadline.end = end;
-      watchdog.arm(deadline, phase, seconds);
-      return { release: () => watchdog.remove(deadline) };
-    },
-
-    hide,
-    onEnd,
-
-    unlessEnded(work, delivery) {
-      return new Promise((resolve, reject) => {
-        const unlink = onEnd(() => reject(sessionEnd?.toError({ delivery })));
-        work.then(resolve, reject).finally(unlink);
-      });
-    },
-
-    callOut(callback) {
-      connection.callingOut = true;
-      try {
-        return fromMechanism(callback);
-      } finally {
-        connection.callingOut = false;
-      }
-    },
-
-    drop,
-
-    close: () => end(closed("the connection is closed")),
-  };
-
-  async function end(why: SessionEnd): Promise<void> {
-    if (finish(why)) {
-      closing = stream.close().catch(() => {});
-      tellAwaited();
-    }
-    await closing;
+  get writable(): boolean {
+    return this.#end === undefined && this.#writeError === undefined;
   }
 
-  function isWritable(): boolean {
-    return !(sessionEnd || writeError);
-  }
-
-  function send(command: Command, end?: Command): void {
-    dialogue.send(command, output, end);
-    if (command.secret) secrets.push(command);
-    const { traceEnabled } = events;
+  /** Puts a command into the output; its receiver gets the reply. For DATA, `end` stands for the end of the message. */
+  send(command: Command, end?: Command): void {
+    this.dialogue.send(command, this.output, end);
+    if (command.secret) this.#secrets.push(command);
+    const { traceEnabled } = this.settings.events;
     if (traceEnabled === undefined) return;
     command.within = callerContext();
     if (end !== undefined) end.within = command.within;
     traceEnabled.sent(command.verb, command.shown);
   }
 
-  function replyTo(command: Command, delivery?: DeliveryOutcome): Promise<Reply> {
+  /** Sends one command and returns the reply to it; `delivery` is what a lost connection says of the call's message. */
+  request(command: Command, delivery?: DeliveryOutcome): Promise<Reply> {
+    this.rejectUnsolicited();
+    if (this.#end !== undefined) return Promise.reject(this.#end.toError({ delivery }));
+    const reply = this.replyTo(command, delivery);
+    this.send(command);
+    this.flush();
+    return reply;
+  }
+
+  /** The reply to a command, once the dialogue has it; `delivery` as for `request`. */
+  replyTo(command: Command, delivery?: DeliveryOutcome): Promise<Reply> {
     return new Promise((resolve, reject) => {
       command.receiver = {
         replied: (_, { reply }) => resolve(reply),
-        lost: () => reject(sessionEnd?.toError({ delivery })),
+        lost: () => reject(this.#end?.toError({ delivery })),
       };
     });
   }
 
-  function take({ exchanges, fault: found }: Received): void {
-    // Known before the replies are told: who would go on because of one of them must not.
-    if (found) fault = { ...found, detail: shown(found.detail) };
+  /** Hands the replies to their receivers. */
+  dispatch({ exchanges, fault }: Received): void {
+    // Known before the replies are handed over: a receiver that would go on because of one of them must not.
+    if (fault !== undefined) this.#fault = { ...fault, detail: this.#shown(fault.detail) };
     for (const { command, reply } of exchanges) {
-      if (command.within === undefined) deal(command, reply);
-      else command.within(() => deal(command, reply));
+      if (command.within === undefined) this.#deal(command, reply);
+      else command.within(() => this.#deal(command, reply));
     }
-    if (fault) broken(fault);
-    else if (exchanges.length > 0) armReply();
-    if (connection.partlyReplied !== undefined && dialogue.leftover) connection.partlyReplied();
+    if (this.#fault !== undefined) this.#broken(this.#fault);
+    else if (exchanges.length > 0) this.restartReplyTimer();
+    if (this.partlyReplied !== undefined && this.dialogue.hasUnreadBytes) this.partlyReplied();
   }
 
-  function deal(command: Command, reply: RawReply): void {
-    // A challenge holds what the next response is computed from.
-    const { traceEnabled: listener } = events;
-    if (listener) listener.replied(command.shown, reply.reply, reply.code === 334 ? MASK : hide(reply.message));
-    if (reply.code === 235 && command.verb !== ".") connection.authenticated = true;
-    if (reply.code >= 400) noteRefusal(reply.reply, command.verb);
-    command.receiver?.replied(command, reply);
-    if (command.verb === "QUIT") void end(closed("the session was ended by QUIT"));
-  }
-
-  function checkIdle(): void {
-    if (dialogue.owed > 0 || sessionEnd) return;
-    if (dialogue.unfetched) drop(disconnected(dialogue.unfetched));
-    else if (dialogue.leftover) {
-      const cause = new Error(shown(dialogue.rest));
-      drop(disconnected("the server sent something that nothing asked for", cause));
+  /** Call before the first command of a call: bytes that arrived unsolicited must not be taken for its reply. */
+  rejectUnsolicited(): void {
+    const { dialogue } = this;
+    if (dialogue.pendingReplies > 0 || this.#end !== undefined) return;
+    if (dialogue.unfetchedReason !== undefined) this.drop(disconnected(dialogue.unfetchedReason));
+    else if (dialogue.hasUnreadBytes) {
+      const cause = new Error(this.#shown(dialogue.unreadText));
+      this.drop(disconnected("the server sent something that nothing asked for", cause));
     }
   }
 
-  function flush(): Promise<void> | undefined {
-    if (flushing) return flushing.then(flush);
-    if (output.length > 0) flushing = write(output.take(), 0);
-    return flushing;
+  /**
+   * Writes what the output holds. Undefined: the transport took it; a promise: it will. Failures do not show here:
+   * they end the session, and with it all that is awaited.
+   */
+  flush(): Promise<void> | undefined {
+    if (this.#flushing !== undefined) return this.#flushing.then(() => this.flush());
+    if (this.output.length > 0) {
+      this.#memory.reclaim();
+      this.#flushing = this.#write(this.output.take(this.#memory.reserve), 0);
+    }
+    return this.#flushing;
   }
 
-  async function listen(): Promise<void> {
+  /** Reads until the session ends, or until TLS has to begin. */
+  async listen(): Promise<void> {
+    const { dialogue, stream } = this;
     try {
-      while (!sessionEnd && dialogue.position !== "ready-for-tls") {
+      while (this.#end === undefined && dialogue.position !== "ready-for-tls") {
         const bytes = await stream.read();
-        if (sessionEnd) return;
-        if (bytes === null) return lost(serverClosed());
-        take(dialogue.receive(bytes));
+        if (this.#end !== undefined) return;
+        if (bytes === null) return this.#lost(this.#serverClosed());
+        this.dispatch(dialogue.receive(bytes));
       }
     } catch (error) {
-      lost(error);
+      this.#lost(error);
     }
   }
 
-  function armReply(): void {
-    armedFor = flushing || dialogue.position === "body" ? undefined : dialogue.head;
-    if (armedFor) watchdog.arm(replyDeadline, armedFor.phase, timeouts()[armedFor.phase]);
-    else watchdog.disarm(replyDeadline);
+  /** The clock runs for the first reply awaited, from the moment its command has left or the reply before it came. */
+  restartReplyTimer(): void {
+    const { dialogue } = this;
+    const isWriting = this.#flushing !== undefined || dialogue.position === "body";
+    const timed = isWriting ? undefined : dialogue.oldestPending;
+    this.#timed = timed;
+    if (timed === undefined) this.#watchdog.disarm(this.#replyDeadline);
+    else this.#watchdog.arm(this.#replyDeadline, timed.phase, this.settings.timeouts()[timed.phase]);
   }
 
-  function hide(text: string): string {
+  /** Whether the process lives as long as the connection, which it does at first; not while a pool has no use for it. */
+  holdProcess(hold: boolean): void {
+    if (this.#end !== undefined) return;
+    if (hold) this.stream.ref?.();
+    else this.stream.unref?.();
+    this.#watchdog.hold(hold);
+  }
+
+  /** Sets a deadline of the caller's on this connection; when it is reached, the session ends. */
+  setDeadline(phase: TimeoutPhase, seconds: number | undefined, end?: SessionEnd): { release(): void } {
+    const deadline = this.#watchdog.add(phase);
+    deadline.end = end;
+    this.#watchdog.arm(deadline, phase, seconds);
+    return { release: () => this.#watchdog.remove(deadline) };
+  }
+
+  /** The text without the secrets of this session, which a server may echo in a later reply, too. */
+  redact(text: string): string {
     // The last first: LOGIN sends the user's name, which may be a part of the password, before that.
-    return secrets.reduceRight((rest, command) => command.hide(rest), text);
+    return this.#secrets.reduceRight((rest, command) => command.hide(rest), text);
   }
 
-  function onEnd(callback: () => void): () => void {
-    if (sessionEnd) callback();
-    else ending.add(callback);
-    return () => ending.delete(callback);
+  /** Calls back once when the session is over, at once if it is; the returned function ends that. */
+  onEnd(callback: () => void): () => void {
+    if (this.#end !== undefined) callback();
+    else this.#ending.add(callback);
+    return () => this.#ending.delete(callback);
   }
 
-  function drop(end: SessionEnd): void {
-    if (!finish(end)) return;
-    stream.abort(end.toError({}));
-    tellAwaited();
+  /** Waits for the caller's own work, but not longer than the session lasts. */
+  orEnded<T>(work: Promise<T>, delivery?: DeliveryOutcome): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const unlink = this.onEnd(() => reject(this.#end?.toError({ delivery })));
+      work.then(resolve, reject).finally(unlink);
+    });
+  }
+
+  /** Runs the caller's code; a call of it on this session would wait for itself. */
+  runCallerCode<T>(callback: () => T): T {
+    this.isInCallerCode = true;
+    try {
+      return fromMechanism(callback);
+    } finally {
+      this.isInCallerCode = false;
+    }
+  }
+
+  /** Drops the connection now. All that is awaited is told why; later calls change nothing. */
+  drop(end: SessionEnd): void {
+    if (!this.#finish(end)) return;
+    this.stream.abort(end.toError({}));
+    this.#tellAwaited();
+  }
+
+  /** Ends the session in order: what is queued is sent, then the stream is closed. */
+  close(): Promise<void> {
+    return this.#close(closed("the connection is closed"));
+  }
+
+  async #close(why: SessionEnd): Promise<void> {
+    if (this.#finish(why)) {
+      this.#closing = this.stream.close().catch(() => {});
+      this.#tellAwaited();
+    }
+    await this.#closing;
+  }
+
+  #deal(command: Command, reply: RawReply): void {
+    const { code } = reply;
+    const { traceEnabled: listener } = this.settings.events;
+    // A challenge holds what the next response is computed from.
+    if (listener) listener.replied(command.shown, reply.reply, code === 334 ? MASK : this.redact(reply.message));
+    if (code === 235 && command.verb !== ".") this.authenticated = true;
+    if (code >= 400) noteRefusal(reply.reply, command.verb);
+    command.receiver?.replied(command, reply);
+    if (command.verb === "QUIT") void this.#close(closed("the session was ended by QUIT"));
   }
 
   /** Text of the server's as an error may have it: no secret, no control character, no end of it. */
-  function shown(text: string): string {
-    return escapeControls(hide(text)).slice(0, 300);
+  #shown(text: string): string {
+    return escapeControls(this.redact(text)).slice(0, 300);
   }
 
-  function broken({ kind, detail }: Fault): void {
-    drop((kind === "closing" ? disconnected : protocolBroken)(detail, new Error(detail)));
+  #broken({ kind, detail }: Fault): void {
+    this.drop((kind === "closing" ? disconnected : protocolBroken)(detail, new Error(detail)));
   }
 
   /** A last line without its end is no reply, but may say why; a challenge is not shown. */
-  function serverClosed(): Error {
-    const cut = secrets.reduceRight((text, command) => command.hideCut(text), dialogue.rest.replace(/^334.*/s, MASK));
-    const rest = shown(cut);
+  #serverClosed(): Error {
+    const unread = this.dialogue.unreadText.replace(/^334.*/s, MASK);
+    const rest = this.#shown(this.#secrets.reduceRight((text, command) => command.hideCut(text), unread));
     if (rest === "") return new Error("the server closed the connection");
     const cause = new Error(rest);
     return new Error(`the server closed the connection within a line: ${rest}`, { cause });
   }
 
-  function lost(error: unknown): void {
-    suspect();
-    drop(disconnected(`connection lost: ${textOf(error)}`, writeError?.error ?? error));
+  #lost(error: unknown): void {
+    this.#suspectPipelining();
+    this.drop(disconnected(`connection lost: ${textOf(error)}`, this.#writeError?.error ?? error));
   }
 
-  function write(pieces: readonly Uint8Array[], from: number): Promise<void> | undefined {
+  #write(pieces: readonly Uint8Array[], from: number): Promise<void> | undefined {
     for (let at = from; at < pieces.length; at++) {
-      const blocked = writePiece(pieces[at]);
-      if (blocked) return unblocked(blocked).then(() => write(pieces, at + 1));
+      const blocked = this.#writePiece(pieces[at]);
+      if (blocked !== undefined) return this.#unblocked(blocked).then(() => this.#write(pieces, at + 1));
     }
-    flushing = undefined;
+    this.#flushing = undefined;
     // What leaves behind a command gives the server no more time to answer that.
-    if (armedFor !== dialogue.head) armReply();
+    if (this.#timed !== this.dialogue.oldestPending) this.restartReplyTimer();
     return undefined;
   }
 
-  function writePiece(piece: Uint8Array | undefined): Promise<void> | undefined {
+  #writePiece(piece: Uint8Array | undefined): Promise<void> | undefined {
     try {
-      return piece && isWritable() ? stream.write(piece) : undefined;
+      return piece !== undefined && this.writable ? this.stream.write(piece) : undefined;
     } catch (error) {
-      writeFailed(error);
+      this.#writeFailed(error);
       return undefined;
     }
   }
 
-  async function unblocked(blocked: Promise<void>): Promise<void> {
-    watchdog.arm(writeDeadline, "dataBlock", timeouts().dataBlock);
+  async #unblocked(blocked: Promise<void>): Promise<void> {
+    this.#watchdog.arm(this.#writeDeadline, "dataBlock", this.settings.timeouts().dataBlock);
     try {
       await blocked;
-      if (isWritable()) watchdog.disarm(writeDeadline);
+      if (this.writable) this.#watchdog.disarm(this.#writeDeadline);
     } catch (error) {
-      writeFailed(error);
+      this.#writeFailed(error);
     }
   }
 
   /** The reader may still find a reply that says why (SECURITY 6.2); it gets a moment for it. */
-  function writeFailed(error: unknown): void {
-    if (!isWritable()) return;
-    writeError = { error };
-    watchdog.arm(writeDeadline, "dataBlock", GRACE);
+  #writeFailed(error: unknown): void {
+    if (!this.writable) return;
+    this.#writeError = { error };
+    this.#watchdog.arm(this.#writeDeadline, "dataBlock", GRACE);
   }
 
-  function expired(deadline: Deadline): void {
-    if (writeError) return lost(writeError.error);
-    if (deadline === replyDeadline) suspect();
-    drop(deadline.end ?? timedOut(deadline.phase, timeouts()[deadline.phase]));
+  #expired(deadline: Deadline): void {
+    if (this.#writeError !== undefined) return this.#lost(this.#writeError.error);
+    if (deadline === this.#replyDeadline) this.#suspectPipelining();
+    this.drop(deadline.end ?? timedOut(deadline.phase, this.settings.timeouts()[deadline.phase]));
   }
 
-  function suspect(): void {
-    if (connection.grouping === "untested" && dialogue.owed > 1) connection.grouping = "suspect";
+  #suspectPipelining(): void {
+    if (this.pipeliningTrust === "untested" && this.dialogue.pendingReplies > 1) this.pipeliningTrust = "suspect";
   }
 
-  function finish(end: SessionEnd): boolean {
-    if (sessionEnd) return false;
-    sessionEnd = end;
-    watchdog.close();
+  #finish(end: SessionEnd): boolean {
+    if (this.#end !== undefined) return false;
+    this.#end = end;
+    this.#watchdog.close();
     return true;
   }
 
-  function tellAwaited(): void {
-    for (const command of dialogue.end()) command.receiver?.lost(command);
-    for (const ended of ending) ended();
-    ending.clear();
+  #tellAwaited(): void {
+    for (const command of this.dialogue.end()) command.receiver?.lost(command);
+    for (const ended of this.#ending) ended();
+    this.#ending.clear();
   }
-
-  connection.greeting.catch(() => {});
-  armReply();
-  listen();
-  return connection;
 }

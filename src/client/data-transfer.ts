@@ -1,149 +1,150 @@
 /**
- * A message's content on its way, from the 354 to the last reply. The end is sent only after all of the content, so
- * that nobody can take half a message for a whole one; an answer that comes early is the answer.
+ * A message's content on its way by DATA, from the 354 to the last reply. The end is sent only after all of the content,
+ * so that nobody can take half a message for a whole one; an answer that comes early is the answer.
  */
 import { DataEncoder } from "../core/body.ts";
-import { Command } from "../core/command.ts";
+import { Command, type ReplyReceiver } from "../core/command.ts";
 import { isPositive, type RawReply } from "../core/reply.ts";
 import { type DeliveryOutcome, SMTPDataError, type SMTPException } from "../errors.ts";
+import { type Flush, longDataEncoder, type PieceWriter, pumpBody } from "./body-pump.ts";
 import { type Connection, GRACE } from "./connection.ts";
-import { PIECE } from "./piece.ts";
-import { disconnected, protocolBroken, type SessionEnd } from "./session-end.ts";
-import type { Content } from "./source.ts";
-import { type Flush, longDataEncoder, type PieceWriter, streamBody } from "./stream-body.ts";
+import type { Content } from "./content.ts";
+import { PIECE, type TransferObserver } from "./content-transfer.ts";
+import { disconnected, protocolBroken } from "./session-end.ts";
 
-/** Who is told how the transfer goes; of `complete` and `undelivered` one is called, once. */
-export type TransferObserver = {
-  /** The end is in the output, not yet flushed: the next transaction may put its envelope behind it. */
-  ended(): void;
-  /** All replies to the message are here. */
-  complete(replies: readonly RawReply[]): void;
-  /** The message was not delivered, or nobody knows. */
-  undelivered(error: unknown): void;
-};
-
-/** What was taken is in the output. */
-const leave = (flush: Flush): Promise<void> | undefined => flush();
-
-/** One message's content on its way. */
-export type DataTransfer = PieceWriter & {
+/** Writes one message's content. */
+export class DataTransfer implements ReplyReceiver, PieceWriter {
   /** Stands for the end of the message; its replies come here. */
-  readonly endCommand: Command;
+  readonly endCommand: Command = new Command(".", ".", "dataDone", this);
+  readonly piece: number = PIECE;
+  interrupt: () => void = nothing;
+  over = false;
+  readonly #connection: Connection;
+  readonly #content: Content;
+  readonly #observer: TransferObserver;
+  readonly #replies: RawReply[] = [];
+  #encoder: DataEncoder | undefined;
+  #expected = 1;
+  #endHandedOver = false;
+  /** Limits the wait for the rest of an answer that came early. */
+  #answer: { release(): void } | undefined;
+  #partlyReplied: (() => void) | undefined;
+
+  constructor(connection: Connection, content: Content, observer: TransferObserver) {
+    this.#connection = connection;
+    this.#content = content;
+    this.#observer = observer;
+  }
+
   /** After the 354: writes the content; `expected` replies will answer it. */
-  start(expected: number, sevenBitOnly: boolean): void;
-};
+  start(expected: number, sevenBitOnly: boolean): void {
+    const { dialogue, fault, output } = this.#connection;
+    this.#expected = expected;
+    // The server said more than its 354 at once: that is its answer to the message, and comes here next.
+    if (dialogue.position !== "body" || fault !== undefined) return;
+    if (dialogue.hasUnreadBytes) return this.#awaitAnswer();
+    const { bytes } = this.#content;
+    if (bytes === undefined || bytes.length > PIECE) return this.#pump(sevenBitOnly);
+    this.#encoder = new DataEncoder();
+    output.addBytes(this.#encoder.encode(bytes));
+    this.end();
+  }
 
-/** A transfer that is yet to start. */
-export function makeDataTransfer(connection: Connection, content: Content, observer: TransferObserver): DataTransfer {
-  const { dialogue, output } = connection;
-  let encoder = new DataEncoder();
-  const endCommand = Command.endOfData();
-  const replies: RawReply[] = [];
-  let expected = 1;
-  let answer: { release(): void } | undefined;
-  let endHandedOver = false;
+  /** A piece of the content. */
+  add(piece: Uint8Array, flush: Flush): Promise<void> | undefined {
+    const { output } = this.#connection;
+    if (this.#encoder !== undefined) output.addBytes(this.#encoder.encode(piece));
+    return output.length < PIECE ? undefined : flush();
+  }
 
-  const transfer: DataTransfer & { over: boolean } = {
-    endCommand,
-    piece: PIECE,
-    interrupt() {},
-    over: false,
+  /** What was taken is in the output. */
+  pause(flush: Flush): Promise<void> | undefined {
+    return flush();
+  }
 
-    start(count, sevenBitOnly) {
-      expected = count;
-      // The server said more than its 354 at once: that is its answer to the message, and comes here next.
-      if (dialogue.position !== "body" || connection.fault) return;
-      if (dialogue.leftover) return awaitAnswer();
-      const { bytes } = content;
-      if (bytes === undefined || bytes.length > PIECE) return stream(sevenBitOnly);
-      output.addBytes(encoder.encode(bytes));
-      end();
-    },
+  /** As `pause`. */
+  finish(flush: Flush): Promise<void> | undefined {
+    return flush();
+  }
 
-    add(piece, flush) {
-      output.addBytes(encoder.encode(piece));
-      return output.length < PIECE ? undefined : flush();
-    },
-
-    pause: leave,
-    finish: leave,
-
-    end,
-    giveUp,
-  };
-
-  endCommand.receiver = {
-    replied(_, reply) {
-      if (!endHandedOver) return earlyReply(reply);
-      // 3yz is no answer to a message: nobody knows what became of it.
-      if (reply.code < 400 && !isPositive(reply.code))
-        return broken(`${reply.code} as the answer to a message`, "unknown");
-      replies.push(reply);
-      if (replies.length === expected) finish()?.complete(replies);
-    },
-
-    lost: () => lost(connection.end, endHandedOver ? "unknown" : "not-sent"),
-  };
-
-  function end(): void {
-    if (!connection.writable) return;
-    if (dialogue.leftover) return awaitAnswer();
-    output.addBytes(encoder.end());
-    dialogue.bodySent();
-    endHandedOver = true;
-    observer.ended();
-    connection.flush();
+  /** Sends the end. */
+  end(): void {
+    const { dialogue, output } = this.#connection;
+    if (!this.#connection.writable || this.#encoder === undefined) return;
+    if (dialogue.hasUnreadBytes) return this.#awaitAnswer();
+    output.addBytes(this.#encoder.end());
+    dialogue.endBody();
+    this.#endHandedOver = true;
+    this.#observer.ended();
+    this.#connection.flush();
   }
 
   /** There is no other way out of DATA than the end, which must not be sent: the connection is dropped. */
-  function giveUp(error: SMTPException): void {
-    finish()?.undelivered(error);
-    connection.drop(disconnected(error.message, error.cause ?? error));
+  giveUp(error: SMTPException): void {
+    this.#finish()?.undelivered(error);
+    this.#connection.drop(disconnected(error.message, error.cause ?? error));
   }
 
-  function lost(why: SessionEnd | undefined, delivery: DeliveryOutcome): void {
-    finish()?.undelivered(why?.toError({ delivery, replies: replies.map(({ reply }) => reply) }));
+  /** A reply to the message. */
+  replied(_: Command, reply: RawReply): void {
+    if (!this.#endHandedOver) return this.#earlyReply(reply);
+    // 3yz is no answer to a message: nobody knows what became of it.
+    if (reply.code < 400 && !isPositive(reply.code)) {
+      return this.#broken(`${reply.code} as the answer to a message`, "unknown");
+    }
+    this.#replies.push(reply);
+    if (this.#replies.length === this.#expected) this.#finish()?.complete(this.#replies);
   }
 
-  function stream(sevenBitOnly: boolean): void {
-    encoder = longDataEncoder(content, connection);
+  /** The session ended before the last reply. */
+  lost(): void {
+    this.#undelivered(this.#endHandedOver ? "unknown" : "not-sent");
+  }
+
+  #undelivered(delivery: DeliveryOutcome, why = this.#connection.end): void {
+    this.#finish()?.undelivered(why?.toError({ delivery, replies: this.#replies.map(({ reply }) => reply) }));
+  }
+
+  #pump(sevenBitOnly: boolean): void {
+    this.#encoder = longDataEncoder(this.#content, this.#connection);
     // A source may pause for ever: no clock runs then, and nothing else looks at what came.
-    connection.partlyReplied = partlyReplied;
-    void streamBody(transfer, connection, content, sevenBitOnly);
+    this.#partlyReplied = () => {
+      if (!this.#endHandedOver) this.#awaitAnswer();
+    };
+    this.#connection.partlyReplied = this.#partlyReplied;
+    void pumpBody(this, this.#connection, this.#content, sevenBitOnly);
   }
 
   /** The server has its verdict before the message is over. */
-  function earlyReply({ code, message, reply }: RawReply): void {
+  #earlyReply({ code, message, reply }: RawReply): void {
     const text = `an answer to the message before its end: ${code} ${message}`;
-    if (code < 400) return broken(text, "not-sent");
-    finish()?.undelivered(new SMTPDataError(code, message, { delivery: "rejected", reply }));
-    connection.drop(disconnected(text));
+    if (code < 400) return this.#broken(text, "not-sent");
+    this.#finish()?.undelivered(new SMTPDataError(code, message, { delivery: "rejected", reply }));
+    this.#connection.drop(disconnected(text));
   }
 
-  function broken(how: string, delivery: DeliveryOutcome): void {
+  #broken(how: string, delivery: DeliveryOutcome): void {
     const why = protocolBroken(how);
-    lost(why, delivery);
-    connection.drop(why);
-  }
-
-  function partlyReplied(): void {
-    if (!endHandedOver) awaitAnswer();
+    this.#undelivered(delivery, why);
+    this.#connection.drop(why);
   }
 
   /** Half an answer is here before the end: its rest decides, and the end is not sent, or it would pass for the answer to that. */
-  function awaitAnswer(): void {
+  #awaitAnswer(): void {
     const why = protocolBroken("half an answer to the message before its end");
-    answer ??= connection.bound("dataInit", GRACE, why);
+    this.#answer ??= this.#connection.setDeadline("dataInit", GRACE, why);
   }
 
-  function finish(): TransferObserver | undefined {
-    if (transfer.over) return undefined;
-    transfer.over = true;
-    answer?.release();
-    if (connection.partlyReplied === partlyReplied) connection.partlyReplied = undefined;
-    transfer.interrupt();
-    return observer;
+  #finish(): TransferObserver | undefined {
+    if (this.over) return undefined;
+    this.over = true;
+    this.#answer?.release();
+    if (this.#partlyReplied !== undefined && this.#connection.partlyReplied === this.#partlyReplied) {
+      this.#connection.partlyReplied = undefined;
+    }
+    this.interrupt();
+    return this.#observer;
   }
-
-  return transfer;
 }
+
+function nothing(): void {}

@@ -60,81 +60,75 @@ export function numbersOf<Numbers extends Readonly<Record<string, number | undef
 export type Deadline = { at: number; phase: TimeoutPhase; end?: SessionEnd | undefined };
 
 /** Watches the deadlines of one connection. */
-export type Watchdog = {
+export class Watchdog {
+  readonly #expired: (deadline: Deadline) => void;
+  readonly #deadlines = new Set<Deadline>();
+  #timer: Timer | undefined;
+  #firesAt = NEVER;
+  #holding = true;
+
+  /** `expired` is called once for each deadline that is reached; that deadline is off then. */
+  constructor(expired: (deadline: Deadline) => void) {
+    this.#expired = expired;
+  }
+
   /** A new deadline, which is off. */
-  add(phase: TimeoutPhase): Deadline;
+  add(phase: TimeoutPhase): Deadline {
+    const deadline = { at: NEVER, phase, end: undefined };
+    this.#deadlines.add(deadline);
+    return deadline;
+  }
+
   /** Forgets a deadline. */
-  remove(deadline: Deadline): void;
+  remove(deadline: Deadline): void {
+    this.#deadlines.delete(deadline);
+  }
+
   /** Sets a deadline so many seconds from now; undefined turns it off. */
-  arm(deadline: Deadline, phase: TimeoutPhase, seconds: number | undefined): void;
+  arm(deadline: Deadline, phase: TimeoutPhase, seconds: number | undefined): void {
+    deadline.phase = phase;
+    deadline.at = seconds === undefined ? NEVER : performance.now() + seconds * 1000;
+    if (deadline.at < this.#firesAt) this.#fireAt(deadline.at);
+  }
+
   /** Turns a deadline off; the timer is left to find out. */
-  disarm(deadline: Deadline): void;
+  disarm(deadline: Deadline): void {
+    deadline.at = NEVER;
+  }
+
   /** Whether the process lives until the timer fires, which it does at first. */
-  hold(holds: boolean): void;
+  hold(holds: boolean): void {
+    if (this.#holding === holds) return;
+    this.#holding = holds;
+    if (this.#firesAt !== NEVER) holdProcess(this.#timer, holds);
+  }
+
   /** Turns everything off and leaves no timer behind. */
-  close(): void;
-};
+  close(): void {
+    this.#deadlines.clear();
+    clearTimeout(this.#timer);
+    this.#firesAt = -NEVER;
+  }
 
-/** `expired` is called once for each deadline that is reached; that deadline is off then. */
-export function makeWatchdog(expired: (deadline: Deadline) => void): Watchdog {
-  const deadlines = new Set<Deadline>();
-  let timer: Timer | undefined;
-  let firesAt = NEVER;
-  let holding = true;
-
-  function fireAt(moment: number): void {
-    clearTimeout(timer);
-    firesAt = moment;
+  #fireAt(moment: number): void {
+    clearTimeout(this.#timer);
+    this.#firesAt = moment;
     const wait = Math.ceil(Math.max(0, moment - performance.now()));
-    timer = setTimeout(fire, Math.min(wait, LONGEST_TIMER));
-    if (!holding) holdProcess(timer, false);
+    this.#timer = setTimeout(() => this.#fire(), Math.min(wait, LONGEST_TIMER));
+    if (!this.#holding) holdProcess(this.#timer, false);
   }
 
-  function fire(): void {
-    firesAt = NEVER;
+  #fire(): void {
+    this.#firesAt = NEVER;
     const now = performance.now();
-    for (const deadline of [...deadlines]) {
-      if (deadline.at > now || !deadlines.has(deadline)) continue;
+    for (const deadline of [...this.#deadlines]) {
+      if (deadline.at > now || !this.#deadlines.has(deadline)) continue;
       deadline.at = NEVER;
-      expired(deadline);
+      this.#expired(deadline);
     }
-    const next = Math.min(...[...deadlines].map(({ at }) => at));
-    if (next < firesAt) fireAt(next);
+    const next = Math.min(...[...this.#deadlines].map(({ at }) => at));
+    if (next < this.#firesAt) this.#fireAt(next);
   }
-
-  return {
-    add(phase) {
-      const deadline = { at: NEVER, phase };
-      deadlines.add(deadline);
-      return deadline;
-    },
-
-    remove(deadline) {
-      deadlines.delete(deadline);
-    },
-
-    arm(deadline, phase, seconds) {
-      deadline.phase = phase;
-      deadline.at = seconds === undefined ? NEVER : performance.now() + seconds * 1000;
-      if (deadline.at < firesAt) fireAt(deadline.at);
-    },
-
-    disarm(deadline) {
-      deadline.at = NEVER;
-    },
-
-    hold(holds) {
-      if (holding === holds) return;
-      holding = holds;
-      if (firesAt !== NEVER) holdProcess(timer, holds);
-    },
-
-    close() {
-      deadlines.clear();
-      clearTimeout(timer);
-      firesAt = -NEVER;
-    },
-  };
 }
 
 /**

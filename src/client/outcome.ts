@@ -1,5 +1,4 @@
 /** What the server's replies to one message add up to: who was accepted, who was refused, and which exception that is. */
-import type { Command } from "../core/command.ts";
 import { mayPass } from "../core/refused-command.ts";
 import { isPositive, type RawReply, type Refused, type Reply } from "../core/reply.ts";
 import {
@@ -25,85 +24,84 @@ export type Delivery = {
 /** Whose message it is: the sender and the recipients as they were given. */
 export type Parties = { readonly from: string; readonly recipients: readonly { readonly given: string }[] };
 
-/** The replies to one message, as they come in. */
-export type Answers = {
+/** The replies to one transaction, as they come in. */
+export class TransactionReplies {
   /** The replies to RCPT so far. */
-  readonly rcpt: readonly RawReply[];
+  readonly rcpt: RawReply[] = [];
+  readonly #parties: Parties;
+  readonly #isLmtp: boolean;
+  #mail: RawReply | undefined;
+  #data: RawReply | undefined;
+  #accepted = 0;
+  #hasFull = false;
+
+  constructor(parties: Parties, protocol: "smtp" | "lmtp") {
+    this.#parties = parties;
+    this.#isLmtp = protocol === "lmtp";
+  }
+
   /** Takes the reply to one of the envelope's commands. */
-  add(command: Command, reply: RawReply): void;
+  add(verb: string, reply: RawReply): void {
+    if (verb === "MAIL") this.#mail = reply;
+    else if (verb === "DATA") this.#data = reply;
+    else if (verb === "RCPT") {
+      this.rcpt.push(reply);
+      if (reply.code === 452 || reply.code === 552) this.#hasFull = true;
+      if (isPositive(reply.code)) this.#accepted++;
+    }
+  }
+
   /** True if the server waits for data. */
-  dataAwaited(): boolean;
+  get isDataAwaited(): boolean {
+    return this.#data?.code === 354;
+  }
+
   /** True if MAIL or every RCPT was refused: the rest of the transaction has no purpose. */
-  nobodyLeft(): boolean;
-  /** True if recipients were refused who may find room in a transaction of their own (RFC 5321 4.5.3.1.10). */
-  full(): boolean;
+  get isHopeless(): boolean {
+    if (this.#mail !== undefined && !isPositive(this.#mail.code)) return true;
+    return this.#accepted === 0 && this.rcpt.length === this.#parties.recipients.length;
+  }
+
+  /** True if recipients were refused that may find room in a transaction of their own (RFC 5321 4.5.3.1.10). */
+  get hasFull(): boolean {
+    return this.#hasFull;
+  }
+
   /** How many replies answer the message: one, or in LMTP one for each accepted recipient (RFC 2033 4.2). */
-  expected(): number;
+  get expected(): number {
+    return this.#isLmtp ? Math.max(1, this.#accepted) : 1;
+  }
+
   /** What the replies so far refuse, most telling first; undefined if nothing, or not yet. */
-  refusal(): SMTPException | undefined;
+  refusal(): SMTPException | undefined {
+    const mail = this.#mail;
+    if (mail !== undefined && !isPositive(mail.code))
+      return new SMTPSenderRefused(mail.code, mail.message, this.#parties.from, rejection(mail));
+    if (this.rcpt[this.rcpt.length - 1]?.code === 421 || (mail !== undefined && this.isHopeless))
+      return this.#recipientsRefused(this.rcpt);
+    return this.#data !== undefined && this.#data.code !== 354 ? dataRefused(this.#data) : undefined;
+  }
+
   /** What all replies come to: the delivery, or the exception if nobody gets the message. */
-  outcome(finalReplies: readonly RawReply[]): Delivery | SMTPException;
-};
-
-/** No replies yet. */
-export function makeAnswers({ from, recipients }: Parties, protocol: "smtp" | "lmtp"): Answers {
-  const lmtp = protocol === "lmtp";
-  const rcpt: RawReply[] = [];
-  let mail: RawReply | undefined;
-  let data: RawReply | undefined;
-  let accepted = 0;
-  let full = false;
-
-  function nobodyLeft(): boolean {
-    if (mail && !isPositive(mail.code)) return true;
-    return accepted === 0 && rcpt.length === recipients.length;
+  outcome(finalReplies: readonly RawReply[]): Delivery | SMTPException {
+    const last = finalReplies[finalReplies.length - 1];
+    if (last === undefined || this.isHopeless) return this.refusal() ?? this.#recipientsRefused(this.rcpt);
+    if (!this.#isLmtp && !isPositive(last.code)) return dataRefused(last);
+    const replies = this.#isLmtp ? this.#merged(finalReplies) : this.rcpt;
+    if (this.#isLmtp && !replies.some(({ code }) => isPositive(code))) return this.#recipientsRefused(replies);
+    return new Outcome(this.#parties.recipients, replies, last);
   }
 
-  function refusal(): SMTPException | undefined {
-    if (mail && !isPositive(mail.code)) return new SMTPSenderRefused(mail.code, mail.message, from, rejection(mail));
-    if (rcpt[rcpt.length - 1]?.code === 421 || (mail && nobodyLeft())) return recipientsRefused(rcpt);
-    return data && data.code !== 354 ? dataRefused(data) : undefined;
-  }
-
-  function recipientsRefused(replies: readonly RawReply[]): SMTPRecipientsRefused {
+  #recipientsRefused(replies: readonly RawReply[]): SMTPRecipientsRefused {
     const temporary = replies.some(({ reply }) => mayPass(reply));
-    return new SMTPRecipientsRefused(refusedBy(replies, recipients), { temporary });
+    return new SMTPRecipientsRefused(refusedBy(replies, this.#parties.recipients), { temporary });
   }
 
   /** LMTP: a reply for each accepted recipient, in order; the others keep RCPT's. */
-  function merged(finalReplies: readonly RawReply[]): RawReply[] {
+  #merged(finalReplies: readonly RawReply[]): RawReply[] {
     const final = finalReplies.values();
-    return rcpt.map((reply) => (isPositive(reply.code) ? (final.next().value ?? reply) : reply));
+    return this.rcpt.map((reply) => (isPositive(reply.code) ? (final.next().value ?? reply) : reply));
   }
-
-  return {
-    rcpt,
-
-    add({ verb }, reply) {
-      if (verb === "MAIL") mail = reply;
-      else if (verb === "DATA") data = reply;
-      else if (verb === "RCPT") {
-        rcpt.push(reply);
-        if (reply.code === 452 || reply.code === 552) full = true;
-        if (isPositive(reply.code)) accepted++;
-      }
-    },
-
-    dataAwaited: () => data?.code === 354,
-    nobodyLeft,
-    full: () => full,
-    expected: () => (lmtp ? Math.max(1, accepted) : 1),
-    refusal,
-
-    outcome(finalReplies) {
-      const last = finalReplies[finalReplies.length - 1];
-      if (!last || nobodyLeft()) return refusal() ?? recipientsRefused(rcpt);
-      if (!lmtp && !isPositive(last.code)) return dataRefused(last);
-      const replies = lmtp ? merged(finalReplies) : rcpt;
-      if (lmtp && !replies.some(({ code }) => isPositive(code))) return recipientsRefused(replies);
-      return new Outcome(recipients, replies, last);
-    },
-  };
 }
 
 function dataRefused(reply: RawReply): SMTPDataError {
@@ -151,9 +149,11 @@ export function plainDelivery({ accepted, refused, reply, replies }: Delivery): 
 
 function refusedBy(replies: readonly RawReply[], recipients: Parties["recipients"]): Refused {
   const refused: Refused = Object.create(null);
-  recipients.forEach(({ given }, index) => {
+  for (let index = 0; index < recipients.length; index++) {
     const reply = replies[index];
-    if (reply && !isPositive(reply.code)) refused[given] = reply.reply;
-  });
+    const recipient = recipients[index];
+    if (reply === undefined || recipient === undefined || isPositive(reply.code)) continue;
+    refused[recipient.given] = reply.reply;
+  }
   return refused;
 }

@@ -5,7 +5,7 @@
  */
 import { SMTPTimeoutError } from "../errors.ts";
 import type { Connection } from "./connection.ts";
-import { PIECE } from "./piece.ts";
+import { PIECE } from "./content-transfer.ts";
 import type { SessionEnd } from "./session-end.ts";
 
 /** Flushes a connection's output, for one message; the connection is dropped when the server has been too slow. */
@@ -21,7 +21,7 @@ export function pacedFlush(connection: Connection): () => Promise<void> | undefi
     const began = performance.now();
     // A chunk of BDAT is several writes, of which the first ones buy time for the next.
     const allowed = left + Math.max(0, octets - PIECE) / minRate;
-    const bound = connection.bound("dataBlock", allowed, tooSlow(minRate));
+    const bound = connection.setDeadline("dataBlock", allowed, tooSlow(minRate));
     await blocked;
     bound.release();
     earn(octets, (performance.now() - began) / 1000);

@@ -3,7 +3,7 @@ import { Command } from "../core/command.ts";
 import { makeReply, type Reply } from "../core/reply.ts";
 import { SMTPServerDisconnected } from "../errors.ts";
 import type { Connection } from "./connection.ts";
-import type { Conversation } from "./conversation.ts";
+import type { Session } from "./session.ts";
 import { overBecause, textOf } from "./session-end.ts";
 
 /**
@@ -12,27 +12,27 @@ import { overBecause, textOf } from "./session-end.ts";
  * @throws {SMTPServerDisconnected} if there never was a session, unless another call has thrown why; the reason of the
  * session's signal, if that fires meanwhile
  */
-export async function quit(conversation: Conversation): Promise<Reply> {
-  const { connection, connectFailure } = conversation;
-  if (connectFailure?.thrown === true) return noReply(connectFailure.error);
-  if (connectFailure) {
-    connectFailure.thrown = true;
-    const { error } = connectFailure;
+export async function quit(session: Session): Promise<Reply> {
+  const { connection, connectError } = session;
+  if (connectError?.thrown === true) return noReply(connectError.error);
+  if (connectError) {
+    connectError.thrown = true;
+    const { error } = connectError;
     throw new SMTPServerDisconnected(`there is no session: ${textOf(error)}`, { cause: error });
   }
   if (connection?.end) return noReply(overBecause(connection.end, undefined));
-  const living = conversation.live();
-  conversation.quitSent = true;
+  const living = session.requireConnection();
+  session.quitSent = true;
   try {
-    return await sendQuit(living, conversation.settings.signal);
+    return await sendQuit(living, session.settings.signal);
   } finally {
-    conversation.forget();
+    session.resetServerInfo();
   }
 }
 
 async function sendQuit(connection: Connection, signal: AbortSignal | undefined): Promise<Reply> {
   // Also a write that does not leave, because the server reads nothing, is bounded by the phase of QUIT.
-  const bound = connection.bound("quit", connection.settings.timeouts().quit);
+  const bound = connection.setDeadline("quit", connection.settings.timeouts().quit);
   try {
     return await connection.request(Command.simple("QUIT"));
   } catch (error) {

@@ -9,14 +9,14 @@ const LF = 10;
 
 /** Sends a command whose reply the caller fetches himself. */
 export function putCommand(connection: Connection, command: Command): Promise<void> {
-  connection.dialogue.oweReply("a reply to putcmd() was not fetched by getreply(): it would answer this command");
-  return sendRaw(connection, utf8(command.wire), connection.challenged ? MASK : command.shown);
+  connection.dialogue.requireFetch("a reply to putcmd() was not fetched by getreply(): it would answer this command");
+  return sendRaw(connection, utf8(command.wire), connection.awaitsSecret ? MASK : command.shown);
 }
 
 /** Sends octets of the caller's own, if there are any; replies to them are kept for `nextReply()`. */
 export async function sendRaw(connection: Connection, octets: Uint8Array, shown: string): Promise<void> {
   if (octets.length === 0) return;
-  connection.dialogue.keepUnasked(Math.max(1, octets.filter((octet) => octet === LF).length));
+  connection.dialogue.allowCallerReplies(Math.max(1, octets.filter((octet) => octet === LF).length));
   connection.output.addBytes(octets);
   connection.settings.events.enabled?.sentRaw(shown);
   await connection.flush();
@@ -28,10 +28,10 @@ export async function sendRaw(connection: Connection, octets: Uint8Array, shown:
 export function nextReply(connection: Connection): Promise<Reply> {
   const command = unaskedReply();
   const reply = connection.replyTo(command);
-  connection.take(connection.dialogue.awaitUnasked(command));
-  connection.armReply();
+  connection.dispatch(connection.dialogue.awaitCallerReply(command));
+  connection.restartReplyTimer();
   return reply.then((value) => {
-    connection.challenged = value.code === 334;
+    connection.awaitsSecret = value.code === 334;
     return value;
   });
 }

@@ -4,7 +4,7 @@
  * say so, all memory is new.
  */
 import type { ByteStream } from "../byte-stream.ts";
-import type { Output } from "../core/bytes.ts";
+import type { Output } from "../core/output.ts";
 
 /** What tells which octets are still on their way: of a connection. */
 type OnTheirWay = { readonly output: Pick<Output, "length">; readonly stream: Pick<ByteStream, "unsent" | "write"> };

@@ -3,28 +3,28 @@ import { Command } from "../core/command.ts";
 import { type EightBitPolicy, eightBitRefused, isSevenBitOnly } from "../core/plan.ts";
 import type { Reply } from "../core/reply.ts";
 import { SMTPDataError } from "../errors.ts";
-import type { Conversation } from "./conversation.ts";
-import { makeDataTransfer } from "./data-transfer.ts";
-import type { Content } from "./source.ts";
+import type { Content } from "./content.ts";
+import { DataTransfer } from "./data-transfer.ts";
+import type { Session } from "./session.ts";
 
 /**
  * Sends the content and gives the last reply, whatever it is.
  * @throws {SMTPDataError} if DATA is not answered with 354
  */
-export function sendData(conversation: Conversation, content: Content, policy: EightBitPolicy): Promise<Reply> {
-  const connection = conversation.live("not-sent");
+export function sendData(session: Session, content: Content, policy: EightBitPolicy): Promise<Reply> {
+  const connection = session.requireConnection("not-sent");
   const { dialogue } = connection;
-  const sevenBitOnly = isSevenBitOnly(conversation.introduction, policy);
+  const sevenBitOnly = isSevenBitOnly(session.serverInfo, policy);
   if (sevenBitOnly && content.eightBit === true) throw eightBitRefused();
-  connection.checkIdle();
+  connection.rejectUnsolicited();
   if (connection.end !== undefined) throw connection.end.toError({ delivery: "not-sent" });
   return new Promise((resolve, reject) => {
-    const transfer = makeDataTransfer(connection, content, {
+    const transfer = new DataTransfer(connection, content, {
       ended() {},
       complete: (replies) => resolve(replies[replies.length - 1]?.reply ?? connection.greeting),
       undelivered: reject,
     });
-    const expected = conversation.settings.protocol === "lmtp" ? Math.max(1, dialogue.acceptedRecipients) : 1;
+    const expected = session.settings.protocol === "lmtp" ? Math.max(1, dialogue.acceptedRecipients) : 1;
     const data = Command.data();
     data.receiver = {
       replied: (_, reply) =>

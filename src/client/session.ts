@@ -1,69 +1,265 @@
 /**
- * A session with a server: a conversation, and a queue of calls, each of which runs undisturbed. The facade gives it
- * Python's names; a pool would own several.
+ * A session with one server at a time, without a queue: connecting, EHLO, and what is known of the server since then.
+ * `client.ts` makes sure that one call at a time takes these steps.
  */
-import type { Reply } from "../core/reply.ts";
-import { SMTPConnectError, SMTPServerDisconnected } from "../errors.ts";
-import { type Conversation, makeConversation, type SessionSettings } from "./conversation.ts";
-import { deliverInTurn, type Order } from "./delivery-call.ts";
-import type { Target } from "./open.ts";
-import { quit } from "./quit.ts";
-import { makeTurns } from "./turns.ts";
+import type { PeerInfo } from "../byte-stream.ts";
+import { Command } from "../core/command.ts";
+import type { SessionLimits } from "../core/dialogue.ts";
+import { noFeatures, offers, parseFeatures } from "../core/features.ts";
+import type { SendingPolicy, Server } from "../core/plan.ts";
+import { isPositive, type Reply } from "../core/reply.ts";
+import {
+  type DeliveryOutcome,
+  SMTPConnectError,
+  SMTPException,
+  type SMTPHeloError,
+  SMTPServerDisconnected,
+} from "../errors.ts";
+import { onAbort } from "./abort.ts";
+import type { Chunking } from "./chunking.ts";
+import { Connection } from "./connection.ts";
+import type { Timeouts } from "./deadline.ts";
+import type { Events } from "./events.ts";
+import { answersAnother, helloRefused, outOfStep, type RefusedHello, tellingRefusal } from "./hello-refused.ts";
+import { openStream, type Target } from "./open.ts";
+import { aborted, causedBy, closed, overBecause, textOf } from "./session-end.ts";
+import type { TransactionSettings } from "./transaction.ts";
+
+/** Whether commands are sent before the last one was answered, and how many. */
+export type Pipelining = boolean | "eager";
+
+/** How a session behaves. */
+export type SessionSettings = {
+  readonly protocol: "smtp" | "lmtp";
+  readonly limits: SessionLimits;
+  /** "eager": a message that is in memory goes out in one flight, if the server offers CHUNKING, too. */
+  readonly pipelining: Pipelining;
+  /** What is known of BDAT. */
+  readonly chunking: Chunking;
+  /** What messages are planned by. */
+  readonly policy: SendingPolicy;
+  readonly timeouts: () => Timeouts;
+  /** The name for EHLO, given our address on the connection. */
+  readonly localName: (peer: PeerInfo) => string;
+  readonly events: Events;
+  readonly signal: AbortSignal | undefined;
+};
+
+/** What the server said of itself in this session. */
+export type ServerInfo = Server & {
+  /** The text of the answer to HELO, whatever its code. */
+  readonly helo?: string;
+  /** EHLO's or LHLO's refusal, if the last one was refused. */
+  readonly refusedHello?: RefusedHello | undefined;
+};
 
 /** A session that may be connected, lost, and connected again. */
 export class Session {
-  /** The steps that calls are made of. */
-  readonly conversation: Conversation;
-  readonly #turns = makeTurns();
+  /** How the session behaves. */
+  readonly settings: SessionSettings;
+  /** What kept `connect()` from a session, and whether a call has thrown it; if not, the next one does. */
+  connectError: { readonly error: unknown; thrown: boolean } | undefined;
+  /** True once QUIT was sent in this session by `quit()`. */
+  quitSent = false;
+  #serverInfo: ServerInfo = unknownServer();
+  #transactionSettings: TransactionSettings;
+  #greeted = false;
+  #closeCount = 0;
+  #host = "";
+  /** The last EHLO, LHLO or HELO. */
+  #hello = "";
+  #connection: Connection | undefined;
+  #opening: AbortController | undefined;
 
   constructor(settings: SessionSettings) {
-    this.conversation = makeConversation(settings);
+    this.settings = settings;
+    this.#transactionSettings = { protocol: settings.protocol, pipelining: false };
   }
 
-  /** Runs `task` as one call, undisturbed: after all calls before it, and before all after it. */
-  alone<T>(task: (conversation: Conversation) => Promise<T>): Promise<T> {
-    if (this.#isReentered) return Promise.reject(reentry());
-    const { conversation } = this;
-    const { closings } = conversation;
-    return this.#turns.alone(async () => {
-      if (conversation.closings === closings) return task(conversation);
-      throw new SMTPServerDisconnected("close() was called while this call waited for its turn");
-    });
+  /** What the server said of itself. */
+  get serverInfo(): ServerInfo {
+    return this.#serverInfo;
   }
 
-  /** Connects and demands the greeting 220. What goes wrong is thrown here, and once more by the next call. */
-  open(resolveTarget: () => Promise<Target>): Promise<Reply> {
-    return this.alone(async (conversation) => {
-      try {
-        const greeting = await conversation.connect(resolveTarget);
-        if (greeting.code === 220) return greeting;
-        throw new SMTPConnectError(greeting.code, greeting.message, { reply: greeting });
-      } catch (error) {
-        await conversation.connection?.close();
-        conversation.connectFailure = { error, thrown: false };
-        throw error;
-      }
-    });
+  /** How transactions go now: whether they may be pipelined (RFC 2920), and in which protocol. */
+  get transactionSettings(): TransactionSettings {
+    return this.#transactionSettings;
   }
 
-  /** Sends QUIT when all calls before it are settled, and ends the session; `quit()` of the facade tells the rest. */
-  quit(): Promise<Reply> {
-    if (this.#isReentered) return Promise.reject(reentry());
-    return this.#turns.alone(() => quit(this.conversation));
+  /** True once EHLO or HELO was accepted: nothing else may come before (RFC 5321 4.1.1.1). */
+  get greeted(): boolean {
+    return this.#greeted;
   }
 
-  /** Delivers one message; the order is told. */
-  deliver<T>(order: Order<T>): void {
-    if (this.#isReentered) throw reentry();
-    if (order.request instanceof Promise) order.request.catch(() => {});
-    deliverInTurn(this.conversation, this.#turns, order);
+  /** How often `close()` was called. */
+  get closeCount(): number {
+    return this.#closeCount;
   }
 
-  get #isReentered(): boolean {
-    return this.conversation.connection?.callingOut === true;
+  /** The host that was asked for; "" for a Unix socket. */
+  get host(): string {
+    return this.#host;
+  }
+
+  /** The connection, living or dead. */
+  get connection(): Connection | undefined {
+    return this.#connection;
+  }
+
+  /** True while a connection is being made, until the server has greeted. */
+  get connecting(): boolean {
+    return this.#opening !== undefined;
+  }
+
+  /**
+   * The living connection.
+   * @throws what kept `connect()` from one, once; {SMTPServerDisconnected} saying why there is none
+   */
+  requireConnection(delivery?: DeliveryOutcome): Connection {
+    const connection = this.#connection;
+    if (connection !== undefined && connection.end === undefined) return connection;
+    throw this.#whyNone(delivery);
+  }
+
+  /** Connects, forgets all of an earlier session, and returns the greeting, whatever it is. */
+  async connect(resolveTarget: () => Promise<Target>): Promise<Reply> {
+    const { events, signal } = this.settings;
+    this.#connection?.drop(closed("connect() was called again"));
+    this.#connection = undefined;
+    this.connectError = undefined;
+    this.quitSent = false;
+    this.resetServerInfo();
+    const attempt = new AbortController();
+    const unlink = onAbort(signal, (reason) => attempt.abort(reason));
+    this.#opening = attempt;
+    try {
+      return await this.#open(await resolveTarget(), attempt.signal);
+    } catch (error) {
+      this.connectError = { error, thrown: true };
+      events.observer.connectionFailed(error);
+      throw error;
+    } finally {
+      this.#opening = undefined;
+      unlink();
+    }
+  }
+
+  async #open(target: Target, attempt: AbortSignal): Promise<Reply> {
+    const { events, signal, timeouts } = this.settings;
+    const { endpoint } = target;
+    this.#host = "host" in endpoint ? endpoint.host : "";
+    events.observer.connecting(endpoint);
+    const opened = new Connection(await openStream(target, timeouts(), attempt), this.settings);
+    this.#connection = opened;
+    events.observer.connected(opened);
+    opened.onEnd(onAbort(signal, (reason) => opened.drop(aborted(reason))));
+    return await greetingOf(opened);
+  }
+
+  /** Says EHLO, LHLO or HELO and remembers the answer (RFC 5321 4.1.1.1). */
+  async hello(verb: "EHLO" | "HELO", name?: string, delivery?: DeliveryOutcome): Promise<Reply> {
+    const connection = this.requireConnection(delivery);
+    const { peer } = connection;
+    const { localName, protocol } = this.settings;
+    const real = verb === "EHLO" && protocol === "lmtp" ? "LHLO" : verb;
+    const command = Command.hello(real, name ?? localName(peer));
+    const line = command.shown;
+    this.#hello = line;
+    const reply = await connection.request(command, delivery);
+    const another = answersAnother(reply);
+    if (another !== undefined) throw outOfStep(connection, reply, another, line, delivery);
+    const esmtp = isPositive(reply.code);
+    this.#greeted ||= esmtp;
+    if (verb === "HELO") this.#learn({ ...this.#serverInfo, helo: reply.message });
+    else {
+      const features = esmtp ? parseFeatures(reply.lines) : noFeatures();
+      const refusedHello = esmtp ? undefined : { line, reply };
+      this.#learn({ ...this.#serverInfo, esmtp, features, tls: peer.tls, ehlo: reply.message, refusedHello });
+    }
+    return reply;
+  }
+
+  /**
+   * EHLO, then HELO, unless one of them was accepted in this session.
+   * @throws {SMTPHeloError} if both are refused
+   */
+  async helloIfNeeded(delivery?: DeliveryOutcome): Promise<void> {
+    this.requireConnection(delivery);
+    if (this.#greeted) return;
+    const reply = await this.hello("EHLO", undefined, delivery);
+    if (isPositive(reply.code)) return;
+    const refusal = helloRefused(reply, this.#hello, delivery);
+    // LMTP has no HELO to fall back to (RFC 2033 4.1), and nobody listens after a 421.
+    if (this.settings.protocol === "lmtp" || reply.code === 421) throw refusal;
+    await this.#heloInstead(refusal, delivery);
+  }
+
+  /** Forgets what the server said: after STARTTLS, QUIT, and for a new connection. */
+  resetServerInfo(): void {
+    this.#greeted = false;
+    this.#learn(unknownServer());
+  }
+
+  /** Drops the connection now, or gives up connecting. */
+  close(): void {
+    this.#closeCount++;
+    const reason = new SMTPServerDisconnected("the connection was closed by close()");
+    this.#opening?.abort(reason);
+    this.#connection?.drop(closed(reason.message));
+  }
+
+  #learn(known: ServerInfo): void {
+    const { pipelining, protocol } = this.settings;
+    this.#serverInfo = known;
+    this.#transactionSettings = { protocol, pipelining: pipelining !== false && offers(known.features, "PIPELINING") };
+  }
+
+  /** HELO after a refused EHLO (RFC 5321 3.2). */
+  async #heloInstead(refusal: SMTPHeloError, delivery: DeliveryOutcome | undefined): Promise<void> {
+    let next: unknown;
+    try {
+      const reply = await this.hello("HELO", undefined, delivery);
+      if (isPositive(reply.code)) return;
+      next = helloRefused(reply, this.#hello, delivery);
+    } catch (error) {
+      next = error;
+    }
+    throw tellingRefusal(refusal, next);
+  }
+
+  /** Why there is no living connection, as an exception of the call that needs one. */
+  #whyNone(delivery: DeliveryOutcome | undefined): unknown {
+    const failure = this.connectError;
+    if (failure?.thrown === true) {
+      const { error } = failure;
+      const { temporary } = error instanceof SMTPException ? error : causedBy(error);
+      return new SMTPServerDisconnected(`there is no session: ${textOf(error)}`, { delivery, cause: error, temporary });
+    }
+    if (failure !== undefined) {
+      failure.thrown = true;
+      if (failure.error instanceof SMTPException) failure.error.delivery ??= delivery;
+      return failure.error;
+    }
+    const end = this.#connection?.end;
+    if (end === undefined) return new SMTPServerDisconnected("please run connect() first", { delivery });
+    if (!this.quitSent) return overBecause(end, delivery);
+    const cause = end.wanted ? undefined : end.toError({});
+    return new SMTPServerDisconnected("the session was ended by quit()", { delivery, cause });
   }
 }
 
-function reentry(): TypeError {
-  return new TypeError("a callback must not call its own session: it would wait for itself");
+function unknownServer(): ServerInfo {
+  return { esmtp: false, features: noFeatures() };
+}
+
+async function greetingOf(connection: Connection): Promise<Reply> {
+  try {
+    return await connection.greeting;
+  } catch (error) {
+    const { fault } = connection;
+    if (fault?.kind !== "grammar" && fault?.kind !== "too-long") throw error;
+    throw new SMTPConnectError(-1, `the server did not greet as an SMTP server does: ${fault.detail}`, {
+      cause: error,
+    });
+  }
 }

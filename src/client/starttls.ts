@@ -5,36 +5,33 @@ import { offers } from "../core/features.ts";
 import type { Reply } from "../core/reply.ts";
 import { SMTPNotSupportedError, SMTPResponseException, TlsError } from "../errors.ts";
 import type { Connection } from "./connection.ts";
-import type { Conversation } from "./conversation.ts";
 import { missingAfter } from "./hello-refused.ts";
+import type { Session } from "./session.ts";
 import { aborted, disconnected, type SessionEnd, textOf } from "./session-end.ts";
 
 /** Upgrades to TLS, and forgets what was learnt in clear; `SMTP.starttls` tells what it throws. */
-export async function startTls(
-  conversation: Conversation,
-  options: TlsOptions & { servername: string },
-): Promise<Reply> {
-  await conversation.helloIfNeeded();
-  const connection = conversation.live();
+export async function startTls(session: Session, options: TlsOptions & { servername: string }): Promise<Reply> {
+  await session.helloIfNeeded();
+  const connection = session.requireConnection();
   if (connection.peer.tls !== undefined) throw new SMTPNotSupportedError("the connection is encrypted already");
-  if (!offers(conversation.introduction.features, "STARTTLS")) {
+  if (!offers(session.serverInfo.features, "STARTTLS")) {
     const missing = new SMTPNotSupportedError("STARTTLS extension not supported by server", { capability: "STARTTLS" });
-    throw missingAfter(conversation.introduction.refusedHello, missing);
+    throw missingAfter(session.serverInfo.refusedHello, missing);
   }
   const reply = await connection.request(Command.simple("STARTTLS"));
   if (reply.code !== 220) throw new SMTPResponseException(reply.code, reply.message, { reply });
-  if (connection.dialogue.leftover) {
+  if (connection.dialogue.hasUnreadBytes) {
     const end = disconnected("the server sent clear text behind its answer to STARTTLS, as an attacker would");
     connection.drop(end);
     throw end.toError({});
   }
-  conversation.forget();
+  session.resetServerInfo();
   await handshake(connection, options);
   return reply;
 }
 
 async function handshake(connection: Connection, options: TlsOptions & { servername: string }): Promise<void> {
-  const deadline = connection.bound("tls", connection.settings.timeouts().tls);
+  const deadline = connection.setDeadline("tls", connection.settings.timeouts().tls);
   try {
     // A handshake that never ends ends with the session.
     await Promise.race([

@@ -1,9 +1,9 @@
 /** BDAT (RFC 3030 2). Apart from `command.ts`, because only servers with CHUNKING get it. */
-import { Command } from "./command.ts";
+import { Command, type ReplyReceiver } from "./command.ts";
 
 /** BDAT, which so many octets of the message follow; "last" ends the message. */
-export function bdatCommand(octets: number, place: "more" | "last"): Command {
+export function bdatCommand(octets: number, place: "more" | "last", receiver?: ReplyReceiver): Command {
   return place === "last"
-    ? new Command("BDAT", `BDAT ${octets} LAST`, "dataDone")
-    : new Command("BDAT", `BDAT ${octets}`, "dataBlock");
+    ? new Command("BDAT", `BDAT ${octets} LAST`, "dataDone", receiver)
+    : new Command("BDAT", `BDAT ${octets}`, "dataBlock", receiver);
 }

@@ -1,9 +1,6 @@
-/** Bytes on their way out, and the check that keeps control characters out of a command line. */
+/** Octets and texts, and the check that keeps control characters out of a command line. */
 
 const encoder = new TextEncoder();
-
-/** Parts of at least this many octets are written as they are; smaller ones are copied together into one write. */
-const COALESCE_BELOW = 32_768;
 
 const strictDecoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
@@ -52,60 +49,6 @@ export function concat(parts: readonly Uint8Array[]): Uint8Array {
     at += part.length;
   }
   return whole;
-}
-
-/**
- * Gathers what leaves together: command lines, pieces of a body. What `take()` gave is never touched again,
- * because a transport may still be sending it.
- */
-export class Output {
-  #parts: (string | Uint8Array)[] = [];
-  #length = 0;
-
-  /** Roughly how many octets wait to be taken. */
-  get length(): number {
-    return this.#length;
-  }
-
-  /** Adds a text, to be sent as UTF-8. */
-  addText(text: string): void {
-    if (text === "") return;
-    const parts = this.#parts;
-    const last = parts.length - 1;
-    const before = parts[last];
-    if (typeof before === "string") parts[last] = before + text;
-    else parts.push(text);
-    this.#length += text.length;
-  }
-
-  /** Adds octets, which must not change from now on. */
-  addBytes(bytes: Uint8Array): void {
-    if (bytes.length === 0) return;
-    this.#parts.push(bytes);
-    this.#length += bytes.length;
-  }
-
-  /** Everything gathered so far, small parts joined, in as few pieces as that needs no copy of large ones. */
-  take(): readonly Uint8Array[] {
-    const pieces: Uint8Array[] = [];
-    let small: Uint8Array[] = [];
-    const join = (): void => {
-      if (small.length > 0) pieces.push(concat(small));
-      small = [];
-    };
-    for (const part of this.#parts) {
-      const bytes = typeof part === "string" ? utf8(part) : part;
-      if (bytes.length < COALESCE_BELOW) small.push(bytes);
-      else {
-        join();
-        pieces.push(bytes);
-      }
-    }
-    join();
-    this.#parts = [];
-    this.#length = 0;
-    return pieces;
-  }
 }
 
 /** What needs no further look: most arguments. */

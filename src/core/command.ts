@@ -8,9 +8,11 @@ import { checkArgument, quoted } from "./bytes.ts";
 import type { Path } from "./mailbox.ts";
 import type { RawReply } from "./reply.ts";
 
-/** Who is told of a command's reply, or that none will come. The dialogue only carries it along. */
+/** Receives the replies to commands, or learns that none will come. The dialogue only carries it along. */
 export type ReplyReceiver = {
+  /** A reply to one of its commands. */
   replied(command: Command, reply: RawReply): void;
+  /** No reply to this command will come. */
   lost(command: Command): void;
 };
 
@@ -25,19 +27,23 @@ export class Command {
   readonly shown: string;
   /** Which timeout bounds the wait for the reply. */
   readonly phase: TimeoutPhase;
-  /** True for the end of a message: the line with the dot, and the last BDAT. */
-  readonly endsMessage: boolean;
-  /** Who waits for the reply. */
+  /** Receives the reply. */
   receiver: ReplyReceiver | undefined;
   /** Runs what listens to the command and its reply; set where something does. */
   within: (<Result>(work: () => Result) => Result) | undefined;
 
-  /** For the functions of this folder, which check the parts. */
-  constructor(verb: string, shown: string, phase: TimeoutPhase = "command") {
+  /** For the functions that make commands, which check the parts. */
+  constructor(verb: string, shown: string, phase: TimeoutPhase = "command", receiver?: ReplyReceiver) {
     this.verb = verb;
     this.shown = shown;
     this.phase = phase;
-    this.endsMessage = phase === "dataDone";
+    this.receiver = receiver;
+    this.within = undefined;
+  }
+
+  /** True for the end of a message: the line with the dot, and the last BDAT. */
+  get endsMessage(): boolean {
+    return this.phase === "dataDone";
   }
 
   /** True if a part of the line must not be shown. */
@@ -68,12 +74,12 @@ export class Command {
 
   /** MAIL FROM with its ESMTP parameters (RFC 5321 4.1.1.2). */
   static mail(sender: Path, parameters: readonly string[] = []): Command {
-    return envelopeCommand("MAIL", "FROM", checkArgument(sender.path, "sender"), parameters);
+    return new Command("MAIL", mailLine(sender, parameters), "envelope");
   }
 
   /** RCPT TO with its ESMTP parameters (RFC 5321 4.1.1.3). */
   static rcpt(recipient: Path, parameters: readonly string[] = []): Command {
-    return envelopeCommand("RCPT", "TO", checkArgument(recipient.path, "recipient"), parameters);
+    return new Command("RCPT", rcptLine(recipient, parameters), "envelope");
   }
 
   /** DATA (RFC 5321 4.1.1.4). */
@@ -97,10 +103,20 @@ export class Command {
   }
 }
 
-function envelopeCommand(verb: string, preposition: string, path: string, parameters: readonly string[]): Command {
-  let line = `${verb} ${preposition}:<${path}>`;
-  for (const parameter of parameters) line += ` ${checkParameter(parameter, `${verb.toLowerCase()}_options`)}`;
-  return new Command(verb, line, "envelope");
+/** The line of MAIL FROM, without its end. */
+export function mailLine(sender: Path, parameters: readonly string[]): string {
+  return withParameters(`MAIL FROM:<${checkArgument(sender.path, "sender")}>`, parameters, "mail_options");
+}
+
+/** The line of RCPT TO, without its end. */
+export function rcptLine(recipient: Path, parameters: readonly string[]): string {
+  return withParameters(`RCPT TO:<${checkArgument(recipient.path, "recipient")}>`, parameters, "rcpt_options");
+}
+
+function withParameters(start: string, parameters: readonly string[], argument: string): string {
+  let line = start;
+  for (const parameter of parameters) line += ` ${checkParameter(parameter, argument)}`;
+  return line;
 }
 
 /** One ESMTP parameter each, so that none can bring in another; the rest is as the caller gave it. */

@@ -2,30 +2,74 @@
  * The protocol's state, without I/O: what may be sent now, and which command a reply belongs to.
  *
  * Rules:
- * 1. Commands are awaited in the order they were sent; each reply belongs to the first that is still awaited.
- * 2. `position` is how far the sender has come. It moves with each command sent; where a command ends a group
- *    (RFC 2920 3.1) it moves on only when the reply is here. So lock-step and pipelining are one code:
- *    who sends without waiting meets the same table.
+ * 1. Replies answer commands in the order in which the commands were sent.
+ * 2. The position is where the sender stands. It moves with each command that is sent, and again with the reply where the
+ *    table has one for it. A command that ends a group (RFC 2920 3.1) leads to "await-reply", at which nothing may be sent.
+ *    So lock-step and pipelining are one code: a sender that does not wait meets the same table.
  * 3. Once the end of a message is on its way, the next transaction may open; its replies simply come later.
  * 4. A reply that nothing awaits, a broken reply, or a 421 ends the session. What was complete before still counts.
  */
 
 import { SMTPException } from "../errors.ts";
-import type { Output } from "./bytes.ts";
 import type { Command } from "./command.ts";
-import { isPositive, makeReplyParser, type RawReply, type Reply, type ReplyFault } from "./reply.ts";
+import type { Output } from "./output.ts";
+import { isPositive, type RawReply, type Reply, type ReplyFault, ReplyParser } from "./reply.ts";
 
-/** Where the sender stands: the rows of the table below. */
+/** Where the sender stands. */
 export type Position =
+  /** The greeting is awaited. */
   | "connected"
+  /** Any command may be sent. */
   | "command"
-  | "group-end"
+  /** A command was sent behind which nothing may be sent before its reply is here. */
+  | "await-reply"
+  /** DATA was answered by 354: the content is being written. */
   | "body"
-  | "own-body"
+  /** The same for a DATA that the caller sent by `docmd()`: `send()` writes the content, `docmd(".")` ends it. */
+  | "caller-body"
+  /** The server waits for the answer to a challenge. */
   | "auth"
+  /** STARTTLS was answered by 220. */
   | "ready-for-tls"
+  /** The server ends the session next. */
   | "closing"
   | "closed";
+
+/** A row of the table. */
+type Row = {
+  /** Where the command may be sent. */
+  readonly at: readonly Position[];
+  /** The position after sending. */
+  readonly sent: Position;
+  /** The position after a reply of the class 2yz, 3yz, 4yz or 5yz; null: it stays. */
+  readonly after: readonly [Position | null, Position | null, Position | null, Position | null];
+  /** The one code of its class that leads there; another one is as good as 5yz. */
+  readonly only?: number;
+};
+
+const GROUPED: Row = { at: ["command"], sent: "command", after: [null, null, null, null] };
+const SINGLE: Row = { at: ["command"], sent: "await-reply", after: ["command", "command", "command", "command"] };
+
+/** The table: verb -> row. "connect" stands for the connection, "." for a message's end, "" for an answer to a challenge. */
+// biome-ignore format: a table
+export const TRANSITIONS: Readonly<Record<string, Row>> = {
+  connect:   { at: ["connected"],              sent: "connected",   after: ["command", "command", "command", "command"] },
+  EHLO:      SINGLE,
+  LHLO:      SINGLE,
+  HELO:      SINGLE,
+  STARTTLS:  { at: ["command"],                sent: "await-reply", after: ["ready-for-tls", "command", "command", "command"], only: 220 },
+  AUTH:      { at: ["command"],                sent: "await-reply", after: ["command", "auth", "command", "command"], only: 334 },
+  "":        { at: ["command", "auth"],        sent: "await-reply", after: ["command", "auth", "command", "command"], only: 334 },
+  MAIL:      GROUPED,
+  RCPT:      GROUPED,
+  RSET:      GROUPED,
+  BDAT:      GROUPED,
+  DATA:      { at: ["command"],                sent: "await-reply", after: ["command", "body", "command", "command"], only: 354 },
+  ".":       { at: ["body"],                   sent: "command",     after: ["closing", "closing", "closing", "closing"] },
+  END:       { at: ["command", "caller-body"], sent: "await-reply", after: ["command", "command", "command", "command"] },
+  QUIT:      { at: ["command"],                sent: "closing",     after: [null, null, null, null] },
+  other:     SINGLE,
+};
 
 /** What ends the session. */
 export type Fault =
@@ -47,278 +91,249 @@ export type SessionLimits = Limits & { readonly minRate: number };
 /** RFC 5321 4.5.3.1.5 knows of 512 octets a line; real servers say more, none says this much. The rate is Postfix's. */
 export const DEFAULT_LIMITS: SessionLimits = { line: 8192, reply: 65_536, ehlo: 262_144, minRate: 500 };
 
-/** The verbs that others may follow in their group. */
-const GROUPED = new Set(["MAIL", "RCPT", "RSET", "BDAT"]);
+/** One session's dialogue with a server. It begins with the server's greeting. */
+export class Dialogue {
+  readonly #limits: Limits;
+  readonly #isLmtp: boolean;
+  readonly #parser = new ReplyParser();
+  #position: Position = "connected";
+  #pending: Command[] = [];
+  #first = 0;
+  /** Stands for the end of the message whose DATA was sent. */
+  #body: Command | undefined;
+  /** The last BDAT of a message, if nothing was sent behind it. */
+  #lastChunk: Command | undefined;
+  /** How many replies to the end of a message are still to come, in LMTP, after the first. */
+  #finalReplies = 0;
+  #accepted = 0;
+  #transactionOpen = false;
+  /** Whether a transaction was open when MAIL was sent last. */
+  #wasOpen = false;
+  #callerReplies = 0;
+  readonly #unfetched: string[] = [];
 
-/** Position -> which verbs may be sent there; none at a position that is not here. */
-const MAY_SEND: { readonly [position in Position]?: (verb: string) => boolean } = {
-  command: (verb) => verb !== ".",
-  auth: (verb) => verb === "",
-  // The caller said DATA by docmd(), writes the message by send(), and ends it by docmd(".") or getreply().
-  "own-body": (verb) => verb === "END",
-};
+  /** `greeting` stands for the connection: the server's greeting is the reply to it. */
+  constructor(greeting: Command, { limits, protocol }: { limits: Limits; protocol: "smtp" | "lmtp" }) {
+    this.#limits = limits;
+    this.#isLmtp = protocol === "lmtp";
+    this.#await(greeting);
+  }
 
-/** One session's dialogue with a server. */
-export type Dialogue = {
-  /** How many replies are still awaited; while a body is being written its final reply counts. */
-  readonly owed: number;
   /** Where the sender stands. */
-  readonly position: Position;
+  get position(): Position {
+    return this.#position;
+  }
+
+  /** How many replies are awaited; while a body is being written its final reply counts. */
+  get pendingReplies(): number {
+    return this.#pending.length - this.#first;
+  }
+
   /** The command that the next reply belongs to. */
-  readonly head: Command | undefined;
+  get oldestPending(): Command | undefined {
+    return this.#pending[this.#first];
+  }
+
   /**
-   * True between MAIL and the end of its transaction: another MAIL needs RSET first (RFC 5321 4.1.4). After the last
-   * BDAT, that end is its positive reply: whoever does not wait for it has to say RSET (RFC 3030 2).
+   * True between MAIL and the end of its transaction: another MAIL needs RSET first (RFC 5321 4.1.4). After BDAT LAST,
+   * that end is its positive reply: a sender that does not wait for it has to send RSET (RFC 3030 2).
    */
-  readonly transactionOpen: boolean;
+  get transactionOpen(): boolean {
+    return this.#transactionOpen;
+  }
+
   /** How many recipients of the transaction whose replies are here were accepted. */
-  readonly acceptedRecipients: number;
+  get acceptedRecipients(): number {
+    return this.#accepted;
+  }
+
   /** True if bytes are here that no reply was made of: after the 220 to STARTTLS they are an attack (RFC 3207 4.2). */
-  readonly leftover: boolean;
-  /** Why no command may be sent: the reply to one that the caller wrote himself was not fetched by him. */
-  readonly unfetched: string | undefined;
-  /** What stands unread, for an error message. */
-  readonly rest: string;
-  /** All that is still awaited, in order; the dialogue is over. */
-  end(): readonly Command[];
+  get hasUnreadBytes(): boolean {
+    return !this.#parser.empty;
+  }
+
+  /** Why no command may be sent: the caller has not fetched the reply to a command that it wrote itself. */
+  get unfetchedReason(): string | undefined {
+    return this.#unfetched[0];
+  }
+
+  /** What is unread, for an error message. */
+  get unreadText(): string {
+    return this.#parser.rest;
+  }
+
   /**
    * Puts a command into `out` and awaits its reply. With DATA, `end` stands for the message's last line: an early reply
    * while the body is written belongs to it.
    * @throws {SMTPException} if the command cannot stand here; nothing was put into `out` then
    */
-  send(command: Command, out: Output, end?: Command): void;
-  /** The body and its end are in `out`: the next transaction may open. */
-  bodySent(): void;
-  /** The next reply is wanted by the caller, whatever it answers: Python's `getreply()`. */
-  awaitUnasked(command: Command): Received;
-  /** The caller wrote lines of his own: so many replies that nothing awaits are kept for `awaitUnasked`. */
-  keepUnasked(lines?: number): void;
-  /** One of these lines was a whole command; `why` its reply has to be fetched before another command can be sent. */
-  oweReply(why: string): void;
-  /** Takes bytes from the server. The view may be used again afterwards. */
-  receive(bytes: Uint8Array): Received;
-  /** TLS is up: what was learnt in clear is forgotten (RFC 3207 4.2). */
-  tlsStarted(): void;
-};
-
-/** A dialogue that begins with the server's greeting, for which `greeting` stands. */
-export function makeDialogue(
-  greeting: Command,
-  { limits, protocol }: { limits: Limits; protocol: "smtp" | "lmtp" },
-): Dialogue {
-  const parser = makeReplyParser();
-  let awaited: Command[] = [greeting];
-  let first = 0;
-  let position: Position = "connected";
-  let body: Command | undefined;
-  let lastChunk: Command | undefined;
-  let finalReplies = 0;
-  let accepted = 0;
-  let mailSent = false;
-  let wasOpen = false;
-  let unasked = 0;
-  const unfetched: string[] = [];
-
-  const dialogue: Dialogue = {
-    get owed() {
-      return awaited.length - first;
-    },
-
-    get position() {
-      return position;
-    },
-
-    get head() {
-      return awaited[first];
-    },
-
-    get transactionOpen() {
-      return mailSent;
-    },
-
-    get acceptedRecipients() {
-      return accepted;
-    },
-
-    get leftover() {
-      return !parser.empty;
-    },
-
-    get unfetched() {
-      return unfetched[0];
-    },
-
-    get rest() {
-      return parser.rest;
-    },
-
-    end() {
-      const rest = awaited.slice(first);
-      first = awaited.length;
-      position = "closed";
-      return rest;
-    },
-
-    send,
-
-    bodySent() {
-      mailSent = false;
-      body = undefined;
-      position = "command";
-    },
-
-    awaitUnasked(command) {
-      awaitReply(command);
-      return drain();
-    },
-
-    keepUnasked(lines = 1) {
-      unasked += lines;
-    },
-
-    oweReply(why) {
-      unfetched.push(why);
-    },
-
-    receive(bytes) {
-      parser.push(bytes);
-      const received = drain();
-      parser.settle();
-      return received;
-    },
-
-    tlsStarted() {
-      position = "command";
-      mailSent = false;
-      accepted = 0;
-    },
-  };
-
-  function send(command: Command, out: Output, end?: Command): void {
+  send(command: Command, out: Output, end?: Command): void {
     const { verb } = command;
-    if (!MAY_SEND[position]?.(verb)) {
-      throw new SMTPException(`${verb || "a response"} cannot be sent now (${position})`);
+    const row = TRANSITIONS[verb] ?? SINGLE;
+    if (verb === "." || !row.at.includes(this.#position)) {
+      throw new SMTPException(`${verb || "a response"} cannot be sent now (${this.#position})`);
     }
-    if (end) body = end;
-    unasked = 0;
+    if (end !== undefined) this.#body = end;
+    this.#callerReplies = 0;
     if (verb === "MAIL") {
-      wasOpen = mailSent;
-      mailSent = true;
-    }
-    if (verb === "RSET") mailSent = false;
-    lastChunk = command.endsMessage ? command : undefined;
-    position = afterSending(verb);
-    awaitReply(command);
+      this.#wasOpen = this.#transactionOpen;
+      this.#transactionOpen = true;
+    } else if (verb === "RSET") this.#transactionOpen = false;
+    this.#lastChunk = command.endsMessage ? command : undefined;
+    this.#position = row.sent;
+    this.#await(command);
     out.addText(command.wire);
   }
 
-  function awaitReply(command: Command): void {
-    if (first > 64 && first === awaited.length) {
-      awaited = [];
-      first = 0;
-    }
-    awaited.push(command);
+  /** The body and its end are sent: the next transaction may open. */
+  endBody(): void {
+    this.#transactionOpen = false;
+    this.#body = undefined;
+    this.#position = "command";
   }
 
-  function drain(): Received {
+  /** The caller awaits the next reply, whatever it answers: Python's `getreply()`. */
+  awaitCallerReply(command: Command): Received {
+    this.#await(command);
+    return this.#drain();
+  }
+
+  /** The caller wrote lines of its own: so many replies that nothing awaits are kept for `awaitCallerReply`. */
+  allowCallerReplies(lines = 1): void {
+    this.#callerReplies += lines;
+  }
+
+  /** One of these lines was a whole command; `why` its reply has to be fetched before another command can be sent. */
+  requireFetch(why: string): void {
+    this.#unfetched.push(why);
+  }
+
+  /** Takes bytes from the server. The view may be used again afterwards. */
+  receive(bytes: Uint8Array): Received {
+    this.#parser.push(bytes);
+    const received = this.#drain();
+    this.#parser.settle();
+    return received;
+  }
+
+  /** TLS is up: what was learnt in clear is forgotten (RFC 3207 4.2). */
+  tlsStarted(): void {
+    this.#position = "command";
+    this.#transactionOpen = false;
+    this.#accepted = 0;
+  }
+
+  /** The dialogue is over: returns all that is still awaited, in order. */
+  end(): readonly Command[] {
+    const rest = this.#pending.slice(this.#first);
+    this.#first = this.#pending.length;
+    this.#position = "closed";
+    return rest;
+  }
+
+  #await(command: Command): void {
+    if (this.#first > 64 && this.#first === this.#pending.length) {
+      this.#pending = [];
+      this.#first = 0;
+    }
+    this.#pending.push(command);
+  }
+
+  #drain(): Received {
     const exchanges: Exchange[] = [];
-    for (let command = awaited[first]; command !== undefined; command = awaited[first]) {
-      const reply = nextReply(command.verb);
-      if (reply === undefined) return { exchanges, fault: parser.fault };
-      answered(command, reply);
+    for (let command = this.#pending[this.#first]; command !== undefined; command = this.#pending[this.#first]) {
+      const reply = this.#nextReply(command.verb);
+      if (reply === undefined) return { exchanges, fault: this.#parser.fault };
+      this.#answered(command, reply.code);
       exchanges.push({ command, reply });
       if (reply.code === 421) return { exchanges, fault: lastWord(reply) };
     }
-    return { exchanges, fault: surplus() };
+    return { exchanges, fault: this.#surplus() };
   }
 
-  function surplus(): Fault | undefined {
-    if (position === "ready-for-tls") return undefined;
-    if (unasked > 0 && parser.waiting <= limits.reply) return undefined;
-    const reply = nextReply("?");
-    return reply === undefined ? parser.fault : lastWord(reply);
+  /** A reply that nothing awaits. */
+  #surplus(): Fault | undefined {
+    if (this.#position === "ready-for-tls" || this.#parser.empty) return undefined;
+    if (this.#callerReplies > 0 && this.#parser.waiting <= this.#limits.reply) return undefined;
+    const reply = this.#nextReply("?");
+    return reply === undefined ? this.#parser.fault : lastWord(reply);
   }
 
-  function answered(command: Command, { code }: RawReply): void {
-    if (command.endsMessage && moreFinalReplies()) return;
-    first++;
-    switch (command.verb) {
-      case "RCPT":
-        if (isPositive(code)) accepted++;
-        return;
-      case "MAIL":
-        accepted = 0;
-        // A second MAIL that is refused leaves the first one's transaction as it was.
-        if (!isPositive(code) && first === awaited.length) mailSent = wasOpen;
-        return;
-      case "RSET":
-        accepted = 0;
-        if (!isPositive(code)) mailSent = true;
-        return;
-      case ".":
-        if (position === "body") position = "closing";
-        return;
-      case "BDAT":
-        if (lastChunk === command) mailSent = !isPositive(code);
-        return;
-      case "?":
-        if (position === "own-body") position = "command";
-        if (unasked > 0) unasked--;
-        unfetched.pop();
-        return;
-      case "QUIT":
-        return;
-      default:
-        position = afterReply(command.verb, code);
-    }
+  #nextReply(verb: string): RawReply | undefined {
+    const { line, reply, ehlo } = this.#limits;
+    // RFC 4954 4 allows 12,288 octets in an AUTH exchange, more than a line has elsewhere.
+    const mostInLine = verb === "AUTH" || verb === "" ? 2 * line : line;
+    return this.#parser.next(mostInLine, verb === "EHLO" || verb === "LHLO" ? ehlo : reply);
+  }
+
+  #answered(command: Command, code: number): void {
+    const { verb } = command;
+    if (command.endsMessage && this.#moreFinalReplies()) return;
+    this.#first++;
+    this.#count(command, code);
+    if (verb === "?") this.#fetched();
+    // Once the end of a message is sent, its replies no longer move the sender.
+    else if (verb !== "." || this.#position === "body") this.#move(verb, code);
   }
 
   /** LMTP answers a message once for each accepted recipient (RFC 2033 4.2), all of whose replies are here by now. */
-  function moreFinalReplies(): boolean {
-    if (protocol === "lmtp" && position !== "body") {
-      if (finalReplies === 0) finalReplies = Math.max(1, accepted);
-      if (--finalReplies > 0) return true;
+  #moreFinalReplies(): boolean {
+    if (this.#isLmtp && this.#position !== "body") {
+      if (this.#finalReplies === 0) this.#finalReplies = Math.max(1, this.#accepted);
+      if (--this.#finalReplies > 0) return true;
     }
-    accepted = 0;
+    this.#accepted = 0;
     return false;
   }
 
-  function afterReply(verb: string, code: number): Position {
-    switch (verb) {
-      case "":
-      case "AUTH":
-        return code === 334 ? "auth" : "command";
-      case "STARTTLS":
-        return code === 220 ? "ready-for-tls" : "command";
+  /** What a reply means for the transaction. */
+  #count(command: Command, code: number): void {
+    switch (command.verb) {
+      case "RCPT":
+        if (isPositive(code)) this.#accepted++;
+        return;
+      case "MAIL":
+        this.#accepted = 0;
+        // A second MAIL that is refused leaves the first one's transaction as it was.
+        if (!isPositive(code) && this.#first === this.#pending.length) this.#transactionOpen = this.#wasOpen;
+        return;
+      case "RSET":
+        this.#accepted = 0;
+        if (!isPositive(code)) this.#transactionOpen = true;
+        return;
+      case "BDAT":
+        if (this.#lastChunk === command) this.#transactionOpen = !isPositive(code);
+        return;
       case "EHLO":
       case "HELO":
       case "LHLO":
-        if (isPositive(code)) mailSent = false;
-        return "command";
-      case "DATA":
-        if (code !== 354) body = undefined;
-        if (body === undefined) return code === 354 ? "own-body" : "command";
-        awaitReply(body);
-        return "body";
-      default:
-        return "command";
+        if (isPositive(code)) this.#transactionOpen = false;
     }
   }
 
-  function nextReply(verb: string): RawReply | undefined {
-    const { line, reply, ehlo } = limits;
-    // RFC 4954 4 allows 12,288 octets in an AUTH exchange, more than a line has elsewhere.
-    const mostInLine = verb === "AUTH" || verb === "" ? 2 * line : line;
-    return parser.next(mostInLine, verb === "EHLO" || verb === "LHLO" ? ehlo : reply);
+  /** The caller has fetched a reply. */
+  #fetched(): void {
+    if (this.#position === "caller-body") this.#position = "command";
+    if (this.#callerReplies > 0) this.#callerReplies--;
+    this.#unfetched.pop();
   }
 
-  return dialogue;
-}
+  #move(verb: string, code: number): void {
+    const { after, only } = TRANSITIONS[verb] ?? SINGLE;
+    const column = Math.floor(code / 100) - 2;
+    const isOther = only !== undefined && code !== only && column === Math.floor(only / 100) - 2;
+    const position = after[isOther ? 3 : column];
+    if (position == null) return;
+    this.#position = position;
+    if (verb === "DATA") this.#dataAnswered();
+  }
 
-/** Where the sender stands behind a command: with most, the next must wait for the reply (RFC 2920 3.1). */
-function afterSending(verb: string): Position {
-  if (verb === "QUIT") return "closing";
-  return GROUPED.has(verb) ? "command" : "group-end";
+  /** The final reply of a message is awaited while its body is written; the caller's own DATA has none to await. */
+  #dataAnswered(): void {
+    if (this.#position !== "body") this.#body = undefined;
+    else if (this.#body === undefined) this.#position = "caller-body";
+    else this.#await(this.#body);
+  }
 }
 
 /** A reply that ends the session: 421, or one that nothing asked for. */

@@ -5,7 +5,7 @@
 
 import { SMTPNotSupportedError } from "../errors.ts";
 import { quoted } from "./bytes.ts";
-import { Command } from "./command.ts";
+import { mailLine, rcptLine } from "./command.ts";
 import type { MailOptions } from "./extensions/extension.ts";
 import { checkSize } from "./extensions/size.ts";
 import { type Features, notOffered } from "./features.ts";
@@ -67,8 +67,10 @@ export type SendingPolicy = {
 
 /** The envelope, ready to be sent. */
 export type Plan = {
-  readonly mail: Command;
-  readonly recipients: readonly Command[];
+  /** The line of MAIL, without its end. */
+  readonly mail: string;
+  /** The line of each RCPT, without its end. */
+  readonly recipients: readonly string[];
   /** What carries the content. */
   readonly verb: "DATA" | "BDAT";
   /** "text": line ends become CRLF; "binary": each octet goes as it is, declared by BODY=BINARYMIME (RFC 3030 3). */
@@ -99,8 +101,8 @@ export function planMessage(needs: Needs, server: Server, policy: SendingPolicy)
   return {
     verb: binary || gainsByChunks(content, server, policy) ? "BDAT" : "DATA",
     content: binary ? "binary" : "text",
-    mail: Command.mail(asServerTakesIt(sender, server), parameters),
-    recipients: recipients.map((r) => Command.rcpt(asServerTakesIt(r.mailbox, server), r.parameters(server))),
+    mail: mailLine(asServerTakesIt(sender, server), parameters),
+    recipients: recipients.map((r) => rcptLine(asServerTakesIt(r.mailbox, server), r.parameters(server))),
     sevenBitOnly,
   };
 }

@@ -63,18 +63,19 @@ const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 const BEYOND_ASCII = /[^\x00-\x7f]/;
 
 /**
- * A reply as it was received. The value that users see costs ten times as much, and most replies are looked at for
- * their code alone: it is made when somebody asks.
+ * A reply as it was received. Most replies are looked at for their code alone: the value that users see costs ten times
+ * as much, and is made when it is first asked for.
  */
 export class RawReply {
   /** The three-digit code. */
   readonly code: number;
-  readonly #lines: readonly string[];
+  /** The text of a reply of one line, or the texts of its lines, with the white space around them. */
+  readonly #text: string | readonly string[];
   #reply: Reply | undefined;
 
-  constructor(code: number, lines: readonly string[]) {
+  constructor(code: number, text: string | readonly string[]) {
     this.code = code;
-    this.#lines = lines;
+    this.#text = text;
   }
 
   /** The text, lines joined with "\n". */
@@ -84,162 +85,158 @@ export class RawReply {
 
   /** What users see. */
   get reply(): Reply {
-    this.#reply ??= makeReply(
-      this.code,
-      this.#lines.map((line) => TEXT.exec(line)?.[1] ?? ""),
-    );
+    this.#reply ??= makeReply(this.code, (typeof this.#text === "string" ? [this.#text] : this.#text).map(trimmed));
     return this.#reply;
   }
 }
 
-/** Takes bytes as they come and gives replies one by one. */
-export type ReplyParser = {
-  /** Takes bytes. The view is not kept beyond `settle()`. */
-  push(chunk: Uint8Array): void;
-  /** Copies what is left of the chunk, whose memory the transport may use again. */
-  settle(): void;
-  /**
-   * The next complete reply; undefined if more bytes are needed, or there is a fault. A line may have so many octets, and
-   * the reply so many, and a line for each 64 of them.
-   */
-  next(mostInLine: number, mostOctets: number): RawReply | undefined;
-  /** What broke the grammar or a limit: no reply follows. */
-  readonly fault: ReplyFault | undefined;
-  /** How many octets wait. */
-  readonly waiting: number;
-  /** True if no byte is waiting, not even of a half line. */
-  readonly empty: boolean;
-  /** What waits unread, for an error message. */
-  readonly rest: string;
-};
+function trimmed(line: string): string {
+  return TEXT.exec(line)?.[1] ?? "";
+}
 
-/** A parser that remembers how far it looked, so that a slow drip stays linear, and holds no more than it is allowed. */
-export function makeReplyParser(): ReplyParser {
-  let chunk: Uint8Array = NOTHING;
-  /** The text of `chunk`, as soon as it is wanted. */
-  let chunkText: string | undefined;
-  let at = 0;
-  let held: Uint8Array[] = [];
-  let heldLength = 0;
-  let code = 0;
-  let lines: string[] = [];
+/**
+ * Takes bytes as they come and returns replies one by one. It remembers how far it looked, so that a slow drip stays
+ * linear, and holds no more than it is allowed.
+ */
+export class ReplyParser {
+  #chunk: Uint8Array = NOTHING;
+  /** The text of the chunk, once it is needed; "" if the chunk is not ASCII. */
+  #chunkText: string | undefined;
+  #at = 0;
+  /** The beginning of a line that earlier chunks ended in. */
+  #held: Uint8Array[] = [];
+  #heldLength = 0;
+  /** What is here of a reply: the code of its lines, their texts and their length. */
+  #code = 0;
+  #lines: string[] = [];
+  #octets = 0;
   /** True if a line has an octet over 127: the lines are Latin-1 until the reply is complete, and its charset known. */
-  let eightBit = false;
-  let octets = 0;
-  let fault: ReplyFault | undefined;
+  #eightBit = false;
+  #fault: ReplyFault | undefined;
 
-  function fail(kind: ReplyFault["kind"], detail: string): void {
-    fault ??= { kind, detail };
+  /** Takes bytes. The view is not kept beyond `settle()`. */
+  push(chunk: Uint8Array): void {
+    this.#view(this.#at === this.#chunk.length ? chunk : concat([this.#chunk.subarray(this.#at), chunk]));
   }
 
-  function waiting(): number {
-    return chunk.length - at + heldLength;
+  /** Copies what is left of the chunk, whose memory the transport may use again. */
+  settle(): void {
+    if (this.#at === this.#chunk.length) this.#view(NOTHING);
+    else this.#view(this.#chunk.slice(this.#at));
   }
 
-  function view(bytes: Uint8Array): void {
-    chunk = bytes;
-    chunkText = undefined;
-    at = 0;
-  }
-
-  /** All replies of an ASCII chunk are cut from one text. Each octet of the others is a character (Latin-1). */
-  function textOf(bytes: Uint8Array, start: number, end: number): string {
-    if (bytes !== chunk) return latin1Of(bytes);
-    chunkText ??= asciiOf(chunk);
-    return chunkText === "" ? latin1Of(chunk.subarray(start, end)) : chunkText.slice(start, end);
-  }
-
-  function latin1Of(line: Uint8Array): string {
-    const text = latin1(line);
-    eightBit ||= BEYOND_ASCII.test(text);
-    return text;
-  }
-
-  /** Takes the line of `bytes` from `start` to its LF; a CR before that is white space at the end. */
-  function takeLine(bytes: Uint8Array, start: number, end: number, mostOctets: number): void {
-    const text = textOf(bytes, start, end);
-    const first = code;
-    code = codeAt(bytes, start, end);
-    if (code < 0) {
-      const shown = decodeText(bytes.subarray(start, end)).trim().slice(0, 200);
-      return fail("grammar", `not a reply: ${quoted(shown)}`);
+  /**
+   * The next complete reply; undefined if more bytes are needed, or there is a fault. A line may have `mostInLine` octets,
+   * and the reply `mostOctets`, and a line for each 64 of them.
+   */
+  next(mostInLine: number, mostOctets: number): RawReply | undefined {
+    for (;;) {
+      const sign = this.#nextLine(mostInLine, mostOctets);
+      if (sign === undefined || this.#fault !== undefined) return undefined;
+      if (sign !== HYPHEN) return this.#complete();
     }
-    if (lines.length > 0 && code !== first && !isRefusalBehindGreeting(first, code)) {
-      return fail("grammar", `the codes of one reply differ: ${first} and ${code}`);
-    }
-    octets += end - start;
-    const mostLines = Math.ceil(mostOctets / 64);
-    if (octets > mostOctets || lines.length >= mostLines) {
-      return fail("too-long", `a reply of more than ${mostOctets} octets or ${mostLines} lines`);
-    }
-    lines.push(text.slice(4));
   }
 
-  /** Takes the next line, and gives the octet that tells whether the reply goes on; undefined if there is no line. */
-  function nextLine(mostInLine: number, mostOctets: number): number | undefined {
-    const start = at;
+  /** What broke the grammar or a limit: no reply follows. */
+  get fault(): ReplyFault | undefined {
+    return this.#fault;
+  }
+
+  /** How many octets wait. */
+  get waiting(): number {
+    return this.#chunk.length - this.#at + this.#heldLength;
+  }
+
+  /** True if no byte is waiting, not even of a half line. */
+  get empty(): boolean {
+    return this.waiting === 0 && this.#lines.length === 0;
+  }
+
+  /** What waits unread, for an error message. */
+  get rest(): string {
+    return decodeText(concat([...this.#held, this.#chunk.subarray(this.#at)]).subarray(0, 200));
+  }
+
+  #view(bytes: Uint8Array): void {
+    this.#chunk = bytes;
+    this.#chunkText = undefined;
+    this.#at = 0;
+  }
+
+  #fail(kind: ReplyFault["kind"], detail: string): void {
+    this.#fault ??= { kind, detail };
+  }
+
+  #complete(): RawReply {
+    const lines = this.#eightBit ? decoded(this.#lines) : this.#lines;
+    const [first = ""] = lines;
+    const reply = new RawReply(this.#code, lines.length === 1 ? first : lines);
+    if (lines.length === 1 && lines === this.#lines) this.#lines.length = 0;
+    else this.#lines = [];
+    this.#eightBit = false;
+    this.#octets = 0;
+    return reply;
+  }
+
+  /** Takes the next line, and returns the octet that tells whether the reply goes on; undefined if there is no line. */
+  #nextLine(mostInLine: number, mostOctets: number): number | undefined {
+    const start = this.#at;
+    const chunk = this.#chunk;
     const end = chunk.indexOf(LF, start);
     const stop = end < 0 ? chunk.length : end;
-    if (heldLength + stop - start > mostInLine) {
-      fail("too-long", `a line of more than ${mostInLine} octets`);
+    if (this.#heldLength + stop - start > mostInLine) {
+      this.#fail("too-long", `a line of more than ${mostInLine} octets`);
       return undefined;
     }
     if (end < 0) {
-      if (stop > start) held.push(chunk.slice(start));
-      heldLength += stop - start;
-      at = stop;
+      if (stop > start) this.#held.push(chunk.slice(start));
+      this.#heldLength += stop - start;
+      this.#at = stop;
       return undefined;
     }
-    at = end + 1;
-    if (heldLength === 0) {
-      takeLine(chunk, start, end, mostOctets);
+    this.#at = end + 1;
+    if (this.#heldLength === 0) {
+      this.#takeLine(chunk, start, end, mostOctets);
       return chunk[start + 3];
     }
-    const line = concat([...held, chunk.subarray(start, end)]);
-    held = [];
-    heldLength = 0;
-    takeLine(line, 0, line.length, mostOctets);
+    const line = concat([...this.#held, chunk.subarray(start, end)]);
+    this.#held = [];
+    this.#heldLength = 0;
+    this.#takeLine(line, 0, line.length, mostOctets);
     return line[3] ?? LF;
   }
 
-  return {
-    push(bytes) {
-      view(at === chunk.length ? bytes : concat([chunk.subarray(at), bytes]));
-    },
+  /** Takes the line of `bytes` from `start` to its LF; a CR before that is white space at the end. */
+  #takeLine(bytes: Uint8Array, start: number, end: number, mostOctets: number): void {
+    const text = this.#textOf(bytes, start, end);
+    const first = this.#code;
+    const code = codeAt(bytes, start, end);
+    if (code < 0) {
+      const shown = decodeText(bytes.subarray(start, end)).trim().slice(0, 200);
+      return this.#fail("grammar", `not a reply: ${quoted(shown)}`);
+    }
+    if (this.#lines.length > 0 && code !== first && !isRefusalBehindGreeting(first, code)) {
+      return this.#fail("grammar", `the codes of one reply differ: ${first} and ${code}`);
+    }
+    this.#code = code;
+    this.#octets += end - start;
+    const mostLines = Math.ceil(mostOctets / 64);
+    if (this.#octets > mostOctets || this.#lines.length >= mostLines) {
+      return this.#fail("too-long", `a reply of more than ${mostOctets} octets or ${mostLines} lines`);
+    }
+    this.#lines.push(text);
+  }
 
-    settle() {
-      view(at === chunk.length ? NOTHING : chunk.slice(at));
-    },
-
-    next(mostInLine, mostOctets) {
-      for (;;) {
-        const sign = nextLine(mostInLine, mostOctets);
-        if (sign === undefined || fault !== undefined) return undefined;
-        if (sign === HYPHEN) continue;
-        const reply = new RawReply(code, eightBit ? decoded(lines) : lines);
-        lines = [];
-        eightBit = false;
-        octets = 0;
-        return reply;
-      }
-    },
-
-    get fault() {
-      return fault;
-    },
-
-    get waiting() {
-      return waiting();
-    },
-
-    get empty() {
-      return waiting() === 0 && lines.length === 0;
-    },
-
-    get rest() {
-      return decodeText(concat([...held, chunk.subarray(at)]).subarray(0, 200));
-    },
-  };
+  /** The text of a line behind its code. All lines of an ASCII chunk are cut from one text; else an octet is a character. */
+  #textOf(bytes: Uint8Array, start: number, end: number): string {
+    if (bytes === this.#chunk) {
+      this.#chunkText ??= asciiOf(bytes);
+      if (this.#chunkText !== "") return this.#chunkText.slice(start + 4, end);
+    }
+    const text = latin1(bytes.subarray(start, end));
+    this.#eightBit ||= BEYOND_ASCII.test(text);
+    return text.slice(4);
+  }
 }
 
 /** The text of a chunk whose octets are all ASCII; "" for any other. */

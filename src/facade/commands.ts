@@ -1,9 +1,10 @@
 /** The methods that say one command each, and those by which the caller speaks for himself. */
-import type { Conversation } from "../client/conversation.ts";
+
+import type { Content } from "../client/content.ts";
 import { missingAfter } from "../client/hello-refused.ts";
 import { nextReply, putCommand, sendRaw } from "../client/raw.ts";
 import { sendData } from "../client/send-data.ts";
-import type { Content } from "../client/source.ts";
+import type { Session } from "../client/session.ts";
 import { asciiHostName, isAscii } from "../core/a-label.ts";
 import { parseMailbox } from "../core/address.ts";
 import { checkArgument, quoted, utf8, wrongType } from "../core/bytes.ts";
@@ -15,25 +16,25 @@ import type { Reply } from "../core/reply.ts";
 import { SMTPNotSupportedError } from "../errors.ts";
 import { checkHostName } from "./options.ts";
 
-/** Says single commands in a conversation. */
+/** Says single commands in a session. */
 export class Commands {
-  readonly #conversation: Conversation;
+  readonly #session: Session;
 
-  constructor(conversation: Conversation) {
-    this.#conversation = conversation;
+  constructor(session: Session) {
+    this.#session = session;
   }
 
   /** HELO or EHLO, with a name of the caller's if he gives one. */
   async hello(verb: "EHLO" | "HELO", name = ""): Promise<Reply> {
     const own = name === "" ? undefined : asciiHostName(checkHostName(name, "name"), "name");
-    return this.#conversation.hello(verb, own);
+    return this.#session.hello(verb, own);
   }
 
   /** EHLO, and HELO if that is refused, unless one of them was said. */
   async helloIfNeeded(): Promise<void> {
-    this.#conversation.live();
-    const { ehlo, helo } = this.#conversation.introduction;
-    if (ehlo === undefined && helo === undefined) await this.#conversation.helloIfNeeded();
+    this.#session.requireConnection();
+    const { ehlo, helo } = this.#session.serverInfo;
+    if (ehlo === undefined && helo === undefined) await this.#session.helloIfNeeded();
   }
 
   /** MAIL. */
@@ -47,7 +48,7 @@ export class Commands {
         box.ascii || given.some((parameter) => parameter.toUpperCase() === "SMTPUTF8") ? given : [...given, "SMTPUTF8"];
       return Command.mail(box, announced);
     });
-    return this.#conversation.live().request(command);
+    return this.#session.requireConnection().request(command);
   }
 
   /** RCPT. */
@@ -57,12 +58,12 @@ export class Commands {
       const given = parameters(server);
       return Command.rcpt(asServerTakesIt(mailbox, server), given);
     });
-    return this.#conversation.live().request(command);
+    return this.#session.requireConnection().request(command);
   }
 
   /** DATA and the message; the last reply is what it comes to. */
   async data(content: Content, policy: EightBitPolicy = "refuse"): Promise<Reply> {
-    return this.#forServer(() => sendData(this.#conversation, content, policy));
+    return this.#forServer(() => sendData(this.#session, content, policy));
   }
 
   /**
@@ -81,7 +82,7 @@ export class Commands {
   async docmd(verb: string, args: string): Promise<Reply> {
     const command = ownCommand(verb, args);
     if (command.verb === "STARTTLS") throw new RangeError("the command STARTTLS needs a handshake: call starttls()");
-    const connection = this.#conversation.live();
+    const connection = this.#session.requireConnection();
     // In the middle of docmd("AUTH", …) it is no command, but the answer to a challenge, and a secret.
     return connection.request(connection.dialogue.position === "auth" ? ownResponse(verb) : command);
   }
@@ -89,19 +90,19 @@ export class Commands {
   /** Any command; its reply is for `getreply`. */
   async putcmd(verb: string, args: string): Promise<void> {
     const command = ownCommand(verb, args);
-    return putCommand(this.#conversation.live(), command);
+    return putCommand(this.#session.requireConnection(), command);
   }
 
   /** The next reply. */
   async getreply(): Promise<Reply> {
-    return nextReply(this.#conversation.live());
+    return nextReply(this.#session.requireConnection());
   }
 
   /** Octets as they are. */
   async send(bytes: unknown): Promise<void> {
     const octets = typeof bytes === "string" ? utf8(bytes) : bytes;
     if (!(octets instanceof Uint8Array)) throw wrongType("bytes", "a string or a Uint8Array", bytes);
-    return sendRaw(this.#conversation.live(), octets, `${octets.length} octets`);
+    return sendRaw(this.#session.requireConnection(), octets, `${octets.length} octets`);
   }
 
   /**
@@ -109,13 +110,13 @@ export class Commands {
    * yet in this session, or was refused, the error says that; without a session, that there is none.
    */
   #forServer<T>(make: (server: Server) => T): T {
-    const { introduction } = this.#conversation;
+    const { serverInfo } = this.#session;
     try {
-      return make(introduction);
+      return make(serverInfo);
     } catch (error) {
       if (!(error instanceof SMTPNotSupportedError)) throw error;
-      this.#conversation.live(error.delivery);
-      if (introduction.ehlo !== undefined) throw missingAfter(introduction.refusedHello, error);
+      this.#session.requireConnection(error.delivery);
+      if (serverInfo.ehlo !== undefined) throw missingAfter(serverInfo.refusedHello, error);
       const { capability, delivery } = error;
       const what = capability === undefined ? "an extension" : `the extension ${capability}`;
       throw new SMTPNotSupportedError(

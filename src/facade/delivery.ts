@@ -1,26 +1,45 @@
 /** The sending methods, as `SMTP` and `SMTPPool` share them: from arguments to an outcome. */
 import { settle } from "../client/caller-stack.ts";
+import { type Body, type Content, contentOf, discard } from "../client/content.ts";
+import { MessageDelivery, type MessageRequest } from "../client/delivery.ts";
 import { type Delivery, plainDelivery } from "../client/outcome.ts";
-import { type Body, type Content, contentOf, discard } from "../client/source.ts";
-import type { Message as PlannedMessage } from "../client/transaction.ts";
-import { ObservedBody } from "../core/observed-body.ts";
-import { planMessage, type SendingPolicy, type Server } from "../core/plan.ts";
 import type { Refused } from "../core/reply.ts";
-import {
-  contentOfDelivery,
-  type DeliveryRequest,
-  type Envelope,
-  type Request,
-  requestOf,
-  requestOfDelivery,
-} from "./envelope.ts";
+import { contentOfDelivery, type DeliveryRequest, type Envelope, requestOf, requestOfDelivery } from "./envelope.ts";
 import { discardMessage, requestOfMessage } from "./message.ts";
 import { type CallOptions, callSignal, checkObject, checkSignal } from "./options.ts";
 
-export type { DeliveryRequest, Envelope, Request } from "./envelope.ts";
+export type { DeliveryRequest, Envelope } from "./envelope.ts";
 
 /** Delivers a request: a session, or a pool of them. */
-export type Deliver = (request: Request | Promise<Request>, signal: AbortSignal | undefined) => Promise<Delivery>;
+export type Deliver = (
+  request: MessageRequest | Promise<MessageRequest>,
+  signal: AbortSignal | undefined,
+) => Promise<Delivery>;
+
+/** A message whose outcome is one promise. */
+export class PromisedDelivery extends MessageDelivery {
+  readonly #resolve: (outcome: Delivery) => void;
+  readonly #reject: (error: unknown) => void;
+
+  constructor(
+    request: MessageRequest | Promise<MessageRequest>,
+    signal: AbortSignal | undefined,
+    resolve: (outcome: Delivery) => void,
+    reject: (error: unknown) => void,
+  ) {
+    super(request, signal);
+    this.#resolve = resolve;
+    this.#reject = reject;
+  }
+
+  protected delivered(outcome: Delivery): void {
+    this.#resolve(outcome);
+  }
+
+  protected failed(error: unknown): void {
+    this.#reject(error);
+  }
+}
 
 /** Python's `sendmail()`. Nothing is awaited, so that a queued message leaves little for the garbage collector. */
 export function sendmailBy(
@@ -92,10 +111,3 @@ function releasingBody<T>(content: Content | undefined, outcome: Promise<T>): Pr
 }
 
 const refusedOf = ({ refused }: Delivery): Refused => refused;
-
-/** The request as this server can take it; `planMessage` tells what it throws. */
-export function planRequest(request: Request, server: Server, policy: SendingPolicy): PlannedMessage {
-  const { from, recipients, content } = request;
-  if (content.bytes === undefined && content.source instanceof ObservedBody) content.source.begins(server);
-  return { from, recipients, content, plan: planMessage(request, server, policy) };
-}

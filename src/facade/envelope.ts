@@ -1,12 +1,13 @@
 /** A message and its envelope as the sending methods take them, checked at the call, before anything is sent. */
 import { fromCaller } from "../client/caller-errors.ts";
-import { type Body, type Content, contentOf } from "../client/source.ts";
+import { type Body, type Content, contentOf } from "../client/content.ts";
+import type { MessageRequest } from "../client/delivery.ts";
 import { parseMailbox } from "../core/address.ts";
 import { wrongType } from "../core/bytes.ts";
 import type { MailOptions, RcptOptions } from "../core/extensions/extension.ts";
 import { mailParameters, rcptParameters } from "../core/extensions/index.ts";
 import { listedParameters } from "../core/listed-parameters.ts";
-import { isPlainPath, type Mailbox, type Path } from "../core/mailbox.ts";
+import { isPlainPath, type Mailbox } from "../core/mailbox.ts";
 import type { EsmtpParameters, Options, Recipient } from "../core/plan.ts";
 import { SMTPRecipientsRefused } from "../errors.ts";
 import { checkObject } from "./options.ts";
@@ -25,16 +26,6 @@ export type DeliveryRequest = Omit<MailOptions, "body"> & {
   signal?: AbortSignal | undefined;
 };
 
-/** A checked message and envelope. */
-export type Request = {
-  readonly from: string;
-  readonly sender: Path;
-  readonly recipients: readonly Recipient[];
-  readonly parameters: EsmtpParameters;
-  readonly content: Content;
-  readonly utf8Headers: boolean;
-};
-
 /** The envelope of `sendmail` and `send_message`. */
 export type Envelope = {
   readonly from_addr: unknown;
@@ -51,7 +42,7 @@ type Address = { readonly given: string; readonly mailbox: Mailbox };
  * @throws {TypeError} or {RangeError} naming the argument
  * @throws {SMTPRecipientsRefused} with no recipients, if there are none: Python finds out by asking the server
  */
-export function requestOf(envelope: Envelope, content: Content, utf8Headers = false): Request {
+export function requestOf(envelope: Envelope, content: Content, utf8Headers = false): MessageRequest {
   const { from_addr, to_addrs, mail_options, rcpt_options } = envelope;
   const to = listOf(to_addrs);
   if (to.length === 0) throw noRecipients("to_addrs is empty");
@@ -71,7 +62,7 @@ export function requestOf(envelope: Envelope, content: Content, utf8Headers = fa
  * Checks what `deliver` was given.
  * @throws as `requestOf` does
  */
-export function requestOfDelivery(delivery: DeliveryRequest, content: Content): Request {
+export function requestOfDelivery(delivery: DeliveryRequest, content: Content): MessageRequest {
   const { from, to, body: _body, bodyType, signal: _signal, ...options } = delivery;
   const { given, mailbox: sender } = senderOf(from, "from");
   if (!Array.isArray(to)) throw wrongType("to", "an array", to);

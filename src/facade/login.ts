@@ -45,7 +45,7 @@ export async function auth(
     throw new RangeError(`mechanism is ${name}, but authobject is ${authobject.name}`);
   }
   // Unlike Python's authobjects, a Mechanism may have to know what the server offers.
-  await context.conversation.helloIfNeeded();
+  await context.session.helloIfNeeded();
   return runMechanism(context, authobject, initial);
 }
 

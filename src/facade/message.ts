@@ -3,12 +3,13 @@
 import { callerContext } from "../client/caller-context.ts";
 import { fromCaller, resultFromCaller } from "../client/caller-errors.ts";
 import { type Chunks, chunksWithin, giveUp, isWrongChunk } from "../client/chunks.ts";
+import { contentOf, heardOf, isSource } from "../client/content.ts";
+import type { MessageRequest } from "../client/delivery.ts";
 import { textOf } from "../client/session-end.ts";
-import { contentOf, heardOf, isSource } from "../client/source.ts";
 import { concat, kindOf, utf8 } from "../core/bytes.ts";
 import { type ReadMessage, readMessage } from "../core/headers.ts";
 import { SMTPException } from "../errors.ts";
-import { type Envelope, noRecipients, type Request, requestOf } from "./envelope.ts";
+import { type Envelope, noRecipients, requestOf } from "./envelope.ts";
 
 /**
  * A whole RFC 5322 message, Bcc fields included: all that `sendmail` takes as a body, which is read into memory; or an
@@ -20,7 +21,7 @@ export type Message = string | Uint8Array | object;
 /** A message on its way into memory. */
 export type Reading = {
   /** The message, checked with its envelope, as soon as it is read. */
-  readonly request: Promise<Request>;
+  readonly request: Promise<MessageRequest>;
   /** Gives up reading. Never throws. */
   stop(reason: unknown): void;
 };
@@ -30,7 +31,7 @@ export type Reading = {
  * leave open. Synchronous where the message is in memory.
  * @throws {TypeError} naming `msg`, if it is no message and gives none; else as `requestOf` does
  */
-export function requestOfMessage(msg: unknown, envelope: Envelope): Request | Reading {
+export function requestOfMessage(msg: unknown, envelope: Envelope): MessageRequest | Reading {
   const octets = octetsOf(msg);
   if (octets !== undefined) return requestOfOctets(octets, envelope);
   if (typeof msg !== "object" || msg === null) throw notAMessage(msg);
@@ -41,7 +42,7 @@ export function requestOfMessage(msg: unknown, envelope: Envelope): Request | Re
   return { request, stop: (reason) => reader.stop(reason) };
 }
 
-function requestOfOctets(octets: Uint8Array, envelope: Envelope): Request {
+function requestOfOctets(octets: Uint8Array, envelope: Envelope): MessageRequest {
   const message: ReadMessage = readMessage(octets);
   const from_addr = envelope.from_addr ?? message.sender();
   if (from_addr === undefined) throw noSender(message);

@@ -1,9 +1,9 @@
 /** The facade's options and arguments: their types, and the checks that name what is wrong before a byte is written. */
 import type { Endpoint, PeerInfo, TlsOptions, Transport } from "../byte-stream.ts";
 import { keepError } from "../client/caller-errors.ts";
-import type { Pipelining } from "../client/conversation.ts";
 import { numbersOf, resolveTimeouts } from "../client/deadline.ts";
 import type { Logger } from "../client/logger.ts";
+import type { Pipelining } from "../client/session.ts";
 import { asciiHostName } from "../core/a-label.ts";
 import { checkArgument, quoted, wrongType } from "../core/bytes.ts";
 import { DEFAULT_LIMITS, type SessionLimits } from "../core/dialogue.ts";

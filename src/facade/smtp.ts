@@ -2,20 +2,19 @@
 import type { PeerInfo, TlsOptions } from "../byte-stream.ts";
 import { withCallers } from "../client/caller-stack.ts";
 import { Chunking, sendingPolicy } from "../client/chunking.ts";
-import type { Conversation } from "../client/conversation.ts";
+import { Client } from "../client/client.ts";
+import { type Body, contentOf, discard } from "../client/content.ts";
 import { resolveTimeouts, type Timeouts } from "../client/deadline.ts";
 import { Events } from "../client/events.ts";
 import type { AuthObject } from "../client/exchanges.ts";
 import { describe, type Target } from "../client/open.ts";
 import type { Delivery } from "../client/outcome.ts";
-import { Session } from "../client/session.ts";
-import { type Body, contentOf, discard } from "../client/source.ts";
-import type { Message as Planned } from "../client/transaction.ts";
+import type { Session } from "../client/session.ts";
 import { checkArgument } from "../core/bytes.ts";
 import type { RcptOptions } from "../core/extensions/extension.ts";
 import type { Features } from "../core/features.ts";
 import { showAs } from "../core/inspect.ts";
-import type { Options, SendingPolicy, Server } from "../core/plan.ts";
+import type { Options } from "../core/plan.ts";
 import type { Refused, Reply } from "../core/reply.ts";
 import { SMTPResponseException, SMTPServerDisconnected } from "../errors.ts";
 import { defaultTransport } from "../runtime.ts";
@@ -26,8 +25,7 @@ import {
   type Deliver,
   type DeliveryRequest,
   deliverBy,
-  planRequest,
-  type Request,
+  PromisedDelivery,
   sendMessageBy,
   sendmailBy,
 } from "./delivery.ts";
@@ -87,9 +85,8 @@ export class SMTP {
   readonly #flavour: Flavour;
   readonly #options: SMTPOptions;
   readonly #events: Events;
-  readonly #session: Session;
+  readonly #client: Client;
   readonly #chunking: Chunking;
-  readonly #policy: SendingPolicy;
   readonly #opened: Promise<unknown>;
   #timeouts: Timeouts;
   #timeout: number | undefined;
@@ -115,22 +112,22 @@ export class SMTP {
     this.#localHostname = local_hostname;
     this.#events = new Events(logger, protocol);
     this.#chunking = new Chunking(checked.chunking);
-    this.#policy = sendingPolicy(checked, this.#chunking);
-    this.#session = new Session({
+    this.#client = new Client({
       protocol,
       limits: resolveLimits(limits),
       pipelining,
       chunking: this.#chunking,
+      policy: sendingPolicy(checked, this.#chunking),
       timeouts: () => this.#timeouts,
       localName: (peer) => this.#localHostname ?? addressLiteral(peer),
       events: this.#events,
       signal,
     });
     const connects = host !== undefined && host !== "";
-    this.#opened = connects ? this.#session.open(this.#target(host, port)) : Promise.resolve();
+    this.#opened = connects ? this.#client.open(this.#target(host, port)) : Promise.resolve();
     // Who never uses the instance never hears of it; the first method does.
     this.#opened.catch(() => {});
-    showAs(this, () => sessionSummary(this, this.#conversation, this.#events.endpoint));
+    showAs(this, () => sessionSummary(this, this.#session, this.#events.endpoint));
   }
 
   /**
@@ -158,7 +155,7 @@ export class SMTP {
    */
   async connect(host = "localhost", port = 0): Promise<Reply> {
     const target = this.#target(host, port);
-    return await this.#call((conversation) => conversation.connect(target));
+    return await this.#call((session) => session.connect(target));
   }
 
   /** Says HELO (RFC 5321 4.1.1.1). */
@@ -278,7 +275,7 @@ export class SMTP {
    */
   starttls(tls?: TlsOptions): Promise<Reply> {
     const { context } = this.#options;
-    return this.#call((conversation) => startTls(conversation, context, tls));
+    return this.#call((session) => startTls(session, context, tls));
   }
 
   /**
@@ -384,12 +381,12 @@ export class SMTP {
    * is awaited; where it fired before, the session is over already
    */
   quit(): Promise<Reply> {
-    return withCallers(this.#session.quit());
+    return withCallers(this.#client.quit());
   }
 
   /** Drops the connection now; what is pending rejects. Never throws, never waits. */
   close(): void {
-    this.#conversation.close();
+    this.#session.close();
   }
 
   /**
@@ -412,22 +409,22 @@ export class SMTP {
 
   /** True after a good EHLO. */
   get does_esmtp(): boolean {
-    return this.#conversation.introduction.esmtp;
+    return this.#session.serverInfo.esmtp;
   }
 
   /** Lower-case EHLO keyword -> its parameters; it has no prototype. */
   get esmtp_features(): Features {
-    return this.#conversation.introduction.features;
+    return this.#session.serverInfo.features;
   }
 
   /** The text of the answer to EHLO. */
   get ehlo_resp(): string | undefined {
-    return this.#conversation.introduction.ehlo;
+    return this.#session.serverInfo.ehlo;
   }
 
   /** The text of the answer to HELO. */
   get helo_resp(): string | undefined {
-    return this.#conversation.introduction.helo;
+    return this.#session.serverInfo.helo;
   }
 
   /** The name for EHLO and HELO, as it is sent; "" stands for the default. */
@@ -469,13 +466,13 @@ export class SMTP {
 
   /** Whether there is a live session. */
   get connected(): boolean {
-    const { connection } = this.#conversation;
+    const { connection } = this.#session;
     return connection !== undefined && connection.end === undefined;
   }
 
   /** Both ends of the connection and its TLS session, while there is one. */
   get peer(): PeerInfo | undefined {
-    return this.#conversation.connection?.peer;
+    return this.#session.connection?.peer;
   }
 
   /** For the authobjects; a NUL would end the user name in PLAIN's message. */
@@ -508,29 +505,27 @@ export class SMTP {
       request,
       () =>
         new Promise((resolve, reject) => {
-          this.#session.deliver({ request, signal, plan: this.#plan, resolve, reject });
+          this.#client.deliver(new PromisedDelivery(request, signal, resolve, reject));
         }),
     );
 
-  readonly #plan = (ready: Request, server: Server): Planned => planRequest(ready, server, this.#policy);
-
-  get #conversation(): Conversation {
-    return this.#session.conversation;
+  get #session(): Session {
+    return this.#client.session;
   }
 
   #authenticating(task: (module: typeof import("./login.ts"), context: AuthContext) => Promise<Reply>): Promise<Reply> {
     const { allowInsecureAuth = false } = this.#options;
     const loading = import("./login.ts");
-    return this.#call(async (conversation) => task(await loading, { conversation, allowInsecureAuth }));
+    return this.#call(async (session) => task(await loading, { session, allowInsecureAuth }));
   }
 
   /** Runs a task as one call, undisturbed. */
-  #call<T>(task: (conversation: Conversation) => Promise<T>): Promise<T> {
-    return withCallers(this.#session.alone(task));
+  #call<T>(task: (session: Session) => Promise<T>): Promise<T> {
+    return withCallers(this.#client.exclusively(task));
   }
 
   /** Says a command as one call. */
   #say<T>(task: (commands: Commands) => Promise<T>): Promise<T> {
-    return this.#call((conversation) => task(new Commands(conversation)));
+    return this.#call((session) => task(new Commands(session)));
   }
 }

@@ -1,22 +1,22 @@
 /** The fields that `console.log` prints of a session. */
 import type { Endpoint, PeerInfo } from "../byte-stream.ts";
-import type { Conversation } from "../client/conversation.ts";
+import type { Session } from "../client/session.ts";
 
 /** Where a session is connected to, in which state it is, how it is secured, and what the server offers. */
 export function sessionSummary(
   { user }: { readonly user: string | undefined },
-  conversation: Conversation,
+  session: Session,
   endpoint: Endpoint | undefined,
 ): object {
-  const state = stateOf(conversation);
+  const state = stateOf(session);
   const summary = { ...endpoint, state };
   if (state !== "connected") return user === undefined ? summary : { ...summary, user };
-  const features = Object.keys(conversation.introduction.features).map((name) => name.toUpperCase());
-  const tls = tlsSummary(conversation.connection?.peer);
+  const features = Object.keys(session.serverInfo.features).map((name) => name.toUpperCase());
+  const tls = tlsSummary(session.connection?.peer);
   return { ...summary, tls, ...(user === undefined ? {} : { user }), features };
 }
 
-function stateOf({ connecting, connection }: Conversation): "connecting" | "connected" | "closed" | "not connected" {
+function stateOf({ connecting, connection }: Session): "connecting" | "connected" | "closed" | "not connected" {
   if (connecting) return "connecting";
   if (connection === undefined) return "not connected";
   return connection.end === undefined ? "connected" : "closed";

@@ -2,11 +2,11 @@
 
 import type { InContext } from "../client/caller-context.ts";
 import { copyOf } from "../client/caller-stack.ts";
+import { discard } from "../client/content.ts";
+import type { MessageRequest } from "../client/delivery.ts";
 import type { Delivery } from "../client/outcome.ts";
 import { timedOut } from "../client/session-end.ts";
-import { discard } from "../client/source.ts";
 import { SMTPException, SMTPServerDisconnected } from "../errors.ts";
-import type { Request } from "../facade/delivery.ts";
 import { NEVER } from "./alarm.ts";
 import { Job, JobQueue } from "./job.ts";
 
@@ -75,7 +75,7 @@ export class Backlog {
    * @throws {SMTPException} "not-sent", if no more are taken, or too many wait
    */
   enter(
-    request: Request | Promise<Request>,
+    request: MessageRequest | Promise<MessageRequest>,
     signal: AbortSignal | undefined,
     within?: InContext | undefined,
   ): Promise<Delivery> {
@@ -83,10 +83,10 @@ export class Backlog {
       this.checkOpen();
       this.#checkRoom();
       if (this.#promised > 0) this.#promised--;
-      const job = this.#job(resolve, reject, signal);
+      const job = this.#job(request, signal, resolve, reject);
       job.within = within;
       if (request instanceof Promise) this.#prepare(job, request);
-      else this.#queued(job, request);
+      else this.#enqueue(job, this.queue);
     });
   }
 
@@ -115,7 +115,7 @@ export class Backlog {
   inContextOf<Result>(place: number, work: () => Result): Result {
     let job = this.again.first ?? this.queue.first;
     for (let at = 0; at < place && job !== undefined; at++)
-      job = job.after ?? (at < this.again.length ? this.queue.first : undefined);
+      job = job.following ?? (at < this.again.length ? this.queue.first : undefined);
     return job?.within === undefined ? work() : job.within(work);
   }
 
@@ -131,7 +131,7 @@ export class Backlog {
   resolve(job: Job, delivery: Delivery): void {
     this.sent++;
     this.#over(job);
-    job.resolve(delivery);
+    job.tellDelivered(delivery);
   }
 
   /** A message was not delivered. */
@@ -142,7 +142,7 @@ export class Backlog {
     this.#preparing.delete(job);
     job.unwatch();
     this.#over(job);
-    job.reject(error);
+    job.tellFailed(error);
     this.#roomier();
   }
 
@@ -217,12 +217,17 @@ export class Backlog {
     return this.#calls - this.sent - this.failed;
   }
 
-  #job(resolve: (delivery: Delivery) => void, reject: (error: unknown) => void, signal: AbortSignal | undefined): Job {
+  #job(
+    request: MessageRequest | Promise<MessageRequest>,
+    signal: AbortSignal | undefined,
+    resolve: (delivery: Delivery) => void,
+    reject: (error: unknown) => void,
+  ): Job {
     const { total } = this.#limits;
     if (this.#unsettled === 0) this.#owner.busy(true);
     const deadline = total === undefined ? NEVER : performance.now() + total * 1000;
     const since = this.#owner.whyNone() === undefined ? 0 : performance.now();
-    const job = new Job(this.#calls++, resolve, reject, signal, deadline, since);
+    const job = new Job(request, signal, resolve, reject, { number: this.#calls++, deadline, since });
     if (total !== undefined) {
       this.#bounded.add(job);
       this.#owner.wakeAt(deadline);
@@ -230,20 +235,16 @@ export class Backlog {
     return job;
   }
 
-  #prepare(job: Job, request: Promise<Request>): void {
+  #prepare(job: Job, request: Promise<MessageRequest>): void {
     this.#preparing.add(job);
     job.watch((reason) => this.reject(job, reason));
-    const prepared = (ready: Request): void => {
+    const prepared = (ready: MessageRequest): void => {
       if (!this.#preparing.delete(job)) return discard(ready.content);
       job.unwatch();
-      this.#queued(job, ready);
+      job.request = ready;
+      this.#enqueue(job, this.queue);
     };
     request.then(prepared, (error) => this.reject(job, error));
-  }
-
-  #queued(job: Job, request: Request): void {
-    job.request = request;
-    this.#enqueue(job, this.queue);
   }
 
   #enqueue(job: Job, queue: JobQueue): void {

@@ -118,7 +118,7 @@ export class Pool implements LaneOwner {
   delivered(lane: Lane, job: Job, delivery: Delivery): void {
     this.#sending--;
     this.#governor.delivered(lane.usedAt);
-    this.#groupsProven ||= lane.grouping === "proven";
+    this.#groupsProven ||= lane.pipeliningTrust === "proven";
     this.#connector.proven();
     this.backlog.resolve(job, delivery);
     this.#free(lane);
@@ -148,7 +148,7 @@ export class Pool implements LaneOwner {
   }
 
   ended(lane: Lane): void {
-    if (lane.grouping === "suspect" && !this.#groupsProven) this.#settings = inLockStep(this.#settings);
+    if (lane.pipeliningTrust === "suspect" && !this.#groupsProven) this.#settings = inLockStep(this.#settings);
     // The connector handles connections that are not open yet.
     if (!this.#connections.open.has(lane)) return;
     this.#connections.set(lane, undefined);

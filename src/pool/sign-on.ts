@@ -1,7 +1,7 @@
 /** From a connection to a session that may send: EHLO, STARTTLS as the policy has it, and the login. */
 import { authenticateWith } from "../client/authenticate-with.ts";
-import type { Conversation } from "../client/conversation.ts";
 import { helloRefused } from "../client/hello-refused.ts";
+import type { Session } from "../client/session.ts";
 import { startTls } from "../client/starttls.ts";
 import { offers } from "../core/features.ts";
 import { SMTPNotSupportedError, SMTPResponseException, SMTPServerDisconnected } from "../errors.ts";
@@ -12,29 +12,25 @@ import type { PoolSettings } from "./options.ts";
  * and the lack of the extension its cause: the refusal says whether to try again.
  * @throws as `starttls()` and `login()` do
  */
-export async function signOn(conversation: Conversation, settings: PoolSettings): Promise<void> {
-  await conversation.helloIfNeeded();
+export async function signOn(session: Session, settings: PoolSettings): Promise<void> {
+  await session.helloIfNeeded();
   let refusal: SMTPResponseException | undefined;
   try {
-    if (conversation.live().peer.tls === undefined) refusal = await encrypt(conversation, settings);
-    await authenticateAs(conversation, settings);
-    await conversation.helloIfNeeded();
+    if (session.requireConnection().peer.tls === undefined) refusal = await encrypt(session, settings);
+    await authenticateAs(session, settings);
+    await session.helloIfNeeded();
   } catch (error) {
-    throw whyFailed(error, refusal, conversation);
+    throw whyFailed(error, refusal, session);
   }
 }
 
 /** The error, or the refusal of STARTTLS or EHLO that it follows from. */
-function whyFailed(
-  error: unknown,
-  refusal: SMTPResponseException | undefined,
-  { introduction }: Conversation,
-): unknown {
+function whyFailed(error: unknown, refusal: SMTPResponseException | undefined, { serverInfo }: Session): unknown {
   // A server that refuses STARTTLS and hangs up has said why.
   if (error instanceof SMTPServerDisconnected) return refusal === undefined ? error : causedBy(refusal, error);
   if (!(error instanceof SMTPNotSupportedError)) return error;
   if (error.capability !== "STARTTLS" && error.capability !== "AUTH") return error;
-  const { refusedHello } = introduction;
+  const { refusedHello } = serverInfo;
   if (refusal !== undefined) return causedBy(refusal, error);
   return refusedHello === undefined ? error : helloRefused(refusedHello.reply, refusedHello.line, undefined, error);
 }
@@ -49,24 +45,21 @@ const NOT_OFFERED =
   'the server does not offer STARTTLS, and the option starttls is "required", its default with auth; a development ' +
   'server on loopback may be spoken to in clear: starttls: "opportunistic" or "never"';
 
-async function authenticateAs(conversation: Conversation, { auth, smtp }: PoolSettings): Promise<void> {
-  const context = { conversation, allowInsecureAuth: smtp.allowInsecureAuth ?? false };
+async function authenticateAs(session: Session, { auth, smtp }: PoolSettings): Promise<void> {
+  const context = { session, allowInsecureAuth: smtp.allowInsecureAuth ?? false };
   if (auth !== undefined) await authenticateWith(context, auth.credentials, { mechanisms: auth.mechanisms });
 }
 
 /** Encrypts as the policy has it; gives the refusal that an opportunistic policy puts up with. */
-async function encrypt(
-  conversation: Conversation,
-  { starttls, tls }: PoolSettings,
-): Promise<SMTPResponseException | undefined> {
+async function encrypt(session: Session, { starttls, tls }: PoolSettings): Promise<SMTPResponseException | undefined> {
   if (tls === undefined) return undefined;
   const opportunistic = starttls === "opportunistic";
-  if (!offers(conversation.introduction.features, "STARTTLS")) {
+  if (!offers(session.serverInfo.features, "STARTTLS")) {
     if (opportunistic) return undefined;
     throw new SMTPNotSupportedError(NOT_OFFERED, { capability: "STARTTLS" });
   }
   try {
-    await startTls(conversation, tls);
+    await startTls(session, tls);
     return undefined;
   } catch (error) {
     // The server would rather not, and the session goes on. A handshake that failed is another matter.

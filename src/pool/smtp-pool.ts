@@ -1,10 +1,9 @@
 /** `SMTPPool` as the package exports it: the sending methods, with the arguments of `SMTP`'s, over a pool of connections. */
 import { callerContext } from "../client/caller-context.ts";
 import { withCallers } from "../client/caller-stack.ts";
-
+import type { Body } from "../client/content.ts";
 import { Events } from "../client/events.ts";
 import type { Delivery } from "../client/outcome.ts";
-import type { Body } from "../client/source.ts";
 import type { RcptOptions } from "../core/extensions/extension.ts";
 import { showAs } from "../core/inspect.ts";
 import type { Options } from "../core/plan.ts";

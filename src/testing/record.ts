@@ -75,7 +75,7 @@ class SessionRecorder {
   readonly #pending: Record<"client" | "server", Uint8Array> = { client: new Uint8Array(0), server: new Uint8Array(0) };
   readonly #secrets = new Set<string>();
   /** Where AUTH stands: its line was said; the server waits for a response, which is a secret. */
-  #auth: "begun" | "challenged" | undefined;
+  #auth: "begun" | "awaitsSecret" | undefined;
   #ended = false;
 
   constructor(endpoint: string) {
@@ -121,7 +121,7 @@ class SessionRecorder {
   }
 
   #withoutSecret(text: string): string {
-    if (this.#auth === "challenged") {
+    if (this.#auth === "awaitsSecret") {
       this.#auth = "begun";
       this.#keepSecret(text);
       return text === "*" ? text : MASK;
@@ -135,7 +135,7 @@ class SessionRecorder {
   }
 
   #withoutEcho(text: string): string {
-    if (this.#auth !== undefined) this.#auth = text.startsWith("334") ? "challenged" : undefined;
+    if (this.#auth !== undefined) this.#auth = text.startsWith("334") ? "awaitsSecret" : undefined;
     let shown = text;
     for (const secret of this.#secrets) shown = shown.replaceAll(secret, MASK);
     return shown;

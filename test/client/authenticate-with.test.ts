@@ -2,11 +2,11 @@
 import { describe, expect, test, vi } from "vitest";
 import type { TlsInfo } from "../../src/byte-stream.ts";
 import { authenticateWith, type Credentials, singleFlight } from "../../src/client/authenticate-with.ts";
-import { Chunking } from "../../src/client/chunking.ts";
+import { Chunking, sendingPolicy } from "../../src/client/chunking.ts";
+import { Client } from "../../src/client/client.ts";
 import { resolveTimeouts } from "../../src/client/deadline.ts";
 import { Events } from "../../src/client/events.ts";
 import type { Logger } from "../../src/client/logger.ts";
-import { Session } from "../../src/client/session.ts";
 import { DEFAULT_LIMITS } from "../../src/core/dialogue.ts";
 import { anonymous, external, oauthbearer, plain } from "../../src/sasl/index.ts";
 import { authServer } from "../facade/auth-server.ts";
@@ -27,23 +27,25 @@ type Opened = {
 async function open(script: Script, logger?: Logger): Promise<Opened> {
   const server = new FakeServer(script);
   const timeouts = resolveTimeouts(5);
-  const session = new Session({
+  const chunking = new Chunking(undefined);
+  const client = new Client({
     protocol: "smtp",
     limits: DEFAULT_LIMITS,
     pipelining: true,
-    chunking: new Chunking(undefined),
+    chunking,
+    policy: sendingPolicy({}, chunking),
     timeouts: () => timeouts,
     localName: () => "client.test",
     events: new Events(logger),
     signal: undefined,
   });
   const endpoint = { host: "mail.example.com", port: 587 };
-  await session.open(async () => ({ endpoint, sourceAddress: undefined, tls: undefined, transport: server.transport }));
+  await client.open(async () => ({ endpoint, sourceAddress: undefined, tls: undefined, transport: server.transport }));
   return {
     server,
     authenticate: (credentials, mechanisms) =>
-      session.alone((conversation) =>
-        authenticateWith({ conversation, allowInsecureAuth: false }, credentials, { mechanisms }),
+      client.exclusively((session) =>
+        authenticateWith({ session, allowInsecureAuth: false }, credentials, { mechanisms }),
       ),
   };
 }

@@ -1,12 +1,6 @@
 /** Deadlines: what the options ask for, and the one timer that watches them. */
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import {
-  DEFAULT_TIMEOUTS,
-  type Deadline,
-  makeWatchdog,
-  resolveTimeouts,
-  type Watchdog,
-} from "../../src/client/deadline.ts";
+import { DEFAULT_TIMEOUTS, type Deadline, resolveTimeouts, Watchdog } from "../../src/client/deadline.ts";
 
 describe("the timeouts", () => {
   test("are the RFC's by default", () => {
@@ -67,7 +61,7 @@ describe("the watchdog", () => {
   beforeEach(() => {
     vi.useFakeTimers();
     expired = [];
-    dog = makeWatchdog((deadline) => expired.push(deadline));
+    dog = new Watchdog((deadline) => expired.push(deadline));
   });
 
   afterEach(() => {
@@ -141,7 +135,7 @@ describe("the watchdog", () => {
     dog.arm(dog.add("quit"), "quit", 1);
     expect(vi.getTimerCount()).toBe(0);
 
-    const other: Watchdog = makeWatchdog(() => other.close());
+    const other: Watchdog = new Watchdog(() => other.close());
     other.arm(other.add("command"), "command", 1);
     vi.advanceTimersByTime(1001);
     expect(vi.getTimerCount()).toBe(0);

@@ -1,6 +1,6 @@
 /** What leaves in one write: an envelope, and a body's end with the next envelope behind it (DESIGN.md, section 4). */
 import { describe, expect, test } from "vitest";
-import type { Body } from "../../src/client/source.ts";
+import type { Body } from "../../src/client/content.ts";
 import { SMTP } from "../../src/facade/smtp.ts";
 import { FakeServer, type Script } from "./fake-server.ts";
 

@@ -1,7 +1,8 @@
 /** Bytes on their way out, and the one check that every command argument passes (SECURITY.md 1.1 to 1.3). */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { checkArgument, concat, kindOf, Output, utf8 } from "../../src/core/bytes.ts";
+import { checkArgument, concat, kindOf, utf8 } from "../../src/core/bytes.ts";
+import { Output } from "../../src/core/output.ts";
 
 const text = (parts: readonly Uint8Array[]): string => new TextDecoder().decode(concat(parts));
 

@@ -11,7 +11,7 @@ describe("a message", () => {
 
   test("may be followed by the next envelope before its final reply", () => {
     const play = atBody();
-    play.dialogue.bodySent();
+    play.dialogue.endBody();
     play.say("MAIL", "RCPT", "DATA+");
     expect(seen(play.get("250 queued\r\n250 ok\r\n550 no\r\n554 none\r\n"))).toEqual([
       ". 250",
@@ -24,7 +24,7 @@ describe("a message", () => {
 
   test("that is refused does not end the next transaction", () => {
     const play = atBody();
-    play.dialogue.bodySent();
+    play.dialogue.endBody();
     play.say("MAIL", "RCPT", "DATA+");
     expect(play.get("554 spam\r\n250 ok\r\n250 ok\r\n354 go\r\n").fault).toBeUndefined();
     expect(play.dialogue.position).toBe("body");
@@ -49,14 +49,14 @@ describe("a message", () => {
     const play = Play.greeted("lmtp").say("MAIL", "RCPT", "RCPT", "RCPT", "DATA+");
     play.get("250 a\r\n250 b\r\n550 c\r\n250 d\r\n354 go\r\n");
     expect(play.dialogue.acceptedRecipients).toBe(2);
-    play.dialogue.bodySent();
+    play.dialogue.endBody();
     play.say("MAIL");
     expect(seen(play.get("250 one\r\n452 two\r\n250 mail\r\n"))).toEqual([". 250", ". 452", "MAIL 250"]);
   });
 
   test("in SMTP has one reply for all", () => {
     const play = atBody("smtp", 3);
-    play.dialogue.bodySent();
+    play.dialogue.endBody();
     expect(seen(play.get("250 one\r\n"))).toEqual([". 250"]);
     expect(play.get("250 two\r\n").fault?.kind).toBe("unexpected");
   });
@@ -75,7 +75,7 @@ describe("a transaction", () => {
     play.say("MAIL").get("550 no\r\n");
     expect(open(play)).toBe(false);
     play.say("MAIL", "RCPT", "DATA+").get("250 a\r\n250 b\r\n354 go\r\n");
-    play.dialogue.bodySent();
+    play.dialogue.endBody();
     expect(open(play)).toBe(false);
   });
 

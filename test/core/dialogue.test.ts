@@ -12,22 +12,22 @@ describe("before the greeting", () => {
     const play = new Play();
     expect(() => play.say(name)).toThrow();
     expect(play.wire()).toBe("");
-    expect(play.dialogue.owed).toBe(1);
+    expect(play.dialogue.pendingReplies).toBe(1);
   });
 
   test("the greeting is the reply to the connection itself", () => {
     const play = new Play();
     expect(seen(play.get("220-mail\r\n220 ESMTP\r\n"))).toEqual(["connect 220"]);
-    expect(play.dialogue).toMatchObject({ owed: 0, position: "command" });
+    expect(play.dialogue).toMatchObject({ pendingReplies: 0, position: "command" });
   });
 });
 
 describe("replies", () => {
   test("belong to the commands in order, however they arrive", () => {
     const play = Play.greeted().say("MAIL", "RCPT", "RCPT", "DATA+");
-    expect(play.dialogue.owed).toBe(4);
+    expect(play.dialogue.pendingReplies).toBe(4);
     expect(seen(play.get("250 a\r\n250 b\r\n55"))).toEqual(["MAIL 250", "RCPT 250"]);
-    expect(play.dialogue.head?.verb).toBe("RCPT");
+    expect(play.dialogue.oldestPending?.verb).toBe("RCPT");
     expect(seen(play.get("0 c\r\n354 d\r\n"))).toEqual(["RCPT 550", "DATA 354"]);
     expect(play.dialogue.acceptedRecipients).toBe(1);
     expect(play.dialogue.position).toBe("body");
@@ -53,7 +53,7 @@ describe("replies", () => {
     });
     const play = Play.greeted();
     play.get("25");
-    expect(play.dialogue.leftover).toBe(true);
+    expect(play.dialogue.hasUnreadBytes).toBe(true);
   });
 
   test("to a long answer to EHLO have limits of their own", () => {
@@ -82,13 +82,13 @@ describe("replies", () => {
 const POSITIONS: [position: Position, come: (play: Play) => void, allowed: string[]][] = [
   ["command", () => {}, Object.keys(make)],
   ["command", (play) => play.say("MAIL"), Object.keys(make)],
-  ["group-end", (play) => play.say("NOOP"), []],
-  ["group-end", (play) => play.say("EHLO"), []],
-  ["group-end", (play) => play.say("VRFY"), []],
-  ["group-end", (play) => play.say("EXPN"), []],
-  ["group-end", (play) => play.say("MAIL", "RCPT", "DATA"), []],
-  ["group-end", (play) => play.say("STARTTLS"), []],
-  ["group-end", (play) => play.say("AUTH"), []],
+  ["await-reply", (play) => play.say("NOOP"), []],
+  ["await-reply", (play) => play.say("EHLO"), []],
+  ["await-reply", (play) => play.say("VRFY"), []],
+  ["await-reply", (play) => play.say("EXPN"), []],
+  ["await-reply", (play) => play.say("MAIL", "RCPT", "DATA"), []],
+  ["await-reply", (play) => play.say("STARTTLS"), []],
+  ["await-reply", (play) => play.say("AUTH"), []],
   ["body", (play) => play.say("DATA+").get("354 go\r\n"), []],
   ["auth", (play) => play.say("AUTH").get("334 \r\n"), ["response"]],
   ["command", (play) => play.say("AUTH").get("535 no\r\n"), Object.keys(make)],
@@ -109,10 +109,10 @@ describe("what may be sent", () => {
         expect(play.dialogue.position).toBe(position);
         if (allowed.includes(name)) expect(() => play.say(name)).not.toThrow();
         else {
-          const { owed } = play.dialogue;
+          const { pendingReplies } = play.dialogue;
           expect(() => play.say(name), name).toThrow();
           expect(play.wire()).toBe("");
-          expect(play.dialogue.owed).toBe(owed);
+          expect(play.dialogue.pendingReplies).toBe(pendingReplies);
         }
       }
     });
@@ -134,39 +134,39 @@ describe("STARTTLS", () => {
     (text) => {
       const play = Play.greeted().say("STARTTLS");
       expect(seen(play.get(text))).toEqual(["STARTTLS 220"]);
-      expect(play.dialogue.leftover).toBe(true);
+      expect(play.dialogue.hasUnreadBytes).toBe(true);
     },
   );
 
   test("with nothing behind its reply shows nothing", () => {
     const play = Play.greeted().say("STARTTLS");
     play.get("220 go\r\n");
-    expect(play.dialogue.leftover).toBe(false);
+    expect(play.dialogue.hasUnreadBytes).toBe(false);
   });
 });
 
 describe("replies that the caller asks for by himself", () => {
   test("wait for him", () => {
     const play = Play.greeted();
-    play.dialogue.keepUnasked();
+    play.dialogue.allowCallerReplies();
     expect(play.get("250 kept\r\n").fault).toBeUndefined();
-    expect(seen(play.dialogue.awaitUnasked(unaskedReply()))).toEqual(["? 250"]);
+    expect(seen(play.dialogue.awaitCallerReply(unaskedReply()))).toEqual(["? 250"]);
     expect(play.get("250 stray\r\n").fault?.kind).toBe("unexpected");
   });
 
   test("wait for him one by one, if he wrote two commands", () => {
     const play = Play.greeted();
-    play.dialogue.keepUnasked();
-    play.dialogue.keepUnasked();
-    play.dialogue.awaitUnasked(unaskedReply());
+    play.dialogue.allowCallerReplies();
+    play.dialogue.allowCallerReplies();
+    play.dialogue.awaitCallerReply(unaskedReply());
     expect(seen(play.get("250 one\r\n"))).toEqual(["? 250"]);
     expect(play.get("250 two\r\n").fault).toBeUndefined();
-    expect(seen(play.dialogue.awaitUnasked(unaskedReply()))).toEqual(["? 250"]);
+    expect(seen(play.dialogue.awaitCallerReply(unaskedReply()))).toEqual(["? 250"]);
   });
 
   test("are bounded while they wait", () => {
     const play = Play.greeted();
-    play.dialogue.keepUnasked();
+    play.dialogue.allowCallerReplies();
     const faults = Array.from({ length: 64 }, () => play.get("250-flood\r\n".repeat(2000)).fault);
     expect(faults.some((fault) => fault !== undefined)).toBe(true);
   });
@@ -178,7 +178,7 @@ describe("the end", () => {
     play.get("250 ok\r\n");
     expect(play.dialogue.end().map(({ verb }) => verb)).toEqual(["RCPT", "DATA"]);
     expect(play.dialogue.end()).toEqual([]);
-    expect(play.dialogue).toMatchObject({ owed: 0, position: "closed" });
+    expect(play.dialogue).toMatchObject({ pendingReplies: 0, position: "closed" });
   });
 });
 
@@ -195,14 +195,14 @@ test("any dialogue gives the same exchanges, however the replies are cut", () =>
           const play = Play.greeted(protocol);
           const log: string[] = [];
           for (const [name, code] of script) {
-            if (play.dialogue.position === "body") play.dialogue.bodySent();
+            if (play.dialogue.position === "body") play.dialogue.endBody();
             try {
               play.say(name);
             } catch {
               log.push(`${name} may not be sent (${play.dialogue.position})`);
               continue;
             }
-            const wire = utf8(`${code}-first\r\n${code} second\r\n`.repeat(play.dialogue.owed));
+            const wire = utf8(`${code}-first\r\n${code} second\r\n`.repeat(play.dialogue.pendingReplies));
             const places = cut ? cuts.map((place) => place % (wire.length + 1)).sort((a, b) => a - b) : [];
             for (const [i, from] of [0, ...places].entries()) {
               const piece = wire.slice(from, places[i] ?? wire.length);
@@ -212,7 +212,7 @@ test("any dialogue gives the same exchanges, however the replies are cut", () =>
               if (received.fault !== undefined) return log;
             }
           }
-          return [...log, play.dialogue.position, String(play.dialogue.owed)];
+          return [...log, play.dialogue.position, String(play.dialogue.pendingReplies)];
         };
         expect(run(true)).toEqual(run(false));
       },

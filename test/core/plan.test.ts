@@ -40,7 +40,7 @@ function plan(wish: Wish, on: Server, policy: EightBitPolicy = "refuse"): Plan {
   return planMessage(needs, on, { eightBit: policy });
 }
 
-const lines = ({ mail, recipients }: Plan): string[] => [mail, ...recipients].map(({ wire }) => wire.trimEnd());
+const lines = ({ mail, recipients }: Plan): string[] => [mail, ...recipients];
 
 describe("a plan says", () => {
   test.each<[name: string, wish: Wish, on: Server, mail: string]>([

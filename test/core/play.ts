@@ -1,8 +1,9 @@
 import { parseMailbox } from "../../src/core/address.ts";
 import { authCommand, authResponse } from "../../src/core/auth-command.ts";
-import { concat, Output, utf8 } from "../../src/core/bytes.ts";
+import { concat, utf8 } from "../../src/core/bytes.ts";
 import { Command } from "../../src/core/command.ts";
-import { DEFAULT_LIMITS, type Dialogue, type Limits, makeDialogue, type Received } from "../../src/core/dialogue.ts";
+import { DEFAULT_LIMITS, Dialogue, type Limits, type Received } from "../../src/core/dialogue.ts";
+import { Output } from "../../src/core/output.ts";
 import { ownCommand } from "../../src/core/own-command.ts";
 
 const box = parseMailbox("a@example.com", "address");
@@ -28,7 +29,7 @@ export class Play {
   readonly #output = new Output();
 
   constructor(protocol: "smtp" | "lmtp" = "smtp", limits: Limits = DEFAULT_LIMITS) {
-    this.dialogue = makeDialogue(Command.greeting(), { limits, protocol });
+    this.dialogue = new Dialogue(Command.greeting(), { limits, protocol });
   }
 
   static greeted(protocol: "smtp" | "lmtp" = "smtp"): Play {

@@ -2,7 +2,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { concat, utf8 } from "../../src/core/bytes.ts";
-import { isPositive, makeReply, makeReplyParser, type Reply, type ReplyFault } from "../../src/core/reply.ts";
+import { isPositive, makeReply, type Reply, type ReplyFault, ReplyParser } from "../../src/core/reply.ts";
 import { expectLinear } from "./linear.ts";
 
 const LIMIT = { line: 8192, octets: 65_536 };
@@ -11,7 +11,7 @@ type Parsed = { replies: Reply[]; fault: ReplyFault | undefined; empty: boolean 
 
 /** What a parser makes of these pieces; it stops at a fault, as its user does. */
 function parse(pieces: readonly (string | Uint8Array)[], limit = LIMIT): Parsed {
-  const parser = makeReplyParser();
+  const parser = new ReplyParser();
   const replies: Reply[] = [];
   for (const piece of pieces) {
     const chunk = typeof piece === "string" ? utf8(piece) : piece.slice();

@@ -1,33 +1,56 @@
 /** Loaded before each test file: the one place where the judge is put between the client and its byte streams. */
 import { vi } from "vitest";
 import type { AuthContext } from "../../src/client/authenticate-with.ts";
-import { judgeEachTest, tellJudge, watchOrder, watchStream } from "./under-test.ts";
+import type { CallQueue } from "../../src/client/call-queue.ts";
+import type { Connection } from "../../src/client/connection.ts";
+import type { Session } from "../../src/client/session.ts";
+import type { PlannedMessage } from "../../src/client/transaction.ts";
+import { judgeEachTest, MessageReport, tellJudge, watchStream } from "./under-test.ts";
 
 vi.mock("../../src/client/connection.ts", async (original) => {
   const module = await original<typeof import("../../src/client/connection.ts")>();
   return {
     ...module,
-    makeConnection(...[stream, settings]: Parameters<typeof module.makeConnection>) {
-      const pipelining: unknown = Reflect.get(settings, "pipelining");
-      const { protocol } = settings;
-      watchStream(stream, { protocol, clearTextAllowed: stream.peer.loopback, eager: pipelining === "eager" });
-      return module.makeConnection(stream, settings);
+    Connection: class extends module.Connection {
+      constructor(...[stream, settings]: ConstructorParameters<typeof module.Connection>) {
+        const pipelining: unknown = Reflect.get(settings, "pipelining");
+        const { protocol } = settings;
+        watchStream(stream, { protocol, clearTextAllowed: stream.peer.loopback, eager: pipelining === "eager" });
+        super(stream, settings);
+      }
     },
   };
 });
 
-vi.mock("../../src/client/delivery-call.ts", async (original) => {
-  const module = await original<typeof import("../../src/client/delivery-call.ts")>();
-  return {
-    ...module,
-    deliverInTurn(...[conversation, turns, order]: Parameters<typeof module.deliverInTurn>) {
-      module.deliverInTurn(
-        conversation,
-        turns,
-        watchOrder(order, () => conversation.connection?.stream),
-      );
-    },
-  };
+vi.mock("../../src/client/delivery.ts", async (original) => {
+  const module = await original<typeof import("../../src/client/delivery.ts")>();
+  abstract class JudgedDelivery extends module.MessageDelivery {
+    #report = new MessageReport();
+
+    constructor(...given: ConstructorParameters<typeof module.MessageDelivery>) {
+      super(...given);
+      const { delivered, failed } = this;
+      this.delivered = (outcome) => {
+        this.#report.delivered(outcome);
+        delivered.call(this, outcome);
+      };
+      this.failed = (error) => {
+        this.#report.failed(error);
+        failed.call(this, error);
+      };
+    }
+
+    override attach(...given: [Session, CallQueue]): void {
+      this.#report = new MessageReport();
+      super.attach(...given);
+    }
+
+    protected override send(...given: [Session, Connection, PlannedMessage]): void {
+      this.#report.planned(given[1].stream);
+      super.send(...given);
+    }
+  }
+  return { ...module, MessageDelivery: JudgedDelivery };
 });
 
 /** Commands that a caller may send at any time without making the dialogue its own. */
@@ -37,9 +60,9 @@ vi.mock("../../src/facade/commands.ts", async (original) => {
   const { Commands } = await original<typeof import("../../src/facade/commands.ts")>();
   return {
     Commands: class extends Commands {
-      constructor(conversation: ConstructorParameters<typeof Commands>[0]) {
-        super(conversation);
-        const manual = (): void => tellJudge(conversation.connection?.stream, "manual");
+      constructor(session: ConstructorParameters<typeof Commands>[0]) {
+        super(session);
+        const manual = (): void => tellJudge(session.connection?.stream, "manual");
         for (const name of ["mail", "rcpt", "data", "putcmd", "send", "getreply"] as const) {
           const method = this[name];
           Reflect.set(this, name, (...args: unknown[]) => {
@@ -59,8 +82,8 @@ vi.mock("../../src/facade/commands.ts", async (original) => {
 
 vi.mock("../../src/client/authenticate-with.ts", async (original) => {
   const module = await original<typeof import("../../src/client/authenticate-with.ts")>();
-  const told = ({ conversation, allowInsecureAuth }: AuthContext, chosen: boolean): void => {
-    const stream = conversation.connection?.stream;
+  const told = ({ session, allowInsecureAuth }: AuthContext, chosen: boolean): void => {
+    const stream = session.connection?.stream;
     if (allowInsecureAuth) tellJudge(stream, "clear-text-allowed");
     if (chosen) tellJudge(stream, "chosen-auth");
   };

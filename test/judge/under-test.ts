@@ -4,7 +4,7 @@
  */
 import { afterEach, expect } from "vitest";
 import type { ByteStream } from "../../src/byte-stream.ts";
-import type { Order } from "../../src/client/delivery-call.ts";
+import type { Delivery } from "../../src/client/outcome.ts";
 import { SMTPException } from "../../src/errors.ts";
 import type { JudgedTransaction } from "./judged-transaction.ts";
 import { judgeOutcome, type Reported } from "./outcomes.ts";
@@ -77,35 +77,31 @@ export function tellJudge(stream: ByteStream | undefined, kind: "manual" | "chos
 /** A message whose report is judged by the transactions that carried it. */
 type Carried = { readonly transactions: JudgedTransaction[] };
 
-/** Watches what is reported of a message; `stream` gives the connection that carries it, once it is planned. */
-export function watchOrder<T>(order: Order<T>, stream: () => ByteStream | undefined): Order<T> {
-  const carried: Carried = { transactions: [] };
-  let connection: Watched | undefined;
-  return {
-    request: order.request,
-    signal: order.signal,
-    plan(request, server) {
-      const planned = order.plan(request, server);
-      const carrier = stream();
-      connection = carrier && watched.get(carrier);
-      connection?.planned.push(carried);
-      return planned;
-    },
-    resolve(delivery) {
-      report({ kind: "delivered", accepted: delivery.accepted.length });
-      order.resolve(delivery);
-    },
-    reject(error) {
-      if (error instanceof SMTPException) report({ kind: "failed", delivery: error.delivery });
-      order.reject(error);
-    },
-  };
+/** What is reported of a message, judged by the transactions that carried it. */
+export class MessageReport {
+  readonly #carried: Carried = { transactions: [] };
+  #connection: Watched | undefined;
 
-  function report(reported: Reported): void {
+  /** The message was planned for the connection with this stream. */
+  planned(stream: ByteStream): void {
+    this.#connection = watched.get(stream);
+    this.#connection?.planned.push(this.#carried);
+  }
+
+  delivered(outcome: Delivery): void {
+    this.#judge({ kind: "delivered", accepted: outcome.accepted.length });
+  }
+
+  failed(error: unknown): void {
+    if (error instanceof SMTPException) this.#judge({ kind: "failed", delivery: error.delivery });
+  }
+
+  #judge(reported: Reported): void {
+    const connection = this.#connection;
     if (connection === undefined || connection.judge.manual) return;
     assign(connection);
-    found.push(...judgeOutcome(reported, carried.transactions, connection.circumstances.protocol));
-    const at = connection.planned.indexOf(carried);
+    found.push(...judgeOutcome(reported, this.#carried.transactions, connection.circumstances.protocol));
+    const at = connection.planned.indexOf(this.#carried);
     if (at >= 0) connection.planned.splice(at, 1);
   }
 }

@@ -10,10 +10,10 @@ import { isPositive, makeReply, type RawReply, type Refused, type Reply } from "
 import { SMTPException, SMTPRecipientsRefused, SMTPResponseException } from "../errors.ts";
 import type { Delivery } from "./outcome.ts";
 import { textOf } from "./session-end.ts";
-import type { Message, MessageObserver } from "./transaction.ts";
+import type { PlannedMessage, TransactionObserver } from "./transaction.ts";
 
 /** Begins to send a message, or a portion of one. */
-export type Send = (portion: Message, observer: MessageObserver) => void;
+export type SendBatch = (portion: PlannedMessage, observer: TransactionObserver) => void;
 
 /** A server has room for at least so many recipients (RFC 5321 4.5.3.1.8). */
 const LEAST_ROOM = 100;
@@ -26,12 +26,17 @@ const LEAST_ROOM = 100;
  * ours if the connection was lost, with 451 as RFC 5321 3.8 has it. If all recipients of all portions were refused, the
  * observer gets an `SMTPRecipientsRefused`; if a portion failed with something else and nobody had the message before, that.
  */
-export function sendWithin(limits: string, message: Message, observer: MessageObserver, send: Send): void {
+export function sendWithinLimits(
+  limits: string,
+  message: PlannedMessage,
+  observer: TransactionObserver,
+  send: SendBatch,
+): void {
   const { recipients, content } = message;
   const domains = recipients.map(({ given }) => domainOf(given));
   const portions = content.bytes === undefined ? [] : portionsWithin(domains, readLimits(limits));
   if (portions.length < 2) return send(message, observer);
-  new Whole(message).addAll(portions, send).then(
+  new BatchedMessage(message).sendBatches(portions, send).then(
     (delivery) => observer.resolve(delivery),
     (error) => observer.reject(error),
   );
@@ -48,11 +53,11 @@ function domainOf(address: string): string {
  * from older servers (RFC 5321 4.5.3.1.10). Who still finds no room keeps that reply.
  */
 export function sendRest(
-  message: Message,
+  message: PlannedMessage,
   delivery: Delivery,
   rcptReplies: readonly RawReply[],
-  observer: MessageObserver,
-  send: Send,
+  observer: TransactionObserver,
+  send: SendBatch,
 ): void {
   const rest = message.content.bytes === undefined ? [] : withoutRoom(rcptReplies.map(({ reply }) => reply));
   if (rest.length === 0) return observer.resolve(delivery);
@@ -60,9 +65,9 @@ export function sendRest(
   const portions = Array.from({ length: Math.ceil(rest.length / room) }, (_, n) =>
     rest.slice(n * room, (n + 1) * room),
   );
-  const whole = new Whole(message);
-  whole.took([...message.recipients.keys()], delivery);
-  whole.addAll(portions, send).then(
+  const whole = new BatchedMessage(message);
+  whole.record([...message.recipients.keys()], delivery);
+  whole.sendBatches(portions, send).then(
     (delivery) => observer.resolve(delivery),
     (error) => observer.reject(error),
   );
@@ -79,29 +84,29 @@ function withoutRoom(replies: readonly Reply[]): number[] {
 }
 
 /** What the portions of a message come to together. */
-class Whole {
-  readonly #message: Message;
+class BatchedMessage {
+  readonly #message: PlannedMessage;
   readonly #replies: (Reply | undefined)[];
   #reply: Reply | undefined;
 
-  constructor(message: Message) {
+  constructor(message: PlannedMessage) {
     this.#message = message;
     this.#replies = message.recipients.map(() => undefined);
   }
 
   /** Sends the portions and gives the result. */
-  async addAll(portions: readonly (readonly number[])[], send: Send): Promise<Delivery> {
+  async sendBatches(portions: readonly (readonly number[])[], send: SendBatch): Promise<Delivery> {
     for (const indexes of portions) await this.#add(indexes, send);
     return this.#delivery();
   }
 
   /** A portion was delivered, to some of its recipients at least. */
-  took(indexes: readonly number[], { reply, replies }: Delivery): void {
+  record(indexes: readonly number[], { reply, replies }: Delivery): void {
     this.#reply = reply;
     for (const [at, index] of indexes.entries()) this.#replies[index] = replies[at];
   }
 
-  async #add(indexes: readonly number[], send: Send): Promise<void> {
+  async #add(indexes: readonly number[], send: SendBatch): Promise<void> {
     const { plan, recipients } = this.#message;
     const portion = {
       plan: { ...plan, recipients: pick(plan.recipients, indexes) },
@@ -110,9 +115,9 @@ class Whole {
     try {
       const delivery = await new Promise<Delivery>((resolve, reject) => {
         // No other message may come between: the turn is not let go before the last portion.
-        send({ ...this.#message, ...portion }, { letGo() {}, resolve, reject });
+        send({ ...this.#message, ...portion }, { release() {}, resolve, reject });
       });
-      this.took(indexes, delivery);
+      this.record(indexes, delivery);
     } catch (error) {
       if (this.#reply === undefined && !(error instanceof SMTPRecipientsRefused)) throw error;
       for (const index of indexes) this.#replies[index] = replyOf(error, recipients[index]?.given ?? "");

@@ -11,13 +11,13 @@ import type { Command, ReplyReceiver } from "../core/command.ts";
 import type { Plan } from "../core/plan.ts";
 import { isPositive, type RawReply } from "../core/reply.ts";
 import { SMTPDataError, type SMTPException } from "../errors.ts";
+import { type Flush, type PieceWriter, pumpBody } from "./body-pump.ts";
 import { boundReplies, seemsUnknown } from "./chunking.ts";
 import { type Connection, GRACE } from "./connection.ts";
-import type { TransferObserver } from "./data-transfer.ts";
+import type { Content } from "./content.ts";
+import type { TransferObserver } from "./content-transfer.ts";
 import { reset } from "./reset.ts";
 import { disconnected, protocolBroken } from "./session-end.ts";
-import type { Content } from "./source.ts";
-import { type Flush, type PieceWriter, streamBody } from "./stream-body.ts";
 
 /** How the chunks go. */
 export type ChunkSettings = Pick<Plan, "content" | "sevenBitOnly"> & {
@@ -51,7 +51,7 @@ export function encoderOf(kind: Plan["content"], { bytes, octets }: Content): En
 }
 
 /** Writes one message's content. */
-export class ChunkTransfer implements ReplyReceiver, PieceWriter {
+export class BdatTransfer implements ReplyReceiver, PieceWriter {
   interrupt: () => void = () => {};
   over = false;
   readonly piece: number = CHUNK;
@@ -92,7 +92,7 @@ export class ChunkTransfer implements ReplyReceiver, PieceWriter {
     const { bytes } = this.#content;
     if (bytes === undefined || bytes.length > CHUNK) {
       this.#connection.partlyReplied = this.#partlyReplied;
-      void streamBody(this, this.#connection, this.#content, this.#settings.sevenBitOnly);
+      void pumpBody(this, this.#connection, this.#content, this.#settings.sevenBitOnly);
       return;
     }
     this.#hold(this.#encoder.encode(bytes));
@@ -128,7 +128,7 @@ export class ChunkTransfer implements ReplyReceiver, PieceWriter {
 
   /** The last chunk. */
   end(): void {
-    this.#connection.checkIdle();
+    this.#connection.rejectUnsolicited();
     if (!this.#connection.writable) return;
     this.#hold(this.#encoder.end());
     this.#lastHandedOver = true;
@@ -212,7 +212,7 @@ export class ChunkTransfer implements ReplyReceiver, PieceWriter {
   readonly #partlyReplied = (): void => {
     if (this.#owed > 0 || this.over) return;
     const why = protocolBroken("half an answer to the message before its end");
-    this.#bound ??= this.#connection.bound("dataInit", GRACE, why);
+    this.#bound ??= this.#connection.setDeadline("dataInit", GRACE, why);
   };
 
   #broken(reply: RawReply): void {
@@ -234,7 +234,7 @@ export class ChunkTransfer implements ReplyReceiver, PieceWriter {
   }
 
   #sendChunk(flush: Flush): Promise<void> | undefined {
-    this.#connection.checkIdle();
+    this.#connection.rejectUnsolicited();
     if (this.over) return undefined;
     this.#send("more");
     return flush();
@@ -267,8 +267,7 @@ export class ChunkTransfer implements ReplyReceiver, PieceWriter {
   }
 
   #send(place: "more" | "last"): void {
-    const command = bdatCommand(this.#heldLength, place);
-    command.receiver = this;
+    const command = bdatCommand(this.#heldLength, place, this);
     this.#owed++;
     this.#connection.send(command);
     for (const octets of this.#held) this.#connection.output.addBytes(octets);

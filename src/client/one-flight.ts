@@ -9,13 +9,13 @@ import { bdatCommand } from "../core/bdat-command.ts";
 import { Command, type ReplyReceiver } from "../core/command.ts";
 import { isPositive, type RawReply } from "../core/reply.ts";
 import { SMTPException, SMTPSenderRefused } from "../errors.ts";
+import { encoderOf } from "./bdat-transfer.ts";
 import { callerContext, type InContext } from "./caller-context.ts";
-import { encoderOf } from "./chunk-transfer.ts";
 import { boundReplies, seemsUnknown } from "./chunking.ts";
 import type { Connection } from "./connection.ts";
-import { type Answers, makeAnswers } from "./outcome.ts";
+import { TransactionReplies } from "./outcome.ts";
 import { disconnected, protocolBroken, type SessionEnd } from "./session-end.ts";
-import type { Message, MessageObserver } from "./transaction.ts";
+import type { PlannedMessage, TransactionObserver } from "./transaction.ts";
 
 /** The octets of messages and envelopes that may be unanswered on one connection: what its loss can leave unknown. */
 const WINDOW = 262_144;
@@ -27,13 +27,13 @@ const ENOUGH = 65_536;
  * Sends a message that is in memory; the observer gets the exceptions that `sendmail` documents. Each message that a lost
  * connection leaves unanswered is "unknown".
  */
-export function sendEagerly(
+export function sendInOneFlight(
   connection: Connection,
-  message: Message,
+  message: PlannedMessage,
   protocol: "smtp" | "lmtp",
-  observer: MessageObserver,
+  observer: TransactionObserver,
 ): void {
-  windowOf(connection).admit(new Flight(connection, message, observer, makeAnswers(message, protocol)));
+  windowOf(connection).admit(new Flight(connection, message, observer, new TransactionReplies(message, protocol)));
 }
 
 /** One message on its way. */
@@ -41,16 +41,21 @@ class Flight implements ReplyReceiver {
   /** What it adds to the octets on their way. */
   readonly octets: number;
   readonly #connection: Connection;
-  readonly #answers: Answers;
+  readonly #answers: TransactionReplies;
   readonly #finalReplies: RawReply[] = [];
-  readonly #commands: readonly Command[];
+  readonly #commands: Command[];
   readonly #parts: readonly Uint8Array[];
-  #observer: MessageObserver | undefined;
+  #observer: TransactionObserver | undefined;
   /** Limits the wait for the other replies to the message. */
   #bound: { release(): void } | undefined;
   #sent = false;
 
-  constructor(connection: Connection, message: Message, observer: MessageObserver, answers: Answers) {
+  constructor(
+    connection: Connection,
+    message: PlannedMessage,
+    observer: TransactionObserver,
+    answers: TransactionReplies,
+  ) {
     this.#connection = connection;
     this.#observer = observer;
     this.#answers = answers;
@@ -58,24 +63,23 @@ class Flight implements ReplyReceiver {
     this.#parts = [encoder.encode(message.content.bytes ?? new Uint8Array(0)), encoder.end()];
     const content = this.#parts.reduce((sum, part) => sum + part.length, 0);
     const { mail, recipients } = message.plan;
-    this.#commands = [Command.simple("RSET"), mail, ...recipients, bdatCommand(content, "last")];
+    this.#commands = [new Command("RSET", "RSET", "command", this), new Command("MAIL", mail, "envelope", this)];
+    for (const recipient of recipients) this.#commands.push(new Command("RCPT", recipient, "envelope", this));
+    this.#commands.push(bdatCommand(content, "last", this));
     this.octets = this.#commands.reduce((sum, { shown }) => sum + shown.length + 2, content);
   }
 
   /** The next message may follow. */
-  letGo(): void {
-    this.#observer?.letGo();
+  release(): void {
+    this.#observer?.release();
   }
 
   /** Puts all of it into the output. */
   send(): void {
-    this.#connection.checkIdle();
+    this.#connection.rejectUnsolicited();
     if (this.#connection.end !== undefined) return this.lost();
     try {
-      for (const command of this.#commands) {
-        command.receiver = this;
-        this.#connection.send(command);
-      }
+      for (const command of this.#commands) this.#connection.send(command);
     } catch (error) {
       // The caller is in the middle of something of his own; the first command says so.
       return this.#settled()?.reject(error);
@@ -87,7 +91,7 @@ class Flight implements ReplyReceiver {
   /** A reply to one of its commands. */
   replied(command: Command, reply: RawReply): void {
     if (command.endsMessage) return this.#finalReply(reply);
-    this.#answers.add(command, reply);
+    this.#answers.add(command.verb, reply);
     if (command.verb !== "RSET" || isPositive(reply.code)) return;
     this.#connection.drop(disconnected(`RSET was refused: ${reply.code} ${reply.message}`));
   }
@@ -98,7 +102,7 @@ class Flight implements ReplyReceiver {
     this.#connection.settings.chunking.unknownBy(this.#finalReplies, this.#connection);
     const lost = this.#connection.end?.toError({ delivery, replies: this.#finalReplies.map(({ reply }) => reply) });
     // The server may go on after a 421, and the message is on its way: only a refusal of everybody is a verdict.
-    this.#settled()?.reject((this.#answers.nobodyLeft() && this.#answers.refusal()) || lost);
+    this.#settled()?.reject((this.#answers.isHopeless && this.#answers.refusal()) || lost);
   }
 
   #finalReply(reply: RawReply): void {
@@ -106,15 +110,15 @@ class Flight implements ReplyReceiver {
     if (reply.code < 400 && !isPositive(reply.code)) return this.#broken(reply);
     if (isPositive(reply.code)) this.#connection.bdatAccepted = true;
     // Where nobody was accepted, the reply to BDAT is about that.
-    const seems = !this.#answers.nobodyLeft() && seemsUnknown(this.#finalReplies, this.#connection);
-    if (this.#finalReplies.length < this.#answers.expected()) {
+    const seems = !this.#answers.isHopeless && seemsUnknown(this.#finalReplies, this.#connection);
+    if (this.#finalReplies.length < this.#answers.expected) {
       if (seems) this.#bound ??= boundReplies(this.#connection);
       else this.#bound?.release();
       return;
     }
     const unknown = seems && this.#connection.settings.chunking.unknownBy(this.#finalReplies, this.#connection);
     if (unknown) return this.#giveUp(disconnected(unknown.message, unknown), unknown);
-    this.#connection.grouping = "proven";
+    this.#connection.pipeliningTrust = "proven";
     const outcome = this.#answers.outcome(this.#finalReplies);
     if (outcome instanceof SMTPSenderRefused && isPositive(reply.code)) return this.#broken(reply);
     if (outcome instanceof SMTPException) this.#settled()?.reject(outcome);
@@ -137,7 +141,7 @@ class Flight implements ReplyReceiver {
     observer?.reject(error);
   }
 
-  #settled(): MessageObserver | undefined {
+  #settled(): TransactionObserver | undefined {
     const observer = this.#observer;
     this.#observer = undefined;
     this.#bound?.release();
@@ -191,7 +195,7 @@ class FlightWindow {
     flight.send();
     if (this.#connection.output.length >= ENOUGH) this.#connection.flush();
     else this.#flushSoon();
-    flight.letGo();
+    flight.release();
   }
 
   /** Messages that are sent in the same turn of the event loop leave in one write. */

@@ -1,7 +1,7 @@
 /** Every kind of body -> what is known of it beforehand, and its chunks. */
 import { describe, expect, test } from "vitest";
 import { type Chunks, chunksOf as readChunks } from "../../src/client/chunks.ts";
-import { contentOf } from "../../src/client/source.ts";
+import { contentOf } from "../../src/client/content.ts";
 import { concat, utf8 } from "../../src/core/bytes.ts";
 
 const text = (bytes: Uint8Array): string => new TextDecoder().decode(bytes);

@@ -1,6 +1,6 @@
 /** The queue of calls on one session: order, early hand-over, aborts, and calls that fail. */
 import { describe, expect, test } from "vitest";
-import { type Call, makeTurns, type Turns } from "../../src/client/turns.ts";
+import { Call, CallQueue } from "../../src/client/call-queue.ts";
 
 type Gate = { promise: Promise<void>; open: () => void };
 
@@ -13,41 +13,52 @@ function gate(): Gate {
 }
 
 /** A call that shares, as deliveries do. */
-function shared<T>(turns: Turns, task: (letGo: () => void) => Promise<T>): Promise<T> {
+function shared<T>(queue: CallQueue, task: (release: () => void) => Promise<T>): Promise<T> {
   return new Promise((resolve, reject) => {
     const call = callOf(() => {
-      task(() => turns.letGo(call))
-        .finally(() => turns.end(call))
+      task(() => queue.release(call))
+        .finally(() => queue.end(call))
         .then(resolve, reject);
     });
-    turns.enter(call);
+    queue.enqueue(call);
   });
 }
 
-const callOf = (start: () => void): Call => ({ alone: false, holds: false, start });
+class TestCall extends Call {
+  readonly alone: boolean;
+  readonly start: () => void;
+
+  constructor(start: () => void, alone = false) {
+    super();
+    this.start = start;
+    this.alone = alone;
+  }
+}
+
+const callOf = (start: () => void, alone = false): Call => new TestCall(start, alone);
 
 describe("calls that are alone", () => {
   test("begin at once when nobody is before them", () => {
-    const turns = makeTurns();
+    const queue = new CallQueue();
     let begun = false;
-    void turns.alone(async () => {
+    void queue.alone(async () => {
       begun = true;
     });
     expect(begun).toBe(true);
   });
 
   test("run in call order, one after the other", async () => {
-    const turns = makeTurns();
+    const queue = new CallQueue();
     const log: string[] = [];
     const first = gate();
     const calls = [
-      turns.alone(async () => {
+      queue.alone(async () => {
         log.push("a begins");
         await first.promise;
         log.push("a ends");
       }),
-      turns.alone(async () => void log.push("b")),
-      turns.alone(async () => void log.push("c")),
+      queue.alone(async () => void log.push("b")),
+      queue.alone(async () => void log.push("c")),
     ];
     expect(log).toEqual(["a begins"]);
     first.open();
@@ -56,16 +67,16 @@ describe("calls that are alone", () => {
   });
 
   test("do not stop the others by failing, at once or later", async () => {
-    const turns = makeTurns();
+    const queue = new CallQueue();
     const calls = [
-      turns.alone(() => {
+      queue.alone(() => {
         throw new Error("at once");
       }),
-      turns.alone(async () => {
+      queue.alone(async () => {
         await Promise.resolve();
         throw new Error("later");
       }),
-      turns.alone(async () => "fine"),
+      queue.alone(async () => "fine"),
     ];
     const results = await Promise.allSettled(calls);
     expect(results.map((r) => (r.status === "fulfilled" ? r.value : r.reason.message))).toEqual([
@@ -77,19 +88,19 @@ describe("calls that are alone", () => {
 });
 
 describe("calls that share", () => {
-  test("let the next one begin within their own call of letGo", async () => {
-    const turns = makeTurns();
+  test("let the next one begin within their own call of release", async () => {
+    const queue = new CallQueue();
     const log: string[] = [];
     const [atData, answered] = [gate(), gate()];
-    const a = shared(turns, async (letGo) => {
+    const a = shared(queue, async (release) => {
       await atData.promise;
       log.push("a lets go");
-      letGo();
+      release();
       log.push("a goes on");
       await answered.promise;
       log.push("a ends");
     });
-    const b = shared(turns, async () => void log.push("b begins"));
+    const b = shared(queue, async () => void log.push("b begins"));
     expect(log).toEqual([]);
     atData.open();
     await b;
@@ -100,20 +111,20 @@ describe("calls that share", () => {
   });
 
   test("keep a call that is alone waiting until they have all ended", async () => {
-    const turns = makeTurns();
+    const queue = new CallQueue();
     const log: string[] = [];
     const answered = gate();
-    const a = shared(turns, async (letGo) => {
-      letGo();
+    const a = shared(queue, async (release) => {
+      release();
       await answered.promise;
       log.push("a ends");
     });
-    const b = shared(turns, async (letGo) => {
-      letGo();
+    const b = shared(queue, async (release) => {
+      release();
       log.push("b");
     });
-    const quit = turns.alone(async () => void log.push("quit"));
-    const behind = shared(turns, async () => void log.push("behind"));
+    const quit = queue.alone(async () => void log.push("quit"));
+    const behind = shared(queue, async () => void log.push("behind"));
     await b;
     expect(log).toEqual(["b"]);
     answered.open();
@@ -122,23 +133,23 @@ describe("calls that share", () => {
   });
 
   test("may let go more than once, and after their end, without effect", async () => {
-    const turns = makeTurns();
+    const queue = new CallQueue();
     let kept = (): void => {};
     let running = 0;
     let most = 0;
-    const task = async (letGo: () => void): Promise<void> => {
-      kept = letGo;
-      letGo();
-      letGo();
+    const task = async (release: () => void): Promise<void> => {
+      kept = release;
+      release();
+      release();
       most = Math.max(most, ++running);
       await Promise.resolve();
       running--;
     };
-    await shared(turns, task);
+    await shared(queue, task);
     const alone = gate();
-    const held = turns.alone(() => alone.promise);
+    const held = queue.alone(() => alone.promise);
     kept();
-    const next = turns.alone(async () => "next");
+    const next = queue.alone(async () => "next");
     alone.open();
     await held;
     expect(await next).toBe("next");
@@ -146,13 +157,13 @@ describe("calls that share", () => {
   });
 
   test("hand over by failing, too", async () => {
-    const turns = makeTurns();
-    const a = shared(turns, async (letGo) => {
-      letGo();
+    const queue = new CallQueue();
+    const a = shared(queue, async (release) => {
+      release();
       throw new Error("a");
     });
-    const b = shared(turns, () => Promise.reject(new Error("b")));
-    const c = turns.alone(async () => "c");
+    const b = shared(queue, () => Promise.reject(new Error("b")));
+    const c = queue.alone(async () => "c");
     await expect(a).rejects.toThrow("a");
     await expect(b).rejects.toThrow("b");
     expect(await c).toBe("c");
@@ -161,16 +172,16 @@ describe("calls that share", () => {
 
 describe("a call that is withdrawn", () => {
   test("leaves the queue; the others go on", async () => {
-    const turns = makeTurns();
+    const queue = new CallQueue();
     const first = gate();
-    const a = turns.alone(() => first.promise);
+    const a = queue.alone(() => first.promise);
     let begun = false;
     const b = callOf(() => {
       begun = true;
     });
-    turns.enter(b);
-    const c = turns.alone(async () => "c");
-    turns.withdraw(b);
+    queue.enqueue(b);
+    const c = queue.alone(async () => "c");
+    queue.cancel(b);
     first.open();
     await a;
     expect(await c).toBe("c");
@@ -178,16 +189,16 @@ describe("a call that is withdrawn", () => {
   });
 
   test("at the head of the queue lets those behind it begin", async () => {
-    const turns = makeTurns();
+    const queue = new CallQueue();
     const answered = gate();
-    const a = shared(turns, async (letGo) => {
-      letGo();
+    const a = shared(queue, async (release) => {
+      release();
       await answered.promise;
     });
-    const alone: Call = { alone: true, holds: false, start: () => {} };
-    turns.enter(alone);
-    const b = shared(turns, async () => "b");
-    turns.withdraw(alone);
+    const alone = callOf(() => {}, true);
+    queue.enqueue(alone);
+    const b = shared(queue, async () => "b");
+    queue.cancel(alone);
     expect(await b).toBe("b");
     answered.open();
     await a;
@@ -195,10 +206,10 @@ describe("a call that is withdrawn", () => {
 });
 
 test("thousands of calls that let go as they begin need no deeper stack than one", async () => {
-  const turns = makeTurns();
+  const queue = new CallQueue();
   const calls = Array.from({ length: 20_000 }, (_, i) =>
-    shared(turns, async (letGo) => {
-      letGo();
+    shared(queue, async (release) => {
+      release();
       return i;
     }),
   );

@@ -5,10 +5,10 @@ import { eightBitRefused } from "../core/plan.ts";
 import { SMTPException } from "../errors.ts";
 import { type Chunks, chunksWithin } from "./chunks.ts";
 import type { Connection } from "./connection.ts";
+import type { Content } from "./content.ts";
 import { pacedFlush } from "./pace.ts";
 import { reusedMemory } from "./reused-memory.ts";
 import { textOf } from "./session-end.ts";
-import type { Content } from "./source.ts";
 
 /** Lets what is in the output leave; a promise: the server has not taken it yet. */
 export type Flush = () => Promise<void> | undefined;
@@ -42,7 +42,7 @@ export function longDataEncoder({ bytes, octets }: Content, connection: Connecti
 }
 
 /** Writes the content, and its end unless the writer is over before. Failures are told to the writer. */
-export async function streamBody(
+export async function pumpBody(
   writer: PieceWriter,
   connection: Connection,
   content: Content,
@@ -59,7 +59,7 @@ export async function streamBody(
       const pause = (): void => {
         blocked = writer.pause(flush);
       };
-      const chunk = await nextChunk(writer, connection.callOut(chunks.next), waiting ? pause : undefined);
+      const chunk = await nextChunk(writer, connection.runCallerCode(chunks.next), waiting ? pause : undefined);
       if (blocked !== undefined) await unlessOver(writer, blocked);
       if (writer.over) return chunks.cancel();
       if (chunk === undefined) break;

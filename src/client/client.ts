@@ -1,0 +1,86 @@
+/**
+ * One server: a session, and a queue of calls, each of which runs undisturbed. The facade gives it Python's names; a pool
+ * owns several.
+ */
+import type { Reply } from "../core/reply.ts";
+import { SMTPConnectError, SMTPServerDisconnected } from "../errors.ts";
+import { CallQueue } from "./call-queue.ts";
+import type { MessageDelivery } from "./delivery.ts";
+import type { Target } from "./open.ts";
+import { quit } from "./quit.ts";
+import { Session, type SessionSettings } from "./session.ts";
+
+/** Provides messages that wait elsewhere: in a pool. */
+export type MessageSource = { next(): MessageDelivery | undefined };
+
+/** A client of one server. */
+export class Client {
+  /** The session, of whose steps calls are made. */
+  readonly session: Session;
+  readonly #calls: CallQueue;
+
+  /** `source` is asked for a message when one may begin and no call waits. */
+  constructor(settings: SessionSettings, source?: MessageSource) {
+    this.session = new Session(settings);
+    this.#calls = new CallQueue(source && { next: () => this.#nextOf(source) });
+  }
+
+  /** Runs `task` as one call, undisturbed: after all calls before it, and before all after it. */
+  exclusively<T>(task: (session: Session) => Promise<T>): Promise<T> {
+    if (this.#isReentered) return Promise.reject(reentry());
+    const { session } = this;
+    const { closeCount } = session;
+    return this.#calls.alone(async () => {
+      if (session.closeCount === closeCount) return task(session);
+      throw new SMTPServerDisconnected("close() was called while this call waited for its turn");
+    });
+  }
+
+  /** Connects and demands the greeting 220. What goes wrong is thrown here, and once more by the next call. */
+  open(resolveTarget: () => Promise<Target>): Promise<Reply> {
+    return this.exclusively(async (session) => {
+      try {
+        const greeting = await session.connect(resolveTarget);
+        if (greeting.code === 220) return greeting;
+        throw new SMTPConnectError(greeting.code, greeting.message, { reply: greeting });
+      } catch (error) {
+        await session.connection?.close();
+        session.connectError = { error, thrown: false };
+        throw error;
+      }
+    });
+  }
+
+  /** Sends QUIT when all calls before it are settled, and ends the session. */
+  quit(): Promise<Reply> {
+    if (this.#isReentered) return Promise.reject(reentry());
+    return this.#calls.alone(() => quit(this.session));
+  }
+
+  /** Delivers one message, which learns the outcome. */
+  deliver(delivery: MessageDelivery): void {
+    if (this.#isReentered) throw reentry();
+    delivery.enter(this.session, this.#calls);
+  }
+
+  /** Asks the source for a message, if one may begin now. */
+  advance(): void {
+    this.#calls.advance();
+  }
+
+  #nextOf(source: MessageSource): MessageDelivery | undefined {
+    const { connection } = this.session;
+    if (connection === undefined || connection.end !== undefined || connection.isInCallerCode) return undefined;
+    const delivery = source.next();
+    delivery?.attach(this.session, this.#calls);
+    return delivery;
+  }
+
+  get #isReentered(): boolean {
+    return this.session.connection?.isInCallerCode === true;
+  }
+}
+
+function reentry(): TypeError {
+  return new TypeError("a callback must not call its own session: it would wait for itself");
+}

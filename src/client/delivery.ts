@@ -1,0 +1,224 @@
+/**
+ * One message's call on a session: it waits for its turn, for what has to be prepared and for EHLO, and settles once.
+ * Where nothing is missing nothing is awaited: only then can its envelope leave behind the last message's end.
+ */
+
+import type { Path } from "../core/mailbox.ts";
+import { ObservedBody } from "../core/observed-body.ts";
+import { type EsmtpParameters, planMessage, type Recipient } from "../core/plan.ts";
+import { SMTPException, SMTPNotSupportedError, SMTPServerDisconnected } from "../errors.ts";
+import { onAbort } from "./abort.ts";
+import { Call, type CallQueue } from "./call-queue.ts";
+import { callerContext } from "./caller-context.ts";
+import type { Connection } from "./connection.ts";
+import type { Content } from "./content.ts";
+import { missingAfter } from "./hello-refused.ts";
+import { sendInOneFlight } from "./one-flight.ts";
+import type { Delivery } from "./outcome.ts";
+import { type SendBatch, sendWithinLimits } from "./recipient-batches.ts";
+import type { Session } from "./session.ts";
+import { disconnected, type SessionEnd, timedOut } from "./session-end.ts";
+import { type PlannedMessage, Transaction, type TransactionObserver } from "./transaction.ts";
+
+/** A checked message and envelope. */
+export type MessageRequest = {
+  readonly from: string;
+  readonly sender: Path;
+  readonly recipients: readonly Recipient[];
+  readonly parameters: EsmtpParameters;
+  readonly content: Content;
+  readonly utf8Headers: boolean;
+};
+
+/** What is called when it settles runs next but outside of what runs now; a test's fake clock may hold `queueMicrotask` back. */
+const SETTLED = Promise.resolve();
+
+/** Larger messages than this, and streams, do not go out before their envelope was answered; octets. */
+const MOST_IN_ONE_FLIGHT = 262_144;
+
+/** A message that is to be delivered. It is its own link in the queue that it waits in. */
+export abstract class MessageDelivery extends Call implements TransactionObserver {
+  readonly alone = false;
+  /** Aborting it ends the delivery. */
+  readonly signal: AbortSignal | undefined;
+  /** The message, as soon as it is prepared. */
+  request: MessageRequest | Promise<MessageRequest>;
+  #session: Session | undefined;
+  #calls: CallQueue | undefined;
+  #connection: Connection | undefined;
+  /** Ends what listens to the signal while the message waits. */
+  #unlink: (() => void) | undefined;
+  /** What may end the delivery while it is under way. */
+  #watch: Watch | undefined;
+  #settled = false;
+
+  constructor(request: MessageRequest | Promise<MessageRequest>, signal: AbortSignal | undefined) {
+    super();
+    this.request = request;
+    this.signal = signal;
+    if (request instanceof Promise) request.catch(() => {});
+  }
+
+  /** The message was delivered. */
+  protected abstract delivered(outcome: Delivery): void;
+
+  /** The message was not delivered, or nobody knows. */
+  protected abstract failed(error: unknown): void;
+
+  /** Waits for the turn on a session. A message that was settled there may go by another one. */
+  enter(session: Session, calls: CallQueue): void {
+    const { signal } = this;
+    this.attach(session, calls);
+    if (signal?.aborted) return this.failed(signal.reason);
+    if (signal !== undefined) {
+      this.#unlink = onAbort(signal, (reason) => {
+        this.failed(reason);
+        calls.cancel(this);
+      });
+    }
+    calls.enqueue(this);
+    if (!this.active && session.settings.events.traceEnabled !== undefined) this.within ??= callerContext();
+  }
+
+  /** The session that the message goes by, and whose queue has started it or will. */
+  attach(session: Session, calls: CallQueue): void {
+    this.#session = session;
+    this.#calls = calls;
+    this.#connection = undefined;
+    this.#watch = undefined;
+    this.#settled = false;
+  }
+
+  /** The turn has come. */
+  start(): void {
+    this.#unlink?.();
+    this.#unlink = undefined;
+    const session = this.#session;
+    if (session === undefined) return;
+    try {
+      const connection = session.requireConnection("not-sent");
+      const { request } = this;
+      this.#connection = connection;
+      this.#watchFor(session, connection);
+      if (request instanceof Promise || !session.greeted) void this.#prepare(session, connection, request);
+      else this.begin(session, connection, request);
+    } catch (error) {
+      this.reject(error);
+    }
+  }
+
+  /** The next message may begin. */
+  release(): void {
+    this.#calls?.release(this);
+  }
+
+  /** The transaction is over, and somebody has the message. */
+  resolve(outcome: Delivery): void {
+    if (this.#settle(false)) this.delivered(outcome);
+  }
+
+  /** The transaction is over, or none was begun. */
+  reject(error: unknown): void {
+    if (this.#settle(true)) this.failed(this.#explained(error));
+  }
+
+  /** Plans the message for this server, and sends it. */
+  protected begin(session: Session, connection: Connection, request: MessageRequest): void {
+    const { serverInfo, settings } = session;
+    const { from, recipients, content } = request;
+    if (content.bytes === undefined && content.source instanceof ObservedBody) content.source.begins(serverInfo);
+    const plan = planMessage(request, serverInfo, settings.policy);
+    this.send(session, connection, { from, recipients, content, plan });
+  }
+
+  /** Sends the message: in batches where the server has LIMITS, and in one flight where that is asked for and possible. */
+  protected send(session: Session, connection: Connection, message: PlannedMessage): void {
+    const { limits } = session.serverInfo.features;
+    if (limits === undefined) return sendWhole(session, connection, message, this);
+    const sendBatch: SendBatch = (batch, observer) => sendWhole(session, connection, batch, observer);
+    sendWithinLimits(limits, message, this, sendBatch);
+  }
+
+  async #prepare(
+    session: Session,
+    connection: Connection,
+    request: MessageRequest | Promise<MessageRequest>,
+  ): Promise<void> {
+    try {
+      const ready = request instanceof Promise ? await connection.orEnded(request, "not-sent") : request;
+      if (!session.greeted) await session.helloIfNeeded("not-sent");
+      if (this.within === undefined) this.begin(session, connection, ready);
+      else this.within(() => this.begin(session, connection, ready));
+    } catch (error) {
+      this.reject(error);
+    }
+  }
+
+  #watchFor(session: Session, connection: Connection): void {
+    const { total } = session.settings.timeouts();
+    if (this.signal !== undefined || total !== undefined) this.#watch = new Watch(connection, this.signal, total);
+  }
+
+  #explained(error: unknown): unknown {
+    const end = this.#connection?.end;
+    const watch = this.#watch;
+    if (end !== undefined && end === watch?.cancelled) return this.signal?.reason;
+    if (error instanceof SMTPException) error.delivery ??= "not-sent";
+    if (error instanceof SMTPNotSupportedError) return missingAfter(this.#session?.serverInfo.refusedHello, error);
+    if (end === undefined || end !== watch?.late || !(error instanceof SMTPServerDisconnected)) return error;
+    return timedOut("total", this.#session?.settings.timeouts().total).toError(error);
+  }
+
+  /** Ends the call, unless that was done. */
+  #settle(failed: boolean): boolean {
+    if (this.#settled) return false;
+    this.#settled = true;
+    this.#watch?.end();
+    // A session that ends with this reply ends when all that came with it was told, and one that a failure ends is dropped
+    // when the failure was told: the next call must not begin before.
+    const calls = this.#calls;
+    if (failed || this.#connection?.fault !== undefined) void SETTLED.then(() => calls?.end(this));
+    else calls?.end(this);
+    return true;
+  }
+}
+
+/** What may end a delivery that is under way: the caller's signal, and the time for all of it. */
+class Watch {
+  /** Set if the signal may end the session. A message on it that is on its way already is not the one that was aborted. */
+  readonly cancelled: SessionEnd | undefined;
+  /** The same for the deadline. */
+  readonly late: SessionEnd | undefined;
+  readonly #unlink: (() => void) | undefined;
+  readonly #deadline: { release(): void } | undefined;
+
+  constructor(connection: Connection, signal: AbortSignal | undefined, total: number | undefined) {
+    if (signal !== undefined) {
+      const cancelled = disconnected("another call on this session was aborted");
+      this.cancelled = cancelled;
+      this.#unlink = onAbort(signal, () => connection.drop(cancelled));
+    }
+    if (total !== undefined) {
+      this.late = disconnected("another delivery on this session took too long");
+      this.#deadline = connection.setDeadline("total", total, this.late);
+    }
+  }
+
+  end(): void {
+    this.#unlink?.();
+    this.#deadline?.release();
+  }
+}
+
+function sendWhole(
+  { settings, transactionSettings }: Session,
+  connection: Connection,
+  message: PlannedMessage,
+  observer: TransactionObserver,
+): void {
+  const { octets } = message.content;
+  const isSmall = octets !== undefined && octets <= MOST_IN_ONE_FLIGHT;
+  if (settings.pipelining === "eager" && transactionSettings.pipelining && message.plan.verb === "BDAT" && isSmall) {
+    sendInOneFlight(connection, message, transactionSettings.protocol, observer);
+  } else new Transaction(connection, message, transactionSettings, observer).start();
+}

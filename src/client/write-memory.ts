@@ -1,0 +1,38 @@
+/**
+ * Memory for what a connection writes. New memory for each write is cleared, paged in, and freed late: so one block serves
+ * many writes, and is used again once the stream holds nothing of it. Where the stream does not say so, no octet is used
+ * twice.
+ */
+import type { ByteStream } from "../byte-stream.ts";
+
+/** Octets of the first block, and of the largest: a block is as large as what the connection turns out to need. */
+const SMALLEST = 4096;
+const LARGEST = 65_536;
+
+/** The memory for the writes of one connection. */
+export class WriteMemory {
+  readonly #stream: Pick<ByteStream, "unsent" | "write">;
+  #block = new Uint8Array(0);
+  #used = 0;
+
+  constructor(stream: Pick<ByteStream, "unsent" | "write">) {
+    this.#stream = stream;
+  }
+
+  /** All that was reserved so far is written: it is free if the stream holds nothing. To be called before `reserve()`. */
+  reclaim(): void {
+    const stream = this.#stream;
+    if (this.#used > 0 && stream.unsent?.(stream.write) === 0) this.#used = 0;
+  }
+
+  /** At least so many octets, for a piece of the next write. */
+  readonly reserve = (most: number): Uint8Array => {
+    if (this.#used + most > this.#block.length) {
+      this.#block = new Uint8Array(Math.max(most, Math.min(LARGEST, Math.max(SMALLEST, this.#block.length * 2))));
+      this.#used = 0;
+    }
+    const reserved = this.#block.subarray(this.#used, this.#used + most);
+    this.#used += most;
+    return reserved;
+  };
+}
