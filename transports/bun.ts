@@ -66,7 +66,7 @@ const readAhead = 256 * 1024;
 export const connect: Transport = async (endpoint: Endpoint, options: ConnectOptions): Promise<ByteStream> => {
   options.signal?.throwIfAborted();
   refuseSourceAddress("Bun", options);
-  const connected = await connectNet(endpoint, options);
+  const { socket: connected } = await connectNet(endpoint, options);
   const socket = handleOf(connected);
   if (socket === undefined) return withoutHandle(connected, endpoint);
   const { stream, handlers } = bunStream(endpoint);
@@ -90,8 +90,8 @@ function isSocket(handle: unknown): handle is Socket {
 }
 
 async function withoutHandle(socket: NodeSocket, endpoint: Endpoint): Promise<ByteStream> {
-  const { socketStream } = await import("./node-socket.ts");
-  return socketStream(socket, peerInfo(endpoint, socket.remoteAddress, socket.localAddress));
+  const { SocketStream } = await import("./node-socket.ts");
+  return new SocketStream(socket, peerInfo(endpoint, socket.remoteAddress, socket.localAddress));
 }
 
 /**

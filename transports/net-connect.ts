@@ -3,15 +3,24 @@ import type { ConnectOptions, Endpoint } from "../src/byte-stream.ts";
 import { type Address, type Attempt, connectToAny } from "./happy-eyeballs.ts";
 import { waiter } from "./native-sockets.ts";
 import { builtin, type NetConnectOptions, type NodeSocket } from "./node-builtins.ts";
+import type { ReadBuffer } from "./read-buffer.ts";
 import { addressesOf } from "./resolve.ts";
+
+/** A connected socket, and what it reads into if it is not read by "data" events. */
+export type Connected = { readonly socket: NodeSocket; readonly buffer: ReadBuffer | undefined };
 
 /**
  * A connected socket, from the source address where one is given.
  *
  * @throws the reason of the signal; the runtime's own error, or an `AggregateError` of those for several addresses
  */
-export async function connectNet(endpoint: Endpoint, options: ConnectOptions): Promise<NodeSocket> {
+export async function connectNet(
+  endpoint: Endpoint,
+  options: ConnectOptions,
+  newBuffer?: () => ReadBuffer,
+): Promise<Connected> {
   const { signal } = options;
+  const attempt = (to: NetConnectOptions): Attempt<Connected> => begin(to, newBuffer?.());
   if ("path" in endpoint) return connectToAny([nowhere], () => attempt({ path: endpoint.path }), signal);
   const { host, port } = endpoint;
   const local = await localEnd(options);
@@ -22,10 +31,11 @@ export async function connectNet(endpoint: Endpoint, options: ConnectOptions): P
 /** Stands for the one place where a Unix socket is. */
 const nowhere: Address = { address: "", family: 0 };
 
-function attempt(to: NetConnectOptions): Attempt<NodeSocket> {
-  const { promise, resolve, reject } = waiter<NodeSocket>();
-  const socket = builtin("node:net").connect({ ...to, noDelay: true, allowHalfOpen: true });
-  socket.once("connect", () => resolve(socket));
+function begin(to: NetConnectOptions, buffer: ReadBuffer | undefined): Attempt<Connected> {
+  const { promise, resolve, reject } = waiter<Connected>();
+  const { onread } = buffer ?? {};
+  const socket = builtin("node:net").connect({ ...to, ...(onread && { onread }), noDelay: true, allowHalfOpen: true });
+  socket.once("connect", () => resolve({ socket, buffer }));
   // Stays for good: errors may still come after the end, and without a listener they would end the process.
   socket.on("error", reject);
   return { connected: promise, cancel: () => socket.destroy() };

@@ -87,6 +87,7 @@ export interface NetConnectOptions {
   localPort?: number | undefined;
   family?: number;
   noDelay?: boolean;
+  onread?: { buffer(): Uint8Array | undefined; callback(length: number): boolean };
   allowHalfOpen?: boolean;
 }
 

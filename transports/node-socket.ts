@@ -2,6 +2,7 @@
 import type { ByteStream, PeerInfo, TlsOptions } from "../src/byte-stream.ts";
 import { type Failure, ignore, linger, type Settle, untilSent, type Waiter, waiter } from "./native-sockets.ts";
 import { builtin, type NodeDuplex } from "./node-builtins.ts";
+import type { ReadBuffer } from "./read-buffer.ts";
 
 /** Octets received and not read at which the socket is paused, and at which it goes on. */
 const fullQueue = 256 * 1024;
@@ -16,221 +17,237 @@ const lastReadTimeout = 10;
 /** What carries a `TLSSocket` over `duplex`, which is none of the system's sockets: they end together. */
 export type Carrier = Pick<ByteStream, "close" | "abort" | "ref" | "unref"> & { readonly duplex: NodeDuplex };
 
-/** A `ByteStream` over a socket of Node's. */
-export type SocketStream = ByteStream & {
-  /** Octets received and not read. */
-  readonly unread: number;
-};
-
-/**
- * Makes a stream of a connected socket, to which nobody else may listen.
- *
- * Its state is in variables rather than in private fields, which no bundler can shorten as well.
- */
-export function socketStream(connected: NodeDuplex, ends: PeerInfo, carrier?: Carrier): SocketStream {
-  let peer = ends;
+/** A stream of a connected socket, to which nobody else may listen. */
+export class SocketStream implements ByteStream {
+  #peer: PeerInfo;
   /** The socket in use, and under a `TLSSocket` the one that it stands on. */
-  let socket = connected;
-  let below = carrier?.duplex;
-  let queue: Uint8Array[] = [];
-  let queued = 0;
-  let hasEnded = false;
+  #socket: NodeDuplex;
+  #below: NodeDuplex | undefined;
+  readonly #carrier: Carrier | undefined;
+  #queue: Uint8Array[] = [];
+  #queued = 0;
+  #hasEnded = false;
   /** Why nothing more can be read, once the queue has been; and why nothing can be written. */
-  let failure: Failure | undefined;
-  let unwritable: Failure | undefined;
-  let reader: Settle<Uint8Array | null> | undefined;
-  let writer: Waiter<void> | undefined;
-  let securing = false;
-  let hold: "ref" | "unref" = "ref";
-  let closing: Promise<void> | undefined;
-  let closed = false;
-
-  const stream: SocketStream = {
-    get peer() {
-      return peer;
+  #failure: Failure | undefined;
+  #unwritable: Failure | undefined;
+  #reader: Settle<Uint8Array | null> | undefined;
+  #writer: Waiter<void> | undefined;
+  #securing = false;
+  #hold: "ref" | "unref" = "ref";
+  #closing: Promise<void> | undefined;
+  #closed = false;
+  readonly #write: ByteStream["write"];
+  readonly #listeners = {
+    data: (chunk: Uint8Array): void => this.#received(chunk),
+    end: (): void => {
+      this.#hasEnded = true;
+      this.#takeReader()?.resolve(null);
     },
-
-    unsent: (write) => (write === ownWrite && below === undefined ? socket.writableLength : undefined),
-
-    get unread() {
-      return queued + socket.readableLength;
-    },
-
-    read() {
-      const chunk = queue.shift();
-      if (chunk !== undefined) {
-        queued -= chunk.length;
-        if (queued <= lowQueue && socket.isPaused()) socket.resume();
-        return Promise.resolve(chunk);
-      }
-      if (failure !== undefined) return Promise.reject(failure.reason);
-      if (hasEnded) return Promise.resolve(null);
-      if (reader !== undefined || securing) return Promise.reject(new Error("a read is already pending"));
-      return new Promise((resolve, reject) => {
-        reader = { resolve, reject };
-      });
-    },
-
-    write(data) {
-      if (unwritable !== undefined) return Promise.reject(unwritable.reason);
-      if (data.length === 0) return undefined;
-      socket.write(data);
-      if (hasRoom()) return undefined;
-      writer ??= waiter();
-      return writer.promise;
-    },
-
-    async startTls(options) {
-      try {
-        checkUpgradable();
-        securing = true;
-        unwritable = { reason: new Error("the TLS handshake is under way") };
-        await upgrade(options);
-      } catch (error) {
-        // An abort during the handshake has set its reason, which counts.
-        abort(error);
-        throw failure?.reason ?? error;
-      } finally {
-        securing = false;
-      }
-    },
-
-    close() {
-      closing ??= finish();
-      return closing;
-    },
-
-    abort,
-    ref: () => setHold("ref"),
-    unref: () => setHold("unref"),
+    drain: (): void => this.#drained(),
+    error: (error: unknown): void => this.#fail(error),
+    close: (): void => this.#fail(new Error("the connection is closed")),
   };
 
-  const { write: ownWrite } = stream;
+  /** `buffer` is what the socket reads into, if it is not read by "data" events. */
+  constructor(
+    connected: NodeDuplex,
+    peer: PeerInfo,
+    from: { carrier?: Carrier; buffer?: ReadBuffer | undefined } = {},
+  ) {
+    this.#peer = peer;
+    this.#socket = connected;
+    this.#carrier = from.carrier;
+    this.#below = from.carrier?.duplex;
+    this.#write = this.write;
+    connected.on("error", ignore);
+    this.#takeOver();
+    from.buffer?.receiveBy(this.#listeners.data);
+  }
 
-  const listeners = {
-    data(chunk: Uint8Array): void {
-      if (closing !== undefined) return;
-      const waiting = takeReader();
-      if (waiting !== undefined) {
-        waiting.resolve(chunk);
-        return;
-      }
-      queue.push(chunk);
-      queued += chunk.length;
-      if (queued >= fullQueue) socket.pause();
-    },
-    end(): void {
-      hasEnded = true;
-      takeReader()?.resolve(null);
-    },
-    drain(): void {
-      if (!hasRoom()) return;
-      writer?.resolve();
-      writer = undefined;
-    },
-    error: fail,
-    close: (): void => fail(new Error("the connection is closed")),
-  };
+  get peer(): PeerInfo {
+    return this.#peer;
+  }
 
-  function abort(reason: unknown = new Error("the connection was aborted")): void {
-    if (closed) return;
-    queue = [];
-    fail(reason);
-    drop(reason);
+  /** Octets received and not read. */
+  get unread(): number {
+    return this.#queued + this.#socket.readableLength;
+  }
+
+  unsent(write: ByteStream["write"]): number | undefined {
+    return write === this.#write && this.#below === undefined ? this.#socket.writableLength : undefined;
+  }
+
+  read(): Promise<Uint8Array | null> {
+    const chunk = this.#queue.shift();
+    if (chunk !== undefined) {
+      this.#queued -= chunk.length;
+      if (this.#queued <= lowQueue && this.#socket.isPaused()) this.#socket.resume();
+      return Promise.resolve(chunk);
+    }
+    if (this.#failure !== undefined) return Promise.reject(this.#failure.reason);
+    if (this.#hasEnded) return Promise.resolve(null);
+    if (this.#reader !== undefined || this.#securing) return Promise.reject(new Error("a read is already pending"));
+    return new Promise((resolve, reject) => {
+      this.#reader = { resolve, reject };
+    });
+  }
+
+  write(data: Uint8Array): Promise<void> | undefined {
+    if (this.#unwritable !== undefined) return Promise.reject(this.#unwritable.reason);
+    if (data.length === 0) return undefined;
+    this.#socket.write(data);
+    if (this.#hasRoom) return undefined;
+    this.#writer ??= waiter();
+    return this.#writer.promise;
+  }
+
+  async startTls(options: TlsOptions & { servername: string }): Promise<void> {
+    try {
+      this.#checkUpgradable();
+      this.#securing = true;
+      this.#unwritable = { reason: new Error("the TLS handshake is under way") };
+      await this.#upgrade(options);
+    } catch (error) {
+      // An abort during the handshake has set its reason, which counts.
+      this.abort(error);
+      throw this.#failure?.reason ?? error;
+    } finally {
+      this.#securing = false;
+    }
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#finish();
+    return this.#closing;
+  }
+
+  abort(reason: unknown = new Error("the connection was aborted")): void {
+    if (this.#closed) return;
+    this.#queue = [];
+    this.#fail(reason);
+    this.#drop(reason);
+  }
+
+  ref(): void {
+    this.#setHold("ref");
+  }
+
+  unref(): void {
+    this.#setHold("unref");
+  }
+
+  #received(chunk: Uint8Array): void {
+    if (this.#closing !== undefined) return;
+    const waiting = this.#takeReader();
+    if (waiting !== undefined) {
+      waiting.resolve(chunk);
+      return;
+    }
+    this.#queue.push(chunk);
+    this.#queued += chunk.length;
+    if (this.#queued >= fullQueue) this.#socket.pause();
+  }
+
+  #drained(): void {
+    if (!this.#hasRoom) return;
+    this.#writer?.resolve();
+    this.#writer = undefined;
   }
 
   /** Sets it on each socket: which one of them has the system's handle depends on the runtime. */
-  function setHold(how: "ref" | "unref"): void {
-    hold = how;
-    if (closed) return;
-    socket[how]?.();
-    below?.[how]?.();
-    carrier?.[how]?.();
+  #setHold(how: "ref" | "unref"): void {
+    this.#hold = how;
+    if (this.#closed) return;
+    this.#socket[how]?.();
+    this.#below?.[how]?.();
+    this.#carrier?.[how]?.();
   }
 
   /** Bun's TLSSocket takes everything and queues it on the Duplex below. */
-  function hasRoom(): boolean {
-    return Math.max(socket.writableLength, below?.writableLength ?? 0) <= freelyQueued;
+  get #hasRoom(): boolean {
+    return Math.max(this.#socket.writableLength, this.#below?.writableLength ?? 0) <= freelyQueued;
   }
 
-  function takeOver(): void {
-    listen("on");
-    below?.on("drain", listeners.drain);
-    destroyLate(socket);
+  #takeOver(): void {
+    this.#listen("on");
+    this.#below?.on("drain", this.#listeners.drain);
+    this.#destroyLate(this.#socket);
   }
 
-  function listen(how: "on" | "off"): void {
-    for (const [event, listener] of Object.entries(listeners)) socket[how](event, listener);
+  #listen(how: "on" | "off"): void {
+    for (const [event, listener] of Object.entries(this.#listeners)) this.#socket[how](event, listener);
   }
 
-  function takeReader(): Settle<Uint8Array | null> | undefined {
-    const taken = reader;
-    reader = undefined;
+  #takeReader(): Settle<Uint8Array | null> | undefined {
+    const taken = this.#reader;
+    this.#reader = undefined;
     return taken;
   }
 
-  function fail(reason: unknown): void {
-    failure ??= { reason };
-    unwritable = failure;
-    takeReader()?.reject(failure.reason);
-    writer?.reject(failure.reason);
+  #fail(reason: unknown): void {
+    this.#failure ??= { reason };
+    this.#unwritable = this.#failure;
+    this.#takeReader()?.reject(this.#failure.reason);
+    this.#writer?.reject(this.#failure.reason);
   }
 
-  function throwIfFailed(): void {
-    if (failure !== undefined) throw failure.reason;
+  #throwIfFailed(): void {
+    if (this.#failure !== undefined) throw this.#failure.reason;
   }
 
-  function checkUpgradable(): void {
-    if (unwritable !== undefined) throw unwritable.reason;
-    if (peer.tls !== undefined) throw new Error("the stream speaks TLS already");
-    if (reader !== undefined) throw new Error("a read is pending");
-    if (stream.unread > 0) throw new Error("bytes in clear are unread");
+  #checkUpgradable(): void {
+    if (this.#unwritable !== undefined) throw this.#unwritable.reason;
+    if (this.#peer.tls !== undefined) throw new Error("the stream speaks TLS already");
+    if (this.#reader !== undefined) throw new Error("a read is pending");
+    if (this.unread > 0) throw new Error("bytes in clear are unread");
   }
 
-  async function upgrade(options: TlsOptions & { servername: string }): Promise<void> {
+  async #upgrade(options: TlsOptions & { servername: string }): Promise<void> {
     // From here on what comes is for TLS to judge: it waits in the socket while the code for that is loaded.
-    listen("off");
-    socket.pause();
+    this.#listen("off");
+    this.#socket.pause();
     const { beginHandshake } = await import("./tls-handshake.ts");
-    throwIfFailed();
-    const handshake = beginHandshake(socket, options);
-    below = socket;
-    socket = handshake.socket;
-    if (hold === "unref") setHold(hold);
+    this.#throwIfFailed();
+    const handshake = beginHandshake(this.#socket, options);
+    this.#below = this.#socket;
+    this.#socket = handshake.socket;
+    if (this.#hold === "unref") this.#setHold(this.#hold);
     const tls = await handshake.done;
-    throwIfFailed();
-    takeOver();
-    peer = { ...peer, tls };
-    unwritable = undefined;
+    this.#throwIfFailed();
+    this.#takeOver();
+    this.#peer = { ...this.#peer, tls };
+    this.#unwritable = undefined;
   }
 
-  function drop(reason: unknown): void {
-    socket.destroy();
-    below?.destroy();
-    carrier?.abort(reason);
+  #drop(reason: unknown): void {
+    this.#socket.destroy();
+    this.#below?.destroy();
+    this.#carrier?.abort(reason);
   }
 
-  async function finish(): Promise<void> {
-    if (securing) abort(new Error("closed during the TLS handshake"));
-    if (failure !== undefined) {
-      drop(failure.reason);
+  async #finish(): Promise<void> {
+    const socket = this.#socket;
+    const carrier = this.#carrier;
+    if (this.#securing) this.abort(new Error("closed during the TLS handshake"));
+    if (this.#failure !== undefined) {
+      this.#drop(this.#failure.reason);
       return;
     }
     const reason = new Error("the stream is closed");
-    unwritable = { reason };
-    queue = [];
+    this.#unwritable = { reason };
+    this.#queue = [];
     socket.resume();
     await untilSent(
       ended(socket).then(() => carrier && ended(carrier.duplex)),
-      stream,
+      this,
     );
     // All is sent, and a socket that ends tells no more of it by "drain".
-    writer?.resolve();
-    fail(reason);
+    this.#writer?.resolve();
+    this.#fail(reason);
     await carrier?.close();
-    closed = true;
-    if (hasEnded || carrier !== undefined) {
-      drop(undefined);
+    this.#closed = true;
+    if (this.#hasEnded || carrier !== undefined) {
+      this.#drop(undefined);
       return;
     }
     const release = linger(socket, () => socket.destroy());
@@ -243,12 +260,12 @@ export function socketStream(connected: NodeDuplex, ends: PeerInfo, carrier?: Ca
    * Here the socket lives a little longer, so that the reply is read; past the stream's own buffer, which takes nothing
    * any more.
    */
-  function destroyLate(guarded: NodeDuplex): void {
+  #destroyLate(guarded: NodeDuplex): void {
     const destroy = guarded.destroy.bind(guarded);
     guarded.destroy = (error) => {
       if (error?.syscall !== "write") return destroy(error);
       guarded.push = (chunk) => {
-        if (chunk !== null && guarded === socket && !securing) listeners.data(chunk);
+        if (chunk !== null && guarded === this.#socket && !this.#securing) this.#received(chunk);
         return true;
       };
       const { setTimeout, setImmediate } = builtin("node:timers");
@@ -257,10 +274,6 @@ export function socketStream(connected: NodeDuplex, ends: PeerInfo, carrier?: Ca
       return guarded;
     };
   }
-
-  connected.on("error", ignore);
-  takeOver();
-  return stream;
 }
 
 /** Ends a socket's sending: resolves when all is sent, or the socket gone. */

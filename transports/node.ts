@@ -3,7 +3,8 @@ import type { ByteStream, ConnectOptions, Endpoint, Transport } from "../src/byt
 import { peerInfo } from "./native-sockets.ts";
 import { connectNet } from "./net-connect.ts";
 import { runtime } from "./node-builtins.ts";
-import { socketStream } from "./node-socket.ts";
+import { SocketStream } from "./node-socket.ts";
+import { ReadBuffer } from "./read-buffer.ts";
 
 /**
  * Connects in clear to a TCP port or a Unix socket. All addresses of a host are tried, 250 ms apart, and the first that
@@ -22,7 +23,9 @@ export const connect: Transport = async (endpoint: Endpoint, options: ConnectOpt
   options.signal?.throwIfAborted();
   // Deno's node:tls reads and queues without bound from a socket of node:net, but not through the layer.
   const { upgradable } = runtime() === "deno" ? await import("./upgradable.ts") : {};
-  const socket = await connectNet(endpoint, options);
-  const stream = socketStream(socket, peerInfo(endpoint, socket.remoteAddress, socket.localAddress));
+  // Each attempt to connect has a buffer of its own: the sockets of Deno and Bun lack the option.
+  const newBuffer = runtime() === "node" ? () => new ReadBuffer() : undefined;
+  const { socket, buffer } = await connectNet(endpoint, options, newBuffer);
+  const stream = new SocketStream(socket, peerInfo(endpoint, socket.remoteAddress, socket.localAddress), { buffer });
   return upgradable?.(stream) ?? stream;
 };

@@ -4,7 +4,7 @@
  */
 import type { ByteStream, TlsOptions } from "../src/byte-stream.ts";
 import { builtin, type NodeDuplex } from "./node-builtins.ts";
-import { type Carrier, socketStream } from "./node-socket.ts";
+import { type Carrier, SocketStream } from "./node-socket.ts";
 import { notTls } from "./tls-errors.ts";
 import { beginHandshake, isTlsRecord } from "./tls-handshake.ts";
 import { checkTlsOptions } from "./tls-options.ts";
@@ -24,7 +24,7 @@ export async function layerTls(inner: PlainStream, options: TlsOptions & { serve
     // Deno's and Bun's TLSSocket read on over a Duplex although they are paused.
     socket.on("pause", () => carrier.duplex.pause());
     socket.on("resume", () => carrier.duplex.resume());
-    return socketStream(socket, { ...inner.peer, tls: await done }, carrier);
+    return new SocketStream(socket, { ...inner.peer, tls: await done }, { carrier });
   } catch (error) {
     inner.abort(error);
     carrier.duplex.destroy();

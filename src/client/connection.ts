@@ -116,6 +116,18 @@ export class Connection {
     traceEnabled.sent(command.verb, command.shown);
   }
 
+  /** Puts the commands of a group from `from` on into the output; `end` as for `send`. */
+  sendGroup(commands: readonly Command[], from: number, end?: Command): void {
+    const isTraced = this.settings.events.traceEnabled !== undefined;
+    for (let at = from; at < commands.length; at++) {
+      const command = commands[at];
+      if (command === undefined) continue;
+      const body = command.verb === "DATA" ? end : undefined;
+      if (isTraced) this.send(command, body);
+      else this.dialogue.send(command, this.output, body);
+    }
+  }
+
   /** Sends one command and returns the reply to it; `delivery` is what a lost connection says of the call's message. */
   request(command: Command, delivery?: DeliveryOutcome): Promise<Reply> {
     this.rejectUnsolicited();
@@ -168,7 +180,7 @@ export class Connection {
     if (this.#flushing !== undefined) return this.#flushing.then(() => this.flush());
     if (this.output.length > 0) {
       this.#memory.reclaim();
-      this.#flushing = this.#write(this.output.take(this.#memory.reserve), 0);
+      this.#flushing = this.#write(this.output.take(this.#memory), 0);
     }
     return this.#flushing;
   }

@@ -21,6 +21,8 @@ export type Content =
       readonly bytes: Uint8Array;
       readonly octets: number;
       readonly eightBit: boolean;
+      /** False if no line begins with a dot; true if one may. */
+      readonly dotted: boolean;
       /** True once a first piece of it was sent; where all of it goes in one write, nobody asks. */
       begun?: boolean;
     }
@@ -28,6 +30,7 @@ export type Content =
       readonly bytes?: undefined;
       readonly octets?: undefined;
       readonly eightBit?: undefined;
+      readonly dotted?: undefined;
       readonly source: object;
       /** The context of the call that brought it. */
       readonly within: InContext;
@@ -41,7 +44,10 @@ export type Content =
  */
 export function contentOf(body: unknown, argument: string): Content {
   const bytes = typeof body === "string" ? utf8(body) : body;
-  if (bytes instanceof Uint8Array) return { bytes, ...measure(bytes) };
+  if (bytes instanceof Uint8Array) {
+    const { octets, eightBit, dotted } = measure(bytes);
+    return { bytes, octets, eightBit, dotted, begun: false };
+  }
   if (isSource(body)) {
     heardOf(body);
     return { source: body, within: callerContext(), begun: false };

@@ -45,6 +45,10 @@ export class DataTransfer implements ReplyReceiver, PieceWriter {
     if (dialogue.hasUnreadBytes) return this.#awaitAnswer();
     const { bytes } = this.#content;
     if (bytes === undefined || bytes.length > PIECE) return this.#pump(sevenBitOnly);
+    if (isSendable(this.#content)) {
+      output.addBytes(bytes);
+      return this.#sendEnd(endBehind(bytes));
+    }
     this.#encoder = new DataEncoder();
     output.addBytes(this.#encoder.encode(bytes));
     this.end();
@@ -69,16 +73,8 @@ export class DataTransfer implements ReplyReceiver, PieceWriter {
 
   /** Sends the end. */
   end(): void {
-    const { dialogue, output } = this.#connection;
-    if (!this.#connection.writable || this.#encoder === undefined) return;
-    if (dialogue.hasUnreadBytes) return this.#awaitAnswer();
-    output.addBytes(this.#encoder.end());
-    dialogue.endBody();
-    this.#endHandedOver = true;
-    this.#observer.ended();
-    this.#connection.flush();
+    if (this.#encoder !== undefined) this.#sendEnd(this.#encoder.end());
   }
-
   /** There is no other way out of DATA than the end, which must not be sent: the connection is dropped. */
   giveUp(error: SMTPException): void {
     this.#finish()?.undelivered(error);
@@ -99,6 +95,18 @@ export class DataTransfer implements ReplyReceiver, PieceWriter {
   /** The session ended before the last reply. */
   lost(): void {
     this.#undelivered(this.#endHandedOver ? "unknown" : "not-sent");
+  }
+
+  #sendEnd(end: string | Uint8Array): void {
+    const { dialogue, output, writable } = this.#connection;
+    if (!writable) return;
+    if (dialogue.hasUnreadBytes) return this.#awaitAnswer();
+    if (typeof end === "string") output.addText(end);
+    else output.addBytes(end);
+    dialogue.endBody();
+    this.#endHandedOver = true;
+    this.#observer.ended();
+    this.#connection.flush();
   }
 
   #undelivered(delivery: DeliveryOutcome, why = this.#connection.end): void {
@@ -146,5 +154,17 @@ export class DataTransfer implements ReplyReceiver, PieceWriter {
     return this.#observer;
   }
 }
+
+/** True for a content in memory that goes as it is: all its line ends are CRLF, and no line begins with a dot. */
+function isSendable({ bytes, octets, dotted }: Content): boolean {
+  return bytes !== undefined && octets === bytes.length && !dotted;
+}
+
+/** The end of the message, and of its last line where that lacks. */
+function endBehind(bytes: Uint8Array): string {
+  return bytes.length === 0 || bytes[bytes.length - 1] === LF ? ".\r\n" : "\r\n.\r\n";
+}
+
+const LF = 10;
 
 function nothing(): void {}

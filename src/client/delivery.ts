@@ -28,6 +28,7 @@ export type MessageRequest = {
   readonly parameters: EsmtpParameters;
   readonly content: Content;
   readonly utf8Headers: boolean;
+  readonly isPlain?: boolean | undefined;
 };
 
 /** What is called when it settles runs next but outside of what runs now; a test's fake clock may hold `queueMicrotask` back. */

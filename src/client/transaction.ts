@@ -119,11 +119,13 @@ export class Transaction implements ReplyReceiver, TransferObserver {
     const commands = this.#commands;
     connection.rejectUnsolicited();
     if (connection.end !== undefined) return this.lost();
-    while (this.#sent < commands.length && (this.#settings.pipelining || connection.dialogue.pendingReplies === 0)) {
+    const end = this.#data?.endCommand;
+    if (this.#settings.pipelining) {
+      connection.sendGroup(commands, this.#sent, end);
+      this.#sent = commands.length;
+    } else if (connection.dialogue.pendingReplies === 0) {
       const command = commands[this.#sent++];
-      if (command !== undefined) {
-        connection.send(command, command.verb === "DATA" ? this.#data?.endCommand : undefined);
-      }
+      if (command !== undefined) connection.send(command, command.verb === "DATA" ? end : undefined);
     }
     connection.flush();
   }

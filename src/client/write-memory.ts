@@ -4,16 +4,19 @@
  * twice.
  */
 import type { ByteStream } from "../byte-stream.ts";
+import type { OutputMemory } from "../core/output.ts";
 
 /** Octets of the first block, and of the largest: a block is as large as what the connection turns out to need. */
 const SMALLEST = 4096;
 const LARGEST = 65_536;
 
 /** The memory for the writes of one connection. */
-export class WriteMemory {
+export class WriteMemory implements OutputMemory {
   readonly #stream: Pick<ByteStream, "unsent" | "write">;
   #block = new Uint8Array(0);
   #used = 0;
+  /** True if what was reserved last is none of the block. */
+  #separate = false;
 
   constructor(stream: Pick<ByteStream, "unsent" | "write">) {
     this.#stream = stream;
@@ -26,13 +29,19 @@ export class WriteMemory {
   }
 
   /** At least so many octets, for a piece of the next write. */
-  readonly reserve = (most: number): Uint8Array => {
+  reserve(most: number): Uint8Array {
+    // A large piece must not leave the rest of a block unused.
+    this.#separate = most > LARGEST / 4 && this.#stream.unsent === undefined;
+    if (this.#separate) return new Uint8Array(most);
     if (this.#used + most > this.#block.length) {
       this.#block = new Uint8Array(Math.max(most, Math.min(LARGEST, Math.max(SMALLEST, this.#block.length * 2))));
       this.#used = 0;
     }
-    const reserved = this.#block.subarray(this.#used, this.#used + most);
-    this.#used += most;
-    return reserved;
-  };
+    return this.#used === 0 ? this.#block : this.#block.subarray(this.#used);
+  }
+
+  /** So many octets of what was reserved last are used. */
+  keep(octets: number): void {
+    if (!this.#separate) this.#used += octets;
+  }
 }

@@ -120,24 +120,34 @@ export type Measure = {
   readonly octets: number;
   /** True if an octet is over 127, which needs 8BITMIME (RFC 6152). */
   readonly eightBit: boolean;
+  /** False if no line begins with a dot; true if one may. */
+  readonly dotted: boolean;
 };
 
-/** Measures a whole message in memory: for SIZE and 8BITMIME. */
+/** Longer messages than this are not searched for dots when they are measured; octets. */
+const MOST_SEARCHED = 65_536;
+
+/** Measures a whole message in memory: for SIZE, 8BITMIME and dot-stuffing. */
 export function measure(message: Uint8Array): Measure {
   const { length } = message;
   const words = wordsOf(message);
   let octets = message[length - 1] === CR ? length + 1 : length;
+  const isSearched = length <= MOST_SEARCHED;
+  const skip = isSearched ? skipShort : skipWholeLineEnds;
   let eightBit = false;
-  for (let i = 0; i < length; i = skipWholeLineEnds(message, words, i, length)) {
-    let before = i === 0 ? 0 : (message[i - 1] ?? 0);
+  let dotted = !isSearched;
+  let before = 0;
+  for (let i = 0; i < length; i = skip(message, words, i, length)) {
+    before = i === 0 ? LF : (message[i - 1] ?? 0);
     for (const end = Math.min(i + BLOCK, length); i < end; i++) {
       const octet = message[i] ?? 0;
       if (octet > 127) eightBit = true;
-      if (needsInsertion(before, octet, NONE)) octets++;
+      if (octet === DOT && before === LF) dotted = true;
+      else if (needsInsertion(i === 0 ? 0 : before, octet, NONE)) octets++;
       before = octet;
     }
   }
-  return { octets, eightBit };
+  return { octets, eightBit, dotted };
 }
 
 function wordsOf(bytes: Uint8Array): DataView {

@@ -21,7 +21,7 @@ export * from "./headers.ts";
 export * from "./listed-parameters.ts";
 export * from "./long-body.ts";
 export * from "./mailbox.ts";
-export { Output, type Reserve } from "./output.ts";
+export { Output, type OutputMemory } from "./output.ts";
 export * from "./own-command.ts";
 export * from "./plan.ts";
 export * from "./quotedata.ts";

@@ -8,10 +8,15 @@ const COALESCE_BELOW = 32_768;
 /** UTF-8 has at most so many octets for a UTF-16 code unit. */
 const MOST_OCTETS = 3;
 
-/** Provides memory of at least this many octets, to be overwritten. */
-export type Reserve = (most: number) => Uint8Array;
+/** Provides memory for pieces. */
+export type OutputMemory = {
+  /** Memory of at least this many octets, to be overwritten. */
+  reserve(most: number): Uint8Array;
+  /** How many octets of what was reserved last were written. */
+  keep(octets: number): void;
+};
 
-const newMemory: Reserve = (most) => new Uint8Array(most);
+const NEW_MEMORY: OutputMemory = { reserve: (most) => new Uint8Array(most), keep() {} };
 
 /** Octets and texts in the order in which they leave. */
 export class Output {
@@ -42,16 +47,16 @@ export class Output {
   }
 
   /**
-   * Everything gathered so far, in as few pieces as that needs no copy of large parts: small parts are joined in the
-   * memory that `reserve` provides, which is called once for each piece. The output does not touch the pieces again.
+   * Everything gathered so far, in as few pieces as that needs no copy of large parts: small parts are joined in
+   * `memory`, once for each piece. The output does not touch the pieces again.
    */
-  take(reserve: Reserve = newMemory): readonly Uint8Array[] {
+  take(memory: OutputMemory = NEW_MEMORY): readonly Uint8Array[] {
     const parts = this.#parts;
     const pieces: Uint8Array[] = [];
     for (let from = 0; from < parts.length; ) {
       const to = endOfSmall(parts, from);
       const part = parts[from];
-      if (to - from > 1 || typeof part === "string") pieces.push(joined(parts, from, to, reserve));
+      if (to - from > 1 || typeof part === "string") pieces.push(joined(parts, from, to, memory));
       else if (part !== undefined) pieces.push(part);
       from = Math.max(to, from + 1);
     }
@@ -68,21 +73,24 @@ function endOfSmall(parts: readonly (string | Uint8Array)[], from: number): numb
   return to;
 }
 
-function joined(parts: readonly (string | Uint8Array)[], from: number, to: number, reserve: Reserve): Uint8Array {
+/** Joins the parts from `from` to `to`, or the one at `from`. */
+function joined(parts: readonly (string | Uint8Array)[], from: number, to: number, memory: OutputMemory): Uint8Array {
+  const end = Math.max(to, from + 1);
   let most = 0;
-  for (let at = from; at < to || at === from; at++) most += mostOctets(parts[at] ?? "");
-  const memory = reserve(most);
+  for (let at = from; at < end; at++) most += mostOctets(parts[at] ?? "");
+  const piece = memory.reserve(most);
   let length = 0;
-  for (let at = from; at < to || at === from; at++) {
+  for (let at = from; at < end; at++) {
     const part = parts[at] ?? "";
     if (typeof part === "string")
-      length += encoder.encodeInto(part, length === 0 ? memory : memory.subarray(length)).written;
+      length += encoder.encodeInto(part, length === 0 ? piece : piece.subarray(length)).written;
     else {
-      memory.set(part, length);
+      piece.set(part, length);
       length += part.length;
     }
   }
-  return length === memory.length ? memory : memory.subarray(0, length);
+  memory.keep(length);
+  return length === piece.length ? piece : piece.subarray(0, length);
 }
 
 function mostOctets(part: string | Uint8Array): number {

@@ -4,7 +4,7 @@
  */
 
 import { SMTPNotSupportedError } from "../errors.ts";
-import { quoted } from "./bytes.ts";
+import { checkArgument, quoted } from "./bytes.ts";
 import { mailLine, rcptLine } from "./command.ts";
 import type { MailOptions } from "./extensions/extension.ts";
 import { checkSize } from "./extensions/size.ts";
@@ -30,9 +30,13 @@ export type EsmtpParameters = (server: Server) => readonly string[];
 export type Recipient = {
   /** The address as the caller gave it: the key in `Refused`. */
   readonly given: string;
-  readonly mailbox: Path;
+  /** The address as MAIL and RCPT have it; undefined where that is `given`. */
+  readonly mailbox: Path | undefined;
   readonly parameters: EsmtpParameters;
 };
+
+/** No parameters. */
+export const noParameters: EsmtpParameters = () => [];
 
 /** What the content demands; undefined: not known before it is read. */
 export type ContentNeeds = {
@@ -51,6 +55,8 @@ export type Needs = {
   readonly content: ContentNeeds;
   /** Header fields are raw UTF-8, and not ASCII. */
   readonly utf8Headers: boolean;
+  /** True for addresses that are their own paths, without parameters and with ASCII header fields: nearly always. */
+  readonly isPlain?: boolean | undefined;
 };
 
 /** What to do with octets over 127 that the server did not agree to take. */
@@ -86,12 +92,35 @@ export type Plan = {
  * @throws {RangeError} for values that cannot stand in a command
  */
 export function planMessage(needs: Needs, server: Server, policy: SendingPolicy): Plan {
+  return needs.isPlain === true ? planPlain(needs, server, policy) : planAny(needs, server, policy);
+}
+
+function planPlain({ sender, recipients, content }: Needs, server: Server, policy: SendingPolicy): Plan {
+  const { octets, eightBit } = content;
+  const { features } = server;
+  const sevenBitOnly = isSevenBitOnly(server, policy.eightBit);
+  if (sevenBitOnly && eightBit) throw eightBitRefused();
+  const size = features["size"];
+  let mail = `MAIL FROM:<${checkArgument(sender.path, "sender")}>`;
+  if (octets !== undefined && size !== undefined) {
+    checkSize(octets, size);
+    mail += ` SIZE=${octets}`;
+  }
+  if (eightBit !== false && features["8bitmime"] !== undefined) mail += " BODY=8BITMIME";
+  const lines: string[] = [];
+  for (const { given } of recipients) lines.push(`RCPT TO:<${checkArgument(given, "recipient")}>`);
+  const verb = gainsByChunks(content, server, policy) ? "BDAT" : "DATA";
+  return { verb, content: "text", mail, recipients: lines, sevenBitOnly };
+}
+
+function planAny(needs: Needs, server: Server, policy: SendingPolicy): Plan {
   const { sender, recipients, content, utf8Headers } = needs;
   const { features } = server;
   const asked = needs.parameters(server);
   const binary = asked.some(isBinary);
   if (binary) checkChunking(server, policy);
-  const needsUtf8 = utf8Headers || !hasAsciiForm(sender) || !recipients.every(({ mailbox }) => hasAsciiForm(mailbox));
+  const needsUtf8 =
+    utf8Headers || !hasAsciiForm(sender) || !recipients.every((recipient) => hasAsciiForm(pathOf(recipient)));
   const utf8 = needsUtf8 && features["smtputf8"] !== undefined;
   const parameters = messageParameters(content, server, asked, binary, utf8);
   const sevenBitOnly = !binary && isSevenBitOnly(server, policy.eightBit);
@@ -102,9 +131,13 @@ export function planMessage(needs: Needs, server: Server, policy: SendingPolicy)
     verb: binary || gainsByChunks(content, server, policy) ? "BDAT" : "DATA",
     content: binary ? "binary" : "text",
     mail: mailLine(asServerTakesIt(sender, server), parameters),
-    recipients: recipients.map((r) => rcptLine(asServerTakesIt(r.mailbox, server), r.parameters(server))),
+    recipients: recipients.map((r) => rcptLine(asServerTakesIt(pathOf(r), server), r.parameters(server))),
     sevenBitOnly,
   };
+}
+
+function pathOf({ given, mailbox }: Recipient): Path {
+  return mailbox ?? { path: given, ascii: true };
 }
 
 /**

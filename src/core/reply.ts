@@ -108,7 +108,8 @@ export class ReplyParser {
   #heldLength = 0;
   /** What is here of a reply: the code of its lines, their texts and their length. */
   #code = 0;
-  #lines: string[] = [];
+  #firstLine: string | undefined;
+  #laterLines: string[] | undefined;
   #octets = 0;
   /** True if a line has an octet over 127: the lines are Latin-1 until the reply is complete, and its charset known. */
   #eightBit = false;
@@ -149,12 +150,16 @@ export class ReplyParser {
 
   /** True if no byte is waiting, not even of a half line. */
   get empty(): boolean {
-    return this.waiting === 0 && this.#lines.length === 0;
+    return this.#at === this.#chunk.length && this.#heldLength === 0 && this.#firstLine === undefined;
   }
 
   /** What waits unread, for an error message. */
   get rest(): string {
     return decodeText(concat([...this.#held, this.#chunk.subarray(this.#at)]).subarray(0, 200));
+  }
+
+  get #lineCount(): number {
+    return this.#firstLine === undefined ? 0 : 1 + (this.#laterLines?.length ?? 0);
   }
 
   #view(bytes: Uint8Array): void {
@@ -168,11 +173,11 @@ export class ReplyParser {
   }
 
   #complete(): RawReply {
-    const lines = this.#eightBit ? decoded(this.#lines) : this.#lines;
-    const [first = ""] = lines;
-    const reply = new RawReply(this.#code, lines.length === 1 ? first : lines);
-    if (lines.length === 1 && lines === this.#lines) this.#lines.length = 0;
-    else this.#lines = [];
+    const first = this.#firstLine ?? "";
+    const lines = this.#laterLines === undefined ? first : [first, ...this.#laterLines];
+    const reply = new RawReply(this.#code, this.#eightBit ? decoded(lines) : lines);
+    this.#firstLine = undefined;
+    this.#laterLines = undefined;
     this.#eightBit = false;
     this.#octets = 0;
     return reply;
@@ -215,16 +220,18 @@ export class ReplyParser {
       const shown = decodeText(bytes.subarray(start, end)).trim().slice(0, 200);
       return this.#fail("grammar", `not a reply: ${quoted(shown)}`);
     }
-    if (this.#lines.length > 0 && code !== first && !isRefusalBehindGreeting(first, code)) {
+    if (this.#firstLine !== undefined && code !== first && !isRefusalBehindGreeting(first, code)) {
       return this.#fail("grammar", `the codes of one reply differ: ${first} and ${code}`);
     }
     this.#code = code;
     this.#octets += end - start;
-    const mostLines = Math.ceil(mostOctets / 64);
-    if (this.#octets > mostOctets || this.#lines.length >= mostLines) {
+    if (this.#octets > mostOctets || this.#lineCount >= mostOctets / 64) {
+      const mostLines = Math.ceil(mostOctets / 64);
       return this.#fail("too-long", `a reply of more than ${mostOctets} octets or ${mostLines} lines`);
     }
-    this.#lines.push(text);
+    if (this.#firstLine === undefined) this.#firstLine = text;
+    else if (this.#laterLines === undefined) this.#laterLines = [text];
+    else this.#laterLines.push(text);
   }
 
   /** The text of a line behind its code. All lines of an ASCII chunk are cut from one text; else an octet is a character. */
@@ -246,13 +253,14 @@ function asciiOf(chunk: Uint8Array): string {
   return text.length === chunk.length && !text.includes("\ufffd") ? text : "";
 }
 
-/** The lines of a reply in its charset: UTF-8 if all of them are, or else Latin-1, which keeps the octets. */
-function decoded(lines: readonly string[]): readonly string[] {
+/** The text of a reply in its charset: UTF-8 if all its lines are, or else Latin-1, which keeps the octets. */
+function decoded(text: string | readonly string[]): string | readonly string[] {
+  const lines = typeof text === "string" ? [text] : text;
   const texts: string[] = [];
   for (const line of lines) {
-    const text = asUtf8(latin1Octets(line));
-    if (text === undefined) return lines;
-    texts.push(text);
+    const decodedLine = asUtf8(latin1Octets(line));
+    if (decodedLine === undefined) return text;
+    texts.push(decodedLine);
   }
   return texts;
 }

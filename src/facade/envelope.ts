@@ -8,7 +8,7 @@ import type { MailOptions, RcptOptions } from "../core/extensions/extension.ts";
 import { mailParameters, rcptParameters } from "../core/extensions/index.ts";
 import { listedParameters } from "../core/listed-parameters.ts";
 import { isPlainPath, type Mailbox } from "../core/mailbox.ts";
-import type { EsmtpParameters, Options, Recipient } from "../core/plan.ts";
+import { type EsmtpParameters, noParameters, type Options, type Recipient } from "../core/plan.ts";
 import { SMTPRecipientsRefused } from "../errors.ts";
 import { checkObject } from "./options.ts";
 
@@ -49,9 +49,10 @@ export function requestOf(envelope: Envelope, content: Content, utf8Headers = fa
   const parameters = mailParametersOf(mail_options);
   const own = rcptParametersOf(rcpt_options);
   if (isPlain(from_addr) && to.every(isPlain)) {
+    const isPlain = parameters === noParameters && own === noParameters && !utf8Headers;
     const sender = { path: from_addr, ascii: true };
-    const recipients = to.map((given) => ({ given, mailbox: { path: given, ascii: true }, parameters: own }));
-    return { from: from_addr, sender, recipients, parameters, content, utf8Headers };
+    const recipients = to.map((given) => ({ given, mailbox: undefined, parameters: own }));
+    return { from: from_addr, sender, recipients, parameters, content, utf8Headers, isPlain };
   }
   const { given: from, mailbox: sender } = senderOf(from_addr, "from_addr");
   const recipients = to.map((address, index) => ({ ...recipientOf(address, `to_addrs[${index}]`), parameters: own }));
@@ -93,8 +94,6 @@ function parametersOf(options: unknown, argument: string, check: (typed: object)
     throw wrongType(argument, "an array of strings or an object", options);
   return Object.keys(options).length === 0 ? noParameters : check(options);
 }
-
-const noParameters: EsmtpParameters = () => [];
 
 /** A reverse path: "" for none. */
 function senderOf(address: unknown, argument: string): Address {

@@ -15,26 +15,6 @@ import { type PoolOptions, poolSettings } from "./options.ts";
 import { Pool } from "./pool.ts";
 import type { PoolStats } from "./stats.ts";
 
-/** What `SMTP.sendmail()` takes. */
-export type SendmailArguments = [
-  from_addr: string,
-  to_addrs: string | Iterable<string>,
-  msg: Body,
-  mail_options?: Options | undefined,
-  rcpt_options?: Options<RcptOptions> | undefined,
-  call?: CallOptions | undefined,
-];
-
-/** What `SMTP.send_message()` takes. */
-export type SendMessageArguments = [
-  msg: Message,
-  from_addr?: string | undefined,
-  to_addrs?: string | Iterable<string> | undefined,
-  mail_options?: Options | undefined,
-  rcpt_options?: Options<RcptOptions> | undefined,
-  call?: CallOptions | undefined,
-];
-
 /**
  * Connections to one server, shared by all messages. They are opened when messages come, up to `maxConnections`, used for
  * one message after another, and closed when nothing comes.
@@ -92,8 +72,14 @@ export class SMTPPool {
    * @throws {SMTPException} "not-sent" and `temporary`, if `maxQueue` messages wait already
    * @throws {SMTPServerDisconnected} "not-sent", if the pool is closed
    */
-  sendmail(...message: SendmailArguments): Promise<Refused> {
-    const [from_addr, to_addrs, msg, mail_options, rcpt_options, call] = message;
+  sendmail(
+    from_addr: string,
+    to_addrs: string | Iterable<string>,
+    msg: Body,
+    mail_options?: Options,
+    rcpt_options?: Options<RcptOptions>,
+    call?: CallOptions,
+  ): Promise<Refused> {
     return sendmailBy(this.#deliver, msg, { from_addr, to_addrs, mail_options, rcpt_options }, call);
   }
 
@@ -101,8 +87,14 @@ export class SMTPPool {
    * Sends a message as `SMTP.send_message()` does, with the sender and the recipients that its header names.
    * @throws as `sendmail()` does; {RangeError} if an address field cannot be read without guessing
    */
-  send_message(...message: SendMessageArguments): Promise<Refused> {
-    const [msg, from_addr, to_addrs, mail_options, rcpt_options, call] = message;
+  send_message(
+    msg: Message,
+    from_addr?: string,
+    to_addrs?: string | Iterable<string>,
+    mail_options?: Options,
+    rcpt_options?: Options<RcptOptions>,
+    call?: CallOptions,
+  ): Promise<Refused> {
     return sendMessageBy(this.#deliver, msg, { from_addr, to_addrs, mail_options, rcpt_options }, call);
   }
 

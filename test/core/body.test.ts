@@ -205,6 +205,7 @@ test("of two octets in a row, the quick searches find each pair that the oracle 
         expect(measure(latin1.encode(content))).toEqual({
           octets: oracle.normalise(content).length,
           eightBit: before > 127 || after > 127,
+          dotted: /(^|\n)\./.test(content),
         });
       }
     }
@@ -257,6 +258,7 @@ describe("octets", () => {
         expect(measure(latin1.encode(text))).toEqual({
           octets: oracle.normalise(text).length,
           eightBit: /[\x80-\xff]/.test(text),
+          dotted: /(^|\n)\./.test(text),
         });
       }),
       { numRuns: 1000 },
