@@ -7,7 +7,7 @@ import { wrongType } from "../core/bytes.ts";
 import type { MailOptions, RcptOptions } from "../core/extensions/extension.ts";
 import { mailParameters, rcptParameters } from "../core/extensions/index.ts";
 import { listedParameters } from "../core/listed-parameters.ts";
-import { isPlainPath, type Mailbox } from "../core/mailbox.ts";
+import { isPlainPath, type Mailbox, type Path } from "../core/mailbox.ts";
 import { type EsmtpParameters, noParameters, type Options, type Recipient } from "../core/plan.ts";
 import { SMTPRecipientsRefused } from "../errors.ts";
 import { checkObject } from "./options.ts";
@@ -44,15 +44,13 @@ type Address = { readonly given: string; readonly mailbox: Mailbox };
  */
 export function requestOf(envelope: Envelope, content: Content, utf8Headers = false): MessageRequest {
   const { from_addr, to_addrs, mail_options, rcpt_options } = envelope;
-  const to = listOf(to_addrs);
+  const to = typeof to_addrs === "string" ? [to_addrs] : listOf(to_addrs);
   if (to.length === 0) throw noRecipients("to_addrs is empty");
   const parameters = mailParametersOf(mail_options);
   const own = rcptParametersOf(rcpt_options);
-  if (isPlain(from_addr) && to.every(isPlain)) {
-    const isPlain = parameters === noParameters && own === noParameters && !utf8Headers;
-    const sender = { path: from_addr, ascii: true };
-    const recipients = to.map((given) => ({ given, mailbox: undefined, parameters: own }));
-    return { from: from_addr, sender, recipients, parameters, content, utf8Headers, isPlain };
+  const hasParameters = parameters !== noParameters || own !== noParameters;
+  if (!hasParameters && !utf8Headers && isPlain(from_addr) && to.every(isPlain)) {
+    return new PlainRequest(from_addr, to, content);
   }
   const { given: from, mailbox: sender } = senderOf(from_addr, "from_addr");
   const recipients = to.map((address, index) => ({ ...recipientOf(address, `to_addrs[${index}]`), parameters: own }));
@@ -70,6 +68,42 @@ export function requestOfDelivery(delivery: DeliveryRequest, content: Content): 
   if (to.length === 0) throw noRecipients("to is empty");
   const parameters = mailParametersOf(bodyType === undefined ? options : { ...options, body: bodyType });
   return { from: given, sender, recipients: to.map(entryOf), parameters, content, utf8Headers: false };
+}
+
+/** A message whose addresses are their own paths, without parameters. It is small, since many may wait. */
+class PlainRequest implements MessageRequest {
+  readonly from: string;
+  readonly content: Content;
+  readonly #to: readonly string[];
+  #recipients: readonly Recipient[] | undefined;
+
+  constructor(from: string, to: readonly string[], content: Content) {
+    this.from = from;
+    this.#to = to;
+    this.content = content;
+  }
+
+  get sender(): Path {
+    return { path: this.from, ascii: true };
+  }
+
+  /** Made when the message is planned. */
+  get recipients(): readonly Recipient[] {
+    this.#recipients ??= this.#to.map((given) => ({ given, mailbox: undefined, parameters: noParameters }));
+    return this.#recipients;
+  }
+
+  get parameters(): EsmtpParameters {
+    return noParameters;
+  }
+
+  get utf8Headers(): boolean {
+    return false;
+  }
+
+  get isPlain(): boolean {
+    return true;
+  }
 }
 
 /** The body of `deliver`'s request, looked at before its envelope: a body that is not taken is given back. */
@@ -120,7 +154,6 @@ export function noRecipients(why: string): SMTPRecipientsRefused {
 }
 
 function listOf(to: unknown): unknown[] {
-  if (typeof to === "string") return [to];
   if (Array.isArray(to)) return [...to];
   if (isIterable(to)) return fromCaller(() => [...to]);
   throw wrongType("to_addrs", "a string or an iterable of strings", to);
