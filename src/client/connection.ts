@@ -64,6 +64,8 @@ export type Connection = {
   readonly fault: Fault | undefined;
   /** False once a write has failed: the reader then finds out why. */
   readonly writable: boolean;
+  /** How often something was handed to the transport: what was put into the output since then has not left. */
+  writes: number;
 
   /** Puts a command into the output; its receiver will be told. For DATA, `end` will stand for the end of the message. */
   send(command: Command, end?: Command): void;
@@ -133,6 +135,7 @@ export function makeConnection(stream: ByteStream, settings: ConnectionSettings)
     authenticated: false,
     bdatAccepted: false,
     grouping: "untested",
+    writes: 0,
 
     get peer() {
       return stream.peer;
@@ -345,8 +348,10 @@ export function makeConnection(stream: ByteStream, settings: ConnectionSettings)
   }
 
   function writePiece(piece: Uint8Array | undefined): Promise<void> | undefined {
+    if (piece === undefined || !isWritable()) return undefined;
     try {
-      return piece && isWritable() ? stream.write(piece) : undefined;
+      connection.writes++;
+      return stream.write(piece);
     } catch (error) {
       writeFailed(error);
       return undefined;

@@ -42,6 +42,8 @@ export function makeDataTransfer(connection: Connection, content: Content, obser
   let expected = 1;
   let answer: { release(): void } | undefined;
   let endHandedOver = false;
+  /** How many writes there had been when the end was put into the output. */
+  let endedAt = 0;
 
   const transfer: DataTransfer & { over: boolean } = {
     endCommand,
@@ -82,13 +84,14 @@ export function makeDataTransfer(connection: Connection, content: Content, obser
       if (replies.length === expected) finish()?.complete(replies);
     },
 
-    lost: () => lost(connection.end, endHandedOver ? "unknown" : "not-sent"),
+    lost: () => lost(connection.end, endHandedOver && connection.writes > endedAt ? "unknown" : "not-sent"),
   };
 
   function end(): void {
     if (!connection.writable) return;
     if (dialogue.leftover) return awaitAnswer();
     output.addBytes(encoder.end());
+    endedAt = connection.writes;
     dialogue.bodySent();
     endHandedOver = true;
     observer.ended();
