@@ -74,6 +74,8 @@ export class BdatTransfer implements ReplyReceiver, PieceWriter {
   #bound: { release(): void } | undefined;
   #refusal: SMTPDataError | undefined;
   #lastHandedOver = false;
+  /** How many writes there had been when the last chunk was put into the output. */
+  #endedAt = 0;
 
   constructor(connection: Connection, content: Content, observer: TransferObserver, settings: ChunkSettings) {
     this.#connection = connection;
@@ -132,6 +134,7 @@ export class BdatTransfer implements ReplyReceiver, PieceWriter {
     if (!this.#connection.writable) return;
     this.#hold(this.#encoder.end());
     this.#lastHandedOver = true;
+    this.#endedAt = this.#connection.writes;
     this.#send("last");
     this.#observer?.ended();
     this.#connection.flush();
@@ -153,7 +156,8 @@ export class BdatTransfer implements ReplyReceiver, PieceWriter {
 
   /** The session ended before the last reply. */
   lost(): void {
-    const delivery = this.#lastHandedOver ? "unknown" : "not-sent";
+    const left = this.#lastHandedOver && this.#connection.writes > this.#endedAt;
+    const delivery = left ? "unknown" : "not-sent";
     this.#unknownBy(this.#replies);
     this.#stop()?.undelivered(
       this.#refusal ?? this.#connection.end?.toError({ delivery, replies: this.#replies.map(({ reply }) => reply) }),

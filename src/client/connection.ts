@@ -57,6 +57,8 @@ export class Connection {
    * several commands unanswered and no group had been answered before.
    */
   pipeliningTrust: "untested" | "proven" | "suspect" = "untested";
+  /** How often something was handed to the transport: what was put into the output since then has not left. */
+  writes = 0;
 
   readonly #memory: WriteMemory;
   readonly #watchdog: Watchdog = new Watchdog((deadline) => this.#expired(deadline));
@@ -323,8 +325,10 @@ export class Connection {
   }
 
   #writePiece(piece: Uint8Array | undefined): Promise<void> | undefined {
+    if (piece === undefined || !this.writable) return undefined;
     try {
-      return piece !== undefined && this.writable ? this.stream.write(piece) : undefined;
+      this.writes++;
+      return this.stream.write(piece);
     } catch (error) {
       this.#writeFailed(error);
       return undefined;

@@ -26,6 +26,8 @@ export class DataTransfer implements ReplyReceiver, PieceWriter {
   #encoder: DataEncoder | undefined;
   #expected = 1;
   #endHandedOver = false;
+  /** How many writes there had been when the end was put into the output. */
+  #endedAt = 0;
   /** Limits the wait for the rest of an answer that came early. */
   #answer: { release(): void } | undefined;
   #partlyReplied: (() => void) | undefined;
@@ -94,7 +96,8 @@ export class DataTransfer implements ReplyReceiver, PieceWriter {
 
   /** The session ended before the last reply. */
   lost(): void {
-    this.#undelivered(this.#endHandedOver ? "unknown" : "not-sent");
+    const hasLeft = this.#endHandedOver && this.#connection.writes > this.#endedAt;
+    this.#undelivered(hasLeft ? "unknown" : "not-sent");
   }
 
   #sendEnd(end: string | Uint8Array): void {
@@ -103,6 +106,7 @@ export class DataTransfer implements ReplyReceiver, PieceWriter {
     if (dialogue.hasUnreadBytes) return this.#awaitAnswer();
     if (typeof end === "string") output.addText(end);
     else output.addBytes(end);
+    this.#endedAt = this.#connection.writes;
     dialogue.endBody();
     this.#endHandedOver = true;
     this.#observer.ended();

@@ -48,7 +48,8 @@ class Flight implements ReplyReceiver {
   #observer: TransactionObserver | undefined;
   /** Limits the wait for the other replies to the message. */
   #bound: { release(): void } | undefined;
-  #sent = false;
+  /** How many writes there had been when the message was put into the output. */
+  #sentAt: number | undefined;
 
   constructor(
     connection: Connection,
@@ -85,7 +86,7 @@ class Flight implements ReplyReceiver {
       return this.#settled()?.reject(error);
     }
     for (const part of this.#parts) this.#connection.output.addBytes(part);
-    this.#sent = this.#connection.writable;
+    if (this.#connection.writable) this.#sentAt = this.#connection.writes;
   }
 
   /** A reply to one of its commands. */
@@ -98,7 +99,9 @@ class Flight implements ReplyReceiver {
 
   /** The session ended before the last reply. */
   lost(): void {
-    const delivery = this.#sent ? "unknown" : "not-sent";
+    const { writes } = this.#connection;
+    // Behind a write that the server does not take it is still in the output.
+    const delivery = this.#sentAt !== undefined && writes > this.#sentAt ? "unknown" : "not-sent";
     this.#connection.settings.chunking.unknownBy(this.#finalReplies, this.#connection);
     const lost = this.#connection.end?.toError({ delivery, replies: this.#finalReplies.map(({ reply }) => reply) });
     // The server may go on after a 421, and the message is on its way: only a refusal of everybody is a verdict.

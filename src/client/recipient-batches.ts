@@ -147,7 +147,8 @@ function pick<T>(all: readonly T[], indexes: readonly number[]): T[] {
 function replyOf(error: unknown, recipient: string): Reply {
   const own = error instanceof SMTPRecipientsRefused ? error.recipients[recipient] : undefined;
   const reply = error instanceof SMTPResponseException ? error.reply : own;
-  if (reply !== undefined) return reply;
+  // 2yz to DATA ended the portion, and is no yes to the recipients: nothing was sent to them.
+  if (reply !== undefined && !isPositive(reply.code)) return reply;
   const known =
     error instanceof SMTPException && error.delivery !== "unknown" ? "not sent" : "unknown whether delivered";
   return makeReply(451, [`4.4.2 ${known}: ${textOf(error)}`]);

@@ -70,6 +70,17 @@ describe.each([
 });
 
 describe("where the server has no room", () => {
+  test("a portion whose DATA is answered by 2yz, which is no go-ahead, has reached nobody", async () => {
+    const got: string[] = [];
+    let data = 0;
+    const on = { DATA: (): Answer => (data++ === 0 ? "354 go" : "299 what") };
+    const { smtp } = await session(withRoom(1, { on }, undefined, got));
+    const delivery = await smtp.deliver({ from: "a@b.c", to: ["r0@x.y", "r1@x.y"], body: "hi" });
+    expect(got).toEqual(["r0@x.y"]);
+    expect(delivery.accepted).toEqual(["r0@x.y"]);
+    expect(codes(delivery.refused)).toEqual([["r1@x.y", 451]]);
+  });
+
   test("those whom it refuses for another reason stay refused, and the order is the caller's", async () => {
     const { smtp } = await session(withRoom(2));
     const to = ["r0@x.y", "bad1@x.y", "r2@x.y", "r3@x.y", "bad4@x.y", "r5@x.y", "r6@x.y"];

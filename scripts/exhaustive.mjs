@@ -1,0 +1,105 @@
+/**
+ * Every small case: two messages, and all that a server, a caller, a body and a clock can do to them, up to so many
+ * deviations from a good conversation; see `test/exhaustive/explore.ts`. Prints states and paths, and each finding with the
+ * path that leads to it. `npm run exhaustive -- --deviations 1 --chunks 2 --only "smtp eager" --runtime bun`;
+ * `--small` is what CI plays.
+ */
+import { spawn } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { availableParallelism } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { parseArgs } from "node:util";
+import { build } from "esbuild";
+
+const root = join(import.meta.dirname, "..");
+const { values } = parseArgs({
+  options: {
+    small: { type: "boolean", default: false },
+    deviations: { type: "string", default: "2" },
+    chunks: { type: "string", default: "1" },
+    only: { type: "string", default: "" },
+    runtime: { type: "string", default: "node" },
+    processes: { type: "string", default: String(availableParallelism()) },
+  },
+});
+const commands = {
+  node: [process.execPath, "--max-semi-space-size=32"],
+  deno: [join(root, "node_modules/.bin/deno"), "run", "-A"],
+  bun: [join(root, "node_modules/.bin/bun")],
+};
+
+/** One deviation everywhere would take minutes: in CI it is in these, and none in the others. */
+const SMALL = / (string\/string 2\/1|driven\/string 1\/2)$/;
+
+const folder = mkdtempSync(join(root, "node_modules/.exhaustive-"));
+const sum = { configurations: 0, states: 0, paths: 0, longest: 0, found: 0 };
+const begun = Date.now();
+try {
+  await bundle("main");
+  await bundle("configurations");
+  const { configurations } = await import(join(folder, "configurations.mjs"));
+  const all = configurations(Number(values.chunks));
+  const chosen = [...all.keys()].filter((index) => new RegExp(values.only).test(all[index].name));
+  if (values.small) {
+    const [deep, flat] = [true, false].map((is) => chosen.filter((index) => SMALL.test(all[index].name) === is));
+    await explore(flat, 0);
+    await explore(deep, 1);
+  } else await explore(chosen, Number(values.deviations));
+} finally {
+  rmSync(folder, { recursive: true, force: true });
+}
+const { configurations, states, paths, longest, found } = sum;
+const seconds = (Date.now() - begun) / 1000;
+console.log(`${configurations} configurations, ${states} states, ${paths} paths of up to ${longest} events`);
+console.log(
+  `${found} findings; ${seconds.toFixed(0)} s on ${values.runtime}, ${Math.round(paths / seconds)} paths a second`,
+);
+process.exitCode = found === 0 && configurations > 0 ? 0 : 1;
+
+async function bundle(name) {
+  await build({
+    entryPoints: [join(root, `test/exhaustive/${name}.ts`)],
+    outdir: folder,
+    outExtension: { ".js": ".mjs" },
+    bundle: true,
+    format: "esm",
+    platform: "node",
+    target: "es2022",
+    packages: "external",
+    logLevel: "error",
+  });
+}
+
+/** Explores these configurations, each process taking every so manieth. */
+async function explore(indexes, deviations) {
+  const processes = Math.min(Number(values.processes), indexes.length);
+  const shares = Array.from({ length: processes }, (_, n) => indexes.filter((_, at) => at % processes === n));
+  console.log(`\n${indexes.length} configurations, up to ${deviations} deviations`);
+  await Promise.all(shares.map((share) => run([deviations, values.chunks, ...share])));
+}
+
+async function run(args) {
+  const [file, ...options] = commands[values.runtime];
+  const child = spawn(file, [...options, join(folder, "main.mjs"), ...args], {
+    cwd: root,
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  const ended = new Promise((resolve) => child.once("close", resolve));
+  for await (const line of createInterface({ input: child.stdout })) print(JSON.parse(line));
+  const code = await ended;
+  if (code === 0) return;
+  console.log(`a process ended with ${code}`);
+  sum.found++;
+}
+
+function print({ name, states, paths, longest, seconds, found }) {
+  const numbers = [states, paths, longest].map((number) => String(number).padStart(9)).join("");
+  console.log(`${name.padEnd(56)}${numbers}${seconds.toFixed(1).padStart(8)} s`);
+  for (const { rule, detail, path } of found) console.log(`  ${rule}\n    ${detail}\n    path: ${path.join(", ")}`);
+  sum.configurations++;
+  sum.states += states;
+  sum.paths += paths;
+  sum.longest = Math.max(sum.longest, longest);
+  sum.found += found.length;
+}

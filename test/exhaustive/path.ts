@@ -1,0 +1,101 @@
+/** Plays one path from the start, and ends it. */
+
+import { checkEnd, checkNothingLeft, checkStep, type Finding } from "./checks.ts";
+import { type Clock, drain } from "./clock.ts";
+import type { Configuration } from "./configurations.ts";
+import type { Defect } from "./planted.ts";
+import { World } from "./world.ts";
+
+/** What a path came to. */
+export type Played = {
+  /** The state that its last event led to. */
+  readonly state: string;
+  /** All events that can follow. */
+  readonly choices: readonly string[];
+  /** All that the client did from there on, when the server fell silent and the caller closed the session. */
+  readonly ending: string;
+  readonly findings: readonly Finding[];
+};
+
+/** Rejections that nobody handled, since the last path. */
+const unhandled: unknown[] = [];
+
+/** Counts unhandled rejections; returns a function that ends that. */
+export function watchRejections(): () => void {
+  const remember = (reason: unknown): void => void unhandled.push(reason);
+  process.on("unhandledRejection", remember);
+  return () => process.off("unhandledRejection", remember);
+}
+
+/** Plays the events, then the ending: a server that says nothing more, and `close()`. */
+export async function playPath(
+  configuration: Configuration,
+  clock: Clock,
+  events: readonly string[],
+  defect?: Defect,
+): Promise<Played> {
+  const world = new World(configuration, clock, defect);
+  const findings: Finding[] = [];
+  await world.settle();
+  for (const [at, event] of events.entries()) {
+    if (event === "time") {
+      world.apply(event);
+      await world.letTimePass();
+    } else {
+      world.apply(event);
+      if (!event.endsWith("+")) await world.settle();
+    }
+    // The steps before were checked as paths of their own.
+    if (at === events.length - 1 && !event.endsWith("+")) findings.push(...checkStep(world, event));
+  }
+  const state = String(world);
+  const choices = world.choices();
+  const before = world.notes.length;
+  await end(world, findings);
+  const ending = [...world.notes.slice(before), ...findings.map(({ rule }) => rule)].join("\n");
+  return { state, choices, ending, findings };
+}
+
+async function end(world: World, findings: Finding[]): Promise<void> {
+  await world.settle();
+  const { messages, connections } = world;
+  const allOver = connections.every(({ tap }) => tap.over !== undefined) && !world.isConnecting;
+  const allSettled = !messages.some(({ isPending }) => isPending) && !world.isPending(world.quit);
+  if (connections.length > 0 && allOver && allSettled && !world.configuration.readsLate) {
+    findings.push(...checkNothingLeft(world));
+  }
+  await silence(world);
+  checkSettled(world, findings);
+  world.apply("close");
+  await world.settle();
+  findings.push(...checkStep(world, "close"));
+  await readAll(world);
+  findings.push(...checkNothingLeft(world), ...checkEnd(world));
+  for (const reason of unhandled.splice(0))
+    findings.push({ rule: "no rejection is unhandled", detail: String(reason) });
+}
+
+/** The server says nothing more. */
+async function silence(world: World): Promise<void> {
+  for (let fired = 0; world.clock.runs && fired < 100; fired++) {
+    world.clock.advance();
+    await world.settle();
+  }
+}
+
+/** Whatever a server does not say, no call waits for ever; only the source of its body can hold it up. */
+function checkSettled(world: World, findings: Finding[]): void {
+  const { messages, quit } = world;
+  if (messages.some(({ source, isPending }) => isPending && source?.isAwaited === true)) return;
+  const pending = messages.filter(({ isPending }) => isPending).map(({ id }) => `message ${id}`);
+  if (world.isPending(quit)) pending.push("quit");
+  if (pending.length > 0) findings.push({ rule: "no call waits for ever", detail: pending.join() });
+}
+
+/** A server that reads late reads what is there, so that the client's end of the connection can end. */
+async function readAll({ configuration, connections }: World): Promise<void> {
+  for (let reads = 0; configuration.readsLate && reads < 20; reads++) {
+    for (const { server } of connections) server.letRead();
+    await drain();
+  }
+}
