@@ -91,7 +91,8 @@ export class Lane {
   readonly #session: Session;
   readonly #policy: SendingPolicy;
   #rcptMax = NEVER;
-  #turnWaits = false;
+  /** The turn that has no message yet: there is one at most, or the next message would not be the first to go. */
+  #waitingTurn: Turn | undefined;
   /** A message that nothing may follow: in eager mode what follows would be lost with it if it is aborted. */
   #alone: Job | undefined;
   /** The first message here, until it is settled. */
@@ -174,10 +175,10 @@ export class Lane {
 
   /** Lets the next message begin as soon as it may go behind those that are here. */
   offer(): void {
-    if (this.#turnWaits || this.retired || this.#alone !== undefined) return;
+    if (this.#waitingTurn !== undefined || this.retired || this.#alone !== undefined) return;
     if (this.#session.conversation.connection?.callingOut === true) return;
-    this.#turnWaits = true;
-    this.#session.deliver(new Turn(this, undefined, false));
+    this.#waitingTurn = new Turn(this, undefined, false);
+    this.#session.deliver(this.#waitingTurn);
   }
 
   /**
@@ -240,9 +241,11 @@ export class Lane {
   }
 
   /** A turn's message was not delivered, or it had none. */
-  failed({ job, first }: Turn, error: unknown): void {
+  failed(turn: Turn, error: unknown): void {
+    const { job, first } = turn;
     if (job === undefined) {
-      this.#turnWaits = false;
+      // One that found nothing may be told of it when the next one waits already.
+      if (this.#waitingTurn === turn) this.#waitingTurn = undefined;
       return;
     }
     this.#settled(job);
@@ -266,7 +269,7 @@ export class Lane {
   }
 
   #bind(turn: Turn): void {
-    this.#turnWaits = false;
+    this.#waitingTurn = undefined;
     turn.job = this.retired ? undefined : this.#owner.pull(this);
     if (turn.job !== undefined) this.inFlight++;
   }
