@@ -4,7 +4,7 @@ import type { Governor } from "./governor.ts";
 import type { Lane } from "./lane.ts";
 import { LoginGate } from "./login-gate.ts";
 import { Reconnection } from "./reconnection.ts";
-import { complaintIn, isLasting } from "./verdict.ts";
+import { complaintIn, isLasting, lossOf } from "./verdict.ts";
 
 /** The pool, as far as its connector concerns it. */
 export type ConnectorOwner = {
@@ -186,12 +186,13 @@ export class Connector {
   /** Open connections have to do for now; without any, messages wait for the next try. */
   #tryAgain(error: unknown): void {
     const now = performance.now();
-    const { connecting, usable } = this.#connections;
+    const { connecting, open, usable } = this.#connections;
     const complaint = complaintIn(error);
-    if (usable > 0 || complaint !== undefined) this.#governor.full(usable + connecting.size, now);
-    if (usable > 0) return;
+    if (open.size > 0 || complaint !== undefined) this.#governor.full(usable + connecting.size, now);
+    // One that sends its last message makes room for another.
+    if (open.size > 0) return;
     if (this.#owner.waiting() === 0) return this.#reconnection.reset();
-    this.#reconnection.failed(error, complaint === "complaint", now, this.#cameAt);
+    this.#reconnection.failed(lossOf(error), complaint === "complaint", now, this.#cameAt);
     this.wake(now);
   }
 }

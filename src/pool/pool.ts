@@ -127,7 +127,8 @@ export class Pool implements LaneOwner {
   failed(lane: Lane, job: Job, error: unknown, first: boolean): void {
     this.#sending--;
     if (!job.begun) this.#rate?.giveBack();
-    const isStillborn = first && foundDead(error);
+    // The end of the message's own time is no fault of the connection.
+    const isStillborn = first && !job.late && foundDead(error);
     if (mayGoAgain(job, error)) {
       if (job.begun) this.#retried++;
       this.#putBack(job, isStillborn ? { error } : undefined);

@@ -52,6 +52,19 @@ export function foundDead(error: unknown): boolean {
   return error instanceof SMTPRecipientsRefused && refusalsIn(error).some(({ code }) => code === 421);
 }
 
+/**
+ * What a message that waits is told of a connection that was lost at another message: nothing of that message's sender
+ * and recipients, and nothing that was refused to them.
+ */
+export function lossOf(error: unknown): unknown {
+  if (!(error instanceof SMTPSenderRefused || error instanceof SMTPRecipientsRefused)) return error;
+  const { code, enhancedCode } = refusalsIn(error).find((refusal) => refusal.code === 421) ?? { code: 421 };
+  const said = [code, enhancedCode].filter((part) => part !== undefined).join(" ");
+  return new SMTPServerDisconnected(`the server ended the connection at its first message: ${said}`, {
+    delivery: "not-sent",
+  });
+}
+
 type Refusal = Pick<Reply, "code" | "enhancedCode">;
 
 function refusalsIn(error: unknown): Refusal[] {
