@@ -14,6 +14,7 @@ import { fromMechanism } from "./caller-errors.ts";
 import type { Chunking } from "./chunking.ts";
 import { type Deadline, makeWatchdog, type Timeouts } from "./deadline.ts";
 import type { Events } from "./events.ts";
+import { reset } from "./reset.ts";
 import { closed, disconnected, protocolBroken, type SessionEnd, textOf, timedOut } from "./session-end.ts";
 
 /** How a connection behaves, once it is there. */
@@ -155,6 +156,7 @@ export function makeConnection(stream: ByteStream, settings: ConnectionSettings)
     request(command, delivery) {
       checkIdle();
       if (sessionEnd) return Promise.reject(sessionEnd.toError({ delivery }));
+      if (dialogue.needsReset(command.verb)) return reset(connection).then(() => connection.request(command, delivery));
       const reply = replyTo(command, delivery);
       send(command);
       flush();

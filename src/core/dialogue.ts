@@ -79,6 +79,8 @@ export type Dialogue = {
   readonly unfetched: string | undefined;
   /** What stands unread, for an error message. */
   readonly rest: string;
+  /** True if RSET has to come before a command, since a chunk was refused (RFC 3030 2). */
+  needsReset(verb: string): boolean;
   /** All that is still awaited, in order; the dialogue is over. */
   end(): readonly Command[];
   /**
@@ -116,6 +118,7 @@ export function makeDialogue(
   let accepted = 0;
   let mailSent = false;
   let wasOpen = false;
+  let chunkRefused = false;
   let unasked = 0;
   const unfetched: string[] = [];
 
@@ -151,6 +154,8 @@ export function makeDialogue(
     get rest() {
       return parser.rest;
     },
+
+    needsReset: (verb) => chunkRefused && !/^(RSET|QUIT|EHLO|LHLO|HELO)$/.test(verb),
 
     end() {
       const rest = awaited.slice(first);
@@ -254,12 +259,14 @@ export function makeDialogue(
       case "RSET":
         accepted = 0;
         if (!isPositive(code)) mailSent = true;
+        chunkRefused = false;
         return;
       case ".":
         if (position === "body") position = "closing";
         return;
       case "BDAT":
         if (lastChunk === command) mailSent = !isPositive(code);
+        if (!isPositive(code)) chunkRefused = true;
         return;
       case "?":
         if (position === "own-body") position = "command";
@@ -293,7 +300,10 @@ export function makeDialogue(
       case "EHLO":
       case "HELO":
       case "LHLO":
-        if (isPositive(code)) mailSent = false;
+        if (isPositive(code)) {
+          mailSent = false;
+          chunkRefused = false;
+        }
         return "command";
       case "DATA":
         if (code !== 354) body = undefined;
