@@ -1,7 +1,9 @@
 /** Loaded before each test file: the one place where the judge is put between the client and its byte streams. */
 import { vi } from "vitest";
 import type { AuthContext } from "../../src/client/authenticate-with.ts";
-import { judgeEachTest, tellJudge, watchOrder, watchStream } from "./under-test.ts";
+import type { Reply } from "../../src/core/reply.ts";
+import { judgeEachTest } from "./under-test.ts";
+import { creditReply, reportOfDelivery, reportOfError, tellJudge, WatchedMessage, watchStream } from "./watch.ts";
 
 vi.mock("../../src/client/connection.ts", async (original) => {
   const module = await original<typeof import("../../src/client/connection.ts")>();
@@ -21,11 +23,24 @@ vi.mock("../../src/client/delivery-call.ts", async (original) => {
   return {
     ...module,
     deliverInTurn(...[conversation, turns, order]: Parameters<typeof module.deliverInTurn>) {
-      module.deliverInTurn(
-        conversation,
-        turns,
-        watchOrder(order, () => conversation.connection?.stream),
-      );
+      const message = new WatchedMessage();
+      module.deliverInTurn(conversation, turns, {
+        request: order.request,
+        signal: order.signal,
+        plan(request, server) {
+          const planned = order.plan(request, server);
+          message.planned(conversation.connection?.stream);
+          return planned;
+        },
+        resolve(delivery) {
+          message.reported(reportOfDelivery(delivery));
+          order.resolve(delivery);
+        },
+        reject(error) {
+          message.reported(reportOfError(error));
+          order.reject(error);
+        },
+      });
     },
   };
 });
@@ -47,11 +62,18 @@ vi.mock("../../src/facade/commands.ts", async (original) => {
             return Reflect.apply(method, this, args);
           });
         }
-        const { docmd } = this;
+        const { docmd, hello } = this;
+        const credited = async (verb: string, answer: Promise<Reply>): Promise<Reply> => {
+          const before = conversation.connection?.stream;
+          const reply = await answer;
+          creditReply(conversation.connection?.stream ?? before, verb, reply[0]);
+          return reply;
+        };
         this.docmd = (verb, args) => {
           if (typeof verb !== "string" || !HARMLESS.test(verb)) manual();
-          return docmd.call(this, verb, args);
+          return credited(verb, docmd.call(this, verb, args));
         };
+        this.hello = (verb, name) => credited(verb, hello.call(this, verb, name));
       }
     },
   };
