@@ -96,7 +96,8 @@ export class SessionRules {
 
   /** Takes the end of a handshake; `unread`: the client knows of bytes that came before it. */
   secured(unread: boolean): void {
-    if (!this.#circumstances.implicitTls && !this.#awaitsTls) {
+    // Before the greeting it is implicit TLS, of which nothing was known when the connection was made.
+    if (!this.#circumstances.implicitTls && !this.#awaitsTls && this.#greeting !== undefined) {
       this.#fail("RFC 3207 4: TLS begins after the 220 to STARTTLS", "");
     }
     if (unread) this.#fail("RFC 3207 4.2: nothing in clear survives STARTTLS", "");

@@ -2,10 +2,10 @@
  * Puts the judge between a client and its byte streams. It knows nothing of a test runner: tests, the soak and the
  * examples each ask it for the violations in their own way.
  */
-import type { ByteStream } from "../../src/byte-stream.ts";
+import type { ByteStream, Transport } from "../../src/byte-stream.ts";
 import type { JudgedTransaction } from "./judged-transaction.ts";
 import { judgeOutcome, type Reported, type ReportedReply } from "./outcomes.ts";
-import type { Circumstances, Violation } from "./transcript.ts";
+import { type Circumstances, latin1, type Violation, type WireEvent } from "./transcript.ts";
 import { WireJudge } from "./wire-judge.ts";
 
 /** A message whose report is judged by the transactions that carried it. */
@@ -19,6 +19,8 @@ type Watched = {
   readonly planned: Carried[];
   /** The message of the last transaction. */
   carries: Carried | undefined;
+  /** The client has spoken SMTP, or heard it. */
+  begun: boolean;
 };
 
 const watched = new WeakMap<object, Watched>();
@@ -27,40 +29,82 @@ const found: Violation[] = [];
 /** The transactions that belong to no planned message, by their senders. */
 const unassigned = new Map<string, { transaction: JudgedTransaction; connection: Watched }[]>();
 
+/** What the judge has seen: its silence means something only where these are not 0. */
+export type Seen = { connections: number; transactions: number; reports: number };
+
+const seen: Seen = { connections: 0, transactions: 0, reports: 0 };
+let observer: (() => void) | undefined;
+
+/** What was seen so far. */
+export function whatWasSeen(): Seen {
+  return { ...seen };
+}
+
+/** Calls back after each event on a connection, and after each report. */
+export function observe(callback: () => void): void {
+  observer = callback;
+}
+
 /** Watches a stream, in place: what the client compares by identity stays the same. */
 export function watchStream(stream: ByteStream, circumstances: Circumstances): void {
   const judge = new WireJudge({ ...circumstances, implicitTls: stream.peer.tls !== undefined });
-  const connection: Watched = { judge, circumstances, planned: [], carries: undefined };
+  const connection: Watched = { judge, circumstances, planned: [], carries: undefined, begun: false };
   watched.set(stream, connection);
   judges.add(connection);
   const { read, write, startTls, close, abort, unsent } = stream;
+  const take = (event: WireEvent): void => {
+    judge.take(event);
+    observer?.();
+  };
   const patched: ByteStream["write"] = (bytes) => {
-    judge.take({ kind: "write", bytes: bytes.slice() });
+    if (!connection.begun) begin(connection, asksProxy(bytes));
+    take({ kind: "write", bytes: bytes.slice() });
     assign(connection);
     return write.call(stream, bytes);
   };
   Object.assign(stream, {
     write: patched,
     read: async () => {
-      judge.take({ kind: "settled" });
+      take({ kind: "settled" });
       const bytes = await read.call(stream);
-      judge.take(bytes === null ? { kind: "lost" } : { kind: "read", bytes: bytes.slice() });
+      if (!connection.begun) begin(connection, false);
+      take(bytes === null ? { kind: "lost" } : { kind: "read", bytes: bytes.slice() });
       return bytes;
     },
     startTls: async (options: Parameters<ByteStream["startTls"]>[0]) => {
       await startTls.call(stream, options);
-      judge.take({ kind: "tls" });
+      take({ kind: "tls" });
     },
     close: () => {
-      judge.take({ kind: "closed" });
+      take({ kind: "closed" });
       return close.call(stream);
     },
     abort: (reason: unknown) => {
-      judge.take({ kind: "dropped" });
+      take({ kind: "dropped" });
       return abort.call(stream, reason);
     },
     unsent: unsent && ((asked: ByteStream["write"]) => unsent.call(stream, asked === patched ? write : asked)),
   });
+}
+
+function begin(connection: Watched, toProxy: boolean): void {
+  connection.begun = true;
+  if (toProxy) judges.delete(connection);
+  else seen.connections++;
+}
+
+/** A transport whose connections are watched. What a proxy carries has to be watched behind the proxy. */
+export function watchTransport(transport: Transport, circumstances: Partial<Circumstances> = {}): Transport {
+  return async (endpoint, options) => {
+    const stream = await transport(endpoint, options);
+    watchStream(stream, { protocol: "smtp", clearTextAllowed: stream.peer.loopback, ...circumstances });
+    return stream;
+  };
+}
+
+/** Whether these are a client's first bytes to a proxy: SOCKS 4 or 5, or HTTP's CONNECT. */
+function asksProxy(bytes: Uint8Array): boolean {
+  return bytes[0] === 4 || bytes[0] === 5 || latin1(bytes.subarray(0, 8)) === "CONNECT ";
 }
 
 /** Tells the judge of a connection what the caller chose. */
@@ -91,6 +135,7 @@ export class WatchedMessage {
     const connection = this.#connection;
     if (reported === undefined || connection === undefined || connection.judge.manual) return;
     assign(connection);
+    seen.reports++;
     found.push(...judgeOutcome(reported, this.#carried.transactions, connection.circumstances.protocol));
     const at = connection.planned.indexOf(this.#carried);
     if (at >= 0) connection.planned.splice(at, 1);
@@ -108,7 +153,9 @@ export function judgeEnvelope(from: string, to: readonly string[], reported: Rep
   if (reported === undefined || own.some(({ connection }) => connection.judge.manual)) return;
   const protocol = own[0]?.connection.circumstances.protocol ?? "smtp";
   const transactions = own.map(({ transaction }) => transaction);
+  seen.reports++;
   found.push(...judgeOutcome(reported, transactions, protocol));
+  observer?.();
   // The envelope of the next message to the same recipients may have left already.
   const over = own.filter(({ transaction, connection }) => transaction.isAnswered(protocol) || connection.judge.over);
   const left = (unassigned.get(from) ?? []).filter((one) => !over.includes(one));
@@ -122,6 +169,7 @@ export function judgeEnvelope(from: string, to: readonly string[], reported: Rep
  */
 function assign(connection: Watched): void {
   for (const transaction of connection.judge.transactions.splice(0)) {
+    seen.transactions++;
     connection.carries = connection.planned.shift() ?? connection.carries;
     if (connection.carries !== undefined) connection.carries.transactions.push(transaction);
     else {
@@ -138,17 +186,6 @@ export function takeViolations(): Violation[] {
     if (connection.judge.over) judges.delete(connection);
   }
   return found.splice(0);
-}
-
-/** How many connections were watched, and are not over. */
-export function openConnections(): number {
-  return [...judges].filter(({ judge }) => !judge.over).length;
-}
-
-/** Forgets all connections and messages: the next violations are those of what begins now. */
-export function forgetConnections(): void {
-  judges.clear();
-  unassigned.clear();
 }
 
 /** What a delivery reports: the API's own object, of this or of another copy of the package. */
