@@ -1,7 +1,8 @@
 /**
  * The soak: 200,000 messages through a pool of 20 connections, to servers on loopback that misbehave by chance, on each
- * runtime. Each message has to be taken once if its sender was told so, and never if he was told the opposite; memory has
- * to be flat, and nothing may be left. `npm run soak -- --messages 5000 --connections 20 --seed 1 --runtimes node,bun`
+ * runtime. The server must have taken each message once if its sender was told so, and never if its sender was told the
+ * opposite; the judge of the wire must have no objection; memory has to be flat, and nothing may be left. Prints a table
+ * for Markdown. `npm run soak -- --messages 5000 --connections 20 --seed 1 --runtimes node,bun`
  */
 import { execFile } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
@@ -81,7 +82,10 @@ function print(names, results) {
     LOST: (r) => good(r.lost, r.lost === 0),
     DOUBLED: (r) => good(r.doubled, r.doubled === 0),
     miscounted: (r) => good(r.miscounted, r.miscounted === 0),
-    "protocol violations": (r) => good(r.violations.length, r.violations.length === 0),
+    "violations of the RFCs": (r) => good(r.violations.length, r.violations.length === 0),
+    "connections judged": (r) => good(r.judged.connections, r.judged.connections > 0),
+    "transactions judged": (r) => good(r.judged.transactions, r.judged.transactions >= r.ok),
+    "reports judged": (r) => good(r.judged.reports, r.judged.reports === r.messages),
     connections: (r) => r.connections,
     "at a time, at most": (r) => good(r.mostAtATime, r.mostAtATime <= Number(values.connections)),
     "heap after 1/5, MB": (r) => settledHeap(r).toFixed(1),
@@ -91,10 +95,19 @@ function print(names, results) {
     seconds: (r) => r.seconds.toFixed(1),
     "messages a second": (r) => Math.round(r.messages / r.seconds),
   };
-  console.log(`${"".padEnd(34)}${names.map((name) => name.padStart(12)).join("")}`);
-  for (const [title, cell] of Object.entries(rows)) {
-    console.log(`${title.padEnd(34)}${results.map((r) => String(r ? cell(r) : "-").padStart(12)).join("")}`);
-  }
+  const line = (title, cells) =>
+    console.log(`| ${title.padEnd(32)} |${cells.map((one) => ` ${one.padStart(9)} |`).join("")}`);
+  line("", names);
+  line(
+    "---",
+    names.map(() => "--:"),
+  );
+  for (const [title, cell] of Object.entries(rows))
+    line(
+      title,
+      results.map((r) => String(r ? cell(r) : "-")),
+    );
+  for (const { violations } of results.filter((r) => r)) for (const one of violations) console.log(JSON.stringify(one));
   console.log(failed ? "FAILED" : "none lost, none doubled");
 }
 

@@ -16,7 +16,6 @@ import { boundReplies, seemsUnknown } from "./chunking.ts";
 import { type Connection, GRACE } from "./connection.ts";
 import type { Content } from "./content.ts";
 import type { TransferObserver } from "./content-transfer.ts";
-import { reset } from "./reset.ts";
 import { disconnected, protocolBroken } from "./session-end.ts";
 
 /** How the chunks go. */
@@ -208,7 +207,7 @@ export class BdatTransfer implements ReplyReceiver, PieceWriter {
 
   async #resetThenFail(): Promise<void> {
     // The connection is dropped next if that was a 421.
-    if (this.#connection.fault === undefined && this.#connection.end === undefined) await reset(this.#connection);
+    if (this.#connection.fault === undefined && this.#connection.end === undefined) await this.#connection.reset();
     this.#stop()?.undelivered(this.#refusal);
   }
 

@@ -7,7 +7,7 @@ import { Command, MASK } from "../core/command.ts";
 import { Dialogue, type Fault, type Received, type SessionLimits } from "../core/dialogue.ts";
 import { Output } from "../core/output.ts";
 import { noteRefusal } from "../core/refused-command.ts";
-import type { RawReply, Reply } from "../core/reply.ts";
+import { isPositive, type RawReply, type Reply } from "../core/reply.ts";
 import { type DeliveryOutcome, escapeControls, type TimeoutPhase } from "../errors.ts";
 import { callerContext } from "./caller-context.ts";
 import { fromMechanism } from "./caller-errors.ts";
@@ -134,10 +134,19 @@ export class Connection {
   request(command: Command, delivery?: DeliveryOutcome): Promise<Reply> {
     this.rejectUnsolicited();
     if (this.#end !== undefined) return Promise.reject(this.#end.toError({ delivery }));
+    if (this.dialogue.needsReset(command.verb)) return this.#requestAfterReset(command, delivery);
     const reply = this.replyTo(command, delivery);
     this.send(command);
     this.flush();
     return reply;
+  }
+
+  /** Sends RSET after a transaction that failed (RFC 5321 4.1.1.5); a session that cannot be reset is dropped. */
+  async reset(): Promise<void> {
+    const reply = await this.request(Command.simple("RSET")).catch(() => undefined);
+    if (reply === undefined || !isPositive(reply.code)) {
+      this.drop(disconnected("the transaction that failed could not be reset"));
+    }
   }
 
   /** The reply to a command, once the dialogue has it; `delivery` as for `request`. */
@@ -277,6 +286,11 @@ export class Connection {
       this.#tellAwaited();
     }
     await this.#closing;
+  }
+
+  async #requestAfterReset(command: Command, delivery: DeliveryOutcome | undefined): Promise<Reply> {
+    await this.reset();
+    return this.request(command, delivery);
   }
 
   #deal(command: Command, reply: RawReply): void {

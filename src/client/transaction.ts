@@ -13,7 +13,6 @@ import type { TransferObserver } from "./content-transfer.ts";
 import { DataTransfer } from "./data-transfer.ts";
 import { type Delivery, type Parties, TransactionReplies } from "./outcome.ts";
 import { sendRest } from "./recipient-batches.ts";
-import { reset } from "./reset.ts";
 import { disconnected } from "./session-end.ts";
 
 /** A message, checked and planned. */
@@ -168,7 +167,7 @@ export class Transaction implements ReplyReceiver, TransferObserver {
 
   /** No accepted recipient of a failed transaction may remain for the next one (RFC 5321 4.1.1.5). */
   async #resetThenFail(refusal: SMTPException): Promise<void> {
-    await reset(this.#connection);
+    await this.#connection.reset();
     this.#observer.reject(refusal);
   }
 }

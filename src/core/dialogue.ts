@@ -109,6 +109,8 @@ export class Dialogue {
   #transactionOpen = false;
   /** Whether a transaction was open when MAIL was sent last. */
   #wasOpen = false;
+  /** True from the refusal of a chunk to the next RSET or EHLO. */
+  #chunkRefused = false;
   #callerReplies = 0;
   readonly #unfetched: string[] = [];
 
@@ -160,6 +162,11 @@ export class Dialogue {
   /** What is unread, for an error message. */
   get unreadText(): string {
     return this.#parser.rest;
+  }
+
+  /** True if RSET has to come before a command, since a chunk was refused (RFC 3030 2). */
+  needsReset(verb: string): boolean {
+    return this.#chunkRefused && !/^(RSET|QUIT|EHLO|LHLO|HELO)$/.test(verb);
   }
 
   /**
@@ -300,14 +307,18 @@ export class Dialogue {
       case "RSET":
         this.#accepted = 0;
         if (!isPositive(code)) this.#transactionOpen = true;
+        this.#chunkRefused = false;
         return;
       case "BDAT":
         if (this.#lastChunk === command) this.#transactionOpen = !isPositive(code);
+        if (!isPositive(code)) this.#chunkRefused = true;
         return;
       case "EHLO":
       case "HELO":
       case "LHLO":
-        if (isPositive(code)) this.#transactionOpen = false;
+        if (!isPositive(code)) return;
+        this.#transactionOpen = false;
+        this.#chunkRefused = false;
     }
   }
 

@@ -3,6 +3,7 @@
  * a connection that hangs holds no message back that another one could send.
  */
 import { sendingPolicy } from "../client/chunking.ts";
+import type { Connection } from "../client/connection.ts";
 import { Client } from "../client/client.ts";
 import { Events } from "../client/events.ts";
 import { tlsUpgrade } from "../client/implicit-tls.ts";
@@ -155,9 +156,7 @@ export class Lane implements Carrier {
     this.#open = false;
     const { session } = this.#client;
     session.connection?.holdProcess(true);
-    await this.#client
-      .exclusively(async () => session.requireConnection().request(Command.simple("QUIT"), undefined))
-      .catch(() => {});
+    await this.#client.exclusively(() => sayQuit(session.requireConnection())).catch(() => {});
     return { gone: session.connection?.close() ?? Promise.resolve() };
   }
 
@@ -231,5 +230,15 @@ export class Lane implements Carrier {
     this.#open = false;
     this.retired = true;
     this.#owner.ended(this);
+  }
+}
+
+/** QUIT. A write that does not leave, because the server reads nothing, is bounded by its phase, too. */
+async function sayQuit(connection: Connection): Promise<void> {
+  const bound = connection.setDeadline("quit", connection.settings.timeouts().quit);
+  try {
+    await connection.request(Command.simple("QUIT"));
+  } finally {
+    bound.release();
   }
 }

@@ -228,6 +228,39 @@ describe("a streamed message", () => {
   });
 });
 
+describe("after a chunk that was refused, the session", () => {
+  const refused: readonly [string, string | string[], NonNullable<Script["on"]>][] = [
+    ["the last one", "x", { BDAT: "554 no" }],
+    [
+      "one before the last",
+      ["x".repeat(CHUNK), "y"],
+      { BDAT: (line) => (line.endsWith("LAST") ? "552 no\r\n503 no" : undefined) },
+    ],
+  ];
+  const next: readonly [string, (smtp: SMTP) => Promise<unknown>, readonly string[]][] = [
+    ["noop()", (smtp) => smtp.noop(), ["RSET", "NOOP"]],
+    ["vrfy()", (smtp) => smtp.vrfy("someone"), ["RSET", "VRFY someone"]],
+    ["mail()", (smtp) => smtp.mail(from), ["RSET", "MAIL"]],
+    ["rset()", (smtp) => smtp.rset(), ["RSET"]],
+    ["ehlo()", (smtp) => smtp.ehlo("client"), ["EHLO client"]],
+    ["quit()", (smtp) => smtp.quit(), ["QUIT"]],
+    [
+      "sendmail()",
+      (smtp) => smtp.sendmail(from, "b@example.com", "x").catch(() => {}),
+      ["RSET", "MAIL", "RCPT", "BDAT"],
+    ],
+  ];
+  test.each(
+    refused.flatMap(([which, body, on]) => next.map(([name, call, sends]) => ({ which, body, on, name, call, sends }))),
+  )("says no command before RSET (RFC 3030 2): $which, then $name", async ({ body, on, call, sends }) => {
+    const { server, smtp } = await session({ on });
+    expect(await failure(smtp.sendmail(from, "b@example.com", body))).toMatchObject({ delivery: "rejected" });
+    server.lines.length = 0;
+    await call(smtp);
+    expect(verbs(server)).toEqual(sends);
+  });
+});
+
 describe("a session that ends", () => {
   test.each([
     [

@@ -33,6 +33,18 @@ export type Entry = {
   readonly resetRefused: boolean;
 };
 
+/** What a reply would answer. */
+export type Asked = {
+  /** The number of the connection. */
+  readonly connection: number;
+  /** How many replies there were on it. */
+  readonly reply: number;
+  /** The command's verb; "" for the greeting, "." for the end of a content. */
+  readonly verb: string;
+  /** The sender of the transaction, if there is one. */
+  readonly from: string | undefined;
+};
+
 /** The server's settings. */
 export type Plan = {
   readonly lmtp: boolean;
@@ -40,7 +52,7 @@ export type Plan = {
   readonly chunking: boolean;
   readonly behaviours: readonly Behaviour[];
   /** Gives the behaviours when those are used up. Default: good ones. */
-  readonly draw?: () => Behaviour;
+  readonly draw?: (asked: Asked) => Behaviour;
   /** Is given each entry of the ledger when its verdict was said; the ledger is not kept then. */
   readonly onEntry?: (entry: Entry) => void;
 };
@@ -68,6 +80,7 @@ export class FuzzServer {
   answeredAhead = false;
   readonly #plan: Plan;
   #next = 0;
+  #accepted = 0;
   readonly #connections = new Set<Promise<void>>();
 
   constructor(plan: Plan) {
@@ -76,14 +89,14 @@ export class FuzzServer {
 
   /** Takes a connection. */
   accept(stream: ServerStream): void {
-    const connection = new Connection(this, this.#plan, stream).run();
+    const connection = new Connection(this, this.#plan, stream, this.#accepted++).run();
     this.#connections.add(connection);
     void connection.finally(() => this.#connections.delete(connection));
   }
 
   /** The next behaviour; a good one when the plan is used up. */
-  next(): Behaviour {
-    return this.#plan.behaviours[this.#next++] ?? this.#plan.draw?.() ?? GOOD;
+  next(asked: Asked): Behaviour {
+    return this.#plan.behaviours[this.#next++] ?? this.#plan.draw?.(asked) ?? GOOD;
   }
 
   /** How many connections there are. */
@@ -103,6 +116,9 @@ class Connection {
   readonly #server: FuzzServer;
   readonly #plan: Plan;
   readonly #stream: ServerStream;
+  readonly #number: number;
+  #replies = 0;
+  #verb = "";
   #pending = "";
   #ended = false;
   #inStep = true;
@@ -113,10 +129,11 @@ class Connection {
   #chunks = "";
   #refusedChunk = false;
 
-  constructor(server: FuzzServer, plan: Plan, stream: ServerStream) {
+  constructor(server: FuzzServer, plan: Plan, stream: ServerStream, number: number) {
     this.#server = server;
     this.#plan = plan;
     this.#stream = stream;
+    this.#number = number;
   }
 
   async run(): Promise<void> {
@@ -132,6 +149,7 @@ class Connection {
 
   async #command(line: string): Promise<void> {
     const verb = line.slice(0, 4).toUpperCase();
+    this.#verb = verb;
     if (this.#inStep && !VERBS.test(line) && !/^([A-Za-z0-9+/=]*|\*)$/.test(line)) {
       this.#server.violations.push(`no command: ${JSON.stringify(line)}`);
     }
@@ -171,7 +189,7 @@ class Connection {
     if (open && this.#inStep && !this.#resetRefused && !from.startsWith("open@")) {
       this.#server.violations.push(`MAIL in an open transaction: ${from}`);
     }
-    const code = await this.#answer("250 sender");
+    const code = await this.#answer("250 sender", from);
     if (code?.startsWith("2") !== true) return;
     // A server whose RSET failed may still have the old recipients: no message may follow.
     if (!this.#resetRefused) this.#forget();
@@ -235,7 +253,7 @@ class Connection {
   }
 
   async #verdict(entry: Entry, good: string): Promise<void> {
-    const behaviour = this.#server.next();
+    const behaviour = this.#next(".", entry.from);
     // What was refused to everybody is taken for nobody, whatever is said of it.
     const somebody = entry.accepted.length > 0 && entry.from !== REFUSED;
     await this.#behave(behaviour, good, (code) => {
@@ -253,8 +271,12 @@ class Connection {
     this.#refusedChunk = false;
   }
 
-  #answer(good: string): Promise<string | undefined> {
-    return this.#behave(this.#server.next(), good);
+  #answer(good: string, from: string | undefined = this.#from): Promise<string | undefined> {
+    return this.#behave(this.#next(this.#verb, from), good);
+  }
+
+  #next(verb: string, from: string | undefined): Behaviour {
+    return this.#server.next({ connection: this.#number, reply: this.#replies++, verb, from });
   }
 
   /** Answers, and gives the code that was said. */

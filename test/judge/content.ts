@@ -1,22 +1,53 @@
-/** Reads a message's content as DATA carries it (RFC 5321 4.5.2), up to the line that ends it. */
-
-/** A broken rule: its name, and what broke it. */
-export type Fault = readonly [rule: string, detail: string];
+/** Reads a message's content as DATA carries it, up to the line that ends it, or as BDAT carries it, chunk by chunk. */
+import type { Fail } from "./transcript.ts";
 
 const CR = 13;
 const LF = 10;
 const DOT = 46;
 
-/** Consumes content byte by byte. */
-export class ContentReader {
-  readonly #sevenBit: boolean;
+/** The bytes of a content: whether its lines end in CRLF, and whether its bytes are ones that the transaction may carry. */
+export class ContentBytes {
+  readonly #fail: Fail;
+  readonly #eightBitFault: string | undefined;
   #before = LF;
-  #lineLength = 0;
-  #dots = 0;
   #eightBit = false;
 
-  constructor(sevenBit: boolean) {
-    this.#sevenBit = sevenBit;
+  /** `eightBitFault` is the rule that a byte over 127 breaks, if it breaks one. */
+  constructor(eightBitFault: string | undefined, fail: Fail) {
+    this.#eightBitFault = eightBitFault;
+    this.#fail = fail;
+  }
+
+  /** Takes the next byte. */
+  take(byte: number): void {
+    if (byte === LF && this.#before !== CR) this.#fail("RFC 5321 2.3.8: no bare LF in content", "");
+    if (byte !== LF && this.#before === CR) this.#fail("RFC 5321 2.3.8: no bare CR in content", "");
+    if (byte > 127 && this.#eightBitFault !== undefined && !this.#eightBit) {
+      this.#eightBit = true;
+      this.#fail(this.#eightBitFault, "");
+    }
+    this.#before = byte;
+  }
+
+  /** Takes the end of the content. */
+  end(): void {
+    if (this.#before === CR) this.#fail("RFC 5321 2.3.8: no bare CR in content", "at its end");
+  }
+}
+
+/** Consumes the content of DATA (RFC 5321 4.5.2). */
+export class ContentReader {
+  readonly #bytes: ContentBytes;
+  readonly #fail: Fail;
+  #nobody: boolean;
+  #lineLength = 0;
+  #dots = 0;
+
+  /** `nobody`: no recipient was accepted, so that nothing but the end may follow. */
+  constructor(bytes: ContentBytes, nobody: boolean, fail: Fail) {
+    this.#bytes = bytes;
+    this.#nobody = nobody;
+    this.#fail = fail;
   }
 
   /** True if what has left may be the beginning of the end: a dot alone on its line so far. */
@@ -25,27 +56,22 @@ export class ContentReader {
   }
 
   /** Consumes bytes from `at`; `next` is where the content stops, if it ended there. */
-  push(bytes: Uint8Array, at: number): { next: number; ended: boolean; faults: Fault[] } {
-    const faults: Fault[] = [];
+  push(bytes: Uint8Array, at: number): { next: number; ended: boolean } {
     for (let index = at; index < bytes.length; index++) {
-      const byte = bytes[index] ?? 0;
-      const ended = this.#take(byte, faults);
-      if (ended) return { next: index + 1, ended, faults };
+      if (this.#take(bytes[index] ?? 0)) return { next: index + 1, ended: true };
     }
-    return { next: bytes.length, ended: false, faults };
+    return { next: bytes.length, ended: false };
   }
 
-  #take(byte: number, faults: Fault[]): boolean {
-    if (byte === LF && this.#before !== CR) faults.push(["RFC 5321 2.3.8: no bare LF in content", ""]);
-    if (byte !== LF && this.#before === CR) faults.push(["RFC 5321 2.3.8: no bare CR in content", ""]);
-    if (byte > 127 && this.#sevenBit && !this.#eightBit) {
-      this.#eightBit = true;
-      faults.push(["RFC 5321 2.4: 8-bit content needs 8BITMIME", ""]);
-    }
-    this.#before = byte;
+  #take(byte: number): boolean {
+    this.#bytes.take(byte);
     if (byte === LF) {
       // "." CR LF: the line has a dot and a CR.
       const ends = this.#dots === 1 && this.#lineLength === 2;
+      if (!ends && this.#nobody) {
+        this.#nobody = false;
+        this.#fail("RFC 2920 3.1: nothing but the end goes to a server that accepted nobody", "");
+      }
       this.#lineLength = 0;
       this.#dots = 0;
       return ends;
@@ -53,8 +79,40 @@ export class ContentReader {
     this.#lineLength++;
     if (byte === DOT && this.#dots === this.#lineLength - 1) this.#dots++;
     else if (this.#lineLength === 2 && this.#dots === 1 && byte !== CR) {
-      faults.push(["RFC 5321 4.5.2: a dot at the beginning of a line is doubled", ""]);
+      this.#fail("RFC 5321 4.5.2: a dot at the beginning of a line is doubled", "");
     }
     return false;
+  }
+}
+
+/** One chunk (RFC 3030 2) of a content. */
+export class ChunkReader {
+  readonly #bytes: ContentBytes | undefined;
+  readonly #last: boolean;
+  #left: number;
+
+  /** `bytes` is undefined for binary content, which may hold anything. */
+  constructor(bytes: ContentBytes | undefined, size: number, last: boolean) {
+    this.#bytes = bytes;
+    this.#left = size;
+    this.#last = last;
+    if (size === 0) this.#end();
+  }
+
+  get ended(): boolean {
+    return this.#left === 0;
+  }
+
+  /** Consumes bytes from `at`; returns where the chunk stops. */
+  push(bytes: Uint8Array, at: number): number {
+    const end = Math.min(bytes.length, at + this.#left);
+    for (let index = at; index < end; index++) this.#bytes?.take(bytes[index] ?? 0);
+    this.#left -= end - at;
+    if (this.ended) this.#end();
+    return end;
+  }
+
+  #end(): void {
+    if (this.#last) this.#bytes?.end();
   }
 }

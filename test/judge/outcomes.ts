@@ -3,48 +3,137 @@
 import type { JudgedTransaction } from "./judged-transaction.ts";
 import type { Violation } from "./transcript.ts";
 
-/** What the API reported of one message. */
-export type Reported =
-  | { readonly kind: "delivered"; readonly accepted: number }
-  | { readonly kind: "failed"; readonly delivery: "not-sent" | "rejected" | "unknown" | undefined };
+/** A reply that the API reports, by its code. */
+export type ReportedReply = {
+  /** What it is said to answer: MAIL, RCPT or LMTP's end for a recipient, or DATA and the content. */
+  readonly to: "sender" | "recipient" | "content";
+  readonly recipient?: string | undefined;
+  readonly code: number;
+};
 
-/** Compares a report with the transactions that carried the message; several if it went in portions. */
+/** What the API reported of one message. */
+export type Reported = {
+  /** The replies that it gives as reasons or results. */
+  readonly replies?: readonly ReportedReply[] | undefined;
+} & (
+  | {
+      readonly kind: "delivered";
+      /** How many recipients, or which. */
+      readonly accepted: number | readonly string[];
+    }
+  | { readonly kind: "failed"; readonly delivery: "not-sent" | "rejected" | "unknown" | undefined }
+);
+
+/** Compares a report with the transactions that carried the message; several if it went in portions, or was tried again. */
 export function judgeOutcome(
   reported: Reported,
   transactions: readonly JudgedTransaction[],
   protocol: "smtp" | "lmtp",
 ): Violation[] {
-  const fail = (rule: string): Violation[] => [{ rule, detail: JSON.stringify({ reported, transactions }) }];
-  if (reported.kind === "delivered") {
-    const most = transactions.reduce((sum, one) => sum + takenFor(one, protocol), 0);
-    return reported.accepted > most ? fail("accepted without a 2yz to the end") : [];
-  }
-  const { delivery } = reported;
-  const taken = transactions.some((one) => takenFor(one, protocol) > 0);
-  const unanswered = transactions.some((one) => one.endSent && !isAnswered(one, protocol));
+  const rules = [
+    reported.kind === "delivered"
+      ? judgeDelivery(reported.accepted, transactions, protocol)
+      : judgeFailure(reported.delivery, transactions, protocol),
+    ...(reported.replies ?? []).map((reply) => judgeCredit(reply, transactions, protocol)),
+    judgeRepetition(transactions, protocol),
+  ];
+  const detail = JSON.stringify({ reported, transactions });
+  return rules.filter((rule) => rule !== undefined).map((rule) => ({ rule, detail }));
+}
+
+function judgeDelivery(
+  accepted: number | readonly string[],
+  transactions: readonly JudgedTransaction[],
+  protocol: "smtp" | "lmtp",
+): string | undefined {
+  const paths = transactions.flatMap((one) => takenPaths(one, protocol));
+  const names = typeof accepted === "number" ? [] : accepted;
+  const most = typeof accepted === "number" ? accepted : accepted.length;
+  if (most > paths.length) return "accepted without a 2yz to the end";
+  // What is written otherwise on the wire, an A-label for example, cannot be compared.
+  const named = new Set(transactions.flatMap((one) => one.paths));
+  const wrong = names.find((name) => named.has(name) && !paths.includes(name));
+  return wrong === undefined ? undefined : "accepted without a 2yz to the end";
+}
+
+function judgeFailure(
+  delivery: "not-sent" | "rejected" | "unknown" | undefined,
+  transactions: readonly JudgedTransaction[],
+  protocol: "smtp" | "lmtp",
+): string | undefined {
+  const taken = transactions.some((one) => takenPaths(one, protocol).length > 0);
+  const unanswered = transactions.some((one) => one.endSent && !one.isAnswered(protocol));
   const refused = transactions.some((one) => isRefused(one));
-  if (taken && delivery !== "unknown") return fail("a failure although the server took the message");
+  if (taken && delivery !== "unknown") return "a failure although the server took the message";
   if (delivery === "not-sent" && unanswered && transactions.some(mayBeTaken)) {
-    return fail('"not-sent" although the end had left');
+    return '"not-sent" although the end had left';
   }
-  if (delivery === "rejected" && !refused) return fail('"rejected" without a refusal');
+  if (delivery === "rejected" && !refused) return '"rejected" without a refusal';
   if (delivery === "unknown" && transactions.length > 0 && !unanswered && !taken && !isOdd(transactions)) {
-    return fail('"unknown" although the answer was there, or the end had not left');
+    return '"unknown" although the answer was there, or the end had not left';
   }
-  if (delivery === undefined) return fail("a failure that says nothing of the message");
-  return [];
+  if (delivery === undefined) return "a failure that says nothing of the message";
+  return undefined;
 }
 
-/** For how many recipients the server said yes. */
-function takenFor({ mail, rcpt, data, final, endSent }: JudgedTransaction, protocol: "smtp" | "lmtp"): number {
-  if (!endSent || !mayBeTaken({ mail, rcpt, data })) return 0;
-  if (protocol === "lmtp") return final.filter((code) => code < 300).length;
-  const [code = 0] = final;
-  return code >= 200 && code < 300 ? rcpt.filter((one) => one !== undefined && one < 300).length : 0;
+/** Each reply that is reported is one that the server gave to that command. */
+function judgeCredit(
+  { to, recipient, code }: ReportedReply,
+  transactions: readonly JudgedTransaction[],
+  protocol: "smtp" | "lmtp",
+): string | undefined {
+  const given = transactions.flatMap((one, index) => {
+    if (to === "sender") return [one.mail];
+    const content = [one.data, one.refusedEarly, ...one.final];
+    if (to === "content") return content;
+    const own = repliesFor(recipient ?? "", one, protocol);
+    // In a further portion, what refuses all of it refuses each of its recipients; RFC 5321 3.8: a loss is as a 451.
+    return index === 0 ? own : [...own, one.mail, ...content, one.isAnswered(protocol) ? undefined : 451];
+  });
+  const comparable = to !== "recipient" || transactions.some((one) => one.paths.includes(recipient ?? ""));
+  return comparable && !given.includes(code) ? "a reply credited to another command" : undefined;
 }
 
-function isAnswered({ final, accepted }: JudgedTransaction, protocol: "smtp" | "lmtp"): boolean {
-  return final.length >= (protocol === "lmtp" ? Math.max(1, accepted) : 1);
+/** RFC 5321 4.2.5, 4.5.4.1: what the server took, or may have taken, is not sent to the same recipient again. */
+function judgeRepetition(transactions: readonly JudgedTransaction[], protocol: "smtp" | "lmtp"): string | undefined {
+  const had = new Set<string>();
+  for (const transaction of transactions) {
+    if (!transaction.endSent || !mayBeTaken(transaction)) continue;
+    const paths = new Set(transaction.paths.filter((path, index) => mayHave(transaction, path, index, protocol)));
+    for (const path of paths) {
+      if (had.has(path)) return "a message that was or may have been taken is sent again";
+      had.add(path);
+    }
+  }
+  return undefined;
+}
+
+/** Whether a recipient has the message, or may have it. */
+function mayHave(one: JudgedTransaction, path: string, index: number, protocol: "smtp" | "lmtp"): boolean {
+  const accepted = one.rcpt[index];
+  if (accepted !== undefined && accepted >= 300) return false;
+  if (!one.isAnswered(protocol)) return true;
+  return takenPaths(one, protocol).includes(path);
+}
+
+/** The codes of the replies that a recipient got: RCPT's, and in LMTP that to the end. */
+function repliesFor(recipient: string, one: JudgedTransaction, protocol: "smtp" | "lmtp"): number[] {
+  let accepted = 0;
+  return one.paths.flatMap((path, index) => {
+    const code = one.rcpt[index];
+    const final = code !== undefined && code < 300 ? one.final[accepted++] : undefined;
+    if (path !== recipient) return [];
+    return [protocol === "lmtp" ? (final ?? code) : code].filter((each) => each !== undefined);
+  });
+}
+
+/** The recipients for whom the server said yes to the end. */
+function takenPaths(one: JudgedTransaction, protocol: "smtp" | "lmtp"): string[] {
+  if (!one.endSent || !mayBeTaken(one)) return [];
+  const accepted = one.paths.filter((_, index) => (one.rcpt[index] ?? 999) < 300);
+  if (protocol === "lmtp") return accepted.filter((_, index) => (one.final[index] ?? 999) < 300);
+  const [code = 0] = one.final;
+  return code >= 200 && code < 300 ? accepted : [];
 }
 
 /** Whether the server said no to the sender, a recipient, DATA or the content. */

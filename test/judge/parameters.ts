@@ -1,39 +1,61 @@
-/** Which extension each ESMTP parameter belongs to (RFC 5321 4.1.1.11): none is sent that was not offered. */
-import type { Fault } from "./content.ts";
+/** The parameters of MAIL and RCPT: none is sent that was not offered, and each has the form that its RFC gives it. */
+import type { Fail, Features } from "./transcript.ts";
 
-const OWNER: Readonly<Record<string, Readonly<Record<string, readonly string[]>>>> = {
-  MAIL: {
-    SIZE: ["SIZE"],
-    BODY: ["8BITMIME", "BINARYMIME"],
-    SMTPUTF8: ["SMTPUTF8"],
-    RET: ["DSN"],
-    ENVID: ["DSN"],
-    AUTH: ["AUTH"],
-    REQUIRETLS: ["REQUIRETLS"],
-    BY: ["DELIVERBY"],
-    HOLDFOR: ["FUTURERELEASE"],
-    HOLDUNTIL: ["FUTURERELEASE"],
-    "MT-PRIORITY": ["MT-PRIORITY"],
-  },
-  RCPT: { NOTIFY: ["DSN"], ORCPT: ["DSN"], RRVS: ["RRVS"] },
+type Parameter = {
+  /** The extensions that have it. */
+  readonly of: readonly string[];
+  /** The form of its value, and the rule that says so. */
+  readonly value?: readonly [form: RegExp, rule: string];
 };
 
-/** What is wrong with the parameters behind a path. Parameters of extensions that the judge does not know pass. */
-export function checkParameters(verb: "MAIL" | "RCPT", text: string, features: ReadonlyMap<string, string>): Fault[] {
-  if (text === "") return [];
-  if (!/^( [^\s=]+(=[^\s=]*(=[^\s]*)?)?)+$/.test(text)) return [["RFC 5321 4.1.2: parameters follow the path", text]];
-  const faults: Fault[] = [];
-  for (const parameter of text.trim().split(" ")) {
-    const [keyword = "", value = ""] = parameter.toUpperCase().split("=", 2);
-    const owners = OWNER[verb]?.[keyword];
-    if (owners !== undefined && !owners.some((owner) => features.has(owner))) {
-      faults.push(["RFC 5321 4.1.1.11: no parameter of an extension that was not offered", `${verb} ${keyword}`]);
-    }
-    if (keyword === "SIZE" && !/^\d{1,20}$/.test(value)) faults.push(["RFC 1870 5: SIZE=number", parameter]);
-    if (keyword === "BODY" && value === "BINARYMIME" && !features.has("BINARYMIME")) {
-      faults.push(["RFC 3030 3: BINARYMIME is offered", parameter]);
-    }
-    if (/^(ENVID|ORCPT)$/.test(keyword) && /[^\x21-\x7e]/.test(value)) faults.push(["RFC 3461 4: xtext", parameter]);
+const NUMBER = /^=\d{1,20}$/;
+/** RFC 3461 4: `+XX` stands for what may not stand by itself. RFC 6533 3 adds characters beyond ASCII. */
+const XTEXT = "(?:[!-*,-<>-~\\x80-\\xff]|\\+[0-9A-F]{2})*";
+
+const PARAMETERS: Readonly<Record<string, Readonly<Record<string, Parameter>>>> = {
+  MAIL: {
+    SIZE: { of: ["SIZE"], value: [NUMBER, "RFC 1870 5: SIZE=number"] },
+    BODY: { of: ["8BITMIME", "BINARYMIME"], value: [/^=(7BIT|8BITMIME|BINARYMIME)$/i, "RFC 3030 3: BODY=body-value"] },
+    SMTPUTF8: { of: ["SMTPUTF8"], value: [/^$/, "RFC 6531 3.4: SMTPUTF8 has no value"] },
+    RET: { of: ["DSN"], value: [/^=(FULL|HDRS)$/i, "RFC 3461 4.3: RET=FULL or HDRS"] },
+    ENVID: { of: ["DSN"], value: [new RegExp(`^=(?=.)${XTEXT}$`), "RFC 3461 4: xtext"] },
+    AUTH: { of: ["AUTH"], value: [new RegExp(`^=(<>|(?=.)${XTEXT})$`), "RFC 4954 5: AUTH=xtext or <>"] },
+    REQUIRETLS: { of: ["REQUIRETLS"] },
+    BY: { of: ["DELIVERBY"] },
+    HOLDFOR: { of: ["FUTURERELEASE"], value: [/^=\d{1,9}$/, "RFC 4865 4.1: HOLDFOR=seconds"] },
+    HOLDUNTIL: { of: ["FUTURERELEASE"] },
+    "MT-PRIORITY": { of: ["MT-PRIORITY"] },
+  },
+  RCPT: {
+    NOTIFY: {
+      of: ["DSN"],
+      value: [/^=(NEVER|(SUCCESS|FAILURE|DELAY)(,(SUCCESS|FAILURE|DELAY))*)$/i, "RFC 3461 4.1: NOTIFY=NEVER or a list"],
+    },
+    ORCPT: { of: ["DSN"], value: [new RegExp(`^=[!-*,-:<>-~]+;${XTEXT}$`), "RFC 3461 4: xtext"] },
+    RRVS: { of: ["RRVS"] },
+  },
+};
+
+/** Checks the parameters behind a path. Keywords of extensions that the judge does not know have to be offered as such. */
+export function checkParameters(verb: "MAIL" | "RCPT", text: string, features: Features, fail: Fail): void {
+  if (text === "") return;
+  // RFC 5321 4.1.2: a value has no "=".
+  if (!/^( [a-z0-9][a-z0-9-]*(=[^\s=]+)?)+$/i.test(text)) {
+    return fail("RFC 5321 4.1.2: parameters follow the path", text);
   }
-  return faults;
+  const seen = new Set<string>();
+  for (const parameter of text.trim().split(" ")) {
+    const [, name = "", value = ""] = /^([^=]*)(.*)$/s.exec(parameter) ?? [];
+    const keyword = name.toUpperCase();
+    if (seen.has(keyword)) fail("RFC 3461 4.5: a parameter stands once", parameter);
+    seen.add(keyword);
+    const { of = [keyword], value: form } = PARAMETERS[verb]?.[keyword] ?? {};
+    if (!of.some((extension) => features.has(extension))) {
+      fail("RFC 5321 4.1.1.11: no parameter of an extension that was not offered", `${verb} ${keyword}`);
+    }
+    if (form !== undefined && !form[0].test(value)) fail(form[1], parameter);
+    if (keyword === "BODY" && /^=BINARYMIME$/i.test(value) && !features.has("BINARYMIME")) {
+      fail("RFC 3030 3: BINARYMIME is offered", parameter);
+    }
+  }
 }

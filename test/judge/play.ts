@@ -1,17 +1,17 @@
 /** Transcripts as text, for the judge's own tests. */
 import { judgeOutcome, type Reported } from "./outcomes.ts";
-import type { Circumstances, Violation } from "./transcript.ts";
+import type { Circumstances, Violation, WireEvent } from "./transcript.ts";
 import { WireJudge } from "./wire-judge.ts";
 
 /**
  * A transcript, a line each: `S: ` what the server sends, `C: ` one write of the client's, `C+ ` more in the same write,
- * each with CRLF added; `C~ ` a write without it; `TLS`, `CLOSE` (in order), `DROP`, `LOST`. `\r`, `\n` and `\xHH` stand
- * for bytes.
+ * each with CRLF added; `C~ ` a write without it; `TLS`, `CLOSE` (in order), `DROP`, `LOST`; `CREDIT VERB CODE` what a
+ * call returned; `RECONNECT` begins another connection. `\r`, `\n` and `\xHH` stand for bytes.
  */
 export type Script = string;
 
 /** Plays a transcript to a judge, which has acted on all that came before each write of the client's. */
-export function play(script: Script, circumstances: Partial<Circumstances> = {}): WireJudge {
+function play(script: Script, circumstances: Partial<Circumstances> = {}): WireJudge {
   const judge = new WireJudge({ protocol: "smtp", clearTextAllowed: false, ...circumstances });
   const lines = script
     .trimStart()
@@ -23,6 +23,7 @@ export function play(script: Script, circumstances: Partial<Circumstances> = {})
     else if (line === "CLOSE") judge.take({ kind: "closed" });
     else if (line === "DROP") judge.take({ kind: "dropped" });
     else if (line === "LOST") judge.take({ kind: "lost" });
+    else if (line.startsWith("CREDIT ")) judge.take(credit(line));
     else if (line.startsWith("S: ")) {
       judge.take({ kind: "read", bytes: bytesOf(`${line.slice(3)}\\r\\n`) });
       judge.take({ kind: "settled" });
@@ -32,11 +33,18 @@ export function play(script: Script, circumstances: Partial<Circumstances> = {})
   return judge;
 }
 
-/** What the judge says of a transcript and, where there is one, of the report of its only message. */
+/** What the judge says of transcripts and, where there is one, of the report of their only message. */
 export function verdicts(script: Script, circumstances: Partial<Circumstances> = {}, reported?: Reported): Violation[] {
-  const judge = play(script, circumstances);
+  const judges = script.split("\nRECONNECT\n").map((connection) => play(connection, circumstances));
   const { protocol = "smtp" } = circumstances;
-  return [...judge.violations, ...(reported ? judgeOutcome(reported, judge.transactions, protocol) : [])];
+  const wire = judges.flatMap((judge) => judge.violations);
+  const transactions = judges.flatMap((judge) => judge.transactions);
+  return reported ? [...wire, ...judgeOutcome(reported, transactions, protocol)] : wire;
+}
+
+function credit(line: string): WireEvent {
+  const [, verb = "", code] = line.split(" ");
+  return { kind: "credited", verb, code: Number(code) };
 }
 
 function writeAt(lines: readonly string[], index: number): string {

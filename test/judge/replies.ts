@@ -1,4 +1,5 @@
 /** Reads replies by the grammar of RFC 5321 4.2. It shares no code with the client. */
+import { latin1 } from "./transcript.ts";
 
 /** One reply; `broken` says why it is none. */
 export type JudgedReply = { readonly code: number; readonly lines: readonly string[] };
@@ -19,7 +20,7 @@ export class ReplyReader {
   /** Takes bytes, and returns the replies that they complete. */
   push(bytes: Uint8Array): JudgedReply[] {
     const replies: JudgedReply[] = [];
-    this.#text += Buffer.from(bytes).toString("latin1");
+    this.#text += latin1(bytes);
     for (let end = this.#text.indexOf("\n"); end >= 0 && this.broken === undefined; end = this.#text.indexOf("\n")) {
       const line = this.#text.slice(0, end).replace(/\r$/, "");
       this.#text = this.#text.slice(end + 1);

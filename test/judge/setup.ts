@@ -5,7 +5,9 @@ import type { CallQueue } from "../../src/client/call-queue.ts";
 import type { Connection } from "../../src/client/connection.ts";
 import type { Session } from "../../src/client/session.ts";
 import type { PlannedMessage } from "../../src/client/transaction.ts";
-import { judgeEachTest, MessageReport, tellJudge, watchStream } from "./under-test.ts";
+import type { Reply } from "../../src/core/reply.ts";
+import { judgeEachTest } from "./under-test.ts";
+import { creditReply, reportOfDelivery, reportOfError, tellJudge, WatchedMessage, watchStream } from "./watch.ts";
 
 vi.mock("../../src/client/connection.ts", async (original) => {
   const module = await original<typeof import("../../src/client/connection.ts")>();
@@ -25,28 +27,28 @@ vi.mock("../../src/client/connection.ts", async (original) => {
 vi.mock("../../src/client/delivery.ts", async (original) => {
   const module = await original<typeof import("../../src/client/delivery.ts")>();
   abstract class JudgedDelivery extends module.MessageDelivery {
-    #report = new MessageReport();
+    #message = new WatchedMessage();
 
     constructor(...given: ConstructorParameters<typeof module.MessageDelivery>) {
       super(...given);
       const { delivered, failed } = this;
       this.delivered = (outcome) => {
-        this.#report.delivered(outcome);
+        this.#message.reported(reportOfDelivery(outcome));
         delivered.call(this, outcome);
       };
       this.failed = (error) => {
-        this.#report.failed(error);
+        this.#message.reported(reportOfError(error));
         failed.call(this, error);
       };
     }
 
     override attach(...given: [Session, CallQueue]): void {
-      this.#report = new MessageReport();
+      this.#message = new WatchedMessage();
       super.attach(...given);
     }
 
     protected override send(...given: [Session, Connection, PlannedMessage]): void {
-      this.#report.planned(given[1].stream);
+      this.#message.planned(given[1].stream);
       super.send(...given);
     }
   }
@@ -70,11 +72,18 @@ vi.mock("../../src/facade/commands.ts", async (original) => {
             return Reflect.apply(method, this, args);
           });
         }
-        const { docmd } = this;
+        const { docmd, hello } = this;
+        const credited = async (verb: string, answer: Promise<Reply>): Promise<Reply> => {
+          const before = session.connection?.stream;
+          const reply = await answer;
+          creditReply(session.connection?.stream ?? before, verb, reply[0]);
+          return reply;
+        };
         this.docmd = (verb, args) => {
           if (typeof verb !== "string" || !HARMLESS.test(verb)) manual();
-          return docmd.call(this, verb, args);
+          return credited(verb, docmd.call(this, verb, args));
         };
+        this.hello = (verb, name) => credited(verb, hello.call(this, verb, name));
       }
     },
   };

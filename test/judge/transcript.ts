@@ -12,6 +12,8 @@ export type WireEvent =
   | { readonly kind: "tls" }
   /** The client ended the connection in order, or dropped it; or the server did. */
   | { readonly kind: "closed" | "dropped" | "lost" }
+  /** A call for one command returned a reply with this code. */
+  | { readonly kind: "credited"; readonly verb: string; readonly code: number }
   /** The bytes from here on are the caller's own words (`putcmd`, `send`): the client does not answer for them. */
   | { readonly kind: "manual" }
   /** The caller chose a mechanism itself, whatever the server offers; or permits passwords in clear. */
@@ -32,3 +34,17 @@ export type Circumstances = {
 
 /** A violation of a rule, with the RFC section that it breaks. */
 export type Violation = { readonly rule: string; readonly detail: string };
+
+/** Records a violation. */
+export type Fail = (rule: string, detail: string) => void;
+
+/** What the server offers: the keyword of each extension in capitals, and its parameters in capitals. */
+export type Features = ReadonlyMap<string, string>;
+
+/** Bytes as text, one character a byte. */
+export function latin1(bytes: Uint8Array): string {
+  let text = "";
+  // A call takes only so many arguments.
+  for (let at = 0; at < bytes.length; at += 8192) text += String.fromCharCode(...bytes.subarray(at, at + 8192));
+  return text;
+}

@@ -2,19 +2,22 @@
 import { copyFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { build } from "esbuild";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { type ScriptedProxyOptions, startScriptedProxy } from "../proxy/scripted-proxy.ts";
 import { certificates } from "../support/certificates.ts";
 import { startEmbeddedServer } from "../support/embedded-server.ts";
 import { type Folder, installPackage, run } from "./installed.ts";
+import { expectNothingIn, type JudgeReport, judgeReport, putJudgeInto } from "./judged.ts";
 import { onNode, runtimes } from "./runtimes.ts";
 import { root } from "./snippets.ts";
 
 describe.runIf(onNode)("the examples for connecting", () => {
   let folder: Folder;
+  let judge: JudgeReport;
 
   beforeAll(async () => {
     folder = await installPackage();
+    await putJudgeInto(folder);
     for (const name of ["proxy.mjs", "web-streams.mjs", "worker.mjs"]) {
       await copyFile(join(root, "examples", name), join(folder.path, name));
     }
@@ -22,6 +25,10 @@ describe.runIf(onNode)("the examples for connecting", () => {
   }, 60_000);
 
   afterAll(() => folder.remove());
+
+  beforeEach(async () => {
+    judge = await judgeReport();
+  });
 
   it.each(
     runtimes.flatMap((runtime) =>
@@ -46,7 +53,9 @@ describe.runIf(onNode)("the examples for connecting", () => {
       ALL_PROXY: `${scheme}://ada:${encodeURIComponent(account.password)}@localhost:${proxy.port}`,
       NODE_EXTRA_CA_CERTS: join(folder.path, "ca.pem"),
       DENO_NO_UPDATE_CHECK: "1",
+      ...judge.env,
     });
+    await judge.expectNothing({});
     expect(outcome).toEqual({ status: 0, output: expect.stringMatching(/^encrypted: .*queued as 1\n$/) });
     expect(server.messages).toMatchObject([{ from: "ada@example.com", secure: true }]);
     expect(proxy.targets).toEqual([`localhost:${server.port}`]);
@@ -57,7 +66,9 @@ describe.runIf(onNode)("the examples for connecting", () => {
     const outcome = await run(folder.path, [...command, "web-streams.mjs", "localhost", String(server.port)], {
       MAIL_CA: server.ca,
       DENO_NO_UPDATE_CHECK: "1",
+      ...judge.env,
     });
+    await judge.expectNothing({});
     expect(outcome).toEqual({ status: 0, output: expect.stringMatching(/^encrypted: .*queued as 1\n$/) });
   });
 
@@ -65,8 +76,19 @@ describe.runIf(onNode)("the examples for connecting", () => {
     await using server = await startEmbeddedServer();
     process.env["NODE_EXTRA_CA_CERTS"] = join(folder.path, "ca.pem");
     const { Miniflare } = await import("miniflare");
+    // What the Worker's judge has to say is asked for at a path of its own.
+    const entry = join(folder.path, "judged-worker.mjs");
+    await writeFile(
+      entry,
+      `import worker from "./worker.mjs";
+      import { lines } from "./node_modules/smtplib/dist/judge.js";
+      export default {
+        fetch: (request, ...rest) =>
+          request.url.endsWith("/judge") ? Response.json(lines) : worker.fetch(request, ...rest),
+      };`,
+    );
     const built = await build({
-      entryPoints: [join(folder.path, "worker.mjs")],
+      entryPoints: [entry],
       bundle: true,
       write: false,
       format: "esm",
@@ -81,6 +103,9 @@ describe.runIf(onNode)("the examples for connecting", () => {
       const answer = await worker.dispatchFetch("http://worker/", { method: "POST", body: "Hello from a form" });
       expect([answer.status, await answer.text()]).toEqual([202, "Thank you!"]);
       expect(new TextDecoder().decode(server.messages[0]?.content)).toContain("Hello from a form");
+      const said = await (await worker.dispatchFetch("http://worker/judge")).json();
+      // A Worker has no diagnostics channels that would report what became of the message.
+      expectNothingIn(Array.isArray(said) ? said.map(String) : [], { reports: 0 });
     } finally {
       await worker.dispose();
       delete process.env["NODE_EXTRA_CA_CERTS"];

@@ -1,19 +1,22 @@
 /** The examples for delivery reports and for mail that leaves later, from the packed tarball, on each runtime. */
 import { copyFile } from "node:fs/promises";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { startEmbeddedServer } from "../support/embedded-server.ts";
 import { ehlo, server } from "../support/scripted-dialogue.ts";
 import { startScriptedServer } from "../support/scripted-server.ts";
 import { type Folder, installPackage, type Outcome, run } from "./installed.ts";
+import { type JudgeReport, judgeReport, putJudgeInto } from "./judged.ts";
 import { onNode, runtimes } from "./runtimes.ts";
 import { root } from "./snippets.ts";
 
 describe.runIf(onNode)("the example", () => {
   let folder: Folder;
+  let judge: JudgeReport;
 
   beforeAll(async () => {
     folder = await installPackage();
+    await putJudgeInto(folder);
     for (const file of ["delivery-report.mjs", "later.mjs"]) {
       await copyFile(join(root, "examples", file), join(folder.path, file));
     }
@@ -21,8 +24,14 @@ describe.runIf(onNode)("the example", () => {
 
   afterAll(() => folder.remove());
 
+  beforeEach(async () => {
+    judge = await judgeReport();
+  });
+
+  afterEach(() => judge.expectNothing({}));
+
   const example = (command: readonly string[], ...args: string[]): Promise<Outcome> =>
-    run(folder.path, [...command, ...args], { DENO_NO_UPDATE_CHECK: "1" });
+    run(folder.path, [...command, ...args], { DENO_NO_UPDATE_CHECK: "1", ...judge.env });
 
   it.each(runtimes)("for delivery reports asks for them, on $name", { timeout: 60_000 }, async ({ command }) => {
     await using mail = await startEmbeddedServer();

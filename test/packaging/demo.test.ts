@@ -1,12 +1,22 @@
-/** The demo shows what it promises, on the runtime of the tests. */
-import { describe, expect, it } from "vitest";
-import { run } from "./installed.ts";
+/** The demo shows what it promises, on the runtime of the tests, and breaks no rule of the RFCs. */
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { type Folder, run } from "./installed.ts";
+import { judgedExamples, judgeReport } from "./judged.ts";
 import { running } from "./runtimes.ts";
-import { root } from "./snippets.ts";
 
 describe("the demo", () => {
+  let folder: Folder;
+
+  beforeAll(async () => {
+    folder = await judgedExamples();
+  }, 60_000);
+
+  afterAll(() => folder.remove());
+
   it("prints the dialogue without the password, the refused recipient, and what the server stored", async () => {
-    const { status, output } = await run(root, [...running.command, "examples/demo.mjs"]);
+    const judge = await judgeReport();
+    const { status, output } = await run(folder.path, [...running.command, "examples/demo.mjs"], judge.env);
+    await judge.expectNothing({});
     expect(status, output).toBe(0);
     expect(output).toContain(`smtplib on ${running.name} `);
     expect(output).toMatch(/→ EHLO .*← 250.*STARTTLS.*→ STARTTLS.*← 220.*→ EHLO .*→ AUTH PLAIN \*\*\*.*← 235/s);

@@ -1,11 +1,8 @@
-/** The examples that need another package, if only for their mail server, run from the packed tarball beside it. */
-import { cp, readdir, symlink } from "node:fs/promises";
-import { join } from "node:path";
+/** The examples that need another package, if only for their mail server, run from the packed tarball beside it, judged. */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { type Folder, installPackage, run } from "./installed.ts";
+import { type Folder, run } from "./installed.ts";
+import { judgedExamples, judgeReport } from "./judged.ts";
 import { onNode, runtimes } from "./runtimes.ts";
-
-const root = join(import.meta.dirname, "../..");
 
 /** Example -> the lines that it prints, in any order. */
 const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
@@ -53,13 +50,7 @@ describe.runIf(onNode)("from the packed tarball", () => {
   let folder: Folder;
 
   beforeAll(async () => {
-    folder = await installPackage();
-    const modules = join(folder.path, "node_modules");
-    const own = await readdir(modules);
-    // The tarball is what is tried: it stands beside packages that are here already.
-    const others = (await readdir(join(root, "node_modules"))).filter((name) => !own.includes(name));
-    await Promise.all(others.map((name) => symlink(join(root, "node_modules", name), join(modules, name))));
-    await cp(join(root, "examples"), join(folder.path, "examples"), { recursive: true });
+    folder = await judgedExamples();
   }, 60_000);
 
   afterAll(() => folder.remove());
@@ -69,11 +60,14 @@ describe.runIf(onNode)("from the packed tarball", () => {
       "examples/%s prints what it promises",
       { timeout: 60_000 },
       async (file, prints) => {
+        const judge = await judgeReport();
         const { status, output } = await run(folder.path, [...command, `examples/${file}`], {
           DENO_NO_UPDATE_CHECK: "1",
+          ...judge.env,
         });
         expect(output.split("\n")).toEqual(expect.arrayContaining([...prints]));
         expect(status, output).toBe(0);
+        await judge.expectNothing({ transactions: 2, reports: 2 });
       },
     );
   });

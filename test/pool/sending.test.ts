@@ -1,6 +1,8 @@
 /** What the pool sends, and how it shares its connections out. */
 import { describe, expect, it } from "vitest";
-import { SMTPNotSupportedError, SMTPRecipientsRefused } from "../../src/index.ts";
+import type { ByteStream, Transport } from "../../src/byte-stream.ts";
+import { SMTPNotSupportedError, SMTPPool, SMTPRecipientsRefused } from "../../src/index.ts";
+import { FakeServer } from "../client/fake-server.ts";
 import { watchForLeaks } from "../hostile/scenario.ts";
 import { MESSAGE, outcome, pooled, said, send } from "./pool.ts";
 
@@ -141,4 +143,29 @@ describe("the connections", () => {
     expect(pool.stats).toMatchObject({ sent: 3, failed: 0 });
     await pool.close();
   });
+});
+
+describe("a server that reads nothing any more", () => {
+  // A write to it does not end: QUIT has its own time, whatever a block of data may take.
+  const deaf = (transport: Transport): Transport => {
+    return async (endpoint, options) => {
+      const stream = await transport(endpoint, options);
+      const { write } = stream;
+      const patched: ByteStream["write"] = (bytes) =>
+        new TextDecoder().decode(bytes).startsWith("QUIT") ? new Promise(() => {}) : write.call(stream, bytes);
+      return Object.assign(stream, { write: patched });
+    };
+  };
+
+  it.each([{}, { maxMessages: 1 }])(
+    "delays the end of a pool for no longer than QUIT may take: %j",
+    async (options) => {
+      const server = new FakeServer();
+      const transport = deaf(server.transport);
+      const pool = new SMTPPool({ host: "mail.example.com", transport, timeouts: { quit: 0.02 }, ...options });
+      await send(pool);
+      await pool.close();
+      expect(server.messages).toHaveLength(1);
+    },
+  );
 });

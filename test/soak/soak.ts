@@ -1,13 +1,25 @@
 /**
- * The soak of one runtime: many messages through one pool to servers that misbehave by chance. Prints its counts as JSON,
- * and ends by itself if the pool left nothing behind. `scripts/soak.mjs` runs it.
+ * The soak of one runtime: many messages through one pool to servers that misbehave by chance, under the judge of the wire.
+ * Prints its counts as JSON, and ends by itself if the pool left nothing behind. `scripts/soak.mjs` runs it.
+ *
+ * The seed decides what each message meets, and the pool's own chance. Which connection carries a message, and which
+ * other messages a lost connection takes along, depends on the machine.
  */
 import { once } from "node:events";
 import net from "node:net";
 import { type Endpoint, SMTPException, SMTPPool, type Transport } from "../../src/index.ts";
 import { defaultTransport } from "../../src/runtime.ts";
 import { FuzzServer } from "../hostile/fuzz-server.ts";
-import { misbehaviour, type Rates, seeded } from "../support/chaos.ts";
+import type { Violation } from "../judge/transcript.ts";
+import {
+  judgeEnvelope,
+  reportOfDelivery,
+  reportOfError,
+  takeViolations,
+  watchTransport,
+  whatWasSeen,
+} from "../judge/watch.ts";
+import { misbehaviourByMessage, type Rates, seeded } from "../support/chaos.ts";
 import { type Ending, socketWire } from "../support/scripted-wire.ts";
 
 /** A reply in so many is bad. A message takes four of them. */
@@ -26,8 +38,9 @@ const OUTCOMES = ["pending", "ok", "rejected", "not-sent", "unknown"] as const;
 const outcomes = new Uint8Array(messages);
 const taken = new Uint8Array(messages);
 
-const random = seeded(seed);
-const draw = misbehaviour(random, RATES);
+// The pool's back-off has chance in it.
+Math.random = seeded(seed);
+const draw = misbehaviourByMessage(seed, RATES);
 const servers = [
   { pipelining: false, chunking: false },
   { pipelining: true, chunking: false },
@@ -47,10 +60,9 @@ const servers = [
 const sockets = new Set<net.Socket>();
 let opened = 0;
 const listener = net.createServer({ allowHalfOpen: true }, (socket) => {
-  opened++;
   sockets.add(socket);
   socket.once("close", () => sockets.delete(socket));
-  servers[Math.floor(random() * servers.length)]?.accept(serverStream(socket));
+  servers[opened++ % servers.length]?.accept(serverStream(socket));
 });
 listener.listen(0, "127.0.0.1");
 await once(listener, "listening");
@@ -58,11 +70,11 @@ const address = listener.address();
 const port = typeof address === "object" && address !== null ? address.port : 0;
 
 const endpoint: Endpoint = { host: "127.0.0.1", port };
-const native = await defaultTransport({ endpoint, options: {} });
+const judged = watchTransport(await defaultTransport({ endpoint, options: {} }));
 let clientSockets = 0;
 let mostClientSockets = 0;
 const transport: Transport = async (where, options) => {
-  const stream = await native(where, options);
+  const stream = await judged(where, options);
   mostClientSockets = Math.max(mostClientSockets, ++clientSockets);
   let open = true;
   const gone = (): void => {
@@ -93,14 +105,11 @@ const pool = new SMTPPool({
 });
 
 const began = performance.now();
+const broken: Violation[] = [];
 const memory: number[] = [];
 for (let id = 0; id < messages; id++) {
   await pool.ready();
-  const text = `Id: ${id}\r\n\r\n${"A line of the message that is as long as most lines are.\r\n".repeat(10)}`;
-  pool.sendmail(`from-${id}@client.test`, `to-${id}@lab.test`, text).then(
-    () => settle(id, "ok"),
-    (error: unknown) => settle(id, (error instanceof SMTPException && error.delivery) || "unknown"),
-  );
+  void send(id);
   if (id % Math.ceil(messages / 10) === 0) memory.push(megabytes());
 }
 await pool.drain();
@@ -111,6 +120,7 @@ await Promise.all(servers.map((server) => server.finished()));
 listener.close();
 while (sockets.size > 0) await new Promise((resolve) => setImmediate(resolve));
 memory.push(megabytes());
+collectViolations();
 
 const count = (what: (outcome: string | undefined, times: number) => boolean): number => {
   let sum = 0;
@@ -127,7 +137,8 @@ console.log(
     lost: count((outcome, times) => outcome === "pending" || (outcome === "ok" && times === 0)),
     doubled: count((outcome, times) => times > 1 || ((outcome === "rejected" || outcome === "not-sent") && times > 0)),
     miscounted: Math.abs(messages - sent - failed),
-    violations: servers.flatMap(({ violations }) => violations).slice(0, 5),
+    violations: [...servers.flatMap(({ violations }) => violations), ...broken].slice(0, 5),
+    judged: whatWasSeen(),
     retried,
     limit,
     connections: opened,
@@ -137,6 +148,25 @@ console.log(
     left: { clientSockets, timers: timers() },
   }),
 );
+
+async function send(id: number): Promise<void> {
+  const from = `from-${id}@client.test`;
+  const to = [`to-${id}@lab.test`];
+  const body = `Id: ${id}\r\n\r\n${"A line of the message that is as long as most lines are.\r\n".repeat(10)}`;
+  try {
+    const delivery = await pool.deliver({ from, to, body });
+    judgeEnvelope(from, to, reportOfDelivery(delivery));
+    settle(id, "ok");
+  } catch (error) {
+    judgeEnvelope(from, to, reportOfError(error));
+    settle(id, (error instanceof SMTPException && error.delivery) || "unknown");
+  }
+  if (id % 500 === 0) collectViolations();
+}
+
+function collectViolations(): void {
+  broken.push(...takeViolations());
+}
 
 function settle(id: number, outcome: (typeof OUTCOMES)[number]): void {
   // Settled twice would be a double, too.

@@ -1,5 +1,5 @@
 /** Misbehaviour by chance, the same for the same seed: what the pool's ledger and the soak are played against. */
-import { type Behaviour, GOOD } from "../hostile/fuzz-server.ts";
+import { type Asked, type Behaviour, GOOD } from "../hostile/fuzz-server.ts";
 
 /** Numbers from 0 to 1 that look random (Marsaglia's xorshift32). */
 export function seeded(seed: number): () => number {
@@ -51,4 +51,28 @@ export function misbehaviour(random: () => number, rates: Rates): () => Behaviou
     if (is(rates.dawdle)) return { ...GOOD, wait: 1 + Math.floor(random() * 20) };
     return GOOD;
   };
+}
+
+/**
+ * The same, drawn for what is asked instead of when: whatever else happens, and in whatever order, the same message meets
+ * the same misbehaviour, and so does the same message when it is sent again.
+ */
+export function misbehaviourByMessage(seed: number, rates: Rates): (asked: Asked) => Behaviour {
+  const tries = new Map<string, number>();
+  return ({ connection, reply, verb, from }) => {
+    if (verb === "MAIL" && from !== undefined) tries.set(from, (tries.get(from) ?? 0) + 1);
+    const what = from === undefined ? `${connection} ${reply}` : `${from} ${tries.get(from)}`;
+    const key = hash(`${seed} ${verb} ${what}`);
+    if (verb === "." && from !== undefined) tries.delete(from);
+    return misbehaviour(seeded(key), rates)();
+  };
+}
+
+/** 32 bits that look random, the same for the same text (FNV-1a, and MurmurHash3's last step). */
+function hash(text: string): number {
+  let bits = 0x811c9dc5;
+  for (let at = 0; at < text.length; at++) bits = Math.imul(bits ^ text.charCodeAt(at), 0x01000193);
+  bits = Math.imul(bits ^ (bits >>> 16), 0x85ebca6b);
+  bits = Math.imul(bits ^ (bits >>> 13), 0xc2b2ae35);
+  return (bits ^ (bits >>> 16)) >>> 0;
 }

@@ -1,8 +1,9 @@
 /** The examples for test runners pass, each with its own, and would fail if the code under test were wrong. */
 import { cp, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { describe, expect, it, onTestFinished } from "vitest";
-import { run } from "../packaging/installed.ts";
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
+import { type Folder, run } from "../packaging/installed.ts";
+import { judgedExamples, judgeReport } from "../packaging/judged.ts";
 import { onNode, type Runtime, runtimes } from "../packaging/runtimes.ts";
 import { root } from "../packaging/snippets.ts";
 
@@ -32,11 +33,20 @@ const runners: Record<string, { command: readonly string[]; passes: RegExp; fail
 
 describe.runIf(onNode).each(Object.entries(runners))("the example for %s", (_, { command, passes, fails }) => {
   const env = { NO_COLOR: "1", DENO_NO_UPDATE_CHECK: "1" };
+  let folder: Folder;
 
-  it("passes", async () => {
-    const { status, output } = await run(join(root, "examples/testing"), command, env);
+  beforeAll(async () => {
+    folder = await judgedExamples();
+  }, 60_000);
+
+  afterAll(() => folder.remove());
+
+  it("passes, and its client breaks no rule of the RFCs", async () => {
+    const judge = await judgeReport();
+    const { status, output } = await run(join(folder.path, "examples/testing"), command, { ...env, ...judge.env });
     expect(status, output).toBe(0);
     expect(output).toMatch(passes);
+    await judge.expectNothing({ connections: 2, transactions: 2, reports: 0 });
   });
 
   it("fails where another message is sent", async () => {

@@ -1,0 +1,177 @@
+/** Reports of the API that are not true. */
+import { envelope, hello, lhlo, message, type Planted, toContent } from "./script.ts";
+
+export const OUTCOMES: readonly Planted[] = [
+  {
+    name: '"accepted" without a reply to the end',
+    script: `${hello()}\n${toContent}\nC: x\nC+ .\nLOST`,
+    reported: { kind: "delivered", accepted: 1 },
+    rule: /accepted without/,
+  },
+  {
+    name: '"accepted" after a refusal of the content',
+    script: `${hello()}\n${toContent}\nC: x\nC+ .\nS: 554 no`,
+    reported: { kind: "delivered", accepted: 1 },
+    rule: /accepted without/,
+  },
+  {
+    name: '"accepted" for two where LMTP took it for one',
+    script: `S: 220 hi\nC: LHLO client.test\nS: 250 hi\n${envelope}\nC: RCPT TO:<c@y.test>\nS: 250 ok\nC: DATA\nS: 354 go\nC: x\nC+ .\nS: 250 ok\nS: 550 no`,
+    circumstances: { protocol: "lmtp" },
+    reported: { kind: "delivered", accepted: 2 },
+    rule: /accepted without/,
+  },
+  {
+    name: '"not-sent" although the end had left',
+    script: `${hello()}\n${toContent}\nC: x\nC+ .\nLOST`,
+    reported: { kind: "failed", delivery: "not-sent" },
+    rule: /"not-sent"/,
+  },
+  {
+    name: '"not-sent" although the last chunk had left',
+    script: `${hello("CHUNKING")}\n${envelope}\nC: BDAT 2 LAST\nC+ \nLOST`,
+    reported: { kind: "failed", delivery: "not-sent" },
+    rule: /"not-sent"/,
+  },
+  {
+    name: '"rejected" without a refusal',
+    script: `${hello()}\n${toContent}\nC: x\nC+ .\nLOST`,
+    reported: { kind: "failed", delivery: "rejected" },
+    rule: /"rejected"/,
+  },
+  {
+    name: '"unknown" although the refusal was there',
+    script: `${hello()}\n${toContent}\nC: x\nC+ .\nS: 554 no`,
+    reported: { kind: "failed", delivery: "unknown" },
+    rule: /"unknown"/,
+  },
+  {
+    name: '"unknown" although the end had not left',
+    script: `${hello()}\n${toContent}\nC: x\nLOST`,
+    reported: { kind: "failed", delivery: "unknown" },
+    rule: /"unknown"/,
+  },
+  {
+    name: "a failure although the server said yes",
+    script: `${hello()}\n${message}`,
+    reported: { kind: "failed", delivery: "rejected" },
+    rule: /although the server took/,
+  },
+  {
+    name: "a failure that says nothing of the message",
+    script: `${hello()}\n${toContent}\nC: x\nLOST`,
+    reported: { kind: "failed", delivery: undefined },
+    rule: /says nothing/,
+  },
+  {
+    name: '"accepted" for a recipient who was refused',
+    script: `${hello()}\nC: MAIL FROM:<a@x.test>\nS: 250 ok\nC: RCPT TO:<b@y.test>\nS: 250 ok\nC: RCPT TO:<c@y.test>\nS: 550 no\nC: DATA\nS: 354 go\nC: .\nS: 250 ok`,
+    reported: { kind: "delivered", accepted: ["c@y.test"] },
+    rule: /accepted without/,
+  },
+  {
+    name: '"accepted" for the wrong one of two in LMTP',
+    script: `${lhlo}\n${envelope}\nC: RCPT TO:<c@y.test>\nS: 250 ok\nC: DATA\nS: 354 go\nC: .\nS: 250 ok\nS: 550 no`,
+    circumstances: { protocol: "lmtp" },
+    reported: { kind: "delivered", accepted: ["c@y.test"] },
+    rule: /accepted without/,
+  },
+  {
+    name: '"accepted" after 354 to the end',
+    script: `${hello()}\n${toContent}\nC: .\nS: 354 what`,
+    reported: { kind: "delivered", accepted: 1 },
+    rule: /accepted without/,
+  },
+  {
+    name: '"accepted" although DATA was refused',
+    script: `${hello()}\n${envelope}\nC: DATA\nS: 451 no`,
+    reported: { kind: "delivered", accepted: 1 },
+    rule: /accepted without/,
+  },
+  {
+    name: '"not-sent" although the dot of the end had left',
+    script: `${hello()}\n${toContent}\nC: x\nC~ .\nLOST`,
+    reported: { kind: "failed", delivery: "not-sent" },
+    rule: /"not-sent"/,
+  },
+  {
+    name: '"not-sent" although a reply of two was missing in LMTP',
+    script: `${lhlo}\n${envelope}\nC: RCPT TO:<c@y.test>\nS: 250 ok\nC: DATA\nS: 354 go\nC: .\nS: 550 no\nLOST`,
+    circumstances: { protocol: "lmtp" },
+    reported: { kind: "failed", delivery: "not-sent" },
+    rule: /"not-sent"/,
+  },
+  {
+    name: '"rejected" although no reply had come',
+    script: `${hello()}\nC: MAIL FROM:<a@x.test>\nLOST`,
+    reported: { kind: "failed", delivery: "rejected" },
+    rule: /"rejected"/,
+  },
+  {
+    name: '"unknown" although the sender was refused',
+    script: `${hello()}\nC: MAIL FROM:<a@x.test>\nS: 550 no`,
+    reported: { kind: "failed", delivery: "unknown" },
+    rule: /"unknown"/,
+  },
+  {
+    name: "the reply to RCPT as that to MAIL",
+    script: `${hello()}\nC: MAIL FROM:<a@x.test>\nS: 250 ok\nC: RCPT TO:<b@y.test>\nS: 550 no`,
+    reported: { kind: "failed", delivery: "rejected", replies: [{ to: "sender", code: 550 }] },
+    rule: /credited to another/,
+  },
+  {
+    name: "the reply to one recipient as that to another",
+    script: `${hello("PIPELINING")}\nC: MAIL FROM:<a@x.test>\nC+ RCPT TO:<b@y.test>\nC+ RCPT TO:<c@y.test>\nS: 250 ok\nS: 550 no\nS: 452 full`,
+    reported: {
+      kind: "failed",
+      delivery: "rejected",
+      replies: [
+        { to: "recipient", recipient: "b@y.test", code: 452 },
+        { to: "recipient", recipient: "c@y.test", code: 550 },
+      ],
+    },
+    rule: /credited to another/,
+  },
+  {
+    name: "the reply to DATA as that to a recipient",
+    script: `${hello("PIPELINING")}\nC: MAIL FROM:<a@x.test>\nC+ RCPT TO:<b@y.test>\nC+ DATA\nS: 250 ok\nS: 550 no\nS: 554 nobody`,
+    reported: {
+      kind: "failed",
+      delivery: "rejected",
+      replies: [{ to: "recipient", recipient: "b@y.test", code: 554 }],
+    },
+    rule: /credited to another/,
+  },
+  {
+    name: "the second reply of LMTP as the first one",
+    script: `${lhlo}\n${envelope}\nC: RCPT TO:<c@y.test>\nS: 250 ok\nC: DATA\nS: 354 go\nC: .\nS: 452 full\nS: 250 ok`,
+    circumstances: { protocol: "lmtp" },
+    reported: { kind: "delivered", accepted: 1, replies: [{ to: "recipient", recipient: "b@y.test", code: 250 }] },
+    rule: /credited to another/,
+  },
+  {
+    name: "the reply to the last message as that to this one",
+    script: `${hello()}\n${message}`,
+    reported: { kind: "delivered", accepted: 1, replies: [{ to: "content", code: 251 }] },
+    rule: /credited to another/,
+  },
+  {
+    name: "a message that was taken, sent again",
+    script: `${hello()}\n${message}\n${message}`,
+    reported: { kind: "delivered", accepted: 1 },
+    rule: /is sent again/,
+  },
+  {
+    name: "a message of which nothing is known, sent again by another connection",
+    script: `${hello()}\n${toContent}\nC: x\nC+ .\nLOST\nRECONNECT\n${hello()}\n${message}`,
+    reported: { kind: "delivered", accepted: 1 },
+    rule: /is sent again/,
+  },
+  {
+    name: "a message that one of two has in LMTP, sent to both again",
+    script: `${lhlo}\n${envelope}\nC: RCPT TO:<c@y.test>\nS: 250 ok\nC: DATA\nS: 354 go\nC: .\nS: 250 ok\nS: 452 full\n${envelope}\nC: RCPT TO:<c@y.test>\nS: 250 ok\nC: DATA\nS: 354 go\nC: .\nS: 250 ok\nS: 250 ok`,
+    circumstances: { protocol: "lmtp" },
+    reported: { kind: "delivered", accepted: 2 },
+    rule: /is sent again/,
+  },
+];
