@@ -92,7 +92,8 @@ export class ChunkTransfer implements ReplyReceiver, PieceWriter {
     const { bytes } = this.#content;
     if (bytes === undefined || bytes.length > CHUNK) {
       this.#connection.partlyReplied = this.#partlyReplied;
-      void streamBody(this, this.#connection, this.#content, this.#settings.sevenBitOnly);
+      const { sevenBitOnly, content } = this.#settings;
+      void streamBody(this, this.#connection, this.#content, sevenBitOnly, content);
       return;
     }
     this.#hold(this.#encoder.encode(bytes));

@@ -21,6 +21,7 @@ export type Content =
       readonly bytes: Uint8Array;
       readonly octets: number;
       readonly eightBit: boolean;
+      readonly hiddenEnd: boolean;
       /** True once a first piece of it was sent; where all of it goes in one write, nobody asks. */
       begun?: boolean;
     }
@@ -28,6 +29,7 @@ export type Content =
       readonly bytes?: undefined;
       readonly octets?: undefined;
       readonly eightBit?: undefined;
+      readonly hiddenEnd?: undefined;
       readonly source: object;
       /** The context of the call that brought it. */
       readonly within: InContext;

@@ -3,6 +3,8 @@
  * and what a whole message is before it is sent. Nothing here knows of commands or replies.
  */
 
+import { HiddenEndSearch } from "./hidden-end.ts";
+
 const LF = 10;
 const CR = 13;
 const DOT = 46;
@@ -120,6 +122,8 @@ export type Measure = {
   readonly octets: number;
   /** True if an octet is over 127, which needs 8BITMIME (RFC 6152). */
   readonly eightBit: boolean;
+  /** True if a line begins with NUL and a dot. */
+  readonly hiddenEnd: boolean;
 };
 
 /** Measures a whole message in memory: for SIZE and 8BITMIME. */
@@ -137,7 +141,7 @@ export function measure(message: Uint8Array): Measure {
       before = octet;
     }
   }
-  return { octets, eightBit };
+  return { octets, eightBit, hiddenEnd: new HiddenEndSearch().found(message) };
 }
 
 function wordsOf(bytes: Uint8Array): DataView {
