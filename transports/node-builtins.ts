@@ -103,6 +103,7 @@ export interface NodeModules {
       minVersion?: string | undefined;
       ciphers?: string | undefined;
       ecdhCurve?: string | undefined;
+      secureOptions?: number | undefined;
     }): object;
     checkServerIdentity(host: string, certificate: PeerCertificate): Error | undefined;
   };

@@ -208,7 +208,7 @@ function contextMadeOf(secrets: Secrets, text: string): Context {
   let context = contexts.get(id);
   if (context === undefined) {
     try {
-      context = builtin("node:tls").createSecureContext(secrets);
+      context = builtin("node:tls").createSecureContext({ ...secrets, secureOptions: noRenegotiation });
     } catch (error) {
       throw unusable(error);
     }
@@ -218,6 +218,12 @@ function contextMadeOf(secrets: Secrets, text: string): Context {
 }
 
 const contexts = new Map<string, object>();
+
+/**
+ * `SSL_OP_NO_RENEGOTIATION`: a server could show another certificate in the middle of a session, which nobody would hold
+ * against the pins. Deno's and Bun's TLS refuse that by themselves, and TLS 1.3 has no renegotiation.
+ */
+const noRenegotiation = 0x40000000;
 
 /** Deno waits for ever on a certificate or key that it cannot read. */
 function checkPair({ cert, key }: CheckedTlsOptions): void {

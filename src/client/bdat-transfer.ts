@@ -93,7 +93,8 @@ export class BdatTransfer implements ReplyReceiver, PieceWriter {
     const { bytes } = this.#content;
     if (bytes === undefined || bytes.length > CHUNK) {
       this.#connection.partlyReplied = this.#partlyReplied;
-      void pumpBody(this, this.#connection, this.#content, this.#settings.sevenBitOnly);
+      const { sevenBitOnly, content } = this.#settings;
+      void pumpBody(this, this.#connection, this.#content, sevenBitOnly, content);
       return;
     }
     this.#hold(this.#encoder.encode(bytes));

@@ -1,7 +1,8 @@
 /** Reads a message's content piece by piece: one that comes in chunks, and a large one. */
 import { DataEncoder } from "../core/body.ts";
+import { HiddenEndSearch } from "../core/hidden-end.ts";
 import { hasEightBit, skipSendable, skipUndotted } from "../core/long-body.ts";
-import { eightBitRefused } from "../core/plan.ts";
+import { eightBitRefused, hiddenEndRefused, type Plan } from "../core/plan.ts";
 import { SMTPException } from "../errors.ts";
 import { type Chunks, chunksWithin } from "./chunks.ts";
 import type { Connection } from "./connection.ts";
@@ -47,8 +48,11 @@ export async function pumpBody(
   connection: Connection,
   content: Content,
   sevenBitOnly: boolean,
+  kind: Plan["content"] = "text",
 ): Promise<void> {
   const flush = pacedFlush(connection);
+  // What is in memory was looked at before.
+  const hiddenEnd = kind === "text" && content.bytes === undefined ? new HiddenEndSearch() : undefined;
   let chunks: Chunks | undefined;
   try {
     content.begun = true;
@@ -66,6 +70,11 @@ export async function pumpBody(
       if (sevenBitOnly && content.bytes === undefined && hasEightBit(chunk)) {
         chunks.cancel();
         return writer.giveUp(eightBitRefused());
+      }
+      if (hiddenEnd?.found(chunk)) {
+        chunks.cancel();
+        const cause = hiddenEndRefused();
+        return writer.giveUp(new SMTPException(cause.message, { cause, delivery: "not-sent" }));
       }
       await addAll(writer, chunk, flush);
       if (writer.over) return chunks.cancel();

@@ -23,6 +23,7 @@ export type Content =
       readonly eightBit: boolean;
       /** False if no line begins with a dot; true if one may. */
       readonly dotted: boolean;
+      readonly hiddenEnd: boolean;
       /** True once a first piece of it was sent; where all of it goes in one write, nobody asks. */
       begun?: boolean;
     }
@@ -31,6 +32,7 @@ export type Content =
       readonly octets?: undefined;
       readonly eightBit?: undefined;
       readonly dotted?: undefined;
+      readonly hiddenEnd?: undefined;
       readonly source: object;
       /** The context of the call that brought it. */
       readonly within: InContext;
@@ -45,8 +47,8 @@ export type Content =
 export function contentOf(body: unknown, argument: string): Content {
   const bytes = typeof body === "string" ? utf8(body) : body;
   if (bytes instanceof Uint8Array) {
-    const { octets, eightBit, dotted } = measure(bytes);
-    return { bytes, octets, eightBit, dotted, begun: false };
+    const { octets, eightBit, dotted, hiddenEnd } = measure(bytes);
+    return { bytes, octets, eightBit, dotted, hiddenEnd, begun: false };
   }
   if (isSource(body)) {
     heardOf(body);

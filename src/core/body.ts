@@ -3,6 +3,8 @@
  * and what a whole message is before it is sent. Nothing here knows of commands or replies.
  */
 
+import { HiddenEndSearch } from "./hidden-end.ts";
+
 const LF = 10;
 const CR = 13;
 const DOT = 46;
@@ -122,6 +124,8 @@ export type Measure = {
   readonly eightBit: boolean;
   /** False if no line begins with a dot; true if one may. */
   readonly dotted: boolean;
+  /** True if a line begins with NUL and a dot. */
+  readonly hiddenEnd: boolean;
 };
 
 /** Longer messages than this are not searched for dots when they are measured; octets. */
@@ -147,7 +151,8 @@ export function measure(message: Uint8Array): Measure {
       before = octet;
     }
   }
-  return { octets, eightBit, dotted };
+  const hiddenEnd = message.includes(0) && new HiddenEndSearch().found(message);
+  return { octets, eightBit, dotted, hiddenEnd };
 }
 
 function wordsOf(bytes: Uint8Array): DataView {

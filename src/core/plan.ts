@@ -45,6 +45,8 @@ export type ContentNeeds = {
   /** As it is: what goes under BINARYMIME. */
   readonly bytes?: { readonly length: number } | undefined;
   readonly eightBit?: boolean | undefined;
+  /** A line begins with NUL and a dot. */
+  readonly hiddenEnd?: boolean | undefined;
 };
 
 /** A message to be planned. */
@@ -89,17 +91,18 @@ export type Plan = {
  * Plans a message.
  * @throws {SMTPNotSupportedError} if the server lacks what the message needs, or what was asked for
  * @throws {TypeError} for unknown or wrongly typed options
- * @throws {RangeError} for values that cannot stand in a command
+ * @throws {RangeError} for values that cannot stand in a command, and a content that some servers would see the end of
  */
 export function planMessage(needs: Needs, server: Server, policy: SendingPolicy): Plan {
   return needs.isPlain === true ? planPlain(needs, server, policy) : planAny(needs, server, policy);
 }
 
 function planPlain({ sender, recipients, content }: Needs, server: Server, policy: SendingPolicy): Plan {
-  const { octets, eightBit } = content;
+  const { octets, eightBit, hiddenEnd } = content;
   const { features } = server;
   const sevenBitOnly = isSevenBitOnly(server, policy.eightBit);
   if (sevenBitOnly && eightBit) throw eightBitRefused();
+  if (hiddenEnd) throw hiddenEndRefused();
   const size = features["size"];
   let mail = `MAIL FROM:<${checkArgument(sender.path, "sender")}>`;
   if (octets !== undefined && size !== undefined) {
@@ -125,6 +128,7 @@ function planAny(needs: Needs, server: Server, policy: SendingPolicy): Plan {
   const parameters = messageParameters(content, server, asked, binary, utf8);
   const sevenBitOnly = !binary && isSevenBitOnly(server, policy.eightBit);
   if (sevenBitOnly && content.eightBit) throw eightBitRefused();
+  if (!binary && content.hiddenEnd) throw hiddenEndRefused();
   if (policy.eightBit === "refuse" && utf8Headers && !utf8)
     throw notOffered("SMTPUTF8", "a message with UTF-8 header fields");
   return {
@@ -165,6 +169,13 @@ export function isSevenBitOnly(server: Server, policy: EightBitPolicy): boolean 
 export function eightBitRefused(): SMTPNotSupportedError {
   const advice = ': encode it as base64 or quoted-printable, or set the option eightBit to "send"';
   return notOffered("8BITMIME", "a message with octets over 127", advice);
+}
+
+/** A line that begins with NUL and a dot. */
+export function hiddenEndRefused(): RangeError {
+  return new RangeError(
+    "the message has a line that begins with NUL and a dot, which servers that drop NUL take for its end: encode it as base64 or quoted-printable",
+  );
 }
 
 /** What ends DATA may stand in any octets: they need BDAT (RFC 3030 3). */

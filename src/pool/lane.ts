@@ -3,8 +3,8 @@
  * a connection that hangs holds no message back that another one could send.
  */
 import { sendingPolicy } from "../client/chunking.ts";
-import type { Connection } from "../client/connection.ts";
 import { Client } from "../client/client.ts";
+import type { Connection } from "../client/connection.ts";
 import { Events } from "../client/events.ts";
 import { tlsUpgrade } from "../client/implicit-tls.ts";
 import type { Target } from "../client/open.ts";

@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { DataEncoder, measure } from "../../src/core/body.ts";
 import { ChunkEncoder } from "../../src/core/chunk-encoder.ts";
+import { HiddenEndSearch } from "../../src/core/hidden-end.ts";
 import { hasEightBit, skipSendable, skipUndotted } from "../../src/core/long-body.ts";
 
 type Encoder = DataEncoder | ChunkEncoder;
@@ -206,6 +207,7 @@ test("of two octets in a row, the quick searches find each pair that the oracle 
           octets: oracle.normalise(content).length,
           eightBit: before > 127 || after > 127,
           dotted: /(^|\n)\./.test(content),
+          hiddenEnd: HIDDEN_END.test(content),
         });
       }
     }
@@ -239,6 +241,9 @@ describe("BDAT", () => {
   });
 });
 
+/** A line begins with NUL and a dot. */
+const HIDDEN_END = /(?:^|[\r\n])\0+\./;
+
 describe("octets", () => {
   test.each([
     ["", 0],
@@ -259,9 +264,24 @@ describe("octets", () => {
           octets: oracle.normalise(text).length,
           eightBit: /[\x80-\xff]/.test(text),
           dotted: /(^|\n)\./.test(text),
+          hiddenEnd: HIDDEN_END.test(text),
         });
       }),
       { numRuns: 1000 },
+    );
+  });
+});
+
+describe("HiddenEndSearch", () => {
+  test("finds NUL and a dot at the start of a line, wherever the chunks are cut", () => {
+    const nuls = fc.string({ unit: fc.constantFrom("\0", ".", "\r", "\n", "x"), maxLength: 12 });
+    fc.assert(
+      fc.property(fc.array(nuls, { maxLength: 6 }), (chunks) => {
+        const search = new HiddenEndSearch();
+        const found = chunks.map((chunk) => search.found(latin1.encode(chunk))).includes(true);
+        expect(found).toBe(HIDDEN_END.test(chunks.join("")));
+      }),
+      { numRuns: 2000 },
     );
   });
 });

@@ -78,7 +78,16 @@ const CHECKS: Readonly<Record<string, Check>> = {
     await refused(send("", { body: "BINARYMIME" }), ["BINARYMIME"], "CHUNKING");
   },
   'CR or LF alone, without `body: "BINARYMIME"`': () => goes(send("a\nb\rc"), [], message("a\r\nb\r\nc\r\n")),
-  "NUL, or lines over 998 octets": () =>
+  'a line that begins with NUL and a dot, without `body: "BINARYMIME"`': async () => {
+    for (const body of ["x\n\0.", ["x\n\0", "."]]) {
+      const { server, smtp } = await session();
+      expect(String(await reasonOf(send(body)(smtp)))).toMatch(/NUL/);
+      expect(server.messages).toEqual([]);
+      smtp.close();
+    }
+    await goes(send("x\n\0.", { body: "BINARYMIME" }), ["CHUNKING", "BINARYMIME"], message("x\n\0."));
+  },
+  "NUL elsewhere, or lines over 998 octets": () =>
     goes(send(`\0${"x".repeat(5000)}\r\n`), [], message(`\0${"x".repeat(5000)}\r\n`)),
   "more recipients or domains than LIMITS allows": async () => {
     const call: Send = (smtp) => smtp.sendmail("a@b.c", ["d@e.f", "g@h.i"], "hi");

@@ -1,6 +1,6 @@
 /** What a body holds stays in the body: no text of it is ever a second message or a command (SECURITY 2). */
 import { expect } from "vitest";
-import { type Body, SMTPDataError, SMTPNotSupportedError } from "../../src/index.ts";
+import { type Body, SMTPDataError, SMTPException, SMTPNotSupportedError } from "../../src/index.ts";
 import { ehlo, inOrder, server } from "../support/scripted-server.ts";
 import { ENVELOPE, HELLO, MESSAGE, type Scenario, scenarios } from "./scenario.ts";
 
@@ -200,6 +200,48 @@ const rest: Scenario[] = [
     gives: {},
     connected: true,
     lines: [HELLO, "MAIL FROM:<a@client.test> BODY=8BITMIME", "RCPT TO:<b@lab.test>", "DATA"],
+  },
+  ...["\r\n\0.\r\n", "\n\0\0.x", "\r\0.\r\n"].flatMap((text) =>
+    [text, new TextEncoder().encode(text), new TextEncoder().encode(`x\r\n${"y".repeat(100_000)}${text}`)].map(
+      (body): Scenario => ({
+        name: `${JSON.stringify(text)} in ${typeof body === "string" ? "a string" : `${body.length} octets`}, which is an end to servers that drop NUL, is refused before MAIL`,
+        server: server(),
+        call: (smtp) => smtp.sendmail("a@client.test", "b@lab.test", body),
+        throws: { type: RangeError, message: /message.*NUL/ },
+        connected: true,
+        lines: [HELLO],
+      }),
+    ),
+  ),
+  ...[["\0.\r\n"], ["x\r\n", "\0.\r\n"], ["x\r\n\0", ".\r\n"], ["x\n", "\0", "\0", ".\n"], ["x\r", "\0.\n"]].map(
+    (chunks): Scenario => ({
+      name: `${JSON.stringify(chunks)}, a stream, stops at NUL and dot, and the message is never ended`,
+      server: server(),
+      call: (smtp) => smtp.sendmail("a@client.test", "b@lab.test", chunks),
+      throws: { type: SMTPException, delivery: "not-sent", temporary: false, message: /NUL/ },
+      connected: false,
+      bodies: [],
+      taken: 0,
+    }),
+  ),
+  {
+    name: "NUL and a dot at the start of a line are refused by data(), too",
+    server: server(),
+    call: async (smtp) => {
+      await smtp.ehlo();
+      return smtp.data("x\r\n\0.\r\n");
+    },
+    throws: { type: RangeError, message: /NUL/ },
+    connected: true,
+    lines: [HELLO],
+  },
+  {
+    name: "NUL elsewhere goes out as it is",
+    server: server(),
+    call: (smtp) => smtp.sendmail("a@client.test", "b@lab.test", ["\0\r\nx\0.\r\n\0", "x.\0", "\r\n"]),
+    gives: {},
+    connected: true,
+    bodies: ["\0\r\nx\0.\r\n\0x.\0\r\n.\r\n"],
   },
   {
     name: "a message over the server's SIZE is refused before MAIL",

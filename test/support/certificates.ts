@@ -13,6 +13,8 @@ export type Certificates = {
   otherCa: string;
   /** Good for "localhost", 127.0.0.1 and ::1. */
   good: Pair;
+  /** As good, with a key of its own. */
+  renewed: Pair;
   /** Good for "elsewhere.example" only. */
   wrongName: Pair;
   /** For "localhost", no longer valid. */
@@ -53,7 +55,8 @@ type Leaf = { names?: string[]; addresses?: string[]; from?: number; until?: num
 
 async function make(): Promise<Certificates> {
   const [ca, other] = await Promise.all([authority("Test CA"), authority("Other CA")]);
-  const [good, wrongName, expired, future, selfSigned, foreign, client] = await Promise.all([
+  const [good, renewed, wrongName, expired, future, selfSigned, foreign, client] = await Promise.all([
+    leaf(ca, { addresses: ["127.0.0.1", "::1"] }),
     leaf(ca, { addresses: ["127.0.0.1", "::1"] }),
     leaf(ca, { names: ["elsewhere.example"] }),
     leaf(ca, { from: -20, until: -10 }),
@@ -62,7 +65,7 @@ async function make(): Promise<Certificates> {
     leaf(other, { addresses: ["127.0.0.1"] }),
     leaf(ca, { names: ["client.example"], usage: "client" }),
   ]);
-  return { ca: ca.cert, otherCa: other.cert, good, wrongName, expired, future, selfSigned, foreign, client };
+  return { ca: ca.cert, otherCa: other.cert, good, renewed, wrongName, expired, future, selfSigned, foreign, client };
 }
 
 type Key = { keyType: "rsa" | "ec"; keySize?: number };

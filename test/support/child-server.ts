@@ -4,6 +4,7 @@ import { once } from "node:events";
 import type { TlsOptions } from "node:tls";
 import { onTestFinished } from "vitest";
 import { runtimes } from "../packaging/runtimes.ts";
+import type { Pair } from "./certificates.ts";
 
 /** Reads the options, says its port; greets whoever comes over TLS with the argument. */
 const program = `
@@ -18,10 +19,42 @@ process.stdin.once("data", (text) => {
 });
 `;
 
+/** Renegotiates as soon as the client has sent anything, with another certificate: `{ first, second }`. */
+const renegotiating = `
+const tls = require("node:tls");
+const { SSL_OP_NO_SESSION_RESUMPTION_ON_RENEGOTIATION } = require("node:crypto").constants;
+process.stdin.once("data", (text) => {
+  const { first, second } = JSON.parse(text);
+  const secureOptions = SSL_OP_NO_SESSION_RESUMPTION_ON_RENEGOTIATION;
+  const server = tls.createServer({ ...first, secureOptions, maxVersion: "TLSv1.2" }, (socket) => {
+    socket.on("error", () => {});
+    socket.write("220 before\\r\\n");
+    socket.once("data", () => {
+      socket.setKeyCert(tls.createSecureContext(second));
+      socket.renegotiate({}, () => socket.write("250 after\\r\\n"));
+    });
+  });
+  server.on("tlsClientError", () => {});
+  server.listen(0, "127.0.0.1", () => console.log(server.address().port));
+});
+`;
+
 /** Starts a TLS server that ends with the test; its port on 127.0.0.1. Options are those that JSON has room for. */
-export async function startTlsChild(options: TlsOptions, greeting = "hello"): Promise<number> {
+export function startTlsChild(options: TlsOptions, greeting = "hello"): Promise<number> {
+  return start(program, options, greeting);
+}
+
+/** Starts one of TLS 1.2 that changes its certificate in the middle of each session; its port on 127.0.0.1. */
+export function startRenegotiatingChild(certificates: {
+  readonly first: Pair;
+  readonly second: Pair;
+}): Promise<number> {
+  return start(renegotiating, certificates, "");
+}
+
+async function start(program: string, options: object, argument: string): Promise<number> {
   const [command] = runtimes[0]?.command ?? ["node"];
-  const child = spawn(command, ["-e", program, greeting], { stdio: ["pipe", "pipe", "ignore"] });
+  const child = spawn(command, ["-e", program, argument], { stdio: ["pipe", "pipe", "ignore"] });
   onTestFinished(() => void child.kill("SIGKILL"));
   child.stdin.write(JSON.stringify(options));
   const [port] = await once(child.stdout, "data");

@@ -1,0 +1,51 @@
+/**
+ * Lines that begin with NUL and a dot. No message may hold a NUL (RFC 5322 2.1, RFC 2045 2.7 and 2.8), and a server that
+ * drops it reads the dot as the first octet of the line, which may be the end of the message.
+ */
+
+/** Searches a message, in chunks cut anywhere, for such a line. Lines end at CR or LF. */
+export class HiddenEndSearch {
+  /** What the octets so far leave open: nothing, a line that has just begun, or one that has only NULs as yet. */
+  #open: "nothing" | "line" | "nuls" = "line";
+
+  /** Whether this chunk has the dot. */
+  found(chunk: Uint8Array): boolean {
+    const found = this.#foundIn(chunk);
+    this.#open = this.#openAfter(chunk);
+    return found;
+  }
+
+  #foundIn(chunk: Uint8Array): boolean {
+    if (this.#open === "nuls" && chunk[endOfNuls(chunk, 0)] === DOT) return true;
+    for (let at = chunk.indexOf(NUL); at >= 0; ) {
+      const next = endOfNuls(chunk, at);
+      const begins = at === 0 ? this.#open !== "nothing" : isLineEnd(chunk[at - 1]);
+      if (begins && chunk[next] === DOT) return true;
+      at = chunk.indexOf(NUL, next);
+    }
+    return false;
+  }
+
+  #openAfter(chunk: Uint8Array): "nothing" | "line" | "nuls" {
+    let end = chunk.length;
+    while (chunk[end - 1] === NUL) end--;
+    const before = end === 0 ? this.#open : isLineEnd(chunk[end - 1]) ? "line" : "nothing";
+    return before === "line" && end < chunk.length ? "nuls" : before;
+  }
+}
+
+const NUL = 0;
+const LF = 10;
+const CR = 13;
+const DOT = 46;
+
+/** Where the NULs that begin at `from` end; `from` itself if there are none. */
+function endOfNuls(chunk: Uint8Array, from: number): number {
+  let at = from;
+  while (chunk[at] === NUL) at++;
+  return at;
+}
+
+function isLineEnd(octet: number | undefined): boolean {
+  return octet === LF || octet === CR;
+}

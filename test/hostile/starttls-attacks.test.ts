@@ -1,0 +1,180 @@
+/** Attacks on STARTTLS that others collected: with TLS demanded, nothing of worth goes out in clear (SECURITY 3.1, 3.2). */
+import { createMessage } from "@upyo/core";
+import { createTransport } from "nodemailer";
+import { describe, expect, it } from "vitest";
+import { SMTP, SMTPException, type SMTPOptions, SMTPPool, type Transport } from "../../src/index.ts";
+import { smtplib } from "../../src/nodemailer/npm.ts";
+import { defaultTransport } from "../../src/runtime.ts";
+import { SmtplibTransport } from "../../src/upyo/index.ts";
+import { certificates } from "../support/certificates.ts";
+import {
+  type Act,
+  callback,
+  close,
+  converse,
+  raw,
+  type ScriptedServer,
+  startScriptedServer,
+  startTls,
+} from "../support/scripted-server.ts";
+import attacks from "./attacks/starttls.json";
+import { watchForLeaks } from "./scenario.ts";
+
+/** An attack: what the server says in clear, and in TLS if it goes that far. What is not given is a friendly server's. */
+type Row = {
+  readonly id: string;
+  readonly sources: readonly string[];
+  /** "secure": the message is delivered, by TLS. */
+  readonly expect: string;
+  readonly greeting?: string;
+  /** Verb -> octets. "behind": what follows the 220 in a packet of its own. */
+  readonly clear: { readonly [verb: string]: string | undefined };
+  /** The same in TLS; "first": what comes before any command. Empty: no answer, and a close. */
+  readonly tls?: { readonly [verb: string]: string | undefined };
+  /** True if TLS follows the answer to STARTTLS. */
+  readonly upgrades?: boolean;
+  readonly certificate?: string;
+};
+
+const ROWS: readonly Row[] = attacks.rows;
+const made = await certificates();
+const USER = "tim-the-user";
+const PASSWORD = "a-secret-of-tims";
+
+const GOES_ON = "the same by a caller who goes on whatever happens";
+
+/** A way to send with a login and TLS, both demanded. */
+type Way = (server: ScriptedServer, options: SMTPOptions) => Promise<unknown>;
+
+const pooled = ({ host, port }: ScriptedServer, options: SMTPOptions) =>
+  ({ host, port, auth: { user: USER, password: PASSWORD }, reconnectFor: 0, ...options }) as const;
+
+const WAYS: Readonly<Record<string, Way>> = {
+  "starttls(), login(), sendmail()": async ({ host, port }, options) => {
+    const smtp = await SMTP.connect(host, port, options);
+    try {
+      await smtp.starttls();
+      await smtp.login(USER, PASSWORD);
+      return await smtp.sendmail("a@client.test", "b@lab.test", "x");
+    } finally {
+      smtp.close();
+    }
+  },
+  [GOES_ON]: async ({ host, port }, options) => {
+    const smtp = await SMTP.connect(host, port, { ...options, transport: elsewhere });
+    try {
+      const starting = await smtp.starttls().catch((error: unknown) => error);
+      await smtp.login(USER, PASSWORD);
+      if (starting instanceof Error) throw new Error("a login without TLS");
+      return await smtp.sendmail("a@client.test", "b@lab.test", "x");
+    } finally {
+      smtp.close();
+    }
+  },
+  "the pool": async (server, options) => {
+    const pool = new SMTPPool(pooled(server, options));
+    try {
+      return await pool.sendmail("a@client.test", "b@lab.test", "x");
+    } finally {
+      await pool.close();
+    }
+  },
+  nodemailer: async (server, options) => {
+    const transport = createTransport(smtplib(pooled(server, options)));
+    try {
+      return await transport.sendMail({ from: "a@client.test", to: "b@lab.test", text: "x" });
+    } finally {
+      transport.close();
+    }
+  },
+  Upyo: async (server, options) => {
+    const transport = new SmtplibTransport(pooled(server, options));
+    try {
+      const message = createMessage({ from: "a@client.test", to: "b@lab.test", subject: "x", content: { text: "x" } });
+      const receipt = await transport.send(message);
+      if (!receipt.successful) throw receipt.error;
+      return receipt;
+    } finally {
+      await transport.close();
+    }
+  },
+};
+
+/** The runtime's own transport, to a server that is said to be far away. */
+const elsewhere: Transport = async (endpoint, options) => {
+  const stream = await (await defaultTransport({ endpoint, options }))(endpoint, options);
+  return new Proxy(stream, {
+    get(target, name) {
+      if (name === "peer") return { ...target.peer, loopback: false };
+      const value: unknown = Reflect.get(target, name, target);
+      return typeof value === "function" ? value.bind(target) : value;
+    },
+  });
+};
+
+function actOf({ greeting = "220 smtp.example.com ESMTP fake\r\n", clear, tls, upgrades, certificate }: Row): Act {
+  const pair = Object.entries(made).find(([name]) => name === certificate)?.[1] ?? made.good;
+  if (typeof pair === "string") throw new Error(`no certificate: ${certificate}`);
+  const { behind, STARTTLS = "502 no\r\n", ...answers } = clear;
+  const more = behind === undefined ? [] : [callback(() => new Promise((r) => setTimeout(r, 30))), raw(behind)];
+  const { first = "", ...inTls } = tls ?? {};
+  const secure = converse({ AUTH: "235 2.7.0 ok", ...said(inTls) });
+  const upgrade = upgrades === true ? [startTls(pair), raw(first), secure] : [];
+  return [raw(greeting), converse({ ...said(answers), STARTTLS: [raw(STARTTLS), ...more, ...upgrade] })];
+}
+
+function said(answers: Row["clear"]): Record<string, Act> {
+  const acts = Object.entries(answers).map(([verb, text = ""]) => [verb, text === "" ? close : raw(text)]);
+  return Object.fromEntries(acts);
+}
+
+/**
+ * Nothing of worth may stand before TLS, neither as it is nor in base64. A caller who goes on in clear shows his name at
+ * most: SCRAM and CRAM-MD5 keep the password.
+ */
+function expectNothingInClear({ conversations }: ScriptedServer, goesOn: boolean): void {
+  for (const { lines } of conversations) {
+    const at = lines.indexOf("(TLS)");
+    const clear = lines.slice(0, at < 0 ? lines.length : at).join("\n");
+    expect(clear).not.toMatch(/^(MAIL|RCPT|DATA|BDAT|AUTH (PLAIN|LOGIN|X?OAUTH))/m);
+    if (!goesOn) expect(clear).not.toMatch(/^AUTH/m);
+    const decoded = clear.match(/[\w+/]{4,}={0,2}/g)?.map((token) => Buffer.from(token, "base64").toString()) ?? [];
+    for (const secret of goesOn ? [PASSWORD] : [USER, PASSWORD])
+      expect([clear, ...decoded].join("\n")).not.toContain(secret);
+  }
+}
+
+describe("[tls: attacks]", () => {
+  watchForLeaks();
+
+  for (const [name, way] of Object.entries(WAYS)) {
+    describe(name, () => {
+      it.each(ROWS)("$expect: $id", async (row) => {
+        const server = await startScriptedServer(actOf(row));
+        const options: SMTPOptions = { timeout: 2, timeouts: { quit: 0.3 }, context: { ca: made.ca } };
+        const outcome = await way(server, options).then(
+          () => "delivered",
+          (error: unknown) => error,
+        );
+        await server.finish();
+        expectNothingInClear(server, name === GOES_ON);
+        const taken = server.conversations.reduce((sum, one) => sum + one.taken, 0);
+        if (row.expect === "secure") {
+          expect(outcome).toBe("delivered");
+          expect(taken).toBe(1);
+          return;
+        }
+        expect(outcome).toBeInstanceOf(Error);
+        if (outcome instanceof SMTPException) expect(outcome.delivery).not.toBe("unknown");
+        expect(String(outcome)).not.toMatch(/[\x00-\x1f\x7f-\x9f]/);
+        expect(taken).toBe(0);
+        expect(server.conversations.length).toBe(1);
+      });
+    });
+  }
+
+  it("each have a source", () => {
+    const named = ROWS.flatMap(({ sources }) => sources.map((source) => source.split(":")[0] ?? ""));
+    expect(named.filter((source) => !(source in attacks.sources))).toEqual([]);
+  });
+});

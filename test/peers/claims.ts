@@ -1,0 +1,68 @@
+/** What a client says of a message for one recipient, and what that is worth, given what the server did. */
+
+/**
+ * What a client says. "delivered": the server has it. "refused": certainly not delivered, and not to be tried again.
+ * "later": certainly not delivered, to be tried again. "unknown": it says that it does not know. "error": it fails, and
+ * leaves open whether the message was delivered.
+ */
+export type Claim = "delivered" | "refused" | "later" | "unknown" | "error";
+
+/**
+ * What a claim is worth. "right": it is true. "open": it is known that nobody knows. "lost": said to be delivered, and it
+ * was not. "doubled": it was delivered, and is sent again. "denied": said to be refused, and it was delivered. "silent":
+ * an error that does not say; sending again doubles the message if it was delivered, and not sending again loses it
+ * if it was not.
+ */
+export type Worth = "right" | "open" | "lost" | "doubled" | "denied" | "silent";
+
+/** The worths from the best to the worst. */
+export const WORTHS: readonly Worth[] = ["right", "open", "silent", "denied", "doubled", "lost"];
+
+/** Compares a claim with how often the server took the message for this recipient. */
+export function worthOf(claim: Claim, taken: number): Worth {
+  if (taken > 1) return "doubled";
+  switch (claim) {
+    case "delivered":
+      return taken === 1 ? "right" : "lost";
+    case "refused":
+      return taken === 0 ? "right" : "denied";
+    case "later":
+      return taken === 0 ? "right" : "doubled";
+    case "unknown":
+      return "open";
+    case "error":
+      return "silent";
+  }
+}
+
+/** The worst of several. */
+export function worst(worths: readonly Worth[]): Worth {
+  const ranks = worths.map((worth) => WORTHS.indexOf(worth));
+  return WORTHS[Math.max(0, ...ranks)] ?? "right";
+}
+
+/** What a client is told to send. */
+export type Task = {
+  /** The script's id. */
+  readonly id: string;
+  readonly port: number;
+  readonly protocol: "smtp" | "lmtp";
+  readonly from: string;
+  readonly to: readonly string[];
+  readonly mail: { readonly header: string; readonly line: string; readonly lines: number };
+};
+
+/** The text of a task's mail. */
+export function textOf({ mail: { header, line, lines } }: Task): string {
+  return header + line.repeat(lines);
+}
+
+/** What it says: a claim a recipient, and its own words. */
+export type Answer = {
+  readonly id: string;
+  readonly claims: { readonly [recipient: string]: Claim };
+  readonly words: string;
+};
+
+/** The seconds that a client waits for a reply. */
+export const PATIENCE = 2;

@@ -1,0 +1,10 @@
+/** Does something for each of a list, so many at a time, and gives the results in the list's order. */
+export async function inParallel<T, R>(list: readonly T[], many: number, work: (one: T) => Promise<R>): Promise<R[]> {
+  const results: R[] = [];
+  const queue = list.entries();
+  const worker = async (): Promise<void> => {
+    for (const [index, one] of queue) results[index] = await work(one);
+  };
+  await Promise.all(Array.from({ length: many }, worker));
+  return results;
+}
