@@ -4,6 +4,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { type ByteStream, SMTPException, SMTPPool, type Transport } from "../../src/index.ts";
 import type { PoolOptions } from "../../src/pool/options.ts";
 import { memoryTransport } from "../../transports/memory.ts";
+import { unformatted } from "../support/callers.ts";
 import { misbehaviour, type Rates, seeded } from "../support/chaos.ts";
 import { wrapped } from "../support/scripted-wire.ts";
 import { type Entry, FuzzServer, GOOD, turn } from "./fuzz-server.ts";
@@ -147,7 +148,7 @@ describe("[pool]", () => {
   it(`loses no connection's place, whatever happens, in ${RUNS} cases (seed ${SEED})`, {
     timeout: 30_000 + RUNS * 100,
   }, async () => {
-    await fc.assert(fc.asyncProperty(cases, playCase), { numRuns: RUNS, seed: SEED });
+    await unformatted(() => fc.assert(fc.asyncProperty(cases, playCase), { numRuns: RUNS, seed: SEED }));
   });
 });
 

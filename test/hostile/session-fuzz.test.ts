@@ -4,6 +4,7 @@ import { describe, expect, it } from "vitest";
 import { LMTP, SMTP, SMTPException, type SMTPOptions } from "../../src/index.ts";
 import { type MemoryOptions, memoryTransport } from "../../transports/memory.ts";
 import { permit, violations } from "../judge/under-test.ts";
+import { unformatted } from "../support/callers.ts";
 import { type Behaviour, type Entry, FuzzServer, GOOD, type Plan, REFUSED, turn } from "./fuzz-server.ts";
 import { settled, watchForLeaks } from "./scenario.ts";
 
@@ -352,10 +353,7 @@ describe("[fuzz]", () => {
   watchForLeaks();
 
   it(`holds for ${RUNS} sessions (seed ${SEED})`, { timeout: 30_000 + RUNS * 100 }, async () => {
-    await fc.assert(fc.asyncProperty(cases, run), {
-      numRuns: RUNS,
-      seed: SEED,
-      endOnFailure: process.env["SMTPLIB_FUZZ_SHRINK"] === "0",
-    });
+    const endOnFailure = process.env["SMTPLIB_FUZZ_SHRINK"] === "0";
+    await unformatted(() => fc.assert(fc.asyncProperty(cases, run), { numRuns: RUNS, seed: SEED, endOnFailure }));
   });
 });
