@@ -42,6 +42,17 @@ export async function formattedBy<Result>(prepare: unknown, program: () => Promi
   }
 }
 
+/** Runs a program that makes thousands of errors with stacks as short and as plain as they are outside of tests. */
+export async function withPlainStacks<Result>(program: () => Promise<Result>): Promise<Result> {
+  const { stackTraceLimit } = Error;
+  Error.stackTraceLimit = 10;
+  try {
+    return await unformatted(program);
+  } finally {
+    Error.stackTraceLimit = stackTraceLimit;
+  }
+}
+
 function rejectionOf(call: Promise<unknown>): Promise<unknown> {
   return call.then(
     () => expect.unreachable("it did not reject"),

@@ -52,7 +52,7 @@ class OwnTimers {
         this.#live.delete(timer);
         callback(...args);
       }, wait);
-      this.#live.set(timer, { origin: new Error(), wait });
+      this.#live.set(timer, { origin: origin(), wait });
       return timer;
     };
     globalThis.setTimeout = Object.assign(set, this.#set) as SetTimer;
@@ -73,6 +73,15 @@ class OwnTimers {
     globalThis.setTimeout = this.#set;
     globalThis.clearTimeout = this.#clear;
   }
+}
+
+/** The place that sets a timer, and few of its callers. */
+function origin(): Error {
+  const { stackTraceLimit } = Error;
+  Error.stackTraceLimit = 6;
+  const error = new Error();
+  Error.stackTraceLimit = stackTraceLimit;
+  return error;
 }
 
 /** Sockets, servers and timers of the runtime; nothing on Bun. */
