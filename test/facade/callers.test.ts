@@ -5,7 +5,7 @@ import { SMTP, type SMTPOptions, SMTPServerDisconnected } from "../../src/index.
 import { plain } from "../../src/sasl/index.ts";
 import { FakeServer, type Script } from "../client/fake-server.ts";
 import { permit } from "../judge/under-test.ts";
-import { CALLERS, callersOf, namesIn, unformatted } from "../support/callers.ts";
+import { CALLERS, callersOf, formattedBy, namesIn, unformatted } from "../support/callers.ts";
 import { reasonOf, session } from "./session.ts";
 
 const MESSAGE = "From: a@a.test\r\nTo: b@b.test\r\n\r\nhello\r\n";
@@ -215,15 +215,11 @@ describe("what the error is otherwise", () => {
   });
 
   it("leaves a stack alone that the program's own Error.prepareStackTrace made", async () => {
-    const before = Object.getOwnPropertyDescriptor(Error, "prepareStackTrace");
-    Reflect.set(Error, "prepareStackTrace", () => ["not", "text"]);
-    try {
-      const error = await reasonOf(new SMTP().noop());
-      expect(error).toBeInstanceOf(SMTPServerDisconnected);
-    } finally {
-      if (before) Object.defineProperty(Error, "prepareStackTrace", before);
-      else Reflect.deleteProperty(Error, "prepareStackTrace");
-    }
+    const error = await formattedBy(
+      () => ["not", "text"],
+      () => reasonOf(new SMTP().noop()),
+    );
+    expect(error).toBeInstanceOf(SMTPServerDisconnected);
   });
 });
 

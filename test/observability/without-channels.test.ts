@@ -1,4 +1,7 @@
-/** Where the runtime has no diagnostics channels, or something else in their place, mail goes out all the same. */
+/**
+ * Where the runtime has no diagnostics channels, or something else in their place, mail goes out all the same.
+ * @isolated The modules look for the channels when they are loaded.
+ */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type LogFields, SMTP } from "../../src/index.ts";
 import { instrument } from "../../src/opentelemetry.ts";

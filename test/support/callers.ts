@@ -26,13 +26,30 @@ export function namesIn(error: unknown): string[] {
 }
 
 /** Runs a program without Vitest's own form of stacks, which leaves out the names of functions that await. */
-export async function unformatted<Result>(program: () => Promise<Result>): Promise<Result> {
+export function unformatted<Result>(program: () => Promise<Result>): Promise<Result> {
+  return formattedBy(undefined, program);
+}
+
+/** Runs a program with an `Error.prepareStackTrace` of its own. */
+export async function formattedBy<Result>(prepare: unknown, program: () => Promise<Result>): Promise<Result> {
   const before: unknown = Reflect.get(Error, "prepareStackTrace");
-  Reflect.set(Error, "prepareStackTrace", undefined);
+  Reflect.set(Error, "prepareStackTrace", prepare);
   try {
     return await program();
   } finally {
+    // Bun only notices an assignment.
     Reflect.set(Error, "prepareStackTrace", before);
+  }
+}
+
+/** Runs a program that makes thousands of errors with stacks as short and as plain as they are outside of tests. */
+export async function withPlainStacks<Result>(program: () => Promise<Result>): Promise<Result> {
+  const { stackTraceLimit } = Error;
+  Error.stackTraceLimit = 10;
+  try {
+    return await unformatted(program);
+  } finally {
+    Error.stackTraceLimit = stackTraceLimit;
   }
 }
 

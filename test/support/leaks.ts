@@ -31,24 +31,28 @@ export function watchForLeaks(): void {
 
 type SetTimer = typeof globalThis.setTimeout;
 
+/** A timer that was set: by whom, and for how long. */
+type LiveTimer = { readonly origin: Error; readonly wait: number | undefined };
+
 /** Where a timer was set, if that was in our sources. */
 const OURS = /\/(?:src|transports)\/[\w/-]+\.ts[^\n]*/;
 
-/** The timers that our sources have set since, and neither cleared nor seen fire. */
+/**
+ * The timers that our sources have set since, and neither cleared nor seen fire. The stack of each is only formatted, which
+ * takes long, where the timer is still there at the end.
+ */
 class OwnTimers {
-  readonly #live = new Map<unknown, string>();
+  readonly #live = new Map<unknown, LiveTimer>();
   readonly #set: SetTimer = globalThis.setTimeout;
   readonly #clear = globalThis.clearTimeout;
 
   constructor() {
     const set = (callback: (...args: unknown[]) => void, wait?: number, ...args: unknown[]): unknown => {
-      const [where] = OURS.exec(new Error().stack ?? "") ?? [];
-      if (where === undefined) return this.#set(callback, wait, ...args);
       const timer = this.#set(() => {
         this.#live.delete(timer);
         callback(...args);
       }, wait);
-      this.#live.set(timer, `${where.trim()}, ${wait} ms`);
+      this.#live.set(timer, { origin: origin(), wait });
       return timer;
     };
     globalThis.setTimeout = Object.assign(set, this.#set) as SetTimer;
@@ -59,13 +63,25 @@ class OwnTimers {
   }
 
   get left(): readonly string[] {
-    return [...this.#live.values()];
+    return [...this.#live.values()].flatMap(({ origin, wait }) => {
+      const [where] = OURS.exec(origin.stack ?? "") ?? [];
+      return where === undefined ? [] : [`${where.trim()}, ${wait} ms`];
+    });
   }
 
   stop(): void {
     globalThis.setTimeout = this.#set;
     globalThis.clearTimeout = this.#clear;
   }
+}
+
+/** The place that sets a timer, and few of its callers. */
+function origin(): Error {
+  const { stackTraceLimit } = Error;
+  Error.stackTraceLimit = 6;
+  const error = new Error();
+  Error.stackTraceLimit = stackTraceLimit;
+  return error;
 }
 
 /** Sockets, servers and timers of the runtime; nothing on Bun. */
