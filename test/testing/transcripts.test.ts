@@ -139,6 +139,26 @@ C: QUIT
     );
   });
 
+  it("keeps SCRAM's challenges out, by which a password can be guessed without the server", async () => {
+    const challenge = btoa("r=clientnonceservernonce,s=c2FsdA==,i=4096");
+    const recording = recordTranscript(
+      memoryTransport(async (server) => {
+        for (const text of ["220 hi", `334 ${challenge}`, `334 ${btoa("v=signature")}`, "235 welcome"]) {
+          await server.write(bytes(`${text}\r\n`));
+          await server.read();
+        }
+      }),
+    );
+    const stream = await recording.transport({ host: "a", port: 25 }, {});
+    for (const line of [`AUTH SCRAM-SHA-256 ${btoa("n,,n=ada,r=clientnonce")}`, btoa("c=biws,r=x,p=y"), "=", "NOOP"]) {
+      await stream.read();
+      await stream.write(bytes(`${line}\r\n`));
+    }
+    expect(recording.transcript).toBe(
+      "CONNECT a:25\nS: 220 hi\nC: AUTH SCRAM-SHA-256 ***\nS: 334 ***\nC: ***\nS: 334 ***\nC: ***\nS: 235 welcome\nC: NOOP\n",
+    );
+  });
+
   it("is of any transport: a real server's dialogue under TLS, in clear", async () => {
     await using server = await startEmbeddedServer({ auth: { user: "ada", password: "correct horse" } });
     const recording = recordTranscript(connect);
