@@ -392,7 +392,8 @@ export class WireJudge {
   }
 
   #secured(): void {
-    if (!this.#circumstances.implicitTls && !this.#awaitsTls) {
+    // Of a caller that makes the dialogue its own, the commands were not read.
+    if (!this.#circumstances.implicitTls && !this.#awaitsTls && !this.#manual) {
       this.#fail("RFC 3207 4: TLS begins after the 220 to STARTTLS", "");
     }
     if (this.#replies.partial) this.#fail("RFC 3207 4.2: nothing in clear survives STARTTLS", "");
