@@ -1,0 +1,71 @@
+/** `--trace` and `--html`: the dialogue with its times as text, and as a picture. */
+import type { Transport } from "../index.ts";
+import { type Recording, recordTranscript, renderTranscript } from "../testing/index.ts";
+import type { Arguments, OptionTable } from "./arguments.ts";
+import { writeText } from "./files.ts";
+import { type Output, type Surroundings, styled } from "./surroundings.ts";
+
+/** What shows the dialogue. */
+export const TRACE_OPTIONS: OptionTable = {
+  trace: { short: "t", help: "print the dialogue with its times, without secrets, to standard error" },
+  html: { value: "FILE", help: "write the dialogue as a picture into a page of its own" },
+};
+
+/** Octets of each message that a trace shows. */
+const SHOWN_CONTENT = 2_000;
+
+/** Octets of each message that a picture keeps. */
+const KEPT_CONTENT = 65_536;
+
+/** The trace of a command. */
+export class Trace {
+  readonly #args: Arguments;
+  readonly #around: Surroundings;
+  #recording: Recording | undefined;
+
+  constructor(args: Arguments, around: Surroundings) {
+    this.#args = args;
+    this.#around = around;
+  }
+
+  /** The transport, observed if that was asked for. It may be called once. */
+  observe(transport: Transport): Transport {
+    let observed = transport;
+    if (this.#args.has("trace")) {
+      const onLine = tracePrinter(this.#around.stderr);
+      observed = recordTranscript(observed, { times: true, maxContent: SHOWN_CONTENT, onLine }).transport;
+    }
+    if (this.#args.has("html")) {
+      this.#recording ??= recordTranscript(observed, { times: true, maxContent: KEPT_CONTENT });
+      observed = this.#recording.transport;
+    }
+    return observed;
+  }
+
+  /** Whether anything is observed. */
+  get isOn(): boolean {
+    return this.#args.has("trace") || this.#args.has("html");
+  }
+
+  /** Writes the picture, if one was asked for. */
+  async finish(): Promise<void> {
+    const file = this.#args.text("html");
+    if (file === undefined) return;
+    await writeText("--html", file, renderTranscript(this.#recording?.transcript ?? ""));
+  }
+}
+
+/** Prints the lines of a recording, each with its time; the number of the session too, where there are several. */
+export function tracePrinter(output: Output): (line: string, about: { session: number; at: number }) => void {
+  return (line, { session, at }) => {
+    const time = styled(output, "dim", at.toFixed(1).padStart(9));
+    const which = session === 1 ? "" : styled(output, "dim", `[${session}] `);
+    output.write(`${time}  ${which}${colouredLine(output, line)}\n`);
+  };
+}
+
+function colouredLine(output: Output, line: string): string {
+  if (line.startsWith("C")) return styled(output, "cyan", line);
+  if (/^S: [45]/.test(line)) return styled(output, "red", line);
+  return line.startsWith("S") ? line : styled(output, "magenta", line);
+}
