@@ -44,7 +44,7 @@ export class Arguments {
       if (token.kind !== "option") continue;
       const { name, rawName, value, inlineValue } = token;
       // "--from --to x": the second option is not the value of the first.
-      const isOption = inlineValue === false && value !== undefined && /^-./.test(value);
+      const isOption = inlineValue === false && value !== undefined && /^-(?!\d|$)/.test(value);
       this.#add(name, rawName, isOption ? undefined : value, rows[name]);
     }
   }

@@ -1,5 +1,6 @@
 /** The options that say how a server is reached, for all commands that are clients; and what they come to. */
 import { type Endpoint, LMTP, SMTP, SMTP_SSL, type SMTPOptions, type TlsOptions, type Transport } from "../index.ts";
+import { defaultTransport } from "../runtime.ts";
 import type { Arguments, OptionTable } from "./arguments.ts";
 import { UsageError } from "./exit-codes.ts";
 import { readText } from "./files.ts";
@@ -91,6 +92,11 @@ export function smtpOptions({ context, sourceAddress, helo, timeout }: Connectio
 export function clientFor({ protocol, tls }: Connection, options: SMTPOptions): SMTP {
   if (protocol === "lmtp") return new LMTP(undefined, undefined, options);
   return tls === "implicit" ? new SMTP_SSL(undefined, undefined, options) : new SMTP(undefined, undefined, options);
+}
+
+/** The transport that a connection uses if none is given: through its proxy, or the runtime's own. */
+export async function ownTransport({ endpoint, sourceAddress, transport }: Connection): Promise<Transport> {
+  return transport ?? (await defaultTransport({ endpoint, options: { sourceAddress } }));
 }
 
 async function contextOf(args: Arguments): Promise<TlsOptions> {

@@ -77,6 +77,8 @@ export function exitCodeOf(error: unknown): ExitCode {
 
 function exitCodeOfException(error: SMTPException): ExitCode {
   if (error.delivery === "unknown") return EXIT.unknown;
+  const own = causeOf(error, CommandError);
+  if (own !== undefined) return own.exitCode;
   if (causeOf(error, TlsError)?.permanent === true) return EXIT.protocol;
   if (error instanceof SMTPAuthenticationError) return error.temporary ? EXIT.temporary : EXIT.login;
   if (error instanceof SMTPNotSupportedError) return error.capability === "AUTH" ? EXIT.login : EXIT.protocol;

@@ -2,6 +2,7 @@
 import { EXIT, type ExitCode, exitCodeOf, UsageError } from "./exit-codes.ts";
 import { type CommandDescription, commandHelp, programHelp } from "./help.ts";
 import { PROBE, runProbe } from "./probe/command.ts";
+import { runSend, SEND } from "./send/command.ts";
 import { type Surroundings, styled } from "./surroundings.ts";
 import { VERSION } from "./version.ts";
 
@@ -10,7 +11,10 @@ type Command = {
   readonly run: (args: readonly string[], around: Surroundings) => Promise<ExitCode>;
 };
 
-const COMMANDS: readonly Command[] = [{ description: PROBE, run: runProbe }];
+const COMMANDS: readonly Command[] = [
+  { description: PROBE, run: runProbe },
+  { description: SEND, run: runSend },
+];
 
 /** Runs the program; the exit code. Never throws. */
 export async function run(args: readonly string[], around: Surroundings): Promise<ExitCode> {

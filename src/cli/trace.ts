@@ -8,8 +8,11 @@ import { type Output, type Surroundings, styled } from "./surroundings.ts";
 /** What shows the dialogue. */
 export const TRACE_OPTIONS: OptionTable = {
   trace: { short: "t", help: "print the dialogue with its times, without secrets, to standard error" },
-  html: { value: "FILE", help: "write the dialogue as a picture into a page of its own" },
+  "trace-html": { value: "FILE", help: "write the dialogue as a picture into a page of its own" },
 };
+
+/** The shorter name of that where there is no other `--html`. */
+export const PICTURE_OPTION: OptionTable = { html: { value: "FILE", help: "the same as --trace-html" } };
 
 /** Octets of each message that a trace shows. */
 const SHOWN_CONTENT = 2_000;
@@ -19,23 +22,29 @@ const KEPT_CONTENT = 65_536;
 
 /** The trace of a command. */
 export class Trace {
-  readonly #args: Arguments;
+  readonly #printed: boolean;
+  /** The option that names a file for the picture, and the file. */
+  readonly #picture: readonly [option: string, file: string] | undefined;
   readonly #around: Surroundings;
   #recording: Recording | undefined;
 
-  constructor(args: Arguments, around: Surroundings) {
-    this.#args = args;
+  constructor(args: Arguments, around: Surroundings, pictureOptions: readonly string[] = ["trace-html", "html"]) {
+    args.atMostOneOf(...pictureOptions);
+    const option = pictureOptions.find((name) => args.has(name));
+    const file = option === undefined ? undefined : args.text(option);
+    this.#printed = args.has("trace");
+    this.#picture = option === undefined || file === undefined ? undefined : [`--${option}`, file];
     this.#around = around;
   }
 
   /** The transport, observed if that was asked for. It may be called once. */
   observe(transport: Transport): Transport {
     let observed = transport;
-    if (this.#args.has("trace")) {
+    if (this.#printed) {
       const onLine = tracePrinter(this.#around.stderr);
       observed = recordTranscript(observed, { times: true, maxContent: SHOWN_CONTENT, onLine }).transport;
     }
-    if (this.#args.has("html")) {
+    if (this.#picture !== undefined) {
       this.#recording ??= recordTranscript(observed, { times: true, maxContent: KEPT_CONTENT });
       observed = this.#recording.transport;
     }
@@ -44,14 +53,14 @@ export class Trace {
 
   /** Whether anything is observed. */
   get isOn(): boolean {
-    return this.#args.has("trace") || this.#args.has("html");
+    return this.#printed || this.#picture !== undefined;
   }
 
   /** Writes the picture, if one was asked for. */
   async finish(): Promise<void> {
-    const file = this.#args.text("html");
-    if (file === undefined) return;
-    await writeText("--html", file, renderTranscript(this.#recording?.transcript ?? ""));
+    if (this.#picture === undefined) return;
+    const [option, file] = this.#picture;
+    await writeText(option, file, renderTranscript(this.#recording?.transcript ?? ""));
   }
 }
 

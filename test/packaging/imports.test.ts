@@ -85,7 +85,7 @@ const layers: Readonly<Record<string, Rule>> = {
   "src/cli/": {
     imports: [
       ...["src/cli/", "src/index.ts", "src/core/index.ts", "src/sasl/index.ts", "src/proxy/index.ts"],
-      ...["src/testing/", "transports/"],
+      ...["src/testing/", "src/runtime.ts", "transports/"],
     ],
     packages: ["nodemailer/lib/mail-composer/index.js", ...nodeModules],
   },

@@ -5,7 +5,7 @@ import { credentialsOf, exposedArgument, LOGIN_OPTIONS } from "../credentials.ts
 import { type ExitCode, UsageError } from "../exit-codes.ts";
 import { COMMON_OPTIONS, type CommandDescription } from "../help.ts";
 import type { Surroundings } from "../surroundings.ts";
-import { TRACE_OPTIONS, Trace } from "../trace.ts";
+import { PICTURE_OPTION, TRACE_OPTIONS, Trace } from "../trace.ts";
 import { warnOfExposure } from "../warnings.ts";
 import { printedReport } from "./print.ts";
 import { probe } from "./probe.ts";
@@ -18,7 +18,7 @@ export const PROBE: CommandDescription = {
   options: {
     Connection: CONNECTION_OPTIONS,
     Login: LOGIN_OPTIONS,
-    Output: { json: { help: "print the report as JSON" }, ...TRACE_OPTIONS, ...COMMON_OPTIONS },
+    Output: { json: { help: "print the report as JSON" }, ...TRACE_OPTIONS, ...PICTURE_OPTION, ...COMMON_OPTIONS },
   },
   notes: ["No message is sent. Exit codes: 0 fine, 69 no server, 75 not now, 76 something is wrong, 77 login refused."],
 };
@@ -30,8 +30,8 @@ export async function runProbe(args: readonly string[], around: Surroundings): P
   if (text === undefined) throw new UsageError("HOST", "is missing");
   if (more[0] !== undefined) throw new UsageError(JSON.stringify(more[0]), "is one argument too many");
   const connection = await connectionOf(given, text, "HOST");
-  warnOfExposure(exposedArgument(given, connection, "HOST"), around);
   const credentials = await credentialsOf(given, connection, around);
+  warnOfExposure(exposedArgument(given, connection, "HOST"), around);
   const trace = new Trace(given, around);
   const report = await probe({
     connection,
