@@ -11,3 +11,4 @@ export { type Recording, type RecordOptions, recordTranscript } from "./record.t
 export { renderTranscript } from "./render.ts";
 export { type Replay, type ReplayOptions, replayTranscript } from "./replay.ts";
 export { startServer, type TestServer, type TestServerOptions } from "./server.ts";
+export type { ServerStream } from "./server-stream.ts";
