@@ -3,6 +3,7 @@ import { EXIT, type ExitCode, exitCodeOf, UsageError } from "./exit-codes.ts";
 import { type CommandDescription, commandHelp, programHelp } from "./help.ts";
 import { PROBE, runProbe } from "./probe/command.ts";
 import { runSend, SEND } from "./send/command.ts";
+import { runServe, SERVE } from "./serve/command.ts";
 import { type Surroundings, styled } from "./surroundings.ts";
 import { VERSION } from "./version.ts";
 
@@ -14,6 +15,7 @@ type Command = {
 const COMMANDS: readonly Command[] = [
   { description: PROBE, run: runProbe },
   { description: SEND, run: runSend },
+  { description: SERVE, run: runServe },
 ];
 
 /** Runs the program; the exit code. Never throws. */

@@ -23,17 +23,14 @@ const KEPT_CONTENT = 65_536;
 /** The trace of a command. */
 export class Trace {
   readonly #printed: boolean;
-  /** The option that names a file for the picture, and the file. */
-  readonly #picture: readonly [option: string, file: string] | undefined;
+  /** Writes the picture of a transcript, if one was asked for. */
+  readonly #picture: ((transcript: string) => Promise<void>) | undefined;
   readonly #around: Surroundings;
   #recording: Recording | undefined;
 
-  constructor(args: Arguments, around: Surroundings, pictureOptions: readonly string[] = ["trace-html", "html"]) {
-    args.atMostOneOf(...pictureOptions);
-    const option = pictureOptions.find((name) => args.has(name));
-    const file = option === undefined ? undefined : args.text(option);
+  constructor(args: Arguments, around: Surroundings, pictureOptions?: readonly string[]) {
     this.#printed = args.has("trace");
-    this.#picture = option === undefined || file === undefined ? undefined : [`--${option}`, file];
+    this.#picture = pictureFile(args, pictureOptions);
     this.#around = around;
   }
 
@@ -58,10 +55,23 @@ export class Trace {
 
   /** Writes the picture, if one was asked for. */
   async finish(): Promise<void> {
-    if (this.#picture === undefined) return;
-    const [option, file] = this.#picture;
-    await writeText(option, file, renderTranscript(this.#recording?.transcript ?? ""));
+    await this.#picture?.(this.#recording?.transcript ?? "");
   }
+}
+
+/**
+ * What writes the picture of a transcript into the file that one of the options names; undefined if none was given.
+ * @throws {UsageError} if more than one was given
+ */
+export function pictureFile(
+  args: Arguments,
+  options: readonly string[] = ["trace-html", "html"],
+): ((transcript: string) => Promise<void>) | undefined {
+  args.atMostOneOf(...options);
+  const option = options.find((name) => args.has(name));
+  const file = option === undefined ? undefined : args.text(option);
+  if (file === undefined) return undefined;
+  return (transcript) => writeText(`--${option}`, file, renderTranscript(transcript));
 }
 
 /** Prints the lines of a recording, each with its time; the number of the session too, where there are several. */

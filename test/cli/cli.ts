@@ -61,3 +61,40 @@ export async function fileOf(content: string | Uint8Array, name = "file"): Promi
   await writeFile(path, content);
   return path;
 }
+
+/** A server of the command line that runs. */
+export type Serving = {
+  readonly port: number;
+  /** The file of its authority, where it has made one. */
+  readonly ca: string | undefined;
+  /** The address of its page. */
+  readonly ui: string | undefined;
+  /** What it has printed of messages so far. */
+  readonly messages: readonly Record<string, unknown>[];
+  /** Ends it; how it ended. */
+  stop(): Promise<Ran>;
+};
+
+/** Starts `serve` on a free port; it ends with the test. */
+export async function serve(...args: readonly string[]): Promise<Serving> {
+  const stopping = new AbortController();
+  const messages: Record<string, unknown>[] = [];
+  let running: Promise<Ran> | undefined;
+  const stop = async (): Promise<Ran> => {
+    stopping.abort(new Error("stopped by the test"));
+    return (await running) ?? { code: -1, stdout: "", stderr: "" };
+  };
+  onTestFinished(async () => void (await stop()));
+  const { listening, ui } = await new Promise<{ listening: { port: number; ca?: string }; ui?: string }>(
+    (resolve, reject) => {
+      const onOutput = (text: string): void => {
+        const line = JSON.parse(text);
+        if (line.listening === undefined) messages.push(line.message);
+        else resolve(line);
+      };
+      running = cli(["serve", "--port", "0", "--json", ...args], { signal: stopping.signal, onOutput });
+      running.then(({ code, stderr }) => reject(new Error(`serve ended with ${code}: ${stderr}`)), reject);
+    },
+  );
+  return { port: listening.port, ca: listening.ca, ui, messages, stop };
+}

@@ -1,5 +1,6 @@
 /** The report of a probe as text. */
 import { type Output, type Style, styled } from "../surroundings.ts";
+import { printableLine as printable } from "../text.ts";
 import type { CertificateReport, Finding, OfferReport, ProbeReport } from "./report.ts";
 
 /** The report as `probe` prints it. */
@@ -124,9 +125,4 @@ function verdictLine({ verdict }: ProbeReport, output: Output): string {
 function shownTime(milliseconds: number): string {
   if (milliseconds >= 1000) return `${(milliseconds / 1000).toFixed(1)} s`;
   return `${milliseconds.toFixed(milliseconds < 10 ? 1 : 0)} ms`;
-}
-
-/** Text of the server's, which may not drive the terminal. */
-function printable(text: string): string {
-  return text.replace(/[\x00-\x1f\x7f-\x9f]/g, (c) => `\\x${c.charCodeAt(0).toString(16).padStart(2, "0")}`);
 }

@@ -2,6 +2,7 @@
 import type { Arguments } from "../arguments.ts";
 import { EXIT, type ExitCode } from "../exit-codes.ts";
 import { type Output, type Surroundings, styled } from "../surroundings.ts";
+import { printable } from "../text.ts";
 import type { Outcome } from "./sending.ts";
 import type { StageReply } from "./stages.ts";
 
@@ -81,11 +82,4 @@ function printSummary(outcomes: readonly Outcome[], args: Arguments, { stderr, s
     const what = accepted.length > 0 ? "accepted, but not for all" : (delivery ?? "failed");
     stderr.write(`${styled(stderr, "red", `${count} ${what}`)}: ${printable(why)}\n`);
   }
-}
-
-/** Text of the server's, which may not drive the terminal. */
-function printable(text: string): string {
-  return text
-    .replaceAll("\n", " / ")
-    .replace(/[\x00-\x1f\x7f-\x9f]/g, (c) => `\\x${c.charCodeAt(0).toString(16).padStart(2, "0")}`);
 }
