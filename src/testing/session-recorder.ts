@@ -1,6 +1,7 @@
 /** Turns the bytes of one session into the entries of a transcript: lines, in order, without credentials. */
 import { concat } from "../core/bytes.ts";
 import { AuthMask } from "./auth-mask.ts";
+import { ContentTracker } from "./content-tracker.ts";
 import { type Entry, escapeOctets, formatEntry } from "./transcript.ts";
 
 /** How a session is recorded. */
@@ -23,14 +24,16 @@ export class SessionRecorder {
   readonly #entries: Entry[] = [];
   readonly #pending: Record<Side, Uint8Array> = { client: new Uint8Array(0), server: new Uint8Array(0) };
   readonly #mask = new AuthMask();
-  readonly #content: Content;
+  readonly #content = new ContentTracker();
+  /** Octets of the message that were kept, and that were left out. */
+  #kept = 0;
+  #skipped = 0;
   #ended = false;
   /** Whether the next entry is the first of a piece that was written or read at once. */
   #begins = true;
 
   constructor(endpoint: string, how: SessionRecording) {
     this.#how = how;
-    this.#content = new Content(how.maxContent);
     this.#push({ does: "connect", endpoint });
   }
 
@@ -88,15 +91,23 @@ export class SessionRecorder {
       return;
     }
     const part = this.#content.take(text, bytes.length);
-    if (part === "more") return;
+    if (part === "content" && !this.#keeps(bytes.length)) return;
     if (part !== "content") this.#tellSkipped();
+    if (part === "end" || (part === "command" && /^MAIL /i.test(text))) this.#kept = 0;
     this.#push({ does, text: part === "command" ? this.#mask.client(text) : text, ended });
   }
 
+  /** Whether so many octets of the message are to be kept, too. */
+  #keeps(octets: number): boolean {
+    this.#kept += octets;
+    if (this.#kept <= this.#how.maxContent) return true;
+    this.#skipped += octets;
+    return false;
+  }
+
   #tellSkipped(): void {
-    const { skipped } = this.#content;
-    this.#content.skipped = 0;
-    if (skipped > 0) this.#push({ does: "note", text: `${skipped} more octets` });
+    if (this.#skipped > 0) this.#push({ does: "note", text: `${this.#skipped} more octets` });
+    this.#skipped = 0;
   }
 
   #push(entry: Entry): void {
@@ -105,51 +116,5 @@ export class SessionRecorder {
     this.#begins = false;
     this.#entries.push(entry);
     this.#how.onLine(formatEntry(entry), at);
-  }
-}
-
-/** Knows which of the client's octets are a message. */
-class Content {
-  /** How many octets of a chunk of BDAT are still to come. */
-  chunk = 0;
-  /** How many octets of the message were left out. */
-  skipped = 0;
-  readonly #most: number;
-  #kept = 0;
-  #data: "asked" | "content" | undefined;
-
-  constructor(most: number) {
-    this.#most = most;
-  }
-
-  /** Takes a reply of the server's. */
-  reply(line: string): void {
-    if (this.#data === "asked") this.#data = line.startsWith("354") ? "content" : undefined;
-  }
-
-  /** Takes what the client sent: a command, content to be kept, "more" content than that, or the end of it. */
-  take(text: string, octets: number): "command" | "content" | "more" | "end" {
-    if (this.chunk > 0) {
-      this.chunk -= octets;
-      return this.#keep(octets);
-    }
-    if (this.#data === "content") {
-      if (text !== ".") return this.#keep(octets);
-      this.#data = undefined;
-      this.#kept = 0;
-      return "end";
-    }
-    if (/^MAIL /i.test(text)) this.#kept = 0;
-    if (/^DATA *$/i.test(text)) this.#data = "asked";
-    const [, size = "0"] = /^BDAT (\d{1,15})(?: LAST)?$/i.exec(text) ?? [];
-    this.chunk = Number(size);
-    return "command";
-  }
-
-  #keep(octets: number): "content" | "more" {
-    this.#kept += octets;
-    if (this.#kept <= this.#most) return "content";
-    this.skipped += octets;
-    return "more";
   }
 }

@@ -203,6 +203,11 @@ describe("a recording with times", () => {
       ["8BITMIME"],
       "C: DATA\nS: 354 end with a dot alone on its line\nC: Subject: Long\nC:\n# 3000 more octets\nC: .\n",
     ],
+    [
+      "pipelined DATA",
+      ["PIPELINING"],
+      "S: 354 end with a dot alone on its line\nC: Subject: Long\nC:\n# 3000 more octets\nC: .\n",
+    ],
     ["BDAT", ["CHUNKING"], "C: BDAT 3017 LAST\nC: Subject: Long\nC:\n# 3000 more octets\nS: 250 2.0.0 taken\n"],
   ])("keeps as much of each message by %s as it is told to", async (_, extensions, expected) => {
     const server = startServer({ extensions });
