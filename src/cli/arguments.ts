@@ -10,6 +10,8 @@ export type OptionRow = {
   readonly multiple?: true;
   /** It may be given without its value. */
   readonly optional?: true;
+  /** Its value may be empty. */
+  readonly empty?: true;
   /** Its letter. */
   readonly short?: string;
   /** A line for the help. */
@@ -81,7 +83,8 @@ export class Arguments {
     kind: "whole" | "any" = "whole",
   ): number | undefined {
     const text = this.text(name);
-    if (text === undefined) return undefined;
+    // Only a value that may be left out can be empty.
+    if (text === undefined || text === "") return undefined;
     const number = /^-?\d+(\.\d+)?$/.test(text) ? Number(text) : Number.NaN;
     if (number >= least && number <= most && (kind === "any" || Number.isSafeInteger(number))) return number;
     const range = most === Number.MAX_SAFE_INTEGER ? `of at least ${least}` : `from ${least} to ${most}`;
@@ -115,8 +118,8 @@ export class Arguments {
   #add(name: string, written: string, value: string | undefined, row: OptionRow | undefined): void {
     if (row === undefined) throw new UsageError(written, "is no option of this command");
     if (row.value === undefined && value !== undefined) throw new UsageError(written, "takes no value");
-    if (row.value !== undefined && value === undefined)
-      throw new UsageError(written, `needs a value: ${written} ${row.value}`);
+    const isMissing = value === undefined || (value === "" && row.optional !== true && row.empty !== true);
+    if (row.value !== undefined && isMissing) throw new UsageError(written, `needs a value: ${written} ${row.value}`);
     const before = this.#values.get(name) ?? [];
     if (before.length > 0 && row.multiple !== true) throw new UsageError(written, "is given twice");
     this.#values.set(name, [...before, value ?? ""]);

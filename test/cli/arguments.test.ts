@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { PROBE } from "../../src/cli/probe/command.ts";
 import { SEND } from "../../src/cli/send/command.ts";
+import { SERVE } from "../../src/cli/serve/command.ts";
 import { cli, fileOf } from "./cli.ts";
 
 const root = join(import.meta.dirname, "../..");
@@ -31,6 +32,15 @@ describe("an argument that cannot be meant", () => {
     ["--timeout", ["probe", "localhost", "--timeout", "soon"]],
     ["--timeout", ["probe", "localhost", "--timeout", "0"]],
     ["--timeout", ["probe", "localhost", "--timeout"]],
+    ["--timeout", ["probe", "localhost", "--timeout="]],
+    ["--ui", ["serve", "--ui", "99999"]],
+    ["--port", ["serve", "--port", "99999"]],
+    ["--auth", ["serve", "--auth", "nobody"]],
+    ["--cert", ["serve", "--tls", "--cert", "x"]],
+    ["--store-format", ["serve", "--store-format", "eml"]],
+    ["--starttls", ["serve", "--tls", "--starttls"]],
+    ["--forward", ["serve", "--forward", "nowhere"]],
+    ['"x"', ["serve", "x"]],
     ["--timeout", ["probe", "localhost", "--timeout", "--json"]],
     ["--timeout", ["probe", "localhost", "--timeout", "1", "--timeout", "2"]],
     ["--cert", ["probe", "localhost", "--cert", "x"]],
@@ -100,7 +110,7 @@ describe("help", () => {
   it("tells of each command and of each option", async () => {
     const { code, stdout } = await cli(["--help"]);
     expect(code).toBe(0);
-    for (const description of [PROBE, SEND]) {
+    for (const description of [PROBE, SEND, SERVE]) {
       expect(stdout).toContain(description.summary);
       const help = await cli([description.name, "--help"]);
       expect(help.code).toBe(0);
@@ -114,7 +124,7 @@ describe("help", () => {
     expect(await cli([])).toMatchObject({ code: 64, stdout: expect.stringContaining("smtplib COMMAND") });
   });
 
-  it.each([PROBE, SEND])("has one meaning for each option of $name", ({ options }) => {
+  it.each([PROBE, SEND, SERVE])("has one meaning for each option of $name", ({ options }) => {
     const names = Object.values(options).flatMap((table) => Object.keys(table));
     const letters = Object.values(options).flatMap((table) => Object.values(table).flatMap(({ short }) => short ?? []));
     expect(new Set(names).size).toBe(names.length);

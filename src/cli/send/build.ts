@@ -7,9 +7,9 @@ import type { Surroundings } from "../surroundings.ts";
 
 /** What a message is built of. */
 export const BUILDING_OPTIONS: OptionTable = {
-  subject: { value: "TEXT", short: "s", help: "the subject" },
-  text: { value: "TEXT|@FILE|-", help: "the text; a file, or standard input" },
-  html: { value: "HTML|@FILE|-", help: "the same as HTML" },
+  subject: { value: "TEXT", empty: true, short: "s", help: "the subject" },
+  text: { value: "TEXT|@FILE|-", empty: true, help: "the text; a file, or standard input" },
+  html: { value: "HTML|@FILE|-", empty: true, help: "the same as HTML" },
   attach: { value: "FILE", multiple: true, help: "a file to attach" },
   header: { value: '"NAME: TEXT"', multiple: true, help: "another header field" },
 };

@@ -5,11 +5,16 @@ import { UsageError } from "../exit-codes.ts";
 
 /** The options of the envelope. */
 export const ENVELOPE_OPTIONS: OptionTable = {
-  from: { value: "ADDRESS", short: "f", help: "the sender; <> for none. Default: the one in the message's header" },
+  from: {
+    value: "ADDRESS",
+    empty: true,
+    short: "f",
+    help: "the sender; <> for none. Default: the one in the message's header",
+  },
   to: { value: "ADDRESSES", multiple: true, help: "recipients. Default: those in the message's header" },
   cc: { value: "ADDRESSES", multiple: true, help: "more recipients" },
   bcc: { value: "ADDRESSES", multiple: true, help: "more recipients, whom the message does not name" },
-  "envelope-from": { value: "ADDRESS", help: "where failures are reported, if that is not --from" },
+  "envelope-from": { value: "ADDRESS", empty: true, help: "where failures are reported, if that is not --from" },
 };
 
 /** Who a message is from and for. */

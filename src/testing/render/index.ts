@@ -48,7 +48,7 @@ ${sections.join("\n")}
 }
 
 const ABOUT =
-  "Times are the client's. A row is what was written or read at once; open it for the octets. Secrets are ***.";
+  "Times are those of the recording. A row is what was written or read at once; open it for the octets. Secrets are ***.";
 
 /** Lines that a row shows before it is opened. */
 const SHOWN = 8;
