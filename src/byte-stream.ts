@@ -106,6 +106,13 @@ export type TlsInfo = {
   group: string | undefined;
   /** The server's certificate in DER, for channel binding (RFC 5929). */
   certificate?: Uint8Array | undefined;
+  /**
+   * The chain of the server's certificate in DER, its own first: what the server sent, and the authority that it ends at
+   * where that is trusted. Undefined for a resumed session, and where the transport cannot tell.
+   */
+  readonly chain?: readonly Uint8Array[] | undefined;
+  /** With `rejectUnauthorized: false`: the `TlsError` that a verification would have thrown, where the transport can tell. */
+  readonly verificationError?: Error | undefined;
   /** Keying material exporter (RFC 5705), for channel binding. */
   exporter: ((label: string, length: number) => Uint8Array) | undefined;
 };

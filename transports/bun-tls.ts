@@ -145,6 +145,7 @@ function verify({ session, success, error: fault }: BunHandshake, options: Check
     fingerprint256: shownFingerprint(certificate.fingerprint256),
     group: session.getEphemeralKeyInfo?.()?.name,
     certificate: certificate.raw,
+    verificationError: refusal === undefined ? undefined : tlsError(refusal, options),
     // RFC 9266 4.2 gives channel binding an empty context; under TLS 1.2 that is not the same as none.
     exporter: (label, length) => session.exportKeyingMaterial(length, label, new Uint8Array(0)),
   };

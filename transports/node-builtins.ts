@@ -37,7 +37,7 @@ export interface NodeTlsSocket extends NodeSocket {
   readonly authorizationError?: unknown;
   getProtocol(): string | null;
   getCipher(): { name?: string; standardName?: string } | undefined;
-  getPeerCertificate(): PeerCertificate;
+  getPeerCertificate(detailed?: boolean): PeerCertificate;
   exportKeyingMaterial?(length: number, label: string, context: Uint8Array): Uint8Array;
   isSessionReused?(): boolean;
   /** Of a client; `name` is missing for finite fields, and on Deno. */
@@ -48,6 +48,10 @@ export interface NodeTlsSocket extends NodeSocket {
 export interface PeerCertificate {
   fingerprint256?: string;
   raw?: Uint8Array;
+  valid_from?: string;
+  valid_to?: string;
+  /** With `detailed`: the certificate that signed it; itself where it is the last one that is known. */
+  issuerCertificate?: PeerCertificate;
 }
 
 /** Options of `tls.connect`. */

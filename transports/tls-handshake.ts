@@ -125,11 +125,9 @@ function verify(
   const resumed = session !== undefined && socket.isSessionReused?.() === true ? session : undefined;
   const certificate = resumed === undefined ? (identity?.certificate ?? socket.getPeerCertificate()) : {};
   const fingerprint = resumed === undefined ? fingerprintOf(certificate) : resumed.fingerprint256;
-  if (rejectUnauthorized && !socket.authorized) throw tlsError(authorizationError(socket), options);
-  if (rejectUnauthorized && resumed === undefined) {
-    const fault = identity === undefined ? nameFault(servername, certificate) : identity.error;
-    if (fault !== undefined) throw tlsError(fault, options);
-  }
+  const known = resumed === undefined ? (identity ?? { certificate }) : { error: undefined };
+  const refusal = refusalOf(socket, servername, known);
+  if (rejectUnauthorized && refusal !== undefined) throw tlsError(refusal, options);
   const pinned = pins !== undefined && fingerprint !== undefined && pins.includes(normalFingerprint(fingerprint));
   if (pins !== undefined && !pinned) throw makeTlsError("fingerprint", options);
 
@@ -142,8 +140,28 @@ function verify(
     fingerprint256: fingerprint,
     group: socket.getEphemeralKeyInfo?.()?.name,
     certificate: resumed === undefined ? certificate.raw : resumed.certificate,
+    get chain() {
+      return resumed === undefined ? chainOf(socket) : undefined;
+    },
+    verificationError: refusal === undefined ? undefined : tlsError(refusal, options),
     exporter: exporterOf(socket),
   };
+}
+
+function refusalOf(socket: NodeTlsSocket, servername: string, identity: Partial<Identity>): unknown {
+  if (identity.error !== undefined) return identity.error;
+  if (!socket.authorized) return outOfDate(socket) ?? authorizationError(socket);
+  // The runtime has not asked for the name.
+  return "error" in identity ? undefined : nameFault(servername, identity.certificate ?? {});
+}
+
+/** Deno names no reason but the issuer where it is not to refuse the certificate. */
+function outOfDate(socket: NodeTlsSocket): Error | undefined {
+  if (runtime() !== "deno") return undefined;
+  const { valid_from: from = "", valid_to: until = "" } = socket.getPeerCertificate();
+  const now = Date.now();
+  if (Date.parse(until) < now) return new Error(`the certificate has expired at ${until}`);
+  return Date.parse(from) > now ? new Error(`the certificate is not valid until ${from}`) : undefined;
 }
 
 function nameFault(servername: string, certificate: PeerCertificate): Error | undefined {
@@ -159,6 +177,20 @@ function fingerprintOf({ fingerprint256, raw }: PeerCertificate): string | undef
   if (fingerprint256 !== undefined) return shownFingerprint(fingerprint256);
   if (raw === undefined) return undefined;
   return shownFingerprint(builtin("node:crypto").createHash("sha256").update(raw).digest("hex"));
+}
+
+/** Follows the issuers up to one that is its own. Read only when it is asked for: each certificate is parsed for it. */
+function chainOf(socket: NodeTlsSocket): readonly Uint8Array[] | undefined {
+  const seen = new Set<PeerCertificate>();
+  const chain: Uint8Array[] = [];
+  // Null once the socket is closed.
+  let next: PeerCertificate | null | undefined = socket.getPeerCertificate(true);
+  while (next?.raw !== undefined && !seen.has(next)) {
+    seen.add(next);
+    chain.push(next.raw);
+    next = next.issuerCertificate;
+  }
+  return chain.length === 0 ? undefined : chain;
 }
 
 /** RFC 9266 4.2 gives channel binding an empty context; under TLS 1.2 that is not the same as none. */

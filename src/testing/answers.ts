@@ -34,6 +34,8 @@ export type Reaction =
       readonly delay?: number | undefined;
       /** Sends the reply in pieces of that many octets. */
       readonly pieces?: number | undefined;
+      /** Sends only so many octets of the reply; then comes `end`, or nothing any more. */
+      readonly cut?: number | undefined;
       /**
        * What comes then; without `reply`, in its place: "close" ends the connection in order, "reset" drops it, "stall"
        * says nothing any more. At "message", without a reply, the message was taken all the same.

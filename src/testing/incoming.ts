@@ -3,13 +3,13 @@ import type { ByteStream } from "../byte-stream.ts";
 
 /** Reads one stream; each method gives undefined once the client has gone. */
 export class Incoming {
-  readonly #stream: ByteStream;
+  readonly #stream: Pick<ByteStream, "read">;
   /** What has come and was not taken: from `#start` to `#end`. */
   #buffer: Uint8Array = new Uint8Array(4_096);
   #start = 0;
   #end = 0;
 
-  constructor(stream: ByteStream) {
+  constructor(stream: Pick<ByteStream, "read">) {
     this.#stream = stream;
   }
 
@@ -34,6 +34,11 @@ export class Incoming {
   /** So many octets. */
   octets(count: number): Promise<Uint8Array | undefined> {
     return this.#until((whole) => (whole.length < count ? undefined : count));
+  }
+
+  /** Forgets what has come and was not taken: nothing in clear may pass for what came over TLS (RFC 3207 4.2). */
+  discard(): void {
+    this.#start = this.#end;
   }
 
   /** Waits until something is there; false if nothing will come. */

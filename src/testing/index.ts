@@ -7,6 +7,8 @@
 export type { Answer, AnswerContext, Answers, Reaction, Stage } from "./answers.ts";
 export type { Account } from "./auth.ts";
 export type { TestMessage, TestRecipient } from "./message.ts";
-export { type Recording, recordTranscript } from "./record.ts";
+export { type Recording, type RecordOptions, recordTranscript } from "./record.ts";
+export { renderTranscript } from "./render/index.ts";
 export { type Replay, type ReplayOptions, replayTranscript } from "./replay.ts";
 export { startServer, type TestServer, type TestServerOptions } from "./server.ts";
+export type { ServerStream } from "./server-stream.ts";

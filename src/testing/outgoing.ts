@@ -1,19 +1,19 @@
 /** What a test server says, with the faults that it was told to make. */
 
-import type { MemoryStream } from "../../transports/memory.ts";
 import { utf8 } from "../core/bytes.ts";
 import { formatReply, type Reaction } from "./answers.ts";
+import type { ServerStream } from "./server-stream.ts";
 
 /** The session is over: the reaction was to end it. */
 export class Over extends Error {}
 
 /** Speaks on one stream. */
 export class Outgoing {
-  readonly #stream: MemoryStream;
+  readonly #stream: ServerStream;
   readonly #closed: AbortSignal;
 
   /** `closed` fires when the server is closed: nothing is waited for any more then. */
-  constructor(stream: MemoryStream, closed: AbortSignal) {
+  constructor(stream: ServerStream, closed: AbortSignal) {
     this.#stream = stream;
     this.#closed = closed;
   }
@@ -24,17 +24,17 @@ export class Outgoing {
    * @throws Over where that ended the session
    */
   async react(reaction: Reaction | undefined, otherwise: string): Promise<number> {
-    const { reply, delay, pieces, end } = typeof reaction === "string" ? { reply: reaction } : { ...reaction };
+    const { reply, delay, pieces, cut, end } = typeof reaction === "string" ? { reply: reaction } : { ...reaction };
     if (delay !== undefined) await this.#pause(delay);
-    const text = reply ?? (end === undefined ? otherwise : "");
-    if (text !== "") await this.#say(text, pieces);
-    if (end !== undefined) await this.#end(end);
+    const text = reply ?? (end === undefined || cut !== undefined ? otherwise : "");
+    if (text !== "") await this.#say(text, pieces, cut);
+    if (end !== undefined || cut !== undefined) await this.#end(end ?? "stall");
     if (text.startsWith("421")) await this.#end("close");
     return Number(text.slice(0, 3));
   }
 
-  async #say(reply: string, pieces: number | undefined): Promise<void> {
-    const bytes = utf8(formatReply(reply));
+  async #say(reply: string, pieces: number | undefined, cut: number | undefined): Promise<void> {
+    const bytes = utf8(formatReply(reply)).subarray(0, cut);
     for (let at = 0; at < bytes.length; at += pieces ?? bytes.length) {
       // A client that has gone is noticed by the next read.
       await this.#stream.write(bytes.slice(at, at + (pieces ?? bytes.length)))?.catch(() => {});

@@ -1,8 +1,6 @@
 /** Records what is said over a transport, credentials left out: a transcript to read, to keep, or to replay. */
-import type { ByteStream, PeerInfo, Transport } from "../byte-stream.ts";
-import { decodeBase64 } from "../core/base64.ts";
-import { concat } from "../core/bytes.ts";
-import { type Entry, escapeOctets, formatEntry, MASK } from "./transcript.ts";
+import type { ByteStream, Endpoint, PeerInfo, TlsInfo, Transport } from "../byte-stream.ts";
+import { SessionRecorder } from "./session-recorder.ts";
 
 /** A recording. */
 export type Recording = {
@@ -12,9 +10,25 @@ export type Recording = {
   readonly transcript: string;
 };
 
+/** How a transport is recorded; everything has a default. */
+export type RecordOptions = {
+  /**
+   * Whether lines such as "# 12.345 ms" tell when each piece was written or read, in milliseconds since the first
+   * connection was begun, and what kind of TLS there is. Replays skip them. Default: false.
+   */
+  readonly times?: boolean | undefined;
+  /**
+   * The most octets that are kept of each message; a line such as "# 1234 more octets" stands for the rest. What has such
+   * a line cannot be replayed. Default: all of them.
+   */
+  readonly maxContent?: number | undefined;
+  /** Is told each line as it is recorded: which session it belongs to, from 1 on, and its time in milliseconds. */
+  readonly onLine?: ((line: string, about: { readonly session: number; readonly at: number }) => void) | undefined;
+};
+
 /**
- * Records the dialogues of a transport, in clear also where TLS carries them. What AUTH says is "***", and so is what the
- * server echoes of it; messages are recorded as they are.
+ * Records the dialogues of a transport, in clear also where TLS carries them. What AUTH says is "***", and so are what the
+ * server echoes of it and the challenges of SCRAM; messages are recorded as they are.
  *
  * @example
  * ```ts
@@ -28,13 +42,18 @@ export type Recording = {
  * console.log(recording.transcript); // "CONNECT mail.example.com:587", "S: 220 …", "C: EHLO …", …
  * ```
  */
-export function recordTranscript(transport: Transport): Recording {
+export function recordTranscript(transport: Transport, options: RecordOptions = {}): Recording {
+  const { times = false, maxContent = Number.POSITIVE_INFINITY, onLine = () => {} } = options;
   const sessions: SessionRecorder[] = [];
+  let begun: number | undefined;
+  const now = (): number => performance.now() - (begun ?? 0);
   return {
-    transport: async (endpoint, options) => {
-      const stream = await transport(endpoint, options);
-      const shown = "path" in endpoint ? endpoint.path : `${endpoint.host}:${endpoint.port}`;
-      const recorder = new SessionRecorder(shown);
+    transport: async (endpoint, connecting) => {
+      begun ??= performance.now();
+      const stream = await transport(endpoint, connecting);
+      const session = sessions.length + 1;
+      const how = { now, times, maxContent, onLine: (line: string, at: number) => onLine(line, { session, at }) };
+      const recorder = new SessionRecorder(shownEndpoint(endpoint), how);
       sessions.push(recorder);
       return recorded(stream, recorder);
     },
@@ -48,16 +67,16 @@ function recorded(stream: ByteStream, recorder: SessionRecorder): ByteStream {
   return {
     read: async () => {
       const chunk = await stream.read();
-      recorder.said("server", chunk);
+      recorder.sent("server", chunk);
       return chunk;
     },
     write: (data) => {
-      recorder.said("client", data);
+      recorder.sent("client", data);
       return stream.write(data);
     },
     startTls: async (options) => {
       await stream.startTls(options);
-      recorder.secured();
+      recorder.secured(kindOf(stream.peer.tls));
     },
     close: () => stream.close(),
     abort: (reason) => stream.abort(reason),
@@ -69,82 +88,12 @@ function recorded(stream: ByteStream, recorder: SessionRecorder): ByteStream {
   };
 }
 
-/** One session. */
-class SessionRecorder {
-  readonly #entries: Entry[];
-  readonly #pending: Record<"client" | "server", Uint8Array> = { client: new Uint8Array(0), server: new Uint8Array(0) };
-  readonly #secrets = new Set<string>();
-  /** Where AUTH stands: its line was said; the server waits for a response, which is a secret. */
-  #auth: "begun" | "awaitsSecret" | undefined;
-  #ended = false;
+/** An endpoint as a transcript shows it. */
+function shownEndpoint(endpoint: Endpoint): string {
+  return "path" in endpoint ? endpoint.path : `${endpoint.host}:${endpoint.port}`;
+}
 
-  constructor(endpoint: string) {
-    this.#entries = [{ does: "connect", endpoint }];
-  }
-
-  get transcript(): string {
-    return `${this.#entries.map(formatEntry).join("\n")}\n`;
-  }
-
-  secured(): void {
-    this.#entries.push({ does: "tls" });
-  }
-
-  /** Takes what one side said; null: it ended. */
-  said(side: "client" | "server", chunk: Uint8Array | null): void {
-    if (chunk === null) {
-      if (!this.#ended) this.#entries.push({ does: "end" });
-      this.#ended = true;
-      return;
-    }
-    // What the client left without a line end, as the end of a chunk may be, came before this.
-    if (side === "server") this.#flush("client");
-    let rest = concat([this.#pending[side], chunk.slice()]);
-    for (let end = rest.indexOf(10); end >= 0; end = rest.indexOf(10)) {
-      const line = rest.subarray(0, end);
-      const whole = line[line.length - 1] === 13;
-      this.#add(side, whole ? line.subarray(0, -1) : rest.subarray(0, end + 1), whole);
-      rest = rest.subarray(end + 1);
-    }
-    this.#pending[side] = rest;
-  }
-
-  #flush(side: "client" | "server"): void {
-    const rest = this.#pending[side];
-    this.#pending[side] = new Uint8Array(0);
-    if (rest.length > 0) this.#add(side, rest, false);
-  }
-
-  #add(does: "client" | "server", line: Uint8Array, ended: boolean): void {
-    const text = escapeOctets(line);
-    this.#entries.push({ does, text: does === "client" ? this.#withoutSecret(text) : this.#withoutEcho(text), ended });
-  }
-
-  #withoutSecret(text: string): string {
-    if (this.#auth === "awaitsSecret") {
-      this.#auth = "begun";
-      this.#keepSecret(text);
-      return text === "*" ? text : MASK;
-    }
-    const [, command, initial] = /^(AUTH \S+)(?: (.*))?$/i.exec(text) ?? [];
-    if (command === undefined) return text;
-    this.#auth = "begun";
-    if (initial === undefined) return text;
-    this.#keepSecret(initial);
-    return `${command} ${MASK}`;
-  }
-
-  #withoutEcho(text: string): string {
-    if (this.#auth !== undefined) this.#auth = text.startsWith("334") ? "awaitsSecret" : undefined;
-    let shown = text;
-    for (const secret of this.#secrets) shown = shown.replaceAll(secret, MASK);
-    return shown;
-  }
-
-  /** A response, and what is in it: user and password between NULs, a token behind its scheme. */
-  #keepSecret(response: string): void {
-    const bytes = decodeBase64(response);
-    const parts = bytes === undefined ? [] : new TextDecoder().decode(bytes).split(/[\x00\x01 =]/);
-    for (const secret of [response, ...parts]) if (secret.length >= 4) this.#secrets.add(secret);
-  }
+function kindOf(tls: TlsInfo | undefined): string | undefined {
+  const known = [tls?.protocol, tls?.cipher, tls?.group].filter((one) => one !== undefined);
+  return known.length === 0 ? undefined : known.join(", ");
 }

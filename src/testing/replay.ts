@@ -149,6 +149,8 @@ class Player {
   async #step(entry: Entry): Promise<boolean> {
     switch (entry.does) {
       case "connect":
+      case "time":
+      case "note":
         return true;
       case "tls":
         await this.#secured;

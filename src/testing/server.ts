@@ -1,11 +1,12 @@
 /** The mail server in memory: it hands out the transport that leads to it, and keeps what comes. */
 
-import { type MemoryOptions, memoryTransport } from "../../transports/memory.ts";
+import { type MemoryOptions, type MemoryStream, memoryTransport } from "../../transports/memory.ts";
 import type { Transport } from "../byte-stream.ts";
 import { type Answer, type AnswerContext, type Answers, formatReply, type Reaction, type Stage } from "./answers.ts";
 import type { Account } from "./auth.ts";
 import type { TestMessage } from "./message.ts";
 import { pretendingTls } from "./pretended-tls.ts";
+import type { ServerStream } from "./server-stream.ts";
 import { type Desk, TestSession } from "./session.ts";
 
 /** How a test server behaves; everything has a default. */
@@ -27,6 +28,10 @@ export type TestServerOptions = {
   auth?: Account | undefined;
   /** What to answer otherwise than usual, and which faults to make, by stage. */
   answers?: Answers | undefined;
+  /** "lmtp" knows LHLO and refuses EHLO, "smtp" the other way round. Default: both are known. */
+  protocol?: "smtp" | "lmtp" | undefined;
+  /** How many messages, and how many command lines, are kept; older ones go. Default: all. */
+  keep?: number | undefined;
   /** Whether clients are to take the server for one on their own machine, and send passwords in clear. Default: true. */
   loopback?: boolean | undefined;
   /** How the octets travel: in pieces, with back-pressure. */
@@ -49,6 +54,12 @@ export type TestServer = AsyncDisposable & {
    * @throws the reason of the signal; an Error where the server is closed
    */
   next(options?: { signal?: AbortSignal | undefined }): Promise<TestMessage>;
+  /**
+   * Speaks on a stream of the caller's, a socket perhaps, as on those of `transport`; resolves when the session is over.
+   *
+   * @throws what a function among the answers threw
+   */
+  accept(stream: ServerStream, about?: { readonly secure?: boolean | undefined }): Promise<void>;
   /** Answers so at that stage, the next time only; several calls queue up. Comes before `answers`. */
   once(stage: Stage, answer: Answer): void;
   /**
@@ -105,6 +116,8 @@ class MemoryServer implements TestServer {
   readonly #queued = new Map<Stage, Answer[]>();
   readonly #closed = new AbortController();
   readonly #running = new Map<TestSession, { ended: Promise<void>; abort: () => void }>();
+  readonly #desk: Desk;
+  readonly #keep: number;
   readonly #waiting = new Set<Waiting>();
   /** What the user's own answers threw. */
   readonly #failures: unknown[] = [];
@@ -114,17 +127,36 @@ class MemoryServer implements TestServer {
     const { name = "mail.test", extensions = usualExtensions, starttls = "offered", auth, answers = {} } = options;
     for (const answer of Object.values(answers)) checkAnswer(answer);
     this.#answers = answers;
-    const desk: Desk = {
+    this.#keep = options.keep ?? Number.POSITIVE_INFINITY;
+    this.#desk = {
       name,
       extensions,
       starttls,
       account: auth,
+      protocol: options.protocol,
       closed: this.#closed.signal,
       answer: (stage, context) => this.#answer(stage, context),
-      heard: (line) => void this.commands.push(line),
+      heard: (line) => this.#heard(line),
       take: (message) => this.#take(message),
     };
-    this.transport = this.#transport(desk, options);
+    this.transport = this.#transport(options);
+  }
+
+  async accept(
+    stream: ServerStream,
+    { secure = false }: { readonly secure?: boolean | undefined } = {},
+  ): Promise<void> {
+    if (this.#closed.signal.aborted) throw new Error("the test server is closed");
+    this.connections += 1;
+    const session = new TestSession(stream, this.#desk, this.connections);
+    session.secure = secure;
+    const ended = session.run();
+    this.#run(
+      session,
+      stream,
+      ended.catch(() => {}),
+    );
+    await ended;
   }
 
   next({ signal }: { signal?: AbortSignal | undefined } = {}): Promise<TestMessage> {
@@ -175,21 +207,20 @@ class MemoryServer implements TestServer {
     return this.close();
   }
 
-  #transport(desk: Desk, { loopback = true, memory, starttls }: TestServerOptions): Transport {
+  #transport({ loopback = true, memory, starttls }: TestServerOptions): Transport {
     return async (endpoint, options) => {
       if (this.#closed.signal.aborted) throw new Error("the test server is closed");
       this.connections += 1;
       const number = this.connections;
       let session: TestSession | undefined;
-      const connect = memoryTransport((stream) => {
-        session = new TestSession(stream, desk, number);
-        const started = session;
-        const ended = started.run().catch((error: unknown) => {
+      const connect = memoryTransport((server) => {
+        const stream = streamOf(server);
+        session = new TestSession(stream, this.#desk, number);
+        const ended = session.run().catch((error: unknown) => {
           this.#failures.push(error);
           stream.abort(new Error("the test server failed"));
         });
-        this.#running.set(started, { ended, abort: () => stream.abort(new Error("the test server is closed")) });
-        ended.finally(() => this.#running.delete(started));
+        this.#run(session, stream, ended);
       }, memory);
       const stream = await connect(endpoint, options);
       const begin = async (): Promise<void> => {
@@ -204,19 +235,44 @@ class MemoryServer implements TestServer {
     };
   }
 
+  #run(session: TestSession, stream: ServerStream, ended: Promise<void>): void {
+    const abort = (): void => stream.abort(new Error("the test server is closed"));
+    this.#running.set(session, { ended, abort });
+    ended.finally(() => this.#running.delete(session));
+  }
+
   async #answer(stage: Stage, context: AnswerContext): Promise<Reaction | undefined> {
     const answer = this.#queued.get(stage)?.shift() ?? this.#answers[stage];
     return typeof answer === "function" ? answer(context) : answer;
   }
 
+  #heard(line: string): void {
+    this.commands.push(line);
+    if (this.commands.length > this.#keep) this.commands.shift();
+  }
+
   #take(message: TestMessage): void {
     this.messages.push(message);
+    if (this.messages.length > this.#keep) {
+      this.messages.shift();
+      this.#given = Math.max(0, this.#given - 1);
+    }
     const [first] = this.#waiting;
     if (first === undefined) return;
     this.#waiting.delete(first);
     this.#given += 1;
     first.resolve(message);
   }
+}
+
+/** A stream in memory without its TLS, which the client's end pretends. */
+function streamOf(stream: MemoryStream): ServerStream {
+  return {
+    read: () => stream.read(),
+    write: (data) => stream.write(data),
+    close: () => stream.close(),
+    abort: (reason) => stream.abort(reason),
+  };
 }
 
 function checkAnswer(answer: Answer | undefined): void {

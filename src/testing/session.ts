@@ -1,6 +1,5 @@
 /** One connection to the test server: the dialogue as RFC 5321 has it, unless it was told to answer otherwise. */
 
-import type { MemoryStream } from "../../transports/memory.ts";
 import { concat } from "../core/bytes.ts";
 import type { AnswerContext, Reaction, Stage } from "./answers.ts";
 import { type Account, claimOf, isRight, MECHANISMS } from "./auth.ts";
@@ -8,6 +7,7 @@ import { Incoming } from "./incoming.ts";
 import { makeMessage, type TestMessage, type TestRecipient } from "./message.ts";
 import { Outgoing, Over } from "./outgoing.ts";
 import { type Path, parsePath, splitOnce } from "./path.ts";
+import type { ServerStream } from "./server-stream.ts";
 
 /** What a session needs of its server. */
 export type Desk = {
@@ -15,6 +15,7 @@ export type Desk = {
   readonly extensions: readonly string[];
   readonly starttls: "offered" | "refused" | "absent";
   readonly account: Account | undefined;
+  readonly protocol: "smtp" | "lmtp" | undefined;
   readonly closed: AbortSignal;
   answer(stage: Stage, context: AnswerContext): Promise<Reaction | undefined>;
   heard(line: string): void;
@@ -51,11 +52,13 @@ export class TestSession {
   readonly #number: number;
   readonly #incoming: Incoming;
   readonly #outgoing: Outgoing;
+  readonly #stream: ServerStream;
   #hello: "EHLO" | "HELO" | "LHLO" | undefined;
   #user: string | undefined;
   #transaction: Transaction | undefined;
 
-  constructor(stream: MemoryStream, desk: Desk, number: number) {
+  constructor(stream: ServerStream, desk: Desk, number: number) {
+    this.#stream = stream;
     this.#desk = desk;
     this.#number = number;
     this.#incoming = new Incoming(stream);
@@ -110,7 +113,11 @@ export class TestSession {
   }
 
   async #greet(verb: string, line: string): Promise<void> {
-    const { name, extensions, starttls, account } = this.#desk;
+    const { name, extensions, starttls, account, protocol } = this.#desk;
+    if (protocol !== undefined && (verb === "LHLO") !== (protocol === "lmtp")) {
+      // RFC 2033 4.1: neither protocol has the other one's greeting.
+      return void (await this.#say("other", `500 5.5.1 this is ${protocol.toUpperCase()}`, { line }));
+    }
     const offers = [
       ...extensions,
       ...(starttls === "absent" || this.secure ? [] : ["STARTTLS"]),
@@ -136,6 +143,13 @@ export class TestSession {
     this.#hello = undefined;
     this.#transaction = undefined;
     this.#user = undefined;
+    if (this.#stream.startTls === undefined) return;
+    this.#incoming.discard();
+    await this.#stream.startTls().catch((reason) => {
+      this.#stream.abort(reason);
+      throw new Over();
+    });
+    this.secure = true;
   }
 
   async #auth(argument: string): Promise<void> {

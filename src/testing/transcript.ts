@@ -2,13 +2,16 @@
  * Transcripts as text: a line for each line that was said, "S: " before the server's and "C: " before the client's.
  * "CONNECT host:port" begins a session, "TLS" stands where it turned to TLS, "END" where the server ended it.
  * "S> " and "C> " are pieces without a line end; octets that are no text are "\xNN", a backslash is doubled.
+ * "# 12.345 ms" tells the time of what follows, "# " and anything else is a note.
  */
 
 /** What happened, in order. */
 export type Entry =
   | { readonly does: "connect"; readonly endpoint: string }
   | { readonly does: "client" | "server"; readonly text: string; readonly ended: boolean }
-  | { readonly does: "tls" | "end" };
+  | { readonly does: "tls" | "end" }
+  | { readonly does: "time"; readonly at: number }
+  | { readonly does: "note"; readonly text: string };
 
 /** What stands for what was left out, and for what may be anything when a transcript is replayed. */
 export const MASK = "***";
@@ -22,38 +25,64 @@ export function formatEntry(entry: Entry): string {
       return "TLS";
     case "end":
       return "END";
+    case "time":
+      return `# ${entry.at.toFixed(3)} ms`;
+    case "note":
+      return `# ${entry.text}`;
     default:
       return `${entry.does === "client" ? "C" : "S"}${entry.ended ? ":" : ">"} ${entry.text}`.trimEnd();
   }
 }
 
 /**
- * The sessions of a transcript; empty lines and those that begin with "#" are left out.
+ * The sessions of a transcript without its times and notes.
  *
  * @throws SyntaxError for a line that is none of a transcript
  */
 export function parseTranscript(text: string): Entry[][] {
+  return parseNotedTranscript(text).map((session) => session.filter(({ does }) => does !== "time" && does !== "note"));
+}
+
+/**
+ * The sessions of a transcript; empty lines are left out. Notes before a session's first line belong to it.
+ *
+ * @throws SyntaxError for a line that is none of a transcript
+ */
+export function parseNotedTranscript(text: string): Entry[][] {
   const sessions: Entry[][] = [];
+  let notes: Entry[] = [];
   for (const [index, line] of text.split(/\r?\n/).entries()) {
-    if (line === "" || line.startsWith("#")) continue;
+    if (line === "") continue;
     const entry = parseEntry(line);
+    if (entry?.does === "time" || entry?.does === "note") {
+      notes.push(entry);
+      continue;
+    }
     if (entry?.does === "connect") sessions.push([]);
     const session = sessions.at(-1);
     if (entry === undefined || session === undefined) {
       throw new SyntaxError(`line ${index + 1} is none of a transcript: ${JSON.stringify(line)}`);
     }
-    session.push(entry);
+    session.push(...notes, entry);
+    notes = [];
   }
+  sessions.at(-1)?.push(...notes);
   return sessions;
 }
 
 function parseEntry(line: string): Entry | undefined {
+  if (line.startsWith("#")) return parseNote(line);
   if (line === "TLS") return { does: "tls" };
   if (line === "END") return { does: "end" };
   const [, endpoint] = /^CONNECT (.+)$/.exec(line) ?? [];
   if (endpoint !== undefined) return { does: "connect", endpoint };
   const [, side, sign, text = ""] = /^([CS])([:>])(?: (.*))?$/.exec(line) ?? [];
   return side === undefined ? undefined : { does: side === "C" ? "client" : "server", text, ended: sign === ":" };
+}
+
+function parseNote(line: string): Entry {
+  const [, time] = /^# (\d+(?:\.\d+)?) ms$/.exec(line) ?? [];
+  return time === undefined ? { does: "note", text: line.slice(1).trim() } : { does: "time", at: Number(time) };
 }
 
 /** Octets as a transcript shows them. */

@@ -95,9 +95,10 @@ export class SessionRules {
   }
 
   /** Takes the end of a handshake; `unread`: the client knows of bytes that came before it. */
-  secured(unread: boolean): void {
+  secured(unread: boolean, isManual: boolean): void {
     // Before the greeting it is implicit TLS, of which nothing was known when the connection was made.
-    if (!this.#circumstances.implicitTls && !this.#awaitsTls && this.#greeting !== undefined) {
+    // Of a caller that makes the dialogue its own, the commands were not read.
+    if (!this.#circumstances.implicitTls && !this.#awaitsTls && this.#greeting !== undefined && !isManual) {
       this.#fail("RFC 3207 4: TLS begins after the 220 to STARTTLS", "");
     }
     if (unread) this.#fail("RFC 3207 4.2: nothing in clear survives STARTTLS", "");

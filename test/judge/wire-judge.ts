@@ -66,7 +66,7 @@ export class WireJudge {
       case "settled":
         return this.#settled();
       case "tls":
-        this.#session.secured(this.#replies.partial || this.#unclaimed.length > 0);
+        this.#session.secured(this.#replies.partial || this.#unclaimed.length > 0, this.#manual);
         this.#replies.reset();
         this.#login.forget();
         return;

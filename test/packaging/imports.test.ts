@@ -1,5 +1,6 @@
 /** The rings of the architecture: who may import whom, read from the syntax trees of all sources. */
 import { readdirSync, readFileSync } from "node:fs";
+import { builtinModules } from "node:module";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { cycles, type Edge, read } from "./import-graph.ts";
@@ -15,6 +16,8 @@ type Rule = {
   /** Peers, of subpaths that are made for them. */
   packages?: readonly string[];
 };
+
+const nodeModules = builtinModules.map((name) => `node:${name}`);
 
 /** A file belongs to the first layer whose name is its path, or the beginning of it. */
 const layers: Readonly<Record<string, Rule>> = {
@@ -78,6 +81,14 @@ const layers: Readonly<Record<string, Rule>> = {
     types: ["src/client/"],
     packages: ["@upyo/core", "nodemailer/lib/mail-composer/index.js"],
   },
+  // A program, and no part of a library: it imports what the package exports, and Node's modules as they are.
+  "src/cli/": {
+    imports: [
+      ...["src/cli/", "src/index.ts", "src/core/index.ts", "src/sasl/index.ts", "src/proxy/index.ts"],
+      ...["src/testing/", "src/runtime.ts", "transports/"],
+    ],
+    packages: ["nodemailer/lib/mail-composer/index.js", ...nodeModules],
+  },
   "transports/": { imports: ["transports/", "src/errors.ts"], types: ["src/byte-stream.ts"] },
 };
 
@@ -118,8 +129,13 @@ describe.runIf(onNode)("the import graph", () => {
     expect(cycles(sources.flatMap(({ edges }) => edges))).toEqual([]);
   });
 
-  it("leads to no runtime's API in src/", () => {
-    const own = sources.filter(({ file }) => file.startsWith("src/"));
+  it("leads nowhere to the command line", () => {
+    const edges = sources.flatMap((source) => source.edges);
+    expect(edges.filter(({ from, to }) => to.startsWith("src/cli/") && !from.startsWith("src/cli/"))).toEqual([]);
+  });
+
+  it("leads to no runtime's API in src/, but for the command line", () => {
+    const own = sources.filter(({ file }) => file.startsWith("src/") && !file.startsWith("src/cli/"));
     expect(naming(own, ["Buffer", "process", "require"])).toEqual([]);
     expect(own.filter(({ strings }) => strings.some((one) => one.startsWith("node:"))).map(({ file }) => file)).toEqual(
       [],

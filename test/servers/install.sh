@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# Installs the real mail servers that the tests talk to, as far as they are missing; on Debian and its kin, as root.
+# Installs the real mail servers and clients that the tests talk to, and a browser, as far as they are missing; on Debian and its kin, as root.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$here/common.sh"
 for server in "${SERVERS[@]}"; do . "$here/$server.sh"; done
+. "$here/clients.sh"
 
-missing() { for server in "${SERVERS[@]}"; do "${server}_missing"; done; command -v openssl >/dev/null || echo "package openssl"; }
+missing() { for server in "${SERVERS[@]}"; do "${server}_missing"; done; clients_missing; command -v openssl >/dev/null || echo "package openssl"; }
 
 [ -n "$(missing)" ] || exit 0
 if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
@@ -21,7 +22,7 @@ install_missing() {
   # These are only unpacked, as their packages would replace Postfix; the libraries that they depend on are installed.
   local unpacked=(exim4-daemon-light sendmail-bin)
   apt-get install -y -qq --no-install-recommends postfix dovecot-core dovecot-lmtpd sasl2-bin libsasl2-modules python3-aiosmtpd openssl \
-    dante-server tinyproxy-bin haproxy \
+    dante-server tinyproxy-bin haproxy swaks libnet-ssleay-perl curl chromium \
     $(apt-cache depends "${unpacked[@]}" | awk '$1 == "Depends:" && $2 ~ /^lib/ { print $2 }' | sort -u)
   (cd "$CACHE" && apt-get download -qq -o APT::Sandbox::User=root "${unpacked[@]}")
   dpkg -x "$CACHE"/exim4-daemon-light_*.deb "$CACHE/exim"

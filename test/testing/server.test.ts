@@ -21,11 +21,13 @@ import { xoauth2 } from "../../src/sasl/index.ts";
 import {
   type Account,
   type Reaction,
+  type ServerStream,
   startServer,
   type TestServer,
   type TestServerOptions,
 } from "../../src/testing/index.ts";
-import { bytes, readText, reasonOf } from "../transports/bytes.ts";
+import { createMemoryPair, type MemoryStream } from "../../transports/memory.ts";
+import { bytes, readText, readToEnd, reasonOf } from "../transports/bytes.ts";
 
 const letter = "Subject: Hello\r\n\r\n.Hi!\r\n..\r\n";
 const ada = "ada@example.com";
@@ -545,4 +547,97 @@ async function said(server: TestServer, commands: string): Promise<string> {
   await stream.write(bytes(`${commands}\r\nQUIT\r\n`));
   const all = await readText(stream, Number.POSITIVE_INFINITY);
   return all.replace(/221 .*\r\n$/, "");
+}
+
+describe("a stream of the caller's", () => {
+  it("is spoken on as those of the transport are", async () => {
+    const server = started();
+    const [client, end] = createMemoryPair();
+    const stream = { ...memoryEnd(end) };
+    const over = server.accept(stream, { secure: true });
+    const smtp = await SMTP.connect("mail.example.com", 25, { transport: async () => client });
+    await smtp.sendmail(ada, charles, letter);
+    await smtp.quit();
+    await over;
+    expect(server.messages).toMatchObject([{ from: ada, secure: true, connection: 1 }]);
+  });
+
+  it("goes over to TLS by its own means, and forgets what came in clear", async () => {
+    const server = started();
+    const [client, end] = createMemoryPair();
+    let secured = 0;
+    const startTls = async (): Promise<void> => {
+      secured += 1;
+    };
+    const over = server.accept({ ...memoryEnd(end), startTls });
+    await readText(client, 32);
+    await client.write(bytes("STARTTLS\r\nNOOP\r\n"));
+    expect(await readText(client, 20)).toBe("220 2.0.0 go ahead\r\n");
+    await client.write(bytes("QUIT\r\n"));
+    expect(await readToEnd(client)).toBe("221 2.0.0 bye\r\n");
+    await over;
+    expect(secured).toBe(1);
+  });
+
+  it("is dropped where its TLS fails, and with the server", async () => {
+    const server = started();
+    const [client, end] = createMemoryPair();
+    const over = server.accept({ ...memoryEnd(end), startTls: () => Promise.reject(new Error("no handshake")) });
+    await client.write(bytes("STARTTLS\r\n"));
+    await over;
+    await expect(readToEnd(client)).rejects.toThrow();
+    const [other, otherEnd] = createMemoryPair();
+    const open = server.accept(memoryEnd(otherEnd));
+    await readText(other, 3);
+    await server.close();
+    await open;
+    await expect(server.accept(memoryEnd(otherEnd))).rejects.toThrow(/closed/);
+  });
+});
+
+describe("a server of one protocol", () => {
+  it.each([
+    ["smtp", LMTP],
+    ["lmtp", SMTP],
+  ] as const)("refuses the greeting of the other one: %s", async (protocol, Client) => {
+    const server = started({ protocol });
+    const client = await Client.connect("mail.example.com", 25, { transport: server.transport });
+    expect(await client.ehlo()).toEqual([500, `5.5.1 this is ${protocol.toUpperCase()}`]);
+    await client.quit();
+  });
+});
+
+describe("a reply that is cut", () => {
+  it("ends there, by silence or as it is told to", async () => {
+    const server = started();
+    server.once("ehlo", { cut: 5, end: "close" });
+    const [client, end] = createMemoryPair();
+    const over = server.accept(memoryEnd(end));
+    await readText(client, 32);
+    await client.write(bytes("EHLO me\r\n"));
+    expect(await readToEnd(client)).toBe("250-m");
+    await over;
+    server.once("mail", { cut: 3 });
+    const smtp = await session(server, { timeouts: { envelope: 0.1 } });
+    expect(await reasonOf(smtp.sendmail(ada, charles, letter))).toBeInstanceOf(SMTPTimeoutError);
+  });
+});
+
+it("keeps no more than it is told to", async () => {
+  const server = started({ keep: 2 });
+  const smtp = await session(server);
+  for (const name of ["a", "b", "c"]) await smtp.sendmail(`${name}@example.com`, charles, letter);
+  expect(server.messages.map(({ from }) => from)).toEqual(["b@example.com", "c@example.com"]);
+  expect(server.commands).toHaveLength(2);
+  expect((await server.next()).from).toBe("b@example.com");
+});
+
+/** The server's end of a pair, without a TLS of its own. */
+function memoryEnd(stream: MemoryStream): ServerStream {
+  return {
+    read: () => stream.read(),
+    write: (data) => stream.write(data),
+    close: () => stream.close(),
+    abort: (reason) => stream.abort(reason),
+  };
 }

@@ -139,6 +139,26 @@ C: QUIT
     );
   });
 
+  it("keeps SCRAM's challenges out, by which a password can be guessed without the server", async () => {
+    const challenge = btoa("r=clientnonceservernonce,s=c2FsdA==,i=4096");
+    const recording = recordTranscript(
+      memoryTransport(async (server) => {
+        for (const text of ["220 hi", `334 ${challenge}`, `334 ${btoa("v=signature")}`, "235 welcome"]) {
+          await server.write(bytes(`${text}\r\n`));
+          await server.read();
+        }
+      }),
+    );
+    const stream = await recording.transport({ host: "a", port: 25 }, {});
+    for (const line of [`AUTH SCRAM-SHA-256 ${btoa("n,,n=ada,r=clientnonce")}`, btoa("c=biws,r=x,p=y"), "=", "NOOP"]) {
+      await stream.read();
+      await stream.write(bytes(`${line}\r\n`));
+    }
+    expect(recording.transcript).toBe(
+      "CONNECT a:25\nS: 220 hi\nC: AUTH SCRAM-SHA-256 ***\nS: 334 ***\nC: ***\nS: 334 ***\nC: ***\nS: 235 welcome\nC: NOOP\n",
+    );
+  });
+
   it("is of any transport: a real server's dialogue under TLS, in clear", async () => {
     await using server = await startEmbeddedServer({ auth: { user: "ada", password: "correct horse" } });
     const recording = recordTranscript(connect);
@@ -156,6 +176,69 @@ C: QUIT
     await again.sendmail("ada@example.com", "charles@example.net", letter);
     await again.quit();
     await replay.finish();
+  });
+});
+
+describe("a recording with times", () => {
+  it("tells when each piece was written or read, and goes through again", async () => {
+    const server = startServer({ auth: { user: "ada", password: "correct horse" } });
+    const recording = recordTranscript(server.transport, { times: true });
+    await dialogue(recording.transport);
+    await server.close();
+    const { transcript } = recording;
+    const times = Array.from(transcript.matchAll(/^# (\d+\.\d{3}) ms$/gm), ([, time]) => Number(time));
+    expect(times).toEqual(times.toSorted((a, b) => a - b));
+    expect(transcript).toMatch(/^# \S+ ms\nCONNECT mail\.example\.com:587\n# \S+ ms\nS: 220 /);
+    expect(transcript).toMatch(/\n# \S+ ms\nTLS\n# TLSv1\.3\n/);
+    // What left in one write has one time.
+    expect(transcript).toMatch(/# \S+ ms\nC: MAIL .*\nC: RCPT .*\nC: RCPT .*\nC: DATA\n# \S+ ms\nS: 250 /);
+    const replay = replayTranscript(transcript);
+    await dialogue(replay.transport);
+    await replay.finish();
+  });
+
+  it.each([
+    [
+      "DATA",
+      ["8BITMIME"],
+      "C: DATA\nS: 354 end with a dot alone on its line\nC: Subject: Long\nC:\n# 3000 more octets\nC: .\n",
+    ],
+    [
+      "pipelined DATA",
+      ["PIPELINING"],
+      "S: 354 end with a dot alone on its line\nC: Subject: Long\nC:\n# 3000 more octets\nC: .\n",
+    ],
+    ["BDAT", ["CHUNKING"], "C: BDAT 3017 LAST\nC: Subject: Long\nC:\n# 3000 more octets\nS: 250 2.0.0 taken\n"],
+  ])("keeps as much of each message by %s as it is told to", async (_, extensions, expected) => {
+    const server = startServer({ extensions });
+    const whole = recordTranscript(server.transport);
+    const heard: string[] = [];
+    const told = recordTranscript(whole.transport, { maxContent: 20, onLine: (line) => heard.push(line) });
+    const smtp = await SMTP.connect("mail.example.com", 25, { transport: told.transport, chunking: true });
+    for (const _ of [1, 2]) {
+      await smtp.sendmail("ada@example.com", "charles@example.net", `Subject: Long\n\n${"01234567\n".repeat(300)}`);
+    }
+    await smtp.quit();
+    await server.close();
+    expect(told.transcript.split(expected)).toHaveLength(3);
+    expect(heard.join("\n")).toBe(told.transcript.trimEnd());
+    expect(whole.transcript).not.toContain("more octets");
+  });
+
+  it("tells each line as it is recorded, with its session and its time", async () => {
+    const server = startServer();
+    const lines: { line: string; session: number; at: number }[] = [];
+    const { transport } = recordTranscript(server.transport, {
+      onLine: (line, about) => lines.push({ line, ...about }),
+    });
+    for (const port of [25, 26]) {
+      const smtp = await SMTP.connect("mail.example.com", port, { transport });
+      expect(lines.at(-1)).toMatchObject({ line: "S: 220 mail.test ESMTP test server", session: port - 24 });
+      await smtp.quit();
+    }
+    await server.close();
+    expect(lines.map(({ line }) => line).filter((line) => line.startsWith("CONNECT"))).toHaveLength(2);
+    expect(lines.every(({ at }) => at >= 0)).toBe(true);
   });
 });
 
@@ -251,7 +334,7 @@ describe("a transcript's lines", () => {
         const line = formatEntry({ does: "client", text: escapeOctets(bytes), ended });
         expect(line).not.toMatch(/[\r\n]/);
         const [[, entry] = []] = parseTranscript(`CONNECT a:1\n${line}`);
-        if (entry === undefined || !("text" in entry)) throw new Error("the line was lost");
+        if (entry === undefined || !("ended" in entry)) throw new Error("the line was lost");
         expect(entry.ended).toBe(ended);
         expect(unescapeOctets(entry.text)).toEqual(bytes);
       }),

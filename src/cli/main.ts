@@ -1,0 +1,12 @@
+#!/usr/bin/env node
+/**
+ * The command line: `npx smtplib`, `deno run -A jsr:@smtplib/smtplib/cli`, `bunx smtplib`. Running it is all that this
+ * module does; it exports nothing.
+ *
+ * @module
+ */
+import process from "node:process";
+import { run } from "./run.ts";
+import { processSurroundings } from "./surroundings.ts";
+
+process.exitCode = await run(process.argv.slice(2), processSurroundings());

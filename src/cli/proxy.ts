@@ -1,0 +1,30 @@
+/** `--proxy URL`: a transport through the proxy that the URL names. */
+import type { Transport } from "../index.ts";
+import { httpConnect, socks } from "../proxy/index.ts";
+import { UsageError } from "./exit-codes.ts";
+
+/**
+ * A transport through a proxy.
+ * @throws {UsageError} if the URL names none; it is not shown, since it may hold a password
+ */
+export function proxyTransport(text: string): Transport {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  const { protocol, hostname = "", port = "", username = "", password = "" } = url ?? {};
+  const user = decodeURIComponent(username);
+  const account = user === "" ? {} : { user, password: decodeURIComponent(password) };
+  const at = { host: hostname.replace(/^\[|\]$/g, ""), ...(port === "" ? {} : { port: Number(port) }) };
+  if (at.host === "") throw new UsageError("--proxy", "must be a URL with a host, as in socks5h://127.0.0.1:1080");
+  switch (protocol) {
+    case "socks5:":
+    case "socks5h:":
+      return socks({ ...at, ...account });
+    case "socks4a:":
+      return socks({ ...at, version: "4a", ...(user === "" ? {} : { user }) });
+    case "http:":
+      return httpConnect({ port: 80, ...at, ...account });
+    case "https:":
+      return httpConnect({ port: 443, ...at, ...account, tls: {} });
+    default:
+      throw new UsageError("--proxy", "must begin with socks5h://, socks4a://, http:// or https://");
+  }
+}

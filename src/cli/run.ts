@@ -1,0 +1,71 @@
+/** From arguments to a command and its exit code. Everything that goes wrong ends here, in one line. */
+import { EXIT, type ExitCode, exitCodeOf, UsageError } from "./exit-codes.ts";
+import { type CommandDescription, commandHelp, programHelp } from "./help.ts";
+import { PROBE, runProbe } from "./probe/command.ts";
+import { runSend, SEND } from "./send/command.ts";
+import { runServe, SERVE } from "./serve/command.ts";
+import { type Surroundings, styled } from "./surroundings.ts";
+import { VERSION } from "./version.ts";
+
+type Command = {
+  readonly description: CommandDescription;
+  readonly run: (args: readonly string[], around: Surroundings) => Promise<ExitCode>;
+};
+
+const COMMANDS: readonly Command[] = [
+  { description: PROBE, run: runProbe },
+  { description: SEND, run: runSend },
+  { description: SERVE, run: runServe },
+];
+
+/** Runs the program; the exit code. Never throws. */
+export async function run(args: readonly string[], around: Surroundings): Promise<ExitCode> {
+  const [name = "", ...rest] = args;
+  const command = COMMANDS.find(({ description }) => description.name === name);
+  try {
+    if (command === undefined) return runWithout(name, around);
+    if (asksForHelp(rest)) {
+      around.stdout.write(commandHelp(command.description, around.stdout));
+      return EXIT.ok;
+    }
+    return await command.run(rest, around);
+  } catch (error) {
+    return report(error, command?.description.name, around);
+  }
+}
+
+function runWithout(name: string, { stdout }: Surroundings): ExitCode {
+  const help = programHelp(
+    COMMANDS.map(({ description }) => description),
+    VERSION,
+    stdout,
+  );
+  if (name === "--version" || name === "-V") stdout.write(`${VERSION}\n`);
+  else if (["", "--help", "-h", "help"].includes(name)) stdout.write(help);
+  else
+    throw new UsageError(
+      JSON.stringify(name),
+      `is no command: ${COMMANDS.map((one) => one.description.name).join(", ")}`,
+    );
+  return name === "" ? EXIT.usage : EXIT.ok;
+}
+
+/** An option's value may be "-h": only what stands for itself counts. */
+function asksForHelp(args: readonly string[]): boolean {
+  const end = args.indexOf("--");
+  return (end < 0 ? args : args.slice(0, end)).some((arg) => arg === "--help" || arg === "-h");
+}
+
+function report(error: unknown, command: string | undefined, { stderr, signal }: Surroundings): ExitCode {
+  const program = command === undefined ? "smtplib" : `smtplib ${command}`;
+  const code = exitCodeOf(error);
+  if (signal.aborted && error === signal.reason) {
+    stderr.write(`${program}: ${signal.reason.message}\n`);
+    return EXIT.temporary;
+  }
+  const text = error instanceof Error ? error.message : String(error);
+  const help = code === EXIT.usage ? `; see ${program} --help` : "";
+  stderr.write(`${styled(stderr, "red", program)}: ${text.replaceAll("\n", " / ")}${help}\n`);
+  if (code === EXIT.software && error instanceof Error) stderr.write(`${error.stack ?? ""}\n`);
+  return code;
+}

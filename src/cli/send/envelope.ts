@@ -1,0 +1,70 @@
+/** Who a message is from and for: by the options, else by its header. */
+import { readMessage } from "../../core/index.ts";
+import type { Arguments, OptionTable } from "../arguments.ts";
+import { UsageError } from "../exit-codes.ts";
+
+/** The options of the envelope. */
+export const ENVELOPE_OPTIONS: OptionTable = {
+  from: {
+    value: "ADDRESS",
+    empty: true,
+    short: "f",
+    help: "the sender; <> for none. Default: the one in the message's header",
+  },
+  to: { value: "ADDRESSES", multiple: true, help: "recipients. Default: those in the message's header" },
+  cc: { value: "ADDRESSES", multiple: true, help: "more recipients" },
+  bcc: { value: "ADDRESSES", multiple: true, help: "more recipients, whom the message does not name" },
+  "envelope-from": { value: "ADDRESS", empty: true, help: "where failures are reported, if that is not --from" },
+};
+
+/** Who a message is from and for. */
+export type Envelope = { readonly from: string; readonly to: readonly string[] };
+
+/** What a message's header says of that. */
+export type HeaderAddresses = { sender(): string | undefined; recipients(): string[] };
+
+/**
+ * The envelope of a message.
+ * @throws {UsageError} if the sender or all recipients are missing
+ */
+export function envelopeOf(args: Arguments, header: HeaderAddresses): Envelope {
+  const asked = recipientsAsked(args);
+  const to = asked.length > 0 ? asked : fromHeader("--to", () => header.recipients());
+  if (to.length === 0) throw new UsageError("--to", "is missing, and the message names nobody");
+  const from = senderAsked(args) ?? fromHeader("--from", () => header.sender());
+  if (from === undefined) throw new UsageError("--from", "is missing, and the message has neither Sender nor From");
+  return { from, to };
+}
+
+/** Whether the options name recipients. */
+export function recipientsAsked(args: Arguments): readonly string[] {
+  return ["to", "cc", "bcc"].flatMap((name) => args.texts(name).flatMap((text) => addressesIn(name, text)));
+}
+
+function senderAsked(args: Arguments): string | undefined {
+  const name = args.has("envelope-from") ? "envelope-from" : "from";
+  const text = args.text(name)?.trim();
+  if (text === undefined || text === "" || text === "<>") return text === undefined ? undefined : "";
+  const [sender, ...more] = addressesIn(name, text);
+  if (sender === undefined || more.length > 0) throw new UsageError(`--${name}`, "must be one address");
+  return sender;
+}
+
+/** The addresses of a list as it stands in a header: names, comments and quotes are understood. */
+function addressesIn(name: string, text: string): string[] {
+  if (/[\r\n\0]/.test(text)) throw new UsageError(`--${name}`, "must not hold line ends");
+  try {
+    return readMessage(new TextEncoder().encode(`To: ${text}\r\n\r\n`)).recipients();
+  } catch {
+    throw new UsageError(`--${name}`, `is no list of addresses: ${JSON.stringify(text)}`);
+  }
+}
+
+function fromHeader<T>(argument: string, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    throw new UsageError(argument, `is missing, and the message's header cannot be read: ${error.message}`);
+  }
+}

@@ -1,0 +1,133 @@
+/** Sends a message, once or many times, by a pool; and adds up what came of it. */
+import {
+  type Delivery,
+  type PoolOptions,
+  type Refused,
+  SMTPException,
+  SMTPPool,
+  SMTPRecipientsRefused,
+} from "../../index.ts";
+import { EXIT, type ExitCode, exitCodeOf } from "../exit-codes.ts";
+import { shownOctets } from "../extensions.ts";
+import type { Output } from "../surroundings.ts";
+import type { Envelope } from "./envelope.ts";
+import type { OutgoingMessage } from "./message.ts";
+import type { Asked, AskedOfRecipients } from "./message-options.ts";
+import { counted, Progress } from "./progress.ts";
+
+/** What is sent, and how. */
+export type Sending = {
+  readonly pool: PoolOptions & { readonly host: string };
+  readonly message: OutgoingMessage;
+  readonly envelope: Envelope;
+  readonly asked: Asked;
+  readonly askedOfRecipients: AskedOfRecipients;
+  /** How many times. */
+  readonly repeat: number;
+  readonly signal: AbortSignal;
+  /** Where a person is told how far it is. */
+  readonly progress: Output;
+};
+
+/** What came of one message. */
+export type Outcome = {
+  readonly exitCode: ExitCode;
+  readonly accepted: readonly string[];
+  readonly refused: readonly { readonly address: string; readonly code: number; readonly text: string }[];
+  /** The last reply. */
+  readonly reply?: { readonly code: number; readonly text: string };
+  /** What went wrong, where nobody got it. */
+  readonly error?: string;
+  /** What is known of a message that failed. */
+  readonly delivery?: "not-sent" | "rejected" | "unknown";
+};
+
+/** Sends; an outcome a message, in the order in which they were settled. */
+export async function sendAll(sending: Sending): Promise<Outcome[]> {
+  const pool = new SMTPPool({ ...sending.pool, signal: sending.signal });
+  try {
+    return sending.repeat === 1 ? [await sendOne(pool, sending)] : await sendMany(pool, sending);
+  } finally {
+    await pool.close();
+  }
+}
+
+async function sendOne(pool: SMTPPool, sending: Sending): Promise<Outcome> {
+  const { message, progress } = sending;
+  const bar = new Progress(progress, message.size, shownOctets);
+  const content = message.content();
+  let sent = 0;
+  const watched =
+    content instanceof Uint8Array
+      ? content
+      : counted(content, (octets) => {
+          sent += octets;
+          bar.update(sent);
+        });
+  try {
+    return await deliver(pool, sending, watched);
+  } finally {
+    bar.finish();
+  }
+}
+
+async function sendMany(pool: SMTPPool, sending: Sending): Promise<Outcome[]> {
+  const { message, progress, repeat } = sending;
+  const bar = new Progress(progress, repeat, (count) => `${count} messages`);
+  const outcomes: Outcome[] = [];
+  const body = message.content();
+  const pending = new Set<Promise<void>>();
+  for (let count = 0; count < repeat; count += 1) {
+    await pool.ready();
+    const settled = deliver(pool, sending, body).then((outcome) => {
+      outcomes.push(outcome);
+      bar.update(outcomes.length);
+      pending.delete(settled);
+    });
+    pending.add(settled);
+  }
+  try {
+    await Promise.all(pending);
+  } finally {
+    bar.finish();
+  }
+  return outcomes;
+}
+
+async function deliver(
+  pool: SMTPPool,
+  { asked, askedOfRecipients, envelope, message, signal }: Sending,
+  body: Uint8Array | AsyncIterable<Uint8Array>,
+): Promise<Outcome> {
+  const { from, to } = envelope;
+  const utf8 = message.utf8Headers ? { smtputf8: true } : {};
+  try {
+    const recipients = to.map((address) => ({ ...askedOfRecipients, address }));
+    return outcomeOf(await pool.deliver({ ...utf8, ...asked, from, to: recipients, body }));
+  } catch (error) {
+    if (signal.aborted && error === signal.reason) throw error;
+    if (!(error instanceof SMTPException)) throw error;
+    return outcomeOfError(error);
+  }
+}
+
+function outcomeOf({ accepted, refused, reply }: Delivery): Outcome {
+  const list = refusedList(refused);
+  return {
+    exitCode: list.length === 0 ? EXIT.ok : EXIT.partial,
+    accepted,
+    refused: list,
+    reply: { code: reply.code, text: reply.message },
+  };
+}
+
+function outcomeOfError(error: SMTPException): Outcome {
+  const refused = error instanceof SMTPRecipientsRefused ? refusedList(error.recipients) : [];
+  const { delivery } = error;
+  const known = delivery === undefined ? {} : { delivery };
+  return { exitCode: exitCodeOf(error), accepted: [], refused, error: error.message, ...known };
+}
+
+function refusedList(refused: Refused): Outcome["refused"] {
+  return Object.entries(refused).map(([address, { code, message }]) => ({ address, code, text: message }));
+}

@@ -1,0 +1,245 @@
+/** `smtplib serve`: a mail server for tests, which answers and fails as it is told. */
+import { mkdtemp } from "node:fs/promises";
+import { hostname, tmpdir } from "node:os";
+import { join } from "node:path";
+import type { AnswerContext, Answers, Reaction, TestMessage, TestServerOptions } from "../../testing/index.ts";
+import { Arguments, type OptionTable } from "../arguments.ts";
+import { EXIT, type ExitCode, UsageError } from "../exit-codes.ts";
+import { readText, reasonOf, writeText } from "../files.ts";
+import { COMMON_OPTIONS, type CommandDescription } from "../help.ts";
+import { type Surroundings, styled } from "../surroundings.ts";
+import { printable } from "../text.ts";
+import { PICTURE_OPTION, pictureFile, TRACE_OPTIONS, tracePrinter } from "../trace.ts";
+import { warnOfExposure } from "../warnings.ts";
+import { makeCertificate, type ServerCertificate } from "./certificate.ts";
+import { Forwarder } from "./forward.ts";
+import { History } from "./history.ts";
+import { MailServer } from "./mail-server.ts";
+import { answersOf, parseScript, type Script } from "./script.ts";
+import { MessageStore, STORE_FORMATS } from "./store.ts";
+import { startUi, type Ui } from "./ui/server.ts";
+
+const LISTENING: OptionTable = {
+  port: { value: "PORT", short: "p", help: "the port to listen on; 0 for a free one. Default: 2525" },
+  host: { value: "ADDRESS", help: "the address to listen on. Default: 127.0.0.1" },
+  lmtp: { help: "LMTP in place of SMTP" },
+  tls: { help: "TLS from the first byte on" },
+  starttls: { help: "offer STARTTLS" },
+  cert: { value: "FILE", help: "the certificate, in PEM. Default: one that is made at the start" },
+  key: { value: "FILE", help: "its private key, in PEM" },
+  "ca-file": { value: "FILE", help: "where the authority of the certificate that was made is written" },
+};
+
+const BEHAVIOUR: OptionTable = {
+  name: { value: "NAME", help: "what the server calls itself" },
+  extension: {
+    value: "LINE",
+    multiple: true,
+    help: "a line of EHLO, in place of the usual ones: --extension 'SIZE 1000'",
+  },
+  auth: { value: "USER:PASSWORD", multiple: true, help: "who may log in, and must; any: everybody" },
+  "auth-file": { value: "FILE", help: "the same, a line each" },
+  script: { value: "FILE", help: "what to answer otherwise, as JSON" },
+};
+
+const MESSAGES: OptionTable = {
+  store: { value: "DIR", help: "keep the messages in this folder" },
+  "store-format": { value: "FORMAT", help: "eml, the default, or maildir" },
+  forward: { value: "URL", help: "pass each message on to this server, and answer as that does" },
+  ui: { value: "PORT", optional: true, help: "a page that shows sessions and messages as they come" },
+};
+
+/** What the command is. */
+export const SERVE: CommandDescription = {
+  name: "serve",
+  summary: "Plays a mail server that answers, and fails, as it is told",
+  usage: ["serve [--port 2525] [--starttls] [--auth USER:PASSWORD] [--script FILE] [--ui] [OPTIONS]"],
+  options: {
+    Listening: LISTENING,
+    Behaviour: BEHAVIOUR,
+    Messages: MESSAGES,
+    Output: {
+      json: { help: "print a line of JSON for each message" },
+      ...TRACE_OPTIONS,
+      ...PICTURE_OPTION,
+      ...COMMON_OPTIONS,
+    },
+  },
+  notes: ["A test double, for this machine: it is not meant for the internet. Ctrl-C ends it."],
+};
+
+/** Messages and sessions that are kept in memory. */
+const KEPT = 1_000;
+
+/** Runs it, until the signal fires. */
+export async function runServe(args: readonly string[], around: Surroundings): Promise<ExitCode> {
+  const given = new Arguments(args, Object.values(SERVE.options));
+  const [operand] = given.operands;
+  if (operand !== undefined) throw new UsageError(JSON.stringify(operand), "is one argument too many");
+  given.atMostOneOf("tls", "starttls");
+  const picture = pictureFile(given);
+  const wanted = await wantedOf(given);
+  if (given.has("auth")) warnOfExposure("--auth", around);
+  const history = new History(KEPT);
+  const server = await MailServer.start({
+    ...wanted,
+    history,
+    onLine: given.has("trace") ? tracePrinter(around.stderr) : () => {},
+    onError: (error) => around.stderr.write(`${styled(around.stderr, "red", "error")}: ${reasonOf(error)}\n`),
+  });
+  let ui: Ui | undefined;
+  try {
+    ui = given.has("ui") ? await startUi(history, given.number("ui", 0, 65_535) ?? 0) : undefined;
+    announce(given, server, wanted, ui, around);
+    await takeMessages(server, history, given, around);
+  } finally {
+    await server.close();
+    await ui?.close();
+    await wanted.forwarder?.close();
+  }
+  await picture?.(history.sessions.map(({ transcript }) => transcript()).join("\n"));
+  return EXIT.ok;
+}
+
+/** What the arguments ask for. */
+type Wanted = {
+  readonly host: string;
+  readonly port: number;
+  readonly implicitTls: boolean;
+  readonly certificate: ServerCertificate | undefined;
+  /** Where the authority was written, if it was made. */
+  readonly caFile: string | undefined;
+  readonly forwarder: Forwarder | undefined;
+  readonly behaviour: TestServerOptions;
+};
+
+async function wantedOf(given: Arguments): Promise<Wanted> {
+  const host = given.text("host") ?? "127.0.0.1";
+  const hasTls = given.has("tls") || given.has("starttls");
+  const { certificate, caFile } = hasTls ? await certificateOf(given, host) : {};
+  const script = given.text("script");
+  const rules = script === undefined ? undefined : parseScript(await readText("--script", script));
+  const folder = given.text("store");
+  const format = given.choice("store-format", STORE_FORMATS);
+  if (format !== undefined && folder === undefined) throw new UsageError("--store-format", "needs --store");
+  const store = folder === undefined ? undefined : await MessageStore.open(folder, format ?? "eml");
+  const forward = given.text("forward");
+  const forwarder = forward === undefined ? undefined : new Forwarder(forward);
+  const accounts = await accountsOf(given);
+  const name = given.text("name");
+  const extensions = given.texts("extension");
+  const behaviour: TestServerOptions = {
+    protocol: given.has("lmtp") ? "lmtp" : "smtp",
+    starttls: given.has("starttls") ? "offered" : "absent",
+    keep: KEPT,
+    answers: answersWith(rules, store, forwarder),
+    ...(name === undefined ? {} : { name }),
+    ...(extensions.length === 0 ? {} : { extensions }),
+    ...(accounts === undefined ? {} : { auth: accounts }),
+  };
+  const port = given.number("port", 0, 65_535) ?? 2525;
+  return { host, port, implicitTls: given.has("tls"), certificate, caFile, forwarder, behaviour };
+}
+
+async function certificateOf(
+  given: Arguments,
+  host: string,
+): Promise<{ readonly certificate: ServerCertificate; readonly caFile: string | undefined }> {
+  const [cert, key] = [given.text("cert"), given.text("key")];
+  if ((cert === undefined) !== (key === undefined)) throw new UsageError("--cert", "and --key go together");
+  if (cert !== undefined && key !== undefined) {
+    const certificate = { cert: await readText("--cert", cert), key: await readText("--key", key), ca: "" };
+    return { certificate, caFile: undefined };
+  }
+  const certificate = makeCertificate([...new Set(["localhost", "127.0.0.1", "::1", hostname(), host])]);
+  const caFile = given.text("ca-file") ?? join(await mkdtemp(join(tmpdir(), "smtplib-serve-")), "ca.pem");
+  await writeText("--ca-file", caFile, certificate.ca);
+  return { certificate, caFile };
+}
+
+async function accountsOf(given: Arguments): Promise<TestServerOptions["auth"]> {
+  const file = given.text("auth-file");
+  const lines = file === undefined ? [] : (await readText("--auth-file", file)).split(/\r?\n/);
+  const texts = [...given.texts("auth"), ...lines.filter((line) => line !== "")];
+  if (texts.length === 0) return undefined;
+  if (texts.includes("any")) return "any";
+  const accounts = new Map(texts.map((text) => accountIn(text)));
+  return (user, password) => accounts.get(user) === password;
+}
+
+function accountIn(text: string): [user: string, password: string] {
+  const at = text.indexOf(":");
+  if (at > 0) return [text.slice(0, at), text.slice(at + 1)];
+  throw new UsageError("--auth", "must be USER:PASSWORD, or any");
+}
+
+/** What is answered: by the script, and at the end of a message by what becomes of it. */
+function answersWith(
+  script: Script | undefined,
+  store: MessageStore | undefined,
+  forwarder: Forwarder | undefined,
+): Answers {
+  const rules: Script = script ?? (() => undefined);
+  const kept = new WeakSet<TestMessage>();
+  const message = async (context: AnswerContext): Promise<Reaction | undefined> => {
+    const reaction = rules("message", context);
+    const reply = typeof reaction === "string" ? reaction : reaction?.reply;
+    // In LMTP there is an answer a recipient, and one message.
+    if (reply?.startsWith("2") === false || context.message === undefined || kept.has(context.message)) return reaction;
+    kept.add(context.message);
+    try {
+      await store?.save(context.message);
+    } catch (error) {
+      return `451 4.3.0 cannot be stored: ${reasonOf(error)}`;
+    }
+    return reaction ?? (await forwarder?.forward(context.message));
+  };
+  return { ...answersOf(rules), message };
+}
+
+function announce(
+  given: Arguments,
+  server: MailServer,
+  { behaviour, caFile, host, implicitTls }: Wanted,
+  ui: Ui | undefined,
+  { stdout }: Surroundings,
+): void {
+  const { port } = server;
+  const protocol = behaviour.protocol ?? "smtp";
+  if (given.has("json")) {
+    const listening = { host, port, protocol, ...(caFile === undefined ? {} : { ca: caFile }) };
+    stdout.write(`${JSON.stringify({ listening, ...(ui === undefined ? {} : { ui: ui.url }) })}\n`);
+    return;
+  }
+  const how = implicitTls ? " with TLS" : behaviour.starttls === "offered" ? " with STARTTLS" : "";
+  stdout.write(`listening on ${host}:${port}: ${protocol.toUpperCase()}${how}\n`);
+  if (caFile !== undefined) stdout.write(`its authority: ${caFile}\n`);
+  if (ui !== undefined) stdout.write(`its page: ${ui.url}\n`);
+}
+
+async function takeMessages(
+  { messages }: MailServer,
+  history: History,
+  given: Arguments,
+  { signal, stdout }: Surroundings,
+): Promise<void> {
+  for (;;) {
+    let message: TestMessage;
+    try {
+      message = await messages.next({ signal });
+    } catch (error) {
+      if (signal.aborted) return;
+      throw error;
+    }
+    const { id } = history.addMessage(message);
+    const { connection: session, content, from, secure, to, user } = message;
+    if (given.has("json")) {
+      const shown = { id, session, from, to, octets: content.length, secure, ...(user === undefined ? {} : { user }) };
+      stdout.write(`${JSON.stringify({ message: shown })}\n`);
+      continue;
+    }
+    const how = [secure ? "TLS" : "in clear", ...(user === undefined ? [] : [`as ${user}`])].join(", ");
+    const who = printable(`<${from}> to ${to.join(", ")}`);
+    stdout.write(`message ${id}: ${who}, ${content.length} octets, ${printable(how)}\n`);
+  }
+}

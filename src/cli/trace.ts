@@ -1,0 +1,90 @@
+/** `--trace` and `--html`: the dialogue with its times as text, and as a picture. */
+import type { Transport } from "../index.ts";
+import { type Recording, recordTranscript, renderTranscript } from "../testing/index.ts";
+import type { Arguments, OptionTable } from "./arguments.ts";
+import { writeText } from "./files.ts";
+import { type Output, type Surroundings, styled } from "./surroundings.ts";
+
+/** What shows the dialogue. */
+export const TRACE_OPTIONS: OptionTable = {
+  trace: { short: "t", help: "print the dialogue with its times, without secrets, to standard error" },
+  "trace-html": { value: "FILE", help: "write the dialogue as a picture into a page of its own" },
+};
+
+/** The shorter name of that where there is no other `--html`. */
+export const PICTURE_OPTION: OptionTable = { html: { value: "FILE", help: "the same as --trace-html" } };
+
+/** Octets of each message that a trace shows. */
+const SHOWN_CONTENT = 2_000;
+
+/** Octets of each message that a picture keeps. */
+const KEPT_CONTENT = 65_536;
+
+/** The trace of a command. */
+export class Trace {
+  readonly #printed: boolean;
+  /** Writes the picture of a transcript, if one was asked for. */
+  readonly #picture: ((transcript: string) => Promise<void>) | undefined;
+  readonly #around: Surroundings;
+  #recording: Recording | undefined;
+
+  constructor(args: Arguments, around: Surroundings, pictureOptions?: readonly string[]) {
+    this.#printed = args.has("trace");
+    this.#picture = pictureFile(args, pictureOptions);
+    this.#around = around;
+  }
+
+  /** The transport, observed if that was asked for. It may be called once. */
+  observe(transport: Transport): Transport {
+    let observed = transport;
+    if (this.#printed) {
+      const onLine = tracePrinter(this.#around.stderr);
+      observed = recordTranscript(observed, { times: true, maxContent: SHOWN_CONTENT, onLine }).transport;
+    }
+    if (this.#picture !== undefined) {
+      this.#recording ??= recordTranscript(observed, { times: true, maxContent: KEPT_CONTENT });
+      observed = this.#recording.transport;
+    }
+    return observed;
+  }
+
+  /** Whether anything is observed. */
+  get isOn(): boolean {
+    return this.#printed || this.#picture !== undefined;
+  }
+
+  /** Writes the picture, if one was asked for. */
+  async finish(): Promise<void> {
+    await this.#picture?.(this.#recording?.transcript ?? "");
+  }
+}
+
+/**
+ * What writes the picture of a transcript into the file that one of the options names; undefined if none was given.
+ * @throws {UsageError} if more than one was given
+ */
+export function pictureFile(
+  args: Arguments,
+  options: readonly string[] = ["trace-html", "html"],
+): ((transcript: string) => Promise<void>) | undefined {
+  args.atMostOneOf(...options);
+  const option = options.find((name) => args.has(name));
+  const file = option === undefined ? undefined : args.text(option);
+  if (file === undefined) return undefined;
+  return (transcript) => writeText(`--${option}`, file, renderTranscript(transcript));
+}
+
+/** Prints the lines of a recording, each with its time; the number of the session too, where there are several. */
+export function tracePrinter(output: Output): (line: string, about: { session: number; at: number }) => void {
+  return (line, { session, at }) => {
+    const time = styled(output, "dim", at.toFixed(1).padStart(9));
+    const which = session === 1 ? "" : styled(output, "dim", `[${session}] `);
+    output.write(`${time}  ${which}${colouredLine(output, line)}\n`);
+  };
+}
+
+function colouredLine(output: Output, line: string): string {
+  if (line.startsWith("C")) return styled(output, "cyan", line);
+  if (/^S: [45]/.test(line)) return styled(output, "red", line);
+  return line.startsWith("S") ? line : styled(output, "magenta", line);
+}

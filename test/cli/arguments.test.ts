@@ -1,0 +1,138 @@
+/** Arguments: what cannot be meant ends with 64 and one line that names it; help and version. */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { PROBE } from "../../src/cli/probe/command.ts";
+import { SEND } from "../../src/cli/send/command.ts";
+import { SERVE } from "../../src/cli/serve/command.ts";
+import { cli, fileOf } from "./cli.ts";
+
+const root = join(import.meta.dirname, "../..");
+const envelope = ["--from", "ada@example.com", "--to", "charles@example.net"];
+
+describe("an argument that cannot be meant", () => {
+  it.each<[name: string, args: readonly string[]]>([
+    ["HOST", ["probe"]],
+    ['"two"', ["probe", "one", "two"]],
+    ["--colour", ["probe", "localhost", "--colour"]],
+    ["--port", ["probe", "localhost", "--port=25"]],
+    ["-x", ["probe", "localhost", "-x"]],
+    ["HOST", ["probe", "localhost:0"]],
+    ["HOST", ["probe", "localhost:99999"]],
+    ["HOST", ["probe", "ftp://localhost"]],
+    ["HOST", ["probe", "smtp://"]],
+    ["HOST", ["probe", "smtp://ada:p@ss@localhost"]],
+    ["HOST", ["probe", "smtp://localhost?maxConnections=3"]],
+    ["HOST", ["probe", "ada@localhost"]],
+    ["HOST", ["probe", "local host"]],
+    ["--lmtp", ["probe", "smtp://localhost", "--lmtp"]],
+    ["--tls", ["probe", "localhost", "--tls=yes"]],
+    ["--starttls", ["probe", "localhost", "--starttls", "maybe"]],
+    ["--starttls", ["probe", "localhost", "--tls", "--starttls", "required"]],
+    ["--timeout", ["probe", "localhost", "--timeout", "soon"]],
+    ["--timeout", ["probe", "localhost", "--timeout", "0"]],
+    ["--timeout", ["probe", "localhost", "--timeout"]],
+    ["--timeout", ["probe", "localhost", "--timeout="]],
+    ["--ui", ["serve", "--ui", "99999"]],
+    ["--port", ["serve", "--port", "99999"]],
+    ["--auth", ["serve", "--auth", "nobody"]],
+    ["--cert", ["serve", "--tls", "--cert", "x"]],
+    ["--store-format", ["serve", "--store-format", "eml"]],
+    ["--starttls", ["serve", "--tls", "--starttls"]],
+    ["--forward", ["serve", "--forward", "nowhere"]],
+    ['"x"', ["serve", "x"]],
+    ["--timeout", ["probe", "localhost", "--timeout", "--json"]],
+    ["--timeout", ["probe", "localhost", "--timeout", "1", "--timeout", "2"]],
+    ["--cert", ["probe", "localhost", "--cert", "x"]],
+    ["--fingerprint", ["probe", "localhost", "--fingerprint", "abc"]],
+    ["--min-tls", ["probe", "localhost", "--min-tls", "1.1"]],
+    ["--proxy", ["probe", "localhost", "--proxy", "ftp://a"]],
+    ["--proxy", ["probe", "localhost", "--proxy", "nonsense"]],
+    ["--user", ["probe", "localhost", "--user", "ada"]],
+    ["--password", ["probe", "localhost", "--password", "x"]],
+    ["--auth", ["probe", "localhost", "--user", "ada", "--auth", "GSSAPI"]],
+    ["--auth", ["probe", "localhost", "--user", "ada", "--auth", "XOAUTH2"]],
+    ["--auth", ["probe", "localhost", "--auth", "EXTERNAL,PLAIN"]],
+    ["--server", ["send", "--test", ...envelope]],
+    ["FILE", ["send", "--server", "localhost", ...envelope]],
+    ["--test", ["send", "x.eml", "--server", "localhost", "--test"]],
+    ["--test", ["send", "--server", "localhost", "--test", "--subject", "x", ...envelope]],
+    ["--to", ["send", "--server", "localhost", "--test", "--from", "ada@example.com"]],
+    ["--to", ["send", "--server", "localhost", "--test", "--from", "ada@example.com", "--to", "a b@c d"]],
+    ["--from", ["send", "--server", "localhost", "--test", "--from", "a@b,c@d", "--to", "e@f"]],
+    ["--notify", ["send", "--server", "localhost", "--test", ...envelope, "--notify", "sometimes"]],
+    ["--by", ["send", "--server", "localhost", "--test", ...envelope, "--by", "soon"]],
+    ["--hold-until", ["send", "--server", "localhost", "--test", ...envelope, "--hold-until", "never"]],
+    [
+      "--hold-until",
+      ["send", "--server", "localhost", "--test", ...envelope, "--hold-until", "2030-01-01", "--hold-for", "1"],
+    ],
+    ["--mt-priority", ["send", "--server", "localhost", "--test", ...envelope, "--mt-priority", "10"]],
+    ["--pipelining", ["send", "--server", "localhost", "--test", ...envelope, "--pipelining", "fast"]],
+    ["--repeat", ["send", "--server", "localhost", "--test", ...envelope, "--repeat", "0"]],
+    ["--rate", ["send", "--server", "localhost", "--test", ...envelope, "--rate", "fast"]],
+    ["--stop-after", ["send", "--server", "localhost", "--stop-after", "data"]],
+    ["--dry-run", ["send", "--server", "localhost", "--stop-after", "mail", "--dry-run"]],
+    ["--header", ["send", "--server", "localhost", "--text", "x", ...envelope, "--header", "no colon"]],
+    ['"serv"', ["serv"]],
+  ])("ends with 64 and a line that names %s: %j", async (name, args) => {
+    const { code, stderr, stdout } = await cli(args);
+    expect(stderr).toMatch(/^smtplib[^\n]*\n$/);
+    expect(stderr).toContain(`: ${name} `);
+    expect({ code, stdout }).toEqual({ code: 64, stdout: "" });
+  });
+
+  it("is never shown where it may hold a secret", async () => {
+    const secret = "s3cret-w0rd";
+    for (const args of [
+      ["probe", `smtp://ada:${secret}@:x`],
+      ["probe", `smtp://ada:${secret}@localhost?x=1`],
+      ["probe", `ada:${secret}@localhost`],
+      ["probe", "localhost", "--proxy", `ftp://ada:${secret}@localhost`],
+      ["probe", "localhost", "--proxy", `socks5h://ada:${secret}`],
+      ["send", "--test", ...envelope, "--server", `smtp://ada:${secret}@localhost:1/`],
+      ["send", "--test", ...envelope, "--server", "localhost:1", "--user", "ada", "--password", secret],
+    ]) {
+      const { code, stderr, stdout } = await cli(args);
+      expect(code).not.toBe(0);
+      expect(stderr + stdout).not.toContain(secret);
+    }
+  });
+
+  it("is refused before a byte is sent, where the library refuses it", async () => {
+    const file = await fileOf("Subject: x\n\nx\n");
+    const { code, stderr } = await cli(["send", file, "--server", "localhost:1", ...envelope, "--envid", "x\ny"]);
+    expect({ code, stderr }).toMatchObject({ code: 64, stderr: /envid/ });
+  });
+});
+
+describe("help", () => {
+  it("tells of each command and of each option", async () => {
+    const { code, stdout } = await cli(["--help"]);
+    expect(code).toBe(0);
+    for (const description of [PROBE, SEND, SERVE]) {
+      expect(stdout).toContain(description.summary);
+      const help = await cli([description.name, "--help"]);
+      expect(help.code).toBe(0);
+      for (const table of Object.values(description.options)) {
+        for (const option of Object.keys(table)) expect(help.stdout).toContain(`--${option}`);
+      }
+    }
+  });
+
+  it("comes without a command, too, and is no success then", async () => {
+    expect(await cli([])).toMatchObject({ code: 64, stdout: expect.stringContaining("smtplib COMMAND") });
+  });
+
+  it.each([PROBE, SEND, SERVE])("has one meaning for each option of $name", ({ options }) => {
+    const names = Object.values(options).flatMap((table) => Object.keys(table));
+    const letters = Object.values(options).flatMap((table) => Object.values(table).flatMap(({ short }) => short ?? []));
+    expect(new Set(names).size).toBe(names.length);
+    expect(new Set(letters).size).toBe(letters.length);
+  });
+});
+
+it("has the version of the package", async () => {
+  const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
+  expect(await cli(["--version"])).toMatchObject({ code: 0, stdout: `${version}\n` });
+});

@@ -1,0 +1,97 @@
+/** Pages in headless Chromium, where that is installed: pictures, accessibility, and whether texts lie on each other. */
+import { existsSync } from "node:fs";
+import { mkdir, readFile } from "node:fs/promises";
+import { createRequire } from "node:module";
+import { join } from "node:path";
+import { env } from "node:process";
+import type { Browser, BrowserContextOptions, Page } from "playwright-core";
+import { afterAll, it } from "vitest";
+import { onNode } from "../packaging/runtimes.ts";
+
+const path = [env["CHROMIUM"], "/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"].find(
+  (one) => one !== undefined && existsSync(one),
+);
+
+let launched: Promise<Browser> | undefined;
+
+afterAll(async () => (await launched)?.close());
+
+/**
+ * A test in the browser, on Node, since pages are the same whoever made them. Without Chromium it is skipped, and says
+ * so; where servers are required it fails instead.
+ */
+export function itInBrowser(): typeof it | typeof it.skip {
+  if (!onNode) return it.skip;
+  if (path !== undefined || env["CI"] === "true" || env["SMTPLIB_REQUIRE_SERVERS"] === "1") return it;
+  console.warn("SKIPPED: pages in a browser: Chromium is not installed; see test/servers/install.sh");
+  return it.skip;
+}
+
+/** How pages are looked at: widths of a desktop and of a phone, light and dark. */
+export const looks = [1280, 390].flatMap((width) =>
+  (["light", "dark"] as const).map((colorScheme) => ({ name: `${width} px, ${colorScheme}`, width, colorScheme })),
+);
+
+/** Opens a page of its own, which `use` has; what it asks for and whether it runs a script is for `use` to see. */
+export async function withPage<T>(options: BrowserContextOptions, use: (page: Page) => Promise<T>): Promise<T> {
+  const { chromium } = await import("playwright-core");
+  launched ??= chromium.launch({ executablePath: path ?? "chromium", args: ["--no-sandbox"] });
+  const context = await (await launched).newContext(options);
+  try {
+    return await use(await context.newPage());
+  } finally {
+    await context.close();
+  }
+}
+
+/**
+ * What axe-core finds wrong with a page: rules, and the elements that break them. The page is loaded anew for it, without
+ * its own policy, unless that was done before.
+ */
+export async function violationsOf(page: Page, state: "anew" | "as it is" = "anew"): Promise<string[]> {
+  const source = await readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+  // Through the debugger: the page's own policy allows no script.
+  if (state === "anew") {
+    const session = await page.context().newCDPSession(page);
+    await session.send("Page.setBypassCSP", { enabled: true });
+    await page.reload();
+  }
+  const found = await page.evaluate(`${source}; axe.run().then(({ violations }) =>
+    violations.map(({ id, nodes }) => id + ": " + nodes.map(({ html }) => html.slice(0, 120)).join(" | ")))`);
+  return Array.isArray(found) ? found.map(String) : [String(found)];
+}
+
+/** Texts that lie on each other, or stand out of the page: a pair, or a text, each. */
+export async function collisionsOf(page: Page): Promise<string[]> {
+  const found = await page.evaluate(() => {
+    const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+    const boxes: { text: string; left: number; right: number; top: number; bottom: number }[] = [];
+    for (let node = walker.nextNode(); node !== null; node = walker.nextNode()) {
+      const text = node.textContent?.trim() ?? "";
+      const { parentElement } = node;
+      if (text === "" || parentElement === null || !parentElement.checkVisibility()) continue;
+      const range = document.createRange();
+      range.selectNodeContents(node);
+      for (const { left, right, top, bottom, width } of range.getClientRects()) {
+        if (width > 0) boxes.push({ text: text.slice(0, 40), left, right, top, bottom });
+      }
+    }
+    const overlap = (a: (typeof boxes)[number], b: (typeof boxes)[number]): boolean =>
+      Math.min(a.right, b.right) - Math.max(a.left, b.left) > 1 &&
+      Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) > 3;
+    const pairs = boxes.flatMap((a, index) =>
+      boxes.slice(index + 1).flatMap((b) => (overlap(a, b) ? [`"${a.text}" and "${b.text}"`] : [])),
+    );
+    const { scrollWidth, clientWidth } = document.documentElement;
+    return scrollWidth > clientWidth ? [...pairs, `the page is ${scrollWidth} px wide`] : pairs;
+  });
+  return found;
+}
+
+/** Takes a picture, where SMTPLIB_PICTURES names a folder for them. */
+export async function picture(page: Page, name: string): Promise<void> {
+  const folder = env["SMTPLIB_PICTURES"];
+  if (folder === undefined) return;
+  await mkdir(folder, { recursive: true });
+  await page.screenshot({ path: join(folder, `${name}.png`), fullPage: true });
+}
