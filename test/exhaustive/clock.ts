@@ -56,6 +56,11 @@ export class Clock {
     return this.#timers.size > 0;
   }
 
+  /** Lets time pass without a timer that fires meanwhile. */
+  pass(milliseconds: number): void {
+    this.now += milliseconds;
+  }
+
   /** Lets time pass until the next timer fires; several that are due at the same time fire one by one. */
   advance(): void {
     let next: [object, Timer] | undefined;

@@ -35,38 +35,39 @@ const WAYS: Readonly<Record<string, Way>> = {
   eager: { extensions: ["PIPELINING", "CHUNKING"], pipelining: "eager", chunking: undefined },
 };
 
-type Bodies = Configuration["bodies"];
+type Messages = Pick<Configuration, "bodies" | "recipients">;
 
-const BODIES: readonly Bodies[] = [
-  ["string", "string"],
-  ["driven", "string"],
-  ["string", "driven"],
-  ["stream", "stream"],
+/** Which bodies the messages have, and which of them has two recipients. */
+const STRINGS: Messages = { bodies: ["string", "string"], recipients: [2, 1] };
+
+const MESSAGES: readonly Messages[] = [
+  STRINGS,
+  { bodies: ["driven", "string"], recipients: [1, 2] },
+  { bodies: ["string", "driven"], recipients: [2, 1] },
+  { bodies: ["stream", "stream"], recipients: [1, 2] },
 ];
 
-/** All configurations: SMTP and LMTP × what is offered × the bodies × which message has two recipients, and special ones. */
+const SPECIAL: readonly Pick<Configuration, "readsLate" | "reconnects">[] = [
+  { readsLate: true, reconnects: false },
+  { readsLate: false, reconnects: true },
+];
+
+const USUAL = { readsLate: false, reconnects: false };
+
+/** All configurations: SMTP and LMTP, each with what is offered, each with the messages, and special ones. */
 export function configurations(chunks: 1 | 2): Configuration[] {
   const all: Configuration[] = [];
   for (const protocol of ["smtp", "lmtp"] as const) {
     for (const [name, way] of Object.entries(WAYS)) {
-      const make = (bodies: Bodies, recipients: readonly [number, number], special: Special = {}): void => {
-        const { readsLate = false, reconnects = false } = special;
-        const parts = [protocol, name, bodies.join("/"), recipients.join("/")];
-        if (readsLate) parts.push("reads late");
-        if (reconnects) parts.push("reconnects");
-        all.push({ name: parts.join(" "), protocol, ...way, recipients, bodies, chunks, readsLate, reconnects });
-      };
-      for (const bodies of BODIES)
-        for (const recipients of [
-          [1, 2],
-          [2, 1],
-        ] as const)
-          make(bodies, recipients);
-      make(["string", "string"], [2, 1], { readsLate: true });
-      make(["string", "string"], [2, 1], { reconnects: true });
+      const usual = MESSAGES.map((messages) => ({ ...messages, ...USUAL }));
+      const special = SPECIAL.map((one) => ({ ...STRINGS, ...one }));
+      for (const one of [...usual, ...special]) {
+        const parts = [protocol, name, one.bodies.join("/"), one.recipients.join("/")];
+        if (one.readsLate) parts.push("reads late");
+        if (one.reconnects) parts.push("reconnects");
+        all.push({ name: parts.join(" "), protocol, ...way, ...one, chunks });
+      }
     }
   }
   return all;
 }
-
-type Special = { readonly readsLate?: boolean; readonly reconnects?: boolean };

@@ -38,13 +38,10 @@ export async function playPath(
   const findings: Finding[] = [];
   await world.settle();
   for (const [at, event] of events.entries()) {
-    if (event === "time") {
-      world.apply(event);
-      await world.letTimePass();
-    } else {
-      world.apply(event);
-      if (!event.endsWith("+")) await world.settle();
-    }
+    world.apply(event);
+    if (event === "time") await world.letTimePass();
+    else if (event === "dawdle") await world.dawdle();
+    else if (!event.endsWith("+")) await world.settle();
     // The steps before were checked as paths of their own.
     if (at === events.length - 1 && !event.endsWith("+")) findings.push(...checkStep(world, event));
   }

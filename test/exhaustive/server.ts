@@ -49,6 +49,9 @@ export class ScriptedServer {
   readonly #store: MailStore;
   #half: { readonly lines: readonly string[]; readonly done: () => void } | undefined;
   #letRead: () => void = () => {};
+  /** What leaves with the next packet. */
+  #held = "";
+  #holds = false;
 
   constructor(stream: MemoryStream, settings: ServerSettings) {
     this.#stream = stream;
@@ -95,8 +98,23 @@ export class ScriptedServer {
     return [...ANSWERS, ...all, ...nobody, ...(MORE[head.verb] ?? []), ...always];
   }
 
-  /** Does one of the choices. */
-  act(choice: string): void {
+  /** Does one of the choices; `more` follows in the same packet. */
+  act(choice: string, more: boolean): void {
+    this.#holds = more;
+    if (/^(hang up|reset|read)$/.test(choice)) this.release();
+    this.#act(choice);
+    this.#absorbEnd();
+  }
+
+  /** Sends what was held back for a packet. */
+  release(): void {
+    const text = this.#held;
+    this.#held = "";
+    this.#holds = false;
+    if (text !== "") void this.#stream.write(encoder.encode(text))?.catch(() => {});
+  }
+
+  #act(choice: string): void {
     const { transaction } = this.reader;
     const [, code] = choice.split(" ");
     const early = (code: number) => (): void => {
@@ -133,7 +151,7 @@ export class ScriptedServer {
 
   /** All that decides what the server does next, and what it makes of it. */
   toString(): string {
-    return `${this.state} ${this.gone} ${this.#half?.lines} ${this.reader} ${this.#store}`;
+    return `${this.state} ${this.gone} ${this.#half?.lines} ${this.#held} ${this.reader} ${this.#store}`;
   }
 
   /** Lets a server that reads late read. */
@@ -152,6 +170,7 @@ export class ScriptedServer {
         }
         this.received += bytes.length;
         this.reader.push(Buffer.from(bytes).toString("latin1"));
+        this.#absorbEnd();
       }
     } catch {
       this.gone = "reset";
@@ -249,7 +268,17 @@ export class ScriptedServer {
   }
 
   #write(text: string): void {
-    void this.#stream.write(encoder.encode(text))?.catch(() => {});
+    this.#held += text;
+    if (!this.#holds) this.release();
+  }
+
+  /** The end of a content that was answered before it came is not answered again. */
+  #absorbEnd(): void {
+    const { head } = this;
+    const early = head?.verb === "." ? head.transaction?.early : undefined;
+    if (head === undefined || early === undefined || this.halfSent) return;
+    this.reader.queue.shift();
+    while (!this.#store.answered(head, early));
   }
 }
 

@@ -38,8 +38,13 @@ export const TIMEOUTS = {
   quit: 5,
 } as const;
 
-/** What may follow without anything being run in between: two events at the same time. */
+/** How long time passes without a server that is silent for too long; seconds. */
+const DELAY = 3;
+
+/** What another event can come together with: replies in one packet, calls in one turn of the event loop. */
 const GLUED = /^(call \d|ok|4yz|5yz|rest)$/;
+
+const NOT_THE_SERVERS = new Set(["time", "dawdle", "quit", "close", "connect", "refuse", "connect again"]);
 
 const FREE = /^(call \d|quit|give \d|end \d|connect|connect again|read|ok|all ok|rest)$/;
 
@@ -77,6 +82,7 @@ export class World {
   #exchangedAt = 0;
   #exchanged = "";
   #last = "";
+  #dawdled = false;
 
   readonly #defect: Defect;
   /** What happened since the server has read all that the client has written. */
@@ -126,16 +132,32 @@ export class World {
     this.#last = plain;
     this.#unread.push(plain);
     if (costOf(plain) > 0) this.deviations.push(this.#deviation(plain));
-    if (plain !== "time") this.#act(plain);
+    this.#act(plain, glued);
     if (glued) this.#glued += event;
   }
 
   /** All events that can come next. */
   choices(): string[] {
-    const choices = [...this.#callerChoices(), ...this.#serverChoices()];
-    if (this.clock.runs && this.#glued === "") choices.push("time");
+    const choices = [...this.#callerChoices(), ...this.#serverChoices()].filter((choice) => this.#isFair(choice));
+    if (this.clock.runs && this.#glued === "") choices.push("time", ...(this.#dawdled ? [] : ["dawdle"]));
     const glued = this.#glued === "" ? choices.filter((choice) => GLUED.test(choice)) : [];
     return [...choices, ...glued.map((choice) => `${choice}+`)];
+  }
+
+  /** Lets some time pass, and all timers fire that are due meanwhile. */
+  async dawdle(): Promise<void> {
+    const until = this.clock.now + DELAY * 1000;
+    for (
+      let [next] = this.clock.pending;
+      next !== undefined && this.clock.now + next <= until;
+      [next] = this.clock.pending
+    ) {
+      this.clock.advance();
+      await this.settle();
+    }
+    this.clock.pass(until - this.clock.now);
+    this.#dawdled = true;
+    await this.settle();
   }
 
   /** Lets time pass until something comes of it. */
@@ -162,7 +184,7 @@ export class World {
       parts.push(this.#unread);
     } else parts.push(this.overBy);
     for (const { server } of this.connections) parts.push(shownTaken(server.taken), shownTaken(server.mayTake()));
-    parts.push(this.connections.length, clock.pending, this.silence, smtp.connected, this.#glued);
+    parts.push(this.connections.length, this.#dawdled, clock.pending, this.silence, smtp.connected, this.#glued);
     return parts.join("\n");
   }
 
@@ -174,6 +196,11 @@ export class World {
   /** True if the caller has called the method, and its promise is pending. */
   isPending({ called, outcome }: Call): boolean {
     return called && outcome === undefined;
+  }
+
+  /** Nobody can tell what is said before the command of a call that was just made from the reply to it. */
+  #isFair(choice: string): boolean {
+    return !this.#glued.startsWith("call") || !/^(say|early)/.test(choice);
   }
 
   /** The calls that wait for each other, and what matters of those that are settled: whether QUIT came before. */
@@ -207,11 +234,15 @@ export class World {
     return connection.server.choices(connection.tap.written - connection.server.received);
   }
 
-  #act(event: string): void {
+  #act(event: string, glued: boolean): void {
     const [what, id] = event.split(" ");
     const message = this.messages[Number(id) - 1];
+    if (message !== undefined || NOT_THE_SERVERS.has(event)) this.connection?.server.release();
     if (message !== undefined) return this.#actOn(message, what ?? "");
     switch (event) {
+      case "time":
+      case "dawdle":
+        return;
       case "quit":
         return this.#call(this.quit, this.smtp.quit());
       case "connect again":
@@ -224,7 +255,7 @@ export class World {
       case "refuse":
         return this.#connecting?.reject(Object.assign(new Error("connection refused"), { code: "ECONNREFUSED" }));
       default:
-        return this.connection?.server.act(event);
+        return this.connection?.server.act(event, glued);
     }
   }
 
@@ -317,7 +348,7 @@ export class World {
   #waits(message: MessageCall): boolean {
     const other = this.messages[message.id === 1 ? 1 : 0];
     // What is written behind a blocked write is not seen by the server, and cannot be taken back.
-    if (this.configuration.readsLate) return false;
+    if (this.configuration.readsLate || this.#glued !== "") return false;
     const isSecond = this.calls.indexOf(other) < this.calls.indexOf(message);
     return isSecond && message.isPending && other.isPending && this.transactionsOf(message).length === 0;
   }

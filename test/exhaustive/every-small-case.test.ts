@@ -1,0 +1,88 @@
+/**
+ * A bound that each runtime plays in seconds; `npm run exhaustive` plays larger ones. And the exploration itself: it
+ * merges nothing that differs, and its checks notice what is planted.
+ */
+import { describe, expect, test } from "vitest";
+import { violations } from "../judge/under-test.ts";
+import type { Finding } from "./checks.ts";
+import { Clock } from "./clock.ts";
+import { configurations } from "./configurations.ts";
+import { type Bound, type Explored, explore, type Options } from "./explore.ts";
+import { playPath, watchRejections } from "./path.ts";
+import { type Defect, PLANTED } from "./planted.ts";
+
+const TIMEOUT = { timeout: 120_000 };
+
+const ALL = configurations(1);
+
+function named(name: string): (typeof ALL)[number] {
+  const configuration = ALL.find((one) => one.name === name);
+  if (configuration === undefined) throw new Error(`there is no configuration ${name}`);
+  return configuration;
+}
+
+function exploreNamed(name: string, bound: Bound, options?: Options): Promise<Explored> {
+  return explore(named(name), bound, options);
+}
+
+/** What is found on one path. */
+async function findingsOn(name: string, path: string, defect: Defect): Promise<readonly Finding[]> {
+  const clock = new Clock();
+  const restore = clock.install();
+  const unwatch = watchRejections();
+  try {
+    return (await playPath(named(name), clock, path.split(", "), defect)).findings;
+  } finally {
+    unwatch();
+    restore();
+  }
+}
+
+describe("no path finds anything", () => {
+  const names = ALL.map(({ name }) => name).filter((name) =>
+    / string\/string 2\/1$|^smtp plain|^lmtp eager/.test(name),
+  );
+
+  test.each(names)("in good conversations, %s", TIMEOUT, async (name) => {
+    const { found, paths } = await exploreNamed(name, { deviations: 0 });
+    expect(found).toEqual([]);
+    expect(paths).toBeGreaterThan(100);
+  });
+
+  test.each(["smtp plain driven/string 1/2", "lmtp eager string/string 2/1"])(
+    "with one deviation on at most eight events, %s",
+    TIMEOUT,
+    async (name) => {
+      const { found, paths } = await exploreNamed(name, { deviations: 1, length: 8 });
+      expect(found).toEqual([]);
+      expect(paths).toBeGreaterThan(1000);
+    },
+  );
+});
+
+test("a path that is not continued would have led to no other state", TIMEOUT, async () => {
+  const name = "smtp pipelining string/string 2/1";
+  const merged = await exploreNamed(name, { deviations: 0, length: 8 });
+  const whole = await exploreNamed(name, { deviations: 0, length: 8 }, { merge: false });
+  expect(whole.paths).toBeGreaterThan(5 * merged.paths);
+  expect(new Set(whole.reached)).toEqual(new Set(merged.reached));
+  expect(whole.found).toEqual([]);
+});
+
+test("the first path that finds something is a shortest one", TIMEOUT, async () => {
+  const planted = PLANTED.find(({ name }) => name === "no QUIT");
+  const { found } = await exploreNamed(planted?.where ?? "", { deviations: 0 }, { defect: planted?.defect ?? {} });
+  violations();
+  const rule = expect.stringMatching(/QUIT before the end/);
+  expect(found).toContainEqual(expect.objectContaining({ rule, path: ["quit", "connect", "ok"] }));
+});
+
+test.each(PLANTED.map((planted) => [planted.name, planted] as const))(
+  "a planted defect breaks its rule: %s",
+  async (_, { where, path, defect, rule }) => {
+    const found = await findingsOn(where, path, defect);
+    // The judge that sits under every test may have seen it, too.
+    violations();
+    expect(found.map((one) => one.rule)).toContainEqual(expect.stringMatching(rule));
+  },
+);
