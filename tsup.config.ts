@@ -16,6 +16,7 @@ export const entry = {
   upyo: "src/upyo/index.ts",
   "transports/web-streams": "transports/web-streams.ts",
   "transports/workers": "transports/workers.ts",
+  cli: "src/cli/main.ts",
 };
 
 /** All of dist/: JavaScript with the names of the sources, source maps that point to the shipped sources, declarations. */
@@ -26,6 +27,9 @@ export default defineConfig({
   platform: "neutral",
   clean: true,
   splitting: true,
+  // The command line uses Node's modules under the names that Deno and Bun know them by, too.
+  external: [/^node:/],
+  removeNodeProtocol: false,
   sourcemap: true,
   // The package has the sources: the maps need not repeat them.
   esbuildOptions(options) {

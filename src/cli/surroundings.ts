@@ -59,9 +59,10 @@ export function styled({ hasColours }: Output, style: Style, text: string): stri
 async function ask(question: string): Promise<string | undefined> {
   const { stdin, stderr } = process;
   if (stdin.isTTY !== true) return undefined;
-  stderr.write(question);
   stdin.setRawMode(true);
   stdin.resume();
+  // Not before: what is typed at once would show.
+  stderr.write(question);
   try {
     return await readHidden();
   } finally {

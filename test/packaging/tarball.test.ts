@@ -1,5 +1,5 @@
 /** From the packed tarball in an empty folder: the package runs on every runtime it names, and has the types it says. */
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { readdir, readFile, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
@@ -9,6 +9,7 @@ import { onNode, otherNodes, type Runtime, runtimes } from "./runtimes.ts";
 import { snippetsOfMarkdown } from "./snippets.ts";
 
 const root = join(import.meta.dirname, "../..");
+const { version }: { version: string } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
 const required = process.env["CI"] === "true";
 const absent = otherNodes.filter(({ installed }) => !installed).map(({ name }) => name);
 
@@ -67,6 +68,11 @@ describe.runIf(onNode)("the packed tarball", () => {
     }
   });
 
+  it("has the command line under its name", async () => {
+    const { status, output } = await run(folder.path, ["node_modules/.bin/smtplib", "--version"]);
+    expect({ status, output }).toEqual({ status: 0, output: `${version}\n` });
+  });
+
   it("brings no other package with it", async () => {
     const { output } = await run(folder.path, ["ls", "node_modules"]);
     expect(output).toBe("smtplib\n");
@@ -100,6 +106,12 @@ describe.runIf(onNode)("the packed tarball", () => {
         status: 0,
         output: "true\n".repeat(subpaths.length),
       });
+    });
+
+    possible("has the command line", async () => {
+      const cli = join(folder.path, "node_modules/smtplib/dist/cli.js");
+      const { status, output } = await run(folder.path, [...command, cli, "--version"], { DENO_NO_UPDATE_CHECK: "1" });
+      expect({ status, output }).toEqual({ status: 0, output: `${version}\n` });
     });
 
     possible("can be required from CommonJS, with the same exceptions", async () => {
