@@ -14,6 +14,7 @@ import { lenientlyRead } from "./lenient-reading.ts";
 const FROM = "a@client.test";
 const TO = "b@lab.test";
 const ENDS = attacks.markers.map(({ text }) => text);
+const MARKERS = attacks.markers.map((marker) => [JSON.stringify(marker.text), marker] as const);
 
 /** What follows the marker in a content: to a server that believes in the marker, another message. */
 const SMUGGLED =
@@ -160,15 +161,15 @@ async function seenOf(
   return undefined;
 }
 
-describe("an end marker", () => {
-  it.each(attacks.markers)("$text is one to the lenient server, and has a source", ({ text, sources }) => {
+describe("[smuggling: attacks] an end marker", () => {
+  it.each(MARKERS)("%s is one to the lenient server, and has a source", (_, { text, sources }) => {
     const sent = `EHLO x\r\nMAIL FROM:<${FROM}>\r\nRCPT TO:<${TO}>\r\nDATA\r\n${HEADER}x${text}${SMUGGLED}`;
     expect(lenientlyRead(sent, ENDS).map(({ from }) => from)).toEqual([FROM, "admin@victim.test"]);
     expect(sources.filter((source) => !(source in attacks.sources))).toEqual([]);
   });
 
   for (const carrier of CARRIERS) {
-    it.each(attacks.markers)(`$text makes no second message by ${carrier.name}`, async ({ text }) => {
+    it.each(MARKERS)(`%s makes no second message by ${carrier.name}`, async (_, { text }) => {
       const whole = `${HEADER}before${text}${SMUGGLED}`;
       for (const [way, send] of Object.entries(WAYS)) {
         const seen = await seenOf(carrier, (session) => send(session, whole, [...whole]));

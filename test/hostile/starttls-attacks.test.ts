@@ -149,7 +149,7 @@ describe("[tls: attacks]", () => {
 
   for (const [name, way] of Object.entries(WAYS)) {
     describe(name, () => {
-      it.each(ROWS)("$expect: $id", async (row) => {
+      it.each(ROWS.map((row) => [row.expect, row.id, row] as const))("%s: %s", async (_, __, row) => {
         const server = await startScriptedServer(actOf(row));
         const options: SMTPOptions = { timeout: 2, timeouts: { quit: 0.3 }, context: { ca: made.ca } };
         const outcome = await way(server, options).then(
