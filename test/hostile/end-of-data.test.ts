@@ -1,4 +1,4 @@
-/** Every end marker that others have found a server to take: no content makes a second message of it (SECURITY 2.1). */
+/** The end markers that others found servers to accept: no content with one becomes a second message (SECURITY 2.1). */
 import { Readable } from "node:stream";
 import { createMessage } from "@upyo/core";
 import fc from "fast-check";
@@ -16,7 +16,7 @@ const TO = "b@lab.test";
 const ENDS = attacks.markers.map(({ text }) => text);
 const MARKERS = attacks.markers.map((marker) => [JSON.stringify(marker.text), marker] as const);
 
-/** What follows the marker in a content: to a server that believes in the marker, another message. */
+/** The text behind the marker: another message to a server that accepts the marker. */
 const SMUGGLED =
   "MAIL FROM:<admin@victim.test>\r\nRCPT TO:<target@victim.test>\r\nDATA\r\nSubject: smuggled\r\n\r\nsmuggled\r\n.\r\n";
 
@@ -140,7 +140,7 @@ const WAYS: Readonly<Record<string, (session: Session, text: string, chunks: rea
   "Upyo's subject": (session, text) => byUpyo(session, { subject: text }),
 };
 
-/** Sends, and gives what a lenient server sees; undefined: it was refused. */
+/** Sends, and returns the messages that a lenient server sees; undefined: the client refused it. */
 async function seenOf(
   carrier: (typeof CARRIERS)[number],
   send: (session: Session) => Promise<void>,

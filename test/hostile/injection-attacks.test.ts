@@ -55,7 +55,7 @@ async function byUpyo(transport: Transport, more: object): Promise<unknown> {
   }
 }
 
-/** As a message that was made by hand has them: no function of Upyo's has looked at them. */
+/** An address in a message made by hand, which Upyo has not checked. */
 const raw = (address: string): object => ({ address });
 
 /** Every argument that is one address. */
@@ -104,7 +104,7 @@ const FIELDS: Readonly<Record<string, Send>> = {
   ),
 };
 
-/** What nodemailer reads as a list before it is handed on: which addresses are in it is nodemailer's to say. */
+/** Arguments that nodemailer parses as lists before this transport gets them: nodemailer decides which addresses they hold. */
 const LISTS_OF_NODEMAILER: Readonly<Record<string, Send>> = {
   ...Object.fromEntries(
     ["from", "to", "cc", "bcc", "replyTo", "sender"].flatMap((name): [string, Send][] => [
@@ -150,7 +150,7 @@ const TEXTS: Readonly<Record<string, Send>> = {
   "Upyo's tags": (t, v) => byUpyo(t, { tags: [v] }),
 };
 
-/** A header that holds what `Headers` would refuse. */
+/** A header with a field that `Headers` would refuse. */
 function field(name: string, value: string): object {
   return { headers: new Map([[name, value]]) };
 }
@@ -159,7 +159,7 @@ function field(name: string, value: string): object {
 const COMMAND =
   /^(EHLO \S+|MAIL FROM:<[^\r\n\0]*>( [A-Z0-9-]+(=\S+)?)*|RCPT TO:<[^\r\n\0]+>( [A-Z0-9-]+(=\S+)?)*|DATA|RSET|QUIT|NOOP|(VRFY|EXPN) [^\r\n\0]+)$/;
 
-/** What a server saw of a call, which may have been refused. */
+/** The commands and messages that a server received from a call, and the call's error. */
 async function seen(send: Send, poison: string) {
   const answering = scriptedTransport([server({ EHLO: OFFERS })]);
   if (answering.transport === undefined) throw new Error("the server is not in memory");
@@ -185,7 +185,7 @@ function domainsIn(lines: readonly string[]): string[] {
   );
 }
 
-/** What must hold whatever was passed: whole commands, one message at most, and no field that is not the message's. */
+/** Expects whole commands, one message at most, and no injected field, whatever the argument was. */
 function expectSound({ outcome, lines, bodies }: Awaited<ReturnType<typeof seen>>, name: string): string {
   const where = `${name}: ${String(outcome)}\n${lines.join("\n")}\n${bodies.join("\n")}`;
   expect(

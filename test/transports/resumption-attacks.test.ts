@@ -1,4 +1,4 @@
-/** Sessions that a server would resume under options that it was not verified by: attacks that others collected. */
+/** Sessions that a server could resume under options that did not verify it: attacks that others collected. */
 import { describe, expect, it } from "vitest";
 import { TlsError, type TlsOptions, type Transport } from "../../src/index.ts";
 import { connect as connectByBun } from "../../transports/bun.ts";
