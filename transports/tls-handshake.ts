@@ -252,8 +252,8 @@ function contextMadeOf(secrets: Secrets, text: string): Context {
 const contexts = new Map<string, object>();
 
 /**
- * `SSL_OP_NO_RENEGOTIATION`: a server could show another certificate in the middle of a session, which nobody would hold
- * against the pins. Deno's and Bun's TLS refuse that by themselves, and TLS 1.3 has no renegotiation.
+ * `SSL_OP_NO_RENEGOTIATION`: a server could present another certificate within a session, and no check would compare it
+ * with the pins. Deno's and Bun's TLS refuse that by themselves. TLS 1.3 has no renegotiation.
  */
 const noRenegotiation = 0x40000000;
 

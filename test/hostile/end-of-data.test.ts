@@ -1,4 +1,4 @@
-/** Every end marker that others have found a server to take: no content makes a second message of it (SECURITY 2.1). */
+/** The end markers that others found servers to accept: no content with one becomes a second message (SECURITY 2.1). */
 import { Readable } from "node:stream";
 import { createMessage } from "@upyo/core";
 import fc from "fast-check";
@@ -14,8 +14,9 @@ import { lenientlyRead } from "./lenient-reading.ts";
 const FROM = "a@client.test";
 const TO = "b@lab.test";
 const ENDS = attacks.markers.map(({ text }) => text);
+const MARKERS = attacks.markers.map((marker) => [JSON.stringify(marker.text), marker] as const);
 
-/** What follows the marker in a content: to a server that believes in the marker, another message. */
+/** The text behind the marker: another message to a server that accepts the marker. */
 const SMUGGLED =
   "MAIL FROM:<admin@victim.test>\r\nRCPT TO:<target@victim.test>\r\nDATA\r\nSubject: smuggled\r\n\r\nsmuggled\r\n.\r\n";
 
@@ -139,7 +140,7 @@ const WAYS: Readonly<Record<string, (session: Session, text: string, chunks: rea
   "Upyo's subject": (session, text) => byUpyo(session, { subject: text }),
 };
 
-/** Sends, and gives what a lenient server sees; undefined: it was refused. */
+/** Sends, and returns the messages that a lenient server sees; undefined: the client refused it. */
 async function seenOf(
   carrier: (typeof CARRIERS)[number],
   send: (session: Session) => Promise<void>,
@@ -160,15 +161,15 @@ async function seenOf(
   return undefined;
 }
 
-describe("an end marker", () => {
-  it.each(attacks.markers)("$text is one to the lenient server, and has a source", ({ text, sources }) => {
+describe("[smuggling: attacks] an end marker", () => {
+  it.each(MARKERS)("%s is one to the lenient server, and has a source", (_, { text, sources }) => {
     const sent = `EHLO x\r\nMAIL FROM:<${FROM}>\r\nRCPT TO:<${TO}>\r\nDATA\r\n${HEADER}x${text}${SMUGGLED}`;
     expect(lenientlyRead(sent, ENDS).map(({ from }) => from)).toEqual([FROM, "admin@victim.test"]);
     expect(sources.filter((source) => !(source in attacks.sources))).toEqual([]);
   });
 
   for (const carrier of CARRIERS) {
-    it.each(attacks.markers)(`$text makes no second message by ${carrier.name}`, async ({ text }) => {
+    it.each(MARKERS)(`%s makes no second message by ${carrier.name}`, async (_, { text }) => {
       const whole = `${HEADER}before${text}${SMUGGLED}`;
       for (const [way, send] of Object.entries(WAYS)) {
         const seen = await seenOf(carrier, (session) => send(session, whole, [...whole]));

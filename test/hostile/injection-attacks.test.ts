@@ -55,7 +55,7 @@ async function byUpyo(transport: Transport, more: object): Promise<unknown> {
   }
 }
 
-/** As a message that was made by hand has them: no function of Upyo's has looked at them. */
+/** An address in a message made by hand, which Upyo has not checked. */
 const raw = (address: string): object => ({ address });
 
 /** Every argument that is one address. */
@@ -104,7 +104,7 @@ const FIELDS: Readonly<Record<string, Send>> = {
   ),
 };
 
-/** What nodemailer reads as a list before it is handed on: which addresses are in it is nodemailer's to say. */
+/** Arguments that nodemailer parses as lists before this transport gets them: nodemailer decides which addresses they hold. */
 const LISTS_OF_NODEMAILER: Readonly<Record<string, Send>> = {
   ...Object.fromEntries(
     ["from", "to", "cc", "bcc", "replyTo", "sender"].flatMap((name): [string, Send][] => [
@@ -150,7 +150,7 @@ const TEXTS: Readonly<Record<string, Send>> = {
   "Upyo's tags": (t, v) => byUpyo(t, { tags: [v] }),
 };
 
-/** A header that holds what `Headers` would refuse. */
+/** A header with a field that `Headers` would refuse. */
 function field(name: string, value: string): object {
   return { headers: new Map([[name, value]]) };
 }
@@ -159,7 +159,7 @@ function field(name: string, value: string): object {
 const COMMAND =
   /^(EHLO \S+|MAIL FROM:<[^\r\n\0]*>( [A-Z0-9-]+(=\S+)?)*|RCPT TO:<[^\r\n\0]+>( [A-Z0-9-]+(=\S+)?)*|DATA|RSET|QUIT|NOOP|(VRFY|EXPN) [^\r\n\0]+)$/;
 
-/** What a server saw of a call, which may have been refused. */
+/** The commands and messages that a server received from a call, and the call's error. */
 async function seen(send: Send, poison: string) {
   const answering = scriptedTransport([server({ EHLO: OFFERS })]);
   if (answering.transport === undefined) throw new Error("the server is not in memory");
@@ -185,7 +185,7 @@ function domainsIn(lines: readonly string[]): string[] {
   );
 }
 
-/** What must hold whatever was passed: whole commands, one message at most, and no field that is not the message's. */
+/** Expects whole commands, one message at most, and no injected field, whatever the argument was. */
 function expectSound({ outcome, lines, bodies }: Awaited<ReturnType<typeof seen>>, name: string): string {
   const where = `${name}: ${String(outcome)}\n${lines.join("\n")}\n${bodies.join("\n")}`;
   expect(
@@ -198,10 +198,11 @@ function expectSound({ outcome, lines, bodies }: Awaited<ReturnType<typeof seen>
   return where;
 }
 
-describe("an address", () => {
-  const all: readonly Address[] = attacks.addresses;
+describe("[injection: attacks] an address", () => {
+  const all = attacks.addresses.map((address: Address) => [JSON.stringify(address.text), address] as const);
+  const inOneLine = all.filter(([, { text }]) => !/[\r\n]/.test(text));
 
-  it.each(all)("$text is one or none, wherever it stands", async ({ text, evil }) => {
+  it.each(all)("%s is one or none, wherever it stands", async (_, { text, evil }) => {
     // What is not ASCII may stand in a parameter as the caller wrote it.
     permit(/RFC 5321 4\.1\.(2: parameters|1\.11: no parameter)/);
     for (const [name, send] of Object.entries(ADDRESSES)) {
@@ -212,18 +213,15 @@ describe("an address", () => {
     }
   });
 
-  it.each(all.filter(({ text }) => !/[\r\n]/.test(text)))(
-    "$text in a field is nobody else",
-    async ({ text, evil, list }) => {
-      for (const [name, send] of Object.entries(FIELDS)) {
-        const what = await seen(send, text);
-        const where = expectSound(what, name);
-        if (evil !== true && list !== true) expect(domainsIn(what.lines), where).not.toContain("evil.test");
-      }
-    },
-  );
+  it.each(inOneLine)("%s in a field is nobody else", async (_, { text, evil, list }) => {
+    for (const [name, send] of Object.entries(FIELDS)) {
+      const what = await seen(send, text);
+      const where = expectSound(what, name);
+      if (evil !== true && list !== true) expect(domainsIn(what.lines), where).not.toContain("evil.test");
+    }
+  });
 
-  it.each(all)("$text in nodemailer's fields begins nothing", async ({ text }) => {
+  it.each(all)("%s in nodemailer's fields begins nothing", async (_, { text }) => {
     for (const [name, send] of Object.entries(LISTS_OF_NODEMAILER)) expectSound(await seen(send, text), name);
   });
 });
@@ -242,37 +240,43 @@ function headerOf(body: string): string {
   return body.split("\r\n\r\n", 1)[0]?.replace(/\r\n[ \t]+/g, " ") ?? "";
 }
 
-describe("a text", () => {
-  it.each(attacks.texts)("$text begins no field, wherever it stands", async ({ text }) => {
-    for (const [name, send] of Object.entries(TEXTS)) {
-      const { outcome, lines, bodies } = await seen(send, text);
-      const body = bodies[0] ?? "";
-      const where = `${name}: ${String(outcome)}\n${body}`;
-      expect(
-        lines.filter((line) => !COMMAND.test(line)),
-        where,
-      ).toEqual([]);
-      expect(domainsIn(lines), where).not.toContain("evil.test");
-      expect(bodies.length, where).toBeLessThanOrEqual(1);
-      // No line of the header, of a part's or of the body is what was to be injected.
-      expect(body, where).not.toMatch(/^(X-Injected|Bcc|MAIL FROM):/im);
-      expect(body, where).not.toMatch(/\r(?!\n)|(?<!\r)\n/);
-    }
-  });
+describe("[injection: attacks] a text", () => {
+  it.each(attacks.texts.map(({ text }) => [JSON.stringify(text), text]))(
+    "%s begins no field, wherever it stands",
+    async (_, text = "") => {
+      for (const [name, send] of Object.entries(TEXTS)) {
+        const { outcome, lines, bodies } = await seen(send, text);
+        const body = bodies[0] ?? "";
+        const where = `${name}: ${String(outcome)}\n${body}`;
+        expect(
+          lines.filter((line) => !COMMAND.test(line)),
+          where,
+        ).toEqual([]);
+        expect(domainsIn(lines), where).not.toContain("evil.test");
+        expect(bodies.length, where).toBeLessThanOrEqual(1);
+        // No line of the header, of a part's or of the body is what was to be injected.
+        expect(body, where).not.toMatch(/^(X-Injected|Bcc|MAIL FROM):/im);
+        expect(body, where).not.toMatch(/\r(?!\n)|(?<!\r)\n/);
+      }
+    },
+  );
 });
 
-describe("the injections", () => {
+describe("[injection: attacks]", () => {
   it("each have a source", () => {
     const all = [...attacks.addresses, ...attacks.texts, ...attacks.arguments].flatMap(({ sources }) => sources);
     expect(all.filter((source) => !(source in attacks.sources))).toEqual([]);
   });
 
-  it.each(attacks.arguments)("$text is refused as a name and as a size", async ({ text }) => {
-    expect(() => new SMTP("", 0, { local_hostname: text })).toThrow(/local_hostname/);
-    expect(() => new SMTPPool({ host: "mail.test", local_hostname: text })).toThrow(/local_hostname/);
-    const size: Record<string, number> = JSON.parse(JSON.stringify({ size: text }));
-    const { outcome, lines } = await seen((t) => withSmtp(t, (s) => s.sendmail(FROM, TO, TEXT, size)), "");
-    expect(String(outcome)).toMatch(/size/);
-    expect(lines.filter((line) => /^(MAIL|RCPT)/.test(line))).toEqual([]);
-  });
+  it.each(attacks.arguments.map(({ text }) => [JSON.stringify(text), text]))(
+    "%s is refused as a name and as a size",
+    async (_, text = "") => {
+      expect(() => new SMTP("", 0, { local_hostname: text })).toThrow(/local_hostname/);
+      expect(() => new SMTPPool({ host: "mail.test", local_hostname: text })).toThrow(/local_hostname/);
+      const size: Record<string, number> = JSON.parse(JSON.stringify({ size: text }));
+      const { outcome, lines } = await seen((t) => withSmtp(t, (s) => s.sendmail(FROM, TO, TEXT, size)), "");
+      expect(String(outcome)).toMatch(/size/);
+      expect(lines.filter((line) => /^(MAIL|RCPT)/.test(line))).toEqual([]);
+    },
+  );
 });

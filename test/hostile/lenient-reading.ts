@@ -1,6 +1,6 @@
 /**
- * What a server would make of a client's octets that takes every end marker of attacks/end-of-data.json for the end of a
- * message, ends a command at CR or LF, and hands what came by BDAT on by DATA.
+ * Reads a client's bytes as the most lenient server would: it takes every end marker of attacks/end-of-data.json for the
+ * end of a message, ends a command at CR or LF, and relays content from BDAT by DATA.
  */
 
 /** A message that such a server sees. */
@@ -69,7 +69,7 @@ class Reader {
     this.#rest = text.slice(first.next);
   }
 
-  /** The next hop gets it by DATA, with the dots stuffed that begin a line that ended as it should. */
+  /** The next hop gets the content by DATA, with a dot stuffed behind each CRLF. */
   #chunk(line: string): void {
     const [, octets = "0", last] = /^BDAT (\d+)( LAST)?$/i.exec(line) ?? [];
     this.#chunks += this.#rest.slice(0, Number(octets));

@@ -1,4 +1,4 @@
-/** Attacks on STARTTLS that others collected: with TLS demanded, nothing of worth goes out in clear (SECURITY 3.1, 3.2). */
+/** Attacks on STARTTLS that others collected: with TLS required, no login and no message goes out in clear (SECURITY 3.1, 3.2). */
 import { createMessage } from "@upyo/core";
 import { createTransport } from "nodemailer";
 import { describe, expect, it } from "vitest";
@@ -20,7 +20,7 @@ import {
 import attacks from "./attacks/starttls.json";
 import { watchForLeaks } from "./scenario.ts";
 
-/** An attack: what the server says in clear, and in TLS if it goes that far. What is not given is a friendly server's. */
+/** An attack: the server's bytes in clear, and in TLS if the session gets there. A friendly server answers all else. */
 type Row = {
   readonly id: string;
   readonly sources: readonly string[];
@@ -41,7 +41,7 @@ const made = await certificates();
 const USER = "tim-the-user";
 const PASSWORD = "a-secret-of-tims";
 
-const GOES_ON = "the same by a caller who goes on whatever happens";
+const GOES_ON = "the same by a caller that goes on whatever happens";
 
 /** A way to send with a login and TLS, both demanded. */
 type Way = (server: ScriptedServer, options: SMTPOptions) => Promise<unknown>;
@@ -129,8 +129,8 @@ function said(answers: Row["clear"]): Record<string, Act> {
 }
 
 /**
- * Nothing of worth may stand before TLS, neither as it is nor in base64. A caller who goes on in clear shows his name at
- * most: SCRAM and CRAM-MD5 keep the password.
+ * Expects no login and no envelope before TLS. A caller that goes on in clear may show the user name: SCRAM and CRAM-MD5
+ * keep the password.
  */
 function expectNothingInClear({ conversations }: ScriptedServer, goesOn: boolean): void {
   for (const { lines } of conversations) {
@@ -149,7 +149,7 @@ describe("[tls: attacks]", () => {
 
   for (const [name, way] of Object.entries(WAYS)) {
     describe(name, () => {
-      it.each(ROWS)("$expect: $id", async (row) => {
+      it.each(ROWS.map((row) => [row.expect, row.id, row] as const))("%s: %s", async (_, __, row) => {
         const server = await startScriptedServer(actOf(row));
         const options: SMTPOptions = { timeout: 2, timeouts: { quit: 0.3 }, context: { ca: made.ca } };
         const outcome = await way(server, options).then(

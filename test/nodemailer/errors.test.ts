@@ -157,6 +157,11 @@ describe("an error", () => {
     }
   });
 
+  it("of a line that begins with NUL and a dot is one of the message", async () => {
+    const error = await errorFrom({}, {}, { raw: "Subject: x\r\n\r\n\0.\r\n" });
+    expect(error).toMatchObject({ code: "EMESSAGE", command: "DATA", message: expect.stringMatching(/NUL/) });
+  });
+
   it("of a server that does not answer tells which wait it was", async () => {
     const silent = { transport: () => new Promise<never>(() => {}), timeouts: { connect: 0.05 } };
     expect(await errorFrom({}, silent)).toMatchObject({ code: "ETIMEDOUT", timeoutType: "CONNECT_TIMEOUT" });

@@ -1,14 +1,14 @@
-/** What a client says of a message for one recipient, and what that is worth, given what the server did. */
+/** A client's claim about a message for one recipient, and its worth beside the server's ledger. */
 
 /**
- * What a client says. "delivered": the server has it. "refused": certainly not delivered, and not to be tried again.
+ * A claim. "delivered": the server has it. "refused": certainly not delivered, and not to be tried again.
  * "later": certainly not delivered, to be tried again. "unknown": it says that it does not know. "error": it fails, and
  * leaves open whether the message was delivered.
  */
 export type Claim = "delivered" | "refused" | "later" | "unknown" | "error";
 
 /**
- * What a claim is worth. "right": it is true. "open": it is known that nobody knows. "lost": said to be delivered, and it
+ * The worth of a claim. "right": it is true. "open": it is known that nobody knows. "lost": said to be delivered, and it
  * was not. "doubled": it was delivered, and is sent again. "denied": said to be refused, and it was delivered. "silent":
  * an error that does not say; sending again doubles the message if it was delivered, and not sending again loses it
  * if it was not.
@@ -41,7 +41,7 @@ export function worst(worths: readonly Worth[]): Worth {
   return WORTHS[Math.max(0, ...ranks)] ?? "right";
 }
 
-/** What a client is told to send. */
+/** A mail for a client to send. */
 export type Task = {
   /** The script's id. */
   readonly id: string;
@@ -57,7 +57,7 @@ export function textOf({ mail: { header, line, lines } }: Task): string {
   return header + line.repeat(lines);
 }
 
-/** What it says: a claim a recipient, and its own words. */
+/** A client's answer: a claim for each recipient, and its own words. */
 export type Answer = {
   readonly id: string;
   readonly claims: { readonly [recipient: string]: Claim };

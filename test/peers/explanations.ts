@@ -1,4 +1,4 @@
-/** Why a client's claim is less than right, one line each: every such cell of the results has to be explained here. */
+/** The reasons for claims that are less than right, one line each. Every such cell of the results needs one. */
 import type { Worth } from "./claims.ts";
 import type { Client } from "./results.ts";
 
@@ -11,8 +11,8 @@ export type Explanation = {
 };
 
 /**
- * Scripts whose outcome depends on what the client meets first: the reply or the end of the connection, the reply that is
- * too much or the next step. There each run may claim something else; each claim has to be right all the same.
+ * Scripts whose outcome depends on the order of two events: a reply and the end of the connection, or a surplus reply and
+ * the client's next command. Claims may differ from run to run, and each of them has to be right.
  */
 export const RACES: RegExp = /^body · a reset|^(MAIL|RCPT|DATA) · the right reply(, then a close| and a \d+ more)/;
 
@@ -28,7 +28,7 @@ export const EXPLANATIONS: readonly Explanation[] = [
     client: "smtplib" as const,
     worth,
     scripts: /^(MAIL|RCPT) · the right reply and a \d+ more.* · chunking/,
-    why: "A reply too much, which shifts those behind it, is taken for the answer to BDAT where the last of them comes only after BDAT has left.",
+    why: "A surplus reply shifts those behind it; where the last of them comes only after BDAT has left, it is taken for the answer to BDAT.",
   })),
   {
     client: "CPython",
@@ -100,7 +100,7 @@ export const EXPLANATIONS: readonly Explanation[] = [
     client: "CPython",
     worth: "silent",
     scripts: / more|a 250 behind it|behind a 250/,
-    why: "A reply too much is taken for the answer to the next command; the message may have been accepted.",
+    why: "A surplus reply is taken for the answer to the next command; the message may have been accepted.",
   },
   {
     client: "CPython",
@@ -148,7 +148,7 @@ export const EXPLANATIONS: readonly Explanation[] = [
     client: "nodemailer",
     worth: "silent",
     scripts: / more/,
-    why: "A reply too much is taken for the answer to the next command; the message may have been accepted.",
+    why: "A surplus reply is taken for the answer to the next command; the message may have been accepted.",
   },
   {
     client: "nodemailer",

@@ -1,4 +1,4 @@
-/** A server on a real socket that plays one script and keeps the truth: for whom it took the message, and how often. */
+/** A server on a real socket that plays one script and keeps a ledger: for whom it took the message, and how often. */
 import { once } from "node:events";
 import net from "node:net";
 import { socketWire, type Wire } from "../support/scripted-wire.ts";
@@ -7,7 +7,7 @@ import type { Reaction, Script } from "./scripts.ts";
 /** How many bytes of a message are read before the server interrupts it. */
 const INTERRUPTED_AT = 16 * 1024;
 
-/** Milliseconds between what it says then and its reading on. */
+/** Milliseconds between an interruption and the next read. */
 const READS_ON_AFTER = 300;
 
 /** A running server. */
@@ -164,17 +164,17 @@ class Connection {
     await this.#endMessage();
   }
 
-  /** Does what the script has for the middle of a message. */
+  /** Plays the script's interruption of the message, if it has one. */
   async #interrupt(): Promise<void> {
     const reaction = this.#reactions["body"];
     if (reaction === undefined) return;
     while (this.#pending.length < INTERRUPTED_AT) await this.#readOrOver();
     await this.#react(reaction, "");
-    // The client has filled what lies between before it is read on, and has time to see what came.
+    // The client fills the buffers meanwhile, and has time to see the reply.
     await new Promise((resolve) => setTimeout(resolve, READS_ON_AFTER));
   }
 
-  /** The message is whole: takes it or not, and says so, or does not. */
+  /** The message is whole: takes it or not, and answers as the script has it. */
   async #endMessage(): Promise<void> {
     const recipients = this.#recipients;
     const good = recipients.length === 0 ? "554 5.5.1 no valid recipients" : "250 2.0.0 queued";
@@ -224,7 +224,7 @@ class Connection {
     }
   }
 
-  /** The same for text that nobody looks at. */
+  /** The same, and discards the text. */
   async #skipUntil(end: string): Promise<void> {
     for (;;) {
       const at = this.#pending.indexOf(end);

@@ -27,7 +27,7 @@ const commands: Readonly<Record<string, readonly string[]>> = {
   CPython: ["python3", join(root, "test/peers/clients/cpython.py"), String(PATIENCE)],
   nodemailer: [process.execPath, join(bundles, "nodemailer-main.mjs")],
 };
-/** What each client said of each script, in all rounds: more than one thing where it is a matter of what it meets first. */
+/** The cells of each client and script, from all rounds: more than one where the order of two events decides. */
 const said = new Map<Client, Map<string, Set<Cell>>>(CLIENTS.map((client) => [client, new Map()]));
 for (let round = 0; round < ROUNDS; round++) {
   for (const [name, command] of Object.entries(commands)) keep(clientNamed(name), await playTo(name, command));
@@ -88,7 +88,7 @@ async function playTo(name: string, [file = "", ...args]: readonly string[]): Pr
   return cells;
 }
 
-/** Postfix tries again by itself: what it doubles is counted. */
+/** Postfix tries again by itself: its doubles are counted. */
 async function playToPostfix(): Promise<ReadonlyMap<string, Cell>> {
   const began = performance.now();
   const servers = await started();

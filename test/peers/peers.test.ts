@@ -1,4 +1,4 @@
-/** The scripts that other clients are measured by, played to this one: what it claims of a message is true. */
+/** The scripts of `npm run peers`, played to this client: its claims about a message are true. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
@@ -16,7 +16,7 @@ const root = join(import.meta.dirname, "../..");
 const results: Results = JSON.parse(readFileSync(join(root, "test/peers/results.json"), "utf8"));
 const scripts = allScripts();
 
-/** Those that reach the content by BDAT, if a client uses it. */
+/** The scripts in which BDAT can carry the content. */
 const chunked = scripts.filter(({ offers }) => offers.includes("CHUNKING"));
 
 const WAYS: readonly [name: string, way: Way, scripts: readonly Script[]][] = [
@@ -27,12 +27,12 @@ const WAYS: readonly [name: string, way: Way, scripts: readonly Script[]][] = [
 ];
 
 /**
- * In one flight nothing keeps the replies in step: one too many before the content's is taken for it, and no later reply
- * can show that. The option is for servers under the caller's own eye.
+ * In one flight nothing keeps the replies in step: a surplus reply before the content's is taken for it, and no later
+ * reply can show that. The option is for servers that the caller knows.
  */
 const DECEIVED_IN_ONE_FLIGHT = /^(MAIL|RCPT) · the right reply and a |behind a 250 that came with RCPT's/;
 
-describe("what is claimed of a message is true", () => {
+describe("a claim about a message is true", () => {
   it.each(WAYS)(
     "%s",
     async (name, way, played) => {
@@ -45,7 +45,7 @@ describe("what is claimed of a message is true", () => {
       const wrong = cells.filter(({ script, cell }) => !isTrue(script, cell, name === "in one flight"));
       expect(wrong.map(({ script, cell }) => `${script.id}: ${cell}`)).toEqual([]);
       if (name !== "by a session") return;
-      // A machine that is busy may be late: what differs from the table is played once more, alone.
+      // A busy machine may be late: a script that differs from the table is played once more, alone.
       const differing = cells.filter(({ script, cell }) => !expectedOf(script).includes(cell));
       for (const { script } of differing.filter(({ script }) => !RACES.test(script.id))) {
         expect(expectedOf(script), script.id).toContain(await cellOfScript(script, way, 3 * PATIENCE));
@@ -54,14 +54,14 @@ describe("what is claimed of a message is true", () => {
     60_000,
   );
 
-  it.runIf(onNode)("stands in docs/trust.md as results.json has it", () => {
+  it.runIf(onNode)("and stands in docs/trust.md as results.json has it", () => {
     const document = readFileSync(join(root, "docs/trust.md"), "utf8");
     expect(withTables(document, scripts, results)).toBe(document);
     expect(Object.keys(results.rows)).toEqual(scripts.map(({ id }) => id));
   });
 });
 
-/** Plays a script, and gives what was claimed beside what the server did by then. */
+/** Plays a script, and returns the claims beside the ledger at that moment. */
 async function cellOfScript(script: Script, way: Way, patience = PATIENCE): Promise<Cell> {
   const server = await FaultyServer.start(script);
   const { id, protocol } = script;

@@ -1,4 +1,4 @@
-/** The results of all clients: what they claimed, and for how many the server had taken the message by then. */
+/** The results of all clients: their claims, and how often the server had taken the message by then. */
 import { type Answer, type Claim, type Worth, worst, worthOf } from "./claims.ts";
 import type { FaultyServer } from "./faulty-server.ts";
 import type { Script } from "./scripts.ts";
@@ -36,7 +36,7 @@ export function cellBeside(answer: Answer, server: FaultyServer): Cell {
   return cellOf(answer, (recipient) => server.takenFor(recipient));
 }
 
-/** What a cell, or several, are worth: that of the worst claim. */
+/** The worth of a cell, or of several: that of the worst claim. */
 export function worthOfCell(cell: Cell): Worth {
   return worst(cell.split(OR).flatMap((one) => one.split(" ").map(worthOfPart)));
 }

@@ -1,18 +1,18 @@
 /**
- * What the scripted server does to each client: every place of the dialogue with every class of reply, as data. A script
- * has one fault as a rule; what it leaves out is answered as a friendly server answers.
+ * The scripts: every place of the dialogue with every class of reply, as data. Most scripts have one fault. A friendly
+ * server's replies stand wherever a script has none.
  */
 
 /** A place of the dialogue where the server speaks. "." is the end of the message, "body" its middle. */
 export type Place = "greeting" | "EHLO" | "HELO" | "MAIL" | "RCPT" | "DATA" | "body" | "." | "QUIT";
 
-/** What the server does in the place of one reply. */
+/** The server's action in the place of one reply. */
 export type Reaction = {
   /** The text that it sends; `{good}` stands for the right reply with its line end, `{bare}` for the same without. */
   readonly says: string;
-  /** What follows. "silence": it reads on and sends nothing more. */
+  /** The next action. "silence": the server reads on and sends nothing more. */
   readonly next?: "close" | "reset" | "silence";
-  /** At ".": whether it takes the message. Not given: if what it says is a complete 2yz reply. */
+  /** At ".": whether it takes the message. Default: if it sends a complete 2yz reply. */
   readonly takes?: boolean;
 };
 
@@ -21,7 +21,7 @@ export type Script = {
   readonly id: string;
   /** The row of the table that it belongs to. */
   readonly group: Place | "recipients" | "LMTP";
-  /** What goes wrong, in words. */
+  /** The fault, in words. */
   readonly fault: string;
   readonly protocol: "smtp" | "lmtp";
   /** The EHLO keywords that are offered. */
@@ -33,7 +33,7 @@ export type Script = {
   readonly reactions: { readonly [place: string]: Reaction };
 };
 
-/** What a server offers, and how large a message has to be to make a client use it. */
+/** Sets of EHLO keywords, each with a message that is large enough to make a client use them. */
 const OFFERS: readonly { readonly name: string; readonly keywords: readonly string[]; readonly bytes: number }[] = [
   { name: "lock-step", keywords: [], bytes: 200 },
   { name: "pipelining", keywords: ["PIPELINING", "8BITMIME"], bytes: 200 },
@@ -65,7 +65,7 @@ const REACTIONS: Readonly<Record<string, Reaction>> = {
   "the right reply, then a close": { says: "{good}", next: "close" },
 };
 
-/** Those after which nobody but the server knows whether it took the message: both are played. */
+/** Reactions after which only the server knows whether it took the message: both cases are played. */
 const UNCERTAIN: ReadonlySet<string> = new Set([
   "a 3yz",
   "text without a code",
@@ -204,7 +204,7 @@ function recipientMixes(): Script[] {
   );
 }
 
-/** Replies that came too early to be the one that they look like, and a refusal that comes in their place. */
+/** Replies that come too early to be the one they look like, with a refusal as the right one. */
 function impostors(): Script[] {
   const no = { says: "554 5.7.1 refused\r\n" };
   const early = { says: "{good}250 2.0.0 queued\r\n" };

@@ -44,7 +44,7 @@ export function startTlsChild(options: TlsOptions, greeting = "hello"): Promise<
   return start(program, options, greeting);
 }
 
-/** Starts one of TLS 1.2 that changes its certificate in the middle of each session; its port on 127.0.0.1. */
+/** Starts one of TLS 1.2 that changes its certificate within each session; its port on 127.0.0.1. */
 export function startRenegotiatingChild(certificates: {
   readonly first: Pair;
   readonly second: Pair;

@@ -1,4 +1,4 @@
-/** Early data of TLS 1.3 can be played again by whoever recorded it (RFC 8446 8): a client must not send its commands so. */
+/** An attacker can replay early data of TLS 1.3 (RFC 8446 8): a client must not send commands in it. */
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
@@ -41,20 +41,20 @@ describe.skipIf(!hasOpenssl && process.env["CI"] !== "true")("a server that woul
         const stream = await open(transport, endpoint);
         await stream.startTls({ servername: "localhost", ca: made.ca });
         await stream.write(bytes("EHLO client.test\r\n"));
-        // What it says comes behind its tickets.
+        // Its tickets come before its data.
         behind.say("250 hello\n");
         expect(await readText(stream, 10)).toBe("250 hello\n");
         await stream.close();
         hellos.push(received());
       }
       for (const hello of hellos) expect(extensionsOf(hello)).not.toContain(EARLY_DATA);
-      // Were no session resumed, there would be no early data either.
+      // Without a resumed session there can be no early data.
       if (resumes) expect(extensionsOf(hellos[2] ?? new Uint8Array(0))).toContain(PRE_SHARED_KEY);
     });
   }
 });
 
-/** OpenSSL's own server, whose tickets permit early data; one connection at a time. */
+/** OpenSSL's server, with tickets that permit early data; one connection at a time. */
 async function startOpenssl({ cert, key }: Pair): Promise<{ port: number; say(text: string): void }> {
   const folder = await mkdtemp(join(tmpdir(), "smtplib-openssl-"));
   onTestFinished(() => rm(folder, { recursive: true, force: true }));
@@ -70,13 +70,13 @@ async function startOpenssl({ cert, key }: Pair): Promise<{ port: number; say(te
     const [chunk] = await once(child.stdout, "data");
     text += String(chunk);
     const [, port] = /^ACCEPT 127\.0\.0\.1:(\d+)/m.exec(text) ?? [];
-    // Nobody reads what it says of its clients from then on.
+    // Its report on clients must not fill the pipe.
     child.stdout.resume();
     if (port !== undefined) return { port: Number(port), say: (line) => void child.stdin.write(line) };
   }
 }
 
-/** A port that leads to another one, and all that came in by it. */
+/** An endpoint that leads to another port, and the bytes that it received. */
 async function tap(port: number): Promise<{ endpoint: Endpoint; received(): Uint8Array }> {
   const chunks: Buffer[] = [];
   const { endpoint } = await serve((socket) => {

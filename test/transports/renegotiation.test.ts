@@ -1,4 +1,4 @@
-/** A TLS session whose server wants to be somebody else in the middle of it (RFC 5746; none in TLS 1.3). */
+/** A server that changes its certificate within a TLS session, by renegotiation (RFC 5746). TLS 1.3 has none. */
 import { describe, expect, it } from "vitest";
 import type { TlsOptions, Transport } from "../../src/byte-stream.ts";
 import { connect as connectByBun } from "../../transports/bun.ts";
@@ -19,7 +19,7 @@ const transports: Record<string, [transport: Transport, available: boolean]> = {
   memory: [bridged({}), true],
 };
 
-/** What the server changes to, and what the client asked for. */
+/** The certificate that the server changes to, and the options of the client. */
 const CHANGES: readonly [name: string, second: Certificates["good"], options: Omit<TlsOptions, "servername">][] = [
   ["for another name", made.wrongName, { ca: made.ca }],
   ["signed by itself", made.selfSigned, { ca: made.ca }],
