@@ -151,7 +151,8 @@ export class Backlog {
     const why = notSent(error);
     for (const queue of [this.again, this.queue]) {
       // Those that came later are further back.
-      for (let job = queue.first; job !== undefined && job.since <= cameBy; job = queue.first) this.reject(job, why);
+      for (let job = queue.first; job !== undefined && job.since <= cameBy; job = queue.first)
+        this.reject(job, job.refusal === undefined ? why : notSent(job.refusal.error));
     }
   }
 

@@ -38,6 +38,8 @@ export class Job extends MessageDelivery {
   begun = false;
   /** True if it went back into the queue after a connection was found dead. */
   retried = false;
+  /** What it was refused with when it was put back: its own 421. What waits with it is told of a lost connection. */
+  refusal: { readonly error: unknown } | undefined;
   /** True if its deadline passed while it was being sent. */
   late = false;
   /** True once the outcome was told. */

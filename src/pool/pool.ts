@@ -14,7 +14,7 @@ import { Lane, type LaneOwner } from "./lane.ts";
 import type { PoolSettings } from "./options.ts";
 import { RateLimit } from "./rate-limit.ts";
 import type { PoolStats } from "./stats.ts";
-import { complaintIn, foundDead } from "./verdict.ts";
+import { complaintIn, foundDead, lossOf } from "./verdict.ts";
 
 /** Sends the messages of a backlog by connections that it opens, shares out and closes. */
 export class Pool implements LaneOwner {
@@ -131,6 +131,7 @@ export class Pool implements LaneOwner {
     const isStillborn = first && !job.late && foundDead(error);
     if (mayGoAgain(job, error)) {
       if (job.begun) this.#retried++;
+      if (lossOf(error) !== error) job.refusal = { error };
       this.#putBack(job, isStillborn ? { error } : undefined);
     } else {
       if (isStillborn) this.#connector.died(error);

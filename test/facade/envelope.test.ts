@@ -38,6 +38,8 @@ describe("MAIL says", () => {
     ["typed options", ["SIZE", "DSN"], "x", { ret: "HDRS", envid: "a+b" }, " SIZE=1 RET=HDRS ENVID=a+2Bb"],
     ["a typed size in place of its own", ["SIZE"], "x", { size: 5 }, " SIZE=5"],
   ])("%s", async (_, ehlo, body, options, parameters) => {
+    // What a caller writes in strings is its own.
+    if (Array.isArray(options)) permit(/no parameter of an extension|8BITMIME/);
     expect(await mailLine(ehlo, body, options)).toBe(parameters);
   });
 

@@ -101,7 +101,7 @@ export class SessionRules {
     if (!this.#circumstances.implicitTls && !this.#awaitsTls && this.#greeting !== undefined && !isManual) {
       this.#fail("RFC 3207 4: TLS begins after the 220 to STARTTLS", "");
     }
-    if (unread) this.#fail("RFC 3207 4.2: nothing in clear survives STARTTLS", "");
+    if (unread && !isManual) this.#fail("RFC 3207 4.2: nothing in clear survives STARTTLS", "");
     if (this.#awaitsTls) this.#awaitsEhlo = true;
     this.#awaitsTls = false;
     this.tls = true;
