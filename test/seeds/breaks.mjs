@@ -1,0 +1,198 @@
+/**
+ * Faults that are put into a copy of the pool, one at a time, to see that the scenarios notice them:
+ * `npm run seeds -- --breaks`. Each replaces a text that stands once in a file.
+ */
+export const BREAKS = [
+  {
+    what: "one message more than the rate allows",
+    file: "src/pool/rate-limit.ts",
+    from: "    this.#free = messages;",
+    to: "    this.#free = messages + 1;",
+  },
+  {
+    what: "tokens come back before their time",
+    file: "src/pool/rate-limit.ts",
+    from: "now + this.#period;",
+    to: "now + this.#period * 0.9;",
+  },
+  {
+    what: "a token is lost with a message that did not begin",
+    file: "src/pool/pool.ts",
+    from: "    if (!job.begun) this.#rate?.giveBack();\n",
+    to: "",
+  },
+  {
+    what: "the last message goes first",
+    file: "src/pool/job.ts",
+    from: "    let before = this.#last;",
+    to: "    let before: Job | undefined;",
+  },
+  {
+    what: "a message is lost with its connection",
+    file: "src/pool/backlog.ts",
+    from: "    this.#enqueue(job, queue);\n  }\n\n  /** A message was delivered. */",
+    to: "  }\n\n  /** A message was delivered. */",
+  },
+  {
+    what: "a message settles twice",
+    file: "src/pool/pool.ts",
+    from: "    this.backlog.resolve(job, delivery);",
+    to: "    this.backlog.resolve(job, delivery);\n    this.backlog.resolve(job, delivery);",
+  },
+  {
+    what: "a message that may have been delivered goes again",
+    file: "src/pool/pool.ts",
+    from: "!foundDead(error)) return false;\n  return !job.begun || (!job.retried && !job.contentBegun);",
+    to: "!(error instanceof SMTPServerDisconnected)) return false;\n  return !job.begun || !job.retried;",
+  },
+  {
+    what: "a stream that was read from goes again",
+    file: "src/pool/pool.ts",
+    from: "(!job.retried && !job.contentBegun)",
+    to: "!job.retried",
+  },
+  {
+    what: "a message goes again as often as connections die",
+    file: "src/pool/pool.ts",
+    from: "(!job.retried && !job.contentBegun)",
+    to: "!job.contentBegun",
+  },
+  {
+    what: "a timer is left after close()",
+    file: "src/pool/pool.ts",
+    from: "    this.#alarm.stop();\n",
+    to: "",
+  },
+  {
+    what: "idle connections are left after close()",
+    file: "src/pool/pool.ts",
+    from: "    for (const lane of [...this.#connections.idle]) this.#retire(lane);\n    while",
+    to: "    while",
+  },
+  {
+    what: "close() waits for no message",
+    file: "src/pool/pool.ts",
+    from: "    await this.backlog.drain();\n",
+    to: "",
+  },
+  {
+    what: "one connection more than maxConnections",
+    file: "src/pool/connector.ts",
+    from: "this.#governor.limit - size, this.gate.room",
+    to: "this.#governor.limit - size + 1, this.gate.room",
+  },
+  {
+    what: "a refused login is tried again",
+    file: "src/pool/verdict.ts",
+    from: "  return !(error instanceof SMTPException && error.temporary);",
+    to: "  return false;",
+  },
+  {
+    what: "connections log in before one of them has succeeded",
+    file: "src/pool/login-gate.ts",
+    from: "    return this.#first === undefined ? 1 : 0;",
+    to: "    return 1;",
+  },
+  {
+    what: "an abort leaves a message in the queue",
+    file: "src/pool/job.ts",
+    from: "    if (this.signal !== undefined) this.#unlink = onAbort(this.signal, aborted);",
+    to: "    void aborted;",
+  },
+  {
+    what: "an abort ends a message in front of the one that is aborted",
+    file: "src/pool/pool.ts",
+    from: "    if (queue.first === undefined || queue.first.abortable || !this.#moreThanOpening()) return undefined;",
+    to: "    if (queue.first === undefined || !this.#moreThanOpening()) return undefined;",
+  },
+  {
+    what: "timeouts.total is looked at too late",
+    file: "src/pool/backlog.ts",
+    from: "      if (job.deadline > now) return job.deadline;",
+    to: "      if (job.deadline > now - 500) return job.deadline + 500;",
+  },
+  {
+    what: "connecting is tried for ever",
+    file: "src/pool/connector.ts",
+    from: "    if (now < endsAt) return this.#owner.wakeAt(endsAt);",
+    to: "    if (endsAt > 0) return;",
+  },
+  {
+    what: "the process ends while messages wait for the next try to connect",
+    file: "src/pool/pool.ts",
+    from: "this.#alarm.hold(isBusy)",
+    to: "this.#alarm.hold(isBusy && false)",
+  },
+  {
+    what: "an idle connection keeps the process alive",
+    file: "src/pool/lane.ts",
+    from: "    this.#session.conversation.connection?.holdProcess(false);",
+    to: "",
+  },
+  {
+    what: "idle connections are never closed",
+    file: "src/pool/pool.ts",
+    from: "    return Math.min(lane.usedAt + idleTimeout, lane.openedAt + maxLifetime);",
+    to: "    return Math.min(lane.usedAt + idleTimeout * 10, lane.openedAt + maxLifetime);",
+  },
+  {
+    what: "drain() does not wait for the last message",
+    file: "src/pool/backlog.ts",
+    from: "    if (this.#unsettled > 0) return;\n    this.#owner.busy(false);",
+    to: "    if (this.#unsettled > 1) return;\n    this.#owner.busy(false);",
+  },
+  {
+    what: "ready() keeps no place",
+    file: "src/pool/backlog.ts",
+    from: "    if (this.#room > this.#promised) {",
+    to: "    if (this.#room > 0) {",
+  },
+  {
+    what: "a connection that ends lets nothing go on",
+    file: "src/pool/pool.ts",
+    from: "    if (!lane.isUntried) this.#pump();",
+    to: "",
+  },
+  {
+    what: "one message more than maxMessages on a connection",
+    file: "src/pool/lane.ts",
+    from: "    if (this.started >= this.mailMax) this.retired = true;",
+    to: "    if (this.started > this.mailMax) this.retired = true;",
+  },
+  {
+    what: "check() leaves a rejection unhandled",
+    file: "src/pool/pool.ts",
+    from: "    this.#track(checked.catch(() => {}));",
+    to: "    this.#track(checked);",
+  },
+  {
+    what: "what waits is told nothing of its delivery",
+    file: "src/pool/backlog.ts",
+    from: '  if (copy instanceof SMTPException) copy.delivery = "not-sent";',
+    to: "",
+  },
+  {
+    what: "what waits is told of another message's refusal",
+    file: "src/pool/connector.ts",
+    from: "this.#reconnection.failed(lossOf(error),",
+    to: "this.#reconnection.failed(error,",
+  },
+  {
+    what: "421 ends what waits although a connection still sends",
+    file: "src/pool/connector.ts",
+    from: "    if (open.size > 0) return;",
+    to: "    if (usable > 0) return;",
+  },
+  {
+    what: "the deadline of one message ends what waits for a connection",
+    file: "src/pool/pool.ts",
+    from: "first && !job.late && foundDead(error)",
+    to: "first && foundDead(error)",
+  },
+  {
+    what: "two turns wait on one connection",
+    file: "src/pool/lane.ts",
+    from: "      if (this.#waitingTurn === turn) this.#waitingTurn = undefined;",
+    to: "      this.#waitingTurn = undefined;",
+  },
+];

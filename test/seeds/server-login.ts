@@ -1,0 +1,71 @@
+/** The server's part of AUTH (RFC 4954): it knows by the scenario whether the credentials are right. */
+import type { Login as LoginKind, Weather } from "./scenario.ts";
+
+/** What the server says next: a challenge, or its verdict. */
+export type AuthAnswer =
+  | { readonly challenge: string; readonly verdict?: undefined }
+  | { readonly verdict: string; readonly challenge?: undefined };
+
+/** The tokens of the scenario's accounts: the first one is stale where there are stale ones. */
+export const TOKENS = ["token-one", "token-two"] as const;
+
+/** The logins of one connection. */
+export class Login {
+  /** True once a login succeeded, or where none is asked for. */
+  isOver: boolean;
+  readonly #kind: LoginKind;
+  readonly #mechanisms: readonly string[];
+  readonly #weather: () => Weather;
+  #mechanism = "";
+  #responses = 0;
+
+  constructor(kind: LoginKind, mechanisms: readonly string[], weather: () => Weather) {
+    this.#kind = kind;
+    this.#mechanisms = mechanisms;
+    this.#weather = weather;
+    this.isOver = kind === "none";
+  }
+
+  /** The line of EHLO that offers it. */
+  get offer(): string[] {
+    return this.#kind === "none" ? [] : [`AUTH ${this.#mechanisms.join(" ")}`];
+  }
+
+  /** Takes the AUTH command. */
+  begin(line: string): AuthAnswer {
+    const [, mechanism = "", initial] = line.split(" ");
+    this.#mechanism = mechanism;
+    this.#responses = 0;
+    return initial === undefined ? this.#next() : this.respond(initial);
+  }
+
+  /** Takes a response. */
+  respond(response: string): AuthAnswer {
+    if (response === "*") return { verdict: "501 5.0.0 cancelled" };
+    this.#responses++;
+    if (this.#mechanism === "XOAUTH2") return this.#token(response);
+    return this.#responses < (this.#mechanism === "LOGIN" ? 2 : 1) ? this.#next() : { verdict: this.#verdict() };
+  }
+
+  #next(): AuthAnswer {
+    if (this.#mechanism === "LOGIN") return { challenge: base64(this.#responses === 0 ? "Username:" : "Password:") };
+    return { challenge: this.#mechanism === "CRAM-MD5" ? base64("<1.2@mail.test>") : "" };
+  }
+
+  #token(response: string): AuthAnswer {
+    if (this.#responses > 1) return { verdict: "535 5.7.8 no" };
+    const isStale = this.#kind === "stale token" && Buffer.from(response, "base64").toString().includes(TOKENS[0]);
+    return isStale ? { challenge: base64('{"status":"401"}') } : { verdict: this.#verdict() };
+  }
+
+  #verdict(): string {
+    const weather = this.#weather();
+    if (weather === "454 AUTH") return "454 4.7.0 later";
+    const isRight = this.#kind !== "wrong" && weather !== "535 AUTH";
+    return isRight ? "235 2.7.0 welcome" : "535 5.7.8 wrong credentials";
+  }
+}
+
+function base64(text: string): string {
+  return Buffer.from(text).toString("base64");
+}
