@@ -4,7 +4,7 @@ import { describe, expect, it } from "vitest";
 import { aLabel, asciiHostName } from "../../src/core/a-label.ts";
 import { parseMailbox, quoteaddr } from "../../src/core/address.ts";
 import { quotedata } from "../../src/core/quotedata.ts";
-import { expectLinear } from "./linear.ts";
+import { expectLinear } from "../support/linear.ts";
 
 const path = (text: unknown) => parseMailbox(text, "to_addrs").path;
 

@@ -7,7 +7,7 @@ import { EXTENSIONS, mailParameters, offerOf, rcptParameters } from "../../src/c
 import { type Limits, portionsWithin } from "../../src/core/extensions/limits.ts";
 import { parseFeatures } from "../../src/core/features.ts";
 import { SMTPNotSupportedError } from "../../src/errors.ts";
-import { expectLinear } from "./linear.ts";
+import { expectLinear } from "../support/linear.ts";
 
 const ALL = [
   "SIZE",

@@ -1,7 +1,7 @@
 /** What an answer to EHLO offers, as Python reads it (SMTPLIB.md, ehlo()). */
 import { describe, expect, test } from "vitest";
 import { noFeatures, parseFeatures } from "../../src/core/features.ts";
-import { expectLinear } from "./linear.ts";
+import { expectLinear } from "../support/linear.ts";
 
 const parse = (...lines: string[]): Record<string, string> => ({ ...parseFeatures(["mail.example.com", ...lines]) });
 

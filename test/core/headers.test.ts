@@ -8,7 +8,7 @@ import { describe, expect, it } from "vitest";
 import { parseMailbox } from "../../src/core/address.ts";
 import { utf8 } from "../../src/core/bytes.ts";
 import { readMessage } from "../../src/core/headers.ts";
-import { expectLinear } from "./linear.ts";
+import { expectLinear } from "../support/linear.ts";
 
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 const read = (text: string) => readMessage(utf8(text));

@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { concat, utf8 } from "../../src/core/bytes.ts";
 import { isPositive, makeReply, type Reply, type ReplyFault, ReplyParser } from "../../src/core/reply.ts";
-import { expectLinear } from "./linear.ts";
+import { expectLinear } from "../support/linear.ts";
 
 const LIMIT = { line: 8192, octets: 65_536 };
 
