@@ -3,6 +3,7 @@
  * a connection that hangs holds no message back that another one could send.
  */
 import { sendingPolicy } from "../client/chunking.ts";
+import type { Connection } from "../client/connection.ts";
 import type { Order } from "../client/delivery-call.ts";
 import { Events } from "../client/events.ts";
 import { tlsUpgrade } from "../client/implicit-tls.ts";
@@ -197,9 +198,7 @@ export class Lane {
     this.#open = false;
     const { conversation } = this.#session;
     conversation.connection?.holdProcess(true);
-    await this.#session
-      .alone(async () => conversation.live().request(Command.simple("QUIT"), undefined))
-      .catch(() => {});
+    await this.#session.alone(() => sayQuit(conversation.live())).catch(() => {});
     return { gone: conversation.connection?.close() ?? Promise.resolve() };
   }
 
@@ -284,5 +283,15 @@ export class Lane {
     this.#open = false;
     this.retired = true;
     this.#owner.ended(this);
+  }
+}
+
+/** QUIT. A write that does not leave, because the server reads nothing, is bounded by its phase, too. */
+async function sayQuit(connection: Connection): Promise<void> {
+  const bound = connection.bound("quit", connection.settings.timeouts().quit);
+  try {
+    await connection.request(Command.simple("QUIT"));
+  } finally {
+    bound.release();
   }
 }
