@@ -6,7 +6,18 @@ import { join } from "node:path";
 import { inspect, promisify } from "node:util";
 import { build } from "esbuild";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { LMTP, SMTP, SMTP_SSL, SMTPAuthenticationError, SMTPPool, SMTPServerDisconnected } from "../../src/index.ts";
+import {
+  LMTP,
+  SMTP,
+  SMTP_SSL,
+  SMTPAuthenticationError,
+  SMTPException,
+  SMTPHeloError,
+  SMTPNotSupportedError,
+  SMTPPool,
+  SMTPServerDisconnected,
+  SMTPTimeoutError,
+} from "../../src/index.ts";
 import { smtplib } from "../../src/nodemailer/npm.ts";
 import * as sasl from "../../src/sasl/index.ts";
 import { SmtplibTransport } from "../../src/upyo/index.ts";
@@ -163,6 +174,28 @@ describe("an exception shows", () => {
       sender: "'a@a.test'",
     });
     expect(error).toMatchObject({ reply: [451, "4.3.0 later"] });
+  });
+
+  it("no field that says nothing", () => {
+    const errors = [
+      new SMTPException("x"),
+      new SMTPServerDisconnected("x"),
+      new SMTPTimeoutError("command"),
+      new SMTPNotSupportedError("x"),
+      new SMTPHeloError(500, "x"),
+      new SMTPAuthenticationError(535, "x"),
+    ];
+    for (const error of errors) {
+      expect(inspect(error)).not.toMatch(/undefined|\[\]/);
+      expect(error).toMatchObject({ delivery: undefined });
+    }
+  });
+
+  it("what became of a message, also where that is known later", () => {
+    const error = new SMTPException("x");
+    error.delivery = "not-sent";
+    expect(inspect(error)).toContain("delivery: 'not-sent'");
+    expect(inspect(new SMTPNotSupportedError("x", { capability: "DSN" }))).toContain("capability: 'DSN'");
   });
 
   it("its cause", () => {
