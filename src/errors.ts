@@ -50,7 +50,7 @@ export class SMTPException extends Error {
    */
   temporary: boolean;
   /** Whether the message of this call was delivered; undefined where the call concerned no message. */
-  delivery: DeliveryOutcome | undefined;
+  declare delivery: DeliveryOutcome | undefined;
 
   constructor(message?: string, details: ExceptionDetails = {}) {
     super(
@@ -58,7 +58,7 @@ export class SMTPException extends Error {
       details.cause === undefined ? undefined : { cause: details.cause },
     );
     this.temporary = details.temporary ?? false;
-    this.delivery = details.delivery;
+    if (details.delivery !== undefined) this.delivery = details.delivery;
   }
 }
 
@@ -70,6 +70,7 @@ export class SMTPServerDisconnected extends SMTPException {
   constructor(message?: string, details: ExceptionDetails & { replies?: readonly Reply[] | undefined } = {}) {
     super(message, { ...details, temporary: details.temporary ?? true });
     this.replies = details.replies ?? [];
+    if (this.replies.length === 0) Object.defineProperty(this, "replies", { enumerable: false });
   }
 }
 
@@ -91,11 +92,11 @@ export class SMTPTimeoutError extends SMTPServerDisconnected {
 /** The server lacks what the call needs: Python's `smtplib.SMTPNotSupportedError`. */
 export class SMTPNotSupportedError extends SMTPException {
   /** The EHLO keyword that would have to be offered, in upper case, where it is one. */
-  readonly capability: string | undefined;
+  declare readonly capability: string | undefined;
 
   constructor(message?: string, details: ExceptionDetails & { capability?: string | undefined } = {}) {
     super(message, details);
-    this.capability = details.capability;
+    if (details.capability !== undefined) this.capability = details.capability;
   }
 }
 
@@ -168,14 +169,14 @@ export class SMTPAuthenticationError extends SMTPResponseException {
    * What the mechanism's own error says, where the server sent one before its reply: `status` and other fields, such as
    * OAUTHBEARER's `scope` (RFC 7628 3.2.2).
    */
-  readonly serverError: Readonly<Record<string, string>> | undefined;
+  declare readonly serverError: Readonly<Record<string, string>> | undefined;
 
   constructor(code: number, msg: string, details: AuthenticationDetails = {}) {
     super(code, msg, details);
     this.causes = details.causes ?? [];
     // Printed, they repeat this error, or those of the cause.
     Object.defineProperty(this, "causes", { enumerable: false });
-    this.serverError = details.serverError;
+    if (details.serverError !== undefined) this.serverError = details.serverError;
   }
 }
 
@@ -242,4 +243,13 @@ const NAMED = {
 };
 for (const [name, { prototype }] of Object.entries(NAMED)) {
   prototype.name = name;
+}
+
+/** Fields that say nothing are no properties of their own, so that none is printed. */
+for (const [{ prototype }, field] of [
+  [SMTPException, "delivery"],
+  [SMTPNotSupportedError, "capability"],
+  [SMTPAuthenticationError, "serverError"],
+] as const) {
+  Object.defineProperty(prototype, field, { value: undefined, writable: true, configurable: true });
 }
