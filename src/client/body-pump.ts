@@ -1,8 +1,8 @@
 /** Reads a message's content piece by piece: one that comes in chunks, and a large one. */
 import { DataEncoder } from "../core/body.ts";
-import { HiddenEndSearch } from "../core/hidden-end.ts";
+import { HiddenEndError, HiddenEndSearch } from "../core/hidden-end.ts";
 import { hasEightBit, skipSendable, skipUndotted } from "../core/long-body.ts";
-import { eightBitRefused, hiddenEndRefused, type Plan } from "../core/plan.ts";
+import { eightBitRefused, type Plan } from "../core/plan.ts";
 import { SMTPException } from "../errors.ts";
 import { type Chunks, chunksWithin } from "./chunks.ts";
 import type { Connection } from "./connection.ts";
@@ -73,7 +73,7 @@ export async function pumpBody(
       }
       if (hiddenEnd?.found(chunk)) {
         chunks.cancel();
-        const cause = hiddenEndRefused();
+        const cause = new HiddenEndError();
         return writer.giveUp(new SMTPException(cause.message, { cause, delivery: "not-sent" }));
       }
       await addAll(writer, chunk, flush);

@@ -1,6 +1,7 @@
 /** DATA and a message, in an envelope that the caller opened himself: Python's `data()`. */
 import { Command } from "../core/command.ts";
-import { type EightBitPolicy, eightBitRefused, hiddenEndRefused, isSevenBitOnly } from "../core/plan.ts";
+import { HiddenEndError } from "../core/hidden-end.ts";
+import { type EightBitPolicy, eightBitRefused, isSevenBitOnly } from "../core/plan.ts";
 import type { Reply } from "../core/reply.ts";
 import { SMTPDataError } from "../errors.ts";
 import type { Content } from "./content.ts";
@@ -16,7 +17,7 @@ export function sendData(session: Session, content: Content, policy: EightBitPol
   const { dialogue } = connection;
   const sevenBitOnly = isSevenBitOnly(session.serverInfo, policy);
   if (sevenBitOnly && content.eightBit === true) throw eightBitRefused();
-  if (content.hiddenEnd === true) throw hiddenEndRefused();
+  if (content.hiddenEnd === true) throw new HiddenEndError();
   connection.rejectUnsolicited();
   if (connection.end !== undefined) throw connection.end.toError({ delivery: "not-sent" });
   return new Promise((resolve, reject) => {

@@ -3,6 +3,15 @@
  * drops it reads the dot as the first octet of the line, which may be the end of the message.
  */
 
+/** The refusal of such a message. */
+export class HiddenEndError extends RangeError {
+  constructor() {
+    super(
+      "the message has a line that begins with NUL and a dot, which servers that drop NUL take for its end: encode it as base64 or quoted-printable",
+    );
+  }
+}
+
 /** Searches a message, in chunks cut anywhere, for such a line. Lines end at CR or LF. */
 export class HiddenEndSearch {
   /** What the octets so far leave open: nothing, a line that has just begun, or one that has only NULs as yet. */

@@ -9,6 +9,7 @@ import { mailLine, rcptLine } from "./command.ts";
 import type { MailOptions } from "./extensions/extension.ts";
 import { checkSize } from "./extensions/size.ts";
 import { type Features, notOffered } from "./features.ts";
+import { HiddenEndError } from "./hidden-end.ts";
 import type { Path } from "./mailbox.ts";
 
 /** EsmtpParameters as Python takes them, each one string and written as given, or typed. */
@@ -102,7 +103,7 @@ function planPlain({ sender, recipients, content }: Needs, server: Server, polic
   const { features } = server;
   const sevenBitOnly = isSevenBitOnly(server, policy.eightBit);
   if (sevenBitOnly && eightBit) throw eightBitRefused();
-  if (hiddenEnd) throw hiddenEndRefused();
+  if (hiddenEnd) throw new HiddenEndError();
   const size = features["size"];
   let mail = `MAIL FROM:<${checkArgument(sender.path, "sender")}>`;
   if (octets !== undefined && size !== undefined) {
@@ -128,7 +129,7 @@ function planAny(needs: Needs, server: Server, policy: SendingPolicy): Plan {
   const parameters = messageParameters(content, server, asked, binary, utf8);
   const sevenBitOnly = !binary && isSevenBitOnly(server, policy.eightBit);
   if (sevenBitOnly && content.eightBit) throw eightBitRefused();
-  if (!binary && content.hiddenEnd) throw hiddenEndRefused();
+  if (!binary && content.hiddenEnd) throw new HiddenEndError();
   if (policy.eightBit === "refuse" && utf8Headers && !utf8)
     throw notOffered("SMTPUTF8", "a message with UTF-8 header fields");
   return {
@@ -169,13 +170,6 @@ export function isSevenBitOnly(server: Server, policy: EightBitPolicy): boolean 
 export function eightBitRefused(): SMTPNotSupportedError {
   const advice = ': encode it as base64 or quoted-printable, or set the option eightBit to "send"';
   return notOffered("8BITMIME", "a message with octets over 127", advice);
-}
-
-/** A line that begins with NUL and a dot. */
-export function hiddenEndRefused(): RangeError {
-  return new RangeError(
-    "the message has a line that begins with NUL and a dot, which servers that drop NUL take for its end: encode it as base64 or quoted-printable",
-  );
 }
 
 /** What ends DATA may stand in any octets: they need BDAT (RFC 3030 3). */

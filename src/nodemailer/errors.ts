@@ -1,5 +1,6 @@
 /** Our exceptions with the fields that nodemailer's users look at: `code`, `command`, `response`, `responseCode`, `rejected`. */
 import { failedLookup } from "../core/connect-failure.ts";
+import { HiddenEndError } from "../core/hidden-end.ts";
 import { refusedCommand, refusesContent } from "../core/refused-command.ts";
 import type { Reply } from "../core/reply.ts";
 import {
@@ -124,6 +125,7 @@ function fieldsOf(error: SMTPException): ErrorFields {
   }
   if (error instanceof SMTPNotSupportedError) return lackOf(error.capability);
   if (error instanceof SMTPServerDisconnected) return lossFields(error);
+  if (error.cause instanceof HiddenEndError) return { code: "EMESSAGE", command: "DATA" };
   // The pool's own: as many messages wait as may. Otherwise the login could not be tried, or not be brought to an end.
   const full = error.temporary && error.cause === undefined;
   return { code: full ? "EMAXLIMIT" : "EAUTH", command: "API" };
