@@ -5,9 +5,9 @@ import { type Snippet, snippetsOfMarkdown, snippetsOfSources, typeErrors } from 
 
 /** nodemailer's types, by who declares them. */
 const DECLARATIONS = {
-  "@types/nodemailer 7": "./node_modules/@types/nodemailer-7/index.d.ts",
-  "@types/nodemailer 8": "./node_modules/@types/nodemailer-8/index.d.ts",
-  "nodemailer 10": "./node_modules/nodemailer/dist/esm/nodemailer.d.ts",
+  "@types/nodemailer 7": "node_modules/@types/nodemailer-7/index.d.ts",
+  "@types/nodemailer 8": "node_modules/@types/nodemailer-8/index.d.ts",
+  "nodemailer 10": "node_modules/nodemailer/dist/esm/nodemailer.d.ts",
 };
 
 const SAME = `
@@ -61,12 +61,12 @@ console.log(info.nothing);
 };
 
 describe.runIf(onNode)("README's example and what follows from it compile", () => {
-  it.each(Object.entries(DECLARATIONS))("with the types of %s", (_, declaration) => {
+  it.each(Object.entries(DECLARATIONS))("with the types of %s", async (_, declaration) => {
     const snippets = [...snippetsOfMarkdown("README.md"), ...snippetsOfSources("src/nodemailer")];
     const ours = snippets.filter(({ code }) => code.includes("smtplib/nodemailer"));
     expect(ours).toHaveLength(2);
     const programs = Object.entries(PROGRAMS).map(([where, code]) => ({ where, code }));
-    expect(typeErrors([...ours, ...programs, MISTAKE], { nodemailer: [declaration] })).toEqual([
+    expect(await typeErrors([...ours, ...programs, MISTAKE], { nodemailer: [declaration] })).toEqual([
       "a field that is not there: Property 'nothing' does not exist on type 'SentMessageInfo'.",
     ]);
   });

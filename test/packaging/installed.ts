@@ -1,7 +1,8 @@
 /** The package as its users get it: packed, and installed into an empty folder. */
 import { type ExecFileException, execFile } from "node:child_process";
-import { existsSync } from "node:fs";
-import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { createHash } from "node:crypto";
+import { existsSync, statSync } from "node:fs";
+import { cp, mkdir, mkdtemp, readdir, rename, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -16,17 +17,51 @@ export type Folder = {
   remove(): Promise<void>;
 };
 
-/** Packs what is built, as `npm publish` would, and installs it. */
+/** Packs what is built, as `npm publish` would, and installs it; once for the same files, of which each caller has a copy. */
 export async function installPackage(): Promise<Folder> {
   if (!existsSync(join(root, "dist/index.d.ts"))) throw new Error("dist/ is missing: npm run build");
+  const installed = join(root, ".cache", `installed-${await fingerprint()}`);
+  if (!existsSync(installed)) await install(installed);
   const path = await mkdtemp(join(tmpdir(), "smtplib-installed-"));
-  // npm hands its own settings on to what it runs: none of them may decide where this goes.
-  const quiet = ["--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"];
-  await succeed(root, ["npm", "pack", ...quiet, "--pack-destination", path]);
-  const [tarball] = await readdir(path);
-  await succeed(path, ["npm", "install", "--prefix", path, "--offline", ...quiet, join(path, String(tarball))]);
-  await rm(join(path, String(tarball)));
+  await cp(installed, path, { recursive: true });
   return { path, remove: () => rm(path, { recursive: true, force: true }) };
+}
+
+/** What npm would pack: it changes with each file. */
+async function fingerprint(): Promise<string> {
+  const folders = ["dist", "src", "transports"];
+  const inside = await Promise.all(folders.map((name) => readdir(join(root, name), { recursive: true })));
+  const names = inside.flatMap((files, index) => files.map((file) => join(folders[index] ?? "", file)));
+  const hash = createHash("sha256");
+  for (const name of [...names, "package.json", "README.md", "CHANGELOG.md", "LICENSE"]) {
+    const { size, mtimeMs } = statSync(join(root, name));
+    hash.update(`${name} ${size} ${mtimeMs}\n`);
+  }
+  return hash.digest("hex").slice(0, 16);
+}
+
+/** Installs into a folder of another name first: another process may do the same at the same time. */
+async function install(target: string): Promise<void> {
+  const cache = join(root, ".cache");
+  await mkdir(cache, { recursive: true });
+  const path = await mkdtemp(join(cache, "installing-"));
+  try {
+    // npm hands its own settings on to what it runs: none of them may decide where this goes.
+    const quiet = ["--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"];
+    await succeed(root, ["npm", "pack", ...quiet, "--pack-destination", path]);
+    const [tarball] = await readdir(path);
+    await succeed(path, ["npm", "install", "--prefix", path, "--offline", ...quiet, join(path, String(tarball))]);
+    await rm(join(path, String(tarball)));
+    for (const name of await readdir(cache)) {
+      const old = join(cache, name);
+      if (name.startsWith("installed-") && old !== target) await rm(old, { recursive: true, force: true });
+    }
+    await rename(path, target).catch((error: unknown) => {
+      if (!existsSync(target)) throw error;
+    });
+  } finally {
+    await rm(path, { recursive: true, force: true });
+  }
 }
 
 /** Runs a command to its end, for a minute at most. */

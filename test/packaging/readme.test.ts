@@ -46,16 +46,16 @@ describe("the snippets", () => {
   });
 
   // The compiler says the same on each runtime, and takes a while to do so.
-  it.skipIf("Deno" in globalThis || "Bun" in globalThis)("compile", { timeout: 60_000 }, () => {
-    expect(typeErrors([...readme, ...comments])).toEqual([]);
+  it.skipIf("Deno" in globalThis || "Bun" in globalThis)("compile", { timeout: 60_000 }, async () => {
+    expect(await typeErrors([...readme, ...comments])).toEqual([]);
   });
 
   it.skipIf("Deno" in globalThis || "Bun" in globalThis)(
     "would not compile with a misspelt name",
     { timeout: 60_000 },
-    () => {
+    async () => {
       const misspelt = { where: "here", code: 'import { SMTTP } from "smtplib";\nnew SMTTP();' };
-      expect(typeErrors([misspelt]).join()).toMatch(/here: .*SMTTP/);
+      expect((await typeErrors([misspelt])).join()).toMatch(/here: .*SMTTP/);
     },
   );
 

@@ -1,5 +1,7 @@
 /** The code in README and in doc comments: found, type-checked, and run against a mail server of the test's own. */
+import { execFile } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import ts from "typescript";
 
@@ -26,53 +28,66 @@ export function snippetsOfSources(folder: string): Snippet[] {
 }
 
 /**
- * What the compiler says of the snippets, each as "file:line message"; `smtplib` is what the sources are, and other
+ * What the compiler says of the snippets, each as "file:line: message"; `smtplib` is what the sources are, and other
  * modules may be elsewhere. Snippets may use Node's types, as their readers do.
  */
-export function typeErrors(
+export async function typeErrors(
   snippets: readonly Snippet[],
   modules: Readonly<Record<string, readonly string[]>> = {},
-): string[] {
-  const files = new Map(snippets.map(({ code }, index) => [join(root, `snippet-${index}.ts`), code]));
-  const { options, errors } = ts.parseJsonConfigFileContent(
-    {
-      extends: "./tsconfig.base.json",
-      compilerOptions: {
-        types: ["node"],
-        isolatedDeclarations: false,
-        declaration: false,
-        noUnusedLocals: false,
-        paths: {
-          smtplib: ["./src/index.ts"],
-          "smtplib/core": ["./src/core/index.ts"],
-          "smtplib/sasl": ["./src/sasl/index.ts"],
-          "smtplib/proxy": ["./src/proxy/index.ts"],
-          "smtplib/testing": ["./src/testing/index.ts"],
-          "smtplib/nodemailer": ["./src/nodemailer/npm.ts"],
-          "smtplib/transports/*": ["./transports/*.ts"],
-          "smtplib/*": ["./src/*.ts", "./src/*/index.ts"],
-          ...modules,
-        },
-      },
-      files: [...files.keys()],
-    },
-    ts.sys,
-    root,
-  );
-  const host = ts.createCompilerHost(options);
-  const { fileExists, readFile } = host;
-  host.fileExists = (file) => files.has(file) || fileExists(file);
-  host.readFile = (file) => files.get(file) ?? readFile(file);
-  const program = ts.createProgram([...files.keys()], options, host);
-  const diagnostics = [...files.keys()].flatMap((file) => {
-    const source = program.getSourceFile(file);
-    return [...program.getSyntacticDiagnostics(source), ...program.getSemanticDiagnostics(source)];
+): Promise<string[]> {
+  const cache = join(root, ".cache");
+  await mkdir(cache, { recursive: true });
+  // Beneath the checkout, so that packages are found.
+  const folder = await mkdtemp(join(cache, "snippets-"));
+  try {
+    await Promise.all(snippets.map(({ code }, index) => writeFile(join(folder, `snippet-${index}.ts`), code)));
+    await writeFile(join(folder, "tsconfig.json"), JSON.stringify(compilerSettings({ ...SOURCES, ...modules })));
+    const { stdout } = await output(process.execPath, [TSC, "--pretty", "false", "-p", folder]);
+    return stdout.split(/\n(?=\S)/).flatMap((diagnostic) => ofSnippet(diagnostic.trimEnd(), snippets));
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+const TSC = join(root, "node_modules/typescript-7/bin/tsc");
+
+/** What each entry of the package is made of. */
+const SOURCES: Readonly<Record<string, readonly string[]>> = {
+  smtplib: ["src/index.ts"],
+  "smtplib/core": ["src/core/index.ts"],
+  "smtplib/sasl": ["src/sasl/index.ts"],
+  "smtplib/proxy": ["src/proxy/index.ts"],
+  "smtplib/testing": ["src/testing/index.ts"],
+  "smtplib/nodemailer": ["src/nodemailer/npm.ts"],
+  "smtplib/transports/*": ["transports/*.ts"],
+  "smtplib/*": ["src/*.ts", "src/*/index.ts"],
+};
+
+function compilerSettings(modules: Readonly<Record<string, readonly string[]>>): object {
+  const paths = Object.entries(modules).map(([name, files]) => [name, files.map((file) => join(root, file))]);
+  const own = { types: ["node"], isolatedDeclarations: false, declaration: false, noUnusedLocals: false };
+  return {
+    extends: join(root, "tsconfig.base.json"),
+    compilerOptions: { ...own, paths: Object.fromEntries(paths) },
+    include: ["*.ts"],
+  };
+}
+
+/** Standard output, also of a command that fails: the compiler does for each error that it finds. */
+function output(file: string, args: readonly string[]): Promise<{ readonly stdout: string }> {
+  return new Promise((resolve, reject) => {
+    execFile(file, args, (error, stdout) => {
+      if (error !== null && typeof error.code !== "number") reject(error);
+      else resolve({ stdout });
+    });
   });
-  const names = new Map([...files.keys()].map((file, index) => [file, snippets[index]?.where]));
-  return [...errors, ...diagnostics].map(({ file, messageText }) => {
-    const text = ts.flattenDiagnosticMessageText(messageText, "\n");
-    return `${names.get(file?.fileName ?? "")}: ${text}`;
-  });
+}
+
+/** A diagnostic under the name of its snippet; those of the sources are left to the type check of them. */
+function ofSnippet(diagnostic: string, snippets: readonly Snippet[]): string[] {
+  const [, index, text] = /snippet-(\d+)\.ts\(\d+,\d+\): error TS\d+: (.*)$/s.exec(diagnostic) ?? [];
+  if (index !== undefined) return [`${snippets[Number(index)]?.where}: ${text}`];
+  return diagnostic.startsWith("error ") ? [diagnostic] : [];
 }
 
 /** Runs a snippet as a module whose imports `load` resolves, with a `console` of its own. */
