@@ -141,7 +141,7 @@ function verify(
     group: socket.getEphemeralKeyInfo?.()?.name,
     certificate: resumed === undefined ? certificate.raw : resumed.certificate,
     get chain() {
-      return resumed === undefined ? chainOf(socket) : undefined;
+      return resumed === undefined ? chainOf(socket) : resumed.chain;
     },
     verificationError: refusal === undefined ? undefined : tlsError(refusal, options),
     exporter: exporterOf(socket),

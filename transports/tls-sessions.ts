@@ -3,7 +3,7 @@ import type { TlsInfo } from "../src/byte-stream.ts";
 import type { CheckedTlsOptions } from "./tls-options.ts";
 
 /** A session that can be resumed, and what its server showed when it was verified. */
-export type TlsSession = { readonly ticket: Uint8Array } & Pick<TlsInfo, "fingerprint256" | "certificate">;
+export type TlsSession = { readonly ticket: Uint8Array } & Pick<TlsInfo, "fingerprint256" | "certificate" | "chain">;
 
 /** What one handshake has to do with sessions. */
 export type Resumption = {
@@ -29,7 +29,10 @@ export function resumption(options: CheckedTlsOptions, trust: string | undefined
   const keep = () => {
     if (id === undefined || ticket === undefined || info === undefined) return;
     const { fingerprint256, certificate } = info;
-    remember(sessions, id, { ticket, fingerprint256, certificate }, 64);
+    const before = sessions.get(id);
+    // A socket has to be asked for its chain while it is open; once for each certificate is enough.
+    const chain = before?.fingerprint256 === fingerprint256 ? before.chain : info.chain;
+    remember(sessions, id, { ticket, fingerprint256, certificate, chain }, 64);
   };
   return {
     session: id === undefined ? undefined : sessions.get(id),
