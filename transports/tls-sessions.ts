@@ -31,7 +31,8 @@ export function resumption(options: CheckedTlsOptions, trust: string | undefined
     const { fingerprint256, certificate } = info;
     const before = sessions.get(id);
     // A socket has to be asked for its chain while it is open; once for each certificate is enough.
-    const chain = before?.fingerprint256 === fingerprint256 ? before.chain : info.chain;
+    const isSame = before !== undefined && before.fingerprint256 === fingerprint256;
+    const chain = isSame ? before.chain : info.chain;
     remember(sessions, id, { ticket, fingerprint256, certificate, chain }, 64);
   };
   return {
