@@ -276,19 +276,19 @@ function mechanismsFor(
 /** The refusal that names the credentials, or else the first that says most; the others are its causes. */
 function allFailed(causes: readonly SMTPException[]): SMTPException {
   const refusals = causes.filter((cause) => cause instanceof SMTPAuthenticationError);
-  const telling =
+  const refusal: SMTPAuthenticationError | undefined =
     refusals.find(isWrongPassword) ??
     refusals.find(({ smtp_code }) => !OF_THE_MECHANISM.has(smtp_code)) ??
-    refusals[0] ??
-    causes[0];
+    refusals[0];
+  const telling: SMTPException | undefined = refusal ?? causes[0];
   if (telling === undefined) return new SMTPException("no suitable authentication method found");
   const cause =
     causes.length > 1 ? new AggregateError(causes, `each mechanism failed: ${textsOf(causes)}`) : telling.cause;
-  if (!(telling instanceof SMTPAuthenticationError)) {
+  if (refusal === undefined) {
     if (causes.length === 1) return telling;
     return new SMTPException(telling.message, { temporary: telling.temporary, cause });
   }
-  const { smtp_code: code, smtp_error: message, reply, temporary, serverError } = telling;
+  const { smtp_code: code, smtp_error: message, reply, temporary, serverError } = refusal;
   return authenticationError({ code, message }, { reply, temporary, causes, cause, serverError });
 }
 
