@@ -1,7 +1,7 @@
 /** `probe` against servers with planted faults: each is found, with what mends it, and told from the others. */
 import { describe, expect, it } from "vitest";
 import type { ProbeReport } from "../../src/cli/probe/report.ts";
-import { close, converse, ehlo, server } from "../support/scripted-server.ts";
+import { close, converse, ehlo, server, startTls } from "../support/scripted-server.ts";
 import { runningOn } from "../transports/contract.ts";
 import { cli, fileOf } from "./cli.ts";
 import {
@@ -184,6 +184,22 @@ describe("probe", () => {
     const { codes, report } = await probe(await scripted(server({ MAIL: close })));
     expect(codes).toEqual(["connection-lost"]);
     expect(report.verdict.text).toMatch(/^the session ends at MAIL: /);
+  });
+
+  it("finds out what has to come before MAIL", async () => {
+    const { good } = await pairs();
+    const port = await scripted([
+      "220 scripted.test ESMTP",
+      converse({
+        EHLO: ehlo("STARTTLS"),
+        MAIL: "530 5.7.0 Must issue a STARTTLS command first",
+        STARTTLS: ["220 go ahead", startTls(good), converse({ MAIL: "530 5.7.0 Authentication required" })],
+      }),
+    ]);
+    const { report } = await probe(port, "--ca", await ca());
+    expect(report.demands).toEqual({ tlsBeforeMail: true, authBeforeMail: true });
+    const open = await probe(await scripted(server()));
+    expect(open.report.demands).toEqual({ tlsBeforeMail: false, authBeforeMail: false });
   });
 
   it("does not send a password to a server that it does not trust", async () => {

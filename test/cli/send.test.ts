@@ -6,7 +6,7 @@ import { startScriptedProxy } from "../proxy/scripted-proxy.ts";
 import { type EmbeddedOptions, type EmbeddedServer, startEmbeddedServer } from "../support/embedded-server.ts";
 import { close, ehlo, server as friendly, inOrder, reset, startScriptedServer } from "../support/scripted-server.ts";
 import { type Around, cli, fileOf, type Ran } from "./cli.ts";
-import { closedPort, pairs, scripted, withStartTls } from "./planted.ts";
+import { closedPort, implicitTls, pairs, scripted, withStartTls } from "./planted.ts";
 
 const letter = "From: Ada <ada@example.com>\nTo: charles@example.net\nBcc: mary@example.net\nSubject: Hello\n\nHi!\n";
 const envelope = ["--from", "ada@example.com", "--to", "charles@example.net"];
@@ -112,16 +112,20 @@ describe("send", () => {
 
   it("asks the server for what the options ask for", async () => {
     const script = await startScriptedServer(
-      friendly({ EHLO: ehlo("DSN", "SIZE", "8BITMIME", "MT-PRIORITY", "DELIVERBY") }),
+      friendly({
+        EHLO: ehlo("DSN", "SIZE", "8BITMIME", "MT-PRIORITY", "DELIVERBY", "FUTURERELEASE 999 2040-01-01T00:00:00Z"),
+      }),
     );
     onTestFinished(() => script.finish());
     const { code } = await send(script.port, [
       ...["--test", ...envelope, "--ret", "hdrs", "--envid", "id 1", "--notify", "success,failure"],
-      ...["--orcpt", "rfc822;charles@example.net", "--mt-priority", "-3", "--by", "120:return"],
+      ...["--orcpt", "rfc822;charles@example.net", "--mt-priority", "-3", "--by", "120:return", "--hold-for", "60"],
     ]);
     expect(code).toBe(0);
     expect(script.first.lines.filter((line) => /^(MAIL|RCPT)/.test(line))).toEqual([
-      expect.stringMatching(/^MAIL FROM:<ada@example\.com> SIZE=\d+ RET=HDRS ENVID=id\+201 BY=120;R MT-PRIORITY=-3$/),
+      expect.stringMatching(
+        /^MAIL FROM:<ada@example\.com> SIZE=\d+ RET=HDRS ENVID=id\+201 BY=120;R HOLDFOR=60 MT-PRIORITY=-3$/,
+      ),
       "RCPT TO:<charles@example.net> NOTIFY=SUCCESS,FAILURE ORCPT=rfc822;charles@example.net",
     ]);
   });
@@ -213,8 +217,9 @@ describe("the exit code of send", () => {
       send(clear, ["--test", ...envelope, "--starttls", "required"]),
       send(clear, ["--test", ...envelope, "--requiretls"]),
       send(await withStartTls(wrongName), ["--test", ...envelope]),
+      send(await implicitTls(wrongName), ["--test", ...envelope, "--tls"]),
     ];
-    expect((await Promise.all(cases)).map(({ code }) => code)).toEqual([76, 76, 76]);
+    expect((await Promise.all(cases)).map(({ code }) => code)).toEqual([76, 76, 76, 76]);
   });
 
   it("is 77 where the login is refused, or not possible", async () => {

@@ -1,5 +1,6 @@
 /** `serve`: what it takes, keeps and answers, as our own client meets it. */
 import { readdir, readFile } from "node:fs/promises";
+import net from "node:net";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { LMTP, SMTP, SMTP_SSL, SMTPAuthenticationError, type SMTPOptions, SMTPPool } from "../../src/index.ts";
@@ -91,6 +92,16 @@ describe("serve", () => {
     const files = (await readdir(join(folder, "mail"))).sort();
     expect(files.map((name) => name.replace(/^.*\./, ""))).toEqual(["eml", "eml"]);
     expect(await readFile(join(folder, "mail", files[0] ?? ""), "utf8")).toBe(letter.replaceAll("\n", "\r\n"));
+  });
+
+  it("keeps no message that it refuses", async () => {
+    const folder = await scratch();
+    const server = await scripted({ answers: { message: "554 5.7.1 spam" } }, "--store", folder);
+    const smtp = await session(server);
+    for (const _ of [1, 2]) expect(await reasonOf(smtp.sendmail(from, to, letter))).toMatchObject({ smtp_code: 554 });
+    await smtp.quit();
+    expect(await readdir(folder)).toEqual([]);
+    expect(server.messages).toEqual([]);
   });
 
   it("keeps them in a Maildir", async () => {
@@ -187,6 +198,14 @@ describe("a script of serve", () => {
     expect(await outcome(from)).toBe("unknown");
     expect(await outcome("cut@example.com")).toBe("not-sent");
     expect(await outcome("stall@example.com")).toBe("not-sent");
+  });
+
+  it("drops a connection with RST", async () => {
+    const { port } = await scripted({ once: { ehlo: { end: "reset" } } });
+    const socket = net.connect(port, "127.0.0.1");
+    const failed = new Promise((resolve) => socket.once("error", (error) => resolve(Reflect.get(error, "code"))));
+    socket.resume().once("data", () => socket.write("EHLO me\r\n"));
+    expect(await failed).toBe("ECONNRESET");
   });
 
   it("limits the messages in a time, by 450 and then by 421", async () => {
