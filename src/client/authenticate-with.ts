@@ -277,9 +277,7 @@ function mechanismsFor(
 function allFailed(causes: readonly SMTPException[]): SMTPException {
   const refusals = causes.filter((cause) => cause instanceof SMTPAuthenticationError);
   const refusal: SMTPAuthenticationError | undefined =
-    refusals.find(isWrongPassword) ??
-    refusals.find(({ smtp_code }) => !OF_THE_MECHANISM.has(smtp_code)) ??
-    refusals[0];
+    refusals.find(isWrongPassword) ?? refusals.find(({ smtp_code }) => !OF_THE_MECHANISM.has(smtp_code)) ?? refusals[0];
   const telling: SMTPException | undefined = refusal ?? causes[0];
   if (telling === undefined) return new SMTPException("no suitable authentication method found");
   const cause =
