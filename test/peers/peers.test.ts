@@ -1,4 +1,4 @@
-/** The scripts of `npm run peers`, played to this client: its claims about a message are true. */
+/** The scripts of `node scripts/peers.mjs`, played to this client: its claims about a message are true. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
