@@ -8,12 +8,16 @@ import coverage from "istanbul-lib-coverage";
 import report from "istanbul-lib-report";
 import reports from "istanbul-reports";
 
-/** The percentage of branches that must be taken: of the client itself, and of all with what is built on it. */
-const CLIENT = 95;
-const ALL = 95;
-
 /** Code that is built on the client, or replaces a server in tests. */
-const COMPANIONS = /^src\/(?:nodemailer|upyo|testing|cli)\/|^src\/opentelemetry\.ts$/;
+const COMPANIONS = /^src\/(?:nodemailer|upyo|testing)\/|^src\/opentelemetry\.ts$/;
+const COMMAND_LINE = /^src\/cli\//;
+
+/** The percentage of branches that must be taken. Most tests of the command line run it in a process that is not measured. */
+const DEMANDS = [
+  { name: "the client", least: 95, holds: (file) => !COMPANIONS.test(file) && !COMMAND_LINE.test(file) },
+  { name: "the client and what is built on it", least: 95, holds: (file) => !COMMAND_LINE.test(file) },
+  { name: "the command line", least: 70, holds: (file) => COMMAND_LINE.test(file) },
+];
 
 const root = join(import.meta.dirname, "..");
 
@@ -33,15 +37,13 @@ export function coverageOptions(folder) {
   ];
 }
 
-/** Prints what the runs in `folders` covered together; returns the counts of the two demands that hold and do not. */
+/** Prints what the runs in `folders` covered together; returns the counts of the demands that are met and are not. */
 export function printCoverage(folders) {
   const merged = coverage.createCoverageMap();
   for (const folder of folders) merged.merge(JSON.parse(readFileSync(join(folder, "coverage-final.json"), "utf8")));
   printTable(merged);
   printBranchesMissed(merged);
-  const client = coverage.createCoverageMap(merged.toJSON());
-  client.filter((file) => !COMPANIONS.test(relative(root, file)));
-  const held = [takesEnough("the client", client, CLIENT), takesEnough("all", merged, ALL)];
+  const held = DEMANDS.map((demand) => isMet(demand, merged));
   const passed = held.filter(Boolean).length;
   return { passed, failed: held.length - passed, skipped: 0 };
 }
@@ -57,7 +59,9 @@ function printBranchesMissed(map) {
   }
 }
 
-function takesEnough(name, map, least) {
+function isMet({ name, least, holds }, merged) {
+  const map = coverage.createCoverageMap(merged.toJSON());
+  map.filter((file) => holds(relative(root, file)));
   const { branches } = map.getCoverageSummary();
   console.log(`${name}: ${branches.pct} % of ${branches.total} branches; at least ${least} % are demanded`);
   return branches.pct >= least;
