@@ -2,12 +2,12 @@
 import type { PoolOptions, SMTPOptions } from "../../index.ts";
 import { Arguments, type OptionTable } from "../arguments.ts";
 import { CONNECTION_OPTIONS, type Connection, connectionOf, ownTransport, smtpOptions } from "../connection.ts";
-import { type Credentials, credentialsOf, exposedArgument, LOGIN_OPTIONS, poolAuth } from "../credentials.ts";
+import { type Credentials, credentialsOf, LOGIN_OPTIONS, poolAuth } from "../credentials.ts";
 import { EXIT, type ExitCode, UsageError } from "../exit-codes.ts";
 import { COMMON_OPTIONS, type CommandDescription } from "../help.ts";
 import type { Surroundings } from "../surroundings.ts";
 import { TRACE_OPTIONS, Trace } from "../trace.ts";
-import { warnOfExposure } from "../warnings.ts";
+import { exposedArguments, hideArguments, warnOfExposure } from "../warnings.ts";
 import { showPlan } from "./dry-run.ts";
 import { ENVELOPE_OPTIONS, envelopeOf } from "./envelope.ts";
 import { messageOf, type OutgoingMessage, SOURCE_OPTIONS } from "./message.ts";
@@ -66,6 +66,9 @@ export async function runSend(args: readonly string[], around: Surroundings): Pr
   const [server, argument] = serverOf(given, around);
   const last = given.choice("stop-after", STAGES);
   given.atMostOneOf("stop-after", "dry-run", "repeat");
+  // Before anything takes time, as the message on standard input may.
+  const exposed = exposedArguments(given);
+  hideArguments(exposed);
   const sending = sendingOptions(given);
   const asked = { message: askedOfMessage(given), recipients: askedOfRecipients(given) };
   const connection = await connectionOf(given, server, argument);
@@ -73,8 +76,7 @@ export async function runSend(args: readonly string[], around: Surroundings): Pr
   const message = last === undefined ? await messageOf(given, around) : undefined;
   const envelope = needsEnvelope ? envelopeOf(given, message?.header ?? NO_HEADER) : undefined;
   const credentials = await credentialsOf(given, connection, around);
-  if (argument === "--server") warnOfExposure(exposedArgument(given, connection, argument), around);
-  else if (given.has("password")) warnOfExposure("--password", around);
+  warnOfExposure(exposed, around);
   const trace = new Trace(given, around, ["trace-html"]);
   const options = await clientOptions(given, connection, sending, trace, around);
   const job: Job = { given, around, connection, credentials, options, sending };

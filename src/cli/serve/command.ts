@@ -4,13 +4,14 @@ import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import type { AnswerContext, Answers, Reaction, TestMessage, TestServerOptions } from "../../testing/index.ts";
 import { Arguments, type OptionTable } from "../arguments.ts";
+import { checkUsable } from "../connection.ts";
 import { EXIT, type ExitCode, UsageError } from "../exit-codes.ts";
 import { readText, reasonOf, writeText } from "../files.ts";
 import { COMMON_OPTIONS, type CommandDescription } from "../help.ts";
 import { type Surroundings, styled } from "../surroundings.ts";
 import { printable } from "../text.ts";
 import { PICTURE_OPTION, pictureFile, TRACE_OPTIONS, tracePrinter } from "../trace.ts";
-import { warnOfExposure } from "../warnings.ts";
+import { exposedArguments, hideArguments, warnOfExposure } from "../warnings.ts";
 import { makeCertificate, type ServerCertificate } from "./certificate.ts";
 import { Forwarder } from "./forward.ts";
 import { History } from "./history.ts";
@@ -77,9 +78,12 @@ export async function runServe(args: readonly string[], around: Surroundings): P
   const [operand] = given.operands;
   if (operand !== undefined) throw new UsageError(JSON.stringify(operand), "is one argument too many");
   given.atMostOneOf("tls", "starttls");
+  const accounts = given.texts("auth").some((text) => text !== "any") ? ["--auth"] : [];
+  const exposed = [...accounts, ...exposedArguments(given)];
+  hideArguments(exposed);
   const picture = pictureFile(given);
   const wanted = await wantedOf(given);
-  if (given.has("auth")) warnOfExposure("--auth", around);
+  warnOfExposure(exposed, around);
   const history = new History(KEPT);
   const server = await MailServer.start({
     ...wanted,
@@ -116,6 +120,8 @@ type Wanted = {
 async function wantedOf(given: Arguments): Promise<Wanted> {
   const host = given.text("host") ?? "127.0.0.1";
   const hasTls = given.has("tls") || given.has("starttls");
+  const unused = hasTls ? undefined : ["cert", "key", "ca-file"].find((name) => given.has(name));
+  if (unused !== undefined) throw new UsageError(`--${unused}`, "needs --tls or --starttls");
   const { certificate, caFile } = hasTls ? await certificateOf(given, host) : {};
   const script = given.text("script");
   const rules = script === undefined ? undefined : parseScript(await readText("--script", script));
@@ -127,7 +133,12 @@ async function wantedOf(given: Arguments): Promise<Wanted> {
   const forwarder = forward === undefined ? undefined : new Forwarder(forward);
   const accounts = await accountsOf(given);
   const name = given.text("name");
+  if (name !== undefined && !/^[!-~]+$/.test(name))
+    throw new UsageError("--name", "must be a name of ASCII without spaces");
   const extensions = given.texts("extension");
+  if (!extensions.every((line) => /^[a-z\d][a-z\d-]*(?: [!-~]+)*$/i.test(line))) {
+    throw new UsageError("--extension", "must be a keyword of EHLO with its parameters, as in SIZE 1000");
+  }
   const behaviour: TestServerOptions = {
     protocol: given.has("lmtp") ? "lmtp" : "smtp",
     starttls: given.has("starttls") ? "offered" : "absent",
@@ -148,8 +159,10 @@ async function certificateOf(
   const [cert, key] = [given.text("cert"), given.text("key")];
   if ((cert === undefined) !== (key === undefined)) throw new UsageError("--cert", "and --key go together");
   if (cert !== undefined && key !== undefined) {
-    const certificate = { cert: await readText("--cert", cert), key: await readText("--key", key), ca: "" };
-    return { certificate, caFile: undefined };
+    given.atMostOneOf("cert", "ca-file");
+    const pair = { cert: await readText("--cert", cert), key: await readText("--key", key) };
+    checkUsable("--cert", pair);
+    return { certificate: { ...pair, ca: "" }, caFile: undefined };
   }
   const certificate = makeCertificate([...new Set(["localhost", "127.0.0.1", "::1", hostname(), host])]);
   const caFile = given.text("ca-file") ?? join(await mkdtemp(join(tmpdir(), "smtplib-serve-")), "ca.pem");
@@ -160,17 +173,18 @@ async function certificateOf(
 async function accountsOf(given: Arguments): Promise<TestServerOptions["auth"]> {
   const file = given.text("auth-file");
   const lines = file === undefined ? [] : (await readText("--auth-file", file)).split(/\r?\n/);
-  const texts = [...given.texts("auth"), ...lines.filter((line) => line !== "")];
-  if (texts.length === 0) return undefined;
-  if (texts.includes("any")) return "any";
-  const accounts = new Map(texts.map((text) => accountIn(text)));
-  return (user, password) => accounts.get(user) === password;
+  const texts = lines.filter((line) => line !== "");
+  if (file !== undefined && texts.length === 0) throw new UsageError("--auth-file", `${file} names nobody`);
+  if (given.texts("auth").includes("any") || texts.includes("any")) return "any";
+  const named = given.texts("auth").map((text) => accountIn(text, "--auth"));
+  const accounts = new Map([...named, ...texts.map((text) => accountIn(text, "--auth-file"))]);
+  return accounts.size === 0 ? undefined : (user, password) => accounts.get(user) === password;
 }
 
-function accountIn(text: string): [user: string, password: string] {
+function accountIn(text: string, argument: string): [user: string, password: string] {
   const at = text.indexOf(":");
   if (at > 0) return [text.slice(0, at), text.slice(at + 1)];
-  throw new UsageError("--auth", "must be USER:PASSWORD, or any");
+  throw new UsageError(argument, "must be USER:PASSWORD, or any");
 }
 
 /** What is answered: by the script, and at the end of a message by what becomes of it. */
