@@ -2,7 +2,7 @@
 import { mkdtemp } from "node:fs/promises";
 import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
-import type { AnswerContext, Answers, Reaction, TestMessage, TestServerOptions } from "../../testing/index.ts";
+import type { Answers, TestMessage, TestServerOptions } from "../../testing/index.ts";
 import { Arguments, type OptionTable } from "../arguments.ts";
 import { checkUsable } from "../connection.ts";
 import { EXIT, type ExitCode, UsageError } from "../exit-codes.ts";
@@ -13,6 +13,7 @@ import { printable } from "../text.ts";
 import { PICTURE_OPTION, pictureFile, TRACE_OPTIONS, tracePrinter } from "../trace.ts";
 import { exposedArguments, hideArguments, warnOfExposure } from "../warnings.ts";
 import { makeCertificate, type ServerCertificate } from "./certificate.ts";
+import { type Destinations, Disposal } from "./disposal.ts";
 import { Forwarder } from "./forward.ts";
 import { History } from "./history.ts";
 import { MailServer } from "./mail-server.ts";
@@ -69,6 +70,18 @@ export const SERVE: CommandDescription = {
   notes: ["A test double, for this machine: it is not meant for the internet. Ctrl-C ends it."],
 };
 
+/** What it offers if it is not told otherwise. */
+const EXTENSIONS: readonly string[] = [
+  "PIPELINING",
+  "8BITMIME",
+  "SMTPUTF8",
+  "DSN",
+  "CHUNKING",
+  "BINARYMIME",
+  "ENHANCEDSTATUSCODES",
+  "SIZE 10485760",
+];
+
 /** Messages and sessions that are kept in memory. */
 const KEPT = 1_000;
 
@@ -82,14 +95,16 @@ export async function runServe(args: readonly string[], around: Surroundings): P
   const exposed = [...accounts, ...exposedArguments(given)];
   hideArguments(exposed);
   const picture = pictureFile(given);
-  const wanted = await wantedOf(given);
+  const onError = (error: unknown): void =>
+    around.stderr.write(`${styled(around.stderr, "red", "error")}: ${reasonOf(error)}\n`);
+  const wanted = await wantedOf(given, onError);
   warnOfExposure(exposed, around);
   const history = new History(KEPT);
   const server = await MailServer.start({
     ...wanted,
     history,
     onLine: given.has("trace") ? tracePrinter(around.stderr) : () => {},
-    onError: (error) => around.stderr.write(`${styled(around.stderr, "red", "error")}: ${reasonOf(error)}\n`),
+    onError,
   });
   let ui: Ui | undefined;
   try {
@@ -117,7 +132,7 @@ type Wanted = {
   readonly behaviour: TestServerOptions;
 };
 
-async function wantedOf(given: Arguments): Promise<Wanted> {
+async function wantedOf(given: Arguments, onError: (error: unknown) => void): Promise<Wanted> {
   const host = given.text("host") ?? "127.0.0.1";
   const hasTls = given.has("tls") || given.has("starttls");
   const unused = hasTls ? undefined : ["cert", "key", "ca-file"].find((name) => given.has(name));
@@ -135,7 +150,7 @@ async function wantedOf(given: Arguments): Promise<Wanted> {
   const name = given.text("name");
   if (name !== undefined && !/^[!-~]+$/.test(name))
     throw new UsageError("--name", "must be a name of ASCII without spaces");
-  const extensions = given.texts("extension");
+  const extensions = given.has("extension") ? given.texts("extension") : EXTENSIONS;
   if (!extensions.every((line) => /^[a-z\d][a-z\d-]*(?: [!-~]+)*$/i.test(line))) {
     throw new UsageError("--extension", "must be a keyword of EHLO with its parameters, as in SIZE 1000");
   }
@@ -143,9 +158,9 @@ async function wantedOf(given: Arguments): Promise<Wanted> {
     protocol: given.has("lmtp") ? "lmtp" : "smtp",
     starttls: given.has("starttls") ? "offered" : "absent",
     keep: KEPT,
-    answers: answersWith(rules, store, forwarder),
+    answers: answersWith(rules, { store, forwarder, sizeLimit: sizeLimitIn(extensions), onError }),
+    extensions,
     ...(name === undefined ? {} : { name }),
-    ...(extensions.length === 0 ? {} : { extensions }),
     ...(accounts === undefined ? {} : { auth: accounts }),
   };
   const port = given.number("port", 0, 65_535) ?? 2525;
@@ -188,27 +203,16 @@ function accountIn(text: string, argument: string): [user: string, password: str
 }
 
 /** What is answered: by the script, and at the end of a message by what becomes of it. */
-function answersWith(
-  script: Script | undefined,
-  store: MessageStore | undefined,
-  forwarder: Forwarder | undefined,
-): Answers {
+function answersWith(script: Script | undefined, destinations: Destinations): Answers {
   const rules: Script = script ?? (() => undefined);
-  const kept = new WeakSet<TestMessage>();
-  const message = async (context: AnswerContext): Promise<Reaction | undefined> => {
-    const reaction = rules("message", context);
-    const reply = typeof reaction === "string" ? reaction : reaction?.reply;
-    // In LMTP there is an answer a recipient, and one message.
-    if (reply?.startsWith("2") === false || context.message === undefined || kept.has(context.message)) return reaction;
-    kept.add(context.message);
-    try {
-      await store?.save(context.message);
-    } catch (error) {
-      return `451 4.3.0 cannot be stored: ${reasonOf(error)}`;
-    }
-    return reaction ?? (await forwarder?.forward(context.message));
-  };
-  return { ...answersOf(rules), message };
+  const disposal = new Disposal(rules, destinations);
+  return { ...answersOf(rules), message: (context) => disposal.answer(context) };
+}
+
+/** The limit that EHLO tells, in octets; 0 without one. */
+function sizeLimitIn(extensions: readonly string[]): number {
+  const [, limit = "0"] = extensions.map((line) => /^SIZE (\d+)$/i.exec(line)).find((found) => found !== null) ?? [];
+  return Number(limit);
 }
 
 function announce(
