@@ -2,6 +2,8 @@
 
 import { once } from "node:events";
 import { createServer, request } from "node:http";
+import net from "node:net";
+import { buffer } from "node:stream/consumers";
 import MailComposer from "nodemailer/lib/mail-composer/index.js";
 import type { Page } from "playwright-core";
 import { describe, expect, it, onTestFinished } from "vitest";
@@ -77,6 +79,55 @@ describe("the page of serve", () => {
     ]) {
       expect((await get(`${ui}${path}`)).status).toBe(404);
     }
+  });
+
+  it("survives requests that are none", async () => {
+    const { ui = "" } = await serve("--ui");
+    const { host, port } = new URL(ui);
+    const asked = async (path: string): Promise<string> => {
+      const socket = net.connect(Number(port), "127.0.0.1");
+      socket.end(`GET ${path} HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`);
+      return (await buffer(socket)).toString("latin1").split("\r\n", 1)[0] ?? "";
+    };
+    for (const path of [
+      "//",
+      "///",
+      "http://[",
+      "http://evil.example/",
+      "/%zz",
+      "/..%2f..%2fetc/passwd",
+      "*",
+      "/__proto__",
+    ]) {
+      expect(await asked(path)).toMatch(/^HTTP\/1\.1 40[04] /);
+    }
+    expect((await get(ui)).status).toBe(200);
+  });
+
+  it("shows messages that are made to be hard to show", async () => {
+    const server = await serve("--ui");
+    const spaces = `${" ".repeat(900)}x`.repeat(1_000);
+    const hostile = [
+      `Subject: ${"=?utf-8?q?=22=3C=00?= ".repeat(20_000)}\r\n\r\nx`,
+      `${"X-Long: y\r\n".repeat(20_000)}\r\nx`,
+      "Content-Type: text/html; charset=no-such-charset\r\n\r\n<b>x</b>",
+      "Content-Type: multipart/mixed; boundary=a\r\n\r\n" +
+        "--a\r\nContent-Type: multipart/mixed; boundary=a\r\n\r\n".repeat(1_000),
+      `Content-Transfer-Encoding: quoted-printable\r\n\r\n${spaces}`,
+    ];
+    for (const message of hostile) await send(server, message);
+    for (const [index] of hostile.entries()) {
+      for (const kind of ["json", "html", "txt"]) {
+        const { status } = await get(`${server.ui}messages/${index + 1}.${kind}`);
+        expect({ index, status }).toEqual({ index, status: 200 });
+      }
+    }
+    const listed = await fetch(`${server.ui}events`);
+    const reader = listed.body?.pipeThrough(new TextDecoderStream()).getReader();
+    const { value = "" } = (await reader?.read()) ?? {};
+    await reader?.cancel();
+    expect(value).toContain('"id":1');
+    expect(value.length).toBeLessThan(20_000);
   });
 
   it("answers this machine only, by its own names", async () => {

@@ -154,7 +154,8 @@ function decodeBase64(text: string): Uint8Array {
 
 function decodeQuoted(body: Uint8Array): Uint8Array {
   const text = latin1(body)
-    .replace(/[ \t]+(?=\r?\n|$)/g, "")
+    // From the first of the spaces on only: a run of them that ends no line would be tried from each of them.
+    .replace(/(?<![ \t])[ \t]+(?=\r?\n|$)/g, "")
     .replace(/=\r?\n/g, "");
   return fromLatin1(decodeHex(text));
 }
