@@ -1,5 +1,5 @@
 /** Files that options name, with errors that name the option. */
-import { constants } from "node:fs";
+import { closeSync, constants, openSync } from "node:fs";
 import { access, readFile, stat, writeFile } from "node:fs/promises";
 import { CommandError, EXIT } from "./exit-codes.ts";
 
@@ -43,8 +43,24 @@ export async function writeText(argument: string, path: string, text: string): P
   try {
     await writeFile(path, text);
   } catch (cause) {
-    throw new CommandError(EXIT.cannotCreate, `${argument} ${path} cannot be written: ${reasonOf(cause)}`, { cause });
+    throw unwritable(argument, path, cause);
   }
+}
+
+/**
+ * Whether a file can be written, before anything is done that cannot be undone. It is made, if it is missing.
+ * @throws {CommandError} if it cannot
+ */
+export function checkWritable(argument: string, path: string): void {
+  try {
+    closeSync(openSync(path, "a"));
+  } catch (cause) {
+    throw unwritable(argument, path, cause);
+  }
+}
+
+function unwritable(argument: string, path: string, cause: unknown): CommandError {
+  return new CommandError(EXIT.cannotCreate, `${argument} ${path} cannot be written: ${reasonOf(cause)}`, { cause });
 }
 
 /** Why something failed, in a few words: the system's code where it has one. */

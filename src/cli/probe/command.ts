@@ -35,15 +35,16 @@ export async function runProbe(args: readonly string[], around: Surroundings): P
   const credentials = await credentialsOf(given, connection, around);
   warnOfExposure(exposed, around);
   const trace = new Trace(given, around);
-  const report = await probe({
-    connection,
-    credentials,
-    allowInsecureAuth: given.has("allow-insecure-auth"),
-    observe: (transport) => trace.observe(transport),
-    signal: around.signal,
+  return await trace.during(async () => {
+    const report = await probe({
+      connection,
+      credentials,
+      allowInsecureAuth: given.has("allow-insecure-auth"),
+      observe: (transport) => trace.observe(transport),
+      signal: around.signal,
+    });
+    const shown = given.has("json") ? `${JSON.stringify(report, null, 2)}\n` : printedReport(report, around.stdout);
+    around.stdout.write(shown);
+    return report.exitCode;
   });
-  const shown = given.has("json") ? `${JSON.stringify(report, null, 2)}\n` : printedReport(report, around.stdout);
-  around.stdout.write(shown);
-  await trace.finish();
-  return report.exitCode;
 }

@@ -10,6 +10,7 @@ import { TRACE_OPTIONS, Trace } from "../trace.ts";
 import { exposedArguments, hideArguments, warnOfExposure } from "../warnings.ts";
 import { showPlan } from "./dry-run.ts";
 import { ENVELOPE_OPTIONS, envelopeOf } from "./envelope.ts";
+import { interruptible } from "./interruptible.ts";
 import { messageOf, type OutgoingMessage, SOURCE_OPTIONS } from "./message.ts";
 import { askedOfMessage, askedOfRecipients, MESSAGE_OPTIONS } from "./message-options.ts";
 import { tlsModeOf } from "./policy.ts";
@@ -80,14 +81,12 @@ export async function runSend(args: readonly string[], around: Surroundings): Pr
   const trace = new Trace(given, around, ["trace-html"]);
   const options = await clientOptions(given, connection, sending, trace, around);
   const job: Job = { given, around, connection, credentials, options, sending };
-  try {
+  return await trace.during(async () => {
     if (last !== undefined) return await stopAfter(job, last, envelope, asked);
     if (message === undefined || envelope === undefined) throw new UsageError("FILE", "is missing");
     if (given.has("dry-run")) return await showPlan({ ...job, message, envelope, asked }, around);
     return await send(job, message, envelope, asked);
-  } finally {
-    await trace.finish();
-  }
+  });
 }
 
 /** A command that is ready to run. */
@@ -187,8 +186,11 @@ async function send(
   if (repeat > 1 && message.isStream)
     throw new UsageError("--repeat", "cannot stand beside a message of more than 8 MiB");
   const mode = tlsModeOf(connection, credentials !== undefined);
+  const { signal, stderr } = around;
+  const { signal: _, ...session } = options;
   const pool = {
-    ...options,
+    ...session,
+    transport: interruptible(options.transport ?? (await ownTransport(connection)), signal),
     ...sending.pool,
     ...("path" in endpoint ? { host: endpoint.path } : endpoint),
     protocol,
@@ -196,7 +198,6 @@ async function send(
     ...(mode === "implicit" ? {} : { starttls: mode }),
     ...(credentials === undefined ? {} : { auth: poolAuth(credentials) }),
   };
-  const { signal, stderr } = around;
   const job = { pool, message, envelope, asked: asked.message, askedOfRecipients: asked.recipients, repeat, signal };
   const outcomes = await sendAll({ ...job, progress: stderr });
   return printOutcomes(outcomes, given, around);
