@@ -111,10 +111,11 @@ describe("the program", () => {
   });
 
   it("ends with a signal that comes while it reads standard input", async () => {
-    const child = start(["send", "-", "--server", "localhost:1", ...envelope]);
+    const child = start(["send", "-", "--server", "localhost:1", ...envelope, "--user=ada", "--password=open-sesame"]);
     const over = ended(child);
     // More than a pipe holds: once it is written, the program is reading.
     await new Promise((resolve) => child.stdin?.write("Subject: Hello\n".repeat(100_000), resolve));
+    if (running.name !== "Bun") expect(await readFile(`/proc/${child.pid}/cmdline`, "utf8")).not.toContain("sesame");
     process.kill(child.pid ?? 0, "SIGINT");
     expect(await over).toMatchObject({ code: 75, stderr: "smtplib send: stopped by SIGINT\n" });
   });

@@ -230,7 +230,7 @@ function announce(
     return;
   }
   const how = implicitTls ? " with TLS" : behaviour.starttls === "offered" ? " with STARTTLS" : "";
-  stdout.write(`listening on ${host}:${port}: ${protocol.toUpperCase()}${how}\n`);
+  stdout.write(`listening on ${host.includes(":") ? `[${host}]` : host}:${port}: ${protocol.toUpperCase()}${how}\n`);
   if (caFile !== undefined) stdout.write(`its authority: ${caFile}\n`);
   if (ui !== undefined) stdout.write(`its page: ${ui.url}\n`);
 }
