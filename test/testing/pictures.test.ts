@@ -77,6 +77,19 @@ describe("renderTranscript", () => {
     ]);
   });
 
+  it("counts times from the beginning of what it draws, and no octets of what is masked", () => {
+    const later = EXAMPLE.replace(/^# ([\d.]+) ms$/gm, (_, at) => `# ${(Number(at) + 3_600_000).toFixed(3)} ms`);
+    const times = (page: string): string[] =>
+      Array.from(page.matchAll(/<time>(.*?)<\/time>/g), ([, time = ""]) => time);
+    expect(times(renderTranscript(later))).toEqual(times(renderTranscript(EXAMPLE)));
+    expect(times(renderTranscript(later))[0]).toBe("0.0 ms");
+    const login =
+      "S: 220 hi\nC: AUTH LOGIN\nS: 334 VXNlcm5hbWU6\nC: ***\nS: 334 ***\nC: ***\nS: 235 ok\nC: AUTH PLAIN ***\n";
+    const page = renderTranscript(`CONNECT a:25\n${login}`);
+    expect(page).toContain("<dt>sent</dt><dd>12 octets and secrets</dd>");
+    expect(page.match(/<span class="size">a secret<\/span>/g)).toHaveLength(4);
+  });
+
   it("shows what left together, replies by their kind, and a message by its size", () => {
     const page = renderTranscript(EXAMPLE);
     expect(page).toContain("3 commands in one write");
