@@ -11,7 +11,7 @@ async function built(options: object): Promise<Uint8Array> {
 }
 
 function bytes(text: string): Uint8Array {
-  return Uint8Array.from(text, (character) => character.charCodeAt(0));
+  return Uint8Array.from(Buffer.from(text, "latin1"));
 }
 
 describe("the reader of messages", () => {

@@ -32,6 +32,15 @@ export const looks = [1280, 390].flatMap((width) =>
   (["light", "dark"] as const).map((colorScheme) => ({ name: `${width} px, ${colorScheme}`, width, colorScheme })),
 );
 
+/** Shows a page in each look, one after the other. */
+export async function inEachLook(page: Page, use: (name: string) => Promise<void>): Promise<void> {
+  for (const { colorScheme, name, width } of looks) {
+    await page.setViewportSize({ width, height: 900 });
+    await page.emulateMedia({ colorScheme });
+    await use(name);
+  }
+}
+
 /** Opens a page of its own, which `use` has; what it asks for and whether it runs a script is for `use` to see. */
 export async function withPage<T>(options: BrowserContextOptions, use: (page: Page) => Promise<T>): Promise<T> {
   const { chromium } = await import("playwright-core");

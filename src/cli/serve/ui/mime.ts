@@ -188,5 +188,7 @@ function latin1(octets: Uint8Array): string {
 }
 
 function fromLatin1(text: string): Uint8Array {
-  return Uint8Array.from(text, (character) => character.charCodeAt(0) & 0xff);
+  const octets = new Uint8Array(text.length);
+  for (let at = 0; at < text.length; at += 1) octets[at] = text.charCodeAt(at) & 0xff;
+  return octets;
 }
