@@ -1,18 +1,13 @@
 /** `SMTPPool`: the sending methods of `SMTP` over a pool of connections. */
 import { callerContext } from "../client/caller-context.ts";
 import { withCallers } from "../client/caller-stack.ts";
-import type { Body } from "../client/content.ts";
 import { Events } from "../client/events.ts";
-import type { Delivery } from "../client/outcome.ts";
-import type { RcptOptions } from "../core/extensions/extension.ts";
 import { showAs } from "../core/inspect.ts";
-import type { Options } from "../core/plan.ts";
-import type { Refused } from "../core/reply.ts";
-import { type Deliver, type DeliveryRequest, deliverBy, sendMessageBy, sendmailBy } from "../facade/delivery.ts";
-import type { Message } from "../facade/message.ts";
+import type { Deliver } from "../facade/delivery.ts";
 import { type CallOptions, callSignal } from "../facade/options.ts";
+import { Sender } from "../facade/sender.ts";
 import { Dispatcher } from "./dispatcher.ts";
-import { type PoolOptions, poolSettings } from "./options.ts";
+import { type PoolOptions, type PoolSettings, poolSettings } from "./options.ts";
 import type { PoolStats } from "./stats.ts";
 
 /**
@@ -21,7 +16,8 @@ import type { PoolStats } from "./stats.ts";
  *
  * A message is sent once. It is sent on a second connection only if the first turned out to be dead before any content
  * was sent, so that the server certainly did not accept it. The pool reports any other failure, with what is known in
- * `delivery`.
+ * `delivery`. A call rejects with a temporary `SMTPException` if `maxQueue` messages already wait, and with
+ * `SMTPServerDisconnected` after `close()`.
  *
  * While no connection can be made for a reason that may pass (refused, reset, timed out, 421, 4yz), or each one is lost
  * before a message could be sent on it, messages wait and the pool keeps trying to connect for `reconnectFor` seconds. A
@@ -47,11 +43,8 @@ import type { PoolStats } from "./stats.ts";
  * await pool.close();
  * ```
  */
-export class SMTPPool {
+export class SMTPPool extends Sender {
   readonly #dispatcher: Dispatcher;
-  readonly #events: Events;
-  /** True if opening a connection calls functions of the options. */
-  readonly #callsBack: boolean;
 
   /**
    * Checks the options; opens no connection.
@@ -62,50 +55,10 @@ export class SMTPPool {
   constructor(...given: [options: PoolOptions] | [url: string, options?: PoolOptions | undefined]) {
     const [where, options] = given;
     const settings = poolSettings(where, options);
-    this.#dispatcher = new Dispatcher(settings);
-    this.#events = new Events(settings.smtp.logger, settings.protocol);
-    this.#events.endpoint = settings.endpoint;
-    this.#callsBack = settings.transport !== undefined || hasFunction(settings.auth?.credentials);
+    const dispatcher = new Dispatcher(settings);
+    super(delivererOf(dispatcher, settings));
+    this.#dispatcher = dispatcher;
     showAs(this, () => this.#dispatcher.summary);
-  }
-
-  /**
-   * Sends a message as `SMTP.sendmail()` does, with the same exceptions and two more.
-   * @throws {SMTPException} "not-sent" and `temporary`, if `maxQueue` messages already wait
-   * @throws {SMTPServerDisconnected} "not-sent", if the pool is closed
-   */
-  sendmail(
-    from_addr: string,
-    to_addrs: string | Iterable<string>,
-    msg: Body,
-    mail_options?: Options,
-    rcpt_options?: Options<RcptOptions>,
-    call?: CallOptions,
-  ): Promise<Refused> {
-    return sendmailBy(this.#deliver, msg, { from_addr, to_addrs, mail_options, rcpt_options }, call);
-  }
-
-  /**
-   * Sends a message as `SMTP.send_message()` does, to the recipients in its header.
-   * @throws as `sendmail()` does; {RangeError} if an address field cannot be read without guessing
-   */
-  send_message(
-    msg: Message,
-    from_addr?: string,
-    to_addrs?: string | Iterable<string>,
-    mail_options?: Options,
-    rcpt_options?: Options<RcptOptions>,
-    call?: CallOptions,
-  ): Promise<Refused> {
-    return sendMessageBy(this.#deliver, msg, { from_addr, to_addrs, mail_options, rcpt_options }, call);
-  }
-
-  /**
-   * Sends a message as `SMTP.deliver()` does; resolves with all replies.
-   * @throws as `sendmail()` does
-   */
-  deliver(delivery: DeliveryRequest): Promise<Delivery> {
-    return deliverBy(this.#deliver, delivery);
   }
 
   /**
@@ -150,11 +103,19 @@ export class SMTPPool {
   get stats(): PoolStats {
     return this.#dispatcher.stats;
   }
+}
 
-  readonly #deliver: Deliver = (request, signal) =>
-    this.#events.delivering(request, () => {
-      const within = this.#callsBack || this.#events.traceEnabled !== undefined ? callerContext() : undefined;
-      return this.#dispatcher.queue.enqueue(request, signal, within);
+/** Sends messages by a dispatcher, and reports them to the pool's events. */
+function delivererOf(dispatcher: Dispatcher, settings: PoolSettings): Deliver {
+  const { smtp, protocol, endpoint, transport, auth } = settings;
+  const events = new Events(smtp.logger, protocol);
+  events.endpoint = endpoint;
+  // Opening a connection calls these functions of the options, in the context of a call.
+  const hasCallbacks = transport !== undefined || hasFunction(auth?.credentials);
+  return (request, signal) =>
+    events.delivering(request, () => {
+      const within = hasCallbacks || events.traceEnabled !== undefined ? callerContext() : undefined;
+      return dispatcher.queue.enqueue(request, signal, within);
     });
 }
 
