@@ -54,7 +54,7 @@ export type { CallOptions, SMTPOptions } from "./facade/options.ts";
 export { type Flavour, SMTP, SMTP_PORT } from "./facade/smtp.ts";
 export { SMTP_SSL, SMTP_SSL_PORT } from "./facade/smtp-ssl.ts";
 export type { PoolAuth, PoolOptions } from "./pool/options.ts";
+export { SMTPPool } from "./pool/pool.ts";
 export type { Rate } from "./pool/rate-limit.ts";
-export { SMTPPool } from "./pool/smtp-pool.ts";
 export type { PoolStats } from "./pool/stats.ts";
 export type { Mechanism, MechanismContext } from "./sasl/mechanism.ts";
