@@ -48,7 +48,7 @@ export {
 } from "./errors.ts";
 export type { DeliveryRequest } from "./facade/delivery.ts";
 export { LMTP, LMTP_PORT } from "./facade/lmtp.ts";
-export type { AuthOptions, LoginOptions } from "./facade/login.ts";
+export type { AuthOptions, LoginOptions } from "./facade/login-options.ts";
 export type { Message } from "./facade/message.ts";
 export type { CallOptions, SMTPOptions } from "./facade/options.ts";
 export { type Flavour, SMTP, SMTP_PORT } from "./facade/smtp.ts";

@@ -2,12 +2,14 @@
 import { withCallers } from "../client/caller-stack.ts";
 import type { Client } from "../client/client.ts";
 import { type Body, contentOf, discard } from "../client/content.ts";
+import { parseMailbox } from "../core/address.ts";
 import { checkArgument } from "../core/bytes.ts";
 import type { RcptOptions } from "../core/extensions/extension.ts";
 import type { Features } from "../core/features.ts";
+import { ownCommand } from "../core/own-command.ts";
 import type { EightBitPolicy, Options } from "../core/plan.ts";
 import type { Reply } from "../core/reply.ts";
-import { Commands } from "./commands.ts";
+import { Commands, checkBytes, checkCommand, checkHelloName, checkQuestion } from "./commands.ts";
 import type { Deliver } from "./delivery.ts";
 import { mailParametersOf, rcptParametersOf } from "./envelope.ts";
 import { Sender } from "./sender.ts";
@@ -25,13 +27,15 @@ export abstract class SMTPCommands extends Sender {
   }
 
   /** Sends HELO (RFC 5321 4.1.1.1). */
-  helo(name?: string): Promise<Reply> {
-    return this.#call((commands) => commands.hello("HELO", name));
+  async helo(name?: string): Promise<Reply> {
+    const own = checkHelloName(name);
+    return await this.#call((commands) => commands.hello("HELO", own));
   }
 
   /** Sends EHLO, or LHLO in LMTP, and stores the extensions that the server offers (RFC 5321 4.1.1.1, RFC 2033 4.1). */
-  ehlo(name?: string): Promise<Reply> {
-    return this.#call((commands) => commands.hello("EHLO", name));
+  async ehlo(name?: string): Promise<Reply> {
+    const own = checkHelloName(name);
+    return await this.#call((commands) => commands.hello("EHLO", own));
   }
 
   /**
@@ -50,13 +54,15 @@ export abstract class SMTPCommands extends Sender {
   /** Sends MAIL FROM: begins a transaction (RFC 5321 4.1.1.2). As in Python, a server without ESMTP gets no options. */
   async mail(sender: string, options: Options = []): Promise<Reply> {
     const parameters = mailParametersOf(options);
-    return await this.#call((commands) => commands.mail(sender, parameters));
+    const mailbox = parseMailbox(sender, "sender");
+    return await this.#call((commands) => commands.mail(mailbox, parameters));
   }
 
   /** Sends RCPT TO: adds a recipient (RFC 5321 4.1.1.3). */
   async rcpt(recipient: string, options: Options<RcptOptions> = []): Promise<Reply> {
     const parameters = rcptParametersOf(options);
-    return await this.#call((commands) => commands.rcpt(recipient, parameters));
+    const mailbox = parseMailbox(recipient, "recipient");
+    return await this.#call((commands) => commands.rcpt(mailbox, parameters));
   }
 
   /**
@@ -89,8 +95,9 @@ export abstract class SMTPCommands extends Sender {
    * @throws {RangeError} if the argument is neither
    * @throws {SMTPNotSupportedError} if it is not ASCII and the server lacks SMTPUTF8; a domain is sent as A-labels
    */
-  verify(address: string): Promise<Reply> {
-    return this.#call((commands) => commands.ask("VRFY", address));
+  async verify(address: string): Promise<Reply> {
+    const question = checkQuestion(address);
+    return await this.#call((commands) => commands.ask("VRFY", question));
   }
 
   /** The same as `verify()`. */
@@ -102,8 +109,9 @@ export abstract class SMTPCommands extends Sender {
    * Sends EXPN: asks for the members of a mailing list (RFC 5321 4.1.1.7).
    * @throws as `verify` does
    */
-  expn(address: string): Promise<Reply> {
-    return this.#call((commands) => commands.ask("EXPN", address));
+  async expn(address: string): Promise<Reply> {
+    const question = checkQuestion(address);
+    return await this.#call((commands) => commands.ask("EXPN", question));
   }
 
   /** Sends HELP (RFC 5321 4.1.1.8); resolves with the text of the reply. */
@@ -113,13 +121,15 @@ export abstract class SMTPCommands extends Sender {
   }
 
   /** Sends any command except STARTTLS, which needs `starttls()`; resolves with the reply. */
-  docmd(verb: string, args = ""): Promise<Reply> {
-    return this.#call((commands) => commands.docmd(verb, args));
+  async docmd(verb: string, args = ""): Promise<Reply> {
+    const command = checkCommand(verb, args);
+    return await this.#call((commands) => commands.docmd(verb, command));
   }
 
   /** Sends any command, without waiting for the reply: call `getreply()` for it. */
-  putcmd(verb: string, args = ""): Promise<void> {
-    return this.#call((commands) => commands.putcmd(verb, args));
+  async putcmd(verb: string, args = ""): Promise<void> {
+    const command = ownCommand(verb, args);
+    return await this.#call((commands) => commands.putcmd(command));
   }
 
   /** Waits for the next reply of the server. */
@@ -128,8 +138,9 @@ export abstract class SMTPCommands extends Sender {
   }
 
   /** Sends bytes unchanged; "" sends nothing, and throws if there is no session. */
-  send(bytes: string | Uint8Array): Promise<void> {
-    return this.#call((commands) => commands.send(bytes));
+  async send(bytes: string | Uint8Array): Promise<void> {
+    const octets = checkBytes(bytes);
+    return await this.#call((commands) => commands.send(octets));
   }
 
   /** True after a successful EHLO. */

@@ -17,10 +17,11 @@ import { defaultTransport } from "../runtime.ts";
 import { checkCredential } from "../sasl/credential.ts";
 import type { Mechanism } from "../sasl/mechanism.ts";
 import { delivererOf } from "./delivery.ts";
-import type { AuthContext, AuthOptions, LoginOptions } from "./login.ts";
+import type { AuthContext } from "./login.ts";
+import { type AuthOptions, checkAuth, checkLoginOptions, type LoginOptions } from "./login-options.ts";
 import { addressLiteral, checkOptions, parseHost, resolveLimits, type SMTPOptions } from "./options.ts";
 import { SMTPCommands } from "./smtp-commands.ts";
-import { startTls } from "./starttls.ts";
+import { checkStartTls, startTls } from "./starttls.ts";
 import { sessionSummary } from "./summary.ts";
 import { implicitTls } from "./tls.ts";
 
@@ -149,9 +150,10 @@ export class SMTP extends SMTPCommands {
    * @throws {SMTPResponseException} if the server refuses it
    * @throws {SMTPServerDisconnected} if the handshake or the verification fails, or unencrypted bytes follow the reply
    */
-  starttls(tls?: TlsOptions): Promise<Reply> {
+  async starttls(tls?: TlsOptions): Promise<Reply> {
     const { context } = this.#options;
-    return this.#call((session) => startTls(session, context, tls));
+    const own = checkStartTls(tls);
+    return await this.#call((session) => startTls(session, context, own));
   }
 
   /**
@@ -161,10 +163,13 @@ export class SMTP extends SMTPCommands {
    * @throws {SMTPAuthenticationError} if the server refuses all; `causes` has an error for each
    * @throws {SMTPException} if there is no common mechanism
    */
-  login(user: string, password: string, options: LoginOptions = {}): Promise<Reply> {
+  async login(user: string, password: string, options: LoginOptions = {}): Promise<Reply> {
     this.user = user;
     this.password = password;
-    return this.#authenticating(({ login }, context) => login(context, { user, password }, options));
+    checkCredential(user, "user");
+    checkCredential(password, "password");
+    const how = checkLoginOptions(options);
+    return await this.#authenticating(({ login }, context) => login(context, { user, password }, how));
   }
 
   /**
@@ -172,10 +177,11 @@ export class SMTP extends SMTPCommands {
    * @throws {SMTPAuthenticationError} if the server refuses
    * @throws {SMTPNotSupportedError} if the mechanism would reveal the password to the network
    */
-  auth(mechanism: string, authobject: AuthObject | Mechanism, options: AuthOptions = {}): Promise<Reply> {
-    return this.#authenticating(({ auth }, context) => {
+  async auth(mechanism: string, authobject: AuthObject | Mechanism, options: AuthOptions = {}): Promise<Reply> {
+    const checked = checkAuth(mechanism, authobject, options);
+    return await this.#authenticating(({ auth }, context) => {
       this.#loginQuestions = 0;
-      return auth(context, mechanism, authobject, options);
+      return auth(context, checked);
     });
   }
 
