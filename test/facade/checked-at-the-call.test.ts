@@ -32,7 +32,7 @@ const WRONG: [name: string, argument: RegExp, call: (smtp: SMTP) => Promise<unkn
   ["auth with no object", /authobject/, (smtp) => smtp.auth("PLAIN", 7 as never)],
   ["sendmail", /from_addr/, (smtp) => smtp.sendmail("a\r\n@b.c", "d@e.f", "x")],
   ["send_message", /msg/, (smtp) => smtp.send_message(7 as never)],
-  ["deliver", /recipients|to/, (smtp) => smtp.deliver({ from: "a@b.c", to: "d\n@e.f", body: "x" })],
+  ["deliver", /recipients|to/, (smtp) => smtp.deliver({ from: "a@b.c", to: ["d\n@e.f"], body: "x" })],
 ];
 
 describe("a wrong argument", () => {
