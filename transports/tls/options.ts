@@ -1,5 +1,5 @@
 /** Checks `TlsOptions` before a byte is sent, and brings them into the one form that the transports work with. */
-import type { TlsOptions } from "../src/byte-stream.ts";
+import type { TlsOptions } from "../../src/byte-stream.ts";
 
 /** `TlsOptions`, checked and complete. */
 export type CheckedTlsOptions = {

@@ -1,6 +1,6 @@
 /** What the transports on pairs of WHATWG streams share, by itself: waiting for what was sent, and giving the pair back. */
 import { describe, expect, it } from "vitest";
-import { type StreamPair, WebStream } from "../../transports/web-stream.ts";
+import { type StreamPair, WebStream } from "../../transports/stream-pair.ts";
 import { bytes, reasonOf } from "./bytes.ts";
 
 const peer = { remoteAddress: undefined, localAddress: undefined, loopback: false, tls: undefined };

@@ -1,12 +1,12 @@
-/** TLS over a connection of Deno's: by `Deno.startTls` where that does all that is asked for; `layerTls` does the rest. */
-import type { TlsInfo, TlsOptions } from "../src/byte-stream.ts";
-import type { TlsError } from "../src/errors.ts";
-import { makeTlsError, tlsError } from "./tls-errors.ts";
-import { type CheckedTlsOptions, checkTlsOptions, refuseCipherOptions } from "./tls-options.ts";
+/** TLS over a connection of Deno's: by `Deno.startTls` if that supports all the options, and otherwise by `layerTls`. */
+import type { TlsInfo, TlsOptions } from "../../src/byte-stream.ts";
+import type { TlsError } from "../../src/errors.ts";
+import { makeTlsError, tlsError } from "./errors.ts";
+import { type CheckedTlsOptions, checkTlsOptions, refuseCipherOptions } from "./options.ts";
 
-export { layerTls } from "./tls-layer.ts";
+export { layerTls } from "./layer.ts";
 
-/** What is used of a connection of Deno's. */
+/** The used parts of a connection of Deno's. */
 export type DenoConnection = {
   readonly remoteAddr: { hostname?: string };
   readonly localAddr: { hostname?: string };
@@ -19,21 +19,21 @@ export type DenoConnection = {
 };
 
 type TlsConnection = DenoConnection & {
-  /** Rejects where the server is not the one asked for; `startTls` itself does not know yet. */
+  /** Rejects if the server fails the verification, which `startTls` does not wait for. */
   handshake(): Promise<unknown>;
 };
 
 declare const Deno: {
-  /** Takes the connection over, even where it fails. */
+  /** Takes the connection over, even if it fails. */
   startTls(connection: DenoConnection, options: { hostname: string }): Promise<TlsConnection>;
 };
 
 /**
- * Upgrades by `Deno.startTls`, and hands `adopt` the connection that takes the other one's place.
- * Undefined, and nothing has happened, where Deno's own TLS lacks what is asked for.
+ * Upgrades by `Deno.startTls`, and passes `adopt` the connection that replaces the other one.
+ * Returns `undefined`, without any effect, if Deno's own TLS does not support the options.
  *
- * @throws TlsError where the handshake or the verification fails.
- * @throws TypeError for options that cannot be meant.
+ * @throws TlsError if the handshake or the verification fails
+ * @throws TypeError for invalid options
  */
 export async function upgrade(
   connection: DenoConnection,
@@ -60,12 +60,12 @@ export async function upgrade(
   };
 }
 
-/** The error where the peer has ended the connection before the handshake. */
+/** The error if the peer ended the connection before the handshake. */
 export function closedBefore(options: TlsOptions & { servername: string }, cause: unknown): TlsError {
   return makeTlsError("closed", checkTlsOptions(options), cause);
 }
 
-/** Whether `Deno.startTls` can do what is asked for, and all of it. */
+/** Whether `Deno.startTls` supports all of the options. */
 function isNative({ ca, cert, rejectUnauthorized, pins, minVersion }: CheckedTlsOptions): boolean {
   return ca === undefined && cert === undefined && rejectUnauthorized && pins === undefined && minVersion === "TLSv1.2";
 }

@@ -1,6 +1,6 @@
 /** TLS sessions to resume: of verified servers only, and each under the very options that its server was verified by. */
-import type { TlsInfo } from "../src/byte-stream.ts";
-import type { CheckedTlsOptions } from "./tls-options.ts";
+import type { TlsInfo } from "../../src/byte-stream.ts";
+import type { CheckedTlsOptions } from "./options.ts";
 
 /** A session that can be resumed, and what its server showed when it was verified. */
 export type TlsSession = { readonly ticket: Uint8Array } & Pick<TlsInfo, "fingerprint256" | "certificate" | "chain">;

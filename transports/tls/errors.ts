@@ -1,5 +1,5 @@
 /** From what runtimes say when a handshake fails to a `TlsError` that says what happened and what would mend it. */
-import { TlsError, type TlsFailure } from "../src/errors.ts";
+import { TlsError, type TlsFailure } from "../../src/errors.ts";
 
 /** What was asked for, for the message. */
 export type TlsAttempt = { servername: string; minVersion: string };

@@ -1,6 +1,6 @@
 /**
- * One of a pool's connections, from its opening to its end. Messages are bound to it when they can begin, and not before:
- * a connection that hangs holds no message back that another one could send.
+ * One connection of a pool, from opening to close. Messages are assigned to it when they can begin, and not before: a
+ * connection that hangs delays no message that another one could send.
  */
 import { sendingPolicy } from "../client/chunking.ts";
 import { Client } from "../client/client.ts";
@@ -14,53 +14,53 @@ import { Command } from "../core/command.ts";
 import { readLimits } from "../core/extensions/limits.ts";
 import { addressLiteral, resolveLimits } from "../facade/options.ts";
 import { defaultTransport } from "../runtime.ts";
-import { NEVER } from "./alarm.ts";
+import { establish } from "./establish.ts";
 import type { Carrier, Job } from "./job.ts";
 import type { PoolSettings } from "./options.ts";
-import { signOn } from "./sign-on.ts";
+import { NEVER } from "./timer.ts";
 
-/** Who a connection belongs to, and is told what becomes of it. */
-export type LaneOwner = {
-  /** The next message that may go behind those that are on this connection already. */
-  pull(lane: Lane): Job | undefined;
-  /** A message begins. */
+/** The pool, as far as its connections need it. */
+export type ConnectionOwner = {
+  /** Returns the next message that may follow those already on this connection. */
+  next(connection: PooledConnection): Job | undefined;
+  /** Called when a message begins. */
   began(): void;
-  /** A message that began, or was to begin, here was delivered. */
-  delivered(lane: Lane, job: Job, delivery: Delivery): void;
-  /** A message that began, or was to begin, here was not delivered; `first`: nothing had been sent here before it. */
-  failed(lane: Lane, job: Job, error: unknown, first: boolean): void;
-  /** The connection is no longer there; it was open before. */
-  ended(lane: Lane): void;
+  /** Called when a message assigned to this connection was delivered. */
+  delivered(connection: PooledConnection, job: Job, delivery: Delivery): void;
+  /** Called when a message assigned to this connection was not delivered; `first`: it was the first one here. */
+  failed(connection: PooledConnection, job: Job, error: unknown, first: boolean): void;
+  /** Called when an open connection has ended. */
+  ended(connection: PooledConnection): void;
 };
 
-/** A connection of the pool's. */
-export class Lane implements Carrier {
-  /** Transactions that began here. */
+/** A connection of a pool. */
+export class PooledConnection implements Carrier {
+  /** The number of transactions that began here. */
   started = 0;
-  /** Messages that are bound to this connection and not settled. */
+  /** The number of unsettled messages assigned to this connection. */
   inFlight = 0;
-  /** When the opening began, when it was opened, and when it was last used, by `performance.now()`. */
+  /** When opening began, when it succeeded, and the last use, in the time of `performance.now()`. */
   readonly begunAt: number = performance.now();
   openedAt = 0;
   usedAt = 0;
-  /** True once no more messages may begin here. */
+  /** True once the connection accepts no more messages. */
   retired = false;
-  /** What the server takes by one connection (RFC 9422). */
+  /** How many transactions may begin here: the smaller of the option and of the server's MAILMAX (RFC 9422). */
   mailMax: number = Number.POSITIVE_INFINITY;
-  readonly #owner: LaneOwner;
+  readonly #owner: ConnectionOwner;
   readonly #settings: PoolSettings;
   readonly #client: Client;
   #rcptMax = NEVER;
-  /** A message that nothing may follow: in eager mode what follows would be lost with it if it is aborted. */
-  #alone: Job | undefined;
+  /** A message that none may follow: in eager mode, an abort of it would lose the messages behind it. */
+  #blocking: Job | undefined;
   /** The first message here, until it is settled. */
   #first: Job | undefined;
   #open = false;
 
-  constructor(owner: LaneOwner, settings: PoolSettings) {
+  constructor(owner: ConnectionOwner, settings: PoolSettings) {
     const { smtp, timeouts, protocol, chunking } = settings;
     const name = smtp.local_hostname;
-    // The pool has a clock of its own for the whole of a delivery, which begins before there is a connection.
+    // The pool measures the total itself: a delivery begins before there is a connection.
     const phases = { ...timeouts, total: undefined };
     this.#owner = owner;
     this.#settings = settings;
@@ -82,13 +82,13 @@ export class Lane implements Carrier {
   }
 
   /**
-   * Connects and signs on.
-   * @throws what `SMTP.connect()`, `starttls()` and `login()` throw; QUIT is to be said then
+   * Connects and establishes the session.
+   * @throws what `SMTP.connect()`, `starttls()` and `login()` throw; call `quit()` then
    */
   async open(): Promise<void> {
     const client = this.#client;
     await client.open(() => this.#target());
-    await client.exclusively((session) => signOn(session, this.#settings));
+    await client.exclusively((session) => establish(session, this.#settings));
     const { connection, serverInfo } = client.session;
     const { mailMax = NEVER, rcptMax = NEVER } = readLimits(serverInfo.features["limits"] ?? "");
     this.mailMax = Math.min(this.#settings.maxMessages, mailMax);
@@ -100,27 +100,27 @@ export class Lane implements Carrier {
     connection?.onEnd(() => this.#ended());
   }
 
-  /** Why the connection ended, if it did. */
+  /** Why the connection ended; `undefined` while it is open. */
   get end(): SessionEnd | undefined {
     return this.#client.session.connection?.end;
   }
 
-  /** True if the connection ends with what came last. */
+  /** True if the connection ends with the reply that came last. */
   get ends(): boolean {
     return this.#client.session.connection?.fault !== undefined;
   }
 
-  /** True while the first message here has yet to begin with its content. */
+  /** True while the first message here has not yet sent any content. */
   get isUntried(): boolean {
     return this.#first !== undefined && !this.#first.contentBegun;
   }
 
-  /** What the connection has shown of the server and commands in groups; "suspect": it was lost with the first group. */
+  /** Whether the server handled a group of commands; "suspect": the connection was lost with the first group. */
   get pipeliningTrust(): "untested" | "proven" | "suspect" {
     return this.#client.session.connection?.pipeliningTrust ?? "untested";
   }
 
-  /** Sends a message; nothing else is on this connection. */
+  /** Sends a message on this connection, which is idle. */
   send(job: Job): void {
     this.inFlight++;
     this.#client.session.connection?.holdProcess(true);
@@ -129,18 +129,18 @@ export class Lane implements Carrier {
     this.#client.deliver(job);
   }
 
-  /** Nothing is to be sent for now: an idle connection keeps no process alive. */
-  rest(): void {
+  /** Lets the process exit: an idle connection does not keep it alive. */
+  releaseProcess(): void {
     this.#client.session.connection?.holdProcess(false);
   }
 
-  /** Lets the next message begin as soon as it may go behind those that are here. */
-  offer(): void {
+  /** Asks the pool for a message that may follow those already here. */
+  advance(): void {
     this.#client.advance();
   }
 
   /**
-   * NOOP.
+   * Sends NOOP.
    * @throws what `noop()` throws
    */
   async noop(): Promise<void> {
@@ -148,19 +148,19 @@ export class Lane implements Carrier {
   }
 
   /**
-   * Says QUIT, if that is still possible, and closes. Resolves when the server has answered, with a promise for the end of
-   * the connection; never rejects.
+   * Sends QUIT, if that is still possible, and closes. Resolves after the reply, with a promise for the end of the
+   * connection; never rejects.
    */
   async quit(): Promise<{ gone: Promise<void> }> {
     this.retired = true;
     this.#open = false;
     const { session } = this.#client;
     session.connection?.holdProcess(true);
-    await this.#client.exclusively(() => sayQuit(session.requireConnection())).catch(() => {});
+    await this.#client.exclusively(() => sendQuit(session.requireConnection())).catch(() => {});
     return { gone: session.connection?.close() ?? Promise.resolve() };
   }
 
-  /** Drops the connection, or gives up opening it. */
+  /** Drops the connection, or stops opening it. */
   drop(end: SessionEnd = disconnected("the pool dropped the connection")): void {
     const { session } = this.#client;
     session.connection?.drop(end);
@@ -178,48 +178,48 @@ export class Lane implements Carrier {
     };
   }
 
-  /** A message begins. */
+  /** Records that a message begins. */
   began(job: Job): void {
     job.begun = true;
-    if (job.deadline !== NEVER) job.interrupt = () => this.#outOfTime(job);
-    // What does not go into one transaction goes in several, on this connection.
+    if (job.deadline !== NEVER) job.interrupt = () => this.#interrupt(job);
+    // More recipients than RCPTMAX take several transactions on this connection.
     this.started += Math.max(1, Math.ceil(job.recipients / this.#rcptMax));
     if (this.started >= this.mailMax) this.retired = true;
     this.#owner.began();
-    if (job.abortable && this.#settings.smtp.pipelining === "eager") this.#alone = job;
+    if (job.abortable && this.#settings.smtp.pipelining === "eager") this.#blocking = job;
   }
 
-  /** A message was delivered. */
+  /** Passes the delivery on to the pool. */
   delivered(job: Job, outcome: Delivery): void {
     this.#settled(job);
     this.#owner.delivered(this, job, outcome);
   }
 
-  /** A message was not delivered. */
+  /** Passes the failure on to the pool. */
   failed(job: Job, error: unknown): void {
     const isFirst = this.#first === job;
     this.#settled(job);
     this.#owner.failed(this, job, error, isFirst);
   }
 
-  /** The next message that may begin behind those that are here. */
+  /** Returns the next message that may follow those already here. */
   #next(): Job | undefined {
-    if (!this.#open || this.retired || this.inFlight === 0 || this.#alone !== undefined) return undefined;
-    const job = this.#owner.pull(this);
+    if (!this.#open || this.retired || this.inFlight === 0 || this.#blocking !== undefined) return undefined;
+    const job = this.#owner.next(this);
     if (job === undefined) return undefined;
     this.inFlight++;
     job.carrier = this;
     return job;
   }
 
-  #outOfTime(job: Job): void {
+  #interrupt(job: Job): void {
     job.late = true;
     this.drop(disconnected("another delivery on this connection took too long"));
   }
 
   #settled(job: Job): void {
     job.interrupt = undefined;
-    if (this.#alone === job) this.#alone = undefined;
+    if (this.#blocking === job) this.#blocking = undefined;
     if (this.#first === job) this.#first = undefined;
     this.inFlight--;
     this.usedAt = performance.now();
@@ -233,8 +233,8 @@ export class Lane implements Carrier {
   }
 }
 
-/** QUIT. A write that does not leave, because the server reads nothing, is bounded by its phase, too. */
-async function sayQuit(connection: Connection): Promise<void> {
+/** Sends QUIT. The timeout also covers a write that blocks because the server reads nothing. */
+async function sendQuit(connection: Connection): Promise<void> {
   const bound = connection.setDeadline("quit", connection.settings.timeouts().quit);
   try {
     await connection.request(Command.simple("QUIT"));

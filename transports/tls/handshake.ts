@@ -1,8 +1,8 @@
 /** A client's TLS handshake by `node:tls`, over a socket or any `Duplex`, and the checks that follow it. */
-import type { TlsInfo, TlsOptions } from "../src/byte-stream.ts";
-import { ignore } from "./native-sockets.ts";
-import { builtin, type NodeDuplex, type NodeTlsSocket, type PeerCertificate, runtime } from "./node-builtins.ts";
-import { makeTlsError, notTls, tlsError } from "./tls-errors.ts";
+import type { TlsInfo, TlsOptions } from "../../src/byte-stream.ts";
+import { builtin, type NodeDuplex, type NodeTlsSocket, type PeerCertificate, runtime } from "../node-builtins.ts";
+import { noop } from "../util.ts";
+import { makeTlsError, notTls, tlsError } from "./errors.ts";
 import {
   type CheckedTlsOptions,
   checkTlsOptions,
@@ -10,8 +10,8 @@ import {
   refuseCipherOptions,
   refuseTls13Ciphers,
   shownFingerprint,
-} from "./tls-options.ts";
-import { remember, resumption, type TlsSession } from "./tls-sessions.ts";
+} from "./options.ts";
+import { remember, resumption, type TlsSession } from "./sessions.ts";
 
 /** A handshake under way. */
 export type Handshake = {
@@ -60,7 +60,7 @@ export function beginHandshake(below: NodeDuplex, asked: TlsOptions & { serverna
   } catch (error) {
     throw unusable(error);
   }
-  socket.on("error", ignore);
+  socket.on("error", noop);
   if (onNode) socket.on("session", issued);
   const judge = () => verify(socket, options, { session, identity });
   const done = untilSecure(socket, options, judge).then(

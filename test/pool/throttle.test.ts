@@ -2,71 +2,71 @@
 import { describe, expect, it } from "vitest";
 import { makeReply } from "../../src/core/reply.ts";
 import { SMTPDataError, SMTPException, SMTPRecipientsRefused, SMTPSenderRefused } from "../../src/index.ts";
-import { Governor } from "../../src/pool/governor.ts";
-import { complaintIn } from "../../src/pool/verdict.ts";
+import { complaintIn } from "../../src/pool/retry.ts";
+import { Throttle } from "../../src/pool/throttle.ts";
 
-/** Delivers so many messages at this moment. */
-function deliver(governor: Governor, times: number, now: number): void {
-  for (let i = 0; i < times; i++) governor.delivered(now);
+/** Delivers so many messages at this time. */
+function deliver(throttle: Throttle, times: number, now: number): void {
+  for (let i = 0; i < times; i++) throttle.delivered(now);
 }
 
-describe("the governor", () => {
+describe("the throttle", () => {
   it("halves the connections at a complaint, and opens none for a second", () => {
-    const governor = new Governor(10);
-    expect(governor.opensAt(1)).toBe(Number.NEGATIVE_INFINITY);
-    governor.complained(10, 0);
-    expect([governor.limit, governor.opensAt(1)]).toEqual([5, 1000]);
-    governor.complained(10, 999);
-    expect([governor.limit, governor.opensAt(1)]).toEqual([5, 1000]);
-    governor.complained(5, 1000);
-    expect([governor.limit, governor.opensAt(1)]).toEqual([2, 3000]);
+    const throttle = new Throttle(10);
+    expect(throttle.opensAt(1)).toBe(Number.NEGATIVE_INFINITY);
+    throttle.complained(10, 0);
+    expect([throttle.limit, throttle.opensAt(1)]).toEqual([5, 1000]);
+    throttle.complained(10, 999);
+    expect([throttle.limit, throttle.opensAt(1)]).toEqual([5, 1000]);
+    throttle.complained(5, 1000);
+    expect([throttle.limit, throttle.opensAt(1)]).toEqual([2, 3000]);
   });
 
   it("waits longer at each complaint, but no longer than a minute, and a second if there is no connection at all", () => {
-    const governor = new Governor(4);
+    const throttle = new Throttle(4);
     let now = 0;
     for (let i = 0; i < 20; i++) {
-      governor.complained(governor.limit, now);
-      now = governor.opensAt(1);
+      throttle.complained(throttle.limit, now);
+      now = throttle.opensAt(1);
     }
-    governor.complained(governor.limit, now);
-    expect(governor.limit).toBe(1);
-    expect(governor.opensAt(1) - now).toBe(60_000);
-    expect(governor.opensAt(0) - now).toBe(1_000);
+    throttle.complained(throttle.limit, now);
+    expect(throttle.limit).toBe(1);
+    expect(throttle.opensAt(1) - now).toBe(60_000);
+    expect(throttle.opensAt(0) - now).toBe(1_000);
   });
 
   it("allows one more after ten deliveries by each, until all are back", () => {
-    const governor = new Governor(4);
-    governor.complained(4, 0);
-    deliver(governor, 100, 500);
-    expect(governor.limit).toBe(2);
-    deliver(governor, 19, 1000);
-    expect(governor.limit).toBe(2);
-    deliver(governor, 1, 1000);
-    expect(governor.limit).toBe(3);
-    deliver(governor, 30, 1000);
-    expect(governor.limit).toBe(4);
-    governor.complained(4, 2000);
-    expect(governor.opensAt(1)).toBe(3000);
+    const throttle = new Throttle(4);
+    throttle.complained(4, 0);
+    deliver(throttle, 100, 500);
+    expect(throttle.limit).toBe(2);
+    deliver(throttle, 19, 1000);
+    expect(throttle.limit).toBe(2);
+    deliver(throttle, 1, 1000);
+    expect(throttle.limit).toBe(3);
+    deliver(throttle, 30, 1000);
+    expect(throttle.limit).toBe(4);
+    throttle.complained(4, 2000);
+    expect(throttle.opensAt(1)).toBe(3000);
   });
 
   it("takes single refusals for a recipient's trouble, and several in a row for its own", () => {
-    const governor = new Governor(4);
+    const throttle = new Throttle(4);
     for (let i = 0; i < 50; i++) {
-      governor.refused(4, i);
-      deliver(governor, 10, i);
+      throttle.refused(4, i);
+      deliver(throttle, 10, i);
     }
-    expect(governor.limit).toBe(4);
-    for (let i = 0; i < 3; i++) governor.refused(4, 100);
-    expect(governor.limit).toBe(2);
+    expect(throttle.limit).toBe(4);
+    for (let i = 0; i < 3; i++) throttle.refused(4, 100);
+    expect(throttle.limit).toBe(2);
   });
 
   it("asks for no more connections than the server took", () => {
-    const governor = new Governor(10);
-    governor.full(7, 0);
-    expect([governor.limit, governor.opensAt(7)]).toEqual([7, 1000]);
-    governor.full(0, 5000);
-    expect(governor.limit).toBe(1);
+    const throttle = new Throttle(10);
+    throttle.full(7, 0);
+    expect([throttle.limit, throttle.opensAt(7)]).toEqual([7, 1000]);
+    throttle.full(0, 5000);
+    expect(throttle.limit).toBe(1);
   });
 });
 

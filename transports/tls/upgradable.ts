@@ -1,14 +1,14 @@
-/** Gives a stream in clear its `startTls`, by `tls-layer.ts`; which is loaded only when it is called. */
-import type { ByteStream, PeerInfo, TlsOptions } from "../src/byte-stream.ts";
-import type { Failure } from "./native-sockets.ts";
+/** Adds `startTls` to an unencrypted stream; `layer.ts` is loaded with the first call. */
+import type { ByteStream, PeerInfo, TlsOptions } from "../../src/byte-stream.ts";
+import type { Failure } from "../util.ts";
 
-/** What TLS can be laid over. */
+/** A stream that TLS can run over. */
 export type PlainStream = Omit<ByteStream, "startTls">;
 
 /**
- * Gives a stream its `startTls`, which lays TLS over it in place.
+ * Adds `startTls` to a stream, which then runs TLS over it.
  *
- * `unread` says how many octets have been received that nobody has read, where the stream can tell.
+ * `unread` is the number of bytes received and not read, if the stream can tell.
  */
 export function upgradable(plain: PlainStream & { readonly unread?: number }): ByteStream {
   return new UpgradableStream(plain);
@@ -55,8 +55,8 @@ class UpgradableStream implements ByteStream {
       if (this.#reading) throw new Error("a read is pending");
       if ((this.#plain.unread ?? 0) > 0) throw new Error("bytes in clear are unread");
       this.#state = "handshake";
-      // What comes meanwhile stays with `#plain`, of which nobody reads: TLS will judge it.
-      const { layerTls } = await import("./tls-layer.ts");
+      // Bytes that arrive meanwhile stay in `#plain`, since nothing reads it: TLS verifies them.
+      const { layerTls } = await import("./layer.ts");
       this.#throwIfDropped();
       this.#current = await layerTls(this.#plain, options);
       this.#throwIfDropped();

@@ -1,27 +1,27 @@
 /**
- * TLS by `node:tls` over any stream of bytes: for streams that have no TLS of their own, for options that a runtime's
- * own TLS lacks, and for TLS within TLS. Works on Node, Deno and Bun, and knows nothing of what is underneath.
+ * TLS by `node:tls` over any byte stream: for streams without TLS of their own, for options that a runtime's own TLS
+ * lacks, and for TLS within TLS. Works on Node, Deno and Bun, over any implementation of the stream.
  */
-import type { ByteStream, TlsOptions } from "../src/byte-stream.ts";
-import { builtin, type NodeDuplex } from "./node-builtins.ts";
-import { type Carrier, SocketStream } from "./node-socket.ts";
-import { notTls } from "./tls-errors.ts";
-import { beginHandshake, isTlsRecord } from "./tls-handshake.ts";
-import { checkTlsOptions } from "./tls-options.ts";
+import type { ByteStream, TlsOptions } from "../../src/byte-stream.ts";
+import { builtin, type NodeDuplex } from "../node-builtins.ts";
+import { type Carrier, SocketStream } from "../node-socket.ts";
+import { notTls } from "./errors.ts";
+import { beginHandshake, isTlsRecord } from "./handshake.ts";
+import { checkTlsOptions } from "./options.ts";
 import type { PlainStream } from "./upgradable.ts";
 
 /**
- * Does a client's handshake over `inner` and gives the stream within; both end together.
- * No read of `inner` may be pending, and nobody else may use it from then on.
+ * Performs a client's handshake over `inner` and returns the encrypted stream; both end together.
+ * No read of `inner` may be pending, and nothing else may use it from then on.
  *
- * @throws TlsError where the handshake or the verification fails; `inner` is aborted then.
- * @throws TypeError for options that cannot be meant.
+ * @throws TlsError if the handshake or the verification fails; `inner` is aborted then
+ * @throws TypeError for invalid options
  */
 export async function layerTls(inner: PlainStream, options: TlsOptions & { servername: string }): Promise<ByteStream> {
   const carrier = new InnerStream(inner, options);
   try {
     const { socket, done } = beginHandshake(carrier.duplex, options);
-    // Deno's and Bun's TLSSocket read on over a Duplex although they are paused.
+    // The TLSSockets of Deno and Bun keep reading from a Duplex while they are paused.
     socket.on("pause", () => carrier.duplex.pause());
     socket.on("resume", () => carrier.duplex.resume());
     return new SocketStream(socket, { ...inner.peer, tls: await done }, { carrier });
@@ -32,9 +32,9 @@ export async function layerTls(inner: PlainStream, options: TlsOptions & { serve
   }
 }
 
-/** Closes and aborts a stream: the end of the duplex above it must not cut a close short. */
+/** Closes and aborts the inner stream: the end of the duplex above it must not interrupt a close. */
 class InnerStream implements Carrier {
-  /** "closing" from the first `close` on. */
+  /** "closing" after the first call of `close`. */
   state: "open" | "closing" | "closed" = "open";
   readonly duplex: NodeDuplex;
   readonly #inner: PlainStream;
@@ -63,7 +63,7 @@ class InnerStream implements Carrier {
   }
 }
 
-/** A `Duplex` on a stream: pulls only as much as is asked for, and writes one piece after the other. */
+/** A `Duplex` over a stream: reads on demand only, and writes one chunk after the other. */
 function duplexOver(
   inner: PlainStream,
   carrier: InnerStream,
@@ -82,7 +82,7 @@ function duplexOver(
       }
       if (first && !isTlsRecord(chunk)) throw notTls(chunk, checkTlsOptions(options));
       first = first && chunk.length === 0;
-      // The view is the inner stream's again at its next read, while the duplex may hold it longer.
+      // The inner stream may reuse the memory at its next read, while the duplex may hold the chunk longer.
       duplex.push(new Uint8Array(chunk));
     } catch (error) {
       end(failedWrite ?? asError(error));
@@ -92,7 +92,7 @@ function duplexOver(
     if (error === undefined) duplex.push(null);
     else duplex.destroy(error);
   };
-  // After a failed write comes what the peer said before: it is read, for a while, before the failure is told.
+  // After a failed write, reads for a while what the peer sent before, and then reports the failure.
   const writeFailed = (error: unknown) => {
     failedWrite = asError(error);
     builtin("node:timers")
@@ -118,7 +118,7 @@ function duplexOver(
   return duplex;
 }
 
-/** How long the peer's last words may take after a failed write: milliseconds. */
+/** How long bytes that the peer sent before a failed write may take to be read: milliseconds. */
 const lastReadTimeout = 500;
 
 function asError(reason: unknown): Error {

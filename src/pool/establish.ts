@@ -1,4 +1,4 @@
-/** From a connection to a session that may send: EHLO, STARTTLS as the policy has it, and the login. */
+/** Turns a connection into a session that may send messages: EHLO, STARTTLS by the policy, and the login. */
 import { authenticateWith } from "../client/authenticate-with.ts";
 import { helloRefused } from "../client/hello-refused.ts";
 import type { Session } from "../client/session.ts";
@@ -8,11 +8,11 @@ import { SMTPNotSupportedError, SMTPResponseException, SMTPServerDisconnected } 
 import type { PoolSettings } from "./options.ts";
 
 /**
- * Signs on. Where an extension is missing because the server refused EHLO or STARTTLS before, that refusal is the error,
- * and the lack of the extension its cause: the refusal says whether to try again.
+ * Establishes the session. If an extension is missing because the server refused EHLO or STARTTLS, that refusal is the
+ * error and the missing extension its cause: the refusal tells whether to try again.
  * @throws as `starttls()` and `login()` do
  */
-export async function signOn(session: Session, settings: PoolSettings): Promise<void> {
+export async function establish(session: Session, settings: PoolSettings): Promise<void> {
   await session.helloIfNeeded();
   let refusal: SMTPResponseException | undefined;
   try {
@@ -24,9 +24,9 @@ export async function signOn(session: Session, settings: PoolSettings): Promise<
   }
 }
 
-/** The error, or the refusal of STARTTLS or EHLO that it follows from. */
+/** Returns the error, or the refusal of STARTTLS or EHLO that caused it. */
 function whyFailed(error: unknown, refusal: SMTPResponseException | undefined, { serverInfo }: Session): unknown {
-  // A server that refuses STARTTLS and hangs up has said why.
+  // A server that refuses STARTTLS and closes the connection has given its reason.
   if (error instanceof SMTPServerDisconnected) return refusal === undefined ? error : causedBy(refusal, error);
   if (!(error instanceof SMTPNotSupportedError)) return error;
   if (error.capability !== "STARTTLS" && error.capability !== "AUTH") return error;
@@ -40,7 +40,7 @@ function causedBy(refusal: SMTPResponseException, error: unknown): SMTPResponseE
   return refusal;
 }
 
-/** Names the option, which is "required" by default with `auth`, and its way out. */
+/** Names the option, which defaults to "required" with `auth`, and the alternatives. */
 const NOT_OFFERED =
   'the server does not offer STARTTLS, and the option starttls is "required", its default with auth; a development ' +
   'server on loopback may be spoken to in clear: starttls: "opportunistic" or "never"';
@@ -50,7 +50,7 @@ async function authenticateAs(session: Session, { auth, smtp }: PoolSettings): P
   if (auth !== undefined) await authenticateWith(context, auth.credentials, { mechanisms: auth.mechanisms });
 }
 
-/** Encrypts as the policy has it; gives the refusal that an opportunistic policy puts up with. */
+/** Encrypts by the policy; returns the refusal that an opportunistic policy tolerates. */
 async function encrypt(session: Session, { starttls, tls }: PoolSettings): Promise<SMTPResponseException | undefined> {
   if (tls === undefined) return undefined;
   const opportunistic = starttls === "opportunistic";
@@ -62,7 +62,7 @@ async function encrypt(session: Session, { starttls, tls }: PoolSettings): Promi
     await startTls(session, tls);
     return undefined;
   } catch (error) {
-    // The server would rather not, and the session goes on. A handshake that failed is another matter.
+    // The session continues after a refusal, but not after a failed handshake.
     if (!opportunistic || !(error instanceof SMTPResponseException) || error.smtp_code === 421) throw error;
     return error;
   }

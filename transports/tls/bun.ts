@@ -1,16 +1,16 @@
-/** TLS options as Bun takes them, and the checks that follow Bun's handshake. */
-import type { TlsInfo, TlsOptions } from "../src/byte-stream.ts";
-import { makeTlsError, tlsError } from "./tls-errors.ts";
+/** The TLS options in Bun's form, and the verification after Bun's handshake. */
+import type { TlsInfo, TlsOptions } from "../../src/byte-stream.ts";
+import { makeTlsError, tlsError } from "./errors.ts";
 import {
   type CheckedTlsOptions,
   checkTlsOptions,
   normalFingerprint,
   refuseTls13Ciphers,
   shownFingerprint,
-} from "./tls-options.ts";
-import { resumption } from "./tls-sessions.ts";
+} from "./options.ts";
+import { resumption } from "./sessions.ts";
 
-/** The option `tls` of `upgradeTLS`, as far as it is used. */
+/** The used parts of the option `tls` of `upgradeTLS`. */
 export type BunTlsOptions = {
   serverName: string;
   rejectUnauthorized: boolean;
@@ -22,7 +22,7 @@ export type BunTlsOptions = {
   ecdhCurve?: string;
 };
 
-/** What a TLS socket of Bun's tells of its session. */
+/** The session of a TLS socket of Bun's. */
 export type BunTlsSession = {
   readonly authorized: boolean;
   getTLSVersion(): string;
@@ -30,11 +30,11 @@ export type BunTlsSession = {
   getEphemeralKeyInfo?(): { name?: string } | null;
   getPeerX509Certificate(): BunCertificate | undefined;
   exportKeyingMaterial(length: number, label: string, context: Uint8Array): Uint8Array;
-  /** The session to resume: to be given in `open`, which comes before the handshake. */
+  /** Sets the session to resume; must be called in `open`, before the handshake. */
   setSession(ticket: Uint8Array): void;
 };
 
-/** What the TLS socket is to call besides: `session` is for each ticket that the server issues. */
+/** The handlers of the TLS socket: it calls `session` for each ticket that the server issues. */
 type Handlers<Socket> = {
   open(socket: Socket): void;
   session?(socket: Socket, ticket: Uint8Array): void;
@@ -46,17 +46,17 @@ type BunCertificate = {
   checkIP(address: string): string | undefined;
 };
 
-/** What the callback `handshake` is given: a fault of the protocol, or the verdict on the certificate. */
+/** The error of the callback `handshake`: a protocol error, or the result of the verification. */
 export type BunTlsFault = Error & { code?: string };
 
-/** What Bun tells when a handshake is over. */
+/** The result of a handshake. */
 export type BunHandshake = { session: BunTlsSession; success: boolean; error: BunTlsFault | null };
 
 /**
- * Has `upgrade` do a handshake, and judges it. `handlers` are the socket's.
+ * Lets `upgrade` do a handshake, and verifies the result. `handlers` are the socket's.
  *
- * @throws TlsError where the connection is lost, or the server not the one asked for.
- * @throws TypeError for options that cannot be meant, or a certificate or key that cannot be used.
+ * @throws TlsError if the connection is lost, or the server fails the verification
+ * @throws TypeError for invalid options, or an unusable certificate or key
  */
 export async function secure<Socket extends BunTlsSession, Calls extends Handlers<Socket>>(
   asked: TlsOptions & { servername: string },
@@ -99,9 +99,9 @@ function trustOf({ ca, cert, minVersion, ciphers, groups }: CheckedTlsOptions): 
 /**
  * The options for `upgradeTLS`.
  *
- * Bun would send an address as SNI and verify none but the host connected to. So it is given no name for an address,
- * the chain is left to it, and `verify` compares the address. `rejectUnauthorized` is always said, as Bun's own
- * default hangs on the environment.
+ * Bun sends an address as SNI, and verifies only the host connected to. For an address it therefore gets no name: it
+ * verifies the chain, and `verify` compares the address. `rejectUnauthorized` is always set, since Bun's default depends
+ * on the environment.
  */
 function bunTlsOptions(options: CheckedTlsOptions): BunTlsOptions {
   const { servername, isAddress, rejectUnauthorized, ca, cert, key, minVersion, ciphers, groups } = options;
@@ -123,9 +123,9 @@ const noTls1_1 = 0x10000000;
 const noTls1_2 = 0x08000000;
 
 /**
- * Judges a handshake by what the callback `handshake` was given.
+ * Verifies a handshake by the arguments of the callback `handshake`.
  *
- * @throws TlsError where there is no session, or not with the server asked for.
+ * @throws TlsError if there is no session, or the server fails the verification
  */
 function verify({ session, success, error: fault }: BunHandshake, options: CheckedTlsOptions): TlsInfo {
   if (fault !== null && !isVerdict(fault)) throw tlsError(fault, options);
@@ -151,12 +151,12 @@ function verify({ session, success, error: fault }: BunHandshake, options: Check
   };
 }
 
-/** Verdicts bear OpenSSL's names for them, `CERT_HAS_EXPIRED`; faults of the protocol those of the system, `EPROTO`. */
+/** Verification errors have OpenSSL's codes (`CERT_HAS_EXPIRED`), protocol errors those of the system (`EPROTO`). */
 function isVerdict({ code = "EPROTO" }: BunTlsFault): boolean {
   return code === wrongName || !/^E[A-Z]+$/.test(code);
 }
 
-/** Bun names a wrong name only where it finds nothing wrong with the chain. */
+/** Bun reports a wrong name only if the chain is valid. */
 const wrongName = "ERR_TLS_CERT_ALTNAME_INVALID";
 
 function refusalOf(
