@@ -106,10 +106,10 @@ describe("the page of serve", () => {
 
   it("shows messages that are made to be hard to show", async () => {
     const server = await serve("--ui");
-    const spaces = `${" ".repeat(900)}x`.repeat(1_000);
+    const spaces = `${" ".repeat(900)}x`.repeat(200);
     const hostile = [
-      `Subject: ${"=?utf-8?q?=22=3C=00?= ".repeat(20_000)}\r\n\r\nx`,
-      `${"X-Long: y\r\n".repeat(20_000)}\r\nx`,
+      `Subject: ${"=?utf-8?q?=22=3C=00?= ".repeat(5_000)}\r\n\r\nx`,
+      `${"X-Long: y\r\n".repeat(5_000)}\r\nx`,
       "Content-Type: text/html; charset=no-such-charset\r\n\r\n<b>x</b>",
       "Content-Type: multipart/mixed; boundary=a\r\n\r\n" +
         "--a\r\nContent-Type: multipart/mixed; boundary=a\r\n\r\n".repeat(1_000),
@@ -224,7 +224,7 @@ describe("the page of serve in a browser", () => {
     await withPage({ bypassCSP: true }, async (page) => {
       await open(page);
       const isAccessible = (): Promise<void> =>
-        inEachLook(page, async (name) => expect(await violationsOf(page, "as it is"), name).toEqual([]));
+        inEachLook(page, async (name) => expect(await violationsOf(page), name).toEqual([]));
       await isAccessible();
       await page.getByRole("button", { name: /Grüße/ }).click();
       await page.getByRole("button", { name: "Attachments", exact: true }).click();

@@ -60,17 +60,11 @@ export async function withPage<T>(options: BrowserContextOptions, use: (page: Pa
 }
 
 /**
- * What axe-core finds wrong with a page: rules, and the elements that break them. The page is loaded anew for it, without
- * its own policy, unless that was done before.
+ * What axe-core finds wrong with a page as it is: rules, and the elements that break them. The page has to be opened with
+ * `bypassCSP`, where its own policy allows no script.
  */
-export async function violationsOf(page: Page, state: "anew" | "as it is" = "anew"): Promise<string[]> {
+export async function violationsOf(page: Page): Promise<string[]> {
   const source = await readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
-  // Through the debugger: the page's own policy allows no script.
-  if (state === "anew") {
-    const session = await page.context().newCDPSession(page);
-    await session.send("Page.setBypassCSP", { enabled: true });
-    await page.reload();
-  }
   const found = await page.evaluate(`${source}; axe.run().then(({ violations }) =>
     violations.map(({ id, nodes }) => id + ": " + nodes.map(({ html }) => html.slice(0, 120)).join(" | ")))`);
   return Array.isArray(found) ? found.map(String) : [String(found)];

@@ -135,7 +135,7 @@ describe("the picture in a browser", () => {
       await page.goto(await file());
       await inEachLook(page, async (name) => {
         expect(await collisionsOf(page), name).toEqual([]);
-        expect(await violationsOf(page, "as it is"), name).toEqual([]);
+        expect(await violationsOf(page), name).toEqual([]);
         await picture(page, `dialogue, ${name}`);
       });
       await page.evaluate(() => {
