@@ -87,6 +87,8 @@ describe("an argument that cannot be meant", () => {
     ['"serv"', ["serv"]],
     ["--constructor", ["probe", "localhost", "--constructor"]],
     ["--__proto__", ["probe", "localhost", "--__proto__"]],
+    ["--json", [...test, ...envelope, "--dry-run", "--json"]],
+    ["--json", ["send", "--server", "localhost:1", "--stop-after", "ehlo", "--json"]],
     ["--to", [...test, "--from", "a@example.com", "--to", ","]],
     ["--to", [...test, "--from", "a@example.com", "--to", " "]],
     ["--cc", [...test, ...envelope, "--cc", ","]],

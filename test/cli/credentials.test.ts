@@ -36,14 +36,17 @@ describe("a secret that the server repeats", () => {
   ])("shows nowhere: %s", async (mechanism, args) => {
     const where = `localhost:${await echoing()}`;
     const [sent, probed] = [await fileOf("", "send.html"), await fileOf("", "probe.html")];
-    const login = [...args, "--auth", mechanism, "--starttls", "never", "--json", "--trace"];
-    const sending = await cli(["send", "--test", ...envelope, "--server", where, ...login, "--trace-html", sent], {
-      env,
-    });
+    const login = [...args, "--auth", mechanism, "--starttls", "never", "--trace"];
+    const sending = await cli(
+      ["send", "--test", ...envelope, "--server", where, ...login, "--json", "--trace-html", sent],
+      {
+        env,
+      },
+    );
     expect(sending.code).toBe(77);
     expect(sending.stderr).toMatch(/S: 535 5\.7\.8 no: .*\*\*\*/);
     expectNoSecret(sending, await readFile(sent, "utf8"));
-    const probing = await cli(["probe", where, ...login, "--html", probed], { env });
+    const probing = await cli(["probe", where, ...login, "--json", "--html", probed], { env });
     expect(probing.code).toBe(77);
     expectNoSecret(probing, await readFile(probed, "utf8"));
     expectNoSecret(await cli(["send", "--server", where, ...login, "--stop-after", "auth"], { env }));

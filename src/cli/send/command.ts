@@ -67,6 +67,7 @@ export async function runSend(args: readonly string[], around: Surroundings): Pr
   const [server, argument] = serverOf(given, around);
   const last = given.choice("stop-after", STAGES);
   given.atMostOneOf("stop-after", "dry-run", "repeat");
+  given.atMostOneOf("stop-after", "dry-run", "json");
   // Before anything takes time, as the message on standard input may.
   const exposed = exposedArguments(given);
   hideArguments(exposed);
