@@ -120,8 +120,9 @@ async function contextOf(args: Arguments): Promise<TlsOptions> {
   const key = await read("key");
   const [ciphers, groups] = [args.text("ciphers"), args.text("groups")];
   if (cert !== undefined && key !== undefined) checkPair(cert, key);
+  const chosen = ["ciphers", "groups"].find((name) => args.has(name));
+  if (chosen !== undefined && "Deno" in globalThis) throw new UsageError(`--${chosen}`, "cannot be chosen on Deno");
   checkUsable("--ciphers", { ciphers });
-  if (groups !== undefined && "Deno" in globalThis) throw new UsageError("--groups", "cannot be chosen on Deno");
   checkUsable("--groups", { ecdhCurve: groups });
   return {
     servername: args.text("servername"),
