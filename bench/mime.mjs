@@ -23,7 +23,10 @@ const table = tableOf(measured);
 console.log(table);
 if (!process.argv.includes("--print")) {
   const text = readFileSync(file, "utf8");
-  writeFileSync(file, text.replace(/(<!-- mime -->\n)[\s\S]*(\n<!-- \/mime -->)/, (_, before, after) => `${before}\n${table}\n${after}`));
+  writeFileSync(
+    file,
+    text.replace(/(<!-- mime -->\n)[\s\S]*(\n<!-- \/mime -->)/, (_, before, after) => `${before}\n${table}\n${after}`),
+  );
 }
 
 /** Qualities are the same on each runtime, or the cell says so; times differ. */
@@ -42,12 +45,16 @@ function tableOf(results) {
     row("---", () => "---"),
     row("line ends", (name) => same(name, (one) => (one.bareLf ? "**bare LF**" : "CRLF"))),
     row("longest line, bytes (RFC 5322 allows 998)", (name) =>
-      same(name, (one) => (one.longestLine > 998 ? `**${one.longestLine.toLocaleString("en")}**` : `${one.longestLine}`)),
+      same(name, (one) =>
+        one.longestLine > 998 ? `**${one.longestLine.toLocaleString("en")}**` : `${one.longestLine}`,
+      ),
     ),
     row("bytes over 127", (name) => same(name, (one) => (one.eightBit ? "yes: needs 8BITMIME" : "none"))),
     row("declared encoding", (name) => same(name, right("declared"))),
     ...["subject", "recipient", "text", "html", "filename", "attachment"].map((field) =>
-      row(field === "recipient" ? "recipient's name" : field === "html" ? "HTML" : field, (name) => same(name, right(field))),
+      row(field === "recipient" ? "recipient's name" : field === "html" ? "HTML" : field, (name) =>
+        same(name, right(field)),
+      ),
     ),
     ...results.flatMap(([runtime, found]) => [
       row(`${runtime}: small message, µs`, (name) => found[name].microseconds?.toFixed(0) ?? "–"),

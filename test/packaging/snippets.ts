@@ -94,16 +94,17 @@ function ofSnippet(diagnostic: string, snippets: readonly Snippet[]): string[] {
   return diagnostic.startsWith("error ") ? [diagnostic] : [];
 }
 
-/** Runs a snippet as a module whose imports `load` resolves, with a `console` of its own. */
+/** Runs a snippet as a module whose imports `load` resolves, with these in place of globals of the same names. */
 export async function run(
   snippet: Snippet,
   load: (specifier: string) => Promise<unknown>,
-  console: object,
+  globals: Readonly<Record<string, unknown>>,
 ): Promise<void> {
   const { outputText } = ts.transpileModule(snippet.code, {
     compilerOptions: { target: ts.ScriptTarget.ES2022, module: ts.ModuleKind.ESNext },
   });
-  await new AsyncFunction("load", "console", withLoadedImports(outputText))(load, console);
+  const names = Object.keys(globals);
+  await new AsyncFunction("load", ...names, withLoadedImports(outputText))(load, ...Object.values(globals));
 }
 
 const AsyncFunction = Object.getPrototypeOf(async () => {}).constructor;
@@ -146,6 +147,8 @@ function withLoadedImports(module: string): string {
   return source.statements
     .map((statement) => {
       if (ts.isImportDeclaration(statement)) return loaded(statement, source);
+      // A Worker: what it exports is made, and the platform would call it.
+      if (ts.isExportAssignment(statement)) return `void (${statement.expression.getText(source)});`;
       return ts.isExportDeclaration(statement) ? "" : statement.getFullText(source);
     })
     .join("\n");
