@@ -41,7 +41,7 @@ function tableOf(results) {
   };
   const right = (field) => (one) => (one.fails !== undefined ? "fails" : one[field] ? "right" : "**wrong**");
   return [
-    row("", (name) => `${name} ${versionOf(versions[name])}`),
+    row("builder", (name) => `${name} ${versionOf(versions[name])}`),
     row("---", () => "---"),
     row("line ends", (name) => same(name, (one) => (one.bareLf ? "**bare LF**" : "CRLF"))),
     row("longest line, bytes (RFC 5322 allows 998)", (name) =>

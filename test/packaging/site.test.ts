@@ -32,7 +32,7 @@ const server = createServer(({ url = "/" }, response) => {
 });
 
 /** Pages of each kind: the start, text with code, wide tables, a drawing, the reference. */
-const SHOWN = ["", "guide/first-mail", "guide/from-nodemailer", "extensions", "architecture", "reference/smtplib"];
+const SHOWN = ["", "guide/first-mail", "guide/from-nodemailer", "extensions", "architecture", "reference/smtplib/sasl"];
 
 describe.runIf(isBuilt && onNode)("the site", () => {
   beforeAll(async () => {
