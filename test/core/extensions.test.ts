@@ -1,4 +1,4 @@
-/** Typed options of MAIL and RCPT: the parameter that each becomes, and what is refused (API.md, Arguments). */
+/** Typed options of MAIL and RCPT: the parameter that each becomes, and what is refused (docs/extensions.md). */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { describeStatus } from "../../src/core/extensions/enhancedstatuscodes.ts";

@@ -1,4 +1,4 @@
-/** quit() in a `finally`: it hides neither a success nor a failure, whatever the server does (API.md, "Python's details"). */
+/** quit() in a `finally`: it hides neither a success nor a failure, whatever the server does. */
 import { describe, expect, test } from "vitest";
 import { LMTP, SMTP, type SMTPOptions, SMTPPool, SMTPServerDisconnected } from "../../src/index.ts";
 import type { FakeServer } from "../client/fake-server.ts";

@@ -1,4 +1,4 @@
-/** What a server said of the reason is the error; the loss that follows is a further cause (SECURITY.md 8.2, 12.4, 12.5). */
+/** What a server said of the reason is the error; the loss that follows is a further cause (SECURITY.md, rules 4 and 8). */
 import { describe, expect, test } from "vitest";
 import { LMTP, type PoolOptions, SMTP, SMTPPool } from "../../src/index.ts";
 import { xoauth2 } from "../../src/sasl/index.ts";
