@@ -58,7 +58,7 @@ describe("the snippets", () => {
     expect([...files]).toEqual(
       expect.arrayContaining([
         ...["README.md", "docs/guide/first-mail.md", "docs/guide/from-python.md"],
-        ...["src/index.ts", "src/facade/smtp.ts", "src/pool/smtp-pool.ts", "transports/memory.ts"],
+        ...["src/index.ts", "src/facade/smtp.ts", "src/pool/pool.ts", "transports/memory.ts"],
       ]),
     );
     expect(documented.length).toBeGreaterThan(40);
