@@ -46,6 +46,8 @@ function configOf(name, declarations, files) {
       apiReport: {
         enabled: true,
         reportFileName: name,
+        // Base classes and types that are not exported themselves, but seen through what is.
+        includeForgottenExports: true,
         reportFolder: join(root, "etc/api"),
         reportTempFolder: join(root, ".cache/api"),
       },

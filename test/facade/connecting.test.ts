@@ -10,7 +10,7 @@ import {
   SMTPTimeoutError,
 } from "../../src/index.ts";
 import { FakeServer } from "../client/fake-server.ts";
-import { reasonOf } from "./session.ts";
+import { reasonOf } from "../support/session.ts";
 
 const connect = (server: FakeServer, options: SMTPOptions = {}): Promise<SMTP> =>
   SMTP.connect("mail.example.com", 25, { transport: server.transport, ...options });

@@ -4,7 +4,7 @@ import { describe, expect, test } from "vitest";
 import type { Options, SMTP } from "../../src/index.ts";
 import type { Script } from "../client/fake-server.ts";
 import { permit } from "../judge/under-test.ts";
-import { reasonOf, session } from "./session.ts";
+import { reasonOf, session } from "../support/session.ts";
 
 const [from, to] = ["a@example.com", "b@example.com"];
 const message = "Subject: x\n\nHi\n";

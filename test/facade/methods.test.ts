@@ -2,7 +2,7 @@
 import { describe, expect, test } from "vitest";
 import { type Reply, SMTP, SMTPException, SMTPServerDisconnected } from "../../src/index.ts";
 import type { FakeServer, Script } from "../client/fake-server.ts";
-import { reasonOf, session } from "./session.ts";
+import { reasonOf, session } from "../support/session.ts";
 
 const CALLS: [line: string, call: (smtp: SMTP) => Promise<unknown>][] = [
   ["HELO client", (smtp) => smtp.helo("client")],

@@ -2,7 +2,7 @@
 import { describe, expect, test, vi } from "vitest";
 import { SMTP } from "../../src/index.ts";
 import { FakeServer } from "../client/fake-server.ts";
-import { reasonOf, session } from "./session.ts";
+import { reasonOf, session } from "../support/session.ts";
 
 const verbs = (server: FakeServer): (string | undefined)[] => server.lines.map((line) => line.split(/[ :]/)[0]);
 const message = "From: a@b.c\nTo: d@e.f\n\nx\n";

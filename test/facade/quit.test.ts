@@ -14,7 +14,7 @@ import {
   stall,
   startScriptedServer,
 } from "../support/scripted-server.ts";
-import { reasonOf, session } from "./session.ts";
+import { reasonOf, session } from "../support/session.ts";
 
 const MESSAGE = "Subject: x\r\n\r\nx\r\n";
 

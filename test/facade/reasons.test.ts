@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import { LMTP, type PoolOptions, SMTP, SMTPPool } from "../../src/index.ts";
 import { xoauth2 } from "../../src/sasl/index.ts";
 import { type Act, close, ehlo, inOrder, reset, server, startScriptedServer } from "../support/scripted-server.ts";
-import { reasonOf, session } from "./session.ts";
+import { reasonOf, session } from "../support/session.ts";
 
 const MESSAGE = "Subject: x\r\n\r\nx\r\n";
 const CHALLENGE = `334 ${btoa("<1@x>")}`;

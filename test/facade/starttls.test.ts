@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import type { ByteStream, TlsOptions, Transport } from "../../src/byte-stream.ts";
 import { SMTP, type SMTPOptions, TlsError } from "../../src/index.ts";
 import { FakeServer, type Script } from "../client/fake-server.ts";
-import { reasonOf } from "./session.ts";
+import { reasonOf } from "../support/session.ts";
 
 type Tls = TlsOptions & { servername: string };
 

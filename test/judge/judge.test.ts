@@ -6,7 +6,7 @@ import type { Transport } from "../../src/byte-stream.ts";
 import { SMTP } from "../../src/index.ts";
 import { FakeServer } from "../client/fake-server.ts";
 import { read } from "../packaging/import-graph.ts";
-import { onNode } from "../packaging/runtimes.ts";
+import { onNode } from "../support/runtimes.ts";
 import { FAULTLESS, PLANTED } from "./planted.ts";
 import { verdicts } from "./play.ts";
 import { violations } from "./under-test.ts";

@@ -14,7 +14,7 @@ import {
   scramSha512Plus,
 } from "../../src/sasl/index.ts";
 import { scram, scramPlus } from "../../src/sasl/scram.ts";
-import { reasonOf } from "../facade/session.ts";
+import { reasonOf } from "../support/session.ts";
 import { exchange } from "./exchange.ts";
 import { ScramServer } from "./scram-server.ts";
 
