@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import type { SMTP, SMTPOptions } from "../../src/index.ts";
 import type { FakeServer } from "../client/fake-server.ts";
-import { reasonOf, session } from "../facade/session.ts";
+import { reasonOf, session } from "../support/session.ts";
 import { permit } from "../judge/under-test.ts";
 
 type Check = () => Promise<void>;

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { env } from "node:process";
 import type { Browser, BrowserContextOptions, Page } from "playwright-core";
 import { afterAll, it } from "vitest";
-import { onNode } from "../packaging/runtimes.ts";
+import { onNode } from "./runtimes.ts";
 
 const path = [env["CHROMIUM"], "/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"].find(
   (one) => one !== undefined && existsSync(one),

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { type Folder, run } from "../packaging/installed.ts";
 import { judgedExamples, judgeReport } from "../packaging/judged.ts";
-import { onNode, type Runtime, runtimes } from "../packaging/runtimes.ts";
+import { onNode, type Runtime, runtimes } from "../support/runtimes.ts";
 import { root } from "../packaging/snippets.ts";
 
 const commandOf = (name: string): Runtime["command"] => {

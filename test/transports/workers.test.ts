@@ -5,7 +5,7 @@ import path from "node:path";
 import { build } from "esbuild";
 import type { Miniflare } from "miniflare";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { onNode } from "../packaging/runtimes.ts";
+import { onNode } from "../support/runtimes.ts";
 import { certificates } from "../support/certificates.ts";
 import { type EmbeddedOptions, type EmbeddedServer, startEmbeddedServer } from "../support/embedded-server.ts";
 import type { Task } from "./worker.ts";
