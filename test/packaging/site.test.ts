@@ -7,8 +7,8 @@ import { extname, join } from "node:path";
 import { env } from "node:process";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { itInBrowser, looks, picture, violationsOf, withPage } from "../support/browser.ts";
+import { onNode } from "../support/runtimes.ts";
 import { pages, root } from "./documents.ts";
-import { onNode } from "./runtimes.ts";
 
 const dist = join(root, "docs/.vitepress/dist");
 const isBuilt = existsSync(join(dist, "index.html"));
