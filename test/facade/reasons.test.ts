@@ -237,6 +237,17 @@ describe("a refused EHLO", () => {
     });
   });
 
+  test.each(ENDS)("as a command that is not known is temporary where HELO meets %s", async (_, end) => {
+    const once = (host: string, port: number): Promise<unknown> => sendByPool(host, port, { reconnectFor: 0 });
+    for (const call of [send, once]) {
+      expect(await rejection(server({ EHLO: "502 5.5.2 unknown", HELO: end }), call)).toMatchObject({
+        name: "SMTPHeloError",
+        temporary: true,
+        delivery: "not-sent",
+      });
+    }
+  });
+
   test.each(ENDS)("is the error in LMTP where %s follows", async (_, end) => {
     const deliver = async (host: string, port: number): Promise<unknown> => {
       const lmtp = await LMTP.connect(host, port, { timeout: 5, local_hostname: "me.test" });
