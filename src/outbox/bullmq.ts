@@ -8,7 +8,7 @@ import { type Enqueued, Outbox, type QueuedMessage } from "./outbox.ts";
 import { type RedisClient, redisStore } from "./redis-store.ts";
 import { resolveTicket } from "./resolve.ts";
 import type { HeldMessage, OutboxStore } from "./store.ts";
-import { Attempts, closable, endWithin, type OutboxWorker, type WorkOptions } from "./worker.ts";
+import { Attempts, ClaimLostError, closable, endWithin, type OutboxWorker, type WorkOptions } from "./worker.ts";
 
 /** A job of BullMQ, as far as it is used. */
 export type BullJob = {
@@ -261,11 +261,11 @@ export class BullmqOutbox {
 /**
  * A worker that was frozen past its lock must not write over the state that another one has written. What it knows is in
  * the ticket.
- * @throws {Error} if the lock is lost
+ * @throws {ClaimLostError} if the lock is lost
  */
 async function holdsLock(job: BullJob, token: string | undefined): Promise<void> {
   if (token === undefined) return;
-  if ((await job.extendLock(token, LOCK)) !== 1) throw new Error("another worker has this message by now");
+  if ((await job.extendLock(token, LOCK)) !== 1) throw new ClaimLostError();
 }
 
 /** Milliseconds; BullMQ's worker renews it meanwhile. */

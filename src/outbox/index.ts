@@ -26,6 +26,14 @@ export {
 } from "./message.ts";
 export type { EnqueueOptions, OutboxOptions } from "./options.ts";
 export { type Enqueued, OutboxUnavailableError } from "./outbox.ts";
+export {
+  type PgBossEnqueueOptions,
+  type PgBossOutbox,
+  type PgBossOutboxOptions,
+  type PgBossWorkOptions,
+  pgBossOutbox,
+} from "./pg-boss.ts";
+export type { PgBoss, PgBossDatabase, PgBossJob } from "./pg-boss-client.ts";
 export type { BudgetRules } from "./places.ts";
 export { type PostgresStoreOptions, postgresStore, type SqlClient } from "./postgres-store.ts";
 export { type RedisClient, type RedisStoreOptions, redisStore } from "./redis-store.ts";

@@ -44,7 +44,7 @@ export class Attempts {
   async run(message: OutboxMessage): Promise<Conclusion> {
     publish("smtplib:outbox:start", () => ({ message: infoOf(message) }));
     const { destinations } = this;
-    const attempt = this.#outbox.attempt(message, { destinations, persist: this.#persist, wake: this.#wake });
+    const attempt = this.#outbox.attempt(message, { destinations, persist: this.persist, wake: this.#wake });
     this.#running.add(attempt);
     if (this.#stopping) attempt.stop(new WorkerClosedError());
     try {
@@ -67,16 +67,26 @@ export class Attempts {
     this.#abandoned = true;
   }
 
-  readonly #persist = async <T>(step: () => Promise<T>): Promise<T> => {
+  /** Repeats a step until the store answers, or the worker is abandoned. */
+  readonly persist = async <T>(step: () => Promise<T>): Promise<T> => {
     for (let pause = 100; ; pause = Math.min(5000, pause * 2)) {
       try {
         return await step();
       } catch (error) {
-        if (this.#abandoned) throw error;
+        if (this.#abandoned || error instanceof ClaimLostError) throw error;
         await new Promise<void>((resolve) => setTimeout(resolve, pause));
       }
     }
   };
+}
+
+/** The queue has given the message to another worker: this one must write nothing over what that one has written. */
+export class ClaimLostError extends Error {
+  override readonly name: string = "ClaimLostError";
+
+  constructor() {
+    super("another worker has this message by now");
+  }
 }
 
 /** Why an attempt ended that its worker put back. */
