@@ -98,14 +98,15 @@ async function started(
     }
     throw new Error(`${command} did not start`);
   };
-  const kill = async (): Promise<void> => {
+  const end = async (signal: NodeJS.Signals): Promise<void> => {
     const ended = child;
     child = undefined;
     if (ended === undefined || ended.exitCode !== null) return;
     const closed = new Promise((resolve) => ended.once("close", resolve));
-    ended.kill("SIGKILL");
+    ended.kill(signal);
     await closed;
   };
+  const kill = (): Promise<void> => end("SIGKILL");
   await start();
   return {
     port,
@@ -116,8 +117,8 @@ async function started(
       await start();
     },
     close: async () => {
-      await kill();
-      // PostgreSQL's children write until they notice that it is gone.
+      // PostgreSQL waits for its children then.
+      await end("SIGINT");
       await rm(dir, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
     },
   };
