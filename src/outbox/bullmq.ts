@@ -140,7 +140,8 @@ export class BullmqOutbox {
   async resolve(id: string, finding: "delivered" | "not-delivered"): Promise<void> {
     const { job, message } = await this.#find(id);
     await resolveTicket(this.#outbox.store, message, finding);
-    if (!(await job.isFailed())) return await job.promote();
+    // A worker that has it right now puts it back, and looks at it again soon.
+    if (!(await job.isFailed())) return await job.promote().catch(() => {});
     if (finding === "not-delivered")
       return await job.updateData({ ...message, state: { ...message.state, held: undefined } });
     await job.remove();

@@ -71,10 +71,9 @@ export function held(message: OutboxMessage, { at, answer }: Ticket, now: number
   return { ...rest, action: "hold", after: nextCheck(state.held, message.expiresAt - now), state };
 }
 
-/** An answer that is on its way comes soon or not at all; one that is lost does not come. */
+/** Soon at first, since an answer may be on its way, and then more and more rarely. */
 function nextCheck(heldState: HeldState | undefined, life: number): number {
-  const { reason = "lost", checks = 0 } = heldState ?? {};
-  const seconds = reason === "lost" ? 3600 : Math.min(3600, 5 * 2 ** Math.min(checks, 10));
+  const seconds = Math.min(3600, 5 * 2 ** Math.min(heldState?.checks ?? 0, 10));
   return Math.min(seconds, life / 1000 + 1);
 }
 

@@ -9,7 +9,7 @@ import { fileBodies, type OutboxOptions, OutboxUnavailableError, type OutboxWork
 import { type Answers, startServer, type TestServer } from "../../src/testing/index.ts";
 import { failureOf } from "../servers/failure.ts";
 import { type AnyOutbox, type Bench, postgresBench, redisBench } from "./adapters.ts";
-import { describeService } from "./services.ts";
+import { describeService } from "./describe-service.ts";
 
 describeService("redis", () => addTests(redisBench));
 describeService("postgresql", () => addTests(postgresBench));
@@ -140,7 +140,7 @@ function addTests(openBench: () => Promise<Bench>): void {
     expect(held).toMatchObject({ reason: "lost" });
     expect(server.messages).toHaveLength(1);
     await server.next();
-    await settled(() => outbox.resolve(held?.id ?? "", "not-delivered"));
+    await outbox.resolve(held?.id ?? "", "not-delivered");
     await server.next();
     expect(await outbox.held()).toEqual([]);
   });
@@ -155,7 +155,7 @@ function addTests(openBench: () => Promise<Bench>): void {
       () => outbox.held(),
       ({ length }) => length === 1,
     );
-    await settled(() => outbox.resolve(id, "delivered"));
+    await outbox.resolve(id, "delivered");
     await until(
       () => bench.waits(id),
       (waits) => !waits,
@@ -313,16 +313,4 @@ async function until<T>(ask: () => Promise<T>, isIt: (answer: T) => boolean): Pr
     if (isIt(answer)) return answer;
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
-}
-
-/** A held message can be resolved once its worker has put it back. */
-async function settled(resolve: () => Promise<void>): Promise<void> {
-  await until(
-    () =>
-      resolve().then(
-        () => true,
-        () => false,
-      ),
-    (done) => done,
-  );
 }

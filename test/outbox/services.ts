@@ -5,8 +5,6 @@ import { chmod, mkdtemp, rm } from "node:fs/promises";
 import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { env } from "node:process";
-import { describe, it } from "vitest";
 
 /** A running server. */
 export type Service = {
@@ -23,28 +21,6 @@ export type Service = {
 
 /** What a Redis is started with. */
 export type RedisOptions = { readonly appendfsync?: "always" | "everysec" };
-
-/**
- * A suite that needs Redis or PostgreSQL. Without it the suite is skipped, and says so; where servers are required (CI,
- * SMTPLIB_REQUIRE_SERVERS=1) it fails instead.
- */
-export function describeService(name: "redis" | "postgresql" | "spin", suite: () => void): void {
-  const missing =
-    name === "redis" ? !has("redis-server") : name === "spin" ? !has("spin") : postgresBinaries() === undefined;
-  if (!missing) {
-    describe(name, suite);
-    return;
-  }
-  const reason = `${name} is not installed; see test/servers/install.sh`;
-  if (env["CI"] === "true" || env["SMTPLIB_REQUIRE_SERVERS"] === "1") {
-    it(`${name} is installed`, () => {
-      throw new Error(reason);
-    });
-    return;
-  }
-  console.warn(`SKIPPED: the tests that need ${name}: ${reason}`);
-  describe.skip(name, () => it(reason, () => {}));
-}
 
 /** Starts a Redis that loses nothing, or at most a second with "everysec". */
 export async function startRedis({ appendfsync = "always" }: RedisOptions = {}): Promise<Service> {
@@ -157,12 +133,13 @@ export function freePort(): Promise<number> {
   });
 }
 
-function has(command: string): boolean {
+/** Whether a program is installed. */
+export function has(command: string): boolean {
   return ["/usr/bin", "/usr/local/bin", "/bin"].some((folder) => existsSync(join(folder, command)));
 }
 
 /** The folder of PostgreSQL's programs, of the newest version. */
-function postgresBinaries(): string | undefined {
+export function postgresBinaries(): string | undefined {
   const root = "/usr/lib/postgresql";
   if (!existsSync(root)) return undefined;
   const versions = readdirSync(root).filter((version) => existsSync(join(root, version, "bin/postgres")));

@@ -3,7 +3,8 @@ import Redis from "ioredis";
 import pg from "pg";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { type OutboxStore, postgresStore, redisStore } from "../../src/outbox/index.ts";
-import { describeService, type Service, startPostgres, startRedis } from "./services.ts";
+import { describeService } from "./describe-service.ts";
+import { type Service, startPostgres, startRedis } from "./services.ts";
 
 type Opened = { readonly store: OutboxStore; close(): Promise<void> };
 
@@ -19,6 +20,8 @@ describeService("postgresql", () => {
   addTests(async () => {
     const service = await startPostgres();
     const pool = new pg.Pool({ host: "127.0.0.1", port: service.port, user: "postgres", max: 20 });
+    // What is idle when the server ends.
+    pool.on("error", () => {});
     const store = postgresStore(pool);
     await Promise.all([store.install(), store.install()]);
     return { store, close: () => ended(service, () => pool.end()) };
