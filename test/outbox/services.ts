@@ -8,6 +8,8 @@ import { join } from "node:path";
 
 /** A running server. */
 export type Service = {
+  /** Where it keeps what it writes. */
+  readonly dir: string;
   readonly port: number;
   /** Ends it by SIGKILL, and starts it again with what it had written. */
   restart(): Promise<void>;
@@ -86,6 +88,7 @@ async function started(
   await start();
   return {
     port,
+    dir,
     start,
     kill,
     restart: async () => {
