@@ -26,6 +26,7 @@ export {
 } from "./message.ts";
 export type { EnqueueOptions, OutboxOptions } from "./options.ts";
 export { type Enqueued, OutboxUnavailableError } from "./outbox.ts";
+export { type DeliveryReport, parseReport, type ReportedRecipient } from "./parse-report.ts";
 export {
   type PgBossEnqueueOptions,
   type PgBossOutbox,
@@ -49,4 +50,5 @@ export {
   ticketedBody,
 } from "./ticket.ts";
 export { type RetryPolicy, retryOf, type UnknownPolicy, type Verdict } from "./verdict.ts";
+export { parseVerp, type Verp, verp } from "./verp.ts";
 export type { OutboxWorker, WorkOptions } from "./worker.ts";

@@ -98,8 +98,13 @@ async function enqueueAll(opened: Opened): Promise<void> {
   await Promise.all(Array.from({ length: 20 }, one));
 }
 
-const accepted = (): boolean => true;
-const refused = (): boolean => false;
+function accepted(): boolean {
+  return true;
+}
+
+function refused(): boolean {
+  return false;
+}
 
 /** Waits until nothing waits but what is held, and that no more changes; when it was so first. */
 async function settled(opened: Opened): Promise<number> {
@@ -124,7 +129,7 @@ async function account(opened: Opened): Promise<object> {
   for (const number of taken) copies[Number(number)] = (copies[Number(number)] ?? 0) + 1;
   const [held, dead, waiting] = await Promise.all([
     opened.outbox.held(),
-    opened.outbox.deadLetters(0, 100_000),
+    opened.outbox.deadLetters(0, 99_999),
     opened.waiting(),
   ]);
   const missing = copies.filter((count) => count === 0).length;
