@@ -34,20 +34,42 @@ export type OutboxChannels = {
   };
 };
 
-type Channel = { readonly hasSubscribers: boolean; publish(message: unknown): void };
+type Channel = {
+  readonly hasSubscribers: boolean;
+  publish(message: unknown): void;
+  subscribe(listener: (message: unknown) => void): void;
+  unsubscribe(listener: (message: unknown) => void): boolean;
+};
 
+/** The channels that were asked for, kept for good: Bun up to 1.4 forgets who has subscribed to one that nobody holds. */
 const found = new Map<string, Channel>();
+
+function channelOf(name: string): Channel | undefined {
+  const known = found.get(name);
+  if (known !== undefined) return known;
+  const channel = builtinModule<{ channel(name: string): Channel }>("diagnostics_channel")?.channel(name);
+  if (channel !== undefined) found.set(name, channel);
+  return channel;
+}
 
 /** Publishes, where anybody listens. */
 export function publish<N extends keyof OutboxChannels>(name: N, make: () => OutboxChannels[N]): void {
-  let channel = found.get(name);
-  if (channel === undefined) {
-    channel = builtinModule<{ channel(name: string): Channel }>("diagnostics_channel")?.channel(name);
-    if (channel === undefined) return;
-    // Kept for good: Bun up to 1.4 forgets who has subscribed to a channel that nobody holds.
-    found.set(name, channel);
-  }
-  if (channel.hasSubscribers) channel.publish(make());
+  const channel = channelOf(name);
+  if (channel?.hasSubscribers) channel.publish(make());
+}
+
+/** Subscribes to the ends of attempts, until the returned function is called. */
+export function onEnd(listener: (end: OutboxChannels["smtplib:outbox:end"]) => void): () => void {
+  const channel = channelOf("smtplib:outbox:end");
+  const heard = (message: unknown): void => {
+    if (isEnd(message)) listener(message);
+  };
+  channel?.subscribe(heard);
+  return () => void channel?.unsubscribe(heard);
+}
+
+function isEnd(message: unknown): message is OutboxChannels["smtplib:outbox:end"] {
+  return typeof message === "object" && message !== null && "message" in message && "action" in message;
 }
 
 /** What listeners are told of a message. */

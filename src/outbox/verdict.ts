@@ -166,10 +166,8 @@ function isFinal(error: unknown): boolean {
     return error instanceof TypeError || error instanceof RangeError;
   if (field(error, "temporary", "boolean") === true) return false;
   const below = cause(error);
-  // The source of the body failed, which says nothing about the message.
-  if (replyIn(error) === undefined && below !== undefined && field(below, "temporary", "boolean") !== undefined) {
-    return field(below, "temporary", "boolean") === false && !isSetUp(below);
-  }
+  // The source of the body failed: what it threw decides, since it says nothing about the message.
+  if (nameOf(error) === "SMTPException" && replyIn(error) === undefined && below !== undefined) return isFinal(below);
   return true;
 }
 

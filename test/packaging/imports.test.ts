@@ -71,7 +71,7 @@ const layers: Readonly<Record<string, Rule>> = {
     packages: ["bullmq", "nodemailer/lib/mime-node/index.js"],
   },
   "src/opentelemetry.ts": {
-    imports: ["src/client/channels.ts"],
+    imports: ["src/client/channels.ts", "src/outbox/channels.ts"],
     types: ["src/byte-stream.ts"],
     packages: ["@opentelemetry/api"],
   },
