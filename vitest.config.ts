@@ -1,4 +1,5 @@
 import { readdirSync, readFileSync } from "node:fs";
+import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { defineConfig } from "vitest/config";
 
@@ -21,7 +22,8 @@ const common = {
 
 export default defineConfig({
   test: {
-    maxWorkers: 2,
+    // Most tests wait for a server or a deadline: twice as many workers as processors keep these busy.
+    maxWorkers: 2 * availableParallelism(),
     projects: [
       { test: { ...common, name: "isolated", include: isolated, sequence: { groupOrder: 1 } } },
       { test: { ...common, name: "shared", include: ["test/**/*.test.ts"], exclude: isolated, isolate: false } },

@@ -1,8 +1,9 @@
-/** `npm run bench:micro`: the reply parser and the body encoders on the three runtimes, into the report. */
+/** `node bench/micro.mjs`: the reply parser and the body encoders on the three runtimes, into the report. */
 import { spawnSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { microFile } from "./lib/micro-report.mjs";
+import "../scripts/ensure-built.mjs";
 import { BENCH, COMMANDS, ensureCache } from "./lib/paths.mjs";
 import { writeReport } from "./lib/report.mjs";
 

@@ -1,6 +1,6 @@
 /**
  * The first mail, end to end: STARTTLS, login, a MIME message with an attachment to three recipients, one of them unknown.
- * Run it with `npm run demo`, `npm run demo:deno` or `npm run demo:bun`.
+ * Run it with `npm run demo`, `npx deno run -A examples/demo.mjs` or `npx bun --bun examples/demo.mjs`.
  */
 import { simpleParser } from "mailparser";
 import MailComposer from "nodemailer/lib/mail-composer/index.js";

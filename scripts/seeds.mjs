@@ -1,6 +1,6 @@
 /**
  * Random schedules of the pool: each seed is a scenario of a pool, its server, its network and its caller, played on a
- * clock of its own (`test/seeds/`). `npm run seeds` plays 100,000 seeds on each runtime; `-- --seed N` plays one, step by
+ * clock of its own (`test/seeds/`). `node scripts/seeds.mjs` plays 100,000 seeds on each runtime; `-- --seed N` plays one, step by
  * step, and shrinks it if it fails; `--seed N --count M` plays M from N on; `--breaks` breaks the pool in many ways, and
  * fails if a break goes unnoticed. `--runtimes node,bun`, `--jobs 2`.
  */
@@ -112,7 +112,7 @@ async function playRange(first, count) {
     for (const { seed, rule, detail } of failures) {
       failed = true;
       console.log(`\n${runtime}, seed ${seed}: ${rule}\n  ${detail}`);
-      console.log(`  npm run seeds -- --seed ${seed} --runtimes ${runtime}`);
+      console.log(`  node scripts/seeds.mjs -- --seed ${seed} --runtimes ${runtime}`);
     }
   }
   const seconds = Math.round((performance.now() - began) / 1000);

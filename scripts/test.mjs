@@ -1,12 +1,14 @@
 /**
  * All tests: vitest, then CPython's own test-suite, each on Node, Deno and Bun. Ends with one line of sums.
  * `npm test` runs it while the real mail servers are up; arguments go to vitest (`npm test -- test/core`), and leave
- * CPython's tests out.
+ * CPython's tests out. `--runtime deno` runs one runtime alone, `--coverage` measures what the tests cover on Node, and
+ * what those of the transports cover on Deno and Bun.
  */
 import { spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { coverageOptions, printCoverage } from "./coverage.mjs";
 import { printExtensions } from "./extensions-table.mjs";
 
 const root = join(import.meta.dirname, "..");
@@ -17,23 +19,38 @@ const runtimes = {
   bun: [join(root, "node_modules/.bin/bun"), "--bun"],
 };
 const filters = process.argv.slice(2);
+const measured = takeOption("--coverage");
+const chosen = takeOption("--runtime", true)?.split(",") ?? Object.keys(runtimes);
+const unknown = chosen.find((name) => !(name in runtimes));
+if (unknown !== undefined) throw new Error(`--runtime ${unknown}: it has to be node, deno or bun`);
+
 const reports = mkdtempSync(join(tmpdir(), "smtplib-test-"));
 const results = [];
+const started = performance.now();
 
 try {
-  for (const [name, command] of Object.entries(runtimes)) results.push(await runVitest(name, command));
+  for (const name of chosen) results.push(await runVitest(name, runtimes[name]));
+  if (measured) {
+    heading("coverage");
+    results.push({ name: "coverage", counts: printCoverage(chosen.map(coverageOf)) });
+  }
   if (filters.length === 0) {
-    heading("extensions and mechanisms");
-    const files = Object.keys(runtimes).map((name) => [name, join(reports, `${name}.json`)]);
-    results.push({ name: "extensions", counts: printExtensions(Object.fromEntries(files)) });
-    for (const name of Object.keys(runtimes)) results.push(await runConformance(name));
+    if (chosen.length === Object.keys(runtimes).length) {
+      heading("extensions and mechanisms");
+      const files = chosen.map((name) => [name, join(reports, `${name}.json`)]);
+      results.push({ name: "extensions", counts: printExtensions(Object.fromEntries(files)) });
+    }
+    for (const name of chosen) results.push(await runConformance(name));
   }
 } finally {
   rmSync(reports, { recursive: true, force: true });
 }
 
 console.log();
-for (const { name, counts } of results) console.log(`${name.padEnd(16)} ${sumLine(counts)}`);
+for (const { name, counts, seconds } of results) {
+  console.log(`${name.padEnd(16)} ${sumLine(counts)}${seconds === undefined ? "" : `, ${seconds.toFixed(0)} s`}`);
+}
+console.log(`together in ${((performance.now() - started) / 1000).toFixed(0)} s`);
 const total = results.map(({ counts }) => counts).reduce(plus);
 console.log(`\n${sumLine(total)}`);
 process.exitCode = total.failed === 0 ? 0 : 1;
@@ -43,8 +60,21 @@ async function runVitest(runtime, command) {
   heading(name);
   const file = join(reports, `${runtime}.json`);
   const reporters = ["--reporter=default", "--reporter=json", `--outputFile.json=${file}`];
-  const { status } = await run([...command, vitest, "run", ...reporters, ...filters]);
-  return { name, counts: withStatus(countsOfReport(file), status) };
+  const options = measured ? coverageOptions(coverageOf(runtime)) : [];
+  const { status, seconds } = await run([...command, vitest, "run", ...reporters, ...options, ...filters]);
+  return { name, counts: withStatus(countsOfReport(file), status), seconds };
+}
+
+function coverageOf(runtime) {
+  return join(reports, `coverage-${runtime}`);
+}
+
+/** Takes an option out of the arguments: its value, whether it is there if it has none, or `undefined`. */
+function takeOption(name, hasValue = false) {
+  const at = filters.indexOf(name);
+  if (at === -1) return undefined;
+  const [, value] = filters.splice(at, hasValue ? 2 : 1);
+  return hasValue ? (value ?? "") : true;
 }
 
 function countsOfReport(file) {
@@ -61,14 +91,15 @@ async function runConformance(runtime) {
   const name = `CPython, ${runtime}`;
   heading(name);
   const env = { BRIDGE_RUNTIME: runtime, SMTPLIB_DIST: join(root, "dist/index.js") };
-  const { status, output } = await run(["bash", join(root, "test/conformance/run.sh")], env);
+  const { status, output, seconds } = await run(["bash", join(root, "test/conformance/run.sh")], env);
   const [, passed = 0, failed = 0, skipped = 0] =
     /^(\d+) passed, (\d+) failed(?:, (\d+) skipped)?\s*$/m.exec(output) ?? [];
-  return { name, counts: withStatus({ passed: +passed, failed: +failed, skipped: +skipped }, status) };
+  return { name, counts: withStatus({ passed: +passed, failed: +failed, skipped: +skipped }, status), seconds };
 }
 
 /** Runs a command with its output both shown and kept. */
 function run([file, ...args], env = {}) {
+  const start = performance.now();
   return new Promise((resolve) => {
     const child = spawn(file, args, {
       cwd: root,
@@ -82,9 +113,12 @@ function run([file, ...args], env = {}) {
     });
     child.on("error", (error) => {
       console.error(error.message);
-      resolve({ status: 1, output: "" });
+      resolve({ status: 1, output: "", seconds: 0 });
     });
-    child.on("close", (code) => resolve({ status: code ?? 1, output: Buffer.concat(chunks).toString() }));
+    child.on("close", (code) => {
+      const seconds = (performance.now() - start) / 1000;
+      resolve({ status: code ?? 1, output: Buffer.concat(chunks).toString(), seconds });
+    });
   });
 }
 

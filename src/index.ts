@@ -48,13 +48,13 @@ export {
 } from "./errors.ts";
 export type { DeliveryRequest } from "./facade/delivery.ts";
 export { LMTP, LMTP_PORT } from "./facade/lmtp.ts";
-export type { AuthOptions, LoginOptions } from "./facade/login.ts";
+export type { AuthOptions, LoginOptions } from "./facade/login-options.ts";
 export type { Message } from "./facade/message.ts";
 export type { CallOptions, SMTPOptions } from "./facade/options.ts";
 export { type Flavour, SMTP, SMTP_PORT } from "./facade/smtp.ts";
 export { SMTP_SSL, SMTP_SSL_PORT } from "./facade/smtp-ssl.ts";
 export type { PoolAuth, PoolOptions } from "./pool/options.ts";
+export { SMTPPool } from "./pool/pool.ts";
 export type { Rate } from "./pool/rate-limit.ts";
-export { SMTPPool } from "./pool/smtp-pool.ts";
 export type { PoolStats } from "./pool/stats.ts";
 export type { Mechanism, MechanismContext } from "./sasl/mechanism.ts";

@@ -1,19 +1,20 @@
 /** The transport of Bun, on its own sockets: `Bun.connect`, and `upgradeTLS` for every option of TLS. */
-import type { ByteStream, ConnectOptions, Endpoint, TlsOptions, Transport } from "../src/byte-stream.ts";
-import type { BunHandshake, BunTlsFault, BunTlsOptions, BunTlsSession } from "./bun-tls.ts";
-import {
-  brokenPipe,
-  type Failure,
-  linger,
-  peerInfo,
-  refuseSourceAddress,
-  type Settle,
-  untilSent,
-  type Waiter,
-  waiter,
-} from "./native-sockets.ts";
+import type { ByteStream, ConnectOptions, Endpoint, PeerInfo, TlsOptions, Transport } from "../src/byte-stream.ts";
 import { connectNet } from "./net-connect.ts";
 import type { NodeSocket } from "./node-builtins.ts";
+import {
+  brokenPipe,
+  checkAllRead,
+  checkUpgradable,
+  closeGracefully,
+  peerInfo,
+  ReadQueue,
+  refuseSourceAddress,
+  untilSent,
+  WriteQueue,
+} from "./socket-stream.ts";
+import type { BunHandshake, BunTlsFault, BunTlsOptions, BunTlsSession } from "./tls/bun.ts";
+import { type Deferred, deferred, type Failure } from "./util.ts";
 
 type Bound = { socket: Handlers };
 
@@ -31,37 +32,34 @@ type Handlers = {
 type Socket = BunTlsSession & {
   readonly remoteAddress: string | undefined;
   readonly localAddress: string | undefined;
-  /** How many octets were taken: all, some, none while the system's buffer is full, -1 if the connection is lost. */
+  /** Returns how many bytes the system accepted; none while its buffer is full, -1 if the connection is lost. */
   write(data: Uint8Array): number;
-  /** Sends FIN, under TLS behind a close_notify; reading goes on. */
+  /** Sends FIN, and close_notify before it under TLS; reading continues. */
   shutdown(): void;
-  /** Closes both ways; the system still sends what it has taken. */
+  /** Closes both directions; the system still sends what it accepted. */
   end(): void;
-  /** Closes with RST; what is not sent yet is lost. */
+  /** Closes with RST; unsent bytes are lost. */
   terminate(): void;
   pause(): void;
   resume(): void;
   ref(): void;
   unref(): void;
   upgradeTLS(options: Bound & { tls: BunTlsOptions }): [raw: Socket, tls: Socket];
-  /** Gives the socket other handlers. */
+  /** Replaces the handlers. */
   reload(options: Bound): void;
 };
 
-/** Octets received before they are asked for; above that the peer has to wait. */
-const readAhead = 256 * 1024;
-
 /**
- * Connects in clear to a TCP port or a Unix socket. All addresses of a host are tried, 250 ms apart, and the first that
- * answers is taken (RFC 8305 5).
+ * Connects to a TCP port or a Unix socket, unencrypted. Tries all addresses of a host, 250 ms apart, and uses the first
+ * that answers (RFC 8305 5).
  *
- * TLS is BoringSSL's, which takes no `ciphers` of TLS 1.3 and no security level: they are a `TypeError`.
+ * TLS is BoringSSL's, which accepts neither `ciphers` of TLS 1.3 nor a security level: these throw a `TypeError`.
  *
- * `node:net` does the connecting: a `Bun.connect` that has begun cannot be given up, and keeps the process alive until
- * the system gives up, after two minutes. The connected socket is the same as that of `Bun.connect`.
+ * `node:net` connects: a `Bun.connect` that has begun cannot be cancelled, and keeps the process alive until the system's
+ * timeout of two minutes. The connected socket is the same as that of `Bun.connect`.
  *
- * @throws TypeError for a `sourceAddress`, which Bun cannot choose: the transport for Node can, on Bun too.
- * Otherwise the reason of the signal, or Bun's own error; an `AggregateError` where a host has several addresses.
+ * @throws TypeError for a `sourceAddress`, which Bun cannot choose: use the transport for Node, which works on Bun
+ * @throws the reason of the signal, or Bun's own error; an `AggregateError` if a host has several addresses
  */
 export const connect: Transport = async (endpoint: Endpoint, options: ConnectOptions): Promise<ByteStream> => {
   options.signal?.throwIfAborted();
@@ -69,13 +67,10 @@ export const connect: Transport = async (endpoint: Endpoint, options: ConnectOpt
   const { socket: connected } = await connectNet(endpoint, options);
   const socket = handleOf(connected);
   if (socket === undefined) return withoutHandle(connected, endpoint);
-  const { stream, handlers } = bunStream(endpoint);
-  socket.reload({ socket: handlers });
-  handlers.open(socket);
-  return stream;
+  return new BunStream(endpoint, socket);
 };
 
-/** Takes the socket of Bun's own out of one of `node:net`; undefined where this version of Bun has none in it. */
+/** Takes Bun's own socket out of one of `node:net`; `undefined` if this version of Bun has none in it. */
 function handleOf(connected: NodeSocket): Socket | undefined {
   const handle: unknown = Reflect.get(connected, "_handle");
   if (!isSocket(handle)) return undefined;
@@ -94,268 +89,202 @@ async function withoutHandle(socket: NodeSocket, endpoint: Endpoint): Promise<By
   return new SocketStream(socket, peerInfo(endpoint, socket.remoteAddress, socket.localAddress));
 }
 
-/**
- * A stream, and what its socket is to call.
- *
- * Its state is in variables rather than in private fields, which no bundler can shorten as well.
- */
-function bunStream(endpoint: Endpoint): { readonly stream: ByteStream; readonly handlers: Handlers } {
-  let peer = peerInfo(endpoint, undefined, undefined);
-  /** The socket that counts: under TLS not the raw one, whose handlers go on being given ciphertext. */
-  let current: Socket | undefined;
+/** A connected socket of Bun's as a `ByteStream`. */
+class BunStream implements ByteStream {
+  #peer: PeerInfo;
+  /** The socket in use: under TLS not the raw one, whose handlers keep getting ciphertext. */
+  #socket: Socket | undefined;
+  readonly #reading = new ReadQueue({ pause: () => this.#socket?.pause(), resume: () => this.#socket?.resume() });
+  readonly #writing = new WriteQueue();
+  /** Waits for the end of the TLS handshake. */
+  #securing: Deferred<BunHandshake> | undefined;
+  #hold: "ref" | "unref" = "ref";
+  #closing: Promise<void> | undefined;
+  /** Releases a socket that was closed and waits for the peer's end. */
+  #release: (() => void) | undefined;
+  #aborted: Failure | undefined;
+  readonly #ownWrite: ByteStream["write"];
 
-  const chunks: Uint8Array[] = [];
-  let unread = 0;
-  let paused = false;
-  let reader: Settle<Uint8Array | null> | undefined;
-  let ended = false;
-  /** Why nothing more can be read, once `chunks` has been. */
-  let unreadable: Failure | undefined;
-
-  /** What the system has not taken yet, and who waits for that. */
-  const queue: Uint8Array[] = [];
-  let flushed: Waiter<void> | undefined;
-  /** Why nothing can be written. */
-  let unwritable: Failure | undefined;
-
-  /** Whoever waits for the handshake to be over. */
-  let securing: Waiter<BunHandshake> | undefined;
-  let hold: "ref" | "unref" = "ref";
-  let closing: Promise<void> | undefined;
-  /** Closed in order: the socket only lingers, until this is called. */
-  let released: (() => void) | undefined;
-  let aborted: Failure | undefined;
-
-  const stream: ByteStream = {
-    get peer() {
-      return peer;
-    },
-
-    unsent: (write) => (write === ownWrite ? queue.reduce((sum, { length }) => sum + length, 0) : undefined),
-
-    read() {
-      const chunk = chunks.shift();
-      if (chunk !== undefined) {
-        unread -= chunk.length;
-        if (paused && unread < readAhead) resume();
-        return Promise.resolve(chunk);
-      }
-      if (unreadable !== undefined) return Promise.reject(unreadable.reason);
-      if (ended) return Promise.resolve(null);
-      if (reader ?? securing) return Promise.reject(new Error("a read is already pending"));
-      return new Promise((resolve, reject) => {
-        reader = { resolve, reject };
-      });
-    },
-
-    write(data) {
-      if (unwritable !== undefined) return Promise.reject(unwritable.reason);
-      if (data.length === 0) return undefined;
-      if (queue.length > 0) {
-        queue.push(data);
-        return flushed?.promise;
-      }
-      const taken = current?.write(data) ?? -1;
-      if (taken === data.length) return undefined;
-      if (taken < 0) return Promise.reject(breakWriting(brokenPipe()));
-      queue.push(data.subarray(taken));
-      flushed = waiter();
-      return flushed.promise;
-    },
-
-    async startTls(options) {
-      try {
-        checkUpgradable();
-        await upgrade(options);
-        throwIfAborted();
-        unwritable = undefined;
-      } catch (error) {
-        // An abort during the handshake has set its reason, which counts.
-        abort(error);
-        throw aborted?.reason;
-      } finally {
-        securing = undefined;
-      }
-    },
-
-    close() {
-      closing ??= finish();
-      return closing;
-    },
-
-    abort,
-    ref: () => setHold("ref"),
-    unref: () => setHold("unref"),
-  };
-
-  const { write: ownWrite } = stream;
-
-  const handlers: Handlers = {
+  /** The functions that the socket calls. */
+  readonly #handlers: Handlers = {
     binaryType: "uint8array",
-
-    open(socket) {
-      current = socket;
-      if (hold === "unref") socket.unref();
-      if (securing !== undefined) return;
-      peer = peerInfo(endpoint, socket.remoteAddress, socket.localAddress);
+    open: (socket) => this.#opened(socket),
+    data: (socket, chunk) => {
+      if (socket === this.#socket) this.#reading.receive(chunk, this.#closing !== undefined);
     },
-
-    data(socket, chunk) {
-      if (socket !== current) return;
-      const waiting = reader;
-      if (waiting !== undefined) {
-        reader = undefined;
-        waiting.resolve(chunk);
-      } else if (closing === undefined) {
-        chunks.push(chunk);
-        unread += chunk.length;
-        if (paused || unread < readAhead) return;
-        paused = true;
-        socket.pause();
-      }
-    },
-
-    drain(socket) {
-      if (socket !== current) return;
-      for (let next = queue[0]; next !== undefined; next = queue[0]) {
-        const taken = socket.write(next);
-        if (taken < 0) return void breakWriting(brokenPipe());
-        if (taken < next.length) {
-          queue[0] = next.subarray(taken);
-          return;
-        }
-        queue.shift();
-      }
-      flushed?.resolve();
-      flushed = undefined;
-    },
-
-    end(socket) {
-      if (socket !== current) return leave();
-      // After a write that failed, Bun reports the reset as an orderly end.
-      if (unwritable !== undefined && closing === undefined) unreadable ??= unwritable;
-      endReading();
-    },
-
-    close: lost,
-
-    error(socket, error) {
-      lost(socket, error);
+    drain: (socket) => this.#drain(socket),
+    end: (socket) => this.#ended(socket),
+    close: (socket, error) => this.#lost(socket, error),
+    error: (socket, error) => {
+      this.#lost(socket, error);
       socket.terminate();
     },
-
-    handshake(session, success, fault) {
-      if (session === current) securing?.resolve({ session, success, error: fault });
+    handshake: (session, success, fault) => {
+      if (session === this.#socket) this.#securing?.resolve({ session, success, error: fault });
     },
   };
 
-  function lost(socket: Socket, error: Error | undefined): void {
-    if (socket !== current) return leave();
-    current = undefined;
-    if (error !== undefined) unreadable ??= { reason: error };
-    breakWriting(error ?? brokenPipe());
-    endReading();
-    securing?.reject(error);
+  constructor(endpoint: Endpoint, socket: Socket) {
+    this.#peer = peerInfo(endpoint, socket.remoteAddress, socket.localAddress);
+    this.#ownWrite = this.write;
+    this.#socket = socket;
+    socket.reload({ socket: this.#handlers });
   }
 
-  function abort(reason: unknown = new Error("the connection was aborted")): void {
-    if (aborted !== undefined) return;
-    aborted = { reason };
-    const socket = current;
-    letGo(reason);
+  get peer(): PeerInfo {
+    return this.#peer;
+  }
+
+  unsent(write: ByteStream["write"]): number | undefined {
+    return write === this.#ownWrite ? this.#writing.size : undefined;
+  }
+
+  read(): Promise<Uint8Array | null> {
+    return this.#reading.read(this.#securing !== undefined);
+  }
+
+  write(data: Uint8Array): Promise<void> | undefined {
+    const writing = this.#writing;
+    if (writing.failure !== undefined) return Promise.reject(writing.failure.reason);
+    if (data.length === 0) return undefined;
+    if (writing.size > 0) {
+      writing.push(data);
+      return writing.untilEmpty();
+    }
+    const accepted = this.#socket?.write(data) ?? -1;
+    if (accepted === data.length) return undefined;
+    if (accepted < 0) {
+      const failure = { reason: brokenPipe() };
+      writing.fail(failure);
+      return Promise.reject(failure.reason);
+    }
+    writing.push(data.subarray(accepted));
+    return writing.untilEmpty();
+  }
+
+  async startTls(options: TlsOptions & { servername: string }): Promise<void> {
+    try {
+      this.#throwIfAborted();
+      if (this.#closing !== undefined) throw new Error("the stream is closed");
+      checkUpgradable(this.#securing !== undefined || this.#peer.tls !== undefined, this.#reading, this.#reading.size);
+      await this.#upgrade(options);
+      this.#throwIfAborted();
+      this.#writing.failure = undefined;
+    } catch (error) {
+      // The reason of an abort during the handshake takes precedence.
+      this.abort(error);
+      throw this.#aborted?.reason;
+    } finally {
+      this.#securing = undefined;
+    }
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#finish();
+    return this.#closing;
+  }
+
+  abort(reason: unknown = new Error("the connection was aborted")): void {
+    if (this.#aborted !== undefined) return;
+    this.#aborted = { reason };
+    const socket = this.#socket;
+    this.#detach(reason);
     socket?.terminate();
   }
 
-  function setHold(how: "ref" | "unref"): void {
-    hold = how;
-    current?.[how]();
+  ref(): void {
+    this.#hold = "ref";
+    this.#socket?.ref();
   }
 
-  function resume(): void {
-    paused = false;
-    current?.resume();
+  unref(): void {
+    this.#hold = "unref";
+    this.#socket?.unref();
   }
 
-  function endReading(): void {
-    ended = true;
-    if (unreadable === undefined) reader?.resolve(null);
-    else reader?.reject(unreadable.reason);
-    reader = undefined;
+  #opened(socket: Socket): void {
+    this.#socket = socket;
+    if (this.#hold === "unref") socket.unref();
   }
 
-  /** Nothing more can be sent; what still comes can be read. */
-  function breakWriting(reason: unknown): unknown {
-    unwritable = { reason };
-    queue.length = 0;
-    flushed?.reject(reason);
-    flushed = undefined;
-    return reason;
+  #drain(socket: Socket): void {
+    if (socket !== this.#socket) return;
+    const writing = this.#writing;
+    for (let next = writing.first; next !== undefined; next = writing.first) {
+      const accepted = socket.write(next);
+      if (accepted < 0) return writing.fail({ reason: brokenPipe() });
+      writing.accepted(accepted);
+      if (accepted < next.length) return;
+    }
+    writing.emptied();
   }
 
-  /** Lets go of the socket: whoever waits is told the reason, what is queued or unread is forgotten. */
-  function letGo(reason: unknown): void {
-    current = undefined;
-    chunks.length = 0;
-    unreadable = { reason };
-    breakWriting(reason);
-    endReading();
-    securing?.reject(reason);
+  #ended(socket: Socket): void {
+    if (socket !== this.#socket) return this.#releaseNow();
+    // After a failed write, Bun reports the reset as an orderly end.
+    if (this.#closing === undefined) this.#reading.failure ??= this.#writing.failure;
+    this.#reading.end();
   }
 
-  function leave(): void {
-    released?.();
-    released = undefined;
+  #lost(socket: Socket, error: Error | undefined): void {
+    if (socket !== this.#socket) return this.#releaseNow();
+    this.#socket = undefined;
+    if (error !== undefined) this.#reading.failure ??= { reason: error };
+    this.#writing.fail({ reason: error ?? brokenPipe() });
+    this.#reading.end();
+    this.#securing?.reject(error);
   }
 
-  function throwIfAborted(): void {
-    if (aborted !== undefined) throw aborted.reason;
+  /** Gives up the socket: rejects what is pending, and drops what is queued or unread. */
+  #detach(reason: unknown): void {
+    this.#socket = undefined;
+    const failure = { reason };
+    this.#reading.clear();
+    this.#reading.failure = failure;
+    this.#writing.fail(failure);
+    this.#reading.end();
+    this.#securing?.reject(reason);
   }
 
-  function checkUpgradable(): void {
-    throwIfAborted();
-    if (closing !== undefined) throw new Error("the stream is closed");
-    if (securing !== undefined || peer.tls !== undefined) throw new Error("the stream speaks TLS already");
-    if (reader !== undefined) throw new Error("a read is pending");
-    checkAllRead();
+  #releaseNow(): void {
+    this.#release?.();
+    this.#release = undefined;
   }
 
-  function checkAllRead(): void {
-    if (chunks.length > 0) throw new Error("bytes in clear are unread");
+  #throwIfAborted(): void {
+    if (this.#aborted !== undefined) throw this.#aborted.reason;
   }
 
-  async function upgrade(options: TlsOptions & { servername: string }): Promise<void> {
-    const done = waiter<BunHandshake>();
-    securing = done;
-    unwritable ??= { reason: new Error("the TLS handshake is under way") };
-    // From here on what comes is for TLS to judge: it waits in the system while the code for that is loaded.
-    current?.pause();
-    await flushed?.promise;
-    const { secure } = await import("./bun-tls.ts");
-    checkAllRead();
-    const tls = await secure(options, handlers, (asked) => {
-      if (ended) done.reject(unreadable?.reason);
-      current?.upgradeTLS(asked);
-      resume();
+  async #upgrade(options: TlsOptions & { servername: string }): Promise<void> {
+    const done = deferred<BunHandshake>();
+    this.#securing = done;
+    this.#writing.failure ??= { reason: new Error("the TLS handshake is under way") };
+    // Bytes that arrive from now on belong to TLS: they stay in the system while its code is loaded.
+    this.#socket?.pause();
+    if (this.#writing.size > 0) await this.#writing.untilEmpty();
+    const { secure } = await import("./tls/bun.ts");
+    checkAllRead(this.#reading.size);
+    const tls = await secure(options, this.#handlers, (asked) => {
+      if (this.#reading.ended) done.reject(this.#reading.failure?.reason);
+      this.#socket?.upgradeTLS(asked);
+      this.#reading.resume();
       return done.promise;
     });
-    peer = { ...peer, tls };
+    this.#peer = { ...this.#peer, tls };
   }
 
-  async function finish(): Promise<void> {
-    if (securing !== undefined) abort(new Error("closed during the TLS handshake"));
-    if (current === undefined) return;
+  async #finish(): Promise<void> {
+    if (this.#securing !== undefined) this.abort(new Error("closed during the TLS handshake"));
+    if (this.#socket === undefined) return;
     const closed = new Error("the stream is closed");
-    unwritable = { reason: closed };
-    chunks.length = 0;
-    if (paused) resume();
-    if (flushed !== undefined) await untilSent(flushed.promise, stream);
-    const socket = current;
-    const lingers = !ended;
-    letGo(closed);
+    this.#writing.failure = { reason: closed };
+    this.#reading.clear();
+    if (this.#writing.size > 0) await untilSent(this.#writing.untilEmpty(), this);
+    const socket = this.#socket;
+    const awaitsEnd = !this.#reading.ended;
+    this.#detach(closed);
     socket?.shutdown();
-    if (lingers && socket !== undefined) released = linger(socket, () => socket.end());
+    if (awaitsEnd && socket !== undefined) this.#release = closeGracefully(socket, () => socket.end());
     else socket?.end();
   }
-
-  return { stream, handlers };
 }

@@ -1,21 +1,21 @@
-/** The transport of Deno, on its own sockets: `Deno.connect` and `Deno.startTls`; what that lacks is done by `node:tls`. */
+/** The transport of Deno, on its own sockets: `Deno.connect` and `Deno.startTls`; `node:tls` does what that lacks. */
 import type { ByteStream, ConnectOptions, Endpoint, PeerInfo, TlsOptions, Transport } from "../src/byte-stream.ts";
-import type { DenoConnection } from "./deno-tls.ts";
 import {
-  type Failure,
-  ignore,
-  linger,
-  orAborted,
+  checkUpgradable,
+  closeGracefully,
+  HIGH_WATER,
+  LOW_WATER,
   peerInfo,
+  ReadSide,
   refuseSourceAddress,
-  type Settle,
   untilSent,
-  type Waiter,
-  waiter,
-} from "./native-sockets.ts";
-import { asciiName } from "./tls-options.ts";
+  WriteQueue,
+} from "./socket-stream.ts";
+import type { DenoConnection } from "./tls/deno.ts";
+import { asciiName } from "./tls/options.ts";
+import { type Failure, noop, raceAbort } from "./util.ts";
 
-/** What of `Deno` is used here: neither `@types/deno` nor a cast is needed, and any version's own types may differ. */
+/** The used parts of `Deno`. */
 declare const Deno: {
   connect(options: { hostname: string; port: number; signal?: AbortSignal }): Promise<TcpConnection>;
   connect(options: { transport: "unix"; path: string }): Promise<DenoConnection>;
@@ -23,33 +23,29 @@ declare const Deno: {
 
 type TcpConnection = DenoConnection & { setNoDelay(on: boolean): void };
 
-/** The size of the one buffer that a connection reads into. */
+/** The size of the buffer that a connection reads into. */
 const readSize = 64 * 1024;
 
-/** Octets that may be queued before the writer has to wait, and at which it goes on. */
-const freelyQueued = 256 * 1024;
-const lowQueue = 64 * 1024;
-
 /**
- * Connects by `Deno.connect`, in clear; all addresses of a host are tried (RFC 8305).
+ * Connects by `Deno.connect`, unencrypted; tries all addresses of a host (RFC 8305).
  *
- * `startTls` is Deno's own where that does what is asked for. It trusts `ca` beside its own authorities, not in their
- * place, knows neither client certificates nor fingerprints nor a minimum version, and takes no Unix socket: with one
- * of these `node:tls` speaks TLS over this same connection. Neither can set `ciphers` or `groups`: they are a `TypeError`.
+ * `startTls` is Deno's own if that supports the options. Deno trusts `ca` in addition to its own authorities, not instead
+ * of them, and supports neither client certificates nor fingerprints, a minimum version or Unix sockets: for these,
+ * `node:tls` runs over the same connection. Neither can set `ciphers` or `groups`: these throw a `TypeError`.
  *
- * Under `Deno.startTls` an abort ends what is pending at once, but Deno keeps the socket until an unfinished handshake
- * or a write that it has begun comes to an end, or the peer's connection does.
+ * Under `Deno.startTls` an abort rejects what is pending at once, but Deno keeps the socket until an unfinished handshake
+ * or write ends, or the peer closes the connection.
  *
- * @throws TypeError for a `sourceAddress`, which Deno cannot choose: the transport for Node can, on Deno too.
- * Otherwise the reason of the signal, or Deno's own error.
+ * @throws TypeError for a `sourceAddress`, which Deno cannot choose: use the transport for Node, which works on Deno
+ * @throws the reason of the signal, or Deno's own error
  */
 export const connect: Transport = async (endpoint: Endpoint, options: ConnectOptions): Promise<ByteStream> => {
   const { signal } = options;
   signal?.throwIfAborted();
   refuseSourceAddress("Deno", options);
   const connecting = open(endpoint, signal);
-  const connection = await orAborted(connecting, signal, () => void connecting.then(release, ignore));
-  return denoStream(connection, peerInfo(endpoint, connection.remoteAddr.hostname, connection.localAddr.hostname));
+  const connection = await raceAbort(connecting, signal, () => void connecting.then(release, noop));
+  return new DenoStream(connection, peerInfo(endpoint, connection.remoteAddr.hostname, connection.localAddr.hostname));
 };
 
 async function open(endpoint: Endpoint, signal: AbortSignal | undefined): Promise<DenoConnection> {
@@ -61,239 +57,214 @@ async function open(endpoint: Endpoint, signal: AbortSignal | undefined): Promis
   return connection;
 }
 
-/** Its state is in variables rather than in private fields, which no bundler can shorten as well. */
-function denoStream(connected: DenoConnection, ends: PeerInfo, buffer = new Uint8Array(readSize)): ByteStream {
-  let peer = ends;
-  let connection = connected;
-  /** What took the connection over, where `node:tls` speaks TLS. */
-  let upper: ByteStream | undefined;
+/** A connection of Deno's as a `ByteStream`. */
+class DenoStream implements ByteStream {
+  #connection: DenoConnection;
+  #peer: PeerInfo;
+  readonly #buffer: Uint8Array;
+  /** The TLS stream that took the connection over, if `node:tls` does TLS. */
+  #upper: ByteStream | undefined;
+  readonly #reading = new ReadSide();
+  readonly #writing = new WriteQueue();
+  #securing = false;
+  #hold: "ref" | "unref" = "ref";
+  #closing: Promise<void> | undefined;
+  /** Releases a connection that was closed and waits for the peer's end. */
+  #release: (() => void) | undefined;
+  #aborted: Failure | undefined;
+  readonly #ownWrite: ByteStream["write"];
+  readonly #onRead = (length: number | null): void => this.#received(length);
+  readonly #onReadError = (error: unknown): void => this.#readFailed(error);
 
-  let reader: Settle<Uint8Array | null> | undefined;
-  let ended = false;
-  let unreadable: Failure | undefined;
-
-  const queue: Uint8Array[] = [];
-  let queued = 0;
-  /** Whoever waits until the queue is low, and until it is empty. */
-  let low: Waiter<void> | undefined;
-  let empty: Waiter<void> | undefined;
-  let unwritable: Failure | undefined;
-
-  let securing = false;
-  let hold: "ref" | "unref" = "ref";
-  let closing: Promise<void> | undefined;
-  /** Closed in order: the connection only lingers, until this is called. */
-  let released: (() => void) | undefined;
-  let aborted: Failure | undefined;
-
-  const stream: ByteStream = {
-    get peer() {
-      return upper?.peer ?? peer;
-    },
-
-    unsent: (write) => (write === ownWrite && upper === undefined ? queued : undefined),
-
-    read() {
-      if (upper !== undefined) return upper.read();
-      if (unreadable !== undefined) return Promise.reject(unreadable.reason);
-      if (ended) return Promise.resolve(null);
-      if (reader !== undefined || securing) return Promise.reject(new Error("a read is already pending"));
-      return new Promise((resolve, reject) => {
-        reader = { resolve, reject };
-        receive();
-      });
-    },
-
-    write(data) {
-      if (upper !== undefined) return upper.write(data);
-      if (unwritable !== undefined) return Promise.reject(unwritable.reason);
-      if (data.length === 0) return undefined;
-      queued += data.length;
-      if (queue.push(data) === 1) void send();
-      if (queued <= freelyQueued) return undefined;
-      low ??= waiter();
-      return low.promise;
-    },
-
-    async startTls(options) {
-      try {
-        checkUpgradable();
-        securing = true;
-        unwritable ??= { reason: new Error("the TLS handshake is under way") };
-        await allSent();
-        await upgradeTo(options);
-        throwIfAborted();
-        unwritable = undefined;
-      } catch (error) {
-        // An abort during the handshake has set its reason, which counts.
-        abort(error);
-        throw aborted?.reason ?? error;
-      } finally {
-        securing = false;
-      }
-    },
-
-    close() {
-      closing ??= finish();
-      return closing;
-    },
-
-    abort,
-    ref: () => setHold("ref"),
-    unref: () => setHold("unref"),
-  };
-
-  const { write: ownWrite } = stream;
-
-  function abort(reason: unknown = new Error("the connection was aborted")): void {
-    if (aborted !== undefined || released !== undefined) return;
-    aborted = { reason };
-    upper?.abort(reason);
-    unreadable = aborted;
-    breakWriting(reason);
-    endReading();
-    release(connection);
+  constructor(connection: DenoConnection, peer: PeerInfo, buffer: Uint8Array = new Uint8Array(readSize)) {
+    this.#connection = connection;
+    this.#peer = peer;
+    this.#buffer = buffer;
+    this.#ownWrite = this.write;
   }
 
-  function setHold(how: "ref" | "unref"): void {
-    hold = how;
-    if (aborted !== undefined || released !== undefined) return;
-    if (upper === undefined) connection[how]();
-    else upper[how]?.();
+  get peer(): PeerInfo {
+    return this.#upper?.peer ?? this.#peer;
   }
 
-  function receive(): void {
-    connection.read(buffer).then(onRead, onReadError);
+  unsent(write: ByteStream["write"]): number | undefined {
+    return write === this.#ownWrite && this.#upper === undefined ? this.#writing.size : undefined;
   }
 
-  function onRead(length: number | null): void {
-    if (length === null) {
-      // After a write that failed, Deno reports the reset as an orderly end.
-      if (unwritable !== undefined && closing === undefined) unreadable ??= unwritable;
-      endReading();
-    } else if (released !== undefined) {
-      receive();
-    } else {
-      const waiting = reader;
-      reader = undefined;
-      waiting?.resolve(buffer.subarray(0, length));
-    }
+  read(): Promise<Uint8Array | null> {
+    if (this.#upper !== undefined) return this.#upper.read();
+    const refusal = this.#reading.refusal(this.#securing);
+    if (refusal !== undefined) return refusal;
+    this.#receive();
+    return this.#reading.wait();
   }
 
-  function onReadError(error: unknown): void {
-    unreadable ??= { reason: error };
-    breakWriting(unreadable.reason);
-    endReading();
+  write(data: Uint8Array): Promise<void> | undefined {
+    if (this.#upper !== undefined) return this.#upper.write(data);
+    const writing = this.#writing;
+    if (writing.failure !== undefined) return Promise.reject(writing.failure.reason);
+    if (data.length === 0) return undefined;
+    const isSending = writing.size > 0;
+    writing.push(data);
+    if (!isSending) void this.#send();
+    return writing.size <= HIGH_WATER ? undefined : writing.untilLow();
   }
 
-  function endReading(): void {
-    ended = true;
-    if (unreadable === undefined) reader?.resolve(null);
-    else reader?.reject(unreadable.reason);
-    reader = undefined;
-    released?.();
-  }
-
-  async function send(): Promise<void> {
+  async startTls(options: TlsOptions & { servername: string }): Promise<void> {
     try {
-      for (let next = queue[0]; next !== undefined; next = queue[0]) {
-        const taken = await connection.write(next);
-        // Empty again where the stream was aborted meanwhile.
-        if (queue.length === 0) return;
-        queued -= taken;
-        if (taken < next.length) queue[0] = next.subarray(taken);
-        else queue.shift();
-        if (queued > lowQueue) continue;
-        low?.resolve();
-        low = undefined;
-      }
-      empty?.resolve();
-      empty = undefined;
+      this.#checkUpgradable();
+      this.#securing = true;
+      this.#writing.failure ??= { reason: new Error("the TLS handshake is under way") };
+      await this.#allSent();
+      await this.#upgrade(options);
+      this.#throwIfAborted();
+      this.#writing.failure = undefined;
     } catch (error) {
-      if (aborted === undefined) breakWriting(error);
+      // The reason of an abort during the handshake takes precedence.
+      this.abort(error);
+      throw this.#aborted?.reason ?? error;
+    } finally {
+      this.#securing = false;
     }
   }
 
-  /** Nothing more can be sent; what still comes can be read. */
-  function breakWriting(reason: unknown): void {
-    unwritable = { reason };
-    queue.length = 0;
-    queued = 0;
-    low?.reject(reason);
-    low = undefined;
-    empty?.reject(reason);
-    empty = undefined;
+  close(): Promise<void> {
+    this.#closing ??= this.#finish();
+    return this.#closing;
   }
 
-  async function allSent(): Promise<void> {
-    if (queue.length === 0) return;
-    empty ??= waiter();
-    await empty.promise;
+  abort(reason: unknown = new Error("the connection was aborted")): void {
+    if (this.#aborted !== undefined || this.#release !== undefined) return;
+    this.#aborted = { reason };
+    this.#upper?.abort(reason);
+    this.#reading.failure = this.#aborted;
+    this.#writing.fail(this.#aborted);
+    this.#endReading();
+    release(this.#connection);
   }
 
-  function throwIfAborted(): void {
-    if (aborted !== undefined) throw aborted.reason;
+  ref(): void {
+    this.#setHold("ref");
   }
 
-  /** Whether bytes in clear have come that nobody has read, Deno does not tell; the handshake fails on them. */
-  function checkUpgradable(): void {
-    throwIfAborted();
-    if (closing !== undefined) throw new Error("the stream is closed");
-    if (securing || stream.peer.tls !== undefined) throw new Error("the stream speaks TLS already");
-    if (reader !== undefined) throw new Error("a read is pending");
+  unref(): void {
+    this.#setHold("unref");
   }
 
-  async function upgradeTo(options: TlsOptions & { servername: string }): Promise<void> {
-    // What comes meanwhile stays with Deno, as nobody reads: TLS will judge it.
-    const { closedBefore, layerTls, upgrade } = await import("./deno-tls.ts");
-    throwIfAborted();
-    if (ended) throw closedBefore(options, unreadable?.reason);
-    const tls = await upgrade(connection, options, (secured) => {
-      connection = secured;
-      if (hold === "unref") secured.unref();
-      if (aborted !== undefined) release(secured);
+  #setHold(how: "ref" | "unref"): void {
+    this.#hold = how;
+    if (this.#aborted !== undefined || this.#release !== undefined) return;
+    if (this.#upper === undefined) this.#connection[how]();
+    else this.#upper[how]?.();
+  }
+
+  #receive(): void {
+    this.#connection.read(this.#buffer).then(this.#onRead, this.#onReadError);
+  }
+
+  #received(length: number | null): void {
+    if (length === null) {
+      // After a failed write, Deno reports the reset as an orderly end.
+      if (this.#closing === undefined) this.#reading.failure ??= this.#writing.failure;
+      this.#endReading();
+    } else if (this.#release !== undefined) {
+      this.#receive();
+    } else {
+      this.#reading.receive(this.#buffer.subarray(0, length));
+    }
+  }
+
+  #readFailed(error: unknown): void {
+    this.#reading.failure ??= { reason: error };
+    this.#writing.fail(this.#reading.failure);
+    this.#endReading();
+  }
+
+  #endReading(): void {
+    this.#reading.end();
+    this.#release?.();
+  }
+
+  async #send(): Promise<void> {
+    const writing = this.#writing;
+    try {
+      for (let next = writing.first; next !== undefined; next = writing.first) {
+        const accepted = await this.#connection.write(next);
+        // Empty if the stream was aborted meanwhile.
+        if (writing.size === 0) return;
+        writing.accepted(accepted);
+        if (writing.size <= LOW_WATER) writing.drained();
+      }
+      writing.emptied();
+    } catch (error) {
+      if (this.#aborted === undefined) writing.fail({ reason: error });
+    }
+  }
+
+  async #allSent(): Promise<void> {
+    if (this.#writing.size > 0) await this.#writing.untilEmpty();
+  }
+
+  #throwIfAborted(): void {
+    if (this.#aborted !== undefined) throw this.#aborted.reason;
+  }
+
+  /** Deno does not report unread bytes that arrived unencrypted; the handshake fails on them. */
+  #checkUpgradable(): void {
+    this.#throwIfAborted();
+    if (this.#closing !== undefined) throw new Error("the stream is closed");
+    checkUpgradable(this.#securing || this.peer.tls !== undefined, this.#reading);
+  }
+
+  async #upgrade(options: TlsOptions & { servername: string }): Promise<void> {
+    // Bytes that arrive meanwhile stay with Deno, since nothing reads: TLS verifies them.
+    const { closedBefore, layerTls, upgrade } = await import("./tls/deno.ts");
+    this.#throwIfAborted();
+    if (this.#reading.ended) throw closedBefore(options, this.#reading.failure?.reason);
+    const tls = await upgrade(this.#connection, options, (secured) => {
+      this.#connection = secured;
+      if (this.#hold === "unref") secured.unref();
+      if (this.#aborted !== undefined) release(secured);
     });
     if (tls !== undefined) {
-      peer = { ...peer, tls };
+      this.#peer = { ...this.#peer, tls };
       return;
     }
-    const below = denoStream(connection, peer, buffer);
-    upper = below;
-    upper = await layerTls(below, options);
+    const below = new DenoStream(this.#connection, this.#peer, this.#buffer);
+    this.#upper = below;
+    this.#upper = await layerTls(below, options);
   }
 
-  async function finish(): Promise<void> {
-    if (securing) abort(new Error("closed during the TLS handshake"));
-    if (aborted !== undefined) return;
-    if (upper !== undefined) return upper.close();
+  async #finish(): Promise<void> {
+    if (this.#securing) this.abort(new Error("closed during the TLS handshake"));
+    if (this.#aborted !== undefined) return;
+    if (this.#upper !== undefined) return this.#upper.close();
     const closed = { reason: new Error("the stream is closed") };
-    const open = unwritable === undefined;
-    unwritable = closed;
+    const isOpen = this.#writing.failure === undefined;
+    this.#writing.failure = closed;
     const sent = await untilSent(
-      allSent().then(() => (open ? connection.closeWrite() : undefined)),
-      stream,
+      this.#allSent().then(() => (isOpen ? this.#connection.closeWrite() : undefined)),
+      this,
     );
-    if (aborted !== undefined) return;
-    const lingers = open && sent && !ended;
-    const receiving = reader !== undefined;
-    unreadable ??= closed;
-    endReading();
-    released = () => release(connection);
-    if (!lingers) {
-      released();
+    if (this.#aborted !== undefined) return;
+    const awaitsEnd = isOpen && sent && !this.#reading.ended;
+    const isReceiving = this.#reading.isPending;
+    this.#reading.failure ??= closed;
+    this.#endReading();
+    this.#release = () => release(this.#connection);
+    if (!awaitsEnd) {
+      this.#release();
       return;
     }
-    released = linger(connection, released);
-    if (!receiving) receive();
+    this.#release = closeGracefully(this.#connection, this.#release);
+    if (!isReceiving) this.#receive();
   }
-
-  return stream;
 }
 
 function release(connection: DenoConnection): void {
   try {
     connection.close();
   } catch {
-    // Closed already, or on its way into TLS.
+    // Already closed, or taken over by TLS.
   }
 }

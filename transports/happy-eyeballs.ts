@@ -1,5 +1,5 @@
 /** Connecting to a host with several addresses, as RFC 8305 sections 4 and 5 describe it; no sockets of its own. */
-import { waiter } from "./native-sockets.ts";
+import { deferred } from "./util.ts";
 
 /** An address of a host, as the resolver gives it: `family` is 4 or 6. */
 export type Address = { readonly address: string; readonly family: number };
@@ -44,7 +44,7 @@ class Race<T> {
   readonly #begin: (address: Address) => Attempt<T>;
   readonly #running = new Set<Attempt<T>>();
   readonly #errors: unknown[] = [];
-  readonly #result = waiter<T>();
+  readonly #result = deferred<T>();
   /** Kept for an abort that comes before the caller has the connection. */
   #winner: Attempt<T> | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;

@@ -1,24 +1,26 @@
-/** Streams of bytes within the process, for tests: a pair of connected ends, and a transport that hands one out. */
+/** In-memory byte streams, for tests: a pair of connected ends, and a transport whose server is a function. */
 import type { ByteStream, ConnectOptions, Endpoint, PeerInfo, Transport } from "../src/byte-stream.ts";
-import { type PlainStream, upgradable } from "./upgradable.ts";
+import { ReadSide } from "./socket-stream.ts";
+import { type PlainStream, upgradable } from "./tls/upgradable.ts";
+import type { Failure, Resolvers } from "./util.ts";
 
-/** How the bytes between two ends travel. */
+/** Options of a pair of memory streams. */
 export type MemoryOptions = {
-  /** The most octets that one read gives, or a function that says so anew for each. Default: as they were written. */
+  /** The maximum number of bytes that one read returns, or a function that returns it for each read. Default: as written. */
   chunkSize?: number | (() => number) | undefined;
-  /** Octets that may be under way in each direction before a writer has to wait. Default: 65,536. */
+  /** Unread bytes in each direction at which a writer has to wait. Default: 65,536. */
   highWaterMark?: number | undefined;
 };
 
-/** One end of a pair: a `ByteStream` that can also end its own side alone. */
+/** One end of a pair: a `ByteStream` that can also end only its own direction. */
 export interface MemoryStream extends ByteStream {
-  /** Ends what this end sends: the other one reads null after it, and may still send. */
+  /** Ends this direction: the other end reads `null` after the bytes, and may still send. */
   end(): void;
 }
 
 /**
- * Two connected ends: what is written to one is read from the other, uncopied.
- * Closing ends both directions, aborting one end fails the other as a reset does: after what it can still read.
+ * Returns two connected ends: bytes written to one are read from the other, without a copy.
+ * Closing ends both directions. Aborting one end fails the other like a reset, after the bytes that it can still read.
  *
  * @example
  * ```ts
@@ -34,8 +36,8 @@ export function createMemoryPair(options: MemoryOptions = {}): [client: MemorySt
 }
 
 /**
- * A transport whose server is a function: it gets the server's end of each new pair.
- * A rejection of it resets the connection; an error that it throws at once fails the connecting.
+ * Returns a transport whose server is a function, which gets the server's end of each new pair.
+ * If its promise rejects, the connection is reset; if it throws, connecting fails.
  *
  * @example
  * ```ts
@@ -123,53 +125,39 @@ function systemError(code: string, message: string): Error {
   return Object.assign(new Error(message), { code });
 }
 
-type Waiter<T> = { resolve: (value: T) => void; reject: (reason: unknown) => void };
-
 /** One direction: a bounded queue with at most one reader. */
 class Pipe {
-  /** Octets written and not read. */
+  /** Bytes written and not read. */
   size = 0;
   readonly #options: MemoryOptions;
   readonly #queue: Uint8Array[] = [];
-  #ended = false;
-  #writeFailure: { reason: unknown } | undefined;
-  #readFailure: { reason: unknown } | undefined;
-  #reader: Waiter<Uint8Array | null> | undefined;
-  #writers: Waiter<void>[] = [];
+  readonly #reading = new ReadSide();
+  #writeFailure: Failure | undefined;
+  #writers: Resolvers<void>[] = [];
 
   constructor(options: MemoryOptions) {
     this.#options = options;
   }
 
   read(): Promise<Uint8Array | null> {
-    if (this.#reader !== undefined) return Promise.reject(new Error("a read is already pending"));
     const chunk = this.#take();
     if (chunk !== undefined) return Promise.resolve(chunk);
-    if (this.#readFailure !== undefined) return Promise.reject(this.#readFailure.reason);
-    if (this.#ended) return Promise.resolve(null);
-    return new Promise((resolve, reject) => {
-      this.#reader = { resolve, reject };
-    });
+    return this.#reading.refusal() ?? this.#reading.wait();
   }
 
   write(data: Uint8Array): Promise<void> | undefined {
     if (this.#writeFailure !== undefined) return Promise.reject(this.#writeFailure.reason);
-    if (this.#ended) return Promise.reject(new Error("the stream is closed"));
+    if (this.#reading.ended) return Promise.reject(new Error("the stream is closed"));
     if (data.length === 0) return undefined;
     this.#queue.push(data);
     this.size += data.length;
-    const reader = this.#reader;
-    if (reader !== undefined) {
-      this.#reader = undefined;
-      reader.resolve(this.#take() ?? null);
-    }
+    const next = this.#reading.isPending ? this.#take() : undefined;
+    if (next !== undefined) this.#reading.receive(next);
     return this.#hasRoom ? undefined : this.settled();
   }
 
   end(): void {
-    this.#ended = true;
-    this.#reader?.resolve(null);
-    this.#reader = undefined;
+    this.#reading.end();
   }
 
   /** Resolves when there is room again. */
@@ -179,24 +167,18 @@ class Pipe {
     return new Promise((resolve, reject) => this.#writers.push({ resolve, reject }));
   }
 
-  /** The writer's side is gone: what is queued stays readable, and an end that was sent before counts. */
+  /** The writing end is gone: queued bytes stay readable, and an end that was sent before counts. */
   fail(writeReason: unknown, readReason: unknown): void {
     this.#failWriter(writeReason);
-    if (!this.#ended) this.#failReader(readReason);
+    if (!this.#reading.ended) this.#reading.fail(readReason);
   }
 
-  /** The reader's side is gone, and what is queued with it. */
+  /** The reading end is gone: drops the queued bytes. */
   abandon(readReason: unknown, writeReason: unknown): void {
     this.#queue.length = 0;
     this.size = 0;
-    this.#failReader(readReason);
+    this.#reading.fail(readReason);
     this.#failWriter(writeReason);
-  }
-
-  #failReader(reason: unknown): void {
-    this.#readFailure ??= { reason };
-    this.#reader?.reject(this.#readFailure.reason);
-    this.#reader = undefined;
   }
 
   #failWriter(reason: unknown): void {

@@ -1,16 +1,16 @@
-/** Connecting by `node:net`, on Node, Deno and Bun: each address of a host is tried, and an attempt can be given up. */
+/** Connects by `node:net`, on Node, Deno and Bun: tries each address of a host, and can cancel an attempt. */
 import type { ConnectOptions, Endpoint } from "../src/byte-stream.ts";
 import { type Address, type Attempt, connectToAny } from "./happy-eyeballs.ts";
-import { waiter } from "./native-sockets.ts";
 import { builtin, type NetConnectOptions, type NodeSocket } from "./node-builtins.ts";
 import type { ReadBuffer } from "./read-buffer.ts";
 import { addressesOf } from "./resolve.ts";
+import { deferred } from "./util.ts";
 
-/** A connected socket, and what it reads into if it is not read by "data" events. */
+/** A connected socket, and the buffer that it reads into if it emits no "data" events. */
 export type Connected = { readonly socket: NodeSocket; readonly buffer: ReadBuffer | undefined };
 
 /**
- * A connected socket, from the source address where one is given.
+ * Returns a connected socket, from the source address if there is one.
  *
  * @throws the reason of the signal; the runtime's own error, or an `AggregateError` of those for several addresses
  */
@@ -28,15 +28,15 @@ export async function connectNet(
   return connectToAny(addresses, ({ address }) => attempt({ ...local, host: address, port }), signal);
 }
 
-/** Stands for the one place where a Unix socket is. */
+/** The one address of a Unix socket. */
 const nowhere: Address = { address: "", family: 0 };
 
 function begin(to: NetConnectOptions, buffer: ReadBuffer | undefined): Attempt<Connected> {
-  const { promise, resolve, reject } = waiter<Connected>();
+  const { promise, resolve, reject } = deferred<Connected>();
   const { onread } = buffer ?? {};
   const socket = builtin("node:net").connect({ ...to, ...(onread && { onread }), noDelay: true, allowHalfOpen: true });
   socket.once("connect", () => resolve({ socket, buffer }));
-  // Stays for good: errors may still come after the end, and without a listener they would end the process.
+  // Never removed: errors may still come after the end, and without a listener they would end the process.
   socket.on("error", reject);
   return { connected: promise, cancel: () => socket.destroy() };
 }

@@ -1,54 +1,39 @@
-/** A connected socket of Node's, or a `TLSSocket`, as a `ByteStream`; TLS takes the socket's place on `startTls`. */
+/** A connected socket of Node's, or a `TLSSocket`, as a `ByteStream`; `startTls` replaces the socket by a `TLSSocket`. */
 import type { ByteStream, PeerInfo, TlsOptions } from "../src/byte-stream.ts";
-import { type Failure, ignore, linger, type Settle, untilSent, type Waiter, waiter } from "./native-sockets.ts";
 import { builtin, type NodeDuplex } from "./node-builtins.ts";
 import type { ReadBuffer } from "./read-buffer.ts";
+import { checkUpgradable, closeGracefully, LOW_WATER, ReadQueue, untilSent, WriteSide } from "./socket-stream.ts";
+import { noop } from "./util.ts";
 
-/** Octets received and not read at which the socket is paused, and at which it goes on. */
-const fullQueue = 256 * 1024;
-const lowQueue = 64 * 1024;
-
-/** Octets that a write may leave in the socket's own queue before the writer has to wait. */
-const freelyQueued = 64 * 1024;
-
-/** How long what has come in already may take to be read after a failed write: milliseconds. */
+/** How long bytes that arrived before a failed write may take to be read: milliseconds. */
 const lastReadTimeout = 10;
 
-/** What carries a `TLSSocket` over `duplex`, which is none of the system's sockets: they end together. */
+/** The stream below a `TLSSocket` that runs over `duplex` instead of a socket of the system; both end together. */
 export type Carrier = Pick<ByteStream, "close" | "abort" | "ref" | "unref"> & { readonly duplex: NodeDuplex };
 
-/** A stream of a connected socket, to which nobody else may listen. */
+/** The stream of a connected socket, which must have no other listeners. */
 export class SocketStream implements ByteStream {
   #peer: PeerInfo;
-  /** The socket in use, and under a `TLSSocket` the one that it stands on. */
+  /** The socket in use, and the one below it if it is a `TLSSocket`. */
   #socket: NodeDuplex;
   #below: NodeDuplex | undefined;
   readonly #carrier: Carrier | undefined;
-  #queue: Uint8Array[] = [];
-  #queued = 0;
-  #hasEnded = false;
-  /** Why nothing more can be read, once the queue has been; and why nothing can be written. */
-  #failure: Failure | undefined;
-  #unwritable: Failure | undefined;
-  #reader: Settle<Uint8Array | null> | undefined;
-  #writer: Waiter<void> | undefined;
+  readonly #reading = new ReadQueue({ pause: () => this.#socket.pause(), resume: () => this.#socket.resume() });
+  readonly #writing = new WriteSide();
   #securing = false;
   #hold: "ref" | "unref" = "ref";
   #closing: Promise<void> | undefined;
   #closed = false;
-  readonly #write: ByteStream["write"];
+  readonly #ownWrite: ByteStream["write"];
   readonly #listeners = {
     data: (chunk: Uint8Array): void => this.#received(chunk),
-    end: (): void => {
-      this.#hasEnded = true;
-      this.#takeReader()?.resolve(null);
-    },
+    end: (): void => this.#reading.end(),
     drain: (): void => this.#drained(),
     error: (error: unknown): void => this.#fail(error),
     close: (): void => this.#fail(new Error("the connection is closed")),
   };
 
-  /** `buffer` is what the socket reads into, if it is not read by "data" events. */
+  /** @param from - `buffer`: what the socket reads into, if it emits no "data" events */
   constructor(
     connected: NodeDuplex,
     peer: PeerInfo,
@@ -58,8 +43,8 @@ export class SocketStream implements ByteStream {
     this.#socket = connected;
     this.#carrier = from.carrier;
     this.#below = from.carrier?.duplex;
-    this.#write = this.write;
-    connected.on("error", ignore);
+    this.#ownWrite = this.write;
+    connected.on("error", noop);
     this.#takeOver();
     from.buffer?.receiveBy(this.#listeners.data);
   }
@@ -68,49 +53,36 @@ export class SocketStream implements ByteStream {
     return this.#peer;
   }
 
-  /** Octets received and not read. */
+  /** Bytes received and not read. */
   get unread(): number {
-    return this.#queued + this.#socket.readableLength;
+    return this.#reading.size + this.#socket.readableLength;
   }
 
   unsent(write: ByteStream["write"]): number | undefined {
-    return write === this.#write && this.#below === undefined ? this.#socket.writableLength : undefined;
+    return write === this.#ownWrite && this.#below === undefined ? this.#socket.writableLength : undefined;
   }
 
   read(): Promise<Uint8Array | null> {
-    const chunk = this.#queue.shift();
-    if (chunk !== undefined) {
-      this.#queued -= chunk.length;
-      if (this.#queued <= lowQueue && this.#socket.isPaused()) this.#socket.resume();
-      return Promise.resolve(chunk);
-    }
-    if (this.#failure !== undefined) return Promise.reject(this.#failure.reason);
-    if (this.#hasEnded) return Promise.resolve(null);
-    if (this.#reader !== undefined || this.#securing) return Promise.reject(new Error("a read is already pending"));
-    return new Promise((resolve, reject) => {
-      this.#reader = { resolve, reject };
-    });
+    return this.#reading.read(this.#securing);
   }
 
   write(data: Uint8Array): Promise<void> | undefined {
-    if (this.#unwritable !== undefined) return Promise.reject(this.#unwritable.reason);
+    if (this.#writing.failure !== undefined) return Promise.reject(this.#writing.failure.reason);
     if (data.length === 0) return undefined;
     this.#socket.write(data);
-    if (this.#hasRoom) return undefined;
-    this.#writer ??= waiter();
-    return this.#writer.promise;
+    return this.#hasRoom ? undefined : this.#writing.untilLow();
   }
 
   async startTls(options: TlsOptions & { servername: string }): Promise<void> {
     try {
       this.#checkUpgradable();
       this.#securing = true;
-      this.#unwritable = { reason: new Error("the TLS handshake is under way") };
+      this.#writing.failure = { reason: new Error("the TLS handshake is under way") };
       await this.#upgrade(options);
     } catch (error) {
-      // An abort during the handshake has set its reason, which counts.
+      // The reason of an abort during the handshake takes precedence.
       this.abort(error);
-      throw this.#failure?.reason ?? error;
+      throw this.#reading.failure?.reason ?? error;
     } finally {
       this.#securing = false;
     }
@@ -123,7 +95,7 @@ export class SocketStream implements ByteStream {
 
   abort(reason: unknown = new Error("the connection was aborted")): void {
     if (this.#closed) return;
-    this.#queue = [];
+    this.#reading.clear();
     this.#fail(reason);
     this.#drop(reason);
   }
@@ -137,24 +109,14 @@ export class SocketStream implements ByteStream {
   }
 
   #received(chunk: Uint8Array): void {
-    if (this.#closing !== undefined) return;
-    const waiting = this.#takeReader();
-    if (waiting !== undefined) {
-      waiting.resolve(chunk);
-      return;
-    }
-    this.#queue.push(chunk);
-    this.#queued += chunk.length;
-    if (this.#queued >= fullQueue) this.#socket.pause();
+    if (this.#closing === undefined) this.#reading.receive(chunk);
   }
 
   #drained(): void {
-    if (!this.#hasRoom) return;
-    this.#writer?.resolve();
-    this.#writer = undefined;
+    if (this.#hasRoom) this.#writing.drained();
   }
 
-  /** Sets it on each socket: which one of them has the system's handle depends on the runtime. */
+  /** Sets it on every socket: which one has the system's handle depends on the runtime. */
   #setHold(how: "ref" | "unref"): void {
     this.#hold = how;
     if (this.#closed) return;
@@ -163,9 +125,9 @@ export class SocketStream implements ByteStream {
     this.#carrier?.[how]?.();
   }
 
-  /** Bun's TLSSocket takes everything and queues it on the Duplex below. */
+  /** Bun's TLSSocket accepts everything and queues it on the Duplex below. */
   get #hasRoom(): boolean {
-    return Math.max(this.#socket.writableLength, this.#below?.writableLength ?? 0) <= freelyQueued;
+    return Math.max(this.#socket.writableLength, this.#below?.writableLength ?? 0) <= LOW_WATER;
   }
 
   #takeOver(): void {
@@ -178,35 +140,24 @@ export class SocketStream implements ByteStream {
     for (const [event, listener] of Object.entries(this.#listeners)) this.#socket[how](event, listener);
   }
 
-  #takeReader(): Settle<Uint8Array | null> | undefined {
-    const taken = this.#reader;
-    this.#reader = undefined;
-    return taken;
-  }
-
   #fail(reason: unknown): void {
-    this.#failure ??= { reason };
-    this.#unwritable = this.#failure;
-    this.#takeReader()?.reject(this.#failure.reason);
-    this.#writer?.reject(this.#failure.reason);
+    this.#writing.fail(this.#reading.fail(reason));
   }
 
   #throwIfFailed(): void {
-    if (this.#failure !== undefined) throw this.#failure.reason;
+    if (this.#reading.failure !== undefined) throw this.#reading.failure.reason;
   }
 
   #checkUpgradable(): void {
-    if (this.#unwritable !== undefined) throw this.#unwritable.reason;
-    if (this.#peer.tls !== undefined) throw new Error("the stream speaks TLS already");
-    if (this.#reader !== undefined) throw new Error("a read is pending");
-    if (this.unread > 0) throw new Error("bytes in clear are unread");
+    if (this.#writing.failure !== undefined) throw this.#writing.failure.reason;
+    checkUpgradable(this.#peer.tls !== undefined, this.#reading, this.unread);
   }
 
   async #upgrade(options: TlsOptions & { servername: string }): Promise<void> {
-    // From here on what comes is for TLS to judge: it waits in the socket while the code for that is loaded.
+    // Bytes that arrive from now on belong to TLS: they wait in the socket while its code is loaded.
     this.#listen("off");
     this.#socket.pause();
-    const { beginHandshake } = await import("./tls-handshake.ts");
+    const { beginHandshake } = await import("./tls/handshake.ts");
     this.#throwIfFailed();
     const handshake = beginHandshake(this.#socket, options);
     this.#below = this.#socket;
@@ -216,7 +167,7 @@ export class SocketStream implements ByteStream {
     this.#throwIfFailed();
     this.#takeOver();
     this.#peer = { ...this.#peer, tls };
-    this.#unwritable = undefined;
+    this.#writing.failure = undefined;
   }
 
   #drop(reason: unknown): void {
@@ -229,36 +180,35 @@ export class SocketStream implements ByteStream {
     const socket = this.#socket;
     const carrier = this.#carrier;
     if (this.#securing) this.abort(new Error("closed during the TLS handshake"));
-    if (this.#failure !== undefined) {
-      this.#drop(this.#failure.reason);
+    if (this.#reading.failure !== undefined) {
+      this.#drop(this.#reading.failure.reason);
       return;
     }
     const reason = new Error("the stream is closed");
-    this.#unwritable = { reason };
-    this.#queue = [];
+    this.#writing.failure = { reason };
+    this.#reading.clear();
     socket.resume();
     await untilSent(
       ended(socket).then(() => carrier && ended(carrier.duplex)),
       this,
     );
-    // All is sent, and a socket that ends tells no more of it by "drain".
-    this.#writer?.resolve();
+    // Everything is sent; a socket that has ended emits no "drain".
+    this.#writing.drained();
     this.#fail(reason);
     await carrier?.close();
     this.#closed = true;
-    if (this.#hasEnded || carrier !== undefined) {
+    if (this.#reading.ended || carrier !== undefined) {
       this.#drop(undefined);
       return;
     }
-    const release = linger(socket, () => socket.destroy());
+    const release = closeGracefully(socket, () => socket.destroy());
     socket.once("end", release);
     socket.once("close", release);
   }
 
   /**
-   * A failed write makes Node destroy a socket at once, together with a reply that came before and says why it failed.
-   * Here the socket lives a little longer, so that the reply is read; past the stream's own buffer, which takes nothing
-   * any more.
+   * After a failed write, Node destroys a socket at once, together with a reply that arrived before and gives the reason.
+   * This delays the destruction until the reply is read, bypassing the socket's own buffer, which accepts nothing more.
    */
   #destroyLate(guarded: NodeDuplex): void {
     const destroy = guarded.destroy.bind(guarded);
@@ -269,14 +219,14 @@ export class SocketStream implements ByteStream {
         return true;
       };
       const { setTimeout, setImmediate } = builtin("node:timers");
-      // A late timer comes before what has arrived in the meantime, an immediate after it.
+      // A late timer runs before data that arrived meanwhile is read, an immediate after it.
       setTimeout(() => setImmediate(() => setImmediate(() => destroy(error))), lastReadTimeout);
       return guarded;
     };
   }
 }
 
-/** Ends a socket's sending: resolves when all is sent, or the socket gone. */
+/** Ends the writing side of a socket; resolves when everything is sent, or the socket is closed. */
 function ended(socket: NodeDuplex): Promise<void> {
   return new Promise((resolve) => {
     if (socket.destroyed) resolve();

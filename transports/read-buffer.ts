@@ -1,15 +1,15 @@
-/** What a socket of Node's reads into by its option `onread`, which spares it an event and a turn through its own queue. */
+/** The buffer that a socket of Node's reads into by its option `onread`, which avoids an event and the socket's own queue. */
 
-/** Octets of the buffer: replies are short. */
+/** Bytes of the buffer: replies are short. */
 const size = 65_536;
 
-/** The buffer of one socket. What is received is handed on in memory of its own. */
+/** The buffer of one socket. Received bytes are passed on in memory of their own. */
 export class ReadBuffer {
   #buffer: Uint8Array = new Uint8Array(size);
-  /** True if the socket has to be given another buffer. */
+  /** True if the socket needs the new buffer. */
   #isNew = true;
   #receive: ((chunk: Uint8Array) => void) | undefined;
-  /** What came before anybody received it. */
+  /** Bytes that arrived before `receiveBy`. */
   #early: Uint8Array[] = [];
 
   /** The option `onread` of `net.connect`. */
@@ -23,21 +23,21 @@ export class ReadBuffer {
     },
   };
 
-  /** From now on, what is received goes there, first of all what has come already. */
+  /** Passes received bytes to `receive`, beginning with those that have already arrived. */
   receiveBy(receive: (chunk: Uint8Array) => void): void {
     this.#receive = receive;
     for (const chunk of this.#early) receive(chunk);
     this.#early = [];
   }
 
-  /** The buffer that the socket reads into from now on; undefined: the same as before. */
+  /** The buffer that the socket reads into from now on; `undefined`: the same as before. */
   #next(): Uint8Array | undefined {
     if (!this.#isNew) return undefined;
     this.#isNew = false;
     return this.#buffer;
   }
 
-  /** A copy of a little; of much the buffer itself, in whose place comes another one. */
+  /** Copies a small chunk; returns the buffer itself for a large one, and replaces it. */
   #take(length: number): Uint8Array {
     const buffer = this.#buffer;
     if (length < size / 4) return buffer.slice(0, length);

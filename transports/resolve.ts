@@ -1,8 +1,8 @@
 /** From a host to its addresses, by the system's resolver. */
 import type { Address } from "./happy-eyeballs.ts";
-import { ignore, orAborted } from "./native-sockets.ts";
 import { builtin } from "./node-builtins.ts";
-import { asciiName, isAddress } from "./tls-options.ts";
+import { asciiName, isAddress } from "./tls/options.ts";
+import { noop, raceAbort } from "./util.ts";
 
 /**
  * The addresses of a host in the resolver's order; an address is its own.
@@ -17,7 +17,7 @@ export async function addressesOf(
 ): Promise<readonly Address[]> {
   if (isAddress(host)) return [{ address: host, family: host.includes(":") ? 6 : 4 }];
   const name = host === "" ? "localhost" : asciiName(host, "host");
-  return orAborted(lookUp(name, family), signal, ignore);
+  return raceAbort(lookUp(name, family), signal, noop);
 }
 
 /** Node and Deno ask the system; so does Bun for "libc", where its `node:dns` asks name servers on its own. */

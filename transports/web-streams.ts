@@ -1,23 +1,23 @@
-/** A transport on any pair of WHATWG streams: of a runtime without sockets of its own, of WebTransport, of a test. */
+/** A transport over any pair of WHATWG streams: of a runtime without sockets, of WebTransport, of a test. */
 import type { ByteStream, ConnectOptions, Endpoint, PeerInfo, Transport } from "../src/byte-stream.ts";
-import { ignore, orAborted } from "./native-sockets.ts";
-import { upgradable } from "./upgradable.ts";
-import { type StreamPair, WebStream } from "./web-stream.ts";
+import { type StreamPair, WebStream } from "./stream-pair.ts";
+import { upgradable } from "./tls/upgradable.ts";
+import { noop, raceAbort } from "./util.ts";
 
-export type { StreamPair, StreamReader, StreamWriter } from "./web-stream.ts";
+export type { StreamPair, StreamReader, StreamWriter } from "./stream-pair.ts";
 
-/** A pair of streams, and what its maker knows of the other end. */
+/** A pair of streams, and the known properties of the peer. */
 export type ConnectedPair = StreamPair & {
-  /** Left out: nothing is known, and the peer is not taken for this machine. `tls` is for a pair that encrypts. */
+  /** Default: nothing is known, and the peer counts as remote. Set `tls` for a pair that encrypts. */
   readonly peer?: Partial<PeerInfo> | undefined;
 };
 
 /**
- * A transport whose connections are made by `open`, as pairs of streams.
+ * Returns a transport whose connections are pairs of streams that `open` makes.
  *
- * TLS is `node:tls`'s, over the pair, and loaded when it is asked for: it needs Node, Deno or Bun.
+ * TLS runs over the pair by `node:tls`, loaded when needed: it requires Node, Deno or Bun.
  *
- * @param open connects, in clear; it should heed `options.signal`. A pair that comes after an abort is dropped
+ * @param open - connects, unencrypted; it should heed `options.signal`. A pair that arrives after an abort is dropped
  * @example
  * ```ts
  * import { type StreamPair, webStreams } from "smtplib/transports/web-streams";
@@ -35,15 +35,15 @@ export function webStreams(
     const { signal } = options;
     signal?.throwIfAborted();
     const opening = Promise.resolve(open(endpoint, options));
-    const drop = (reason: unknown): void => void opening.then((late) => streamOf(late).abort(reason)).catch(ignore);
-    return streamOf(await orAborted(opening, signal, drop));
+    const drop = (reason: unknown): void => void opening.then((late) => streamOf(late).abort(reason)).catch(noop);
+    return streamOf(await raceAbort(opening, signal, drop));
   };
 }
 
 /**
- * A connected pair of streams as a `ByteStream`; it locks both.
+ * Returns a connected pair of streams as a `ByteStream`, and locks both.
  *
- * @throws TypeError where one of them is locked already
+ * @throws TypeError if one of them is already locked
  */
 export function streamOf({ readable, writable, peer }: ConnectedPair): ByteStream {
   return upgradable(new WebStream({ readable, writable }, { ...unknownPeer, ...peer }));

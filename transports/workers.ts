@@ -9,9 +9,9 @@ import type {
   Transport,
 } from "../src/byte-stream.ts";
 import { TlsError } from "../src/errors.ts";
-import { type Failure, ignore, orAborted } from "./native-sockets.ts";
-import { asciiName, checkTlsOptions, isAddress } from "./tls-options.ts";
-import { type StreamPair, WebStream } from "./web-stream.ts";
+import { type StreamPair, WebStream } from "./stream-pair.ts";
+import { asciiName, checkTlsOptions, isAddress } from "./tls/options.ts";
+import { type Failure, noop, raceAbort } from "./util.ts";
 
 /** What of `cloudflare:sockets` is used here: its own types are global ones, which not every user has. */
 type Sockets = {
@@ -59,8 +59,8 @@ export const connect: Transport = async (endpoint: Endpoint, options: ConnectOpt
   signal?.throwIfAborted();
   const address = { hostname: asciiName(endpoint.host, "host"), port: endpoint.port };
   const socket = sockets.connect(address, { secureTransport: "starttls", allowHalfOpen: true });
-  socket.closed.catch(ignore);
-  const info = await orAborted(socket.opened, signal, () => drop(socket));
+  socket.closed.catch(noop);
+  const info = await raceAbort(socket.opened, signal, () => drop(socket));
   return new WorkerStream(socket, {
     remoteAddress: addressIn(info.remoteAddress),
     localAddress: addressIn(info.localAddress),
@@ -103,8 +103,8 @@ function addressIn(text: string | undefined): string | undefined {
 }
 
 function drop(socket: Socket): void {
-  socket.closed.catch(ignore);
-  socket.close().catch(ignore);
+  socket.closed.catch(noop);
+  socket.close().catch(noop);
 }
 
 class WorkerStream implements ByteStream {

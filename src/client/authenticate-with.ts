@@ -40,7 +40,7 @@ export type AuthenticateOptions = {
 };
 
 /**
- * Authenticates; says EHLO first where nobody has. To be called within a turn of the session's (`Session.alone`).
+ * Authenticates; says EHLO first where nobody has. To be called within a turn of the session's (`Client.exclusively`).
  *
  * A password goes by SCRAM, CRAM-MD5, PLAIN or LOGIN; a token by OAUTHBEARER or XOAUTH2, and where the server says that
  * it has expired, or refuses it without a reason, a token function is asked once more. A `Mechanism` has to be on offer.

@@ -36,141 +36,167 @@ class Utf8Mailbox implements Mailbox {
  * With "one", lists and groups are refused, and so is white space inside of the address. With "senders", a display name
  * with empty brackets gives no mailbox, which would be the null path. One pass, in linear time.
  */
-export function scanAddresses(text: string, expected: "one" | "many" | "senders", fail: Fail): readonly Mailbox[] {
-  const many = expected !== "one";
-  const found: Mailbox[] = [];
-  let place: "name" | "angle" | "after" = "name";
-  /** The words since the entry or its `<` began, and their last character; a quoted string that opens them, by length. */
-  let words = "";
-  let last = "";
-  let quoted = 0;
-  /** The words can be a display name only; they have an unquoted `@`; white space follows the last one. */
-  let nameOnly = false;
-  let hasAt = false;
-  let gap = false;
-  /** The display name before the `<`; the words with an unquoted `@` in it, or in what may become one. */
-  let name = "";
-  let addresses: string[] = [];
-  /** The last entry was a name without `@`: the first half of a display name, maybe, that a comma cuts in two. */
-  let bare = false;
-  let route = "";
-  let inGroup = false;
-  let beforeGroup = 0;
+export function scanAddresses(text: string, expected: Expected, fail: Fail): readonly Mailbox[] {
+  return new AddressScanner(expected, fail).scan(text);
+}
 
-  function clear(next: typeof place): void {
-    words = last = "";
-    quoted = 0;
-    nameOnly = hasAt = gap = false;
-    place = next;
+type Expected = "one" | "many" | "senders";
+type Place = "name" | "angle" | "after";
+
+/** Reads address text token by token. */
+class AddressScanner {
+  readonly #expected: Expected;
+  readonly #many: boolean;
+  readonly #fail: Fail;
+  readonly #found: Mailbox[] = [];
+  #place: Place = "name";
+  /** The words since the entry or its `<` began, and their last character; a quoted string that opens them, by length. */
+  #words = "";
+  #last = "";
+  #quoted = 0;
+  /** The words can be a display name only; they have an unquoted `@`; white space follows the last one. */
+  #nameOnly = false;
+  #hasAt = false;
+  #gap = false;
+  /** The display name before the `<`; the words with an unquoted `@` in it, or in what may become one. */
+  #name = "";
+  #addresses: string[] = [];
+  /** The last entry was a name without `@`: the first half of a display name, maybe, that a comma cuts in two. */
+  #bare = false;
+  #route = "";
+  #inGroup = false;
+  #beforeGroup = 0;
+
+  constructor(expected: Expected, fail: Fail) {
+    this.#expected = expected;
+    this.#many = expected !== "one";
+    this.#fail = fail;
   }
 
-  function addWord(word: string): void {
+  scan(text: string): readonly Mailbox[] {
+    for (let at = 0; at < text.length; ) {
+      const end = endOfToken(text, at) ?? this.#fail(`a misplaced or open ${text.charAt(at)}`);
+      this.#take(text.slice(at, end));
+      at = end;
+    }
+    this.#endEntry();
+    if (this.#inGroup && this.#found.length > this.#beforeGroup) this.#fail('a group without ";"');
+    return this.#found;
+  }
+
+  #take(token: string): void {
+    const character = token.charAt(0);
+    if (character === " " || character === "\t") this.#gap = true;
+    else if (character === "<") this.#openAngle();
+    else if (character === ">") this.#closeAngle();
+    else if (",:;".includes(character)) this.#separate(character);
+    else if (character !== "(") this.#addWord(token);
+  }
+
+  #clear(next: Place): void {
+    this.#words = this.#last = "";
+    this.#quoted = 0;
+    this.#nameOnly = this.#hasAt = this.#gap = false;
+    this.#place = next;
+  }
+
+  #addWord(word: string): void {
     const first = word.charAt(0);
-    if (place === "after") fail('text behind the ">"');
-    if (words === "") {
-      if (first === '"') quoted = word.length;
-      if (first === "[") nameOnly = true;
+    if (this.#place === "after") this.#fail('text behind the ">"');
+    if (this.#words === "") {
+      if (first === '"') this.#quoted = word.length;
+      if (first === "[") this.#nameOnly = true;
     } else {
       // Only beside a dot and an "@" may the words of an address stand apart (RFC 5322 4.4).
-      const beside = ".@".includes(last) || ".@".includes(first);
-      if (!beside || (gap && !many) || first === '"' || last === "]") nameOnly = true;
-      if (quoted === words.length ? first !== "@" : first === "[" && last !== "@") nameOnly = true;
+      const beside = ".@".includes(this.#last) || ".@".includes(first);
+      if (!beside || (this.#gap && !this.#many) || first === '"' || this.#last === "]") this.#nameOnly = true;
+      const opensWrongly = this.#quoted === this.#words.length ? first !== "@" : first === "[" && this.#last !== "@";
+      if (opensWrongly) this.#nameOnly = true;
     }
-    if (first === "[" && !LITERAL.test(word)) nameOnly = true;
-    if (first === "=" && isEncodedWord(word)) nameOnly = true;
+    if (first === "[" && !LITERAL.test(word)) this.#nameOnly = true;
+    if (first === "=" && isEncodedWord(word)) this.#nameOnly = true;
     else if (first !== '"' && word.includes("@")) {
-      hasAt = true;
-      if (place === "name") addresses.push(word);
+      this.#hasAt = true;
+      if (this.#place === "name") this.#addresses.push(word);
     }
-    words += word;
-    last = word.charAt(word.length - 1);
-    gap = false;
+    this.#words += word;
+    this.#last = word.charAt(word.length - 1);
+    this.#gap = false;
   }
 
-  function addMailbox(): void {
-    const at = words.indexOf("@", quoted);
-    const localPart = at < 0 ? words : words.slice(0, at);
-    const domain = at < 0 ? undefined : words.slice(at + 1);
-    const whole = domain === undefined ? quoted === 0 : localPart !== "" && domain !== "" && !domain.includes("@");
-    if (nameOnly || !whole || /\s/.test(words.slice(quoted))) fail("text that is not an address");
-    if (domain?.includes("=?")) fail("an encoded word where a domain should be");
-    found.push(makeMailbox(localPart, domain));
+  #addMailbox(): void {
+    const at = this.#words.indexOf("@", this.#quoted);
+    const localPart = at < 0 ? this.#words : this.#words.slice(0, at);
+    const domain = at < 0 ? undefined : this.#words.slice(at + 1);
+    const whole =
+      domain === undefined ? this.#quoted === 0 : localPart !== "" && domain !== "" && !domain.includes("@");
+    const spaced = /\s/.test(this.#words.slice(this.#quoted));
+    if (this.#nameOnly || !whole || spaced) this.#fail("text that is not an address");
+    if (domain?.includes("=?")) this.#fail("an encoded word where a domain should be");
+    this.#found.push(makeMailbox(localPart, domain));
   }
 
-  function endEntry(): void {
-    if (place === "angle") fail('a "<" without ">"');
-    if (place === "name" && words !== "") {
-      addMailbox();
-      bare = found.at(-1)?.domain === undefined;
+  #endEntry(): void {
+    if (this.#place === "angle") this.#fail('a "<" without ">"');
+    if (this.#place === "name" && this.#words !== "") {
+      this.#addMailbox();
+      this.#bare = this.#found.at(-1)?.domain === undefined;
     }
-    if (addresses.length > 0) addresses = [];
-    clear("name");
+    if (this.#addresses.length > 0) this.#addresses = [];
+    this.#clear("name");
   }
 
-  function openAngle(): void {
-    if (place !== "name") fail('a second "<"');
-    name = words;
-    route = "";
-    clear("angle");
+  #openAngle(): void {
+    if (this.#place !== "name") this.#fail('a second "<"');
+    this.#name = this.#words;
+    this.#route = "";
+    this.#clear("angle");
   }
 
-  function closeAngle(): void {
-    if (place !== "angle") fail('a ">" without "<"');
-    if (name !== "" && bare) fail("an unquoted comma in a display name");
-    if (words !== "") addMailbox();
-    else if (route !== "" || (name !== "" && !many)) fail("no address");
-    else found.push(makeMailbox(""));
-    checkDisplayName(found.at(-1)?.path ?? "");
-    if (words === "" && name !== "" && expected === "senders") found.pop();
-    bare = false;
-    clear("after");
+  #closeAngle(): void {
+    if (this.#place !== "angle") this.#fail('a ">" without "<"');
+    if (this.#name !== "" && this.#bare) this.#fail("an unquoted comma in a display name");
+    if (this.#words !== "") this.#addMailbox();
+    else if (this.#route !== "" || (this.#name !== "" && !this.#many)) this.#fail("no address");
+    else this.#found.push(makeMailbox(""));
+    this.#checkDisplayName(this.#found.at(-1)?.path ?? "");
+    if (this.#words === "" && this.#name !== "" && this.#expected === "senders") this.#found.pop();
+    this.#bare = false;
+    this.#clear("after");
   }
 
   /** A display name may be the address once more, unquoted, as some programs write it; any other one is ambiguous. */
-  function checkDisplayName(path: string): void {
-    if (addresses.length === 0 || isSame(name, path) || addresses.every((one) => isSame(one, path))) return;
-    fail('another address before the "<"');
+  #checkDisplayName(path: string): void {
+    if (isSame(this.#name, path) || this.#addresses.every((one) => isSame(one, path))) return;
+    this.#fail('another address before the "<"');
   }
 
   /** A source route is read and dropped (RFC 5321 4.1.2, appendix C). */
-  function endHop(separator: string): void {
-    if (separator === ";" || route === ":" || nameOnly || !/^@[^@]+$/.test(words)) fail("text that is not an address");
-    clear("angle");
-    route = separator;
+  #endHop(separator: string): void {
+    const isHop = separator !== ";" && this.#route !== ":" && !this.#nameOnly && /^@[^@]+$/.test(this.#words);
+    if (!isHop) this.#fail("text that is not an address");
+    this.#clear("angle");
+    this.#route = separator;
   }
 
-  function separate(separator: string): void {
-    if (place === "angle") return endHop(separator);
-    if (!many) fail("more than one address");
-    if (separator === ":") return openGroup();
-    if (separator === ";" && !inGroup) fail('a misplaced ";"');
-    endEntry();
+  #separate(separator: string): void {
+    if (this.#place === "angle") return this.#endHop(separator);
+    if (!this.#many) this.#fail("more than one address");
+    if (separator === ":") return this.#openGroup();
+    if (separator === ";" && !this.#inGroup) this.#fail('a misplaced ";"');
+    this.#endEntry();
     if (separator === ",") return;
-    inGroup = bare = false;
-    place = "after";
+    this.#inGroup = this.#bare = false;
+    this.#place = "after";
   }
 
-  function openGroup(): void {
-    if (inGroup || hasAt || words === "") fail('a misplaced ":"');
-    if (bare) fail("an unquoted comma in a display name");
-    clear("name");
-    inGroup = true;
-    beforeGroup = found.length;
+  #openGroup(): void {
+    if (this.#inGroup || this.#hasAt || this.#words === "") this.#fail('a misplaced ":"');
+    if (this.#bare) this.#fail("an unquoted comma in a display name");
+    this.#clear("name");
+    this.#inGroup = true;
+    this.#beforeGroup = this.#found.length;
   }
-
-  for (let at = 0; at < text.length; ) {
-    const character = text.charAt(at);
-    const end = endOfToken(text, at) ?? fail(`a misplaced or open ${character}`);
-    if (character === " " || character === "\t") gap = true;
-    else if (character === "<") openAngle();
-    else if (character === ">") closeAngle();
-    else if (",:;".includes(character)) separate(character);
-    else if (character !== "(") addWord(text.slice(at, end));
-    at = end;
-  }
-  endEntry();
-  if (inGroup && found.length > beforeGroup) fail('a group without ";"');
-  return found;
 }
 
 const TEXT = /[^ \t()<>[\]:;,"\\]+/y;

@@ -1,4 +1,7 @@
-/** The methods that say one command each, and those by which the caller speaks for himself. */
+/**
+ * The methods that send one command each, and those by which the caller writes commands. What can be checked without the
+ * server is checked when the method is called (`check…`); the command is made when its turn has come.
+ */
 
 import type { Content } from "../client/content.ts";
 import { missingAfter } from "../client/hello-refused.ts";
@@ -10,13 +13,53 @@ import { parseMailbox } from "../core/address.ts";
 import { checkArgument, quoted, utf8, wrongType } from "../core/bytes.ts";
 import { Command } from "../core/command.ts";
 import { offers } from "../core/features.ts";
+import type { Mailbox } from "../core/mailbox.ts";
 import { ownCommand, ownResponse } from "../core/own-command.ts";
 import { asServerTakesIt, type EightBitPolicy, type EsmtpParameters, type Server } from "../core/plan.ts";
 import type { Reply } from "../core/reply.ts";
 import { SMTPNotSupportedError } from "../errors.ts";
 import { checkHostName } from "./options.ts";
 
-/** Says single commands in a session. */
+/**
+ * The name for EHLO or HELO, or undefined for the default.
+ * @throws {TypeError} or {RangeError} if it cannot be one
+ */
+export function checkHelloName(name = ""): string | undefined {
+  return name === "" ? undefined : asciiHostName(checkHostName(name, "name"), "name");
+}
+
+/**
+ * A command in the caller's words.
+ * @throws {TypeError} or {RangeError} if it cannot be a line, or is STARTTLS
+ */
+export function checkCommand(verb: string, args: string): Command {
+  const command = ownCommand(verb, args);
+  if (command.verb === "STARTTLS") throw new RangeError("the command STARTTLS needs a handshake: call starttls()");
+  return command;
+}
+
+/**
+ * The argument of VRFY and EXPN: an address, or a name that is none (RFC 5321 4.1.1.6).
+ * @throws {TypeError} or {RangeError} if it is neither
+ */
+export function checkQuestion(address: unknown): string {
+  const text = checkArgument(address, "address").trim();
+  const question = pathIn(text) ?? nameIn(text);
+  if (question !== undefined) return question;
+  throw new RangeError(`address must be one address, or a name without special characters: ${quoted(address)}`);
+}
+
+/**
+ * Bytes that are sent unchanged.
+ * @throws {TypeError} if they are neither a string nor a Uint8Array
+ */
+export function checkBytes(bytes: unknown): Uint8Array {
+  const octets = typeof bytes === "string" ? utf8(bytes) : bytes;
+  if (octets instanceof Uint8Array) return octets;
+  throw wrongType("bytes", "a string or a Uint8Array", bytes);
+}
+
+/** Sends single commands in a session. */
 export class Commands {
   readonly #session: Session;
 
@@ -24,10 +67,9 @@ export class Commands {
     this.#session = session;
   }
 
-  /** HELO or EHLO, with a name of the caller's if he gives one. */
-  async hello(verb: "EHLO" | "HELO", name = ""): Promise<Reply> {
-    const own = name === "" ? undefined : asciiHostName(checkHostName(name, "name"), "name");
-    return this.#session.hello(verb, own);
+  /** HELO or EHLO, with the caller's name if there is one. */
+  async hello(verb: "EHLO" | "HELO", name: string | undefined): Promise<Reply> {
+    return this.#session.hello(verb, name);
   }
 
   /** EHLO, and HELO if that is refused, unless one of them was said. */
@@ -38,8 +80,7 @@ export class Commands {
   }
 
   /** MAIL. */
-  async mail(sender: string, parameters: EsmtpParameters): Promise<Reply> {
-    const mailbox = parseMailbox(sender, "sender");
+  async mail(mailbox: Mailbox, parameters: EsmtpParameters): Promise<Reply> {
     const command = this.#forServer((server) => {
       const given = parameters(server);
       // RFC 6531 3.4: a local part that is not ASCII has to be announced.
@@ -52,8 +93,7 @@ export class Commands {
   }
 
   /** RCPT. */
-  async rcpt(recipient: string, parameters: EsmtpParameters): Promise<Reply> {
-    const mailbox = parseMailbox(recipient, "recipient");
+  async rcpt(mailbox: Mailbox, parameters: EsmtpParameters): Promise<Reply> {
     const command = this.#forServer((server) => {
       const given = parameters(server);
       return Command.rcpt(asServerTakesIt(mailbox, server), given);
@@ -67,29 +107,23 @@ export class Commands {
   }
 
   /**
-   * VRFY and EXPN, of an address or of a name that is none (RFC 5321 4.1.1.6).
-   * @throws {RangeError} if it is neither
-   * @throws {SMTPNotSupportedError} if it is not ASCII and the server lacks SMTPUTF8; a domain goes as A-labels
+   * VRFY and EXPN.
+   * @throws {SMTPNotSupportedError} if the question is not ASCII and the server lacks SMTPUTF8
    */
-  async ask(verb: "VRFY" | "EXPN", address: string): Promise<Reply> {
-    return this.docmd(
-      verb,
-      this.#forServer((server) => questionFor(address, server)),
-    );
+  async ask(verb: "VRFY" | "EXPN", question: string): Promise<Reply> {
+    const argument = this.#forServer((server) => announcedQuestion(question, server));
+    return this.docmd(verb, ownCommand(verb, argument));
   }
 
-  /** Any command but STARTTLS. */
-  async docmd(verb: string, args: string): Promise<Reply> {
-    const command = ownCommand(verb, args);
-    if (command.verb === "STARTTLS") throw new RangeError("the command STARTTLS needs a handshake: call starttls()");
+  /** Any command; `verb` as the caller wrote it. */
+  async docmd(verb: string, command: Command): Promise<Reply> {
     const connection = this.#session.requireConnection();
     // In the middle of docmd("AUTH", …) it is no command, but the answer to a challenge, and a secret.
     return connection.request(connection.dialogue.position === "auth" ? ownResponse(verb) : command);
   }
 
   /** Any command; its reply is for `getreply`. */
-  async putcmd(verb: string, args: string): Promise<void> {
-    const command = ownCommand(verb, args);
+  async putcmd(command: Command): Promise<void> {
     return putCommand(this.#session.requireConnection(), command);
   }
 
@@ -98,10 +132,8 @@ export class Commands {
     return nextReply(this.#session.requireConnection());
   }
 
-  /** Octets as they are. */
-  async send(bytes: unknown): Promise<void> {
-    const octets = typeof bytes === "string" ? utf8(bytes) : bytes;
-    if (!(octets instanceof Uint8Array)) throw wrongType("bytes", "a string or a Uint8Array", bytes);
+  /** Bytes as they are. */
+  async send(octets: Uint8Array): Promise<void> {
     return sendRaw(this.#session.requireConnection(), octets, `${octets.length} octets`);
   }
 
@@ -127,13 +159,8 @@ export class Commands {
   }
 }
 
-/** One argument. RFC 6531 3.7.4.2: what is not ASCII is announced by SMTPUTF8 behind it. */
-function questionFor(address: unknown, { features }: Server): string {
-  const text = checkArgument(address, "address").trim();
-  const question = pathIn(text) ?? nameIn(text);
-  if (question === undefined) {
-    throw new RangeError(`address must be one address, or a name without special characters: ${quoted(address)}`);
-  }
+/** RFC 6531 3.7.4.2: what is not ASCII is announced by SMTPUTF8 behind it. */
+function announcedQuestion(question: string, { features }: Server): string {
   if (isAscii(question)) return question;
   if (offers(features, "SMTPUTF8")) return `${question} SMTPUTF8`;
   const message = `the address ${quoted(question)} needs the extension SMTPUTF8, which the server does not offer`;

@@ -1,7 +1,9 @@
-/** The sending methods, as `SMTP` and `SMTPPool` share them: from arguments to an outcome. */
+/** From the arguments of the sending methods to a checked message, and from its outcome to their result. */
 import { settle } from "../client/caller-stack.ts";
+import type { Client } from "../client/client.ts";
 import { type Body, type Content, contentOf, discard } from "../client/content.ts";
 import { MessageDelivery, type MessageRequest } from "../client/delivery.ts";
+import type { Events } from "../client/events.ts";
 import { type Delivery, plainDelivery } from "../client/outcome.ts";
 import type { Refused } from "../core/reply.ts";
 import { contentOfDelivery, type DeliveryRequest, type Envelope, requestOf, requestOfDelivery } from "./envelope.ts";
@@ -10,14 +12,23 @@ import { type CallOptions, callSignal, checkObject, checkSignal } from "./option
 
 export type { DeliveryRequest, Envelope } from "./envelope.ts";
 
-/** Delivers a request: a session, or a pool of them. */
+/** Sends a checked message: by a session, or by a pool. */
 export type Deliver = (
   request: MessageRequest | Promise<MessageRequest>,
   signal: AbortSignal | undefined,
 ) => Promise<Delivery>;
 
+/** Sends messages by a client, and reports them to its events. */
+export function delivererOf(client: Client, events: Events): Deliver {
+  return (request, signal) =>
+    events.delivering(
+      request,
+      () => new Promise((resolve, reject) => client.deliver(new PromisedDelivery(request, signal, resolve, reject))),
+    );
+}
+
 /** A message whose outcome is one promise. */
-export class PromisedDelivery extends MessageDelivery {
+class PromisedDelivery extends MessageDelivery {
   readonly #resolve: (outcome: Delivery) => void;
   readonly #reject: (error: unknown) => void;
 
@@ -41,7 +52,7 @@ export class PromisedDelivery extends MessageDelivery {
   }
 }
 
-/** Python's `sendmail()`. Nothing is awaited, so that a queued message leaves little for the garbage collector. */
+/** Python's `sendmail()`. It awaits nothing, so that a queued message allocates little. */
 export function sendmailBy(
   deliver: Deliver,
   msg: Body,
@@ -57,7 +68,7 @@ export function sendmailBy(
   }
 }
 
-/** Python's `send_message()`. A message that is not in memory yet is read at once, and awaited in the queue. */
+/** Python's `send_message()`. Starts to read a message that is not in memory; the queue waits for it. */
 export function sendMessageBy(
   deliver: Deliver,
   msg: unknown,
@@ -78,7 +89,7 @@ export function sendMessageBy(
   }
 }
 
-/** The signal of a call's options; `release` is called before they are refused. */
+/** The signal of a call's options; calls `release` before it refuses them. */
 function signalOr(call: CallOptions | undefined, release: () => void): AbortSignal | undefined {
   try {
     return callSignal(call);
@@ -88,7 +99,7 @@ function signalOr(call: CallOptions | undefined, release: () => void): AbortSign
   }
 }
 
-/** `deliver()`: the whole answer. */
+/** `deliver()`: resolves with all replies. */
 export function deliverBy(deliver: Deliver, delivery: DeliveryRequest): Promise<Delivery> {
   let content: Content | undefined;
   try {

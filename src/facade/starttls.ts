@@ -5,9 +5,16 @@ import { startTls as upgrade } from "../client/starttls.ts";
 import type { Reply } from "../core/reply.ts";
 import { checkTlsOptions, tlsOptions } from "./tls.ts";
 
+/**
+ * The options of a call of `starttls()`.
+ * @throws {TypeError} or {RangeError} that names the option
+ */
+export function checkStartTls(tls: unknown): TlsOptions {
+  return tls === undefined ? {} : checkTlsOptions(tls, "tls");
+}
+
 /** Upgrades the session, with the call's options on top of the instance's; the exceptions are those of `SMTP.starttls`. */
-export async function startTls(session: Session, context: TlsOptions | undefined, tls: unknown): Promise<Reply> {
-  const own = tls === undefined ? {} : checkTlsOptions(tls, "tls");
+export async function startTls(session: Session, context: TlsOptions | undefined, own: TlsOptions): Promise<Reply> {
   // Without a session there is no host to verify: that there is none is the error.
   session.requireConnection();
   return upgrade(session, tlsOptions({ ...context, ...own }, "tls", session.host));

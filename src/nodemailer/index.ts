@@ -27,7 +27,7 @@ import type { Delivery } from "../client/outcome.ts";
 import { showAs } from "../core/inspect.ts";
 import { SMTPNotSupportedError, SMTPServerDisconnected } from "../errors.ts";
 import type { PoolOptions } from "../pool/options.ts";
-import { SMTPPool } from "../pool/smtp-pool.ts";
+import { SMTPPool } from "../pool/pool.ts";
 import { MailContent } from "./content.ts";
 import {
   abortError,

@@ -2,7 +2,7 @@
 import type { Delivery } from "../client/outcome.ts";
 import type { DeliveryRequest } from "../facade/delivery.ts";
 import type { PoolOptions } from "../pool/options.ts";
-import { SMTPPool } from "../pool/smtp-pool.ts";
+import { SMTPPool } from "../pool/pool.ts";
 
 /** What delivers: an `SMTPPool`. */
 export type Sender = {

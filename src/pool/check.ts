@@ -1,74 +1,74 @@
-/** A pool's `check()`: signs on by a connection of its own, in its turn with those of the pool. */
+/** The pool's `check()`: establishes a connection of its own, admitted through the same login gate as the pool's. */
 import { onAbort } from "../client/abort.ts";
 import { aborted } from "../client/session-end.ts";
-import type { Lane } from "./lane.ts";
 import type { LoginGate, Refusal } from "./login-gate.ts";
-import { isLasting } from "./verdict.ts";
+import type { PooledConnection } from "./pooled-connection.ts";
+import { isPermanent } from "./retry.ts";
 
-/** The pool, as far as a check concerns it. */
+/** What a check needs of the pool. */
 export type CheckOwner = {
   readonly gate: LoginGate;
-  /** A connection that is none of the pool's. */
-  newLane(): Lane;
-  /** The check has signed on, or not; the pool's own connections may wait for that. */
+  /** Creates a connection that the pool does not use for messages. */
+  newConnection(): PooledConnection;
+  /** Called when the check has logged in or failed, since the pool's own connections may wait for that. */
   decided(refusal: Refusal | undefined): void;
-  /** Says QUIT, and waits for nothing. */
-  quit(lane: Lane): void;
+  /** Sends QUIT without waiting for the reply. */
+  quit(connection: PooledConnection): void;
 };
 
 type Signals = readonly (AbortSignal | undefined)[];
 
 /**
- * Connects, signs on, and says NOOP and QUIT.
+ * Connects, logs in, and sends NOOP and QUIT.
  * @throws what connecting, `starttls()` and `login()` throw, or the reason of one of the signals
  */
 export async function check(owner: CheckOwner, signals: Signals): Promise<void> {
-  const lane = owner.newLane();
-  await enter(owner.gate, lane, signals);
-  const unlinks = signals.map((signal) => onAbort(signal, (reason) => lane.drop(aborted(reason))));
+  const connection = owner.newConnection();
+  await enter(owner.gate, connection, signals);
+  const unlinks = signals.map((signal) => onAbort(signal, (reason) => connection.drop(aborted(reason))));
   try {
-    await signOn(owner, lane, signals);
-    await lane.noop();
+    await open(owner, connection, signals);
+    await connection.noop();
   } catch (error) {
     throwIfAborted(signals);
     throw error;
   } finally {
     for (const unlink of unlinks) unlink();
-    owner.quit(lane);
+    owner.quit(connection);
   }
 }
 
-/** Waits until this connection may sign on; the refusal of the one before it is its own. */
-async function enter(gate: LoginGate, lane: Lane, signals: Signals): Promise<void> {
+/** Waits until this connection may log in. A refusal of the connection before it applies to this one, too. */
+async function enter(gate: LoginGate, connection: PooledConnection, signals: Signals): Promise<void> {
   while (gate.room < 1) {
-    const refusal = await verdictOf(gate, signals);
+    const refusal = await resultOf(gate, signals);
     if (refusal !== undefined) throw refusal.error;
   }
-  gate.enter(lane);
+  gate.enter(connection);
 }
 
-function verdictOf(gate: LoginGate, signals: Signals): Promise<Refusal | undefined> {
+function resultOf(gate: LoginGate, signals: Signals): Promise<Refusal | undefined> {
   return new Promise((resolve, reject) => {
     const unlinks = signals.map((signal) => onAbort(signal, reject));
-    void gate.verdict().then((refusal) => {
+    void gate.result().then((refusal) => {
       for (const unlink of unlinks) unlink();
       resolve(refusal);
     });
   });
 }
 
-async function signOn({ gate, decided }: CheckOwner, lane: Lane, signals: Signals): Promise<void> {
+async function open({ gate, decided }: CheckOwner, connection: PooledConnection, signals: Signals): Promise<void> {
   try {
     throwIfAborted(signals);
-    await lane.open();
+    await connection.open();
   } catch (error) {
-    // An abort says nothing of the login.
-    const refusal = isLasting(error) && !signals.some((signal) => signal?.aborted) ? { error } : undefined;
-    gate.left(lane, refusal);
+    // An abort says nothing about the login.
+    const refusal = isPermanent(error) && !signals.some((signal) => signal?.aborted) ? { error } : undefined;
+    gate.failed(connection, refusal);
     decided(refusal);
     throw error;
   }
-  gate.signedOn(lane);
+  gate.established(connection);
   decided(undefined);
 }
 

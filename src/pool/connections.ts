@@ -1,64 +1,64 @@
-/** A pool's connections, each of which is in one state at a time: all counts are taken from that. */
-import type { Lane } from "./lane.ts";
+/** A pool's connections. Each is in one state at a time; all counts derive from the states. */
+import type { PooledConnection } from "./pooled-connection.ts";
 
-/** "closing": QUIT is being said, or a connection that could not be opened is being given up. */
+/** "closing": QUIT is under way, or a connection that failed to open is being closed. */
 export type ConnectionState = "connecting" | "open" | "closing";
 
-/** The connections of a pool, from the first try to connect until QUIT was answered. */
+/** The connections of a pool, from the start of connecting until the reply to QUIT. */
 export class Connections {
-  /** Those that are open and without work, the one used last at the end. */
-  readonly idle: Lane[] = [];
-  readonly #states: Readonly<Record<ConnectionState, Set<Lane>>> = {
+  /** Open connections without work; the last one was used most recently. */
+  readonly idle: PooledConnection[] = [];
+  readonly #states: Readonly<Record<ConnectionState, Set<PooledConnection>>> = {
     connecting: new Set(),
     open: new Set(),
     closing: new Set(),
   };
 
-  /** How many there are, in whatever state. */
+  /** The number of connections in any state. */
   get size(): number {
     const { connecting, open, closing } = this.#states;
     return connecting.size + open.size + closing.size;
   }
 
-  /** Those that are being opened. */
-  get connecting(): ReadonlySet<Lane> {
+  /** Connections that are being opened. */
+  get connecting(): ReadonlySet<PooledConnection> {
     return this.#states.connecting;
   }
 
-  /** Those that are open, at work or idle. */
-  get open(): ReadonlySet<Lane> {
+  /** Open connections, active or idle. */
+  get open(): ReadonlySet<PooledConnection> {
     return this.#states.open;
   }
 
-  /** How many are open and may take another message. */
+  /** The number of open connections that accept another message. */
   get usable(): number {
     let usable = 0;
     for (const { retired } of this.#states.open) if (!retired) usable++;
     return usable;
   }
 
-  /** How many are open and have a first message that has yet to begin with its content. */
+  /** The number of open connections whose first message has not yet sent any content. */
   get untried(): number {
     let untried = 0;
     for (const { isUntried } of this.#states.open) if (isUntried) untried++;
     return untried;
   }
 
-  /** Moves a connection to a state, whichever it was in; undefined: it is gone. */
-  set(lane: Lane, state: ConnectionState | undefined): void {
-    this.leaveIdle(lane);
-    for (const lanes of Object.values(this.#states)) lanes.delete(lane);
-    if (state !== undefined) this.#states[state].add(lane);
+  /** Moves a connection to a state from any other; `undefined` removes it. */
+  set(connection: PooledConnection, state: ConnectionState | undefined): void {
+    this.leaveIdle(connection);
+    for (const connections of Object.values(this.#states)) connections.delete(connection);
+    if (state !== undefined) this.#states[state].add(connection);
   }
 
-  /** A connection has work, or is no longer open. */
-  leaveIdle(lane: Lane): void {
-    const at = this.idle.lastIndexOf(lane);
+  /** Removes a connection from the idle ones: it gets work, or is no longer open. */
+  leaveIdle(connection: PooledConnection): void {
+    const at = this.idle.lastIndexOf(connection);
     if (at >= 0) this.idle.splice(at, 1);
   }
 
-  /** Each connection; it may be moved meanwhile. */
-  all(): Lane[] {
-    return Object.values(this.#states).flatMap((lanes) => [...lanes]);
+  /** A copy of the list of all connections, so that they may change state during iteration. */
+  all(): PooledConnection[] {
+    return Object.values(this.#states).flatMap((connections) => [...connections]);
   }
 }

@@ -1,198 +1,198 @@
-/** Opens a pool's connections: how many at a time, when to try again after a failure, and when what waits is rejected. */
+/** Opens a pool's connections: how many at a time, when to retry after a failure, when to reject the waiting messages. */
 import type { Connections } from "./connections.ts";
-import type { Governor } from "./governor.ts";
-import type { Lane } from "./lane.ts";
 import { LoginGate } from "./login-gate.ts";
+import type { PooledConnection } from "./pooled-connection.ts";
 import { Reconnection } from "./reconnection.ts";
-import { complaintIn, isLasting, lossOf } from "./verdict.ts";
+import { complaintIn, connectionLossOf, isPermanent } from "./retry.ts";
+import type { Throttle } from "./throttle.ts";
 
-/** The pool, as far as its connector concerns it. */
+/** What the connector needs of the pool. */
 export type ConnectorOwner = {
-  /** How many messages could be sent if there were connections. */
+  /** The number of messages that wait for a connection. */
   waiting(): number;
-  /** A connection that is not opened yet. */
-  newLane(): Lane;
-  /** A connection has signed on. */
-  opened(lane: Lane): void;
-  /** When the message came that waits longest, as far as that matters; never, if none waits. */
+  /** Creates a connection without opening it. */
+  newConnection(): PooledConnection;
+  /** Called when a connection is established. */
+  opened(connection: PooledConnection): void;
+  /** When the oldest waiting message arrived; 0 if it arrived before the first failure, `NEVER` if none waits. */
   waitingSince(): number;
-  /** None of the messages that wait will be sent; or none of those that came by this moment. */
-  reject(error: unknown, cameBy?: number): void;
-  /** Says QUIT by a connection that could not be opened, and forgets it. */
-  quit(lane: Lane): Promise<void>;
-  /** Looks for what can be done now. */
-  pump(): void;
-  /** Calls `wake()` at this moment. */
-  wakeAt(moment: number): void;
+  /** Rejects the messages that wait, or only those that arrived by `arrivedBy`. */
+  reject(error: unknown, arrivedBy?: number): void;
+  /** Sends QUIT on a connection that failed to open, and removes it. */
+  quit(connection: PooledConnection): Promise<void>;
+  /** Assigns messages and opens connections, as far as possible now. */
+  schedule(): void;
+  /** Requests a call of `wake()` at this time. */
+  wakeAt(time: number): void;
 };
 
-/** What there is to know of a connector besides its owner. */
+/** The other parts of the pool that a connector works with, and its options. */
 export type ConnectorSettings = {
   readonly connections: Connections;
-  readonly governor: Governor;
-  /** True if connections log in. */
+  readonly throttle: Throttle;
+  /** Whether connections log in. */
   readonly hasLogin: boolean;
   /** Milliseconds. */
   readonly reconnectFor: number;
 };
 
-/** So many connections may be lost at their first message, one after the other, before a pause. */
-const DEATHS_WITHOUT_PAUSE = 32;
+/** This many connections in a row may be lost at their first message before a pause. */
+const LOSSES_WITHOUT_PAUSE = 32;
 
 /** Opens connections. */
 export class Connector {
-  /** Whether connections may sign on at the same time. */
+  /** Limits how many connections log in at the same time. */
   readonly gate: LoginGate;
   readonly #owner: ConnectorOwner;
   readonly #connections: Connections;
-  readonly #governor: Governor;
+  readonly #throttle: Throttle;
   readonly #reconnection: Reconnection;
   readonly #triesOnce: boolean;
-  /** How many connections were lost at their first message since a message was sent. */
-  #deaths = 0;
-  /** True from a connection that died at its first message until a message is sent: one at a time has to prove itself. */
-  #isInDoubt = false;
+  /** Connections lost at their first message since the last delivery. */
+  #losses = 0;
+  /** True from a connection lost at its first message until a delivery; meanwhile one connection opens at a time. */
+  #isSuspect = false;
 
-  constructor(owner: ConnectorOwner, { connections, governor, hasLogin, reconnectFor }: ConnectorSettings) {
+  constructor(owner: ConnectorOwner, { connections, throttle, hasLogin, reconnectFor }: ConnectorSettings) {
     this.#owner = owner;
     this.#connections = connections;
-    this.#governor = governor;
+    this.#throttle = throttle;
     this.gate = new LoginGate(hasLogin);
     this.#reconnection = new Reconnection(reconnectFor);
     this.#triesOnce = reconnectFor === 0;
   }
 
-  /** How many more connections may be opened now, by what the others have met. */
+  /** How many more connections may be opened now, by what happened to the others. */
   get room(): number {
     const { connecting, size } = this.#connections;
-    const room = Math.min(this.#governor.limit - size, this.gate.room);
-    if (this.#isInDoubt) return Math.min(room, 1 - connecting.size - this.#connections.untried);
+    const room = Math.min(this.#throttle.limit - size, this.gate.room);
+    if (this.#isSuspect) return Math.min(room, 1 - connecting.size - this.#connections.untried);
     return this.#reconnection.isUnderWay ? Math.min(room, 1 - connecting.size) : room;
   }
 
-  /** When they may be opened, by `performance.now()`. */
+  /** When they may be opened, in the time of `performance.now()`. */
   get opensAt(): number {
     const { isUnderWay, nextAt } = this.#reconnection;
-    return isUnderWay ? nextAt : this.#governor.opensAt(this.#connections.size);
+    return isUnderWay ? nextAt : this.#throttle.opensAt(this.#connections.size);
   }
 
-  /** False if no connection may be opened now, even if another one were closed for it. */
+  /** False if no connection may be opened now, even if another is closed for it. */
   get mayOpen(): boolean {
     return this.gate.room > 0 && this.opensAt <= performance.now();
   }
 
-  /** A message waits, and none did before: it has the whole of the time. */
+  /** Gives a message that arrives when none waited the whole of `reconnectFor`. */
   restart(): void {
     if (this.#reconnection.isUnderWay) this.#reconnection.restart(performance.now());
   }
 
-  /** Opens a connection; resolves when that is over, one way or the other. */
+  /** Opens a connection; resolves when it is established or has failed. */
   async open(): Promise<void> {
-    const lane = this.#owner.newLane();
-    this.#connections.set(lane, "connecting");
-    this.gate.enter(lane);
+    const connection = this.#owner.newConnection();
+    this.#connections.set(connection, "connecting");
+    this.gate.enter(connection);
     try {
-      await lane.open();
-      if (lane.end !== undefined) throw lane.end.toError({});
+      await connection.open();
+      if (connection.end !== undefined) throw connection.end.toError({});
     } catch (error) {
-      return this.#failed(lane, error);
+      return this.#failed(connection, error);
     }
-    this.gate.signedOn(lane);
+    this.gate.established(connection);
     this.#reconnection.opened(performance.now());
-    this.#connections.set(lane, "open");
-    this.#governor.opened(this.#connections.open.size);
-    this.#owner.opened(lane);
-    this.#owner.pump();
+    this.#connections.set(connection, "open");
+    this.#throttle.opened(this.#connections.open.size);
+    this.#owner.opened(connection);
+    this.#owner.schedule();
   }
 
   /**
-   * A reason that any other connection would meet: rejects what waits. While there are open connections, they send it
-   * instead: the server may only have too many connections, and those that are signing on may succeed.
+   * Handles a failure that applies to every other connection: rejects the waiting messages. If connections are open,
+   * these send them instead: the server may only limit their number, and those that are logging in may succeed.
    */
   refuse(error: unknown): void {
     const { connecting, usable } = this.#connections;
-    if (usable > 0) return this.#governor.full(usable + connecting.size, performance.now());
+    if (usable > 0) return this.#throttle.full(usable + connecting.size, performance.now());
     this.drop();
     this.#reconnection.reset();
     this.#owner.reject(error);
   }
 
   /**
-   * A connection was lost before the first message on it could be sent: from now on one connection at a time has to prove
-   * itself. A message goes a second time at most, so that the first losses need no pause; after more of them in a row, it
-   * is as good as a failure to connect.
+   * Handles a connection lost before its first message was sent: until a delivery, one connection opens at a time. A
+   * message is retried once at most, so the first losses need no pause; more of them in a row count as a failure to
+   * connect.
    */
-  died(error: unknown): void {
+  lostUnused(error: unknown): void {
     const { connecting, usable } = this.#connections;
     if (usable > 0 && complaintIn(error) === undefined) return;
-    if (usable > 0) return this.#governor.full(usable + connecting.size, performance.now());
-    this.#isInDoubt = true;
-    if (++this.#deaths > DEATHS_WITHOUT_PAUSE || this.#triesOnce) this.#tryAgain(error);
+    if (usable > 0) return this.#throttle.full(usable + connecting.size, performance.now());
+    this.#isSuspect = true;
+    if (++this.#losses > LOSSES_WITHOUT_PAUSE || this.#triesOnce) this.#tryAgain(error);
   }
 
-  /** A message was sent: the server can do more than open connections. */
-  proven(): void {
-    this.#isInDoubt = false;
-    this.#deaths = 0;
+  /** Records a delivery: the server does more than accept connections. */
+  delivered(): void {
+    this.#isSuspect = false;
+    this.#losses = 0;
     this.#reconnection.reset();
   }
 
-  /** Gives up opening those that are being opened. */
+  /** Drops the connections that are being opened. */
   drop(): void {
-    for (const lane of [...this.#connections.connecting]) {
-      this.#connections.set(lane, "closing");
-      lane.drop();
+    for (const connection of [...this.#connections.connecting]) {
+      this.#connections.set(connection, "closing");
+      connection.drop();
     }
   }
 
-  /** Why no connection can be made at present; undefined if that is not so. */
-  get whyNone(): { readonly error: unknown } | undefined {
+  /** Why no connection can be made now; `undefined` if one can. */
+  get connectError(): { readonly error: unknown } | undefined {
     return this.#reconnection.isUnderWay ? { error: this.#reconnection.lastError } : undefined;
   }
 
-  /** Rejects what could get no connection for too long; connections begun before the first failure are awaited. */
+  /** Rejects messages that waited too long for a connection, unless connections begun before the first failure are still opening. */
   wake(now: number): void {
     const { isUnderWay, lastError, since } = this.#reconnection;
     if (!isUnderWay) return;
     const endsAt = this.#endsAt;
     if (now < endsAt) return this.#owner.wakeAt(endsAt);
     for (const { begunAt } of this.#connections.connecting) if (begunAt <= since) return;
-    this.#owner.reject(lastError, this.#reconnection.cameBy(now));
+    this.#owner.reject(lastError, this.#reconnection.arrivedBy(now));
     if (this.#owner.waiting() === 0) this.#reconnection.reset();
     else this.#owner.wakeAt(this.#endsAt);
   }
 
-  /** When to give up for the message that waits longest. */
+  /** When to give up for the oldest waiting message. */
   get #endsAt(): number {
-    return this.#reconnection.endsAt(this.#cameAt);
+    return this.#reconnection.endsAt(this.#arrivedAt);
   }
 
-  get #cameAt(): number {
+  get #arrivedAt(): number {
     return this.#owner.waiting() === 0 ? 0 : this.#owner.waitingSince();
   }
 
-  /** What waits hears of it at once; the connection has its place until it is closed. */
-  async #failed(lane: Lane, error: unknown): Promise<void> {
-    const isGivenUp = !this.#connections.connecting.has(lane);
-    const refusal = isLasting(error) && !isGivenUp ? { error } : undefined;
-    this.#connections.set(lane, "closing");
-    this.gate.left(lane, refusal);
+  /** Rejects or retries at once; the connection counts towards the limit until it is closed. */
+  async #failed(connection: PooledConnection, error: unknown): Promise<void> {
+    const isGivenUp = !this.#connections.connecting.has(connection);
+    const refusal = isPermanent(error) && !isGivenUp ? { error } : undefined;
+    this.#connections.set(connection, "closing");
+    this.gate.failed(connection, refusal);
     if (refusal !== undefined) this.refuse(error);
     else if (!isGivenUp) this.#tryAgain(error);
-    this.#owner.pump();
-    await this.#owner.quit(lane);
+    this.#owner.schedule();
+    await this.#owner.quit(connection);
   }
 
-  /** Open connections have to do for now; without any, messages wait for the next try. */
+  /** Keeps to the open connections; without any, messages wait for the next try. */
   #tryAgain(error: unknown): void {
     const now = performance.now();
     const { connecting, open, usable } = this.#connections;
     const complaint = complaintIn(error);
-    if (open.size > 0 || complaint !== undefined) this.#governor.full(usable + connecting.size, now);
-    // One that sends its last message makes room for another.
+    if (open.size > 0 || complaint !== undefined) this.#throttle.full(usable + connecting.size, now);
+    // A connection that sends its last message makes room for another.
     if (open.size > 0) return;
     if (this.#owner.waiting() === 0) return this.#reconnection.reset();
-    this.#reconnection.failed(lossOf(error), complaint === "complaint", now, this.#cameAt);
+    this.#reconnection.failed(connectionLossOf(error), complaint === "complaint", now, this.#arrivedAt);
     this.wake(now);
   }
 }

@@ -1,52 +1,52 @@
-/** A message on its way through the pool, and the queue in which messages wait: any of them may leave it at any time. */
+/** A message of the pool, and the linked list in which messages wait: any of them may leave it at any time. */
 import { onAbort } from "../client/abort.ts";
 import type { Connection } from "../client/connection.ts";
 import { discard } from "../client/content.ts";
 import { MessageDelivery, type MessageRequest } from "../client/delivery.ts";
 import type { Delivery } from "../client/outcome.ts";
 import type { Session } from "../client/session.ts";
-import { NEVER } from "./alarm.ts";
+import { NEVER } from "./timer.ts";
 
-/** The connection that sends a message, and learns what becomes of it. */
+/** The connection that sends a message, as far as the message needs it. */
 export type Carrier = {
-  /** True if the connection ends with what came last. */
+  /** True if the connection ends with the reply that came last. */
   readonly ends: boolean;
-  /** The message begins. */
+  /** Called when the message begins. */
   began(job: Job): void;
-  /** The message was delivered. */
+  /** Called when the message was delivered. */
   delivered(job: Job, outcome: Delivery): void;
-  /** The message was not delivered. */
+  /** Called when the message was not delivered. */
   failed(job: Job, error: unknown): void;
 };
 
-/** Calls back next; a test's fake clock may hold `queueMicrotask` back. */
+/** Schedules microtasks; fake timers of a test runner may hold `queueMicrotask` back. */
 const SETTLED = Promise.resolve();
 
-/** A message that was given to the pool and is not settled. */
+/** A message of the pool that is not settled. */
 export class Job extends MessageDelivery {
-  /** The place in the order of the calls. */
+  /** The position in the order of the calls. */
   readonly number: number;
-  /** When the delivery has to be over, by `performance.now()`. */
+  /** When the delivery must have ended, in the time of `performance.now()`. */
   readonly deadline: number;
-  /** When it came, if no connection could be made at that time; else 0: its time begins with the first failure. */
+  /** When the message arrived, if no connection could be made then; otherwise 0: its wait begins with the first failure. */
   readonly since: number;
-  /** The queue that it waits in. */
-  queue: JobQueue | undefined;
-  /** The connection that it goes by. */
+  /** The list in which the message waits. */
+  list: JobList | undefined;
+  /** The connection that sends the message. */
   carrier: Carrier | undefined;
-  /** True once a connection began to send it. */
+  /** True once a connection began to send the message. */
   begun = false;
-  /** True if it went back into the queue after a connection was found dead. */
+  /** True if the message was requeued after its connection turned out to be dead. */
   retried = false;
-  /** What it was refused with when it was put back: its own 421. What waits with it is told of a lost connection. */
+  /** The 421 to this message when it was requeued. Other waiting messages only learn that a connection was lost. */
   refusal: { readonly error: unknown } | undefined;
-  /** True if its deadline passed while it was being sent. */
+  /** True if the deadline passed while the message was being sent. */
   late = false;
-  /** True once the outcome was told. */
+  /** True once the caller has the outcome. */
   settled = false;
-  /** Ends the connection that sends it, because its deadline has passed; set while it is being sent. */
+  /** Ends the connection that sends the message after its deadline; set while it is being sent. */
   interrupt: (() => void) | undefined;
-  /** The neighbours in the queue. */
+  /** The neighbours in the list. */
   previous: Job | undefined;
   following: Job | undefined;
   readonly #resolve: (delivery: Delivery) => void;
@@ -68,17 +68,17 @@ export class Job extends MessageDelivery {
     this.since = since;
   }
 
-  /** True if the caller may end the delivery, and its connection with it: nobody else's outcome may hang on that. */
+  /** True if the caller can end the delivery, and the connection with it: no other message may depend on that. */
   get abortable(): boolean {
     return this.signal !== undefined || this.deadline !== NEVER;
   }
 
-  /** True once a piece of the content was sent, or a source was asked for one that it cannot give again. */
+  /** True once some content was sent, or was read from a source that cannot return it again. */
   get contentBegun(): boolean {
     return !(this.request instanceof Promise) && this.request.content.begun === true;
   }
 
-  /** How many recipients it has. */
+  /** The number of recipients. */
   get recipients(): number {
     return this.request instanceof Promise ? 1 : this.request.recipients.length;
   }
@@ -94,13 +94,13 @@ export class Job extends MessageDelivery {
     this.#unlink = undefined;
   }
 
-  /** Tells the caller that the message was delivered. */
-  tellDelivered(outcome: Delivery): void {
+  /** Resolves the caller's promise. */
+  reportDelivered(outcome: Delivery): void {
     this.#resolve(outcome);
   }
 
-  /** Tells the caller that the message was not delivered; a body that nobody began to read is released before. */
-  tellFailed(error: unknown): void {
+  /** Rejects the caller's promise, after releasing an unread body. */
+  reportFailed(error: unknown): void {
     if (!(this.request instanceof Promise)) discard(this.request.content);
     this.#reject(error);
   }
@@ -110,14 +110,14 @@ export class Job extends MessageDelivery {
     super.begin(session, connection, request);
   }
 
-  /** A session that ends with this reply has ended before the pool learns of it. */
+  /** Reports the delivery; if the session ends with this reply, only after it has ended. */
   protected delivered(outcome: Delivery): void {
     const { carrier } = this;
     if (carrier?.ends) void SETTLED.then(() => carrier.delivered(this, outcome));
     else carrier?.delivered(this, outcome);
   }
 
-  /** A connection that ends with this has ended before the pool learns of it. */
+  /** Reports the failure, after the connection has ended if it ends with it. */
   protected failed(error: unknown): void {
     const { carrier } = this;
     void SETTLED.then(() => carrier?.failed(this, error));
@@ -125,14 +125,14 @@ export class Job extends MessageDelivery {
 }
 
 /** Messages in the order of the calls. Each operation takes the same time however many wait. */
-export class JobQueue {
-  /** How many wait. */
+export class JobList {
+  /** The number of messages. */
   length = 0;
-  /** The one whose turn is next. */
+  /** The next message. */
   first: Job | undefined;
   #last: Job | undefined;
 
-  /** Adds a message at its place: at the end, but for those that were taken out before. */
+  /** Adds a message by its number: at the end, except for one that was removed before. */
   add(job: Job): void {
     let before = this.#last;
     if (before !== undefined && before.number > job.number) before = this.#lastBefore(job.number);
@@ -143,18 +143,18 @@ export class JobQueue {
     else before.following = job;
     if (after === undefined) this.#last = job;
     else after.previous = job;
-    job.queue = this;
+    job.list = this;
     this.length++;
   }
 
-  /** Takes the first one out. */
+  /** Removes the first message. */
   take(): Job | undefined {
     const job = this.first;
     if (job !== undefined) this.remove(job);
     return job;
   }
 
-  /** Takes one out that is in it. */
+  /** Removes a message, which must be in this list. */
   remove(job: Job): void {
     const { previous: before, following: after } = job;
     if (before === undefined) this.first = after;
@@ -163,11 +163,11 @@ export class JobQueue {
     else after.previous = before;
     job.previous = undefined;
     job.following = undefined;
-    job.queue = undefined;
+    job.list = undefined;
     this.length--;
   }
 
-  /** Who comes back was at the front: the search begins there. */
+  /** Requeued messages belong near the front, so the search starts there. */
   #lastBefore(number: number): Job | undefined {
     let found: Job | undefined;
     for (let next = this.first; next !== undefined && next.number < number; next = next.following) found = next;

@@ -1,54 +1,54 @@
 /**
- * Whether connections may sign on at the same time. Until a login has succeeded, one signs on and the others wait for its
- * verdict: a wrong password costs one session's login, however many connections there may be.
+ * Limits how many connections log in at the same time. Until the first login succeeds, only one connection logs in and
+ * the others wait for its result: a wrong password costs one failed login, whatever the number of connections.
  */
 
-/** A connection that signs on; only its identity counts. */
+/** A connection that logs in; only its identity matters. */
 type Candidate = object;
 
-/** A refusal that another connection would meet, too. */
+/** A refusal that every other connection would get, too. */
 export type Refusal = { readonly error: unknown };
 
-/** Lets one connection sign on, or all. */
+/** Admits one connection at a time until a login succeeds, then all. */
 export class LoginGate {
   readonly #guarded: boolean;
   #isOpen: boolean;
   #first: Candidate | undefined;
   #waiting: ((refusal: Refusal | undefined) => void)[] = [];
 
-  /** `guarded`: there is a login. Without one, the gate is open all the time. */
+  /** @param guarded - whether connections log in; otherwise the gate is always open */
   constructor(guarded: boolean) {
     this.#guarded = guarded;
     this.#isOpen = !guarded;
   }
 
-  /** How many more may begin to sign on now. */
+  /** How many more connections may start now. */
   get room(): number {
     if (this.#isOpen) return Number.POSITIVE_INFINITY;
     return this.#first === undefined ? 1 : 0;
   }
 
-  /** A connection begins to sign on. */
+  /** Records that a connection starts. */
   enter(candidate: Candidate): void {
     if (!this.#isOpen) this.#first ??= candidate;
   }
 
-  /** A connection has signed on. */
-  signedOn(candidate: Candidate): void {
+  /** Records that a connection is established. */
+  established(candidate: Candidate): void {
     this.#isOpen = true;
-    this.left(candidate);
+    this.failed(candidate);
   }
 
-  /** A connection has not signed on; if another one would not either, `refusal` says why. */
-  left(candidate: Candidate, refusal?: Refusal): void {
+  /** Records that a connection failed; `refusal` is the reason if every other connection would fail likewise. */
+  failed(candidate: Candidate, refusal?: Refusal): void {
     if (refusal !== undefined) this.#isOpen = !this.#guarded;
     if (this.#first === candidate) this.#first = undefined;
     if (this.#first !== undefined) return;
-    for (const told of this.#waiting.splice(0)) told(refusal);
+    for (const resolve of this.#waiting.splice(0)) resolve(refusal);
   }
 
-  /** Resolves when the connection that signs on has its verdict: with the refusal, if that is one for all. */
-  verdict(): Promise<Refusal | undefined> {
+  /** Resolves when the connection that logs in succeeds or fails; with the refusal if it applies to all. */
+  result(): Promise<Refusal | undefined> {
     return new Promise((resolve) => this.#waiting.push(resolve));
   }
 }

@@ -1,4 +1,4 @@
-/** What a pool is told: the options, their checks, and what they come to. */
+/** The options of a pool, their checks and defaults. */
 import type { Endpoint, TlsOptions, Transport } from "../byte-stream.ts";
 import { type Credentials, singleFlight } from "../client/authenticate-with.ts";
 import { Chunking } from "../client/chunking.ts";
@@ -10,67 +10,67 @@ import { chooseMechanisms, passwordMechanisms } from "../sasl/choose.ts";
 import { checkCredential } from "../sasl/credential.ts";
 import type { AuthorizingCredentials, Mechanism } from "../sasl/mechanism.ts";
 import { checkToken as checkBearer, type TokenCredentials } from "../sasl/oauth.ts";
-import { NEVER } from "./alarm.ts";
 import type { Rate } from "./rate-limit.ts";
+import { NEVER } from "./timer.ts";
 import { optionsOfUrl } from "./url.ts";
 
 /**
- * Who the pool logs in as. A token may be a function: it is asked for each login, but by one at a time for all
- * connections, and once more where the server says that the token has expired. It runs in the
- * `AsyncLocalStorage` context of a message that needs the connection. A `Mechanism` brings its credentials along.
+ * The credentials of the pool. A token may be a function: the pool calls it for each login, once for all connections that
+ * log in at the same time, and again if the server reports that the token has expired. It runs in the `AsyncLocalStorage`
+ * context of a message that needs the connection. A `Mechanism` contains its own credentials.
  */
 export type PoolAuth =
   | (AuthorizingCredentials & {
-      /** Restricts and orders the mechanisms, as `login()` has it. */
+      /** The mechanisms to try, in this order; see `login()`. */
       readonly mechanisms?: readonly string[] | undefined;
     })
   | TokenCredentials
   | Mechanism;
 
-/** How the pool logs in. */
+/** The checked credentials and mechanisms. */
 export type Login = { readonly credentials: Credentials; readonly mechanisms: readonly string[] | undefined };
 
 /** Options of a pool: those of `SMTP`, and its own. */
 export type PoolOptions = SMTPOptions & {
-  /** The server; "host:port" and "[v6]:port" are understood, and the path of a Unix socket, which begins with "/". */
+  /** The server: a name, an address, "host:port", "[v6]:port", or the path of a Unix socket, which begins with "/". */
   host?: string | undefined;
   /** Default: 465 if `secure`, 2003 for LMTP, 587 with `auth`, else 25. */
   port?: number | undefined;
-  /** LMTP gives a reply for each recipient (RFC 2033). Default: "smtp". */
+  /** The protocol; LMTP has a reply for each recipient (RFC 2033). Default: "smtp". */
   protocol?: "smtp" | "lmtp" | undefined;
-  /** TLS from the first byte on (RFC 8314 3.3). Default: true for SMTP on port 465, else false. */
+  /** Whether to use TLS from the first byte (RFC 8314 3.3). Default: true for SMTP on port 465, otherwise false. */
   secure?: boolean | undefined;
   /**
-   * Whether STARTTLS is used (RFC 3207): "required" gives up if it is not offered, "opportunistic" goes on in clear.
-   * Default: "required" with `auth`, but for a Unix socket; else "opportunistic".
+   * Whether to use STARTTLS (RFC 3207). If the server does not offer it, "required" fails and "opportunistic" continues
+   * unencrypted. Default: "never" for a Unix socket, "required" with `auth`, otherwise "opportunistic".
    */
   starttls?: "required" | "opportunistic" | "never" | undefined;
-  /** The credentials, for each connection; the others wait until the first one has logged in. */
+  /** The credentials of each connection; all others wait until the first one has logged in. */
   auth?: PoolAuth | undefined;
-  /** The most connections at a time. Default: 5. */
+  /** The maximum number of connections at a time. Default: 5. */
   maxConnections?: number | undefined;
-  /** The most messages by one connection, which then is replaced. Default: as many as the server takes. */
+  /** The maximum number of messages on one connection, which is then replaced. Default: as many as the server accepts. */
   maxMessages?: number | undefined;
-  /** Seconds after which a connection without work is closed. Default: 60. */
+  /** Seconds after which an idle connection is closed. Default: 60. */
   idleTimeout?: number | undefined;
   /** Seconds after which a connection is replaced. Default: none. */
   maxLifetime?: number | undefined;
   /**
-   * Seconds for which connecting is tried again, with longer and longer pauses, while no connection can be made for a
-   * reason that may pass: refused, reset, timed out, 421, 4yz; an unknown host is not one. Then what waits is rejected with the last
-   * reason. 0: no second try. Default: 30.
+   * Seconds for which the pool keeps trying to connect, with growing pauses, while no connection can be made for a reason
+   * that may pass (refused, reset, timed out, 421, 4yz; not an unknown host). Then it rejects the waiting messages with
+   * the last error. 0: a single try. Default: 30.
    */
   reconnectFor?: number | undefined;
-  /** At most so many messages in so many seconds, by all connections together. Default: no limit. */
+  /** The maximum number of messages in a period, over all connections. Default: no limit. */
   rateLimit?: Rate | undefined;
-  /** The most messages that wait; a call beyond that is rejected, see `ready()`. Default: 100,000. */
+  /** The maximum number of waiting messages; a call beyond that is rejected, see `ready()`. Default: 100,000. */
   maxQueue?: number | undefined;
 };
 
-/** Whether a connection goes over to TLS by STARTTLS. */
+/** Whether connections use STARTTLS. */
 export type StartTlsPolicy = NonNullable<PoolOptions["starttls"]>;
 
-/** The options, checked, with the defaults filled in. */
+/** The checked options, with defaults. */
 export type PoolSettings = {
   readonly endpoint: Endpoint;
   readonly protocol: "smtp" | "lmtp";
@@ -88,7 +88,7 @@ export type PoolSettings = {
   readonly rateLimit: Rate | undefined;
   readonly maxQueue: number;
   readonly timeouts: Timeouts;
-  /** How TLS is set up; undefined if it never is. */
+  /** The TLS options; `undefined` if connections never use TLS. */
   readonly tls: (TlsOptions & { servername: string }) | undefined;
   readonly transport: Transport | undefined;
   readonly smtp: SMTPOptions;
@@ -97,8 +97,8 @@ export type PoolSettings = {
 };
 
 /**
- * Checks what the constructor was given: a URL, options, or both, of which the options count more.
- * @throws {TypeError} or {RangeError} naming what is wrong
+ * Checks the arguments of the constructor: a URL, options, or both; options take precedence.
+ * @throws {TypeError} or {RangeError} that names the invalid option
  */
 export function poolSettings(where: unknown, more: unknown): PoolSettings {
   const given = typeof where === "string" ? optionsOfUrl(where) : checkObject(where, "options");
@@ -137,12 +137,17 @@ export function poolSettings(where: unknown, more: unknown): PoolSettings {
   };
 }
 
-/** An option that is given as undefined is not given: it takes nothing away from what the URL says. */
+/** The settings of connections that are opened later, without pipelining. */
+export function withoutPipelining(settings: PoolSettings): PoolSettings {
+  return { ...settings, smtp: { ...settings.smtp, pipelining: false } };
+}
+
+/** Removes options that are `undefined`, which do not override the URL. */
 function definedIn(options: object): object {
   return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
 }
 
-/** Port 465 speaks TLS from the first byte on (RFC 8314 7.3). */
+/** Port 465 uses TLS from the first byte (RFC 8314 7.3). */
 function isImplicitTls(endpoint: Endpoint): boolean {
   return "port" in endpoint && endpoint.port === 465;
 }
@@ -174,13 +179,13 @@ function checkAuth(auth: unknown): Login | undefined {
   return { credentials: { ...credentials, authzid: checkSecret(authzid, "auth.authzid") }, mechanisms: order };
 }
 
-/** Connections that log in at once share one call of the function. */
+/** Returns the token; connections that log in at the same time share one call of a token function. */
 function checkToken(token: unknown): string | (() => Promise<string>) {
   if (isFunction(token)) return singleFlight(async () => token());
   return checkBearer(checkString(token, "auth.token"), "auth.token");
 }
 
-/** What is wrong with a credential is wrong before there is a connection. */
+/** Checks a credential before there is a connection. */
 function checkSecret(value: unknown, argument: string): string {
   return checkCredential(checkString(value, argument), argument);
 }

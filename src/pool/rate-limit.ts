@@ -1,22 +1,22 @@
-/** How many messages may begin in a time: a bucket of tokens, shared by all connections of a pool. */
-import { NEVER } from "./alarm.ts";
+/** Limits how many messages start in a period: a token bucket that all connections of a pool share. */
+import { NEVER } from "./timer.ts";
 
-/** At most `messages` in any `seconds`. */
+/** At most `messages` in any period of `seconds`. */
 export type Rate = {
-  /** How many messages. */
+  /** The number of messages. */
   messages: number;
-  /** In how many seconds. */
+  /** The length of the period in seconds. */
   seconds: number;
 };
 
 /**
- * A bucket of tokens. A message takes one before it is sent, and the token comes back so many seconds after the sending
- * began: in no window of that length, wherever it is laid, do more messages begin than there are tokens.
+ * A token bucket. A message takes a token before it is sent, and the token returns one period after the message started:
+ * no window of that length, at whatever time it begins, contains more starts than there are tokens.
  */
 export class RateLimit {
   readonly #period: number;
   readonly #size: number;
-  /** When the tokens in use come back: a ring, soonest first. */
+  /** When the tokens in use return: a ring buffer, soonest first. */
   readonly #returns: number[] = [];
   #soonest = 0;
   #used = 0;
@@ -28,7 +28,7 @@ export class RateLimit {
     this.#free = messages;
   }
 
-  /** How many tokens there are. */
+  /** The number of free tokens. */
   available(now: number): number {
     while (this.next <= now) {
       this.#soonest = (this.#soonest + 1) % this.#size;
@@ -38,25 +38,25 @@ export class RateLimit {
     return this.#free;
   }
 
-  /** Takes a token, if there is one. */
+  /** Takes a token; false if none is free. */
   take(now: number): boolean {
     if (this.available(now) === 0) return false;
     this.#free--;
     return true;
   }
 
-  /** The message whose token was taken begins. */
+  /** Records that a message that has a token starts. */
   began(now: number): void {
     this.#returns[(this.#soonest + this.#used) % this.#size] = now + this.#period;
     this.#used++;
   }
 
-  /** The message whose token was taken will not begin. */
+  /** Returns the token of a message that does not start. */
   giveBack(): void {
     this.#free++;
   }
 
-  /** When the next token comes back; never, if all that are taken have yet to be used. */
+  /** When the next token returns; `NEVER` if no message that has a token has started. */
   get next(): number {
     return this.#used === 0 ? NEVER : (this.#returns[this.#soonest] ?? NEVER);
   }

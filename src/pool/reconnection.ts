@@ -1,16 +1,16 @@
-/** How long a pool goes on trying to connect while no connection can be made, and when it tries next. */
-import { NEVER } from "./alarm.ts";
+/** How long a pool keeps trying to connect while connecting fails, and when it tries next. */
+import { NEVER } from "./timer.ts";
 
 /** Milliseconds before the second try; doubled with each failure up to the longest. */
 const SHORTEST_WAIT = 100;
 const LONGEST_WAIT = 5_000;
 
-/** Milliseconds before the next try at the least, where the server said 421: it has too much to do. */
+/** The shortest wait in milliseconds after a 421: the server is overloaded. */
 const COMPLAINT_WAIT = 500;
 
-/** The tries since the first failure after which nothing succeeded. */
+/** The tries to connect since the first failure that no success followed. */
 export class Reconnection {
-  /** What the last try failed with. */
+  /** The error of the last try. */
   lastError: unknown;
   readonly #patience: number;
   #since: number | undefined;
@@ -19,17 +19,17 @@ export class Reconnection {
   #failures = 0;
   #nextAt = 0;
 
-  /** Goes on for so many milliseconds. */
+  /** @param patience - how long to keep trying, in milliseconds */
   constructor(patience: number) {
     this.#patience = patience;
   }
 
-  /** True from a failure until a connection is open, or until it was given up. */
+  /** True from a failure until a connection is open or the pool gives up. */
   get isUnderWay(): boolean {
     return this.#isUnderWay;
   }
 
-  /** When the first of the failures came. */
+  /** The time of the first failure. */
   get since(): number {
     return this.#since ?? NEVER;
   }
@@ -39,18 +39,18 @@ export class Reconnection {
     return this.#nextAt;
   }
 
-  /** When to give up for a message that came at this moment, before the first failure or after it. */
-  endsAt(cameAt: number): number {
-    return Math.max(this.since, cameAt) + this.#patience;
+  /** When to give up for a message that arrived at this time, before or after the first failure. */
+  endsAt(arrivedAt: number): number {
+    return Math.max(this.since, arrivedAt) + this.#patience;
   }
 
-  /** Messages that came by this moment have waited for long enough. */
-  cameBy(now: number): number {
+  /** Messages that arrived by this time have waited long enough. */
+  arrivedBy(now: number): number {
     return now - this.#patience;
   }
 
-  /** A try failed; `complained` if the server said that it is asked for too much. What waits longest came at `cameAt`. */
-  failed(error: unknown, complained: boolean, now: number, cameAt: number): void {
+  /** Records a failed try; `complained`: the server reported load; `arrivedAt`: when the oldest waiting message arrived. */
+  failed(error: unknown, complained: boolean, now: number, arrivedAt: number): void {
     if (!this.#isUnderWay && now - this.#openedAt > this.#patience) this.reset();
     this.#since ??= now;
     this.#isUnderWay = true;
@@ -59,26 +59,26 @@ export class Reconnection {
       complained ? COMPLAINT_WAIT : 0,
       Math.min(LONGEST_WAIT, SHORTEST_WAIT * 2 ** this.#failures++),
     );
-    // Clients that lost the server at the same moment must not come back at the same moment.
+    // Jitter: clients that lost the server at the same time must not return at the same time.
     const jittered = wait * (0.5 + Math.random() / 2);
-    // The tries get closer towards the end: the last one is not made long before it.
-    const remaining = Math.max(SHORTEST_WAIT, (this.endsAt(cameAt) - now) / 2);
+    // Tries get more frequent towards the end, so that the last one comes shortly before it.
+    const remaining = Math.max(SHORTEST_WAIT, (this.endsAt(arrivedAt) - now) / 2);
     this.#nextAt = now + Math.min(jittered, remaining);
   }
 
-  /** A message came when none waited: it has the whole of the time, and the server its pause. */
+  /** Restarts the time for a message that arrived when none waited; the pause before the next try stays. */
   restart(now: number): void {
     if (this.#isUnderWay) this.#since = now;
   }
 
-  /** A connection was made. It may be dead when the first message comes: then the tries go on where they were. */
+  /** Records an open connection. If its first message finds it dead, the tries continue where they were. */
   opened(now: number): void {
     this.#isUnderWay = false;
     this.#openedAt = now;
     this.lastError = undefined;
   }
 
-  /** A message was sent, or it was given up. */
+  /** Forgets all tries: a message was sent, or the pool gave up. */
   reset(): void {
     this.#isUnderWay = false;
     this.#since = undefined;

@@ -1,25 +1,25 @@
-/** What a pool tells of itself. Types only. */
+/** The statistics of a pool. Types only. */
 
-/** Numbers about a pool, of the moment when they were asked for. */
+/** A snapshot of a pool's counts. */
 export type PoolStats = {
-  /** Connections that are open and signed on. */
+  /** Connections that are established. */
   readonly connections: number;
   /** Connections that are being opened. */
   readonly connecting: number;
   /** Open connections without work. */
   readonly idle: number;
-  /** Open connections that are sending, or say QUIT. */
+  /** Open connections that are sending or closing. */
   readonly active: number;
-  /** How many connections the pool allows itself: fewer than `maxConnections` after the server complained. */
+  /** The current limit of connections: less than `maxConnections` after the server reported overload. */
   readonly limit: number;
-  /** Messages that wait, those that are being prepared included. */
+  /** Messages that wait, including those that are being prepared. */
   readonly queued: number;
   /** Messages that are being sent. */
   readonly sending: number;
-  /** Messages that were delivered so far, to one recipient at least. */
+  /** Messages that were delivered to at least one recipient. */
   readonly sent: number;
-  /** Messages that were taken and not delivered so far, or maybe not. */
+  /** Messages that entered the queue and were not delivered, or may not have been. */
   readonly failed: number;
-  /** How often a message went by a second connection because the first was found dead. */
+  /** How often a message was sent on a second connection because the first was dead. */
   readonly retried: number;
 };

@@ -1,17 +1,17 @@
 /**
- * Connection URLs: `smtp://user:password@host:587`, `smtps://…`, `lmtp://…`. Read strictly (RFC 3986): credentials that
- * are not percent-encoded must not be taken for a host, a name or a parameter, and no part of a URL gets into an error.
+ * Connection URLs: `smtp://user:password@host:587`, `smtps://…`, `lmtp://…`. The parser is strict (RFC 3986): it must not
+ * read credentials that are not percent-encoded as a host, a name or a parameter. No error shows a part of a URL.
  */
 import type { PoolOptions } from "./options.ts";
 
-/** Scheme -> the options it stands for. */
+/** The options that each scheme implies. */
 const SCHEMES: { readonly [scheme: string]: PoolOptions } = {
   smtp: {},
   smtps: { secure: true },
   lmtp: { protocol: "lmtp" },
 };
 
-/** Parameters whose value is a number. */
+/** The parameters with a numeric value. */
 const NUMBERS = [
   "timeout",
   "maxConnections",
@@ -22,27 +22,27 @@ const NUMBERS = [
   "maxQueue",
 ] as const;
 
-/** Scheme, authority, path, query and fragment, each up to the first character that ends it (RFC 3986 appendix B). */
+/** Scheme, authority, path, query and fragment, each up to its terminating character (RFC 3986 appendix B). */
 const URL_PARTS = /^([a-z]+):\/\/([^/?#]*)([^?#]*)(\?[^#]*)?(#.*)?$/is;
 
-/** A host as it stands in a connection URL: a name, an IPv6 address with or without a zone, or a Unix path. */
+/** A host in a connection URL: a name, an IPv6 address with or without a zone, or a Unix path. */
 const HOST = /^(?:\[[\da-f:.]+(?:%[\w.-]+)?\]|[\p{L}\p{M}\p{N}._-]+|\/.+)$/iu;
 
-/** Part of each message, none of which shows the text that could not be read. */
+/** A part of every error message. */
 const ENCODED = 'are user and password percent-encoded? ("@" is %40, ":" %3A, "/" %2F, "?" %3F, "#" %23, "%" %25)';
 
-/** A number; those that count something take no fraction, which their options see to. */
+/** A number; the checks of the options refuse a fraction where a whole number is required. */
 const DECIMAL = /^-?\d+(?:\.\d+)?$/;
 
 /** A name for EHLO, or an address literal. */
 const NAME = /^[\p{L}\p{M}\p{N}._-]+$|^\[[\w.:]+\]$/u;
 
 /**
- * The options that a URL stands for. User, password and the other parts are percent-encoded. The path is the name for
- * EHLO or, without a host, that of a Unix socket. Parameters: `starttls`, which may be called `tls`, `name` (for EHLO),
- * and the options that are numbers.
- * @throws {TypeError} if it is no such URL, or cannot be meant so; no part of it is shown
- * @throws {RangeError} for a parameter that does not exist, which is named, or has a value that it cannot have
+ * Parses a connection URL into options. User, password and the other parts are percent-encoded. The path is the name for
+ * EHLO or, without a host, the path of a Unix socket. Parameters: `starttls` (alias `tls`), `name` (for EHLO), and the
+ * numeric options.
+ * @throws {TypeError} if it is no such URL, or ambiguous; the message shows no part of it
+ * @throws {RangeError} for an unknown parameter, which it names, or an invalid value
  */
 export function optionsOfUrl(text: string): PoolOptions {
   const [whole, scheme = "", authority = "", path = "", query = "", fragment] = URL_PARTS.exec(text.trim()) ?? [];
@@ -51,7 +51,7 @@ export function optionsOfUrl(text: string): PoolOptions {
     throw new TypeError(`a connection URL begins with smtp://, smtps:// or lmtp://; ${ENCODED}`);
   }
   const [before, after] = split(authority, "@");
-  // An "@" further back is where the host begins: the credentials have a "/", "?" or "#" that is not encoded.
+  // An "@" further back means that the credentials contain an unencoded "/", "?" or "#".
   if (fragment !== undefined || /[@:]/.test(path) || query.includes("@")) throw misread();
   const options: PoolOptions = { ...meaning, ...whereTo(after ?? before, path) };
   if (after !== undefined) options.auth = credentialsOf(before);
@@ -59,7 +59,7 @@ export function optionsOfUrl(text: string): PoolOptions {
   return options;
 }
 
-/** The text before and after a separator, which must not occur twice. */
+/** Splits at a separator, which must not occur twice. */
 function split(text: string, separator: string): [before: string, after: string | undefined] {
   const [before = "", after, more] = text.split(separator);
   if (more !== undefined) throw misread();
@@ -107,7 +107,7 @@ function setParameter(options: PoolOptions, name: string, value: string): void {
   else throw wrongParameter(name, "which does not exist, or with a wrong value");
 }
 
-/** A name that cannot be an option's may be a part of something else, and is not shown. */
+/** Shows a parameter's name only if it looks like one; otherwise it may be part of a secret. */
 function wrongParameter(name: string, how: string): RangeError {
   const shown = /^[a-z_]{1,30}$/i.test(name) ? `the parameter ${name}` : "a parameter";
   return new RangeError(`the connection URL has ${shown} ${how}`);
@@ -117,7 +117,7 @@ function isPolicy(value: string): value is NonNullable<PoolOptions["starttls"]> 
   return value === "required" || value === "opportunistic" || value === "never";
 }
 
-/** Percent-decoded; the error that the runtime throws would not do: some show the text. */
+/** Percent-decodes; replaces the runtime's error, which may show the text. */
 function decoded(text: string): string {
   let plain: string;
   try {

@@ -73,7 +73,7 @@ function named({ kind, proxy }: Plan, what: string, error: unknown): unknown {
 
 /** TLS within the TLS that leads to the proxy: no runtime's own can do that. */
 async function withOwnTls(tunnel: Tunnel): Promise<ByteStream> {
-  const { upgradable } = await import("../../transports/upgradable.ts");
+  const { upgradable } = await import("../../transports/tls/upgradable.ts");
   return upgradable(tunnel);
 }
 

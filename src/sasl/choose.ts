@@ -2,6 +2,7 @@
 import { cramMd5 } from "./cram-md5.ts";
 import { login } from "./login.ts";
 import type { AuthorizingCredentials, Mechanism } from "./mechanism.ts";
+import { checkMechanismNames } from "./names.ts";
 import { oauthbearer, type TokenCredentials, xoauth2 } from "./oauth.ts";
 import { plain } from "./plain.ts";
 import { scramSha1, scramSha1Plus, scramSha256, scramSha256Plus, scramSha512, scramSha512Plus } from "./scram.ts";
@@ -43,17 +44,6 @@ export function chooseMechanisms(
 ): string[] {
   const known = [...available];
   const offers = new Set(offered.map((name) => name.toUpperCase()));
-  const wanted = mechanisms === undefined ? known : checkNames(mechanisms, known, argument);
+  const wanted = mechanisms === undefined ? known : checkMechanismNames(mechanisms, known, argument);
   return [...new Set(wanted)].filter((name) => offers.has(name));
-}
-
-function checkNames(mechanisms: readonly string[], known: readonly string[], argument: string): string[] {
-  if (!Array.isArray(mechanisms)) throw new TypeError(`${argument} must be an array of strings`);
-  return mechanisms.map((name: unknown) => {
-    if (typeof name !== "string") throw new TypeError(`${argument} must be an array of strings`);
-    const upper = name.toUpperCase();
-    if (!known.includes(upper))
-      throw new RangeError(`${argument}: ${JSON.stringify(name)} is not one of ${known.join(", ")}`);
-    return upper;
-  });
 }

@@ -29,7 +29,7 @@ import { addCallers } from "../client/caller-stack.ts";
 import { chunkIterator, chunksOf } from "../client/chunks.ts";
 import { showAs } from "../core/inspect.ts";
 import type { PoolOptions } from "../pool/options.ts";
-import { SMTPPool } from "../pool/smtp-pool.ts";
+import { SMTPPool } from "../pool/pool.ts";
 import { expectFailures } from "./attachments.ts";
 import { inOrder, unlessAborted } from "./in-order.ts";
 import { type Built, build } from "./mime.ts";

@@ -162,8 +162,8 @@ export function expectLines(lines: readonly string[], expected: readonly (string
   expect(lines).toEqual(wanted);
 }
 
-/** Waits for a call, but no longer than it may take. */
-export async function settled(call: () => Promise<unknown>, seconds = 1.5): Promise<Outcome> {
+/** Waits for a call, but no longer than it may take on a busy machine. */
+export async function settled(call: () => Promise<unknown>, seconds = 5): Promise<Outcome> {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const late = new Promise<never>((_, reject) => {
     timer = setTimeout(() => reject(new Error(`the call did not settle within ${seconds} s`)), seconds * 1000);

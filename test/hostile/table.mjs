@@ -1,4 +1,4 @@
-/** Runs the hostile scenarios on the three runtimes and prints the table of `npm run test:hostile`: a row a scenario, a column a runtime. */
+/** Runs the hostile scenarios on the three runtimes and prints the table of `node test/hostile/table.mjs`: a row a scenario, a column a runtime. */
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";

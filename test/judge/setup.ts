@@ -59,10 +59,11 @@ vi.mock("../../src/client/delivery.ts", async (original) => {
 const HARMLESS = /^(NOOP|RSET|VRFY|EXPN|HELP|QUIT)$/i;
 
 vi.mock("../../src/facade/commands.ts", async (original) => {
-  const { Commands } = await original<typeof import("../../src/facade/commands.ts")>();
+  const module = await original<typeof import("../../src/facade/commands.ts")>();
   return {
-    Commands: class extends Commands {
-      constructor(session: ConstructorParameters<typeof Commands>[0]) {
+    ...module,
+    Commands: class extends module.Commands {
+      constructor(session: ConstructorParameters<typeof module.Commands>[0]) {
         super(session);
         const manual = (): void => tellJudge(session.connection?.stream, "manual");
         for (const name of ["mail", "rcpt", "data", "putcmd", "send", "getreply"] as const) {
@@ -79,9 +80,9 @@ vi.mock("../../src/facade/commands.ts", async (original) => {
           creditReply(session.connection?.stream ?? before, verb, reply[0]);
           return reply;
         };
-        this.docmd = (verb, args) => {
-          if (typeof verb !== "string" || !HARMLESS.test(verb)) manual();
-          return credited(verb, docmd.call(this, verb, args));
+        this.docmd = (verb, command) => {
+          if (!HARMLESS.test(verb)) manual();
+          return credited(verb, docmd.call(this, verb, command));
         };
         this.hello = (verb, name) => credited(verb, hello.call(this, verb, name));
       }

@@ -2,7 +2,7 @@
  * Mutation: changes the sources piece by piece and counts the changes that no test notices. Stryker does it to `core`, for
  * which the tests of `test/core` have to be enough, and to `transfers`, the files that write a message's content and tell
  * what became of it; `rules` are the breaks of `rules.mjs`, whose loss would be a vulnerability.
- * `npm run mutation`, `npm run mutation -- core`, `npm run mutation -- core src/core/reply.ts`, `npm run mutation -- rules 3.1`
+ * Arguments: none for all of it, `core`, `core src/core/reply.ts`, `transfers`, `rules`, `rules 3.1 7`.
  */
 import { join } from "node:path";
 import { Stryker } from "@stryker-mutator/core";

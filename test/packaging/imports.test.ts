@@ -184,8 +184,8 @@ describe.runIf(onNode)("the reader of imports", () => {
       { from: "src/client/session.ts", to: "transports/node.ts", kind: "dynamic" },
       { from: "src/runtime.ts", to: "transports/node.ts", kind: "static" },
       { from: "src/facade/smtp.ts", to: "transports/node.ts", kind: "static" },
-      { from: "src/facade/smtp.ts", to: "src/pool/pool.ts", kind: "dynamic" },
-      { from: "src/pool/lane.ts", to: "transports/node.ts", kind: "dynamic" },
+      { from: "src/facade/smtp.ts", to: "src/pool/dispatcher.ts", kind: "dynamic" },
+      { from: "src/pool/pooled-connection.ts", to: "transports/node.ts", kind: "dynamic" },
       { from: "transports/node.ts", to: "src/core/bytes.ts", kind: "static" },
       { from: "src/sasl/plain.ts", to: "src/byte-stream.ts", kind: "static" },
     ];

@@ -41,7 +41,7 @@ describe("the snippets", () => {
   it("are found, in README and in doc comments", () => {
     expect(readme.length).toBeGreaterThan(8);
     expect(comments.map(({ where }) => where.replace(/:.*/, ""))).toEqual(
-      expect.arrayContaining(["src/index.ts", "src/facade/smtp.ts", "src/pool/smtp-pool.ts", "transports/memory.ts"]),
+      expect.arrayContaining(["src/index.ts", "src/facade/smtp.ts", "src/pool/pool.ts", "transports/memory.ts"]),
     );
   });
 

@@ -1,4 +1,4 @@
-/** The scripts of `npm run peers`, played to this client: its claims about a message are true. */
+/** The scripts of `node scripts/peers.mjs`, played to this client: its claims about a message are true. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
@@ -42,10 +42,16 @@ describe("a claim about a message is true", () => {
         24,
         async (script) => ({ script, cell: await cellOfScript(script, way) }),
       );
-      const wrong = cells.filter(({ script, cell }) => !isTrue(script, cell, name === "in one flight"));
+      // A busy machine may be late: what is wrong there is played once more, alone.
+      const doubtful = cells.filter(({ script, cell }) => !isTrue(script, cell, name === "in one flight"));
+      const replayed: typeof cells = [];
+      for (const { script } of doubtful) {
+        replayed.push({ script, cell: await cellOfScript(script, way, 3 * PATIENCE) });
+      }
+      const wrong = replayed.filter(({ script, cell }) => !isTrue(script, cell, name === "in one flight"));
       expect(wrong.map(({ script, cell }) => `${script.id}: ${cell}`)).toEqual([]);
       if (name !== "by a session") return;
-      // A busy machine may be late: a script that differs from the table is played once more, alone.
+      // So is a script that differs from the table.
       const differing = cells.filter(({ script, cell }) => !expectedOf(script).includes(cell));
       for (const { script } of differing.filter(({ script }) => !RACES.test(script.id))) {
         expect(expectedOf(script), script.id).toContain(await cellOfScript(script, way, 3 * PATIENCE));

@@ -4,7 +4,7 @@ import { EXPLANATIONS, explanationOf } from "./explanations.ts";
 import { CLIENTS, type Client, type Results, worthOfCell } from "./results.ts";
 import type { Script } from "./scripts.ts";
 
-const BEGIN = "<!-- peers: written by `npm run peers` -->";
+const BEGIN = "<!-- peers: written by `node scripts/peers.mjs` -->";
 const END = "<!-- /peers -->";
 
 /** The document with the tables of these results between its marks. */
@@ -109,7 +109,7 @@ function explanations(scripts: readonly Script[], results: Results): string {
 
 function worthIn(results: Results, id: string, client: Client): Worth {
   const row = results.rows[id];
-  if (row === undefined) throw new Error(`results.json lacks the script ${id}: run npm run peers`);
+  if (row === undefined) throw new Error(`results.json lacks the script ${id}: run node scripts/peers.mjs`);
   return worthOfCell(row[client]);
 }
 

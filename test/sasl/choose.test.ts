@@ -1,11 +1,16 @@
 /** Which mechanisms are tried, and in which order. */
 import { describe, expect, test } from "vitest";
 import { chooseMechanisms, passwordMechanisms } from "../../src/sasl/choose.ts";
+import { PASSWORD_MECHANISMS } from "../../src/sasl/names.ts";
 
 const choose = (offered: readonly string[], mechanisms?: readonly string[]) =>
   chooseMechanisms(offered, passwordMechanisms.keys(), mechanisms);
 
 describe("the choice of mechanisms", () => {
+  test("is among those whose names are known without their code", () => {
+    expect([...passwordMechanisms.keys()]).toEqual(PASSWORD_MECHANISMS);
+  });
+
   test.each([
     [
       "the strongest first, whatever the server's order",

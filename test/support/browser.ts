@@ -14,17 +14,23 @@ const path = [env["CHROMIUM"], "/usr/bin/chromium", "/usr/bin/chromium-browser",
 
 let launched: Promise<Browser> | undefined;
 
-afterAll(async () => (await launched)?.close());
-
 /**
  * A test in the browser, on Node, since pages are the same whoever made them. Without Chromium it is skipped, and says
- * so; where servers are required it fails instead.
+ * so; where servers are required it fails instead. Called once a file: the file's browser is closed at its end.
  */
 export function itInBrowser(): typeof it | typeof it.skip {
   if (!onNode) return it.skip;
+  afterAll(closeBrowser);
   if (path !== undefined || env["CI"] === "true" || env["SMTPLIB_REQUIRE_SERVERS"] === "1") return it;
   console.warn("SKIPPED: pages in a browser: Chromium is not installed; see test/servers/install.sh");
   return it.skip;
+}
+
+/** Files may share this module: the next one starts a browser of its own. */
+async function closeBrowser(): Promise<void> {
+  const closing = launched;
+  launched = undefined;
+  await (await closing)?.close();
 }
 
 /** How pages are looked at: widths of a desktop and of a phone, light and dark. */

@@ -6,8 +6,8 @@ import { SMTP } from "../../src/index.ts";
 import { socks } from "../../src/proxy/index.ts";
 import { connect as connectByBun } from "../../transports/bun.ts";
 import { type Address, type Attempt, connectToAny, interleaved } from "../../transports/happy-eyeballs.ts";
-import { waiter } from "../../transports/native-sockets.ts";
 import { connect as connectByNode } from "../../transports/node.ts";
+import { deferred } from "../../transports/util.ts";
 import { readText, reasonOf } from "./bytes.ts";
 import { runningOn } from "./contract.ts";
 import { deafServer } from "./deaf-server.ts";
@@ -103,7 +103,7 @@ describe("attempts to connect (RFC 8305 5)", () => {
   it("leave no connection where the signal fires as the first one succeeds", async () => {
     const controller = new AbortController();
     const reason = new Error("no time left");
-    const { promise, resolve } = waiter<string>();
+    const { promise, resolve } = deferred<string>();
     const cancelled: string[] = [];
     const begin = (): Attempt<string> => ({ connected: promise, cancel: () => cancelled.push("a") });
     const connecting = reasonOf(connectToAny([v4("a")], begin, controller.signal));
@@ -181,7 +181,7 @@ function attempts(scripts: Readonly<Record<string, Script>>) {
   const waiting: (() => void)[] = [];
   const begin = ({ address }: Address): Attempt<string> => {
     begun.push({ address, after: performance.now() - start });
-    const { promise, resolve, reject } = waiter<string>();
+    const { promise, resolve, reject } = deferred<string>();
     const [after, how] = scripts[address] ?? ["never"];
     const end = (): void => {
       if (how === "ok" || how === "later") resolve(address);

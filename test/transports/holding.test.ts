@@ -6,7 +6,7 @@ import { describe, expect, it, onTestFinished } from "vitest";
 import type { Transport } from "../../src/byte-stream.ts";
 import { socks } from "../../src/proxy/index.ts";
 import { recordTranscript } from "../../src/testing/index.ts";
-import { upgradable } from "../../transports/upgradable.ts";
+import { upgradable } from "../../transports/tls/upgradable.ts";
 import { certificates } from "../support/certificates.ts";
 import { bundled, type Ended, runChild } from "../support/child-process.ts";
 import type { Asked } from "./children/hold.ts";

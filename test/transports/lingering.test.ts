@@ -1,7 +1,7 @@
 /** Closed sockets that wait for their peers' end. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, it } from "vitest";
-import { linger } from "../../transports/native-sockets.ts";
+import { closeGracefully } from "../../transports/socket-stream.ts";
 
 /** Longer than a socket lingers. */
 const longEnough = 1_500;
@@ -9,7 +9,7 @@ const longEnough = 1_500;
 describe("a closed socket", () => {
   it("is released when the peer has ended its side, and not again later", async () => {
     let released = 0;
-    const ended = linger({}, () => {
+    const ended = closeGracefully({}, () => {
       released++;
     });
     expect(released).toBe(0);
@@ -21,7 +21,7 @@ describe("a closed socket", () => {
 
   it("is released after a while where the peer does not end its side", async () => {
     const alive = setInterval(() => {}, longEnough);
-    await new Promise<void>((resolve) => linger({}, resolve));
+    await new Promise<void>((resolve) => closeGracefully({}, resolve));
     clearInterval(alive);
   });
 
@@ -32,7 +32,7 @@ describe("a closed socket", () => {
         unreferenced = true;
       },
     };
-    linger(socket, () => {})();
+    closeGracefully(socket, () => {})();
     expect(unreferenced).toBe(true);
   });
 });

@@ -17,11 +17,11 @@ const subjects: Record<string, Subject> = {
   node: {
     transport: connectByNode,
     available: true,
-    file: runningOn("deno") ? "tls-layer.ts" : "tls-handshake.ts",
+    file: runningOn("deno") ? "tls/layer.ts" : "tls/handshake.ts",
   },
-  deno: { transport: connectByDeno, available: runningOn("deno"), file: "deno-tls.ts" },
-  bun: { transport: connectByBun, available: runningOn("bun"), file: "bun-tls.ts" },
-  memory: { transport: bridged({}), available: true, file: "tls-layer.ts" },
+  deno: { transport: connectByDeno, available: runningOn("deno"), file: "tls/deno.ts" },
+  bun: { transport: connectByBun, available: runningOn("bun"), file: "tls/bun.ts" },
+  memory: { transport: bridged({}), available: true, file: "tls/layer.ts" },
 };
 
 const servername = "localhost";

@@ -1,7 +1,7 @@
 /** The words of OpenSSL, BoringSSL and rustls for failed handshakes, and the kinds that they stand for. */
 import { describe, expect, it } from "vitest";
 import type { TlsFailure } from "../../src/errors.ts";
-import { tlsError } from "../../transports/tls-errors.ts";
+import { tlsError } from "../../transports/tls/errors.ts";
 
 type Said = { code?: string; message: string };
 

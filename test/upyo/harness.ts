@@ -1,20 +1,16 @@
 /** What the tests of smtplib/upyo share: a transport before a scripted server, and messages. */
 import { createMessage, type Message, type MessageConstructor } from "@upyo/core";
 import { type ParsedMail, simpleParser } from "mailparser";
-import { afterEach } from "vitest";
+import { onTestFinished } from "vitest";
 import type { PoolOptions } from "../../src/index.ts";
 import { type SmtplibReceipt, SmtplibTransport } from "../../src/upyo/index.ts";
 import { FakeServer, type Script } from "../client/fake-server.ts";
 
-const open: { close(): unknown }[] = [];
-
-afterEach(async () => {
-  for (const one of open.splice(0)) await one.close();
-});
-
 /** Closes something after the test. */
 export function closed<T extends { close(): unknown }>(one: T): T {
-  open.push(one);
+  onTestFinished(async () => {
+    await one.close();
+  });
   return one;
 }
 

@@ -1,0 +1,73 @@
+/** The arguments of `login()` and `auth()`, and their checks, which need no session. */
+import type { AuthObject } from "../client/exchanges.ts";
+import { checkArgument, wrongType } from "../core/bytes.ts";
+import type { Mechanism } from "../sasl/mechanism.ts";
+import { checkMechanismNames, PASSWORD_MECHANISMS } from "../sasl/names.ts";
+import { checkObject } from "./options.ts";
+
+/** Options of `auth()`. */
+export type AuthOptions = {
+  /** Python's: false lets the server ask first. Default: true. */
+  initial_response_ok?: boolean | undefined;
+};
+
+/** Options of `login()`. */
+export type LoginOptions = AuthOptions & {
+  /** Restricts and orders the mechanisms. */
+  mechanisms?: readonly string[] | undefined;
+};
+
+/** Whether the client may send the first response together with AUTH. */
+type Initial = "allowed" | "never";
+
+/** Checked options of `login()`. */
+export type CheckedLoginOptions = {
+  readonly initialResponse: Initial;
+  readonly mechanisms: readonly string[] | undefined;
+};
+
+/** Checked arguments of `auth()`: an authobject of Python's kind has a name of its own nowhere. */
+export type CheckedAuth = {
+  readonly name: string;
+  readonly authobject: AuthObject | Mechanism;
+  readonly initialResponse: Initial;
+};
+
+/**
+ * The options of `login()`, copied.
+ * @throws {TypeError} or {RangeError} that names the option
+ */
+export function checkLoginOptions(options: LoginOptions): CheckedLoginOptions {
+  const initialResponse = initialResponseOf(options);
+  const { mechanisms } = options;
+  if (mechanisms === undefined) return { initialResponse, mechanisms };
+  return { initialResponse, mechanisms: checkMechanismNames(mechanisms, PASSWORD_MECHANISMS, "mechanisms") };
+}
+
+/**
+ * The arguments of `auth()`.
+ * @throws {TypeError} or {RangeError} that names the argument
+ */
+export function checkAuth(mechanism: string, authobject: AuthObject | Mechanism, options: AuthOptions): CheckedAuth {
+  const initialResponse = initialResponseOf(options);
+  const name = checkMechanismName(mechanism);
+  if (typeof authobject === "function") return { name, authobject, initialResponse };
+  if (typeof authobject?.start !== "function") throw new TypeError("authobject must be a function or a Mechanism");
+  if (checkMechanismName(authobject.name).toUpperCase() !== name.toUpperCase()) {
+    throw new RangeError(`mechanism is ${name}, but authobject is ${authobject.name}`);
+  }
+  return { name, authobject, initialResponse };
+}
+
+function initialResponseOf(options: AuthOptions): Initial {
+  const { initial_response_ok: initial = true }: AuthOptions = checkObject(options, "options");
+  if (typeof initial !== "boolean") throw wrongType("initial_response_ok", "a boolean", initial);
+  return initial ? "allowed" : "never";
+}
+
+/** The name of a SASL mechanism: one word (RFC 4422 3.1). */
+function checkMechanismName(name: unknown): string {
+  const text = checkArgument(name, "mechanism");
+  if (/^[\w-]+$/.test(text)) return text;
+  throw new RangeError(`mechanism must be one word: ${JSON.stringify(text)}`);
+}
