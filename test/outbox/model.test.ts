@@ -38,7 +38,7 @@ function run(cwd: string, command: string, ...args: string[]): string {
 }
 
 // The same on each runtime.
-describe.runIf(onNode)("the model", () => {
+describe.runIf(onNode)("the model", { timeout: 180_000 }, () => {
   describeService("spin", () => {
     it.each([
       { name: "hold", settings: { POLICY: 0 } },

@@ -277,6 +277,109 @@ function addTests(openBench: () => Promise<Bench>): void {
     expect(most).toBeLessThanOrEqual(1);
   });
 
+  it("makes a dead letter of a held message whose time is over, and sends it again only after a person has decided", async () => {
+    const { server, outbox, work } = await opened({}, { report: { host: "mail.example.com" } });
+    server.once("message", { end: "close" });
+    await outbox.enqueue(envelope, letter, { expiresAt: new Date(Date.now() + 1500) });
+    await work();
+    const [dead] = await until(
+      () => outbox.deadLetters(),
+      ({ length }) => length === 1,
+    );
+    expect(dead).toMatchObject({ unknown: true, why: expect.stringContaining("unknown") });
+    // No report claims what nobody knows.
+    expect(server.messages).toHaveLength(1);
+    const id = dead?.id ?? "";
+    await expect(outbox.redrive(id)).rejects.toThrow("unknown");
+    await outbox.resolve(id, "not-delivered");
+    await server.next();
+    await outbox.redrive(id);
+    await server.next();
+    expect(server.messages).toHaveLength(2);
+  });
+
+  it("is rid of a dead letter that a person found to be delivered, or discards", async () => {
+    const { server, outbox, work } = await opened({ rcpt: "550 5.1.1 no such user" });
+    await outbox.enqueue(envelope, letter);
+    await outbox.enqueue(envelope, letter);
+    await work();
+    const [one, two] = await until(
+      () => outbox.deadLetters(),
+      ({ length }) => length === 2,
+    );
+    await outbox.discard(one?.id ?? "");
+    await outbox.resolve(two?.id ?? "", "delivered");
+    expect(await outbox.deadLetters()).toEqual([]);
+    await expect(outbox.discard(one?.id ?? "")).rejects.toThrow();
+    await expect(outbox.redrive(randomUUID())).rejects.toThrow("there is no");
+    await expect(outbox.resolve(randomUUID(), "delivered")).rejects.toThrow("there is no");
+    expect(server.messages).toHaveLength(0);
+  });
+
+  it("gives up what is not delivered in time, and says by which reply", async () => {
+    const { server, outbox, work } = await opened(
+      { rcpt: ({ address }) => (address === "slow@example.net" ? "451 4.7.1 come back later" : undefined) },
+      { report: { host: "mail.example.com", from: "postmaster@mail.example.com" } },
+    );
+    await outbox.enqueue({ ...envelope, to: ["slow@example.net"] }, letter, { expiresAt: new Date(Date.now() + 1000) });
+    await work();
+    const report = await server.next();
+    expect(report.text).toContain("Diagnostic-Code: smtp; 451 4.7.1 come back later");
+    expect(report.text).toContain("postmaster@mail.example.com");
+  });
+
+  it("delivers no earlier than it is told to", async () => {
+    const { server, outbox, work } = await opened();
+    const deliverAt = new Date(Date.now() + 1000);
+    await work();
+    await outbox.enqueue(envelope, letter, { deliverAt, key: "later" });
+    await outbox.enqueue({ ...envelope, to: ["now@example.net"] }, letter);
+    expect(await server.next()).toMatchObject({ to: ["now@example.net"] });
+    expect(await server.next()).toMatchObject({ to: ["charles@example.net"] });
+    expect(Date.now()).toBeGreaterThanOrEqual(deliverAt.getTime());
+  });
+
+  it("queues a message once for each destination, and sends none to one that refuses sessions for a while", async () => {
+    const server = startServer();
+    const closed = startServer({ answers: { connect: "421 4.3.2 closed" } });
+    onTestFinished(() => Promise.all([server.close(), closed.close()]).then(() => {}));
+    const outbox = await bench.open({
+      connect: (destination) => ({
+        ...{ host: destination, reconnectFor: 0 },
+        transport: destination === "closed.example" ? closed.transport : server.transport,
+      }),
+      destinationOf: (address) => address.slice(address.lastIndexOf("@") + 1),
+      policy: { ...soon, longest: 1000 },
+    });
+    const to = ["a@open.example", "b@closed.example", "c@open.example"];
+    const { jobs } = await outbox.enqueue({ ...envelope, to }, letter);
+    expect(jobs.map(({ destination }) => destination)).toEqual(["open.example", "closed.example"]);
+    const worker = await outbox.work({ concurrency: 1 });
+    workers.push(worker);
+    expect(await server.next()).toMatchObject({ to: ["a@open.example", "c@open.example"] });
+    await until(
+      async () => closed.connections,
+      (connections) => connections === 1,
+    );
+    await outbox.enqueue({ ...envelope, to: ["d@closed.example"] }, letter);
+    await outbox.enqueue({ ...envelope, to: ["e@open.example"] }, letter);
+    await server.next();
+    expect(closed.connections).toBe(1);
+  });
+
+  it("closes a worker whose signal is aborted", async () => {
+    const { server, outbox } = await opened();
+    const stop = new AbortController();
+    const worker = await outbox.work({ signal: stop.signal });
+    await outbox.enqueue(envelope, letter);
+    await server.next();
+    stop.abort();
+    await worker.close();
+    const { jobs } = await outbox.enqueue(envelope, letter);
+    expect(await bench.waits(jobs[0]?.id ?? "")).toBe(true);
+    expect(server.messages).toHaveLength(1);
+  });
+
   it("refuses wrong arguments by their names, and queues nothing", async () => {
     const { outbox } = await opened();
     await expect(outbox.enqueue({ from: "a\r\nb", to: ["c@example.net"] }, letter)).rejects.toThrow(RangeError);
