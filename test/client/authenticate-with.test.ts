@@ -1,4 +1,4 @@
-/** Authentication by whatever the caller has: passwords, tokens and their renewal, and mechanisms (SECURITY.md 8). */
+/** Authentication by whatever the caller has: passwords, tokens and their renewal, and mechanisms (SECURITY.md, rule 8). */
 import { describe, expect, test, vi } from "vitest";
 import type { TlsInfo } from "../../src/byte-stream.ts";
 import { authenticateWith, type Credentials, singleFlight } from "../../src/client/authenticate-with.ts";

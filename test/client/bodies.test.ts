@@ -1,4 +1,4 @@
-/** A body that fails, hangs or is not wanted, and a connection that dies around it (SECURITY.md 6). */
+/** A body that fails, hangs or is not wanted, and a connection that dies around it (SECURITY.md, rule 6). */
 import { describe, expect, test } from "vitest";
 import { SMTP } from "../../src/facade/smtp.ts";
 import { preparedSession } from "../support/session.ts";

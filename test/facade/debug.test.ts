@@ -1,4 +1,4 @@
-/** set_debuglevel() and the logger: Python's prefixes, and no credentials (SECURITY.md 4.6, 8.1). */
+/** set_debuglevel() and the logger: Python's prefixes, and no credentials (SECURITY.md, rules 4 and 8). */
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { type Logger, SMTP, type SMTPOptions } from "../../src/index.ts";
 import { FakeServer, type Script } from "../client/fake-server.ts";

@@ -1,4 +1,4 @@
-/** What MAIL and RCPT say of a message, what the server may lack, and deliver() (API.md, section 1). */
+/** What MAIL and RCPT say of a message, what the server may lack, and deliver(). */
 
 import { describe, expect, test } from "vitest";
 import type { Options, SMTP } from "../../src/index.ts";

@@ -1,4 +1,4 @@
-/** Calls without await: their order, what ends them, and that none is left pending or unhandled (API.md, SMTPLIB.md 6). */
+/** Calls without await: their order, what ends them, and that none is left pending or unhandled. */
 import { describe, expect, test, vi } from "vitest";
 import { SMTP } from "../../src/index.ts";
 import { FakeServer } from "../client/fake-server.ts";

@@ -1,4 +1,4 @@
-/** SCRAM: the RFCs' examples, agreement with a server by node:crypto, and what no server gets a proof for (SECURITY 8.6). */
+/** SCRAM: the RFCs' examples, agreement with a server by node:crypto, and what no server gets a proof for (SECURITY.md, rule 8). */
 import { inspect } from "node:util";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
