@@ -6,8 +6,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
-import { running } from "../support/runtimes.ts";
 import { type EmbeddedServer, startEmbeddedServer } from "../support/embedded-server.ts";
+import { running } from "../support/runtimes.ts";
 import { fileOf } from "./cli.ts";
 import { has, itWith } from "./foreign.ts";
 
