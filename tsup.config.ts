@@ -12,6 +12,7 @@ export const entry = {
   "transports/bun": "transports/bun.ts",
   "transports/memory": "transports/memory.ts",
   nodemailer: "src/nodemailer/npm.ts",
+  outbox: "src/outbox/index.ts",
   opentelemetry: "src/opentelemetry.ts",
   upyo: "src/upyo/index.ts",
   "transports/web-streams": "transports/web-streams.ts",

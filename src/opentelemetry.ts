@@ -34,6 +34,7 @@ import {
 } from "@opentelemetry/api";
 import type { Endpoint } from "./byte-stream.ts";
 import { type ConnectionInfo, type DeliveryInfo, type DiagnosticsChannels, diagnostics } from "./client/channels.ts";
+import { type OutboxChannels, onEnd } from "./outbox/channels.ts";
 
 /** Where spans and metrics go. */
 export type InstrumentOptions = {
@@ -52,7 +53,8 @@ export type Instrumentation = {
 /**
  * Begins to make a client span for each delivery and each connection, as children of the span that is active where they
  * are asked for, and these metrics: `messaging.client.operation.duration`, `messaging.client.sent.messages`,
- * `smtp.client.recipients` and `smtp.client.open_connections`. Names follow the semantic conventions for messaging.
+ * `smtp.client.recipients` and `smtp.client.open_connections`; for workers of an outbox `smtp.outbox.attempts` and
+ * `smtp.outbox.duration`. Names follow the semantic conventions for messaging.
  * @throws {Error} if the runtime has no `node:diagnostics_channel`; Node, Deno and Bun have it
  */
 export function instrument(options: InstrumentOptions = {}): Instrumentation {
@@ -71,6 +73,8 @@ export function instrument(options: InstrumentOptions = {}): Instrumentation {
   on("smtplib:delivery:start", ({ delivery }) => telemetry.sending(delivery));
   on("smtplib:delivery:end", ({ delivery, result }) => telemetry.delivered(delivery, result));
   on("smtplib:delivery:error", ({ delivery, error }) => telemetry.notDelivered(delivery, error));
+  const outbox = new OutboxTelemetry(meterProvider.getMeter("smtplib"));
+  ends.push(onEnd((end) => outbox.ended(end)));
   return {
     disable() {
       for (const end of ends.splice(0)) end();
@@ -179,6 +183,37 @@ class Telemetry {
     const measured = { ...systemOf(about), ...SEND, ...(error === undefined ? {} : { "error.type": error }) };
     this.#duration.record((performance.now() - at) / 1000, measured);
     this.#messages.add(1, measured);
+  }
+}
+
+/** What workers of an outbox do. Tenants stay out: there may be any number of them. */
+class OutboxTelemetry {
+  readonly #attempts: Counter;
+  readonly #duration: Histogram;
+
+  constructor(meter: Meter) {
+    this.#attempts = meter.createCounter("smtp.outbox.attempts", {
+      description: "Number of times that a worker had a queued message, by what came of it.",
+      unit: "{attempt}",
+    });
+    this.#duration = meter.createHistogram("smtp.outbox.duration", {
+      description: "Time from the queueing of a message until it was settled.",
+      unit: "s",
+      advice: { explicitBucketBoundaries: [...SECONDS, 60, 300, 3600, 14_400, 86_400, 432_000] },
+    });
+  }
+
+  ended({ message, action, resolved, error }: OutboxChannels["smtplib:outbox:end"]): void {
+    const attributes: Attributes = {
+      "messaging.system.name": "smtp",
+      "messaging.destination.name": message.destination,
+      "smtp.outbox.action": action,
+      ...(resolved ? { "smtp.outbox.resolved": true } : {}),
+      ...(error instanceof Error ? { "error.type": error.name } : {}),
+    };
+    this.#attempts.add(1, attributes);
+    if (action === "done" || action === "give-up")
+      this.#duration.record((Date.now() - message.queuedAt) / 1000, attributes);
   }
 }
 

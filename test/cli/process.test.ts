@@ -6,8 +6,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
-import { running } from "../support/runtimes.ts";
 import { type EmbeddedServer, startEmbeddedServer } from "../support/embedded-server.ts";
+import { running } from "../support/runtimes.ts";
 import { fileOf } from "./cli.ts";
 import { has, itWith } from "./foreign.ts";
 
@@ -140,6 +140,22 @@ describe("the program", () => {
     child.stdout?.destroy();
     const { stderr } = await ended(child);
     expect(stderr).toBe("");
+  });
+
+  it("says that its output was lost, without a word less about what was sent", async () => {
+    const { messages, port } = await server();
+    const script = await fileOf('exec "$@" >/dev/full\n');
+    const [command, ...own] = running.command;
+    const args = [command, ...own, program, "send", "--test", "--server", `localhost:${port}`, "--ca", ca];
+    const to = ["--from", "ada@example.com", "--to", "charles@example.net"];
+    const login = { ...process.env, SMTP_PASSWORD: "open-sesame" };
+    const child = spawn("sh", [script, ...args, ...to, "--user", "ada"], { env: login });
+    const { code, stderr } = await ended(child);
+    expect({ code, stderr }).toEqual({
+      code: 73,
+      stderr: expect.stringMatching(/^the output cannot be written: .*\n$/),
+    });
+    expect(messages).toHaveLength(1);
   });
 
   it("has no password in the list of processes", async () => {

@@ -1,7 +1,7 @@
 /** The types under each declaration of nodemailer's: the guide's example compiles, and its result is ours. */
 import { describe, expect, it } from "vitest";
-import { onNode } from "../support/runtimes.ts";
 import { type Snippet, snippetsOfMarkdown, snippetsOfSources, typeErrors } from "../packaging/snippets.ts";
+import { onNode } from "../support/runtimes.ts";
 
 /** nodemailer's types, by who declares them. */
 const DECLARATIONS = {

@@ -2,10 +2,10 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { onNode } from "../support/runtimes.ts";
 import { root } from "./documents.ts";
 import { read } from "./import-graph.ts";
 import { drawLayers } from "./layer-drawing.ts";
-import { onNode } from "./runtimes.ts";
 
 const files = ["src", "transports"].flatMap((folder) =>
   readdirSync(join(root, folder), { recursive: true, encoding: "utf8" })

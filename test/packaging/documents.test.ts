@@ -9,8 +9,8 @@ import { SEND } from "../../src/cli/send/command.ts";
 import { SERVE } from "../../src/cli/serve/command.ts";
 import { cli, fileOf } from "../cli/cli.ts";
 import { pairs, withStartTls } from "../cli/planted.ts";
+import { onNode } from "../support/runtimes.ts";
 import { anchorOf, type Block, blocksOf, documents, faultOf, linksOf, pages, root } from "./documents.ts";
-import { onNode } from "./runtimes.ts";
 
 const blocks = pages.flatMap((file) => blocksOf(file));
 const scripts: Readonly<Record<string, string>> = packageJson().scripts;

@@ -5,9 +5,9 @@ import { join } from "node:path";
 import ts from "typescript";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type EmbeddedServer, startEmbeddedServer } from "../support/embedded-server.ts";
+import { onNode, runtimes } from "../support/runtimes.ts";
 import { pages } from "./documents.ts";
 import { type Folder, installPackage, run } from "./installed.ts";
-import { onNode, runtimes } from "./runtimes.ts";
 import { root, type Snippet, snippetsOfMarkdown } from "./snippets.ts";
 
 const HOST = 'SMTP.connect("mail.example.com", 587)';

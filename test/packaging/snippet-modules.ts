@@ -7,6 +7,22 @@ import { connect } from "../../transports/node.ts";
 import type { ImapServer } from "../support/imap-server.ts";
 import { redirected, redirectedOptions, type Servers } from "./redirected.ts";
 
+/** Stands for queues and their outboxes, which have tests of their own against real servers. */
+class Idle {
+  async connect(): Promise<void> {}
+  async query(): Promise<void> {}
+  async start(): Promise<void> {}
+  async stop(): Promise<void> {}
+  async close(): Promise<void> {}
+  async install(): Promise<void> {}
+  async enqueue(): Promise<void> {}
+  async work(): Promise<Idle> {
+    return this;
+  }
+}
+
+const idle = new Idle();
+
 /** Resolves the imports of snippets; sessions that they open are added to `opened`. */
 export function snippetModules(
   servers: Servers & { readonly IMAP: ImapServer },
@@ -25,6 +41,13 @@ export function snippetModules(
         return import("../../src/testing/index.ts");
       case "smtplib/opentelemetry":
         return import("../../src/opentelemetry.ts");
+      case "smtplib/outbox":
+        return { ...(await import("../../src/outbox/index.ts")), bullmqOutbox: () => idle, pgBossOutbox: () => idle };
+      case "bullmq":
+      case "pg-boss":
+        return { Queue: Idle, PgBoss: Idle };
+      case "pg":
+        return { default: { Client: Idle } };
       case "smtplib/transports/memory":
         return import("../../transports/memory.ts");
       case "smtplib/transports/web-streams":

@@ -2,10 +2,10 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
 import { type EmbeddedServer, startEmbeddedServer } from "../support/embedded-server.ts";
 import { type ImapServer, startImapServer } from "../support/imap-server.ts";
+import { onNode, running } from "../support/runtimes.ts";
 import { startTokenServer, type TokenServer } from "../support/token-server.ts";
 import { pages } from "./documents.ts";
 import type { Servers } from "./redirected.ts";
-import { onNode, running } from "./runtimes.ts";
 import { snippetModules } from "./snippet-modules.ts";
 import { run, type Snippet, snippetsOfMarkdown, snippetsOfSources, typeErrors } from "./snippets.ts";
 

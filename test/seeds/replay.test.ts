@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { build } from "esbuild";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { onNode, runtimes } from "../packaging/runtimes.ts";
+import { onNode, runtimes } from "../support/runtimes.ts";
 import { generate } from "./generate.ts";
 import { type Outcome, play, prepare } from "./play.ts";
 

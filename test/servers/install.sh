@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
-# Installs the real mail servers and clients that the tests talk to, and a browser, as far as they are missing; on Debian and its kin, as root.
+# Installs the real mail servers, clients and queues that the tests talk to, a model checker, and a browser, as far as they are missing; on Debian and its kin, as root.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$here/common.sh"
 for server in "${SERVERS[@]}"; do . "$here/$server.sh"; done
 . "$here/clients.sh"
+. "$here/queues.sh"
 
-missing() { for server in "${SERVERS[@]}"; do "${server}_missing"; done; clients_missing; command -v openssl >/dev/null || echo "package openssl"; }
+missing() { for server in "${SERVERS[@]}"; do "${server}_missing"; done; clients_missing; queues_missing; command -v openssl >/dev/null || echo "package openssl"; }
 
 [ -n "$(missing)" ] || exit 0
 if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
@@ -23,6 +24,7 @@ install_missing() {
   local unpacked=(exim4-daemon-light sendmail-bin)
   apt-get install -y -qq --no-install-recommends postfix dovecot-core dovecot-lmtpd sasl2-bin libsasl2-modules python3-aiosmtpd openssl \
     dante-server tinyproxy-bin haproxy swaks libnet-ssleay-perl curl chromium \
+    redis-server postgresql spin gcc libc6-dev \
     $(apt-cache depends "${unpacked[@]}" | awk '$1 == "Depends:" && $2 ~ /^lib/ { print $2 }' | sort -u)
   (cd "$CACHE" && apt-get download -qq -o APT::Sandbox::User=root "${unpacked[@]}")
   dpkg -x "$CACHE"/exim4-daemon-light_*.deb "$CACHE/exim"

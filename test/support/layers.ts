@@ -56,8 +56,16 @@ export const layers: Readonly<Record<string, Rule>> = {
     types: ["src/facade/", "src/client/", "src/core/"],
     packages: ["nodemailer"],
   },
+  "src/outbox/": {
+    imports: [
+      ...["src/outbox/", "src/pool/", "src/facade/", "src/core/", "src/errors.ts"],
+      ...["src/client/content.ts", "src/client/builtin-module.ts"],
+    ],
+    types: ["src/client/"],
+    packages: ["bullmq", "nodemailer/lib/mime-node/index.js"],
+  },
   "src/opentelemetry.ts": {
-    imports: ["src/client/channels.ts"],
+    imports: ["src/client/channels.ts", "src/outbox/channels.ts"],
     types: ["src/byte-stream.ts"],
     packages: ["@opentelemetry/api"],
   },

@@ -1,0 +1,34 @@
+/**
+ * Measures what an outbox takes on Redis and PostgreSQL, for docs/scale.md: `npm run bench:outbox -- --messages 5000`.
+ * One worker of 20 messages at a time, messages of one kilobyte, a mail server on the same machine that takes all.
+ */
+import { execFileSync } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { build } from "esbuild";
+
+const root = join(import.meta.dirname, "..");
+const { values } = parseArgs({ options: { messages: { type: "string", default: "5000" } } });
+const folder = mkdtempSync(join(root, "node_modules/.outbox-"));
+try {
+  await build({
+    entryPoints: ["scale/main", "crash/mail-server"].map((name) => join(root, `test/outbox/${name}.ts`)),
+    outdir: folder,
+    entryNames: "[name]",
+    outExtension: { ".js": ".mjs" },
+    bundle: true,
+    format: "esm",
+    platform: "node",
+    target: "es2022",
+    packages: "external",
+    logLevel: "error",
+  });
+  for (const queue of ["redis", "postgresql"]) {
+    const settings = { queue, messages: Number(values.messages), folder };
+    const output = execFileSync(process.execPath, [join(folder, "main.mjs"), JSON.stringify(settings)], { cwd: root });
+    console.log(JSON.stringify(JSON.parse(String(output).trim().split("\n").at(-1)), undefined, 2));
+  }
+} finally {
+  rmSync(folder, { recursive: true, force: true });
+}

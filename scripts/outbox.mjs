@@ -1,0 +1,126 @@
+/**
+ * The crash test of the outbox: 20,000 messages for each row, while workers are killed and frozen, and Redis, PostgreSQL
+ * and the mail server are killed and restarted. None may be lost; none may be doubled under "hold", and under "retry" only
+ * those whose outcome was unknown. Prints a table for Markdown. `npm run test:outbox -- --messages 400 --seed 1
+ * --rows redis,postgresql --runtime node --faults 10 --parallel`: faults for ten seconds, and the rows at the same time.
+ */
+import { execFile } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { build } from "esbuild";
+
+const root = join(import.meta.dirname, "..");
+const { values } = parseArgs({
+  options: {
+    messages: { type: "string", default: "20000" },
+    workers: { type: "string", default: "4" },
+    seed: { type: "string", default: String(Math.floor(Math.random() * 2 ** 31)) },
+    rows: { type: "string", default: "redis,redis-retry,redis-everysec,postgresql,postgresql-retry" },
+    runtime: { type: "string", default: "node" },
+    faults: { type: "string", default: "300" },
+    parallel: { type: "boolean", default: false },
+  },
+});
+const commands = {
+  node: [process.execPath],
+  deno: [join(root, "node_modules/.bin/deno"), "run", "-A", "-q"],
+  bun: [join(root, "node_modules/.bin/bun")],
+};
+
+/** What each row has; `loses`: what is written to no disk may be lost, and so be doubled. */
+const ROWS = {
+  redis: { queue: "redis", unknown: "hold" },
+  "redis-retry": { queue: "redis", unknown: "retry" },
+  "redis-everysec": { queue: "redis", unknown: "hold", appendfsync: "everysec", loses: true },
+  postgresql: { queue: "postgresql", unknown: "hold" },
+  "postgresql-retry": { queue: "postgresql", unknown: "retry" },
+};
+
+const folder = mkdtempSync(join(root, "node_modules/.outbox-"));
+let failed = false;
+try {
+  await build({
+    entryPoints: ["main", "worker", "mail-server"].map((name) => join(root, `test/outbox/crash/${name}.ts`)),
+    outdir: folder,
+    outExtension: { ".js": ".mjs" },
+    bundle: true,
+    format: "esm",
+    platform: "node",
+    target: "es2022",
+    packages: "external",
+    logLevel: "error",
+  });
+  console.log(`seed ${values.seed}: ${values.messages} messages, ${values.workers} workers on ${values.runtime}`);
+  const names = values.rows.split(",");
+  const results = [];
+  for (const name of names) results.push(values.parallel ? play(name) : await play(name));
+  print(names, await Promise.all(results));
+} finally {
+  rmSync(folder, { recursive: true, force: true });
+}
+process.exitCode = failed ? 1 : 0;
+
+function play(name) {
+  const { loses: _, ...row } = ROWS[name];
+  const settings = {
+    ...{ appendfsync: "always", messages: Number(values.messages), workers: Number(values.workers) },
+    ...{ seed: Number(values.seed), faults: Number(values.faults), command: commands[values.runtime], folder, ...row },
+  };
+  const timeout = 900_000;
+  return new Promise((resolve) => {
+    execFile(
+      process.execPath,
+      [join(folder, "main.mjs"), JSON.stringify(settings)],
+      { cwd: root, timeout, maxBuffer: 2 ** 24 },
+      (error, stdout, stderr) => {
+        const line = stdout.trim().split("\n").at(-1) ?? "";
+        if (stderr !== "") console.error(stderr.slice(0, 2000));
+        if (error === null && line.startsWith("{")) return resolve(JSON.parse(line));
+        failed = true;
+        console.error(
+          `${name}: ${error?.killed ? "it did not end" : (error?.message ?? "it said nothing")}\n${stdout}`,
+        );
+        resolve(undefined);
+      },
+    );
+  });
+}
+
+function print(names, results) {
+  const rows = {
+    delivered: (r) => r.delivered,
+    rejected: (r) => r.rejected,
+    "held: nobody can know": (r) => r.held,
+    "resolved by themselves": (r) => r.resolved,
+    LOST: (r, row) => good(r.lost, r.lost === 0 || row.loses),
+    DOUBLED: (r, row) => good(r.doubled, r.doubled === 0 || row.loses || row.unknown === "retry"),
+    "still waiting": (r) => good(r.waiting, r.waiting === 0),
+    "workers killed": (r) => r.faults.killed,
+    "workers frozen": (r) => r.faults.frozen,
+    "queue restarted": (r) => r.faults.queue,
+    "mail server restarted": (r) => r.faults.mail,
+    "seconds with faults": (r) => r.seconds.all.toFixed(1),
+    "seconds to recover": (r) => r.seconds.recovery.toFixed(1),
+    "faults of the workers": (r) => good(r.faultsSeen.length, r.faultsSeen.length === 0),
+  };
+  const line = (title, cells) =>
+    console.log(`| ${title.padEnd(24)} |${cells.map((one) => ` ${one.padStart(16)} |`).join("")}`);
+  line("", names);
+  line(
+    "---",
+    names.map(() => "--:"),
+  );
+  for (const [title, cell] of Object.entries(rows))
+    line(
+      title,
+      results.map((r, index) => String(r ? cell(r, ROWS[names[index]]) : "-")),
+    );
+  for (const result of results) for (const fault of result?.faultsSeen ?? []) console.log(fault);
+  console.log(failed ? "FAILED" : "nothing lost, nothing doubled that could be known");
+}
+
+function good(value, isGood) {
+  failed ||= !isGood;
+  return isGood ? value : `${value} (!)`;
+}

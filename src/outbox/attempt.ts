@@ -1,0 +1,231 @@
+/**
+ * One attempt to deliver a queued message. Whatever step it dies in, the next attempt finds in the ticket whether the end
+ * of the message may have been sent, and what the server answered.
+ */
+import type { DeliveryRequest } from "../facade/delivery.ts";
+import { type BodyStore, readBody } from "./body-store.ts";
+import { afterDelivered, afterFailure, type Conclusion, deferred, expired, held, repeated } from "./conclusion.ts";
+import type { Destinations } from "./destinations.ts";
+import { delivery as deliveryOf } from "./error-fields.ts";
+import { type OutboxMessage, recipientsLeft, ticketKey } from "./message.ts";
+import type { Places } from "./places.ts";
+import type { HeldStore } from "./store.ts";
+import { storedRefused } from "./stored-reply.ts";
+import {
+  type Taking,
+  type Ticket,
+  type TicketAnswer,
+  type TicketChange,
+  type TicketStore,
+  ticketedBody,
+} from "./ticket.ts";
+import type { RetryPolicy } from "./verdict.ts";
+
+/** What the callback of the policy "ask" is told. */
+export type Question = {
+  readonly id: string;
+  readonly messageId: string;
+  readonly from: string;
+  /** The recipients of the attempt whose outcome is unknown. */
+  readonly to: readonly string[];
+  /** "in-flight": another worker has not reported back. "lost": the connection died before the reply. */
+  readonly reason: "in-flight" | "lost";
+  /** When the end of the message may have been sent, in milliseconds since 1970. */
+  readonly since: number;
+};
+
+/** What the callback found out; "unknown" holds the message and asks again later. */
+export type Ask = (question: Question) => Finding | Promise<Finding>;
+export type Finding = "delivered" | "not-delivered" | "unknown";
+
+/** What attempts work with. */
+export type AttemptParts = {
+  readonly tickets: TicketStore;
+  readonly held: HeldStore;
+  readonly places: Places;
+  readonly destinations: Destinations;
+  readonly bodies: BodyStore | undefined;
+  readonly policy: RetryPolicy;
+  readonly ask: Ask | undefined;
+  /** Seconds for which an attempt may take its ticket: shorter than tickets are kept. */
+  readonly longest: number;
+  /** Seconds after which an attempt without an answer is taken for dead, by "retry" and "ask". */
+  readonly settle: number;
+  /** Repeats a step until the store answers. Rejects once the worker must not go on. */
+  readonly persist: <T>(step: () => Promise<T>) => Promise<T>;
+  /** Hands a held message out at once. */
+  readonly wake: (id: string) => Promise<unknown>;
+};
+
+/** One attempt. */
+export class Attempt {
+  readonly #parts: AttemptParts;
+  readonly #message: OutboxMessage;
+  readonly #key: string;
+  readonly #token = crypto.randomUUID();
+  readonly #stop: AbortController = new AbortController();
+  /** Set from the moment on at which the end of the message may leave. */
+  #taking: Promise<Taking> | undefined;
+
+  constructor(parts: AttemptParts, message: OutboxMessage) {
+    this.#parts = parts;
+    this.#message = message;
+    this.#key = ticketKey(message);
+  }
+
+  /** Stops the attempt, unless it passed the point of no return: then it goes on to its end. */
+  stop(reason: unknown): void {
+    if (this.#taking === undefined) this.#stop.abort(reason);
+  }
+
+  /**
+   * Makes the attempt.
+   * @throws what the store throws before anything was sent
+   */
+  async run(): Promise<Conclusion> {
+    if (this.#message.state.over !== undefined) return repeated(this.#message);
+    const { ticket, now } = await this.#parts.tickets.read(this.#key);
+    if (ticket === undefined) {
+      if (now > this.#message.expiresAt) return expired(this.#message);
+      return this.#send(now, undefined);
+    }
+    return this.#judge(ticket, now);
+  }
+
+  /** Another attempt passed the point of no return. */
+  async #judge(ticket: Ticket, now: number): Promise<Conclusion> {
+    const { policy, settle } = this.#parts;
+    if (ticket.answer?.outcome === "delivered") return this.#resolved(ticket.answer);
+    const isDead = ticket.answer !== undefined || now - ticket.at > settle * 1000;
+    if (!isDead || policy.unknown === "hold" || policy.unknown === undefined) return this.#hold(ticket, now);
+    const finding = policy.unknown === "retry" ? "not-delivered" : await this.#asked(ticket);
+    if (finding === "unknown") return this.#hold(ticket, now);
+    if (finding === "not-delivered") {
+      return now > this.#message.expiresAt ? expired(this.#message) : this.#send(now, ticket.token);
+    }
+    const answer: TicketAnswer = { outcome: "delivered", code: 250, text: "found to be delivered", refused: [] };
+    await this.#parts.tickets.answer(this.#key, ticket.token, answer);
+    return this.#resolved(answer);
+  }
+
+  async #asked({ at, answer }: Ticket): Promise<Finding> {
+    const { id, messageId, from } = this.#message;
+    const to = recipientsLeft(this.#message).map(({ address }) => address);
+    const reason = answer === undefined ? "in-flight" : "lost";
+    try {
+      return (await this.#parts.ask?.({ id, messageId, from, to, reason, since: at })) ?? "unknown";
+    } catch {
+      // The callback could not find out.
+      return "unknown";
+    }
+  }
+
+  async #resolved(answer: TicketAnswer): Promise<Conclusion> {
+    if (this.#message.state.held !== undefined) await this.#parts.held.remove(this.#message.id);
+    return afterDelivered(this.#message, answer, this.#parts.policy);
+  }
+
+  async #hold(ticket: Ticket, now: number): Promise<Conclusion> {
+    const conclusion = held(this.#message, ticket, now);
+    if (conclusion.action !== "hold") {
+      await this.#parts.held.remove(this.#message.id);
+      return conclusion;
+    }
+    // The answer came meanwhile: it is looked at instead.
+    if (!(await this.#parts.tickets.await(this.#key))) return { ...conclusion, after: 0 };
+    const { id, messageId } = this.#message;
+    const { reason = "in-flight", since = now } = conclusion.state.held ?? {};
+    await this.#parts.held.add({ id, messageId, reason, since });
+    return conclusion;
+  }
+
+  /** @param over - the token of the ticket that the policy replaces */
+  async #send(now: number, over: string | undefined): Promise<Conclusion> {
+    const { places, held: list } = this.#parts;
+    if (this.#stop.signal.aborted) return deferred(this.#message, 0, this.#message.state.paid);
+    const place = await places.enter(this.#message, this.#token);
+    if (!place.admitted) return deferred(this.#message, place.wait, place.paid);
+    try {
+      if (this.#message.state.held !== undefined) await list.remove(this.#message.id);
+      return await this.#deliver(now + this.#parts.longest * 1000, over);
+    } finally {
+      await places.leave(this.#message, this.#token).catch(() => {});
+    }
+  }
+
+  async #deliver(notAfter: number, over: string | undefined): Promise<Conclusion> {
+    const { bodies, destinations, tickets, persist, policy } = this.#parts;
+    const take = (): Promise<Taking> => {
+      this.#taking = tickets.take(this.#key, this.#token, { notAfter, over });
+      return this.#taking;
+    };
+    let answer: TicketAnswer;
+    try {
+      const octets = await readBody(this.#message.body, bodies);
+      const request = { ...this.#request(), body: ticketedBody([octets], take), signal: this.#stop.signal };
+      const { reply, refused } = await destinations.using(this.#message.destination, (pool) => pool.deliver(request));
+      answer = { outcome: "delivered", code: reply.code, text: reply.message, refused: storedRefused(refused) };
+    } catch (error) {
+      return this.#failed(error);
+    }
+    await this.#awaken(await persist(() => tickets.answer(this.#key, this.#token, answer)));
+    return afterDelivered(this.#message, answer, policy);
+  }
+
+  #request(): Omit<DeliveryRequest, "body"> {
+    const { from, options, octets } = this.#message;
+    const to = recipientsLeft(this.#message).map((one) => ({ ...one }));
+    return { ...options, from, to, size: octets };
+  }
+
+  async #failed(error: unknown): Promise<Conclusion> {
+    const { tickets, persist, policy } = this.#parts;
+    if (this.#taking === undefined) {
+      if (this.#stop.signal.aborted) return deferred(this.#message, 0, this.#message.state.paid, error);
+      return afterFailure(this.#message, error, policy);
+    }
+    // The connection may have died while the ticket was asked for.
+    const taking = await this.#taking.catch(() => undefined);
+    const known = deliveryOf(error);
+    if (taking === "refused" || taking === "late") return this.#refused(taking, error);
+    if (taking === "taken" && (known === "unknown" || known === undefined)) {
+      const text = error instanceof Error ? error.message : String(error);
+      await persist(() => tickets.answer(this.#key, this.#token, { outcome: "unknown", text }));
+      return this.#unknown();
+    }
+    await this.#awaken(await persist(() => tickets.giveBack(this.#key, this.#token)));
+    // The store failed, not the message.
+    if (taking === undefined) return deferred(this.#message, 5, [], error);
+    return afterFailure(this.#message, error, policy);
+  }
+
+  /** The body stopped before its end: nothing was sent by this attempt. */
+  async #refused(taking: "refused" | "late", error: unknown): Promise<Conclusion> {
+    if (taking === "late") return deferred(this.#message, 1, [], error);
+    const { ticket, now } = await this.#parts.persist(() => this.#parts.tickets.read(this.#key));
+    if (ticket?.answer?.outcome === "delivered") return this.#resolved(ticket.answer);
+    return ticket === undefined ? deferred(this.#message, 1, [], error) : this.#hold(ticket, now);
+  }
+
+  /** This attempt's own connection died behind the end of the message. */
+  async #unknown(): Promise<Conclusion> {
+    const { ticket, now } = await this.#parts.persist(() => this.#parts.tickets.read(this.#key));
+    if (ticket === undefined) return deferred(this.#message, 1, []);
+    const { policy } = this.#parts;
+    if (policy.unknown === undefined || policy.unknown === "hold") return this.#hold(ticket, now);
+    // Not at once: the server may be in trouble, and a mailbox may show the message later than it was taken.
+    const retried = afterFailure(this.#message, LOST, { ...policy, unknown: "retry" });
+    if (retried.action === "retry") return retried;
+    // No report says that it failed, since nobody knows.
+    return { ...retried, state: { ...retried.state, failed: this.#message.state.failed } };
+  }
+
+  async #awaken({ awaited }: TicketChange): Promise<void> {
+    // It is looked at again by itself later.
+    if (awaited) await this.#parts.wake(this.#message.id).catch(() => {});
+  }
+}
+
+const LOST: Error = Object.assign(new Error("the connection died before the server's reply to the message"), {
+  delivery: "unknown",
+});

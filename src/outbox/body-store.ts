@@ -1,0 +1,102 @@
+/** Bodies that are too large for a queue: where they are kept, and how they are read. */
+import { builtinModule } from "../client/builtin-module.ts";
+import { decodeBase64, encodeBase64 } from "../core/base64.ts";
+import { asUtf8, utf8 } from "../core/bytes.ts";
+
+/** Keeps bodies under names that this package makes: letters, digits and "-". */
+export type BodyStore = {
+  put(name: string, body: Uint8Array): Promise<unknown>;
+  /** Rejects, or gives undefined, where there is none. */
+  get(name: string): Promise<Uint8Array | undefined>;
+  /** Succeeds where there is none. */
+  delete(name: string): Promise<unknown>;
+};
+
+/** A body in a queue: as text, as base64 where it is no UTF-8, or the name under which a store has it. */
+export type StoredBody = { readonly text: string } | { readonly base64: string } | { readonly name: string };
+
+/** The body could not be read or written. The message is tried again. */
+export class BodyUnavailableError extends Error {
+  override readonly name: string = "BodyUnavailableError";
+  /** A store that fails may work later. */
+  readonly temporary: boolean = true;
+  /** Nothing of the message was sent. */
+  readonly delivery: string = "not-sent";
+}
+
+/** A body for the queue. */
+export function inlineBody(body: Uint8Array): StoredBody {
+  const text = asUtf8(body);
+  return text === undefined ? { base64: encodeBase64(body) } : { text };
+}
+
+/**
+ * The body of a queued message.
+ * @throws {BodyUnavailableError} if the store fails, has no such body, or is missing
+ */
+export async function readBody(body: StoredBody, store: BodyStore | undefined): Promise<Uint8Array> {
+  if ("text" in body) return utf8(body.text);
+  if ("base64" in body) {
+    const octets = decodeBase64(body.base64);
+    if (octets === undefined) throw new BodyUnavailableError("the body in the queue is no base64");
+    return octets;
+  }
+  if (store === undefined) throw new BodyUnavailableError("the body is in a store, and the option bodies names none");
+  return await readStored(body.name, store);
+}
+
+async function readStored(name: string, store: BodyStore): Promise<Uint8Array> {
+  let octets: Uint8Array | undefined;
+  try {
+    octets = await store.get(name);
+  } catch (cause) {
+    throw new BodyUnavailableError("the store of bodies failed", { cause });
+  }
+  if (octets === undefined) throw new BodyUnavailableError(`the store of bodies has no ${name}`);
+  return octets;
+}
+
+/** The functions of `node:fs/promises` that are used. */
+type Files = {
+  mkdir(path: string, options: { recursive: boolean }): Promise<unknown>;
+  open(path: string, flags: string): Promise<File>;
+  rename(from: string, to: string): Promise<void>;
+  readFile(path: string): Promise<Uint8Array>;
+  rm(path: string, options: { force: boolean }): Promise<void>;
+};
+
+type File = { writeFile(data: Uint8Array): Promise<void>; sync(): Promise<void>; close(): Promise<void> };
+
+/**
+ * Keeps bodies as files of a folder, which all workers have to reach. A body is written under another name, flushed to
+ * the disk and renamed, so that a crash leaves no half of one.
+ * @param folder - made where it is missing
+ * @throws {Error} if the runtime has no `node:fs`
+ */
+export function fileBodies(folder: string): BodyStore {
+  if (typeof folder !== "string" || folder === "") throw new TypeError("folder must be the path of a folder");
+  const files = builtinModule<Files>("fs/promises");
+  if (files === undefined) throw new Error("this runtime has no node:fs");
+  const path = (name: string): string => `${folder}/${checkName(name)}`;
+  return {
+    async put(name, body) {
+      await files.mkdir(folder, { recursive: true });
+      const unfinished = `${path(name)}.${crypto.randomUUID()}`;
+      const file = await files.open(unfinished, "wx");
+      try {
+        await file.writeFile(body);
+        await file.sync();
+      } finally {
+        await file.close();
+      }
+      await files.rename(unfinished, path(name));
+    },
+    get: (name) => files.readFile(path(name)),
+    delete: (name) => files.rm(path(name), { force: true }),
+  };
+}
+
+function checkName(name: string): string {
+  if (/^[A-Za-z0-9][A-Za-z0-9.-]*$/.test(name)) return name;
+  throw new RangeError("the name of a body must be of letters, digits, dots and hyphens");
+}

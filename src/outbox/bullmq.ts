@@ -1,0 +1,332 @@
+/** An outbox on BullMQ, and so on Redis. */
+
+import type { Conclusion } from "./conclusion.ts";
+import { type DeadLetter, deadLetterOf, redriven } from "./dead-letters.ts";
+import { type OutboxEnvelope, type OutboxMessage, readMessage, UnknownMessageError } from "./message.ts";
+import { type EnqueueOptions, type OutboxOptions, outboxSettings } from "./options.ts";
+import { type Enqueued, Outbox, type QueuedMessage } from "./outbox.ts";
+import { type RedisClient, redisStore } from "./redis-store.ts";
+import { resolveTicket } from "./resolve.ts";
+import type { HeldMessage, OutboxStore } from "./store.ts";
+import { Attempts, ClaimLostError, closable, endWithin, type OutboxWorker, type WorkOptions } from "./worker.ts";
+
+/** A job of BullMQ, as far as it is used. */
+export type BullJob = {
+  readonly id?: string | undefined;
+  readonly data: unknown;
+  readonly failedReason?: string | undefined;
+  updateData(data: object): Promise<void>;
+  updateProgress(progress: object): Promise<void>;
+  extendLock(token: string, duration: number): Promise<number>;
+  moveToDelayed(timestamp: number, token?: string): Promise<void>;
+  promote(): Promise<void>;
+  retry(state?: "failed"): Promise<void>;
+  remove(): Promise<void>;
+  isFailed(): Promise<boolean>;
+};
+
+/** A `Queue` of BullMQ, as far as it is used. */
+export type BullQueue = {
+  readonly name: string;
+  readonly opts: { readonly connection?: unknown; readonly prefix?: string | undefined };
+  addBulk(jobs: { name: string; data: object; opts: object }[]): Promise<unknown>;
+  getJob(id: string): Promise<BullJob | undefined>;
+  getFailed(start?: number, end?: number): Promise<BullJob[]>;
+  getBackend(): unknown;
+};
+
+/** Options of an outbox on BullMQ. */
+export type BullmqOutboxOptions = OutboxOptions & {
+  /** Where tickets, budgets and the list of held messages are. Default: the queue's own Redis. */
+  store?: OutboxStore | undefined;
+};
+
+/** Options of a worker on BullMQ. */
+export type BullmqWorkOptions = WorkOptions & {
+  /** Options of BullMQ's `Worker`: `connection`, `lockDuration`, `stalledInterval` and others. */
+  worker?: Readonly<Record<string, unknown>> | undefined;
+};
+
+/**
+ * Makes an outbox of a queue. Use the queue for nothing else.
+ * @throws {TypeError} or {RangeError} naming the option that is wrong
+ * @example
+ * ```ts
+ * import { Queue } from "bullmq";
+ * import { bullmqOutbox } from "smtplib/outbox";
+ *
+ * const queue = new Queue("mail", { connection: { host: "127.0.0.1", port: 6379 } });
+ * const outbox = bullmqOutbox(queue, { connect: () => ({ host: "mail.example.com", port: 587 }) });
+ * await outbox.enqueue(
+ *   { from: "ada@example.com", to: ["charles@example.net"] },
+ *   "Subject: Hello\n\nHi!\n",
+ *   { key: "order-17-confirmation" },
+ * );
+ * const worker = await outbox.work({ concurrency: 20 });
+ * await worker.close();
+ * await queue.close();
+ * ```
+ */
+export function bullmqOutbox(queue: BullQueue, options: BullmqOutboxOptions): BullmqOutbox {
+  return new BullmqOutbox(queue, options);
+}
+
+/** An outbox on BullMQ. */
+export class BullmqOutbox {
+  readonly #queue: BullQueue;
+  readonly #outbox: Outbox;
+
+  constructor(queue: BullQueue, options: BullmqOutboxOptions) {
+    this.#queue = queue;
+    const prefix = `${queue.opts.prefix ?? "bull"}-outbox:${queue.name}`;
+    const store = options.store ?? redisStore(clientOf(queue), { prefix });
+    this.#outbox = new Outbox(outboxSettings(options), store);
+  }
+
+  /**
+   * Queues a message. Once it resolves, the message is in Redis.
+   * @param body - a whole message of RFC 5322; a Message-ID is added where it has none
+   * @throws {TypeError} or {RangeError} naming the argument that is wrong
+   * @throws {OutboxUnavailableError} if Redis or the store of bodies does not answer within `timeout`
+   */
+  enqueue(envelope: OutboxEnvelope, body: string | Uint8Array, options: EnqueueOptions = {}): Promise<Enqueued> {
+    return this.#outbox.enqueue(envelope, body, options, (messages) =>
+      this.#insert(messages, options.key !== undefined),
+    );
+  }
+
+  /**
+   * Starts a worker in this process.
+   * @throws {Error} if BullMQ is not installed
+   */
+  async work(options: BullmqWorkOptions = {}): Promise<OutboxWorker> {
+    const { concurrency = 10, signal, closeTimeout = 60, worker: more } = options;
+    const { Worker, DelayedError, UnrecoverableError } = await loadBullmq();
+    const attempts = new Attempts(this.#outbox, (id) => this.#wake(id));
+    const handle = async (job: BullJob, token?: string): Promise<object> => {
+      const outcome = await this.#step(attempts, job, token);
+      if (outcome.kind === "again") {
+        await job.moveToDelayed(Date.now() + outcome.after * 1000, token);
+        throw new DelayedError();
+      }
+      if (outcome.kind === "dead") throw new UnrecoverableError(outcome.why);
+      return outcome.result;
+    };
+    const { connection, prefix } = this.#queue.opts;
+    const worker = new Worker(this.#queue.name, handle, {
+      ...{ connection, prefix, concurrency, maxStalledCount: Number.MAX_SAFE_INTEGER },
+      ...more,
+    });
+    // BullMQ goes on by itself after an error; without a listener it would end the process.
+    worker.on("error", () => {});
+    worker.on("completed", (job) => void this.#settle(job));
+    await worker.waitUntilReady();
+    return closable(() => {
+      const end = worker.close();
+      attempts.stop();
+      return endWithin(closeTimeout, attempts, end);
+    }, signal);
+  }
+
+  /** The messages whose outcome is unknown. */
+  held(): Promise<HeldMessage[]> {
+    return this.#outbox.store.held.list();
+  }
+
+  /**
+   * Says what became of a held message, which a person found out. "not-delivered" has it sent again.
+   * @throws {Error} if there is no such message
+   */
+  async resolve(id: string, finding: "delivered" | "not-delivered"): Promise<void> {
+    const { job, message } = await this.#find(id);
+    await resolveTicket(this.#outbox.store, message, finding);
+    // A worker that has it right now puts it back, and looks at it again soon.
+    if (!(await job.isFailed())) return await job.promote().catch(() => {});
+    if (finding === "not-delivered")
+      return await job.updateData({ ...message, state: { ...message.state, held: undefined } });
+    await job.remove();
+    await this.#outbox.settle(message, false);
+  }
+
+  /** What was given up, newest first: BullMQ's failed jobs. */
+  async deadLetters(start = 0, end = 99): Promise<DeadLetter[]> {
+    const jobs = await this.#queue.getFailed(start, end);
+    return jobs.flatMap((job) => deadLetterOf(job.data, job.failedReason ?? "") ?? []);
+  }
+
+  /**
+   * Sends a dead letter again, to those who have not got it.
+   * @throws {Error} if there is none, or its outcome is unknown: `resolve()` comes first
+   */
+  async redrive(id: string): Promise<void> {
+    const { job, message } = await this.#find(id);
+    await job.updateData(redriven(message, this.#outbox.settings.lifetime));
+    await job.retry("failed");
+  }
+
+  /** Removes a dead letter and its body. */
+  async discard(id: string): Promise<void> {
+    const { job, message } = await this.#find(id);
+    if (!(await job.isFailed())) throw new Error(`${id} is no dead letter`);
+    await job.remove();
+    await this.#outbox.settle(message, false);
+  }
+
+  async #insert(messages: readonly QueuedMessage[], keyed: boolean): Promise<ReadonlySet<string>> {
+    await this.#queue.addBulk(messages.map((one) => this.#jobOf(one)));
+    if (!keyed) return new Set(messages.map(({ message }) => message.id));
+    const found = await Promise.all(messages.map(({ message }) => this.#isOurs(message)));
+    return new Set(messages.filter((_, index) => found[index]).map(({ message }) => message.id));
+  }
+
+  #jobOf({ message, from, priority }: QueuedMessage): { name: string; data: object; opts: object } {
+    const opts = {
+      jobId: message.id,
+      delay: Math.max(0, from - Date.now()),
+      priority,
+      // The key is remembered as long as the job.
+      removeOnComplete: { age: this.#outbox.settings.retention },
+      removeOnFail: false,
+      // What is unforeseen is tried again: only a verdict ends a message.
+      attempts: 1_000_000,
+      backoff: { type: "fixed", delay: 5000 },
+    };
+    return { name: "message", data: message, opts };
+  }
+
+  /** BullMQ says nothing where a job with that name was there before. */
+  async #isOurs({ id, messageId, queuedAt, body }: OutboxMessage): Promise<boolean> {
+    const job = await this.#queue.getJob(id);
+    if (job === undefined) return true;
+    const found = readMessage(job.data);
+    const sameBody = "name" in found.body && "name" in body ? found.body.name === body.name : !("name" in body);
+    return found.messageId === messageId && found.queuedAt === queuedAt && sameBody;
+  }
+
+  async #step(attempts: Attempts, job: BullJob, token: string | undefined): Promise<Outcome> {
+    let message: OutboxMessage;
+    try {
+      message = readMessage(job.data);
+    } catch (error) {
+      if (!(error instanceof UnknownMessageError)) throw error;
+      // Another worker may know it.
+      return { kind: "again", after: 60 };
+    }
+    if (message.state.failed.length > 0) message = await this.#report(job, message);
+    const conclusion = await attempts.run(message);
+    await holdsLock(job, token);
+    return await this.#conclude(job, { ...message, state: conclusion.state }, conclusion);
+  }
+
+  /** What has to be told is written down before it is told, so that a worker that dies repeats itself. */
+  async #conclude(job: BullJob, next: OutboxMessage, { action, after, error, reply }: Conclusion): Promise<Outcome> {
+    const isPlain = action === "done" && next.state.failed.length === 0;
+    if (!isPlain) {
+      await job.updateData(next);
+      await job.updateProgress({ action, attempts: next.state.attempts, why: textOf(error) });
+    }
+    if (action === "retry" || action === "hold" || action === "defer") return { kind: "again", after };
+    if (next.state.failed.length > 0) await this.#report(job, next);
+    if (action === "give-up") return { kind: "dead", why: textOf(error) ?? "the message could not be delivered" };
+    return { kind: "done", result: { messageId: next.messageId, reply } };
+  }
+
+  async #report(job: BullJob, message: OutboxMessage): Promise<OutboxMessage> {
+    const report = await this.#outbox.reportOf(message);
+    if (report !== undefined) await this.#insert([report], false);
+    const told = { ...message, state: { ...message.state, failed: [] } };
+    await job.updateData(told);
+    return told;
+  }
+
+  async #settle({ data }: BullJob): Promise<void> {
+    try {
+      await this.#outbox.settle(readMessage(data), false);
+    } catch {
+      // The tickets go by themselves.
+    }
+  }
+
+  async #wake(id: string): Promise<void> {
+    const job = await this.#queue.getJob(id);
+    await job?.promote();
+  }
+
+  async #find(id: string): Promise<{ job: BullJob; message: OutboxMessage }> {
+    const job = await this.#queue.getJob(id);
+    if (job === undefined) throw new Error(`there is no message ${id}`);
+    return { job, message: readMessage(job.data) };
+  }
+}
+
+/**
+ * A worker that was frozen past its lock must not write over the state that another one has written. What it knows is in
+ * the ticket.
+ * @throws {ClaimLostError} if the lock is lost
+ */
+async function holdsLock(job: BullJob, token: string | undefined): Promise<void> {
+  if (token === undefined) return;
+  if ((await job.extendLock(token, LOCK)) !== 1) throw new ClaimLostError();
+}
+
+/** Milliseconds; BullMQ's worker renews it meanwhile. */
+const LOCK = 30_000;
+
+/** What BullMQ is told of a job. */
+type Outcome =
+  | { readonly kind: "again"; readonly after: number }
+  | { readonly kind: "dead"; readonly why: string }
+  | { readonly kind: "done"; readonly result: object };
+
+function textOf(error: unknown): string | undefined {
+  return error === undefined ? undefined : error instanceof Error ? error.message : String(error);
+}
+
+type BullWorker = {
+  on(event: "error", listener: () => void): unknown;
+  on(event: "completed", listener: (job: BullJob) => void): unknown;
+  waitUntilReady(): Promise<unknown>;
+  close(): Promise<void>;
+};
+
+type Bullmq = {
+  readonly Worker: new (
+    name: string,
+    handle: (job: BullJob, token?: string) => Promise<object>,
+    options: object,
+  ) => BullWorker;
+  readonly DelayedError: new () => Error;
+  readonly UnrecoverableError: new (message: string) => Error;
+};
+
+async function loadBullmq(): Promise<Bullmq> {
+  try {
+    const module: unknown = await import("bullmq");
+    if (isBullmq(module)) return module;
+  } catch (cause) {
+    throw new Error("the worker needs BullMQ: npm install bullmq ioredis", { cause });
+  }
+  throw new Error("this BullMQ has no Worker");
+}
+
+function isBullmq(module: unknown): module is Bullmq {
+  return typeof module === "object" && module !== null && "Worker" in module && "DelayedError" in module;
+}
+
+/** The queue's own connection, once it is there. */
+function clientOf(queue: BullQueue): RedisClient {
+  const client = async (): Promise<RedisClient> => {
+    const backend = Object(queue.getBackend());
+    const found: unknown = await Reflect.get(backend, "client");
+    if (isRedis(found)) return found;
+    throw new TypeError("the queue's client has no evalsha, as that of ioredis: set the option store");
+  };
+  return {
+    evalsha: async (...args) => (await client()).evalsha(...args),
+    eval: async (...args) => (await client()).eval(...args),
+  };
+}
+
+function isRedis(client: unknown): client is RedisClient {
+  return typeof Reflect.get(Object(client), "evalsha") === "function";
+}

@@ -1,0 +1,80 @@
+/** The diagnostics channels of an outbox, and what is published on them. They are found where the runtime has them. */
+import { builtinModule } from "../client/builtin-module.ts";
+import type { Conclusion } from "./conclusion.ts";
+import type { OutboxMessage } from "./message.ts";
+
+/** A message of an outbox, without its content and its credentials. */
+export type OutboxInfo = {
+  readonly id: string;
+  readonly messageId: string;
+  readonly destination: string;
+  readonly tenant: string | undefined;
+  readonly octets: number;
+  readonly recipients: number;
+  /** Which attempt comes next or is being made, from 1 on. */
+  readonly attempt: number;
+  /** Milliseconds since 1970. */
+  readonly queuedAt: number;
+};
+
+/** Channel of `node:diagnostics_channel` -> what is published there. */
+export type OutboxChannels = {
+  /** A message was queued. */
+  "smtplib:outbox:enqueue": { readonly message: OutboxInfo };
+  /** A worker begins with it. */
+  "smtplib:outbox:start": { readonly message: OutboxInfo };
+  /** What it came to: "defer" means that no attempt was made; `resolved`, that a held message has its answer. */
+  "smtplib:outbox:end": {
+    readonly message: OutboxInfo;
+    readonly action: Conclusion["action"];
+    /** Seconds until it is looked at again. */
+    readonly after: number;
+    readonly resolved: boolean;
+    readonly error: unknown;
+  };
+};
+
+type Channel = {
+  readonly hasSubscribers: boolean;
+  publish(message: unknown): void;
+  subscribe(listener: (message: unknown) => void): void;
+  unsubscribe(listener: (message: unknown) => void): boolean;
+};
+
+/** The channels that were asked for, kept for good: Bun up to 1.4 forgets who has subscribed to one that nobody holds. */
+const found = new Map<string, Channel>();
+
+function channelOf(name: string): Channel | undefined {
+  const known = found.get(name);
+  if (known !== undefined) return known;
+  const channel = builtinModule<{ channel(name: string): Channel }>("diagnostics_channel")?.channel(name);
+  if (channel !== undefined) found.set(name, channel);
+  return channel;
+}
+
+/** Publishes, where anybody listens. */
+export function publish<N extends keyof OutboxChannels>(name: N, make: () => OutboxChannels[N]): void {
+  const channel = channelOf(name);
+  if (channel?.hasSubscribers) channel.publish(make());
+}
+
+/** Subscribes to the ends of attempts, until the returned function is called. */
+export function onEnd(listener: (end: OutboxChannels["smtplib:outbox:end"]) => void): () => void {
+  const channel = channelOf("smtplib:outbox:end");
+  const heard = (message: unknown): void => {
+    if (isEnd(message)) listener(message);
+  };
+  channel?.subscribe(heard);
+  return () => void channel?.unsubscribe(heard);
+}
+
+function isEnd(message: unknown): message is OutboxChannels["smtplib:outbox:end"] {
+  return typeof message === "object" && message !== null && "message" in message && "action" in message;
+}
+
+/** What listeners are told of a message. */
+export function infoOf(message: OutboxMessage): OutboxInfo {
+  const { id, messageId, destination, tenant, octets, queuedAt, to, state } = message;
+  const recipients = state.left?.length ?? to.length;
+  return { id, messageId, destination, tenant, octets, recipients, attempt: state.attempts + 1, queuedAt };
+}

@@ -1,0 +1,135 @@
+/** What an attempt came to, for the queue: the pure part, from a state and an outcome to the next state. */
+
+import { replyIn } from "./error-fields.ts";
+import { type HeldState, type MessageState, type OutboxMessage, recipientsLeft } from "./message.ts";
+import {
+  readRefused,
+  readReply,
+  type StoredRefused,
+  type StoredReply,
+  storedRefused,
+  storedReply,
+} from "./stored-reply.ts";
+import type { Ticket, TicketAnswer } from "./ticket.ts";
+import { type RetryPolicy, retryOf, type Verdict } from "./verdict.ts";
+
+/** What the queue does with a message after an attempt. */
+export type Conclusion = {
+  /** "defer": no attempt was made, since a budget has no room or the worker stops. */
+  readonly action: "done" | "retry" | "give-up" | "hold" | "defer";
+  /** Seconds until the queue hands the message out again. */
+  readonly after: number;
+  readonly state: MessageState;
+  /** What went wrong, if anything did. */
+  readonly error: unknown;
+  /** The reply by which the server took the message. */
+  readonly reply: StoredReply | undefined;
+  /** Seconds for which the destination is left alone. */
+  readonly slowDown: number;
+};
+
+/** The server took the message for at least one recipient; the verdict is about the others. */
+export function afterDelivered(message: OutboxMessage, answer: TicketAnswer, policy: RetryPolicy): Conclusion {
+  const { state } = message;
+  const refused = answer.outcome === "delivered" ? answer.refused : [];
+  const reply = answer.outcome === "delivered" ? { code: answer.code, text: answer.text } : undefined;
+  const delivery = { accepted: [], refused: readRefused(refused), reply: readReply(reply ?? NONE), replies: [] };
+  const verdict = retryOf(delivery, state.attempts + 1, policy);
+  const next = { ...counted(state), round: state.round + 1, last: lastOf(refused) ?? state.last };
+  const over = verdict.action === "give-up" ? "done" : undefined;
+  return { ...conclusionOf(message, verdict, next, undefined, over), reply };
+}
+
+const NONE: StoredReply = { code: 250, text: "" };
+
+/** The server certainly took nothing. */
+export function afterFailure(message: OutboxMessage, error: unknown, policy: RetryPolicy): Conclusion {
+  const verdict = retryOf(error, message.state.attempts + 1, policy);
+  const reply = replyIn(error);
+  const last =
+    lastOf(storedRefused(verdict.refused)) ?? (reply === undefined ? message.state.last : storedReply(reply));
+  return conclusionOf(message, verdict, { ...counted(message.state), last }, error, undefined);
+}
+
+/** Its time is over: the recipients that are left are given up. */
+export function expired(message: OutboxMessage): Conclusion {
+  const verdict: Verdict = { action: "give-up", after: 0, recipients: undefined, refused: {}, slowDown: 0 };
+  const error = new Error("the message could not be delivered in time");
+  return conclusionOf(message, verdict, message.state, error, undefined);
+}
+
+/** Nobody knows whether the server took it: the message waits, as long as it lives. */
+export function held(message: OutboxMessage, { at, answer }: Ticket, now: number): Conclusion {
+  const reason = answer === undefined ? "in-flight" : "lost";
+  const before = message.state.held;
+  const since = before?.since ?? at;
+  const checks = before?.reason === reason ? before.checks + 1 : 0;
+  const error = new Error("the outcome is unknown: the server may have taken the message");
+  const state: MessageState = { ...message.state, held: { reason, since, checks } };
+  const rest = { error, reply: undefined, slowDown: 0 };
+  if (now > message.expiresAt) return { ...rest, action: "give-up", after: 0, state: { ...state, over: "give-up" } };
+  return { ...rest, action: "hold", after: nextCheck(state.held, message.expiresAt - now), state };
+}
+
+/** Soon at first, since an answer may be on its way, and then more and more rarely. */
+function nextCheck(heldState: HeldState | undefined, life: number): number {
+  const seconds = Math.min(3600, 5 * 2 ** Math.min(heldState?.checks ?? 0, 10));
+  return Math.min(seconds, life / 1000 + 1);
+}
+
+/** No attempt was made. */
+export function deferred(message: OutboxMessage, after: number, paid: readonly string[], error?: unknown): Conclusion {
+  const state = { ...message.state, paid, deferred: message.state.deferred + 1 };
+  return { action: "defer", after, state, error, reply: undefined, slowDown: 0 };
+}
+
+/** A message that was concluded before its worker died. */
+export function repeated(message: OutboxMessage): Conclusion {
+  const { state } = message;
+  return { action: state.over ?? "done", after: 0, state, error: undefined, reply: state.last, slowDown: 0 };
+}
+
+function counted(state: MessageState): MessageState {
+  return { ...state, attempts: state.attempts + 1, held: undefined, paid: [], deferred: 0 };
+}
+
+function conclusionOf(
+  message: OutboxMessage,
+  verdict: Verdict,
+  next: MessageState,
+  error: unknown,
+  over: "done" | undefined,
+): Conclusion {
+  const { action, after, slowDown } = verdict;
+  const refused = storedRefused(verdict.refused);
+  const common = { error, reply: undefined, slowDown };
+  if (action === "retry") {
+    const left = verdict.recipients ?? message.state.left;
+    return { ...common, action, after, state: { ...next, left, failed: [...next.failed, ...refused] } };
+  }
+  if (action === "done") {
+    return {
+      ...common,
+      action,
+      after: 0,
+      state: { ...next, left: [], failed: [...next.failed, ...refused], over: "done" },
+    };
+  }
+  const failed = [...next.failed, ...refused, ...givenUp(message, verdict, next.last)];
+  return { ...common, action: over ?? "give-up", after: 0, state: { ...next, failed, over: over ?? "give-up" } };
+}
+
+/** The recipients that might have got it later, had there been time. */
+function givenUp(
+  message: OutboxMessage,
+  { recipients, refused }: Verdict,
+  last: StoredReply | undefined,
+): StoredRefused {
+  const left = recipients ?? recipientsLeft(message).map(({ address }) => address);
+  const reply = last ?? { code: 451, text: "4.4.7 delivery time expired" };
+  return left.filter((address) => !(address in refused)).map((address) => [address, reply] as const);
+}
+
+function lastOf(refused: StoredRefused): StoredReply | undefined {
+  return refused[refused.length - 1]?.[1];
+}

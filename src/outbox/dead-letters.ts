@@ -1,0 +1,40 @@
+/** Messages that were given up: what people see of them, and how they are sent again. */
+import { FRESH, type OutboxMessage, readMessage } from "./message.ts";
+
+/** A message that was given up. */
+export type DeadLetter = {
+  readonly id: string;
+  readonly messageId: string;
+  readonly from: string;
+  readonly to: readonly string[];
+  readonly attempts: number;
+  /** Why it was given up. */
+  readonly why: string;
+  /** True if some or all may have got it: `resolve()` has to come before `redrive()`. */
+  readonly unknown: boolean;
+};
+
+/** What people see; undefined for a job that is no message. */
+export function deadLetterOf(data: unknown, why: string): DeadLetter | undefined {
+  let message: OutboxMessage;
+  try {
+    message = readMessage(data);
+  } catch {
+    return undefined;
+  }
+  const { id, messageId, from, to, state } = message;
+  const addresses = state.left ?? to.map(({ address }) => address);
+  return { id, messageId, from, to: addresses, attempts: state.attempts, why, unknown: state.held !== undefined };
+}
+
+/**
+ * The message as it is tried again, from its first attempt on.
+ * @throws {Error} if its outcome is unknown
+ */
+export function redriven(message: OutboxMessage, lifetime: number): OutboxMessage {
+  const { state } = message;
+  if (state.over === undefined) throw new Error(`${message.id} is no dead letter`);
+  if (state.held !== undefined) throw new Error(`the outcome of ${message.id} is unknown: call resolve() first`);
+  const next = { ...FRESH, round: state.round, left: state.left };
+  return { ...message, expiresAt: Date.now() + lifetime * 1000, state: next };
+}

@@ -1,0 +1,54 @@
+/**
+ * What a queue needs to send mail: nothing lost, and nothing sent twice as far as anybody can know. Adapters for BullMQ
+ * and pg-boss, and the parts that they are made of.
+ *
+ * @module
+ */
+export type { Ask, Finding, Question } from "./attempt.ts";
+export { type BodyStore, BodyUnavailableError, fileBodies, type StoredBody } from "./body-store.ts";
+export {
+  type BullJob,
+  type BullmqOutbox,
+  type BullmqOutboxOptions,
+  type BullmqWorkOptions,
+  type BullQueue,
+  bullmqOutbox,
+} from "./bullmq.ts";
+export type { OutboxChannels, OutboxInfo } from "./channels.ts";
+export type { DeadLetter } from "./dead-letters.ts";
+export type { Connect, Sender } from "./destinations.ts";
+export {
+  type EnvelopeOptions,
+  type OutboxEnvelope,
+  type OutboxMessage,
+  type QueuedRecipient,
+  UnknownMessageError,
+} from "./message.ts";
+export type { EnqueueOptions, OutboxOptions } from "./options.ts";
+export { type Enqueued, OutboxUnavailableError } from "./outbox.ts";
+export { type DeliveryReport, parseReport, type ReportedRecipient } from "./parse-report.ts";
+export {
+  type PgBossEnqueueOptions,
+  type PgBossOutbox,
+  type PgBossOutboxOptions,
+  type PgBossWorkOptions,
+  pgBossOutbox,
+} from "./pg-boss.ts";
+export type { PgBoss, PgBossDatabase, PgBossJob } from "./pg-boss-client.ts";
+export type { BudgetRules } from "./places.ts";
+export { type PostgresStoreOptions, postgresStore, type SqlClient } from "./postgres-store.ts";
+export { type RedisClient, type RedisStoreOptions, redisStore } from "./redis-store.ts";
+export type { ReportOptions } from "./report.ts";
+export type { Admission, Budget, BudgetStore, HeldMessage, HeldStore, OutboxStore, Request } from "./store.ts";
+export {
+  type Taking,
+  type Ticket,
+  type TicketAnswer,
+  type TicketChange,
+  TicketRefusedError,
+  type TicketStore,
+  ticketedBody,
+} from "./ticket.ts";
+export { type RetryPolicy, retryOf, type UnknownPolicy, type Verdict } from "./verdict.ts";
+export { parseVerp, type Verp, verp } from "./verp.ts";
+export type { OutboxWorker, WorkOptions } from "./worker.ts";

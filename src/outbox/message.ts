@@ -1,0 +1,178 @@
+/** A message as it stands in a queue: plain values of JSON, under a version. */
+import { contentOf } from "../client/content.ts";
+import { concat, utf8, wrongType } from "../core/bytes.ts";
+import type { MailOptions, RcptOptions } from "../core/extensions/extension.ts";
+import { requestOfDelivery } from "../facade/envelope.ts";
+import { checkObject } from "../facade/options.ts";
+import type { StoredBody } from "./body-store.ts";
+import { field } from "./error-fields.ts";
+import type { StoredRefused, StoredReply } from "./stored-reply.ts";
+
+/** The options of MAIL that a queue can keep: without moments, which the queue's own `deliverAt` is for. */
+export type EnvelopeOptions = Omit<MailOptions, "body" | "size" | "holdFor" | "holdUntil">;
+
+/** The options of a recipient that a queue can keep. */
+export type QueuedRecipient = Omit<RcptOptions, "rrvs"> & { readonly address: string };
+
+/** Who sends to whom, with what is asked for each. */
+export type OutboxEnvelope = EnvelopeOptions & {
+  /** The reverse path; "" for none. */
+  readonly from: string;
+  readonly to: readonly (string | QueuedRecipient)[];
+};
+
+/** The version of `OutboxMessage` that this package writes, and the newest that it reads. */
+export const VERSION = 1;
+
+/** A message in a queue. Times are in milliseconds since 1970. */
+export type OutboxMessage = {
+  readonly version: typeof VERSION;
+  /** Its name in the queue, and of its tickets. */
+  readonly id: string;
+  /** In angle brackets; the same in all attempts. */
+  readonly messageId: string;
+  readonly from: string;
+  readonly to: readonly QueuedRecipient[];
+  readonly options: EnvelopeOptions;
+  readonly body: StoredBody;
+  /** Octets of the body. */
+  readonly octets: number;
+  readonly destination: string;
+  readonly tenant: string | undefined;
+  readonly queuedAt: number;
+  readonly expiresAt: number;
+  readonly state: MessageState;
+};
+
+/** What attempts have come to so far. */
+export type MessageState = {
+  /** Attempts that reached a server or tried to. */
+  readonly attempts: number;
+  /** How many transactions the server took for some of the recipients. Each has a ticket of its own. */
+  readonly round: number;
+  /** The recipients that are left; undefined: all. */
+  readonly left: readonly string[] | undefined;
+  /** Recipients that nobody will try again, and of whom the sender was not told yet. */
+  readonly failed: StoredRefused;
+  /** Set once nothing more will be sent: whether anybody got it. */
+  readonly over: "done" | "give-up" | undefined;
+  /** Set while the outcome is unknown. */
+  readonly held: HeldState | undefined;
+  /** What was paid for in budgets already, so that it is not paid for twice. */
+  readonly paid: readonly string[];
+  /** How many times in a row a budget had no room. */
+  readonly deferred: number;
+  /** The last reply that refused it. */
+  readonly last: StoredReply | undefined;
+};
+
+/** Why a message is held. */
+export type HeldState = {
+  readonly reason: "in-flight" | "lost";
+  readonly since: number;
+  /** How often its ticket was looked at since. */
+  readonly checks: number;
+};
+
+/** The state of a message that nobody has tried yet. */
+export const FRESH: MessageState = {
+  attempts: 0,
+  round: 0,
+  left: undefined,
+  failed: [],
+  over: undefined,
+  held: undefined,
+  paid: [],
+  deferred: 0,
+  last: undefined,
+};
+
+/** A message that another version of this package wrote, or something else did. It is left in the queue. */
+export class UnknownMessageError extends Error {
+  override readonly name: string = "UnknownMessageError";
+}
+
+/**
+ * Reads what a queue gives.
+ * @throws {UnknownMessageError} if it is not of this version
+ */
+export function readMessage(data: unknown): OutboxMessage {
+  const version = field(data, "version", "number");
+  if (version === undefined) throw new UnknownMessageError("the job is no message of an outbox");
+  if (version !== VERSION) {
+    throw new UnknownMessageError(`the job has version ${version}, and this package reads version ${VERSION}`);
+  }
+  if (!isMessage(data)) throw new UnknownMessageError("the job is no whole message of an outbox");
+  return { ...data, state: { ...FRESH, ...data.state } };
+}
+
+function isMessage(data: unknown): data is OutboxMessage {
+  const texts = ["id", "messageId", "from", "destination"].every((name) => field(data, name, "string") !== undefined);
+  const numbers = ["octets", "queuedAt", "expiresAt"].every((name) => field(data, name, "number") !== undefined);
+  const objects = ["to", "options", "body", "state"].every((name) => field(data, name, "object") !== undefined);
+  return texts && numbers && objects;
+}
+
+/** The ticket of the transaction that comes next. */
+export function ticketKey({ id, state }: OutboxMessage): string {
+  return `${id}:${state.round}`;
+}
+
+/** The recipients of the next transaction. */
+export function recipientsLeft({ to, state }: OutboxMessage): readonly QueuedRecipient[] {
+  const { left } = state;
+  return left === undefined ? to : to.filter(({ address }) => left.includes(address));
+}
+
+/** An envelope, checked, apart from its options. */
+export type CheckedEnvelope = {
+  readonly from: string;
+  readonly to: readonly QueuedRecipient[];
+  readonly options: EnvelopeOptions;
+};
+
+/**
+ * Checks an envelope as `deliver()` does, and copies it.
+ * @throws {TypeError} or {RangeError} naming the argument
+ * @throws {SMTPRecipientsRefused} with no recipients, if there are none
+ */
+export function checkEnvelope(envelope: OutboxEnvelope, body: Uint8Array): CheckedEnvelope {
+  checkObject(envelope, "envelope");
+  for (const name of ["body", "size", "holdFor", "holdUntil"]) {
+    if (name in envelope) throw new TypeError(`envelope.${name} cannot be queued`);
+  }
+  const { from, to, ...options } = envelope;
+  requestOfDelivery({ ...options, from, to, body }, contentOf(body, "body"));
+  for (const one of to) {
+    if (typeof one !== "string" && "rrvs" in one) throw new TypeError("to[].rrvs cannot be queued");
+  }
+  const recipients = to.map((one) => (typeof one === "string" ? { address: one } : { ...one }));
+  return { from, to: recipients, options: structuredClone(options) };
+}
+
+/** The Message-ID of a message's header. The field may be folded. */
+const MESSAGE_ID = /^message-id[ \t]*:(?:[ \t]|\r?\n[ \t])*(<[^<>\s]+>)/im;
+
+/**
+ * The body with a Message-ID, its own or a new one in front, so that each attempt sends the same.
+ * @throws {TypeError} if the body is neither a string nor a Uint8Array
+ */
+export function identified(body: unknown, from: string): { readonly octets: Uint8Array; readonly messageId: string } {
+  const octets = typeof body === "string" ? utf8(body) : body;
+  if (!(octets instanceof Uint8Array)) throw wrongType("body", "a string or a Uint8Array", body);
+  const found = MESSAGE_ID.exec(headerOf(octets))?.[1];
+  if (found !== undefined) return { octets, messageId: found };
+  const domain = /@([A-Za-z0-9.-]+)>?$/.exec(from)?.[1] ?? "localhost";
+  const messageId = `<${crypto.randomUUID()}@${domain}>`;
+  return { octets: concat([utf8(`Message-ID: ${messageId}\r\n`), octets]), messageId };
+}
+
+/** The most octets of a header that are looked through. */
+const LONGEST_HEADER = 262_144;
+
+/** The header of a message, as text. */
+export function headerOf(message: Uint8Array): string {
+  const start = new TextDecoder().decode(message.subarray(0, LONGEST_HEADER));
+  const end = /(?:^|\r?\n)\r?\n/.exec(start);
+  return end === null ? start : start.slice(0, end.index);
+}

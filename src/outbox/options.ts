@@ -1,0 +1,134 @@
+/** What an outbox is told, whatever queue it stands on. */
+import type { Ask } from "./attempt.ts";
+import type { BodyStore } from "./body-store.ts";
+import type { Connect } from "./destinations.ts";
+import type { BudgetRules } from "./places.ts";
+import type { ReportOptions } from "./report.ts";
+import { checkPolicy, type RetryPolicy } from "./verdict.ts";
+
+/** Options of an outbox. Times in seconds. */
+export type OutboxOptions = {
+  /** A destination's pool: the options of an `SMTPPool`, or one, which is closed with the worker. */
+  connect: Connect;
+  /**
+   * The destination of a recipient. A message whose recipients have several is queued once for each. Default: all mail
+   * goes to "relay".
+   */
+  destinationOf?: ((address: string) => string) | undefined;
+  /** When a message is tried again, and what becomes of one whose outcome is unknown. */
+  policy?: RetryPolicy | undefined;
+  /** Finds out what became of a message, for the policy "ask". */
+  ask?: Ask | undefined;
+  /** How much mail goes to a destination and for a tenant, by all workers together. */
+  budgets?: BudgetRules | undefined;
+  /** Where bodies of more than `inline` octets are kept. Default: all are kept in the queue. */
+  bodies?: BodyStore | undefined;
+  /** Octets. Default: 16,384. */
+  inline?: number | undefined;
+  /** Reports to senders of what is given up; they need nodemailer. Default: none are sent. */
+  report?: ReportOptions | undefined;
+  /** How long a message is tried. Default: five days; at most 14. */
+  lifetime?: number | undefined;
+  /** How long an idempotency key and a used ticket are remembered after a message is settled. Default: a day. */
+  retention?: number | undefined;
+  /** After how long an attempt that says nothing is taken for dead, by "retry" and "ask". Default: 1,200. */
+  settle?: number | undefined;
+  /** How long `enqueue()` waits for the queue. Default: 10. */
+  timeout?: number | undefined;
+  /** The most pools that a worker keeps open without need. Default: 100. */
+  pools?: number | undefined;
+};
+
+/** Options of a message. */
+export type EnqueueOptions = {
+  /**
+   * The idempotency key: a message with the same key and tenant is queued once, however often `enqueue()` is called.
+   * Default: none.
+   */
+  key?: string | undefined;
+  /** The earliest time of the first attempt. */
+  deliverAt?: Date | undefined;
+  /** From 0, which goes first, to 1,000, which goes last. Default: 0. */
+  priority?: number | undefined;
+  /** After this time it is given up. Default: `lifetime` after the first attempt may be made. */
+  expiresAt?: Date | undefined;
+  /** Whose message it is, for budgets. */
+  tenant?: string | undefined;
+};
+
+/** The options with their defaults. */
+export type OutboxSettings = {
+  readonly [name in keyof Required<OutboxOptions>]: name extends "ask" | "bodies" | "report"
+    ? OutboxOptions[name]
+    : NonNullable<OutboxOptions[name]>;
+};
+
+const LONGEST_LIFE = 14 * 86_400;
+
+/**
+ * Checks the options of an outbox.
+ * @throws {TypeError} or {RangeError} naming the option that is wrong
+ */
+export function outboxSettings(options: OutboxOptions): OutboxSettings {
+  if (typeof options?.connect !== "function") throw new TypeError("options.connect must be a function");
+  const { ask, bodies, report, policy = {} } = options;
+  if (checkPolicy(policy).unknown === "ask" && ask === undefined) {
+    throw new TypeError('the policy "ask" needs the option ask');
+  }
+  return {
+    connect: options.connect,
+    destinationOf: options.destinationOf ?? (() => "relay"),
+    policy,
+    ask,
+    budgets: options.budgets ?? {},
+    bodies,
+    inline: seconds(options.inline ?? 16_384, "inline", Number.MAX_SAFE_INTEGER),
+    report,
+    lifetime: seconds(options.lifetime ?? 5 * 86_400, "lifetime", LONGEST_LIFE),
+    retention: seconds(options.retention ?? 86_400, "retention", LONGEST_LIFE),
+    settle: seconds(options.settle ?? 1200, "settle", LONGEST_LIFE),
+    timeout: seconds(options.timeout ?? 10, "timeout", 3600),
+    pools: seconds(options.pools ?? 100, "pools", 1_000_000),
+  };
+}
+
+function seconds(value: number, name: string, most: number): number {
+  if (typeof value === "number" && value >= 0 && value <= most) return value;
+  throw new RangeError(`options.${name} must be a number from 0 to ${most}`);
+}
+
+/** When a message may first be tried, and until when, in milliseconds since 1970. */
+export type Times = { readonly from: number; readonly until: number };
+
+/**
+ * Checks the times of a message.
+ * @throws {TypeError} or {RangeError} naming the option that is wrong
+ */
+export function timesOf({ deliverAt, expiresAt }: EnqueueOptions, lifetime: number, now: number): Times {
+  const from = Math.max(now, deliverAt === undefined ? now : time(deliverAt, "deliverAt"));
+  const until = expiresAt === undefined ? from + lifetime * 1000 : time(expiresAt, "expiresAt");
+  if (until <= from) throw new RangeError("expiresAt must be later than the first attempt");
+  if (until > from + LONGEST_LIFE * 1000) throw new RangeError("expiresAt must be within 14 days of the first attempt");
+  return { from, until };
+}
+
+function time(value: unknown, name: string): number {
+  if (!(value instanceof Date)) throw new TypeError(`${name} must be a Date`);
+  if (Number.isNaN(value.getTime())) throw new RangeError(`${name} is no valid time`);
+  return value.getTime();
+}
+
+/**
+ * Checks the options of a message that are no times.
+ * @throws {TypeError} or {RangeError} naming the option that is wrong
+ */
+export function checkEnqueueOptions({ key, priority = 0, tenant }: EnqueueOptions): void {
+  for (const [name, value] of Object.entries({ key, tenant })) {
+    if (value === undefined) continue;
+    if (typeof value !== "string") throw new TypeError(`${name} must be a string`);
+    if (value === "" || value.length > 1000) throw new RangeError(`${name} must have 1 to 1,000 characters`);
+  }
+  if (!Number.isInteger(priority) || priority < 0 || priority > 1000) {
+    throw new RangeError("priority must be a whole number from 0 to 1,000");
+  }
+}

@@ -1,0 +1,208 @@
+/** What an outbox does on any queue: makes messages, and has a worker carry each one a step further. */
+import { Attempt, type AttemptParts } from "./attempt.ts";
+import { inlineBody, readBody, type StoredBody } from "./body-store.ts";
+import { infoOf, publish } from "./channels.ts";
+import type { Conclusion } from "./conclusion.ts";
+import {
+  checkEnvelope,
+  FRESH,
+  identified,
+  type OutboxEnvelope,
+  type OutboxMessage,
+  ticketKey,
+  VERSION,
+} from "./message.ts";
+import { checkEnqueueOptions, type EnqueueOptions, type OutboxSettings, timesOf } from "./options.ts";
+import { Places } from "./places.ts";
+import { buildReport, reportable } from "./report.ts";
+import type { OutboxStore } from "./store.ts";
+
+/** A message and when the queue hands it out. */
+export type QueuedMessage = {
+  readonly message: OutboxMessage;
+  /** Milliseconds since 1970. */
+  readonly from: number;
+  readonly priority: number;
+};
+
+/** What `enqueue()` gives. */
+export type Enqueued = {
+  /** In angle brackets; the same in all attempts. */
+  readonly messageId: string;
+  /** A job for each destination. */
+  readonly jobs: readonly { readonly id: string; readonly destination: string; readonly added: boolean }[];
+};
+
+/** The queue did not answer in time, or refused. The message may have been queued all the same: call again with the key. */
+export class OutboxUnavailableError extends Error {
+  override readonly name: string = "OutboxUnavailableError";
+}
+
+/** Adds messages to a queue, all or none; the names of those that were not there before. */
+export type Insert = (messages: readonly QueuedMessage[]) => Promise<ReadonlySet<string>>;
+
+/** One outbox. */
+export class Outbox {
+  readonly settings: OutboxSettings;
+  readonly store: OutboxStore;
+
+  constructor(settings: OutboxSettings, store: OutboxStore) {
+    this.settings = settings;
+    this.store = store;
+  }
+
+  /**
+   * Queues a message.
+   * @throws {TypeError} or {RangeError} naming the argument that is wrong
+   * @throws {OutboxUnavailableError} if the queue or the store of bodies does not answer within `timeout`
+   */
+  async enqueue(envelope: OutboxEnvelope, body: unknown, options: EnqueueOptions, insert: Insert): Promise<Enqueued> {
+    checkEnqueueOptions(options);
+    const { octets, messageId } = identified(body, String(envelope?.from));
+    const { from, to, options: mail } = checkEnvelope(envelope, octets);
+    const now = Date.now();
+    const times = timesOf(options, this.settings.lifetime, now);
+    const { key = crypto.randomUUID(), tenant, priority = 0 } = options;
+    const groups = grouped(to, ({ address }) => this.settings.destinationOf(address));
+    const queued = await this.#within(async () => {
+      const messages: QueuedMessage[] = [];
+      for (const [destination, recipients] of groups) {
+        const id = await idOf([tenant ?? "", key, destination]);
+        const common = {
+          version: VERSION,
+          id,
+          messageId,
+          from,
+          to: recipients,
+          options: mail,
+          destination,
+          tenant,
+        } as const;
+        const stored = await this.#store(octets);
+        const dates = { queuedAt: now, expiresAt: times.until };
+        messages.push({
+          message: { ...common, ...dates, body: stored, octets: octets.length, state: FRESH },
+          from: times.from,
+          priority,
+        });
+      }
+      return { messages, added: await insert(messages) };
+    });
+    return { messageId, jobs: await this.#announce(queued.messages, queued.added) };
+  }
+
+  /** An attempt of a message. */
+  attempt(message: OutboxMessage, parts: Pick<AttemptParts, "persist" | "wake" | "destinations">): Attempt {
+    const { policy, ask, settle, retention, bodies, budgets } = this.settings;
+    const places = new Places(this.store.budgets, budgets, policy.random);
+    const { tickets, held } = this.store;
+    return new Attempt(
+      { ...parts, tickets, held, places, bodies, policy, ask, settle, longest: retention / 2 },
+      message,
+    );
+  }
+
+  /** What follows an attempt whatever the queue: the destination's pause, and what listeners are told. */
+  async follow(message: OutboxMessage, conclusion: Conclusion): Promise<void> {
+    const { action, after, error, slowDown } = conclusion;
+    const resolved = message.state.held !== undefined && action === "done";
+    publish("smtplib:outbox:end", () => ({ message: infoOf(message), action, after, error, resolved }));
+    if (slowDown <= 0) return;
+    // The next message finds out by itself.
+    await new Places(this.store.budgets, {}).pause(message.destination, slowDown).catch(() => {});
+  }
+
+  /** The report to the sender that a state asks for, as a message of its own; undefined if none. */
+  async reportOf(message: OutboxMessage): Promise<QueuedMessage | undefined> {
+    const { report, destinationOf, lifetime, bodies } = this.settings;
+    const failures = reportable(message);
+    if (report === undefined || failures.length === 0) return undefined;
+    const original = await readBody(message.body, bodies).catch(() => undefined);
+    const { octets, messageId } = identified(await buildReport(message, failures, original, report), `@${report.host}`);
+    const now = Date.now();
+    const { attempts, round } = message.state;
+    const id = await idOf(["report", message.id, String(attempts), String(round)]);
+    const common = { version: VERSION, id, messageId, from: "", to: [{ address: message.from }], options: {} } as const;
+    const more = {
+      destination: destinationOf(message.from),
+      tenant: message.tenant,
+      octets: octets.length,
+      state: FRESH,
+    };
+    const dates = { queuedAt: now, expiresAt: now + lifetime * 1000 };
+    return { message: { ...common, ...more, ...dates, body: await this.#store(octets) }, from: now, priority: 0 };
+  }
+
+  /** Forgets what a settled message no longer needs: its body, and later its tickets. */
+  async settle(message: OutboxMessage, keepBody: boolean): Promise<void> {
+    const { retention, bodies } = this.settings;
+    const { state, body } = message;
+    const rounds = Array.from({ length: state.round + 1 }, (_, round) =>
+      ticketKey({ ...message, state: { ...state, round } }),
+    );
+    // Where this fails, they are forgotten later by themselves, or the body stays.
+    await Promise.all(rounds.map((key) => this.store.tickets.forget(key, retention))).catch(() => {});
+    if (!keepBody && "name" in body) await bodies?.delete(body.name).catch(() => {});
+  }
+
+  /** The pools of a worker. */
+  get connect(): OutboxSettings["connect"] {
+    return this.settings.connect;
+  }
+
+  async #store(octets: Uint8Array): Promise<StoredBody> {
+    const { bodies, inline } = this.settings;
+    if (bodies === undefined || octets.length <= inline) return inlineBody(octets);
+    const name = crypto.randomUUID();
+    await bodies.put(name, octets);
+    return { name };
+  }
+
+  async #announce(messages: readonly QueuedMessage[], added: ReadonlySet<string>): Promise<Enqueued["jobs"]> {
+    const jobs: Enqueued["jobs"][number][] = [];
+    for (const { message } of messages) {
+      const isNew = added.has(message.id);
+      jobs.push({ id: message.id, destination: message.destination, added: isNew });
+      if (isNew) publish("smtplib:outbox:enqueue", () => ({ message: infoOf(message) }));
+      else if ("name" in message.body) await this.settings.bodies?.delete(message.body.name).catch(() => {});
+    }
+    return jobs;
+  }
+
+  async #within<T>(run: () => Promise<T>): Promise<T> {
+    const { timeout } = this.settings;
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const late = new Promise<never>((_, reject) => {
+      const error = new OutboxUnavailableError(`the queue did not answer within ${timeout} seconds`);
+      timer = setTimeout(() => reject(error), timeout * 1000);
+    });
+    try {
+      return await Promise.race([run(), late]);
+    } catch (cause) {
+      if (cause instanceof OutboxUnavailableError) throw cause;
+      throw new OutboxUnavailableError("the message could not be queued", { cause });
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+}
+
+/** A name in the form of a UUID (version 8, RFC 9562), which both queues take: the same parts give the same name. */
+export async function idOf(parts: readonly string[]): Promise<string> {
+  const text = new TextEncoder().encode(parts.map((part) => `${part.length}:${part}`).join(","));
+  const hash = new Uint8Array(await crypto.subtle.digest("SHA-256", text));
+  const hex = Array.from(hash.subarray(0, 16), (octet) => octet.toString(16).padStart(2, "0")).join("");
+  const variant = (8 + (Number.parseInt(hex[16] ?? "0", 16) % 4)).toString(16);
+  return [hex.slice(0, 8), hex.slice(8, 12), `8${hex.slice(13, 16)}`, variant + hex.slice(17, 20), hex.slice(20)].join(
+    "-",
+  );
+}
+
+function grouped<T>(list: readonly T[], of: (one: T) => string): Map<string, T[]> {
+  const groups = new Map<string, T[]>();
+  for (const one of list) {
+    const name = of(one);
+    groups.set(name, [...(groups.get(name) ?? []), one]);
+  }
+  return groups;
+}

@@ -1,0 +1,179 @@
+/** Reads delivery reports (RFC 3464), and what some servers send in their place. */
+import { wrongType } from "../core/bytes.ts";
+import { allParts, type Part, readFields, textOfPart } from "./mime.ts";
+
+/** What a report says. */
+export type DeliveryReport = {
+  /** The ENVID of the message; undefined where none was given or the report does not repeat it. */
+  readonly envelopeId: string | undefined;
+  /** The Message-ID of the message, in angle brackets, where the report returns its header. */
+  readonly messageId: string | undefined;
+  readonly recipients: readonly ReportedRecipient[];
+};
+
+/** What a report says of a recipient. */
+export type ReportedRecipient = {
+  /** The address to which the reporting server tried to deliver. */
+  readonly address: string;
+  /** The address that the sender gave, where the report repeats it. */
+  readonly original: string | undefined;
+  readonly action: "failed" | "delayed" | "delivered" | "relayed" | "expanded";
+  /** The status code (RFC 3463), as "5.1.1"; undefined where none is found. */
+  readonly status: string | undefined;
+  /** What the server said, in one line. */
+  readonly diagnostic: string | undefined;
+};
+
+/**
+ * Reads a delivery or delay report. It understands `multipart/report`, wherever in a message it stands, and also encoded
+ * or nested `message/delivery-status`, reports of Exim without one, and those of qmail (QSBMF).
+ * @param message - the whole message
+ * @returns undefined, if the message is no report
+ * @throws {TypeError} if it is neither a string nor a Uint8Array
+ * @example
+ * ```ts
+ * import { parseReport } from "smtplib/outbox";
+ *
+ * const report = parseReport("Subject: Hello\r\n\r\nHi!\r\n");
+ * for (const { address, action, status } of report?.recipients ?? []) console.log(address, action, status);
+ * ```
+ */
+export function parseReport(message: string | Uint8Array): DeliveryReport | undefined {
+  const parts = allParts(textOf(message).replace(/\r\n?/g, "\n"));
+  return fromStatus(parts) ?? fromExim(parts) ?? fromQmail(parts);
+}
+
+function textOf(message: unknown): string {
+  if (typeof message === "string") return message;
+  if (message instanceof Uint8Array) return new TextDecoder().decode(message);
+  throw wrongType("message", "a string or a Uint8Array", message);
+}
+
+/** Reports as RFC 3464 has them, and in the form of RFC 6533. */
+function fromStatus(parts: readonly Part[]): DeliveryReport | undefined {
+  const part = parts.find(({ type }) => /^message\/(?:global-)?delivery-status$/.test(type));
+  if (part === undefined) return undefined;
+  const groups = textOfPart(part)
+    .split(/\n[ \t]*\n/)
+    .map(readFields);
+  const recipients = groups.flatMap((group) => recipientOf(group) ?? []);
+  if (recipients.length === 0) return undefined;
+  const envelopeId = groups.map((group) => group.get("original-envelope-id")).find((one) => one !== undefined);
+  return { envelopeId: envelopeId || undefined, messageId: messageIdOf(parts), recipients };
+}
+
+const ACTIONS = ["failed", "delayed", "delivered", "relayed", "expanded"] as const;
+
+function recipientOf(group: ReadonlyMap<string, string>): ReportedRecipient | undefined {
+  const original = addressOf(group.get("original-recipient"));
+  // Some reports name the original recipient alone.
+  const address = addressOf(group.get("final-recipient")) ?? original;
+  if (address === undefined) return undefined;
+  const status = statusIn(group.get("status"));
+  const said = group.get("action")?.toLowerCase() ?? "";
+  const action = ACTIONS.find((one) => said.startsWith(one)) ?? actionOf(status);
+  return { address, original, action, status, diagnostic: typed(group.get("diagnostic-code")) };
+}
+
+/** The address of "rfc822; user@example.com"; some leave out the type, or write angle brackets. */
+function addressOf(field: string | undefined): string | undefined {
+  const bare = typed(field)
+    ?.replace(/^<([^<>]*)>$/, "$1")
+    .trim();
+  if (bare === undefined || bare === "") return undefined;
+  return /^utf-8\s*;/i.test(field ?? "") ? bare.replace(/\\x\{([0-9A-Fa-f]{2,6})\}/g, unescaped) : bare;
+}
+
+/** RFC 6533 3: `\x{…}` stands for a character. */
+function unescaped(whole: string, digits: string): string {
+  const code = Number.parseInt(digits, 16);
+  return code > 0x10ffff ? whole : String.fromCodePoint(code);
+}
+
+/** A field without its type. */
+function typed(field: string | undefined): string | undefined {
+  return field?.replace(/^[A-Za-z0-9.-]+\s*;\s*/, "").trim();
+}
+
+function statusIn(text: string | undefined): string | undefined {
+  return /(?<![\d.])[245]\.\d{1,3}\.\d{1,3}(?![\d.])/.exec(text ?? "")?.[0];
+}
+
+function actionOf(status: string | undefined): ReportedRecipient["action"] {
+  if (status?.startsWith("2")) return "delivered";
+  return status?.startsWith("4") ? "delayed" : "failed";
+}
+
+/** The Message-ID of the header that the report returns, whole or in part. */
+function messageIdOf(parts: readonly Part[]): string | undefined {
+  const returned = parts.find(({ type }) =>
+    /^(?:message\/(?:rfc822|global|global-headers)|text\/rfc822-headers)$/.test(type),
+  );
+  if (returned === undefined) return undefined;
+  const header = textOfPart(returned).split("\n\n", 1)[0] ?? "";
+  return bracketed(readFields(header).get("message-id"));
+}
+
+function bracketed(field: string | undefined): string | undefined {
+  return /<[^<>\s]+>/.exec(field ?? "")?.[0];
+}
+
+/** Exim's reports without a status part: the addresses are in a field, what happened is in the text. */
+function fromExim(parts: readonly Part[]): DeliveryReport | undefined {
+  const [message] = parts;
+  const failed = message?.fields.get("x-failed-recipients");
+  if (message === undefined || failed === undefined) return undefined;
+  const text = textOfPart(parts.find(({ type }) => type === "text/plain") ?? message);
+  const below = paragraphs(text);
+  const recipients = failed
+    .split(",")
+    .map((one) => one.trim())
+    .filter((one) => one !== "")
+    .map((address) => failure(address, below.get(address) ?? ""));
+  return { envelopeId: undefined, messageId: bracketed(fieldIn(text, "message-id")), recipients };
+}
+
+/** The paragraph below each line of a text that stands alone, such as an address. */
+function paragraphs(text: string): ReadonlyMap<string, string> {
+  const found = new Map<string, string>();
+  for (const paragraph of text.split(/\n[ \t]*\n/)) {
+    const lines = paragraph.trim().split("\n");
+    const first = lines[0]?.trim() ?? "";
+    if (!found.has(first)) found.set(first, oneLine(lines.slice(1)));
+  }
+  return found;
+}
+
+/** qmail's reports (QSBMF): a paragraph a recipient, which begins with its address in angle brackets and a colon. */
+function fromQmail(parts: readonly Part[]): DeliveryReport | undefined {
+  const [message] = parts;
+  if (message === undefined) return undefined;
+  const text = textOfPart(parts.find(({ type }) => type === "text/plain") ?? message);
+  if (!/^\s*Hi\. This is the\b/.test(text)) return undefined;
+  const [above = "", below = ""] = text.split(/^--- /m, 2);
+  const recipients = above.split(/\n[ \t]*\n/).flatMap((paragraph) => {
+    const [first = "", ...rest] = paragraph.trim().split("\n");
+    const address = /^<([^<>]+)>:$/.exec(first.trim())?.[1];
+    return address === undefined ? [] : [failure(address, oneLine(rest))];
+  });
+  if (recipients.length === 0) return undefined;
+  return { envelopeId: undefined, messageId: bracketed(fieldIn(below, "message-id")), recipients };
+}
+
+function failure(address: string, diagnostic: string): ReportedRecipient {
+  const code = /(?<!\d)([45])\d\d(?!\d)/.exec(diagnostic)?.[1];
+  const status = statusIn(diagnostic) ?? (code === undefined ? undefined : `${code}.0.0`);
+  return { address, original: undefined, action: "failed", status, diagnostic: diagnostic || undefined };
+}
+
+function oneLine(lines: readonly string[]): string {
+  return lines
+    .map((line) => line.trim())
+    .join(" ")
+    .trim();
+}
+
+function fieldIn(text: string, name: string): string | undefined {
+  const line = text.split("\n").find((one) => one.toLowerCase().startsWith(`${name}:`));
+  return line?.slice(name.length + 1).trim();
+}

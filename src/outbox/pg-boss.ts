@@ -1,0 +1,246 @@
+/** An outbox on pg-boss, and so on PostgreSQL. What follows an attempt is one transaction. */
+import type { Conclusion } from "./conclusion.ts";
+import { type DeadLetter, deadLetterOf, redriven } from "./dead-letters.ts";
+import { field } from "./error-fields.ts";
+import { type OutboxEnvelope, type OutboxMessage, readMessage } from "./message.ts";
+import { type EnqueueOptions, type OutboxOptions, outboxSettings } from "./options.ts";
+import { type Enqueued, Outbox, type QueuedMessage } from "./outbox.ts";
+import { inTransaction, type JobAttempt, type PgBoss, type PgBossDatabase, within } from "./pg-boss-client.ts";
+import { PgBossWorker } from "./pg-boss-worker.ts";
+import { postgresStore, type SqlClient } from "./postgres-store.ts";
+import { resolveTicket } from "./resolve.ts";
+import type { HeldMessage, OutboxStore } from "./store.ts";
+import { Attempts, ClaimLostError, closable, endWithin, type OutboxWorker, type WorkOptions } from "./worker.ts";
+
+/** Options of an outbox on pg-boss. */
+export type PgBossOutboxOptions = OutboxOptions & {
+  /** The name of the queue; that of its dead letters is the same with "-dead" behind it. Default: "mail". */
+  queue?: string | undefined;
+  /** The schema of tickets, budgets and held messages. Default: "smtplib". */
+  schema?: string | undefined;
+  /** Seconds after which a worker that says nothing is taken for dead; at least 10. Default: 60. */
+  heartbeat?: number | undefined;
+  /** Where tickets, budgets and the list of held messages are. Default: tables beside those of pg-boss. */
+  store?: OutboxStore | undefined;
+};
+
+/** Options of a message on pg-boss. */
+export type PgBossEnqueueOptions = EnqueueOptions & {
+  /** The client of the caller's own transaction: the message is queued if that commits. */
+  db?: SqlClient | undefined;
+};
+
+/** Options of a worker on pg-boss. */
+export type PgBossWorkOptions = WorkOptions & {
+  /** Seconds between two looks at an empty queue. Default: 1. */
+  poll?: number | undefined;
+};
+
+/**
+ * Makes an outbox of pg-boss, which has to be started. Call `install()` once before the first message.
+ * @throws {TypeError} or {RangeError} naming the option that is wrong
+ * @example
+ * ```ts
+ * import { PgBoss } from "pg-boss";
+ * import { pgBossOutbox } from "smtplib/outbox";
+ *
+ * const boss = new PgBoss("postgres://localhost/app");
+ * await boss.start();
+ * const outbox = pgBossOutbox(boss, { connect: () => ({ host: "mail.example.com", port: 587 }) });
+ * await outbox.install();
+ * await outbox.enqueue(
+ *   { from: "ada@example.com", to: ["charles@example.net"] },
+ *   "Subject: Hello\n\nHi!\n",
+ *   { key: "order-17-confirmation" },
+ * );
+ * const worker = await outbox.work({ concurrency: 20 });
+ * await worker.close();
+ * await boss.stop();
+ * ```
+ */
+export function pgBossOutbox(boss: PgBoss, options: PgBossOutboxOptions): PgBossOutbox {
+  return new PgBossOutbox(boss, options);
+}
+
+/** An outbox on pg-boss. */
+export class PgBossOutbox {
+  readonly #boss: PgBoss;
+  readonly #outbox: Outbox;
+  readonly #queue: string;
+  readonly #heartbeat: number;
+  readonly #tables: ReturnType<typeof postgresStore> | undefined;
+
+  constructor(boss: PgBoss, options: PgBossOutboxOptions) {
+    const { queue = "mail", schema, heartbeat = 60, store, ...rest } = options;
+    if (!Number.isInteger(heartbeat) || heartbeat < 10)
+      throw new RangeError("heartbeat must be a whole number from 10 on");
+    this.#boss = boss;
+    this.#queue = queue;
+    this.#heartbeat = heartbeat;
+    this.#tables = store === undefined ? postgresStore(sqlOf(boss), { schema }) : undefined;
+    this.#outbox = new Outbox(outboxSettings(rest), store ?? this.#made());
+  }
+
+  /** Makes the queues and the tables, where they are missing. */
+  async install(): Promise<void> {
+    await this.#boss.createQueue(this.#queue);
+    await this.#boss.createQueue(this.#dead);
+    await this.#tables?.install();
+  }
+
+  /**
+   * Queues a message. Once it resolves, the message is in PostgreSQL, or will be when the transaction of `db` commits.
+   * @param body - a whole message of RFC 5322; a Message-ID is added where it has none
+   * @throws {TypeError} or {RangeError} naming the argument that is wrong
+   * @throws {OutboxUnavailableError} if PostgreSQL or the store of bodies does not answer within `timeout`
+   */
+  enqueue(envelope: OutboxEnvelope, body: string | Uint8Array, options: PgBossEnqueueOptions = {}): Promise<Enqueued> {
+    const { db, ...rest } = options;
+    const own = db && { executeSql: (text: string, values?: unknown[]) => db.query(text, values) };
+    return this.#outbox.enqueue(envelope, body, rest, (messages) => this.#insert(messages, own));
+  }
+
+  /** Starts a worker in this process. */
+  async work(options: PgBossWorkOptions = {}): Promise<OutboxWorker> {
+    const { concurrency = 10, signal, closeTimeout = 60, poll = 1 } = options;
+    const attempts = new Attempts(this.#outbox, (id) => this.#wake(id));
+    const worker = new PgBossWorker(this.#boss, {
+      ...{ queue: this.#queue, concurrency, poll, heartbeat: this.#heartbeat, attempts },
+      conclude: (job, message, conclusion) => this.#conclude(job, message, conclusion),
+    });
+    return closable(() => {
+      const end = worker.close();
+      attempts.stop();
+      return endWithin(closeTimeout, attempts, end);
+    }, signal);
+  }
+
+  /** The messages whose outcome is unknown. */
+  held(): Promise<HeldMessage[]> {
+    return this.#outbox.store.held.list();
+  }
+
+  /**
+   * Says what became of a held message, which a person found out. "not-delivered" has it sent again.
+   * @throws {Error} if there is no such message
+   */
+  async resolve(id: string, finding: "delivered" | "not-delivered"): Promise<void> {
+    const dead = await this.#find(this.#dead, id);
+    const message = dead ?? (await this.#find(this.#queue, id));
+    if (message === undefined) throw new Error(`there is no message ${id}`);
+    await resolveTicket(this.#outbox.store, message, finding);
+    if (dead === undefined) return await this.#wake(id);
+    if (finding === "delivered") return await this.discard(id);
+    await this.#boss.update(this.#dead, { ...dead, state: { ...dead.state, held: undefined } }, { id });
+  }
+
+  /** What was given up, oldest first. */
+  async deadLetters(start = 0, end = 99): Promise<DeadLetter[]> {
+    const jobs = await this.#boss.findJobs(this.#dead, { limit: end + 1, queued: true });
+    const found = jobs.flatMap(({ data }) => deadLetterOf(field(data, "message", "object"), whyOf(data)) ?? []);
+    return found.slice(start);
+  }
+
+  /**
+   * Sends a dead letter again, to those who have not got it.
+   * @throws {Error} if there is none, or its outcome is unknown: `resolve()` comes first
+   */
+  async redrive(id: string): Promise<void> {
+    const message = await this.#find(this.#dead, id);
+    if (message === undefined) throw new Error(`there is no dead letter ${id}`);
+    const next = redriven(message, this.#outbox.settings.lifetime);
+    await inTransaction(this.#boss, async (db) => {
+      await this.#boss.deleteJob(this.#dead, id, within(db));
+      await this.#boss.deleteJob(this.#queue, id, within(db));
+      await this.#insert([{ message: next, from: Date.now(), priority: 0 }], db);
+    });
+  }
+
+  /** Removes a dead letter and its body. */
+  async discard(id: string): Promise<void> {
+    const message = await this.#find(this.#dead, id);
+    if (message === undefined) throw new Error(`${id} is no dead letter`);
+    await this.#boss.deleteJob(this.#dead, id);
+    await this.#outbox.settle(message, false);
+  }
+
+  get #dead(): string {
+    return `${this.#queue}-dead`;
+  }
+
+  #made(): OutboxStore {
+    if (this.#tables === undefined) throw new Error("there is no store");
+    return this.#tables;
+  }
+
+  async #insert(messages: readonly QueuedMessage[], db: PgBossDatabase | undefined): Promise<ReadonlySet<string>> {
+    const { lifetime, retention } = this.#outbox.settings;
+    const jobs = messages.map(({ message, from, priority }) => ({
+      ...{ id: message.id, data: message, startAfter: new Date(from).toISOString(), priority: -priority },
+      // Only a verdict ends a message.
+      ...{ retryLimit: 1_000_000, retryDelay: 5, retentionSeconds: Math.ceil(lifetime) + 30 * 86_400 },
+      ...{ heartbeatSeconds: this.#heartbeat, expireInSeconds: 86_399 },
+      // The key is remembered as long as the job.
+      deleteAfterSeconds: Math.max(1, Math.ceil(retention)),
+    }));
+    return new Set((await this.#boss.insert(this.#queue, jobs, { ...within(db), returnId: true })) ?? []);
+  }
+
+  /** The state, the report and the job's end together: a worker that dies leaves all or nothing of it. */
+  async #conclude(
+    job: JobAttempt,
+    message: OutboxMessage,
+    { action, after, state, error, reply }: Conclusion,
+  ): Promise<void> {
+    const next = { ...message, state: { ...state, failed: [] } };
+    const report = await this.#outbox.reportOf({ ...message, state });
+    await inTransaction(this.#boss, async (db) => {
+      if (report !== undefined) await this.#insert([report], db);
+      if (action === "done") return await this.#end(job, { messageId: message.messageId, reply }, db);
+      if (action === "give-up") return await this.#giveUp(job, next, error, db);
+      await claimed(this.#boss.fail(this.#queue, job, { action, why: textOf(error) }, within(db)));
+      const startAfter = new Date(Date.now() + after * 1000).toISOString();
+      await this.#boss.update(this.#queue, next, { id: job.id, startAfter, ...within(db) });
+    });
+    if (action === "done") await this.#outbox.settle(next, false);
+  }
+
+  async #giveUp(job: JobAttempt, next: OutboxMessage, error: unknown, db: PgBossDatabase | undefined): Promise<void> {
+    const why = textOf(error) ?? "the message could not be delivered";
+    await this.#end(job, { why }, db);
+    const letter = { id: job.id, data: { message: next, why }, retentionSeconds: 10 * 365 * 86_400 };
+    await this.#boss.insert(this.#dead, [letter], within(db));
+  }
+
+  async #end(job: JobAttempt, output: object, db: PgBossDatabase | undefined): Promise<void> {
+    await claimed(this.#boss.complete(this.#queue, job, output, within(db)));
+  }
+
+  async #wake(id: string): Promise<void> {
+    await this.#boss.update(this.#queue, undefined, { id, startAfter: new Date().toISOString() });
+  }
+
+  async #find(queue: string, id: string): Promise<OutboxMessage | undefined> {
+    const [job] = await this.#boss.findJobs(queue, { id });
+    if (job === undefined) return undefined;
+    return readMessage(queue === this.#dead ? field(job.data, "message", "object") : job.data);
+  }
+}
+
+/** @throws {ClaimLostError} if the job was not this worker's any more: the transaction is rolled back */
+async function claimed(response: Promise<unknown>): Promise<void> {
+  if (field(await response, "affected", "number") === 0) throw new ClaimLostError();
+}
+
+function whyOf(data: unknown): string {
+  return field(data, "why", "string") ?? "";
+}
+
+function textOf(error: unknown): string | undefined {
+  return error === undefined ? undefined : error instanceof Error ? error.message : String(error);
+}
+
+/** pg-boss's own connections, for the tables beside its own. */
+function sqlOf(boss: PgBoss): SqlClient {
+  return { query: (text, values) => boss.getDb().executeSql(text, values) };
+}

@@ -1,0 +1,22 @@
+/** What a person found out about a held message. */
+import { type OutboxMessage, ticketKey } from "./message.ts";
+import type { OutboxStore } from "./store.ts";
+
+/** Writes into the ticket what became of the message, or gives the ticket back. */
+export async function resolveTicket(
+  { tickets, held }: OutboxStore,
+  message: OutboxMessage,
+  finding: "delivered" | "not-delivered",
+): Promise<void> {
+  if (finding !== "delivered" && finding !== "not-delivered") {
+    throw new RangeError("finding must be delivered or not-delivered");
+  }
+  const key = ticketKey(message);
+  const { ticket } = await tickets.read(key);
+  if (ticket !== undefined && ticket.answer?.outcome !== "delivered") {
+    const answer = { outcome: "delivered", code: 250, text: "found to be delivered", refused: [] } as const;
+    if (finding === "delivered") await tickets.answer(key, ticket.token, answer);
+    else await tickets.giveBack(key, ticket.token);
+  }
+  await held.remove(message.id);
+}

@@ -1,0 +1,184 @@
+/** The verdict on one attempt to deliver a message: from an exception, or a delivery, to what a queue does next. */
+import type { Delivery } from "../client/outcome.ts";
+import type { Reply } from "../core/reply.ts";
+import { cause, delivery as deliveryOf, field, isDelivery, refusedIn, replyIn } from "./error-fields.ts";
+
+/** What is done with a message of which nobody knows whether the server took it. */
+export type UnknownPolicy =
+  /** It waits for the late answer, or for a person. Nothing is sent twice. */
+  | "hold"
+  /** It is sent again, and may arrive twice. */
+  | "retry"
+  /** A callback finds out, such as by looking for the Message-ID in a mailbox. */
+  | "ask";
+
+/** How long a queue waits, and when it gives up. All times in seconds. */
+export type RetryPolicy = {
+  /** Default: "hold". */
+  unknown?: UnknownPolicy | undefined;
+  /** The delay after a first attempt that looks like greylisting: 450 or 451 to a recipient. Default: 60. */
+  greylisting?: number | undefined;
+  /** The delay after any other first failure; it doubles with each attempt. Default: 300. */
+  first?: number | undefined;
+  /** The longest delay. Default: 14,400, four hours (RFC 5321 4.5.4.1 asks for two or three hours at least on average). */
+  longest?: number | undefined;
+  /** The part of a delay that is random, from 0 to 1, so that messages do not come back all at once. Default: 0.25. */
+  jitter?: number | undefined;
+  /** The most attempts. Default: 40, which the default delays spread over five days. */
+  attempts?: number | undefined;
+  /** Where the jitter comes from: a number from 0 to 1, 1 excluded. Default: `Math.random`. */
+  random?: (() => number) | undefined;
+};
+
+/** What to do with a message after an attempt. */
+export type Verdict = {
+  /**
+   * "done": nothing is left to send. "retry": `recipients` are tried again after `after` seconds. "give-up": nobody else
+   * can get the message. "ask": the outcome is unknown and the policy's callback decides. "hold": the outcome is unknown
+   * and the message waits for the late answer.
+   */
+  readonly action: "done" | "retry" | "give-up" | "ask" | "hold";
+  /** Seconds until the next attempt; 0 where there is none. */
+  readonly after: number;
+  /** The recipients that are left; undefined: all those of the attempt. */
+  readonly recipients: readonly string[] | undefined;
+  /** The recipients that the server refused for good, each with its reply. */
+  readonly refused: Readonly<Record<string, Reply>>;
+  /** Seconds for which no other message goes to this destination: it said 421, 432 or 452, or could not be reached. */
+  readonly slowDown: number;
+};
+
+/**
+ * Judges an attempt by what its call threw, or by the `Delivery` that it returned, which may have left recipients out.
+ *
+ * Temporary replies (4yz) and lost connections are tried again with growing, random delays. Permanent ones (5yz) give up.
+ * Credentials, certificates and servers that refuse every session concern the sender's set-up and not the message, which
+ * is tried again. An exception whose `delivery` is "unknown" follows `policy.unknown`.
+ *
+ * @param error - what was thrown; or the delivery
+ * @param attempt - which attempt it was, from 1 on
+ * @throws {RangeError} if `attempt` or a number of the policy is out of range
+ * @example
+ * ```ts
+ * import { SMTPDataError } from "smtplib";
+ * import { retryOf } from "smtplib/outbox";
+ *
+ * const { action, after } = retryOf(new SMTPDataError(451, "4.3.0 try later"), 1, { jitter: 0 });
+ * console.log(action, after); // retry 300
+ * ```
+ */
+export function retryOf(error: unknown, attempt: number, policy: RetryPolicy = {}): Verdict {
+  const checked = checkPolicy(policy);
+  if (!Number.isSafeInteger(attempt) || attempt < 1) throw new RangeError("attempt must be a whole number from 1 on");
+  if (isDelivery(error)) return afterDelivery(error, attempt, checked);
+  if (deliveryOf(error) === "unknown") return unknownVerdict(attempt, checked);
+  const refused = refusedIn(error);
+  if (refused !== undefined) return afterRefusals(refused, attempt, checked, "give-up");
+  const verdict = { recipients: undefined, refused: {}, slowDown: slowDownOf(replyIn(error), error, attempt, checked) };
+  if (isFinal(error)) return { ...verdict, action: "give-up", after: 0 };
+  return again(verdict, attempt, checked, delay(replyIn(error), attempt, checked));
+}
+
+type Checked = Required<{ [name in keyof RetryPolicy]: NonNullable<RetryPolicy[name]> }>;
+
+/**
+ * The policy with its defaults.
+ * @throws {TypeError} or {RangeError} naming what is wrong
+ */
+export function checkPolicy(policy: RetryPolicy): Checked {
+  const { unknown = "hold", greylisting = 60, first = 300, longest = 14_400, jitter = 0.25, attempts = 40 } = policy;
+  if (!["hold", "retry", "ask"].includes(unknown)) throw new RangeError("policy.unknown must be hold, retry or ask");
+  for (const [name, value] of Object.entries({ greylisting, first, longest, attempts })) {
+    if (typeof value !== "number" || !(value >= 0)) throw new RangeError(`policy.${name} must not be negative`);
+  }
+  if (typeof jitter !== "number" || !(jitter >= 0 && jitter <= 1)) {
+    throw new RangeError("policy.jitter must be from 0 to 1");
+  }
+  return { unknown, greylisting, first, longest, jitter, attempts, random: policy.random ?? Math.random };
+}
+
+/** The server took the message for some; the others have a reply each. */
+function afterDelivery({ refused }: Delivery, attempt: number, policy: Checked): Verdict {
+  return afterRefusals(refused, attempt, policy, "done");
+}
+
+/** `otherwise`: what it comes to where nobody is left to try. */
+function afterRefusals(
+  refused: Readonly<Record<string, Reply>>,
+  attempt: number,
+  policy: Checked,
+  otherwise: "done" | "give-up",
+): Verdict {
+  const entries = Object.entries(refused);
+  const left = entries.filter(([, reply]) => mayPass(reply));
+  const lost = Object.fromEntries(entries.filter(([, reply]) => !mayPass(reply)));
+  const replies = left.map(([, reply]) => reply);
+  const slowDown = Math.max(0, ...replies.map((reply) => slowDownOf(reply, undefined, attempt, policy)));
+  const verdict = { recipients: left.map(([address]) => address), refused: lost, slowDown };
+  if (left.length === 0) return { ...verdict, action: otherwise, after: 0 };
+  return again(verdict, attempt, policy, Math.max(...replies.map((reply) => delay(reply, attempt, policy, true))));
+}
+
+function unknownVerdict(attempt: number, policy: Checked): Verdict {
+  const verdict = { recipients: undefined, refused: {}, slowDown: 0 };
+  if (policy.unknown !== "retry") return { ...verdict, action: policy.unknown, after: 0 };
+  return again(verdict, attempt, policy, delay(undefined, attempt, policy));
+}
+
+function again(verdict: Omit<Verdict, "action" | "after">, attempt: number, policy: Checked, after: number): Verdict {
+  if (attempt >= policy.attempts) return { ...verdict, action: "give-up", after: 0 };
+  return { ...verdict, action: "retry", after };
+}
+
+/** Replies that another attempt may change: 4yz, and 552 to RCPT, which means 452 (RFC 5321 4.5.3.1.10). */
+function mayPass({ code }: Reply): boolean {
+  return (code >= 400 && code < 500) || code === 552;
+}
+
+/** Replies to RCPT by which servers put off senders that they do not know yet. */
+const GREYLISTING: readonly number[] = [450, 451];
+
+function delay(reply: Reply | undefined, attempt: number, policy: Checked, toRecipient = false): number {
+  const { first, longest, greylisting } = policy;
+  const isGreylisting = attempt === 1 && toRecipient && reply !== undefined && GREYLISTING.includes(reply.code);
+  const seconds = isGreylisting ? greylisting : Math.min(longest, first * 2 ** (attempt - 1));
+  return withJitter(seconds, policy);
+}
+
+function withJitter(seconds: number, { jitter, random }: Checked): number {
+  return seconds * (1 - jitter + 2 * jitter * random());
+}
+
+/** Replies that are about the session or the server rather than the message. */
+const BUSY: readonly number[] = [421, 432, 452];
+
+function slowDownOf(reply: Reply | undefined, error: unknown, attempt: number, policy: Checked): number {
+  const unreachable = nameOf(error) === "SMTPConnectError" || isSetUp(error);
+  if (!unreachable && (reply === undefined || !BUSY.includes(reply.code))) return 0;
+  return withJitter(Math.min(policy.longest, 30 * 2 ** Math.min(attempt - 1, 6)), policy);
+}
+
+/** True for what no later attempt can mend. */
+function isFinal(error: unknown): boolean {
+  if (isSetUp(error)) return false;
+  // Not an exception of this package: the argument is wrong for good, anything else may pass.
+  if (field(error, "temporary", "boolean") === undefined)
+    return error instanceof TypeError || error instanceof RangeError;
+  if (field(error, "temporary", "boolean") === true) return false;
+  const below = cause(error);
+  // The source of the body failed: what it threw decides, since it says nothing about the message.
+  if (nameOf(error) === "SMTPException" && replyIn(error) === undefined && below !== undefined) return isFinal(below);
+  return true;
+}
+
+/** Credentials, certificates, and greetings that refuse every session: the sender's set-up, which a person mends. */
+function isSetUp(error: unknown): boolean {
+  const names = [nameOf(error), nameOf(cause(error))];
+  return ["SMTPAuthenticationError", "SMTPConnectError", "SMTPHeloError", "TlsError"].some((name) =>
+    names.includes(name),
+  );
+}
+
+function nameOf(error: unknown): string | undefined {
+  return field(error, "name", "string");
+}

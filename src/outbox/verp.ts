@@ -1,0 +1,71 @@
+/** Variable envelope return paths: the reverse path says which recipient of which message a report is about. */
+import { checkArgument, wrongType } from "../core/bytes.ts";
+
+/** What a reverse path says. */
+export type Verp = {
+  /** The address that reports go to, as it was given. */
+  readonly base: string;
+  /** The recipient. */
+  readonly recipient: string;
+  /** What was given to find the message again. */
+  readonly id: string | undefined;
+};
+
+/**
+ * Makes a reverse path for one recipient: `bounces+id+user=example.net@example.com`. Servers such as Postfix and Exim
+ * deliver what stands behind the first "+" to `bounces`.
+ * @param base - the address that reports go to
+ * @param id - finds the message again: ASCII letters, digits, "-", "_" and "."
+ * @throws {TypeError} or {RangeError} if an argument is no such address or id, or the local part gets longer than 64
+ * octets with an ASCII recipient of less (RFC 5321 4.5.3.1.1)
+ * @example
+ * ```ts
+ * import { parseVerp, verp } from "smtplib/outbox";
+ *
+ * const from = verp("bounces@example.com", "charles@example.net", "17");
+ * console.log(from, parseVerp(from)?.recipient); // bounces+17+charles=example.net@example.com charles@example.net
+ * ```
+ */
+export function verp(base: string, recipient: string, id?: string): string {
+  const [local, domain] = parts(base, "base");
+  const [user, host] = parts(recipient, "recipient");
+  if (id !== undefined && (typeof id !== "string" || !/^[A-Za-z0-9._-]+$/.test(id))) {
+    throw new RangeError('id must be of letters, digits, "-", "_" and "."');
+  }
+  const made = [local, ...(id === undefined ? [] : [id]), `${escaped(user)}=${host}`].join("+");
+  if (new TextEncoder().encode(made).length > 64) {
+    throw new RangeError(`the local part ${JSON.stringify(made)} has more than 64 octets`);
+  }
+  return `${made}@${domain}`;
+}
+
+/**
+ * Reads a reverse path that `verp()` made: the recipient of a report's own envelope.
+ * @returns undefined, if it is none
+ */
+export function parseVerp(address: string): Verp | undefined {
+  if (typeof address !== "string") throw wrongType("address", "a string", address);
+  const found = /^([^+@]+)\+(?:([A-Za-z0-9._-]+)\+)?([^+@=]+)=([^@=+]+)@([^@]+)$/.exec(address);
+  if (found === null) return undefined;
+  const [, local, id, user = "", host, domain] = found;
+  return { base: `${local}@${domain}`, recipient: `${unescaped(user)}@${host}`, id };
+}
+
+function parts(address: string, argument: string): [local: string, domain: string] {
+  const at = checkArgument(address, argument).lastIndexOf("@");
+  const [local, domain] = [address.slice(0, at), address.slice(at + 1)];
+  if (at < 1 || domain === "" || /[\s"<>@]/.test(local) || /[\s"<>=+]/.test(domain)) {
+    throw new RangeError(`${argument} must be an address without quotes`);
+  }
+  if (argument === "base" && local.includes("+")) throw new RangeError('base must have no "+"');
+  return [local, domain];
+}
+
+/** "+" and "=" part the pieces, and "%" marks what was escaped. */
+function escaped(local: string): string {
+  return local.replace(/[+=%]/g, (char) => `%${char.charCodeAt(0).toString(16).toUpperCase()}`);
+}
+
+function unescaped(local: string): string {
+  return local.replace(/%(2B|3D|25)/g, (_, digits: string) => String.fromCharCode(Number.parseInt(digits, 16)));
+}

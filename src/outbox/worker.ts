@@ -1,0 +1,123 @@
+/** What a worker is, whatever the queue: its pools, the attempts that are under way, and how they end. */
+import type { Attempt } from "./attempt.ts";
+import { infoOf, publish } from "./channels.ts";
+import type { Conclusion } from "./conclusion.ts";
+import { Destinations } from "./destinations.ts";
+import type { OutboxMessage } from "./message.ts";
+import type { Outbox } from "./outbox.ts";
+
+/** Options of a worker. */
+export type WorkOptions = {
+  /** How many messages are under way at a time. Default: 10. */
+  concurrency?: number | undefined;
+  /** Aborting it closes the worker as `close()` does. */
+  signal?: AbortSignal | undefined;
+  /** Seconds that `close()` gives to messages past the point of no return, and to a store that is gone. Default: 60. */
+  closeTimeout?: number | undefined;
+};
+
+/** A worker that runs. */
+export type OutboxWorker = AsyncDisposable & {
+  /**
+   * Takes no more messages, puts back those whose end has not left, waits for the answers to the others, and closes the
+   * pools. Each call gives the same promise.
+   */
+  close(): Promise<void>;
+};
+
+/** The attempts of a worker. */
+export class Attempts {
+  readonly destinations: Destinations;
+  readonly #outbox: Outbox;
+  readonly #wake: (id: string) => Promise<unknown>;
+  readonly #running = new Set<Attempt>();
+  #stopping = false;
+  #abandoned = false;
+
+  constructor(outbox: Outbox, wake: (id: string) => Promise<unknown>) {
+    this.#outbox = outbox;
+    this.#wake = wake;
+    this.destinations = new Destinations(outbox.settings.connect, outbox.settings.pools);
+  }
+
+  /** Makes an attempt. @throws what the store throws before anything was sent */
+  async run(message: OutboxMessage): Promise<Conclusion> {
+    publish("smtplib:outbox:start", () => ({ message: infoOf(message) }));
+    const { destinations } = this;
+    const attempt = this.#outbox.attempt(message, { destinations, persist: this.persist, wake: this.#wake });
+    this.#running.add(attempt);
+    if (this.#stopping) attempt.stop(new WorkerClosedError());
+    try {
+      const conclusion = await attempt.run();
+      await this.#outbox.follow(message, conclusion);
+      return conclusion;
+    } finally {
+      this.#running.delete(attempt);
+    }
+  }
+
+  /** Stops what has not passed the point of no return. */
+  stop(): void {
+    this.#stopping = true;
+    for (const attempt of this.#running) attempt.stop(new WorkerClosedError());
+  }
+
+  /** Repeats no more steps that fail. What they were for is found in the tickets later. */
+  abandon(): void {
+    this.#abandoned = true;
+  }
+
+  /** Repeats a step until the store answers, or the worker is abandoned. */
+  readonly persist = async <T>(step: () => Promise<T>): Promise<T> => {
+    for (let pause = 100; ; pause = Math.min(5000, pause * 2)) {
+      try {
+        return await step();
+      } catch (error) {
+        if (this.#abandoned || error instanceof ClaimLostError) throw error;
+        await new Promise<void>((resolve) => setTimeout(resolve, pause));
+      }
+    }
+  };
+}
+
+/** The queue has given the message to another worker: this one must write nothing over what that one has written. */
+export class ClaimLostError extends Error {
+  override readonly name: string = "ClaimLostError";
+
+  constructor() {
+    super("another worker has this message by now");
+  }
+}
+
+/** Why an attempt ended that its worker put back. */
+export class WorkerClosedError extends Error {
+  override readonly name: string = "WorkerClosedError";
+
+  constructor() {
+    super("the worker closes, and puts back the message");
+  }
+}
+
+/** Runs `close` once: when it is called, or the signal is aborted. */
+export function closable(close: () => Promise<void>, signal: AbortSignal | undefined): OutboxWorker {
+  let closed: Promise<void> | undefined;
+  const once = (): Promise<void> => {
+    closed ??= close();
+    return closed;
+  };
+  const aborted = (): void => void once().catch(() => {});
+  if (signal?.aborted) aborted();
+  else signal?.addEventListener("abort", aborted, { once: true });
+  return { close: once, [Symbol.asyncDispose]: once };
+}
+
+/** Waits for the end of a worker; after `seconds` the steps that fail are no longer repeated. */
+export async function endWithin(seconds: number, attempts: Attempts, end: Promise<unknown>): Promise<void> {
+  const timer = setTimeout(() => attempts.abandon(), seconds * 1000);
+  try {
+    await end;
+    await attempts.destinations.close();
+  } finally {
+    clearTimeout(timer);
+  }
+}

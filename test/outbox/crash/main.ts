@@ -1,0 +1,178 @@
+/**
+ * The crash test of one queue: messages pass while workers are killed and frozen, and Redis or PostgreSQL and the mail
+ * server are killed and restarted. Prints what became of the messages as JSON. `scripts/outbox.mjs` runs it.
+ */
+import { existsSync, readdirSync, readFileSync, statSync, truncateSync } from "node:fs";
+import { join } from "node:path";
+import type { UnknownPolicy } from "../../../src/outbox/index.ts";
+import { Random } from "../../seeds/random.ts";
+import { freePort, type Service, startPostgres, startRedis } from "../services.ts";
+import { makeFaults } from "./chaos.ts";
+import { Program } from "./processes.ts";
+import { type Opened, openQueue, type QueueName } from "./queues.ts";
+
+type Settings = {
+  readonly queue: QueueName;
+  /** With Redis: "everysec" also loses what was written in the second before it is killed, as a power failure does. */
+  readonly appendfsync: "always" | "everysec";
+  readonly unknown: UnknownPolicy;
+  readonly messages: number;
+  readonly workers: number;
+  readonly seed: number;
+  /** Seconds for which faults are made at most. */
+  readonly faults: number;
+  /** The command that runs a worker, and the folder of the bundles. */
+  readonly command: readonly [string, ...string[]];
+  readonly folder: string;
+};
+
+const settings: Settings = JSON.parse(process.argv[2] ?? "{}");
+const { queue: name, unknown, messages, seed, folder } = settings;
+const random = new Random(seed);
+const sizes: { readonly at: number; readonly size: number }[] = [];
+let resolved = 0;
+let done = 0;
+const faultsSeen: string[] = [];
+
+const service = name === "redis" ? await startRedis({ appendfsync: settings.appendfsync }) : await startPostgres();
+const log = join(service.dir, "taken");
+const mailPort = await freePort();
+const mailServer = new Program([
+  process.execPath,
+  join(folder, "mail-server.mjs"),
+  JSON.stringify({ port: mailPort, log, seed }),
+]);
+const workerSettings = { queue: name, port: service.port, mailPort, unknown, concurrency: 20 };
+const [command, ...args] = settings.command;
+const workers = Array.from(
+  { length: settings.workers },
+  () => new Program([command, ...args, join(folder, "worker.mjs"), JSON.stringify(workerSettings)], heard),
+);
+
+try {
+  await mailServer.start();
+  const opened = await openQueue(name, service.port, { connect: () => ({ host: "127.0.0.1" }), timeout: 5 });
+  console.log(JSON.stringify(await play(opened)));
+  await Promise.all([...workers, mailServer].map((one) => one.kill()));
+  await opened.close();
+} finally {
+  await Promise.all([...workers, mailServer].map((one) => one.kill()));
+  await service.close();
+}
+process.exit(0);
+
+async function play(opened: Opened): Promise<object> {
+  const began = performance.now();
+  const watched = setInterval(watchLog, 100);
+  await Promise.all(workers.map((one) => one.start()));
+  let isQueued = false;
+  const queued = enqueueAll(opened).then(() => {
+    isQueued = true;
+  });
+  // Until most messages have passed: the rest shows how long everything takes to recover.
+  const isOver = (): boolean => isQueued && done + resolved > messages * 0.9;
+  const limit = performance.now() + settings.faults * 1000;
+  const faults = await makeFaults(
+    { workers, mailServer, restartQueue, lock: name === "redis" ? 2 : 12 },
+    random,
+    () => isOver() || performance.now() > limit,
+  );
+  await queued;
+  const faultless = performance.now();
+  const recovered = await settled(opened);
+  clearInterval(watched);
+  const seconds = { all: (faultless - began) / 1000, recovery: Math.max(0, recovered - faultless) / 1000 };
+  return { ...(await account(opened)), resolved, faults, seconds, faultsSeen };
+}
+
+/** Enqueues each message until it is there, however often the queue is gone meanwhile. */
+async function enqueueAll(opened: Opened): Promise<void> {
+  let next = 0;
+  const one = async (): Promise<void> => {
+    for (let number = next++; number < messages; number = next++) {
+      const body = `X-Number: ${number}\r\nSubject: Message ${number}\r\n\r\n${"Lorem ipsum dolor sit amet. ".repeat(20)}\r\n`;
+      const envelope = { from: "ada@example.com", to: [`user${number % 100}@example.net`] };
+      while (!(await opened.outbox.enqueue(envelope, body, { key: `message ${number}` }).then(accepted, refused)));
+    }
+  };
+  await Promise.all(Array.from({ length: 20 }, one));
+}
+
+function accepted(): boolean {
+  return true;
+}
+
+function refused(): boolean {
+  return false;
+}
+
+/** Waits until nothing waits but what is held, and that no more changes; when it was so first. */
+async function settled(opened: Opened): Promise<number> {
+  const limit = performance.now() + 300_000;
+  let since = performance.now();
+  let last = "";
+  while (performance.now() < limit) {
+    const [waiting, held] = await Promise.all([opened.waiting(), opened.outbox.held()]);
+    if (`${waiting} ${held.length}` !== last) since = performance.now();
+    last = `${waiting} ${held.length}`;
+    // An answer that is on its way comes as soon as its worker is awake.
+    if (waiting <= held.length && performance.now() - since > 8000) break;
+    await new Promise((resolve) => setTimeout(resolve, 250));
+  }
+  return since;
+}
+
+/** What became of each message, by what the server took and what the queue says. */
+async function account(opened: Opened): Promise<object> {
+  const copies = new Uint8Array(messages);
+  const taken = existsSync(log) ? readFileSync(log, "utf8").trim().split("\n") : [];
+  for (const number of taken) copies[Number(number)] = (copies[Number(number)] ?? 0) + 1;
+  const [held, dead, waiting] = await Promise.all([
+    opened.outbox.held(),
+    opened.outbox.deadLetters(0, 99_999),
+    opened.waiting(),
+  ]);
+  const missing = copies.filter((count) => count === 0).length;
+  return {
+    messages,
+    delivered: copies.filter((count) => count > 0).length,
+    doubled: copies.filter((count) => count > 1).length,
+    // What nobody got has to be among those that are held or given up.
+    lost: Math.max(0, missing - held.length - dead.length - Math.max(0, waiting - held.length)),
+    held: held.length,
+    rejected: dead.length,
+    waiting: Math.max(0, waiting - held.length),
+  };
+}
+
+async function restartQueue(): Promise<void> {
+  await service.kill();
+  if (settings.appendfsync === "everysec") loseASecond(service);
+  await new Promise((resolve) => setTimeout(resolve, random.between(0, 300)));
+  await service.start();
+}
+
+function heard(line: string): void {
+  if (line === "done") done++;
+  else if (line === "resolved") resolved++;
+  else if (line.startsWith("fault") && faultsSeen.length < 5) faultsSeen.push(line.slice(0, 300));
+}
+
+function watchLog(): void {
+  const file = appendOnlyFile(service);
+  if (file !== undefined) sizes.push({ at: Date.now(), size: statSync(file).size });
+}
+
+/** A killed process loses nothing that it gave to the kernel; a power failure loses what was not flushed to the disk. */
+function loseASecond(redis: Service): void {
+  const file = appendOnlyFile(redis);
+  const kept = sizes.filter(({ at }) => at < Date.now() - 1000).at(-1);
+  if (file !== undefined && kept !== undefined && kept.size < statSync(file).size) truncateSync(file, kept.size);
+}
+
+function appendOnlyFile({ dir }: Service): string | undefined {
+  const folderOfFiles = join(dir, "appendonlydir");
+  if (!existsSync(folderOfFiles)) return undefined;
+  const file = readdirSync(folderOfFiles).find((one) => one.endsWith(".incr.aof"));
+  return file === undefined ? undefined : join(folderOfFiles, file);
+}

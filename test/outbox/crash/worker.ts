@@ -1,0 +1,51 @@
+/** A worker of the crash test, in a process of its own that is killed or frozen at any time. It prints what it sees. */
+import { subscribe } from "node:diagnostics_channel";
+import type { OutboxOptions, UnknownPolicy } from "../../../src/outbox/index.ts";
+import { type Opened, openQueue, type QueueName } from "./queues.ts";
+
+type Settings = {
+  readonly queue: QueueName;
+  readonly port: number;
+  readonly mailPort: number;
+  readonly unknown: UnknownPolicy;
+  readonly concurrency: number;
+};
+
+const settings: Settings = JSON.parse(process.argv[2] ?? "{}");
+
+subscribe("smtplib:outbox:end", (message) => {
+  const { resolved, action } = Object(message);
+  if (resolved === true) console.log("resolved");
+  else if (action === "done") console.log("done");
+});
+
+for (const event of ["uncaughtException", "unhandledRejection"]) {
+  process.on(event, (error) => console.log(`fault ${String(Object(error).stack).replaceAll("\n", " ")}`));
+}
+
+const options: OutboxOptions = {
+  connect: () => ({
+    host: "127.0.0.1",
+    port: settings.mailPort,
+    maxConnections: settings.concurrency,
+    reconnectFor: 0,
+    timeout: 20,
+  }),
+  policy: { unknown: settings.unknown, first: 0.3, greylisting: 0.3, longest: 2, attempts: 1000 },
+  settle: 15,
+};
+
+/** Opens the queue as soon as its server is there: what supervises a process would start it again until then. */
+async function opened(): Promise<Opened> {
+  for (;;) {
+    try {
+      return await openQueue(settings.queue, settings.port, options);
+    } catch {
+      await new Promise((resolve) => setTimeout(resolve, 300));
+    }
+  }
+}
+
+const { work } = await opened();
+await work(settings.concurrency);
+console.log("ready");

@@ -1,0 +1,149 @@
+/** Workers in this process that die, freeze or lose their store between any two steps. */
+
+import type { ByteStream, Transport } from "../../src/byte-stream.ts";
+import { SMTPPool } from "../../src/index.ts";
+import { FRESH, type OutboxMessage, VERSION } from "../../src/outbox/message.ts";
+import { type OutboxOptions, outboxSettings } from "../../src/outbox/options.ts";
+import { Outbox } from "../../src/outbox/outbox.ts";
+import { Attempts } from "../../src/outbox/worker.ts";
+import { type AnswerContext, type Answers, startServer, type TestServer } from "../../src/testing/index.ts";
+import { MemoryTickets, type OneMessageQueue, type Step } from "./memory-store.ts";
+
+/** What happens at a step: the worker dies before or after it, or the store does not answer it, with or without effect. */
+export type Fate = "die-before" | "die-after" | "fail-before" | "fail-after" | "freeze-before" | "freeze-after";
+
+/** When it happens: at the step of that number, from 1 on. */
+export type Plan = { readonly fate: Fate; readonly at: number } | undefined;
+
+const never = new Promise<never>(() => {});
+
+/** The steps of one worker. */
+export class Life {
+  readonly #plan: Plan;
+  readonly #streams = new Set<ByteStream>();
+  readonly names: string[] = [];
+  /** Resolves when the plan has happened. */
+  readonly happened: Promise<void>;
+  #happen: () => void = () => {};
+  #wake: () => void = () => {};
+  readonly #awake: Promise<void>;
+  dead = false;
+
+  constructor(plan: Plan) {
+    this.#plan = plan;
+    this.happened = new Promise((resolve) => {
+      this.#happen = resolve;
+    });
+    this.#awake = new Promise((resolve) => {
+      this.#wake = resolve;
+    });
+  }
+
+  /** A frozen worker goes on. */
+  wake(): void {
+    this.#wake();
+  }
+
+  /** Runs a step of the worker. */
+  readonly step: Step = async (name, effect) => {
+    if (this.dead) return never;
+    this.names.push(name);
+    const fate = this.#plan?.at === this.names.length ? this.#plan.fate : undefined;
+    if (fate !== undefined) queueMicrotask(() => this.#happen());
+    if (fate === "die-before") return this.#die();
+    if (fate === "fail-before") throw new Error("the store is gone");
+    if (fate === "freeze-before") await this.#awake;
+    const result = await effect();
+    if (fate === "die-after") return this.#die();
+    if (fate === "fail-after") throw new Error("the store is gone");
+    if (fate === "freeze-after") await this.#awake;
+    return this.dead ? never : result;
+  };
+
+  /** A transport whose connections die with the worker. */
+  transport(connect: Transport): Transport {
+    return async (endpoint, options) => {
+      const stream = await this.step("connect", () => connect(endpoint, options));
+      this.#streams.add(stream);
+      return stream;
+    };
+  }
+
+  #die(): Promise<never> {
+    this.dead = true;
+    for (const stream of this.#streams) stream.abort(new Error("the worker died"));
+    return never;
+  }
+}
+
+/** Everything around one message: the server, the store and the queue. */
+export class World {
+  readonly server: TestServer;
+  readonly shared: MemoryTickets = new MemoryTickets();
+  /** The worker whose dialogue is counted. */
+  #current: Life | undefined;
+
+  /** @param answers - what the server answers once its steps are counted */
+  constructor(answers: Answers = {}) {
+    const counted = async (stage: keyof Answers, context: AnswerContext) => {
+      // The server goes on without the worker, but for one that is frozen: then it waits for more to come.
+      await Promise.race([
+        this.#current?.step(`server.${stage}`, async () => {}).catch(() => {}),
+        this.#current?.happened,
+      ]);
+      const answer = answers[stage];
+      return typeof answer === "function" ? answer(context) : answer;
+    };
+    this.server = startServer({
+      answers: {
+        mail: (context) => counted("mail", context),
+        rcpt: (context) => counted("rcpt", context),
+        data: (context) => counted("data", context),
+        message: (context) => counted("message", context),
+      },
+    });
+  }
+
+  /** A worker, and the options of its outbox. */
+  worker(life: Life, options: Partial<OutboxOptions> = {}): Attempts {
+    const pool = new SMTPPool({
+      host: "mail.example.com",
+      transport: life.transport(this.server.transport),
+      chunking: false,
+    });
+    const bodies = {
+      put: async () => {},
+      get: () => life.step("bodies.get", async () => new TextEncoder().encode("Subject: Hello\r\n\r\nHi!\r\n")),
+      delete: async () => {},
+    };
+    const settings = outboxSettings({ connect: () => pool, bodies, ...options });
+    this.#current = life;
+    return new Attempts(new Outbox(settings, this.shared.store(life.step)), async () => {});
+  }
+
+  /** Runs the queue's message once. */
+  async run(queue: OneMessageQueue, attempts: Attempts): Promise<void> {
+    const { message, lock } = queue.fetch();
+    queue.conclude(lock, message, await attempts.run(message));
+  }
+}
+
+/** A message with its body in the store. */
+export function message(more: Partial<OutboxMessage> = {}): OutboxMessage {
+  return {
+    version: VERSION,
+    id: "one",
+    messageId: "<one@example.com>",
+    from: "ada@example.com",
+    to: [{ address: "charles@example.net" }],
+    options: {},
+    body: { name: "body" },
+    octets: 24,
+    destination: "relay",
+    tenant: undefined,
+    queuedAt: 1_000_000,
+    expiresAt: 1_000_000 + 5 * 86_400_000,
+    state: FRESH,
+    ...more,
+  };
+}

@@ -1,0 +1,419 @@
+/** An outbox on BullMQ and one on pg-boss, with real Redis and PostgreSQL: the same tests for both. */
+import { randomUUID } from "node:crypto";
+import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, afterEach, beforeAll, expect, it, onTestFinished } from "vitest";
+import { SMTPPool } from "../../src/index.ts";
+import { fileBodies, type OutboxOptions, OutboxUnavailableError, type OutboxWorker } from "../../src/outbox/index.ts";
+import { type Answers, startServer, type TestServer } from "../../src/testing/index.ts";
+import { failureOf } from "../servers/failure.ts";
+import { type AnyOutbox, type Bench, postgresBench, redisBench } from "./adapters.ts";
+import { describeService } from "./describe-service.ts";
+
+describeService("redis", () => addTests(redisBench));
+describeService("postgresql", () => addTests(postgresBench));
+
+const letter = "Subject: Hello\r\n\r\nHi!\r\n";
+const envelope = { from: "ada@example.com", to: ["charles@example.net"] };
+/** Delays that tests can wait for. */
+const soon = { first: 0.05, greylisting: 0.05, jitter: 0, longest: 0.1 };
+
+function addTests(openBench: () => Promise<Bench>): void {
+  let bench: Bench;
+  const workers: OutboxWorker[] = [];
+
+  beforeAll(async () => {
+    bench = await openBench();
+  }, 60_000);
+  afterEach(async () => {
+    await Promise.all(workers.splice(0).map((worker) => worker.close()));
+  });
+  afterAll(() => bench?.close());
+
+  /** A server, and an outbox that leads to it. */
+  async function opened(
+    answers: Answers = {},
+    options: Partial<OutboxOptions> = {},
+  ): Promise<{ server: TestServer; outbox: AnyOutbox; work: () => Promise<OutboxWorker> }> {
+    const server = startServer({ answers });
+    onTestFinished(() => server.close());
+    const connect = (): SMTPPool =>
+      new SMTPPool({ host: "mail.example.com", transport: server.transport, reconnectFor: 0 });
+    const outbox = await bench.open({ connect, policy: soon, ...options });
+    const work = async (): Promise<OutboxWorker> => {
+      const worker = await outbox.work({ concurrency: 5 });
+      workers.push(worker);
+      return worker;
+    };
+    return { server, outbox, work };
+  }
+
+  it("delivers what was queued before a worker came, with a Message-ID of its own", async () => {
+    const { server, outbox, work } = await opened();
+    const { messageId, jobs } = await outbox.enqueue(envelope, letter);
+    expect(jobs).toMatchObject([{ destination: "relay", added: true }]);
+    await work();
+    const message = await server.next();
+    expect(message).toMatchObject({ from: "ada@example.com", to: ["charles@example.net"] });
+    expect(message.text).toBe(`Message-ID: ${messageId}\r\n${letter}`);
+    expect(messageId).toMatch(/^<[0-9a-f-]+@example\.com>$/);
+  });
+
+  it("queues a message with the same key once, whatever its Message-ID, and one of another tenant beside it", async () => {
+    const { server, outbox, work } = await opened();
+    const key = "order-17";
+    const first = await outbox.enqueue(envelope, letter, { key });
+    const again = await outbox.enqueue(envelope, letter, { key });
+    const other = await outbox.enqueue(envelope, letter, { key, tenant: "b" });
+    expect([first, again, other].map(({ jobs }) => jobs[0]?.added)).toEqual([true, false, true]);
+    await work();
+    await Promise.all([server.next(), server.next()]);
+    // Nor once it is delivered.
+    expect((await outbox.enqueue(envelope, letter, { key })).jobs[0]?.added).toBe(false);
+    await outbox.enqueue(envelope, letter, { key: "last" });
+    await server.next();
+    expect(server.messages).toHaveLength(3);
+  });
+
+  it("tries the recipients that are left, by the same Message-ID, until the last has it", async () => {
+    let refusals = 2;
+    const { server, outbox, work } = await opened({
+      rcpt: ({ address }) => (address === "b@example.net" && refusals-- > 0 ? "450 4.2.0 greylisted" : undefined),
+    });
+    const { messageId } = await outbox.enqueue({ ...envelope, to: ["a@example.net", "b@example.net"] }, letter);
+    await work();
+    const messages = [await server.next(), await server.next()];
+    expect(messages.map(({ to }) => to)).toEqual([["a@example.net"], ["b@example.net"]]);
+    expect(messages.every(({ text }) => text.includes(messageId))).toBe(true);
+  });
+
+  it("reports to the sender what is given up, once, and keeps it as a dead letter until it is sent again", async () => {
+    let refuse = true;
+    const { server, outbox, work } = await opened(
+      { rcpt: ({ address }) => (refuse && address === "gone@example.net" ? "550 5.1.1 no such user" : undefined) },
+      { report: { host: "mail.example.com" } },
+    );
+    await outbox.enqueue({ ...envelope, to: ["gone@example.net"], envid: "order-17" }, letter);
+    await work();
+    const report = await server.next();
+    expect(report).toMatchObject({ from: "", to: ["ada@example.com"] });
+    expect(report.text).toContain("Original-Envelope-Id: order-17");
+    expect(report.text).toContain("Final-Recipient: rfc822; gone@example.net");
+    expect(report.text).toContain("Diagnostic-Code: smtp; 550 5.1.1 no such user");
+    const dead = await until(
+      () => outbox.deadLetters(),
+      ({ length }) => length === 1,
+    );
+    expect(dead).toMatchObject([{ to: ["gone@example.net"], attempts: 1, unknown: false }]);
+    refuse = false;
+    await outbox.redrive(dead[0]?.id ?? "");
+    expect(await server.next()).toMatchObject({ to: ["gone@example.net"] });
+    expect(server.messages).toHaveLength(2);
+    expect(await outbox.deadLetters()).toEqual([]);
+  });
+
+  it("reports nothing to a null reverse path, nor where NOTIFY forbids it", async () => {
+    const { server, outbox, work } = await opened(
+      { rcpt: ({ address }) => (address === "gone@example.net" ? "550 5.1.1 no such user" : undefined) },
+      { report: { host: "mail.example.com" } },
+    );
+    await outbox.enqueue({ from: "", to: ["gone@example.net"] }, letter);
+    await outbox.enqueue({ ...envelope, to: [{ address: "gone@example.net", notify: ["NEVER"] }] }, letter);
+    await work();
+    await until(
+      () => outbox.deadLetters(),
+      ({ length }) => length === 2,
+    );
+    expect(server.messages).toHaveLength(0);
+  });
+
+  it("holds a message whose reply was lost, and sends it again only when a person says that it did not arrive", async () => {
+    const { server, outbox, work } = await opened();
+    server.once("message", { end: "close" });
+    await outbox.enqueue(envelope, letter);
+    await work();
+    const [held] = await until(
+      () => outbox.held(),
+      ({ length }) => length === 1,
+    );
+    expect(held).toMatchObject({ reason: "lost" });
+    expect(server.messages).toHaveLength(1);
+    await server.next();
+    await outbox.resolve(held?.id ?? "", "not-delivered");
+    await server.next();
+    expect(await outbox.held()).toEqual([]);
+  });
+
+  it("is done with a held message when a person says that it arrived", async () => {
+    const { server, outbox, work } = await opened();
+    server.once("message", { end: "close" });
+    const { jobs } = await outbox.enqueue(envelope, letter);
+    const id = jobs[0]?.id ?? "";
+    await work();
+    await until(
+      () => outbox.held(),
+      ({ length }) => length === 1,
+    );
+    await outbox.resolve(id, "delivered");
+    await until(
+      () => bench.waits(id),
+      (waits) => !waits,
+    );
+    expect(server.messages).toHaveLength(1);
+  });
+
+  it("puts back what has not passed the point of no return when the worker closes, and finishes the rest", async () => {
+    const reached: string[] = [];
+    let release = (): void => {};
+    const released = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    const { server, outbox, work } = await opened({
+      rcpt: async ({ address }) => {
+        if (address === "early@example.net" && !reached.includes("early")) {
+          reached.push("early");
+          await released;
+        }
+        return undefined;
+      },
+      message: async () => {
+        if (reached.includes("late")) return undefined;
+        reached.push("late");
+        await released;
+        return undefined;
+      },
+    });
+    await outbox.enqueue({ ...envelope, to: ["late@example.net"] }, letter);
+    const worker = await work();
+    await until(
+      async () => reached,
+      (list) => list.includes("late"),
+    );
+    const { jobs } = await outbox.enqueue({ ...envelope, to: ["early@example.net"] }, letter);
+    await until(
+      async () => reached,
+      (list) => list.includes("early"),
+    );
+    const closed = worker.close();
+    release();
+    await closed;
+    expect(server.messages.map(({ to }) => to[0])).toEqual(["late@example.net"]);
+    expect(await bench.waits(jobs[0]?.id ?? "")).toBe(true);
+    await work();
+    await server.next();
+    expect(await server.next()).toMatchObject({ to: ["early@example.net"] });
+  });
+
+  it("keeps large bodies in a store, and removes them when the message is delivered", async () => {
+    const folder = await mkdtemp(join(tmpdir(), "smtplib-bodies-"));
+    onTestFinished(() => rm(folder, { recursive: true, force: true }));
+    const { server, outbox, work } = await opened({}, { bodies: fileBodies(folder), inline: 1000 });
+    const large = `${letter}${"x".repeat(70)}\r\n`.repeat(1000);
+    await outbox.enqueue(envelope, large, { key: "large" });
+    await outbox.enqueue(envelope, large, { key: "large" });
+    expect(await readdir(folder)).toHaveLength(1);
+    await work();
+    expect((await server.next()).text.endsWith(large)).toBe(true);
+    await until(
+      () => readdir(folder),
+      ({ length }) => length === 0,
+    );
+  });
+
+  it("tries again when the store of bodies fails", async () => {
+    let failures = 2;
+    const kept = new Map<string, Uint8Array>();
+    const bodies = {
+      put: async (name: string, body: Uint8Array) => void kept.set(name, body),
+      get: async (name: string) => {
+        if (failures-- > 0) throw new Error("the bucket is away");
+        return kept.get(name);
+      },
+      delete: async (name: string) => void kept.delete(name),
+    };
+    const { server, outbox, work } = await opened({}, { bodies, inline: 0 });
+    await outbox.enqueue(envelope, letter);
+    await work();
+    expect((await server.next()).text).toContain(letter);
+    expect(server.messages).toHaveLength(1);
+  });
+
+  it("leaves a job of a newer version in the queue", async () => {
+    const { server, outbox, work } = await opened();
+    const id = randomUUID();
+    await bench.smuggle(id, { version: 2, id, from: "ada@example.com", to: ["x@example.net"] });
+    await outbox.enqueue(envelope, letter);
+    await work();
+    await server.next();
+    expect(await bench.waits(id)).toBe(true);
+    expect(server.messages).toHaveLength(1);
+    expect(await outbox.deadLetters()).toEqual([]);
+  });
+
+  it("sends for a tenant no more at a time than its budget has, by all workers together", async () => {
+    let now = 0;
+    let most = 0;
+    const { server, outbox, work } = await opened(
+      {
+        message: async () => {
+          now--;
+          return undefined;
+        },
+        data: () => {
+          most = Math.max(most, ++now);
+          return undefined;
+        },
+        bdat: () => {
+          most = Math.max(most, ++now);
+          return undefined;
+        },
+      },
+      { budgets: { tenant: () => ({ concurrent: 1 }) } },
+    );
+    await Promise.all(Array.from({ length: 4 }, () => outbox.enqueue(envelope, letter, { tenant: "a" })));
+    await Promise.all([work(), work()]);
+    for (let count = 0; count < 4; count++) await server.next();
+    expect(most).toBeLessThanOrEqual(1);
+  });
+
+  it("makes a dead letter of a held message whose time is over, and sends it again only after a person has decided", async () => {
+    const { server, outbox, work } = await opened({}, { report: { host: "mail.example.com" } });
+    server.once("message", { end: "close" });
+    await outbox.enqueue(envelope, letter, { expiresAt: new Date(Date.now() + 1500) });
+    await work();
+    const [dead] = await until(
+      () => outbox.deadLetters(),
+      ({ length }) => length === 1,
+    );
+    expect(dead).toMatchObject({ unknown: true, why: expect.stringContaining("unknown") });
+    // No report claims what nobody knows.
+    expect(server.messages).toHaveLength(1);
+    const id = dead?.id ?? "";
+    await expect(outbox.redrive(id)).rejects.toThrow("unknown");
+    await outbox.resolve(id, "not-delivered");
+    await server.next();
+    await outbox.redrive(id);
+    await server.next();
+    expect(server.messages).toHaveLength(2);
+  });
+
+  it("is rid of a dead letter that a person found to be delivered, or discards", async () => {
+    const { server, outbox, work } = await opened({ rcpt: "550 5.1.1 no such user" });
+    await outbox.enqueue(envelope, letter);
+    await outbox.enqueue(envelope, letter);
+    await work();
+    const [one, two] = await until(
+      () => outbox.deadLetters(),
+      ({ length }) => length === 2,
+    );
+    await outbox.discard(one?.id ?? "");
+    await outbox.resolve(two?.id ?? "", "delivered");
+    expect(await outbox.deadLetters()).toEqual([]);
+    await expect(outbox.discard(one?.id ?? "")).rejects.toThrow();
+    await expect(outbox.redrive(randomUUID())).rejects.toThrow("there is no");
+    await expect(outbox.resolve(randomUUID(), "delivered")).rejects.toThrow("there is no");
+    expect(server.messages).toHaveLength(0);
+  });
+
+  it("gives up what is not delivered in time, and says by which reply", async () => {
+    const { server, outbox, work } = await opened(
+      { rcpt: ({ address }) => (address === "slow@example.net" ? "451 4.7.1 come back later" : undefined) },
+      { report: { host: "mail.example.com", from: "postmaster@mail.example.com" } },
+    );
+    await outbox.enqueue({ ...envelope, to: ["slow@example.net"] }, letter, { expiresAt: new Date(Date.now() + 1000) });
+    await work();
+    const report = await server.next();
+    expect(report.text).toContain("Diagnostic-Code: smtp; 451 4.7.1 come back later");
+    expect(report.text).toContain("postmaster@mail.example.com");
+  });
+
+  it("delivers no earlier than it is told to", async () => {
+    const { server, outbox, work } = await opened();
+    const deliverAt = new Date(Date.now() + 1000);
+    await work();
+    await outbox.enqueue(envelope, letter, { deliverAt, key: "later" });
+    await outbox.enqueue({ ...envelope, to: ["now@example.net"] }, letter);
+    expect(await server.next()).toMatchObject({ to: ["now@example.net"] });
+    expect(await server.next()).toMatchObject({ to: ["charles@example.net"] });
+    expect(Date.now()).toBeGreaterThanOrEqual(deliverAt.getTime());
+  });
+
+  it("queues a message once for each destination, and sends none to one that refuses sessions for a while", async () => {
+    const server = startServer();
+    const closed = startServer({ answers: { connect: "421 4.3.2 closed" } });
+    onTestFinished(() => Promise.all([server.close(), closed.close()]).then(() => {}));
+    const outbox = await bench.open({
+      connect: (destination) => ({
+        ...{ host: destination, reconnectFor: 0 },
+        transport: destination === "closed.example" ? closed.transport : server.transport,
+      }),
+      destinationOf: (address) => address.slice(address.lastIndexOf("@") + 1),
+      policy: { ...soon, longest: 1000 },
+    });
+    const to = ["a@open.example", "b@closed.example", "c@open.example"];
+    const { jobs } = await outbox.enqueue({ ...envelope, to }, letter);
+    expect(jobs.map(({ destination }) => destination)).toEqual(["open.example", "closed.example"]);
+    const worker = await outbox.work({ concurrency: 1 });
+    workers.push(worker);
+    expect(await server.next()).toMatchObject({ to: ["a@open.example", "c@open.example"] });
+    await until(
+      async () => closed.connections,
+      (connections) => connections === 1,
+    );
+    await outbox.enqueue({ ...envelope, to: ["d@closed.example"] }, letter);
+    await outbox.enqueue({ ...envelope, to: ["e@open.example"] }, letter);
+    await server.next();
+    expect(closed.connections).toBe(1);
+  });
+
+  it("closes a worker whose signal is aborted", async () => {
+    const { server, outbox } = await opened();
+    const stop = new AbortController();
+    const worker = await outbox.work({ signal: stop.signal });
+    await outbox.enqueue(envelope, letter);
+    await server.next();
+    stop.abort();
+    await worker.close();
+    const { jobs } = await outbox.enqueue(envelope, letter);
+    expect(await bench.waits(jobs[0]?.id ?? "")).toBe(true);
+    expect(server.messages).toHaveLength(1);
+  });
+
+  it("refuses wrong arguments by their names, and queues nothing", async () => {
+    const { outbox } = await opened();
+    await expect(outbox.enqueue({ from: "a\r\nb", to: ["c@example.net"] }, letter)).rejects.toThrow(RangeError);
+    await expect(outbox.enqueue(envelope, letter, { key: "" })).rejects.toThrow("key");
+    await expect(outbox.enqueue(envelope, letter, { priority: 1.5 })).rejects.toThrow("priority");
+    await expect(outbox.enqueue(envelope, letter, { expiresAt: new Date(0) })).rejects.toThrow("expiresAt");
+    await expect(outbox.enqueue(envelope, letter, { deliverAt: new Date(Number.NaN) })).rejects.toThrow("deliverAt");
+    await expect(bench.open({ connect: () => ({}), policy: { unknown: "ask" } })).rejects.toThrow("ask");
+  });
+
+  it("says so when the queue is gone, and goes on by itself when it is back", async () => {
+    const { server, outbox, work } = await opened({}, { timeout: 0.5 });
+    await work();
+    await outbox.enqueue(envelope, letter, { key: "before" });
+    await server.next();
+    await bench.service.kill();
+    const error = await failureOf(outbox.enqueue(envelope, letter, { key: "meanwhile" }));
+    expect(error).toBeInstanceOf(OutboxUnavailableError);
+    await bench.service.start();
+    // The same key: whether the call above was too late or not.
+    await until(
+      () => outbox.enqueue(envelope, letter, { key: "meanwhile" }).catch(() => undefined),
+      (done) => done !== undefined,
+    );
+    await server.next();
+    expect(server.messages).toHaveLength(2);
+  }, 60_000);
+}
+
+/** Asks until the answer is the one. */
+async function until<T>(ask: () => Promise<T>, isIt: (answer: T) => boolean): Promise<T> {
+  for (;;) {
+    const answer = await ask();
+    if (isIt(answer)) return answer;
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}

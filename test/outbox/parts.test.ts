@@ -1,0 +1,164 @@
+/** The parts of an outbox that no queue is needed for: messages, bodies, destinations, options. */
+import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { describe, expect, it, onTestFinished } from "vitest";
+import { inlineBody, readBody } from "../../src/outbox/body-store.ts";
+import { Destinations } from "../../src/outbox/destinations.ts";
+import { BodyUnavailableError, fileBodies, parseReport, UnknownMessageError } from "../../src/outbox/index.ts";
+import { checkEnvelope, identified, readMessage } from "../../src/outbox/message.ts";
+import { outboxSettings, timesOf } from "../../src/outbox/options.ts";
+import { failureOf } from "../servers/failure.ts";
+import { message } from "./lives.ts";
+
+const octets = (text: string): Uint8Array => new TextEncoder().encode(text);
+
+describe("a queued message", () => {
+  it("keeps the Message-ID that it has, folded or not, and gets one otherwise", () => {
+    for (const header of ["Message-ID: <a@b>", "MESSAGE-ID:\r\n <a@b>", "Subject: x\nmessage-id : <a@b>"]) {
+      expect(identified(`${header}\r\n\r\nHi`, "ada@example.com").messageId).toBe("<a@b>");
+    }
+    const { octets: body, messageId } = identified("\r\nMessage-ID: <in@the.body>\r\n", "<ada@example.com>");
+    expect(messageId).toMatch(/^<.*@example\.com>$/);
+    expect(new TextDecoder().decode(body)).toMatch(/^Message-ID: <[^>]+>\r\n\r\nMessage-ID/);
+    expect(identified("", "").messageId).toMatch(/@localhost>$/);
+    expect(() => identified(17, "ada@example.com")).toThrow("body");
+  });
+
+  it("is refused as a whole by its version, or what it lacks", () => {
+    expect(readMessage(message()).id).toBe("one");
+    const { from: _, ...half } = message();
+    for (const data of [undefined, {}, { ...message(), version: 2 }, half]) {
+      expect(() => readMessage(data)).toThrow(UnknownMessageError);
+    }
+  });
+
+  it("has no options that are moments, and none that belong to one attempt", () => {
+    const to = ["charles@example.net"];
+    const check = (more: object): unknown =>
+      Reflect.apply(checkEnvelope, undefined, [{ from: "a@b", to, ...more }, octets("")]);
+    expect(check({ envid: "x" })).toMatchObject({ options: { envid: "x" }, to: [{ address: "charles@example.net" }] });
+    for (const name of ["size", "body", "holdFor", "holdUntil"]) expect(() => check({ [name]: 1 })).toThrow(name);
+    expect(() => check({ to: [{ address: "a@b", rrvs: { since: new Date() } }] })).toThrow("rrvs");
+    expect(() => check({ to: [] })).toThrow("to is empty");
+    expect(() => check({ envid: "\r\n" })).toThrow();
+  });
+});
+
+describe("a body", () => {
+  it("comes back out of the queue as it was, as text or as base64", async () => {
+    for (const body of [octets("Hi ü\r\n"), Uint8Array.of(0xff, 0, 10)]) {
+      const stored = inlineBody(body);
+      expect(await readBody(JSON.parse(JSON.stringify(stored)), undefined)).toEqual(body);
+    }
+  });
+
+  it("is unavailable for now where the store fails, has none, or is missing", async () => {
+    const store = (get: () => Promise<Uint8Array | undefined>) => ({
+      put: async () => {},
+      get,
+      delete: async () => {},
+    });
+    const failures = [
+      readBody({ name: "x" }, undefined),
+      readBody(
+        { name: "x" },
+        store(async () => undefined),
+      ),
+      readBody(
+        { name: "x" },
+        store(() => Promise.reject(new Error("away"))),
+      ),
+      readBody({ base64: "!" }, undefined),
+    ];
+    for (const failure of failures) {
+      const error = await failureOf(failure);
+      expect(error).toBeInstanceOf(BodyUnavailableError);
+      expect(error).toMatchObject({ temporary: true, delivery: "not-sent" });
+    }
+  });
+
+  it("is a whole file or none, and has no name that leads elsewhere", async () => {
+    const folder = await mkdtemp(join(tmpdir(), "smtplib-bodies-"));
+    onTestFinished(() => rm(folder, { recursive: true, force: true }));
+    const bodies = fileBodies(join(folder, "new"));
+    await bodies.put("one", octets("Hi"));
+    expect(new TextDecoder().decode(await bodies.get("one"))).toBe("Hi");
+    expect(await readdir(join(folder, "new"))).toEqual(["one"]);
+    await bodies.delete("one");
+    await bodies.delete("one");
+    await expect(bodies.get("one")).rejects.toThrow();
+    await expect(async () => bodies.get("../secret")).rejects.toThrow(RangeError);
+    expect(() => fileBodies("")).toThrow("folder");
+  });
+});
+
+describe("the destinations of a worker", () => {
+  it("keep the pools that are in use, and of the others the latest", async () => {
+    const closed: string[] = [];
+    const opened: string[] = [];
+    const destinations = new Destinations((name) => {
+      opened.push(name);
+      return { deliver: () => Promise.reject(new Error("unused")), close: async () => closed.push(name) };
+    }, 1);
+    await destinations.using("a", () => destinations.using("b", async () => {}));
+    await destinations.using("a", async () => {});
+    expect(opened).toEqual(["a", "b"]);
+    expect(closed).toEqual(["b"]);
+    await destinations.close();
+    expect(closed).toEqual(["b", "a"]);
+  });
+
+  it("ask again for a destination that could not be opened", async () => {
+    let tries = 0;
+    const destinations = new Destinations(async () => {
+      if (tries++ === 0) throw new Error("no route");
+      return { host: "mail.example.com" };
+    }, 1);
+    await expect(destinations.using("a", async () => {})).rejects.toThrow("no route");
+    expect(await destinations.using("a", async () => "open")).toBe("open");
+    await destinations.close();
+  });
+});
+
+describe("options", () => {
+  const connect = () => ({ host: "mail.example.com" });
+
+  it("have names that their errors say", () => {
+    expect(outboxSettings({ connect })).toMatchObject({ inline: 16_384, lifetime: 432_000, retention: 86_400 });
+    expect(() => outboxSettings({ connect, lifetime: 15 * 86_400 })).toThrow("options.lifetime");
+    expect(() => outboxSettings({ connect, timeout: -1 })).toThrow("options.timeout");
+    expect(() => Reflect.apply(outboxSettings, undefined, [undefined])).toThrow("options.connect");
+  });
+
+  it("bound a message's life", () => {
+    const deliverAt = new Date(5000);
+    expect(timesOf({ deliverAt }, 10, 1000)).toEqual({ from: 5000, until: 15_000 });
+    expect(timesOf({ deliverAt: new Date(0) }, 10, 1000)).toEqual({ from: 1000, until: 11_000 });
+    expect(() => timesOf({ expiresAt: new Date(15 * 86_400_000) }, 10, 1000)).toThrow("14 days");
+    expect(() => Reflect.apply(timesOf, undefined, [{ deliverAt: "now" }, 10, 1000])).toThrow("deliverAt");
+  });
+});
+
+describe("parseReport", () => {
+  it("reads quoted-printable, and skips what is no field", () => {
+    const report = parseReport(
+      [
+        "Content-Type: multipart/report; x; boundary=b",
+        "",
+        "--b",
+        "Content-Type: message/delivery-status",
+        "Content-Transfer-Encoding: quoted-printable",
+        "",
+        "Reporting-MTA: dns; mx",
+        "",
+        "no field",
+        "Final-Recipient: rfc822; j=C3=BCrgen=40example.n=",
+        "et",
+        "Status: 4.2.2 (full)",
+        "--b--",
+      ].join("\r\n"),
+    );
+    expect(report?.recipients).toMatchObject([{ address: "jürgen@example.net", action: "delayed", status: "4.2.2" }]);
+  });
+});
