@@ -27,7 +27,7 @@ export interface ByteStream {
    * No read may be pending, nothing may be unread.
    */
   startTls(options: TlsOptions & { servername: string }): Promise<void>;
-  /** Sends what is queued, ends, releases. Bounded in time by the transport. Idempotent. */
+  /** Sends queued bytes, ends the stream and releases it, within a time that the transport bounds. Idempotent. */
   close(): Promise<void>;
   /** Drops the connection now; a pending read or write rejects with the reason. Idempotent, never throws. */
   abort(reason?: unknown): void;
@@ -96,7 +96,7 @@ export type PeerInfo = {
   tls: TlsInfo | undefined;
 };
 
-/** What is known of a TLS session; a runtime that cannot tell leaves a field undefined. */
+/** A TLS session; fields that a runtime cannot provide are undefined. */
 export type TlsInfo = {
   protocol: string | undefined;
   cipher: string | undefined;

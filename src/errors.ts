@@ -1,12 +1,12 @@
 /**
- * The exceptions of Python's smtplib, under their own names, and the one error of ours that transports throw.
- * Errors carry fields; nobody has to match their texts.
+ * The exceptions of Python's smtplib, under their own names, and the error that transports throw. Errors carry fields:
+ * no caller has to match their texts.
  */
 import type { Refused, Reply } from "./core/reply.ts";
 
 /**
- * What is known of the message that a failed call was about: certainly not delivered, refused by the server,
- * or unknown, because the connection died after the end of the data was sent (RFC 1047).
+ * The outcome of the message that a failed call concerned: certainly not delivered, refused by the server, or unknown,
+ * because the connection died after the end of the data was sent (RFC 1047).
  */
 export type DeliveryOutcome = "not-sent" | "rejected" | "unknown";
 
@@ -150,7 +150,7 @@ export class SMTPDataError extends SMTPResponseException {}
 /** No connection could be established, or the greeting was not 220: Python's `smtplib.SMTPConnectError`. */
 export class SMTPConnectError extends SMTPResponseException {}
 
-/** The server refused our HELO: Python's `smtplib.SMTPHeloError`. */
+/** The server refused EHLO and HELO: Python's `smtplib.SMTPHeloError`. */
 export class SMTPHeloError extends SMTPResponseException {}
 
 /** The details of a failed authentication. */
@@ -161,7 +161,7 @@ export type AuthenticationDetails = ResponseDetails & {
   serverError?: Readonly<Record<string, string>> | undefined;
 };
 
-/** The server did not accept our credentials: Python's `smtplib.SMTPAuthenticationError`. */
+/** The server did not accept the credentials: Python's `smtplib.SMTPAuthenticationError`. */
 export class SMTPAuthenticationError extends SMTPResponseException {
   /** What each mechanism that was tried failed with, in the order of the tries. */
   readonly causes: readonly SMTPException[];

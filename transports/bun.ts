@@ -1,5 +1,6 @@
 /** The transport of Bun, on its own sockets: `Bun.connect`, and `upgradeTLS` for every option of TLS. */
 import type { ByteStream, ConnectOptions, Endpoint, PeerInfo, TlsOptions, Transport } from "../src/byte-stream.ts";
+import type { BunHandlers, BunSocket } from "./bun-socket.ts";
 import { connectNet } from "./net-connect.ts";
 import type { NodeSocket } from "./node-builtins.ts";
 import {
@@ -13,41 +14,8 @@ import {
   untilSent,
   WriteQueue,
 } from "./socket-stream.ts";
-import type { BunHandshake, BunTlsFault, BunTlsOptions, BunTlsSession } from "./tls/bun.ts";
+import type { BunHandshake } from "./tls/bun.ts";
 import { type Deferred, deferred, type Failure } from "./util.ts";
-
-type Bound = { socket: Handlers };
-
-type Handlers = {
-  binaryType: "uint8array";
-  open(socket: Socket): void;
-  data(socket: Socket, chunk: Uint8Array): void;
-  drain(socket: Socket): void;
-  end(socket: Socket): void;
-  close(socket: Socket, error?: Error): void;
-  error(socket: Socket, error: Error): void;
-  handshake(socket: Socket, success: boolean, fault: BunTlsFault | null): void;
-};
-
-type Socket = BunTlsSession & {
-  readonly remoteAddress: string | undefined;
-  readonly localAddress: string | undefined;
-  /** Returns how many bytes the system accepted; none while its buffer is full, -1 if the connection is lost. */
-  write(data: Uint8Array): number;
-  /** Sends FIN, and close_notify before it under TLS; reading continues. */
-  shutdown(): void;
-  /** Closes both directions; the system still sends what it accepted. */
-  end(): void;
-  /** Closes with RST; unsent bytes are lost. */
-  terminate(): void;
-  pause(): void;
-  resume(): void;
-  ref(): void;
-  unref(): void;
-  upgradeTLS(options: Bound & { tls: BunTlsOptions }): [raw: Socket, tls: Socket];
-  /** Replaces the handlers. */
-  reload(options: Bound): void;
-};
 
 /**
  * Connects to a TCP port or a Unix socket, unencrypted. Tries all addresses of a host, 250 ms apart, and uses the first
@@ -71,14 +39,14 @@ export const connect: Transport = async (endpoint: Endpoint, options: ConnectOpt
 };
 
 /** Takes Bun's own socket out of one of `node:net`; `undefined` if this version of Bun has none in it. */
-function handleOf(connected: NodeSocket): Socket | undefined {
+function handleOf(connected: NodeSocket): BunSocket | undefined {
   const handle: unknown = Reflect.get(connected, "_handle");
   if (!isSocket(handle)) return undefined;
   Reflect.set(connected, "_handle", null);
   return handle;
 }
 
-function isSocket(handle: unknown): handle is Socket {
+function isSocket(handle: unknown): handle is BunSocket {
   if (typeof handle !== "object" || handle === null) return false;
   const needed = ["reload", "write", "shutdown", "end", "terminate", "pause", "resume", "ref", "unref", "upgradeTLS"];
   return needed.every((name) => typeof Reflect.get(handle, name) === "function");
@@ -93,7 +61,7 @@ async function withoutHandle(socket: NodeSocket, endpoint: Endpoint): Promise<By
 class BunStream implements ByteStream {
   #peer: PeerInfo;
   /** The socket in use: under TLS not the raw one, whose handlers keep getting ciphertext. */
-  #socket: Socket | undefined;
+  #socket: BunSocket | undefined;
   readonly #reading = new ReadQueue({ pause: () => this.#socket?.pause(), resume: () => this.#socket?.resume() });
   readonly #writing = new WriteQueue();
   /** Waits for the end of the TLS handshake. */
@@ -106,7 +74,7 @@ class BunStream implements ByteStream {
   readonly #ownWrite: ByteStream["write"];
 
   /** The functions that the socket calls. */
-  readonly #handlers: Handlers = {
+  readonly #handlers: BunHandlers = {
     binaryType: "uint8array",
     open: (socket) => this.#opened(socket),
     data: (socket, chunk) => {
@@ -124,7 +92,7 @@ class BunStream implements ByteStream {
     },
   };
 
-  constructor(endpoint: Endpoint, socket: Socket) {
+  constructor(endpoint: Endpoint, socket: BunSocket) {
     this.#peer = peerInfo(endpoint, socket.remoteAddress, socket.localAddress);
     this.#ownWrite = this.write;
     this.#socket = socket;
@@ -202,12 +170,12 @@ class BunStream implements ByteStream {
     this.#socket?.unref();
   }
 
-  #opened(socket: Socket): void {
+  #opened(socket: BunSocket): void {
     this.#socket = socket;
     if (this.#hold === "unref") socket.unref();
   }
 
-  #drain(socket: Socket): void {
+  #drain(socket: BunSocket): void {
     if (socket !== this.#socket) return;
     const writing = this.#writing;
     for (let next = writing.first; next !== undefined; next = writing.first) {
@@ -219,14 +187,14 @@ class BunStream implements ByteStream {
     writing.emptied();
   }
 
-  #ended(socket: Socket): void {
+  #ended(socket: BunSocket): void {
     if (socket !== this.#socket) return this.#releaseNow();
     // After a failed write, Bun reports the reset as an orderly end.
     if (this.#closing === undefined) this.#reading.failure ??= this.#writing.failure;
     this.#reading.end();
   }
 
-  #lost(socket: Socket, error: Error | undefined): void {
+  #lost(socket: BunSocket, error: Error | undefined): void {
     if (socket !== this.#socket) return this.#releaseNow();
     this.#socket = undefined;
     if (error !== undefined) this.#reading.failure ??= { reason: error };

@@ -1,5 +1,6 @@
 /** The transport of Deno, on its own sockets: `Deno.connect` and `Deno.startTls`; `node:tls` does what that lacks. */
 import type { ByteStream, ConnectOptions, Endpoint, PeerInfo, TlsOptions, Transport } from "../src/byte-stream.ts";
+import type { DenoConnection, DenoRuntime } from "./deno-socket.ts";
 import {
   checkUpgradable,
   closeGracefully,
@@ -11,17 +12,10 @@ import {
   untilSent,
   WriteQueue,
 } from "./socket-stream.ts";
-import type { DenoConnection } from "./tls/deno.ts";
 import { asciiName } from "./tls/options.ts";
 import { type Failure, noop, raceAbort } from "./util.ts";
 
-/** The used parts of `Deno`. */
-declare const Deno: {
-  connect(options: { hostname: string; port: number; signal?: AbortSignal }): Promise<TcpConnection>;
-  connect(options: { transport: "unix"; path: string }): Promise<DenoConnection>;
-};
-
-type TcpConnection = DenoConnection & { setNoDelay(on: boolean): void };
+declare const Deno: Pick<DenoRuntime, "connect">;
 
 /** The size of the buffer that a connection reads into. */
 const readSize = 64 * 1024;

@@ -1,7 +1,7 @@
 /** Connects by `node:net`, on Node, Deno and Bun: tries each address of a host, and can cancel an attempt. */
 import type { ConnectOptions, Endpoint } from "../src/byte-stream.ts";
 import { type Address, type Attempt, connectToAny } from "./happy-eyeballs.ts";
-import { builtin, type NetConnectOptions, type NodeSocket } from "./node-builtins.ts";
+import { builtin, type NetConnectOptions, type NetLocalOptions, type NodeSocket } from "./node-builtins.ts";
 import type { ReadBuffer } from "./read-buffer.ts";
 import { addressesOf } from "./resolve.ts";
 import { deferred } from "./util.ts";
@@ -44,7 +44,7 @@ function begin(to: NetConnectOptions, buffer: ReadBuffer | undefined): Attempt<C
 async function localEnd({
   sourceAddress: [host, localPort] = ["", 0],
   signal,
-}: ConnectOptions): Promise<NetConnectOptions> {
+}: ConnectOptions): Promise<NetLocalOptions> {
   if (host === "") return localPort === 0 ? {} : { localPort };
   const [found] = await addressesOf(host, 0, signal);
   return { localAddress: found?.address, family: found?.family ?? 0, localPort };

@@ -4,11 +4,19 @@
  * come across a `node:` import.
  */
 
+/** The events of a `NodeDuplex`. */
+export interface NodeListening {
+  (event: "data", listener: (chunk: Uint8Array) => void): unknown;
+  (event: "error", listener: (error: Error) => void): unknown;
+  (event: "session", listener: (ticket: Uint8Array) => void): unknown;
+  (event: string, listener: () => void): unknown;
+}
+
 /** What `net.Socket`, `tls.TLSSocket` and `stream.Duplex` have in common, as far as it is used. */
 export interface NodeDuplex {
-  on(event: string, listener: (argument: never) => void): unknown;
-  once(event: string, listener: (argument: never) => void): unknown;
-  off(event: string, listener: (argument: never) => void): unknown;
+  readonly on: NodeListening;
+  readonly once: NodeListening;
+  readonly off: NodeListening;
   read(): Uint8Array | null;
   write(data: Uint8Array): boolean;
   push(data: Uint8Array | null): boolean;
@@ -41,7 +49,7 @@ export interface NodeTlsSocket extends NodeSocket {
   exportKeyingMaterial?(length: number, label: string, context: Uint8Array): Uint8Array;
   isSessionReused?(): boolean;
   /** Of a client; `name` is missing for finite fields, and on Deno. */
-  getEphemeralKeyInfo?(): { name?: string } | null;
+  getEphemeralKeyInfo?(): { name?: string | undefined } | null;
 }
 
 /** What `getPeerCertificate` gives; empty where there is none. */
@@ -66,7 +74,7 @@ export interface TlsConnectOptions {
   ca?: string[] | undefined;
   cert?: string | undefined;
   key?: string | undefined;
-  minVersion?: string | undefined;
+  minVersion?: "TLSv1.2" | "TLSv1.3" | undefined;
   ciphers?: string | undefined;
   ecdhCurve?: string | undefined;
 }
@@ -82,17 +90,22 @@ export interface DuplexOptions {
   destroy(error: Error | null, done: (error?: Error | null) => void): void;
 }
 
-/** Options of `net.connect`. */
-export interface NetConnectOptions {
-  host?: string;
-  port?: number;
-  path?: string;
+/** Options of `net.connect`: where to, and how. */
+export type NetConnectOptions = NetLocalOptions & ({ host: string; port: number } | { path: string });
+
+/** Options of `net.connect` about this end. */
+export interface NetLocalOptions {
   localAddress?: string | undefined;
   localPort?: number | undefined;
   family?: number;
   noDelay?: boolean;
   onread?: { buffer(): Uint8Array | undefined; callback(length: number): boolean };
   allowHalfOpen?: boolean;
+}
+
+/** What `setTimeout` returns. */
+export interface NodeTimer {
+  unref(): unknown;
 }
 
 /** The modules, by name. */
@@ -104,7 +117,7 @@ export interface NodeModules {
       ca?: string[] | undefined;
       cert?: string | undefined;
       key?: string | undefined;
-      minVersion?: string | undefined;
+      minVersion?: "TLSv1.2" | "TLSv1.3" | undefined;
       ciphers?: string | undefined;
       ecdhCurve?: string | undefined;
       secureOptions?: number | undefined;
@@ -124,8 +137,8 @@ export interface NodeModules {
   };
   "node:process": { versions: { bun?: string | undefined; deno?: string | undefined } };
   "node:timers": {
-    setTimeout(callback: () => void, milliseconds: number): { unref(): unknown };
-    clearTimeout(timer: object): void;
+    setTimeout(callback: () => void, milliseconds: number): NodeTimer;
+    clearTimeout(timer: NodeTimer): void;
     setImmediate(callback: () => void): object;
   };
 }

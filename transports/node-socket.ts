@@ -137,7 +137,13 @@ export class SocketStream implements ByteStream {
   }
 
   #listen(how: "on" | "off"): void {
-    for (const [event, listener] of Object.entries(this.#listeners)) this.#socket[how](event, listener);
+    const { data, end, drain, error, close } = this.#listeners;
+    const socket = this.#socket;
+    socket[how]("data", data);
+    socket[how]("error", error);
+    socket[how]("end", end);
+    socket[how]("drain", drain);
+    socket[how]("close", close);
   }
 
   #fail(reason: unknown): void {

@@ -12,6 +12,8 @@ export type OptionRow = {
   readonly optional?: true;
   /** Its value may be empty. */
   readonly empty?: true;
+  /** Its value may hold line ends and other control characters. */
+  readonly free?: true;
   /** Its letter. */
   readonly short?: string;
   /** A line for the help. */
@@ -32,7 +34,8 @@ export class Arguments {
    * @throws {UsageError} for an option that is in none of them, a missing or superfluous value, or a repetition
    */
   constructor(args: readonly string[], tables: readonly OptionTable[]) {
-    const rows: OptionTable = Object.assign({}, ...tables);
+    // Without a prototype: "--constructor" is no option.
+    const rows: OptionTable = Object.assign(Object.create(null), ...tables);
     const options = parserOptions(rows);
     const { tokens = [], positionals } = parseArgs({
       args: withOptionalValues(args, rows),
@@ -66,10 +69,15 @@ export class Arguments {
     return this.#values.get(name) ?? [];
   }
 
-  /** The values of an option that takes lists, divided at commas. */
+  /**
+   * The values of an option that takes lists, divided at commas.
+   * @throws {UsageError} if it was given, and holds nothing but commas
+   */
   list(name: string): readonly string[] {
     const parts = this.texts(name).flatMap((text) => text.split(","));
-    return parts.map((part) => part.trim()).filter((part) => part !== "");
+    const found = parts.map((part) => part.trim()).filter((part) => part !== "");
+    if (found.length === 0 && this.has(name)) throw new UsageError(`--${name}`, "must not be an empty list");
+    return found;
   }
 
   /**
@@ -120,6 +128,9 @@ export class Arguments {
     if (row.value === undefined && value !== undefined) throw new UsageError(written, "takes no value");
     const isMissing = value === undefined || (value === "" && row.optional !== true && row.empty !== true);
     if (row.value !== undefined && isMissing) throw new UsageError(written, `needs a value: ${written} ${row.value}`);
+    if (row.free !== true && /[\x00-\x1f\x7f]/.test(value ?? "")) {
+      throw new UsageError(written, "must not hold line ends or other control characters");
+    }
     const before = this.#values.get(name) ?? [];
     if (before.length > 0 && row.multiple !== true) throw new UsageError(written, "is given twice");
     this.#values.set(name, [...before, value ?? ""]);

@@ -1,9 +1,12 @@
 /** The options that say how a server is reached, for all commands that are clients; and what they come to. */
+import { X509Certificate } from "node:crypto";
+import { isIP } from "node:net";
+import { createSecureContext, type SecureContextOptions } from "node:tls";
 import { type Endpoint, LMTP, SMTP, SMTP_SSL, type SMTPOptions, type TlsOptions, type Transport } from "../index.ts";
 import { defaultTransport } from "../runtime.ts";
 import type { Arguments, OptionTable } from "./arguments.ts";
 import { UsageError } from "./exit-codes.ts";
-import { readText } from "./files.ts";
+import { readText, reasonOf } from "./files.ts";
 import { proxyTransport } from "./proxy.ts";
 import { endpointOf, parseTarget, type Target, type TlsMode } from "./target.ts";
 
@@ -108,27 +111,56 @@ async function contextOf(args: Arguments): Promise<TlsOptions> {
     throw new UsageError(args.has("cert") ? "--cert" : "--key", "needs the other one: --cert and --key go together");
   }
   const ca = await Promise.all(args.texts("ca").map((path) => readText("--ca", path)));
-  if (ca.some((text) => !text.includes("-----BEGIN "))) throw new UsageError("--ca", "is no certificate in PEM");
+  if (!ca.every(hasCertificates)) throw new UsageError("--ca", "is no certificate in PEM");
   const version = args.choice("min-tls", ["1.2", "1.3"]);
   const fingerprints = args.texts("fingerprint");
   const wrong = fingerprints.find((text) => !/^(?:[\da-f]{2}:?){32}$/i.test(text));
   if (wrong !== undefined) throw new UsageError("--fingerprint", `is no SHA-256 fingerprint: ${JSON.stringify(wrong)}`);
+  const cert = await read("cert");
+  const key = await read("key");
+  const [ciphers, groups] = [args.text("ciphers"), args.text("groups")];
+  checkUsable("--cert", { cert, key });
+  checkUsable("--ciphers", { ciphers });
+  checkUsable("--groups", { ecdhCurve: groups });
   return {
     servername: args.text("servername"),
     ca: ca.length === 0 ? undefined : ca,
-    cert: await read("cert"),
-    key: await read("key"),
+    cert,
+    key,
     fingerprint256: fingerprints.length === 0 ? undefined : [...fingerprints],
     rejectUnauthorized: args.has("insecure") ? false : undefined,
     minVersion: version === undefined ? undefined : `TLSv${version}`,
-    ciphers: args.text("ciphers"),
-    groups: args.text("groups"),
+    ciphers,
+    groups,
   };
+}
+
+function hasCertificates(text: string): boolean {
+  const blocks = text.match(/-----BEGIN CERTIFICATE-----[\s\S]*?-----END CERTIFICATE-----/g) ?? [];
+  try {
+    return blocks.map((block) => new X509Certificate(block)).length > 0;
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * Has the runtime try what TLS is to be spoken with.
+ * @throws {UsageError} if it cannot be used
+ */
+export function checkUsable(argument: string, options: SecureContextOptions): void {
+  try {
+    createSecureContext(options);
+  } catch (error) {
+    throw new UsageError(argument, `cannot be used: ${reasonOf(error)}`);
+  }
 }
 
 function sourceAddressOf(text: string | undefined): [host: string, port: number] | undefined {
   if (text === undefined) return undefined;
-  const { host, port = 0, path } = parseTarget(text, "--source-address");
-  if (host === "" || path !== undefined) throw new UsageError("--source-address", "must be ADDRESS or ADDRESS:PORT");
+  const { host, port = 0 } = parseTarget(text, "--source-address");
+  if (isIP(host) === 0 || text.includes("://")) {
+    throw new UsageError("--source-address", `must be ADDRESS or ADDRESS:PORT: ${JSON.stringify(text)}`);
+  }
   return [host, port];
 }

@@ -6,7 +6,7 @@ import { anonymous, external, oauthbearer, xoauth2 } from "../sasl/index.ts";
 import type { Arguments, OptionTable } from "./arguments.ts";
 import type { Connection } from "./connection.ts";
 import { CommandError, EXIT, UsageError } from "./exit-codes.ts";
-import { readText, reasonOf } from "./files.ts";
+import { readText } from "./files.ts";
 import { MECHANISMS } from "./mechanisms.ts";
 import type { Surroundings } from "./surroundings.ts";
 
@@ -14,8 +14,12 @@ import type { Surroundings } from "./surroundings.ts";
 export const LOGIN_OPTIONS: OptionTable = {
   user: { value: "NAME", short: "u", help: "log in as NAME" },
   "password-file": { value: "FILE", help: "the file whose first line is the password" },
-  password: { value: "TEXT", help: "the password; everybody on this machine can read it in the list of processes" },
-  "token-command": { value: "COMMAND", help: "the command that prints an OAuth 2.0 token" },
+  password: {
+    value: "TEXT",
+    free: true,
+    help: "the password; everybody on this machine can read it in the list of processes",
+  },
+  "token-command": { value: "COMMAND", free: true, help: "the command that prints an OAuth 2.0 token" },
   auth: { value: "MECHANISM", multiple: true, help: "the SASL mechanisms to use, in this order" },
   authzid: { value: "NAME", help: "act as NAME, with the credentials of --user" },
   "allow-insecure-auth": { help: "send passwords over connections without TLS, too" },
@@ -104,12 +108,6 @@ export async function logIn(smtp: SMTP, credentials: Credentials, endpoint: Conn
   }
 }
 
-/** Where a password was written into an argument, which others can read: the argument's name. */
-export function exposedArgument(args: Arguments, { target }: Connection, argument: string): string | undefined {
-  if (args.has("password")) return "--password";
-  return target.password === undefined ? undefined : argument;
-}
-
 const TOKEN_MECHANISMS: readonly string[] = ["OAUTHBEARER", "XOAUTH2"];
 
 function mechanismsOf(args: Arguments): readonly string[] {
@@ -171,10 +169,16 @@ async function tokenOf(command: string, { env }: Surroundings): Promise<string> 
     const [token = ""] = stdout.trim().split(/\r?\n/);
     if (token !== "") return token;
   } catch (error) {
-    // The message of the runtime's own error holds the command, and what it has printed.
-    const code: unknown = error instanceof Error ? Reflect.get(error, "code") : undefined;
-    const how = typeof code === "number" ? `exit code ${code}` : reasonOf(error).split("\n", 1)[0];
-    throw new CommandError(EXIT.login, `--token-command failed: ${how}`);
+    throw new CommandError(EXIT.login, `--token-command failed: ${endOf(error)}`);
   }
   throw new CommandError(EXIT.login, "--token-command printed no token");
+}
+
+/** How a command ended. The message of the runtime's own error holds the command, and what it has printed. */
+function endOf(error: unknown): string {
+  const member = (name: string): unknown => (error instanceof Error ? Reflect.get(error, name) : undefined);
+  const [code, signal] = [member("code"), member("signal")];
+  if (typeof code === "number") return `exit code ${code}`;
+  if (typeof signal === "string") return `it was ended by ${signal}`;
+  return typeof code === "string" ? code : "it could not be run";
 }

@@ -93,10 +93,17 @@ function neverConnected(error: SMTPException): boolean {
   return (error instanceof SMTPConnectError && error.smtp_code < 0) || causeOf(error, ProxyError) !== undefined;
 }
 
+/** An error and its causes, the outermost first. */
+export function causes(error: unknown): unknown[] {
+  const found: unknown[] = [];
+  for (let cause = error; cause !== undefined; cause = cause instanceof Error ? cause.cause : undefined)
+    found.push(cause);
+  return found;
+}
+
 /** The first error of a class among an error and its causes. */
 export function causeOf<E extends Error>(error: unknown, wanted: new (...args: never[]) => E): E | undefined {
-  for (let cause = error; cause instanceof Error; cause = cause.cause) if (cause instanceof wanted) return cause;
-  return undefined;
+  return causes(error).find((cause): cause is E => cause instanceof wanted);
 }
 
 /** Whether the connection was lost, for whatever reason. */

@@ -1,5 +1,6 @@
 /** Files that options name, with errors that name the option. */
-import { readFile, writeFile } from "node:fs/promises";
+import { closeSync, constants, openSync } from "node:fs";
+import { access, readFile, stat, writeFile } from "node:fs/promises";
 import { CommandError, EXIT } from "./exit-codes.ts";
 
 /**
@@ -10,6 +11,19 @@ import { CommandError, EXIT } from "./exit-codes.ts";
 export async function readText(argument: string, path: string): Promise<string> {
   try {
     return await readFile(path, "utf8");
+  } catch (cause) {
+    throw unreadable(argument, path, cause);
+  }
+}
+
+/**
+ * Whether a file can be read, before anything is done that cannot be undone.
+ * @throws {CommandError} if it cannot
+ */
+export async function checkReadable(argument: string, path: string): Promise<void> {
+  try {
+    await access(path, constants.R_OK);
+    if ((await stat(path)).isDirectory()) throw new Error(REASONS["EISDIR"]);
   } catch (cause) {
     throw unreadable(argument, path, cause);
   }
@@ -29,8 +43,24 @@ export async function writeText(argument: string, path: string, text: string): P
   try {
     await writeFile(path, text);
   } catch (cause) {
-    throw new CommandError(EXIT.cannotCreate, `${argument} ${path} cannot be written: ${reasonOf(cause)}`, { cause });
+    throw unwritable(argument, path, cause);
   }
+}
+
+/**
+ * Whether a file can be written, before anything is done that cannot be undone. It is made, if it is missing.
+ * @throws {CommandError} if it cannot
+ */
+export function checkWritable(argument: string, path: string): void {
+  try {
+    closeSync(openSync(path, "a"));
+  } catch (cause) {
+    throw unwritable(argument, path, cause);
+  }
+}
+
+function unwritable(argument: string, path: string, cause: unknown): CommandError {
+  return new CommandError(EXIT.cannotCreate, `${argument} ${path} cannot be written: ${reasonOf(cause)}`, { cause });
 }
 
 /** Why something failed, in a few words: the system's code where it has one. */

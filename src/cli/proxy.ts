@@ -10,21 +10,36 @@ import { UsageError } from "./exit-codes.ts";
 export function proxyTransport(text: string): Transport {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   const { protocol, hostname = "", port = "", username = "", password = "" } = url ?? {};
-  const user = decodeURIComponent(username);
-  const account = user === "" ? {} : { user, password: decodeURIComponent(password) };
+  const user = decoded(username);
+  if (user === "" && password !== "") throw new UsageError("--proxy", "has a password and no user");
+  const account = user === "" ? {} : { user, password: decoded(password) };
   const at = { host: hostname.replace(/^\[|\]$/g, ""), ...(port === "" ? {} : { port: Number(port) }) };
   if (at.host === "") throw new UsageError("--proxy", "must be a URL with a host, as in socks5h://127.0.0.1:1080");
-  switch (protocol) {
-    case "socks5:":
-    case "socks5h:":
-      return socks({ ...at, ...account });
-    case "socks4a:":
-      return socks({ ...at, version: "4a", ...(user === "" ? {} : { user }) });
-    case "http:":
-      return httpConnect({ port: 80, ...at, ...account });
-    case "https:":
-      return httpConnect({ port: 443, ...at, ...account, tls: {} });
-    default:
-      throw new UsageError("--proxy", "must begin with socks5h://, socks4a://, http:// or https://");
+  try {
+    switch (protocol) {
+      case "socks5:":
+      case "socks5h:":
+        return socks({ ...at, ...account });
+      case "socks4a:":
+        return socks({ ...at, version: "4a", ...(user === "" ? {} : { user }), ...(password === "" ? {} : account) });
+      case "http:":
+        return httpConnect({ port: 80, ...at, ...account });
+      case "https:":
+        return httpConnect({ port: 443, ...at, ...account, tls: {} });
+      default:
+        throw new UsageError("--proxy", "must begin with socks5h://, socks4a://, http:// or https://");
+    }
+  } catch (error) {
+    // The proxies name what is wrong, and show neither user nor password.
+    if (error instanceof TypeError || error instanceof RangeError) throw new UsageError("--proxy", error.message);
+    throw error;
+  }
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    throw new UsageError("--proxy", "has a user or password that is not percent-encoded");
   }
 }

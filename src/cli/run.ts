@@ -1,10 +1,12 @@
 /** From arguments to a command and its exit code. Everything that goes wrong ends here, in one line. */
-import { EXIT, type ExitCode, exitCodeOf, UsageError } from "./exit-codes.ts";
+import { causes, EXIT, type ExitCode, exitCodeOf, UsageError } from "./exit-codes.ts";
 import { type CommandDescription, commandHelp, programHelp } from "./help.ts";
+import { namedByOption } from "./library-arguments.ts";
 import { PROBE, runProbe } from "./probe/command.ts";
 import { runSend, SEND } from "./send/command.ts";
 import { runServe, SERVE } from "./serve/command.ts";
 import { type Surroundings, styled } from "./surroundings.ts";
+import { printable } from "./text.ts";
 import { VERSION } from "./version.ts";
 
 type Command = {
@@ -30,7 +32,7 @@ export async function run(args: readonly string[], around: Surroundings): Promis
     }
     return await command.run(rest, around);
   } catch (error) {
-    return report(error, command?.description.name, around);
+    return report(namedByOption(error), command?.description.name, around);
   }
 }
 
@@ -59,13 +61,18 @@ function asksForHelp(args: readonly string[]): boolean {
 function report(error: unknown, command: string | undefined, { stderr, signal }: Surroundings): ExitCode {
   const program = command === undefined ? "smtplib" : `smtplib ${command}`;
   const code = exitCodeOf(error);
-  if (signal.aborted && error === signal.reason) {
-    stderr.write(`${program}: ${signal.reason.message}\n`);
+  // Whatever a stopped command failed with, nothing of what it was asked for is known to have been done.
+  if (signal.aborted && code !== EXIT.unknown && causes(error).includes(signal.reason)) {
+    stderr.write(`${program}: ${printable(textOf(signal.reason))}\n`);
     return EXIT.temporary;
   }
-  const text = error instanceof Error ? error.message : String(error);
+  const text = textOf(error);
   const help = code === EXIT.usage ? `; see ${program} --help` : "";
-  stderr.write(`${styled(stderr, "red", program)}: ${text.replaceAll("\n", " / ")}${help}\n`);
+  stderr.write(`${styled(stderr, "red", program)}: ${printable(text)}${help}\n`);
   if (code === EXIT.software && error instanceof Error) stderr.write(`${error.stack ?? ""}\n`);
   return code;
+}
+
+function textOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }

@@ -2,6 +2,7 @@
 import { once } from "node:events";
 import process from "node:process";
 import { styleText } from "node:util";
+import { CommandError, EXIT } from "./exit-codes.ts";
 
 /** A stream to write text to. */
 export type Output = {
@@ -30,8 +31,31 @@ export function processSurroundings(): Surroundings {
   for (const name of ["SIGINT", "SIGTERM"] as const) {
     process.once(name, () => stopping.abort(new Error(`stopped by ${name}`)));
   }
-  const { stdin, stdout, stderr, env } = process;
-  return { env, stdin, stdout: output(stdout), stderr: output(stderr), ask, signal: stopping.signal };
+  const { stdout, stderr, env } = process;
+  const { signal } = stopping;
+  const ask = (question: string): Promise<string | undefined> => askHidden(question, signal);
+  return { env, stdin: input(signal), stdout: output(stdout), stderr: output(stderr), ask, signal };
+}
+
+/** Standard input, until the signal fires. */
+async function* input(signal: AbortSignal): AsyncGenerator<Uint8Array | string> {
+  const { stdin } = process;
+  const chunks: AsyncIterator<Uint8Array | string> = stdin[Symbol.asyncIterator]();
+  const stopped = new Promise<never>((_, reject) => {
+    const stop = (): void => {
+      reject(signal.reason);
+      // Else the process would wait for its end.
+      stdin.destroy();
+    };
+    if (signal.aborted) stop();
+    else signal.addEventListener("abort", stop, { once: true });
+  });
+  stopped.catch(() => {});
+  for (;;) {
+    const { done, value } = await Promise.race([chunks.next(), stopped]);
+    if (done === true) return;
+    yield value;
+  }
 }
 
 function output(stream: NodeJS.WriteStream): Output {
@@ -56,7 +80,7 @@ export function styled({ hasColours }: Output, style: Style, text: string): stri
 }
 
 /** Reads one line from the terminal that standard input is, without showing it. */
-async function ask(question: string): Promise<string | undefined> {
+async function askHidden(question: string, signal: AbortSignal): Promise<string | undefined> {
   const { stdin, stderr } = process;
   if (stdin.isTTY !== true) return undefined;
   stdin.setRawMode(true);
@@ -64,7 +88,7 @@ async function ask(question: string): Promise<string | undefined> {
   // Not before: what is typed at once would show.
   stderr.write(question);
   try {
-    return await readHidden();
+    return await readHidden(signal);
   } finally {
     stdin.setRawMode(false);
     stdin.pause();
@@ -72,14 +96,35 @@ async function ask(question: string): Promise<string | undefined> {
   }
 }
 
-async function readHidden(): Promise<string> {
+/** What is typed up to a line end; undefined if there is none. */
+async function readHidden(signal: AbortSignal): Promise<string | undefined> {
+  const decoder = new TextDecoder();
   let typed = "";
   for (;;) {
-    const [chunk] = await once(process.stdin, "data");
-    for (const key of String(chunk)) {
+    const chunk = await nextChunk(signal);
+    if (chunk === undefined) return undefined;
+    for (const key of typeof chunk === "string" ? chunk : decoder.decode(chunk, { stream: true })) {
       if (key === "\r" || key === "\n" || key === "\x04") return typed;
-      if (key === "\x03") throw new Error("stopped by Ctrl-C");
-      typed = key === "\x7f" || key === "\b" ? typed.slice(0, -1) : typed + key;
+      if (key === "\x03") throw new CommandError(EXIT.temporary, "stopped by Ctrl-C");
+      typed = key === "\x7f" || key === "\b" ? typed.replace(/.$/su, "") : typed + key;
     }
   }
+}
+
+/** The next keys; undefined where the terminal is gone. */
+function nextChunk(signal: AbortSignal): Promise<Uint8Array | string | undefined> {
+  const { stdin } = process;
+  const listening = new AbortController();
+  const { signal: done } = listening;
+  const chunk = once(stdin, "data", { signal: AbortSignal.any([signal, done]) }).then(([first]) => first);
+  const end = once(stdin, "end", { signal: done }).then(() => undefined);
+  return Promise.race([chunk, end])
+    .catch((error: unknown) => {
+      signal.throwIfAborted();
+      throw error;
+    })
+    .finally(() => {
+      listening.abort();
+      for (const one of [chunk, end]) one.catch(() => {});
+    });
 }

@@ -2,7 +2,8 @@
 import type { Transport } from "../index.ts";
 import { type Recording, recordTranscript, renderTranscript } from "../testing/index.ts";
 import type { Arguments, OptionTable } from "./arguments.ts";
-import { writeText } from "./files.ts";
+import { EXIT, type ExitCode } from "./exit-codes.ts";
+import { checkWritable, reasonOf, writeText } from "./files.ts";
 import { type Output, type Surroundings, styled } from "./surroundings.ts";
 
 /** What shows the dialogue. */
@@ -53,15 +54,34 @@ export class Trace {
     return this.#printed || this.#picture !== undefined;
   }
 
-  /** Writes the picture, if one was asked for. */
-  async finish(): Promise<void> {
+  /** Runs a command, and writes the picture of it, if one was asked for, also where it fails. */
+  async during(task: () => Promise<ExitCode>): Promise<ExitCode> {
+    let code: ExitCode;
+    try {
+      code = await task();
+    } catch (error) {
+      await this.#finish().catch(() => {});
+      throw error;
+    }
+    try {
+      await this.#finish();
+    } catch (error) {
+      // What became of a message says more than what became of a picture.
+      if (code === EXIT.ok) throw error;
+      const { stderr } = this.#around;
+      stderr.write(`${styled(stderr, "red", "error")}: ${reasonOf(error)}\n`);
+    }
+    return code;
+  }
+
+  async #finish(): Promise<void> {
     await this.#picture?.(this.#recording?.transcript ?? "");
   }
 }
 
 /**
  * What writes the picture of a transcript into the file that one of the options names; undefined if none was given.
- * @throws {UsageError} if more than one was given
+ * @throws {UsageError} if more than one was given; {CommandError} if the file cannot be written
  */
 export function pictureFile(
   args: Arguments,
@@ -71,6 +91,7 @@ export function pictureFile(
   const option = options.find((name) => args.has(name));
   const file = option === undefined ? undefined : args.text(option);
   if (file === undefined) return undefined;
+  checkWritable(`--${option}`, file);
   return (transcript) => writeText(`--${option}`, file, renderTranscript(transcript));
 }
 

@@ -1,12 +1,33 @@
-/** What a person should know, on standard error. */
+/** Warnings, on standard error. */
 import process from "node:process";
+import type { Arguments } from "./arguments.ts";
 import { type Surroundings, styled } from "./surroundings.ts";
 
-/** Warns of an argument that holds a password, and takes it out of the list of processes where the runtime can. */
-export function warnOfExposure(argument: string | undefined, { stderr }: Surroundings): void {
-  if (argument === undefined) return;
-  // Node writes the title over the arguments.
-  process.title = "smtplib";
+/** The options of the commands whose values are URLs that may hold a password. */
+const URLS = ["server", "proxy", "forward"];
+
+/** The arguments that hold a password, which other users of the machine can read. */
+export function exposedArguments(args: Arguments, operand?: string): string[] {
+  const options = ["password"].filter((name) => args.has(name));
+  const urls = URLS.filter((name) => args.texts(name).some(hasPassword));
+  const operands = operand !== undefined && args.operands.some(hasPassword) ? [operand] : [];
+  return [...operands, ...[...options, ...urls].map((name) => `--${name}`)];
+}
+
+/** Takes the arguments out of the list of processes, where the runtime can: Node writes the title over them. */
+export function hideArguments(exposed: readonly string[]): void {
+  if (exposed.length > 0) process.title = "smtplib";
+}
+
+/** Warns of arguments that hold a password. */
+export function warnOfExposure(args: readonly string[], { stderr }: Surroundings): void {
   const advice = "others can read it in the list of processes; use --password-file or SMTP_PASSWORD";
-  stderr.write(`${styled(stderr, "yellow", "warning")}: the password is in ${argument}: ${advice}\n`);
+  for (const argument of args) {
+    stderr.write(`${styled(stderr, "yellow", "warning")}: the password is in ${argument}: ${advice}\n`);
+  }
+}
+
+/** Whether the credentials of a URL have a password. */
+function hasPassword(text: string): boolean {
+  return /^[a-z0-9]+:\/\/[^@/?#]*:[^@]+@/i.test(text);
 }

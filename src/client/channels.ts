@@ -28,9 +28,9 @@ export type DeliveryInfo = {
   readonly octets: number | undefined;
 };
 
-/** Channel of `node:diagnostics_channel` -> what is published there. Credentials are masked in all of them. */
+/** Channels of `node:diagnostics_channel` and their payloads. Credentials are masked in all of them. */
 export type DiagnosticsChannels = {
-  /** A connection is being made; published in the context of who asked for it. */
+  /** A connection is being made; published in the context of the call that needs it. */
   "smtplib:connection:start": { readonly connection: ConnectionInfo };
   /** It is made, and the server has greeted. */
   "smtplib:connection:open": { readonly connection: ConnectionInfo; readonly greeting: Reply };
@@ -48,7 +48,9 @@ export type DiagnosticsChannels = {
     readonly message: string;
     readonly enhancedCode: string | undefined;
   };
-  /** A message was handed over; published in the context of who did so, before it waits for its turn. */
+  /**
+   * A message was passed to the client; published in the context of that call, before the message waits for its turn.
+   */
   "smtplib:delivery:start": { readonly delivery: DeliveryInfo };
   /** The server took it, for at least one recipient. */
   "smtplib:delivery:end": { readonly delivery: DeliveryInfo; readonly result: Delivery };

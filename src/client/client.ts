@@ -3,12 +3,12 @@
  * owns several.
  */
 import type { Reply } from "../core/reply.ts";
-import { SMTPConnectError, SMTPServerDisconnected } from "../errors.ts";
+import { SMTPServerDisconnected } from "../errors.ts";
 import { CallQueue } from "./call-queue.ts";
 import type { MessageDelivery } from "./delivery.ts";
 import type { Target } from "./open.ts";
 import { quit } from "./quit.ts";
-import { Session, type SessionSettings } from "./session.ts";
+import { greetingRefused, Session, type SessionSettings } from "./session.ts";
 
 /** Provides messages that wait elsewhere: in a pool. */
 export type MessageSource = { next(): MessageDelivery | undefined };
@@ -42,7 +42,7 @@ export class Client {
       try {
         const greeting = await session.connect(resolveTarget);
         if (greeting.code === 220) return greeting;
-        throw new SMTPConnectError(greeting.code, greeting.message, { reply: greeting });
+        throw greetingRefused(greeting);
       } catch (error) {
         await session.connection?.close();
         session.connectError = { error, thrown: false };

@@ -359,7 +359,7 @@ export class Connection {
     }
   }
 
-  /** The reader may still find a reply that says why (SECURITY 6.2); it gets a moment for it. */
+  /** The reader may still find a reply that says why (SECURITY.md, rule 6); it gets a moment for it. */
   #writeFailed(error: unknown): void {
     if (!this.writable) return;
     this.#writeError = { error };

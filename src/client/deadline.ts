@@ -7,7 +7,7 @@ import { holdProcess, type Timer } from "./timer.ts";
 /** Seconds a phase; undefined: no limit. */
 export type Timeouts = Readonly<Record<TimeoutPhase, number | undefined>>;
 
-/** What SECURITY and RFC 5321 4.5.3.2 ask of a client, in seconds. */
+/** The limits of RFC 5321 4.5.3.2 where it names one, in seconds. */
 export const DEFAULT_TIMEOUTS: Record<TimeoutPhase, number | undefined> = {
   connect: 30,
   greeting: 300,

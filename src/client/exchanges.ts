@@ -10,7 +10,7 @@ import type { AuthExchange } from "./authenticate.ts";
  */
 export type AuthObject = (challenge?: Uint8Array) => AuthAnswer | Promise<AuthAnswer>;
 
-/** What an authobject gives. */
+/** The result of an authobject. */
 export type AuthAnswer = string | Uint8Array | null | undefined;
 
 /** Whether the client may speak first. */

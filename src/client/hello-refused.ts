@@ -77,8 +77,10 @@ const UNKNOWN_COMMAND: ReadonlySet<number> = new Set([500, 502]);
  */
 export function tellingRefusal(first: SMTPHeloError, next: unknown): unknown {
   if (!(next instanceof SMTPException)) return next;
-  const nextTells = next instanceof SMTPHeloError && UNKNOWN_COMMAND.has(first.smtp_code);
-  const [telling, other] = nextTells ? [next, first] : [first, next];
+  const isUnknown = UNKNOWN_COMMAND.has(first.smtp_code);
+  // The server may still accept HELO, which no reply has answered.
+  if (isUnknown) first.temporary ||= next.temporary;
+  const [telling, other] = isUnknown && next instanceof SMTPHeloError ? [next, first] : [first, next];
   telling.cause ??= other;
   return telling;
 }

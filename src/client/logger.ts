@@ -8,8 +8,8 @@ export type LogFields = {
 };
 
 /**
- * Any console-like object: it gets the line, and behind it the fields. LogTape's loggers take the same; pino's, which are
- * told by their `bindings()`, get the fields first, as they want them.
+ * Any console-like object: its methods are called with the line, then the fields. LogTape's loggers accept the same; a
+ * pino logger, recognized by its `bindings()`, gets the fields first.
  */
 export type Logger = {
   debug(message: string, fields: LogFields): void;

@@ -64,6 +64,8 @@ export class Session {
   #serverInfo: ServerInfo = unknownServer();
   #transactionSettings: TransactionSettings;
   #greeted = false;
+  /** A greeting other than 220. */
+  #refusedGreeting: Reply | undefined;
   #closeCount = 0;
   #host = "";
   /** The last EHLO, LHLO or HELO. */
@@ -128,6 +130,7 @@ export class Session {
     this.#connection = undefined;
     this.connectError = undefined;
     this.quitSent = false;
+    this.#refusedGreeting = undefined;
     this.resetServerInfo();
     const attempt = new AbortController();
     const unlink = onAbort(signal, (reason) => attempt.abort(reason));
@@ -153,7 +156,9 @@ export class Session {
     this.#connection = opened;
     events.observer.connected(opened);
     opened.onEnd(onAbort(signal, (reason) => opened.drop(aborted(reason))));
-    return await greetingOf(opened);
+    const greeting = await greetingOf(opened);
+    if (greeting.code !== 220) this.#refusedGreeting = greeting;
+    return greeting;
   }
 
   /** Says EHLO, LHLO or HELO and remembers the answer (RFC 5321 4.1.1.1). */
@@ -182,10 +187,12 @@ export class Session {
   /**
    * EHLO, then HELO, unless one of them was accepted in this session.
    * @throws {SMTPHeloError} if both are refused
+   * @throws {SMTPConnectError} if the greeting was not 220: the server expects QUIT (RFC 5321 3.1)
    */
   async helloIfNeeded(delivery?: DeliveryOutcome): Promise<void> {
     this.requireConnection(delivery);
     if (this.#greeted) return;
+    if (this.#refusedGreeting !== undefined) throw greetingRefused(this.#refusedGreeting, delivery);
     const reply = await this.hello("EHLO", undefined, delivery);
     if (isPositive(reply.code)) return;
     const refusal = helloRefused(reply, this.#hello, delivery);
@@ -250,6 +257,11 @@ export class Session {
 
 function unknownServer(): ServerInfo {
   return { esmtp: false, features: noFeatures() };
+}
+
+/** The exception for a greeting other than 220. */
+export function greetingRefused(greeting: Reply, delivery?: DeliveryOutcome): SMTPConnectError {
+  return new SMTPConnectError(greeting.code, greeting.message, { reply: greeting, delivery });
 }
 
 async function greetingOf(connection: Connection): Promise<Reply> {

@@ -12,9 +12,9 @@ import { SMTPException } from "../errors.ts";
 import { type Envelope, noRecipients, requestOf } from "./envelope.ts";
 
 /**
- * A whole RFC 5322 message, Bcc fields included: all that `sendmail` takes as a body, which is read into memory; or an
- * object that can give one by `build()`, `asRaw()`, `createReadStream()`, `readAsync()` or its own `toString()`, as those
- * of nodemailer's MailComposer, mimetext and emailjs do.
+ * A whole RFC 5322 message, Bcc fields included: anything that `sendmail` accepts as a body, which is read into memory;
+ * or an object that returns one from `build()`, `asRaw()`, `createReadStream()`, `readAsync()` or its own `toString()`,
+ * such as those of nodemailer's MailComposer, mimetext and emailjs.
  */
 export type Message = string | Uint8Array | object;
 

@@ -10,7 +10,7 @@ import { DEFAULT_LIMITS, type SessionLimits } from "../core/dialogue.ts";
 import type { EightBitPolicy } from "../core/plan.ts";
 import type { TimeoutPhase } from "../errors.ts";
 
-/** Options of `SMTP`, `SMTP_SSL` and `LMTP`: Python's, under their names, and ours. */
+/** Options of `SMTP`, `SMTP_SSL` and `LMTP`: Python's, under their names, and further ones. */
 export type SMTPOptions = {
   /**
    * The name for EHLO and HELO; it goes as A-labels. Default, for "" too: the local address of the connection, as an
@@ -35,8 +35,8 @@ export type SMTPOptions = {
    */
   limits?: { readonly [name in keyof SessionLimits]?: number | undefined } | undefined;
   /**
-   * Is told what happens, without credentials: a console, a logger of pino's or LogTape's, or any object like that. What
-   * concerns a call is logged in the `AsyncLocalStorage` context of that call.
+   * Receives log events, without credentials: the console, a logger of pino or LogTape, or any object with the same
+   * methods. Events of a call are logged in its `AsyncLocalStorage` context.
    */
   logger?: Logger | undefined;
   /**

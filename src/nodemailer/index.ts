@@ -48,7 +48,7 @@ export type { Mail } from "./mail.ts";
 /** The version of this package, for nodemailer's log. */
 export const VERSION = "0.1.0";
 
-/** What `sendMail()` gives. */
+/** The result of `sendMail()`. */
 export type SentMessageInfo = {
   /** The addresses that the mail was sent with. */
   envelope: { from: string; to: string[] };
@@ -95,8 +95,8 @@ export class SmtplibTransport {
   /** A mail's `signal` is looked after here. */
   readonly supportsAbortSignal = true;
   /**
-   * None of the services that nodemailer knows by name. In the types, it tells the transport from nodemailer's options,
-   * each of which may be missing, so that `createTransport()` gives our `SentMessageInfo`.
+   * None of the services that nodemailer knows by name. In the types, it distinguishes the transport from nodemailer's
+   * options, all of which are optional, so that `createTransport()` returns this `SentMessageInfo`.
    */
   readonly service = false as const;
   readonly #pool: SMTPPool;
@@ -178,9 +178,9 @@ export class SmtplibTransport {
   }
 
   /**
-   * Takes no more mails, sends those that it has and those that nodemailer is building, and closes all connections;
-   * resolves then. Mails that nodemailer has not built after 30 seconds are refused. With `force` drops all mails now:
-   * what is being sent or built fails.
+   * Accepts no more mails, sends those that it has and those that nodemailer is building, then closes all connections
+   * and resolves. Mails that nodemailer has not built after 30 seconds are refused. With `force` it drops all mails
+   * now: those being sent or built fail.
    */
   close(options: { force?: boolean | undefined } = {}): Promise<void> {
     this.#mails.close();

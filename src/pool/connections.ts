@@ -8,6 +8,8 @@ export type ConnectionState = "connecting" | "open" | "closing";
 export class Connections {
   /** Open connections without work; the last one was used most recently. */
   readonly idle: PooledConnection[] = [];
+  /** When a connection last ended, or began to be closed, in the time of `performance.now()`. */
+  leftAt: number = Number.NEGATIVE_INFINITY;
   readonly #states: Readonly<Record<ConnectionState, Set<PooledConnection>>> = {
     connecting: new Set(),
     open: new Set(),
@@ -49,6 +51,7 @@ export class Connections {
     this.leaveIdle(connection);
     for (const connections of Object.values(this.#states)) connections.delete(connection);
     if (state !== undefined) this.#states[state].add(connection);
+    if (state === undefined || state === "closing") this.leftAt = performance.now();
   }
 
   /** Removes a connection from the idle ones: it gets work, or is no longer open. */

@@ -39,6 +39,9 @@ export type ConnectorSettings = {
 /** This many connections in a row may be lost at their first message before a pause. */
 const LOSSES_WITHOUT_PAUSE = 32;
 
+/** How long a server may count a connection after its end; milliseconds. */
+const COUNTED_ON = 1_000;
+
 /** Opens connections. */
 export class Connector {
   /** Limits how many connections log in at the same time. */
@@ -52,6 +55,8 @@ export class Connector {
   #losses = 0;
   /** True from a connection lost at its first message until a delivery; meanwhile one connection opens at a time. */
   #isSuspect = false;
+  /** The server may count ended connections of the pool until this moment; set once between two deliveries. */
+  #crowdedUntil: number | undefined;
 
   constructor(owner: ConnectorOwner, { connections, throttle, hasLogin, reconnectFor }: ConnectorSettings) {
     this.#owner = owner;
@@ -73,7 +78,8 @@ export class Connector {
   /** When they may be opened, in the time of `performance.now()`. */
   get opensAt(): number {
     const { isUnderWay, nextAt } = this.#reconnection;
-    return isUnderWay ? nextAt : this.#throttle.opensAt(this.#connections.size);
+    if (isUnderWay) return nextAt;
+    return Math.max(this.#crowdedUntil ?? 0, this.#throttle.opensAt(this.#connections.size));
   }
 
   /** False if no connection may be opened now, even if another is closed for it. */
@@ -134,6 +140,7 @@ export class Connector {
   delivered(): void {
     this.#isSuspect = false;
     this.#losses = 0;
+    this.#crowdedUntil = undefined;
     this.#reconnection.reset();
   }
 
@@ -175,20 +182,38 @@ export class Connector {
   async #failed(connection: PooledConnection, error: unknown): Promise<void> {
     const isGivenUp = !this.#connections.connecting.has(connection);
     const refusal = isPermanent(error) && !isGivenUp ? { error } : undefined;
+    const isCrowded = !isGivenUp && this.#isCrowded(connection, error);
     this.#connections.set(connection, "closing");
     this.gate.failed(connection, refusal);
     if (refusal !== undefined) this.refuse(error);
+    else if (isCrowded) this.#noteComplaint();
     else if (!isGivenUp) this.#tryAgain(error);
     this.#owner.schedule();
     await this.#owner.quit(connection);
   }
 
+  /**
+   * With `reconnectFor: 0`, a 421 does not end the single try if the server may have counted another connection of the
+   * pool: the next connection opens once it no longer does.
+   */
+  #isCrowded({ begunAt }: PooledConnection, error: unknown): boolean {
+    if (!this.#triesOnce || complaintIn(error) !== "complaint") return false;
+    const { leftAt, size } = this.#connections;
+    if (size > 1 || begunAt < leftAt + COUNTED_ON) this.#crowdedUntil ??= performance.now() + COUNTED_ON;
+    return this.#crowdedUntil !== undefined && begunAt < this.#crowdedUntil;
+  }
+
+  #noteComplaint(): void {
+    const { connecting, usable } = this.#connections;
+    this.#throttle.full(usable + connecting.size, performance.now());
+  }
+
   /** Keeps to the open connections; without any, messages wait for the next try. */
   #tryAgain(error: unknown): void {
     const now = performance.now();
-    const { connecting, open, usable } = this.#connections;
+    const { open } = this.#connections;
     const complaint = complaintIn(error);
-    if (open.size > 0 || complaint !== undefined) this.#throttle.full(usable + connecting.size, now);
+    if (open.size > 0 || complaint !== undefined) this.#noteComplaint();
     // A connection that sends its last message makes room for another.
     if (open.size > 0) return;
     if (this.#owner.waiting() === 0) return this.#reconnection.reset();

@@ -58,7 +58,8 @@ export type PoolOptions = SMTPOptions & {
   /**
    * Seconds for which the pool keeps trying to connect, with growing pauses, while no connection can be made for a reason
    * that may pass (refused, reset, timed out, 421, 4yz; not an unknown host). Then it rejects the waiting messages with
-   * the last error. 0: a single try. Default: 30.
+   * the last error. 0: a single try; a second one after a 421 while the server
+   * may still count a connection of the pool that has just ended. Default: 30.
    */
   reconnectFor?: number | undefined;
   /** The maximum number of messages in a period, over all connections. Default: no limit. */

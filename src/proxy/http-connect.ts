@@ -12,7 +12,7 @@ export type HttpConnectOptions = ProxyAddress & {
   user?: string | undefined;
   /** The password that goes with it. */
   password?: string | undefined;
-  /** TLS to the proxy, always verified unless told otherwise; `{}` for the defaults. Left out: in clear. */
+  /** TLS to the proxy, verified by default; `{}` for the defaults. Left out: in clear. */
   tls?: TlsOptions | undefined;
 };
 

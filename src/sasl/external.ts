@@ -3,7 +3,7 @@ import { utf8 } from "../core/bytes.ts";
 import { checkCredential } from "./credential.ts";
 import type { Mechanism } from "./mechanism.ts";
 
-/** As whom to act. */
+/** The identity to act as. */
 export type ExternalCredentials = {
   /** The identity to act as. Default: the one that the server derives from, say, the client certificate. */
   readonly authzid?: string | undefined;

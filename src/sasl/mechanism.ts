@@ -12,8 +12,8 @@ export type MechanismContext = {
 };
 
 /**
- * What the server said of the reason of a refusal, in the mechanism's own terms: `status` is the code that the mechanism
- * knows (`invalid_token` in OAUTHBEARER, `401` in XOAUTH2, `invalid-proof` in SCRAM), the rest what came along with it.
+ * The server's reason for a refusal, in the mechanism's own terms: `status` is the mechanism's code (`invalid_token` in
+ * OAUTHBEARER, `401` in XOAUTH2, `invalid-proof` in SCRAM); other fields are those that came with it.
  */
 export type ServerError = Readonly<Record<string, string>>;
 
@@ -49,7 +49,7 @@ export type ServerError = Readonly<Record<string, string>>;
 export interface Mechanism {
   /** The name in AUTH, in upper case. */
   readonly name: string;
-  /** True if the responses show the secret to whoever reads them: refused without TLS. */
+  /** True if the responses reveal the secret to a reader of the connection: refused without TLS. */
   readonly clearText: boolean;
   /** True if the server speaks first, as in CRAM-MD5 and LOGIN. Default: false. */
   readonly serverFirst?: boolean | undefined;

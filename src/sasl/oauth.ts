@@ -6,7 +6,7 @@ import { checkCredential } from "./credential.ts";
 import type { Mechanism, ServerError } from "./mechanism.ts";
 import { escapeName } from "./scram-messages.ts";
 
-/** A user and a bearer token. */
+/** A user, a bearer token, and the further fields of OAUTHBEARER. */
 export type TokenCredentials = {
   /** Whose mail it is: an address, mostly. */
   readonly user: string;

@@ -2,7 +2,7 @@
 import { checkCredential } from "./credential.ts";
 import type { AuthorizingCredentials, Mechanism } from "./mechanism.ts";
 
-/** Who logs in by PLAIN, and as whom. */
+/** The user that logs in by PLAIN, and the identity to act as. */
 export type PlainCredentials = AuthorizingCredentials;
 
 /**

@@ -11,10 +11,10 @@ import { prepareCredential } from "./saslprep.ts";
 import { isSame, type Proofs, prove, type ScramHash } from "./scram-keys.ts";
 import { escapeName, explainServerFinal, readServerFinal, readServerFirst } from "./scram-messages.ts";
 
-/** Who logs in by SCRAM, and as whom. */
+/** The user that logs in by SCRAM, and the identity to act as. */
 export type ScramCredentials = AuthorizingCredentials;
 
-/** Who logs in by SCRAM with channel binding. */
+/** The user that logs in by SCRAM with channel binding. */
 export type ScramPlusCredentials = ScramCredentials & {
   /** The kind of binding. Default: `tls-exporter` where the TLS session has it, or else `tls-server-end-point`. */
   readonly channelBinding?: ChannelBindingType | undefined;

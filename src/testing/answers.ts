@@ -1,4 +1,4 @@
-/** What a test server is told to answer: the stages of a dialogue, and faults as data. */
+/** The answers of a test server: the stages of a dialogue, and faults as data. */
 import type { TestMessage } from "./message.ts";
 
 /**
@@ -37,13 +37,13 @@ export type Reaction =
       /** Sends only so many octets of the reply; then comes `end`, or nothing any more. */
       readonly cut?: number | undefined;
       /**
-       * What comes then; without `reply`, in its place: "close" ends the connection in order, "reset" drops it, "stall"
-       * says nothing any more. At "message", without a reply, the message was taken all the same.
+       * What follows the reply or, without `reply`, replaces it: "close" ends the connection in order, "reset" drops
+       * it, "stall" sends nothing any more. At "message", without a reply, the message is accepted all the same.
        */
       readonly end?: "close" | "reset" | "stall" | undefined;
     };
 
-/** What is known when the server has to answer. */
+/** The command that the server is about to answer. */
 export type AnswerContext = {
   /** Which connection, from 1 on. */
   readonly connection: number;
@@ -57,7 +57,7 @@ export type AnswerContext = {
   readonly message: TestMessage | undefined;
 };
 
-/** A reaction, or a function that gives one; undefined leaves it to the server. */
+/** A reaction, or a function that returns one; undefined leaves the reply to the server. */
 export type Answer = Reaction | ((context: AnswerContext) => Reaction | undefined | Promise<Reaction | undefined>);
 
 /** Answers by stage. */

@@ -5,13 +5,13 @@ import { utf8 } from "../core/bytes.ts";
 /** The mechanisms that it offers. */
 export const MECHANISMS: readonly string[] = ["PLAIN", "LOGIN", "XOAUTH2"];
 
-/** Who may log in: one account, or a function that says so; "any": everybody. */
+/** The accounts that may log in: one account, or a function that decides; "any": everybody. */
 export type Account =
   | { readonly user: string; readonly password: string }
   | ((user: string, password: string) => boolean | Promise<boolean>)
   | "any";
 
-/** Who says that he is who. */
+/** The identity that a client claims. */
 export type Claim = { readonly user: string; readonly password: string };
 
 /**

@@ -24,7 +24,7 @@ export type TestMessage = {
   readonly command: "DATA" | "BDAT";
   /** Whether STARTTLS or implicit TLS came before. */
   readonly secure: boolean;
-  /** Who had logged in. */
+  /** The user that was logged in. */
   readonly user: string | undefined;
   /** Which connection it came by, from 1 on. */
   readonly connection: number;

@@ -6,15 +6,15 @@ import { SessionRecorder } from "./session-recorder.ts";
 export type Recording = {
   /** To be given to the client in place of the transport that it records. */
   readonly transport: Transport;
-  /** What was said so far, session by session. */
+  /** The dialogue so far, session by session. */
   readonly transcript: string;
 };
 
 /** How a transport is recorded; everything has a default. */
 export type RecordOptions = {
   /**
-   * Whether lines such as "# 12.345 ms" tell when each piece was written or read, in milliseconds since the first
-   * connection was begun, and what kind of TLS there is. Replays skip them. Default: false.
+   * Whether lines such as "# 12.345 ms" note the time of each piece, in milliseconds since the first connection was
+   * begun, and the kind of TLS. Replays skip them. Default: false.
    */
   readonly times?: boolean | undefined;
   /**
@@ -22,7 +22,7 @@ export type RecordOptions = {
    * a line cannot be replayed. Default: all of them.
    */
   readonly maxContent?: number | undefined;
-  /** Is told each line as it is recorded: which session it belongs to, from 1 on, and its time in milliseconds. */
+  /** Called with each line as it is recorded: the session it belongs to, from 1 on, and its time in milliseconds. */
   readonly onLine?: ((line: string, about: { readonly session: number; readonly at: number }) => void) | undefined;
 };
 

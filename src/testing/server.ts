@@ -42,7 +42,7 @@ export type TestServerOptions = {
 export type TestServer = AsyncDisposable & {
   /** Leads to the server, whatever host and port are named: the option `transport` of `SMTP`, `LMTP` and `SMTPPool`. */
   readonly transport: Transport;
-  /** The messages that it took, in order; a message is here before its client is told so. */
+  /** The accepted messages, in order; a message is here before its client learns that it was accepted. */
   readonly messages: readonly TestMessage[];
   /** The command lines of all connections, in order; credentials are "***". */
   readonly commands: readonly string[];

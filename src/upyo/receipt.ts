@@ -49,7 +49,7 @@ export type SmtplibReceiptError = {
   };
 };
 
-/** A recipient who was refused while others were accepted. */
+/** A recipient that was refused while others were accepted. */
 export type RejectedRecipient = {
   readonly recipient: string;
   /** The code of the reply. */
@@ -70,9 +70,9 @@ export type SentReceipt = {
   readonly attempts: number;
   /** When the receipt was made, in ISO 8601. */
   readonly timestamp: string;
-  /** The recipients who were refused: nothing was sent to them. */
+  /** The refused recipients: nothing was sent to them. */
   readonly rejectedRecipients: readonly RejectedRecipient[];
-  /** Who was accepted and who was refused, and the server's replies: what `SMTPPool.deliver()` gives. */
+  /** The result of `SMTPPool.deliver()`: accepted and refused recipients, and the server's replies. */
   readonly delivery: Delivery;
 };
 
@@ -93,7 +93,7 @@ export type FailedReceipt = {
   readonly attempts: number;
   /** When the receipt was made, in ISO 8601. */
   readonly timestamp: string;
-  /** What went wrong: mostly an `SMTPException`, whose `delivery` and `temporary` tell what a retry would mean. */
+  /** The error: mostly an `SMTPException`, whose `delivery` and `temporary` say what a retry would mean. */
   readonly error: unknown;
 };
 

@@ -2,6 +2,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import type { OptionTable } from "../../src/cli/arguments.ts";
 import { PROBE } from "../../src/cli/probe/command.ts";
 import { SEND } from "../../src/cli/send/command.ts";
 import { SERVE } from "../../src/cli/serve/command.ts";
@@ -9,6 +10,15 @@ import { cli, fileOf } from "./cli.ts";
 
 const root = join(import.meta.dirname, "../..");
 const envelope = ["--from", "ada@example.com", "--to", "charles@example.net"];
+
+const test = ["send", "--server", "localhost:1", "--test"];
+
+/** What each command needs beside the argument that is wrong. */
+const START: Readonly<Record<string, readonly string[]>> = {
+  probe: ["probe", "localhost:1"],
+  send: [...test, ...envelope],
+  serve: ["serve"],
+};
 
 describe("an argument that cannot be meant", () => {
   it.each<[name: string, args: readonly string[]]>([
@@ -75,11 +85,101 @@ describe("an argument that cannot be meant", () => {
     ["--dry-run", ["send", "--server", "localhost", "--stop-after", "mail", "--dry-run"]],
     ["--header", ["send", "--server", "localhost", "--text", "x", ...envelope, "--header", "no colon"]],
     ['"serv"', ["serv"]],
+    ["--constructor", ["probe", "localhost", "--constructor"]],
+    ["--__proto__", ["probe", "localhost", "--__proto__"]],
+    ["--json", [...test, ...envelope, "--dry-run", "--json"]],
+    ["--json", ["send", "--server", "localhost:1", "--stop-after", "ehlo", "--json"]],
+    ["--to", [...test, "--from", "a@example.com", "--to", ","]],
+    ["--to", [...test, "--from", "a@example.com", "--to", " "]],
+    ["--cc", [...test, ...envelope, "--cc", ","]],
+    ["--bcc", [...test, ...envelope, "--bcc", "Friends:;"]],
+    ["--envelope-from", [...test, ...envelope, "--envelope-from", ","]],
+    ["--notify", [...test, ...envelope, "--notify", ","]],
+    ["--auth", ["probe", "localhost", "--user", "ada", "--auth", ","]],
+    ["--html", ["send", "--server", "localhost", ...envelope, "--text", "-", "--html", "-"]],
+    ["--helo", ["probe", "localhost", "--helo", "two words"]],
+    ["--source-address", ["probe", "localhost", "--source-address", "nonsense"]],
+    ["--source-address", ["probe", "localhost", "--source-address", "smtp://127.0.0.1"]],
+    ["--source-address", ["probe", "localhost", "--source-address", "/tmp/socket"]],
+    ["--ciphers", ["probe", "localhost", "--ciphers", "NONSENSE"]],
+    ["--groups", ["probe", "localhost", "--groups", "NONSENSE"]],
+    ["--orcpt", [...test, ...envelope, "--orcpt", "nonsense"]],
+    ["--by", [...test, ...envelope, "--by", "0:return"]],
+    ["--submitter", [...test, ...envelope, "--submitter", "a b"]],
+    ["--envid", [...test, ...envelope, "--envid", "x".repeat(200)]],
+    ["--proxy", ["probe", "localhost", "--proxy", "http://localhost:0"]],
+    ["--proxy", ["probe", "localhost", "--proxy", "http://%zz:x@localhost"]],
+    ["--proxy", ["probe", "localhost", "--proxy", "socks4a://ada:x@localhost"]],
+    ["--proxy", ["probe", "localhost", "--proxy", "http://:x@localhost"]],
+    ["--cert", ["serve", "--cert", "x", "--key", "x"]],
+    ["--ca-file", ["serve", "--ca-file", "x"]],
+    ["--name", ["serve", "--name", "two words"]],
+    ["--extension", ["serve", "--extension", "SIZE: 1"]],
   ])("ends with 64 and a line that names %s: %j", async (name, args) => {
     const { code, stderr, stdout } = await cli(args);
     expect(stderr).toMatch(/^smtplib[^\n]*\n$/);
     expect(stderr).toContain(`: ${name} `);
     expect({ code, stdout }).toEqual({ code: 64, stdout: "" });
+  });
+
+  it("is a file that holds none of what it should", async () => {
+    const nonsense = await fileOf("-----BEGIN CERTIFICATE-----\nZm9v\n-----END CERTIFICATE-----\n", "nonsense.pem");
+    const nobody = await fileOf("\n", "nobody.txt");
+    for (const [name, ...args] of [
+      ["--ca", "probe", "localhost:1", "--ca", nonsense],
+      ["--cert", "probe", "localhost:1", "--cert", nonsense, "--key", nonsense],
+      ["--cert", "serve", "--port", "0", "--tls", "--cert", nonsense, "--key", nonsense],
+      ["--auth-file", "serve", "--port", "0", "--auth-file", nobody],
+      ["--auth-file", "serve", "--port", "0", "--auth-file", nonsense],
+    ]) {
+      const { code, stderr } = await cli(args);
+      expect({ code, stderr }).toMatchObject({
+        code: 64,
+        stderr: expect.stringMatching(`^smtplib \\w+: ${name} .*\n$`),
+      });
+    }
+  });
+
+  const every = [PROBE, SEND, SERVE].flatMap(({ name, options }) => {
+    const rows = Object.values<OptionTable>(options).flatMap((table) => Object.entries(table));
+    const valued = rows.filter(([, { value }]) => value !== undefined);
+    return valued.map(([option, row]) => ({ name, option, row, args: START[name] ?? [] }));
+  });
+
+  it.each(every)(
+    "is --$option of $name without a value, twice, or with line ends",
+    async ({ args, name, option, row }) => {
+      const cases = [
+        ...(row.optional === true ? [] : [[`--${option}`]]),
+        ...(row.optional === true || row.empty === true ? [] : [[`--${option}=`], [`--${option}`, ""]]),
+        ...(row.multiple === true ? [] : [[`--${option}=1`, `--${option}=1`]]),
+        ...(row.free === true ? [] : [[`--${option}=a\r\nQUIT`], [`--${option}=a\0b`]]),
+      ];
+      for (const more of cases) {
+        const { code, stderr, stdout } = await cli([...args, ...more]);
+        expect(stderr).toMatch(new RegExp(`^smtplib ${name}: --${option} [^\\n]*\\n$`));
+        expect({ code, stdout }).toEqual({ code: 64, stdout: "" });
+      }
+    },
+  );
+
+  const NO_NUMBERS = ["NaN", "Infinity", "1e3", "0x10", "1,5", "one", "99999999999999999999999", "-99999999999"];
+
+  it.each([
+    ...[PROBE, SEND].map(({ name }) => ({ name, option: "timeout", more: ["0", "-1"] })),
+    ...["repeat", "connections"].map((option) => ({ name: "send", option, more: ["0", "-1", "1.5"] })),
+    { name: "send", option: "reconnect-for", more: ["-1"] },
+    { name: "send", option: "rate", more: ["0", "-1", "1/0", "1/", "/1", "1/-1"] },
+    { name: "send", option: "hold-for", more: ["0", "-1", "1.5"] },
+    { name: "send", option: "mt-priority", more: ["-10", "10", "1.5"] },
+    { name: "send", option: "by", more: ["1.5"] },
+    ...["port", "ui"].map((option) => ({ name: "serve", option, more: ["-1", "65536", "1.5"] })),
+  ])("is --$option of $name that is no number, or none that can be", async ({ name, option, more }) => {
+    for (const value of [...NO_NUMBERS, ...more]) {
+      const { code, stderr, stdout } = await cli([...(START[name] ?? []), `--${option}=${value}`]);
+      expect(stderr).toMatch(new RegExp(`^smtplib ${name}: --${option} [^\\n]*\\n$`));
+      expect({ code, stdout }).toEqual({ code: 64, stdout: "" });
+    }
   });
 
   it("is never shown where it may hold a secret", async () => {
@@ -101,8 +201,8 @@ describe("an argument that cannot be meant", () => {
 
   it("is refused before a byte is sent, where the library refuses it", async () => {
     const file = await fileOf("Subject: x\n\nx\n");
-    const { code, stderr } = await cli(["send", file, "--server", "localhost:1", ...envelope, "--envid", "x\ny"]);
-    expect({ code, stderr }).toMatchObject({ code: 64, stderr: /envid/ });
+    const { code, stderr } = await cli(["send", file, "--server", "localhost:1", ...envelope, "--envid", "é"]);
+    expect({ code, stderr }).toMatchObject({ code: 64, stderr: /--envid/ });
   });
 });
 

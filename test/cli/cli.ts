@@ -12,33 +12,34 @@ export type Ran = { readonly code: number; readonly stdout: string; readonly std
 /** What a command finds around it; everything has a default. */
 export type Around = {
   readonly env?: Readonly<Record<string, string>>;
-  readonly stdin?: string | Uint8Array;
+  readonly stdin?: string | Uint8Array | AsyncIterable<Uint8Array | string>;
   /** What is typed when it asks; without it there is no terminal. */
   readonly typed?: string;
   readonly isTerminal?: boolean;
   readonly signal?: AbortSignal;
   /** Receives what is printed to standard output, as it is. */
   readonly onOutput?: (text: string) => void;
+  /** Receives what is printed to standard error. */
+  readonly onError?: (text: string) => void;
 };
 
 /** Runs the program with these arguments. */
 export async function cli(args: readonly string[], around: Around = {}): Promise<Ran> {
-  const { env = {}, stdin = "", typed, isTerminal = false, onOutput } = around;
+  const { env = {}, stdin = "", typed, isTerminal = false, onOutput, onError } = around;
   const { signal = new AbortController().signal } = around;
   const printed = { stdout: "", stderr: "" };
   const output = (name: "stdout" | "stderr"): Output => ({
     write(text) {
       printed[name] += text;
       if (name === "stdout") onOutput?.(text);
+      else onError?.(text);
     },
     isTerminal,
     hasColours: false,
   });
   const surroundings: Surroundings = {
     env,
-    stdin: (async function* () {
-      yield stdin;
-    })(),
+    stdin: typeof stdin === "string" || stdin instanceof Uint8Array ? once(stdin) : stdin,
     stdout: output("stdout"),
     stderr: output("stderr"),
     ask: async () => typed,
@@ -46,6 +47,10 @@ export async function cli(args: readonly string[], around: Around = {}): Promise
   };
   const code = await run(args, surroundings);
   return { code, ...printed };
+}
+
+async function* once(chunk: string | Uint8Array): AsyncGenerator<string | Uint8Array> {
+  yield chunk;
 }
 
 /** A folder that is removed with the test. */

@@ -1,7 +1,6 @@
 /** docs/cli.md and the program say the same: commands, exit codes, findings, scripts, and the schema of the report. */
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { Ajv2020 } from "ajv/dist/2020.js";
 import { describe, expect, it } from "vitest";
 import { Arguments } from "../../src/cli/arguments.ts";
 import { EXIT } from "../../src/cli/exit-codes.ts";
@@ -12,11 +11,10 @@ import { parseScript } from "../../src/cli/serve/script.ts";
 import { converse, ehlo, server } from "../support/scripted-server.ts";
 import { cli, fileOf } from "./cli.ts";
 import { closedPort, pairs, scripted, withStartTls } from "./planted.ts";
+import { schemaErrors } from "./report-schema.ts";
 
 const root = join(import.meta.dirname, "../..");
 const text = readFileSync(join(root, "docs/cli.md"), "utf8");
-const schema = JSON.parse(readFileSync(join(root, "docs/probe.schema.json"), "utf8"));
-const validate = new Ajv2020({ strict: true, formats: { "date-time": true } }).compile(schema);
 const blocks = Array.from(text.matchAll(/```json\n([\s\S]*?)```/g), ([, code = ""]) => JSON.parse(code));
 
 /** The first column of the table under a heading. */
@@ -59,8 +57,7 @@ describe("docs/cli.md", () => {
 
   it("has a report that its schema describes, and a script that is one", () => {
     const [report, script] = blocks;
-    validate(report);
-    expect(validate.errors).toBeNull();
+    expect(schemaErrors(report)).toBeNull();
     expect(() => parseScript(JSON.stringify(script))).not.toThrow();
   });
 });
@@ -79,15 +76,14 @@ describe("the schema of the report", () => {
   ])("describes what is reported of %s", async (_, port, args) => {
     const env = { SMTP_PASSWORD: "open sesame" };
     const { stdout } = await cli(["probe", `localhost:${await port()}`, "--json", "--timeout", "2", ...args], { env });
-    validate(JSON.parse(stdout));
-    expect(validate.errors).toBeNull();
+    expect(schemaErrors(JSON.parse(stdout))).toBeNull();
     expect(stdout).not.toContain("sesame");
   });
 
   it("is no schema that takes anything", async () => {
     const [report] = blocks;
-    expect(validate({ ...report, more: 1 })).toBe(false);
-    expect(validate({ ...report, verdict: undefined })).toBe(false);
+    expect(schemaErrors({ ...report, more: 1 })).not.toBeNull();
+    expect(schemaErrors({ ...report, verdict: undefined })).not.toBeNull();
   });
 });
 

@@ -2,14 +2,16 @@
 import fc from "fast-check";
 import MailComposer from "nodemailer/lib/mail-composer/index.js";
 import { describe, expect, it } from "vitest";
+import { htmlBody } from "../../src/cli/serve/ui/html-body.ts";
 import { readMail } from "../../src/cli/serve/ui/mime.ts";
+import { expectLinear } from "../support/linear.ts";
 
 async function built(options: object): Promise<Uint8Array> {
   return new Uint8Array(await new MailComposer(options).compile().build());
 }
 
 function bytes(text: string): Uint8Array {
-  return Uint8Array.from(text, (character) => character.charCodeAt(0));
+  return Uint8Array.from(Buffer.from(text, "latin1"));
 }
 
 describe("the reader of messages", () => {
@@ -84,6 +86,23 @@ describe("the reader of messages", () => {
     expect([nested(5), nested(60)]).toEqual(["Hi!", undefined]);
     const wide = `Content-Type: multipart/mixed; boundary=b\r\n\r\n${"--b\r\n\r\nx\r\n".repeat(2_000)}--b--`;
     expect(readMail(bytes(wide)).attachments.length).toBeLessThan(600);
+  });
+
+  it.each<[what: string, hard: (length: number) => string]>([
+    ["spaces in quoted-printable", (n) => `Content-Transfer-Encoding: quoted-printable\r\n\r\n${" ".repeat(n)}x`],
+    ["a subject of encoded words that end nowhere", (n) => `Subject: ${"=?a".repeat(n / 3)}\r\n\r\nx`],
+    ["a parameter that ends nowhere", (n) => `Content-Type: a/b; a="${'\\"'.repeat(n / 2)}\r\n\r\nx`],
+    ["line ends", (n) => `Content-Type: multipart/x; boundary=b\r\n\r\n${"\r\n--".repeat(n / 4)}`],
+  ])("reads %s in a time that grows no faster than they do", (_, hard) => {
+    expectLinear((length) => bytes(hard(length)), readMail);
+  });
+
+  it("puts pictures into the HTML, though not without end", async () => {
+    const attachments = [{ filename: "a.png", content: Buffer.alloc(100_000), cid: "logo" }];
+    const once = await built({ html: '<img src="cid:logo"><img src="cid:none">', attachments });
+    expect(htmlBody(readMail(once))).toMatch(/^<img src="data:image\/png;base64,A+=*"><img src="cid:none">$/);
+    const often = await built({ html: '<img src="cid:logo">'.repeat(1_000), attachments });
+    expect(htmlBody(readMail(often)).length).toBeLessThan(30_000_000);
   });
 
   it("never throws, whatever the octets are", () => {

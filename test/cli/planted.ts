@@ -81,6 +81,47 @@ export async function saying(text: string | undefined): Promise<number> {
   return await listening(server);
 }
 
+/** A server that repeats in its refusal of a login all that it was told, as it came and decoded. */
+export async function echoing(): Promise<number> {
+  const server = net.createServer((socket) => {
+    let told: string[] | undefined;
+    const answer = (line: string): string => {
+      if (/^EHLO/i.test(line)) return "250-echo.test\r\n250 AUTH PLAIN LOGIN XOAUTH2 OAUTHBEARER";
+      if (/^QUIT/i.test(line)) return "221 bye";
+      const [verb, , initial = ""] = line.split(" ");
+      if (verb === "AUTH") told = [];
+      if (told === undefined) return "250 OK";
+      told.push(verb === "AUTH" ? initial : line);
+      if (/^AUTH LOGIN/i.test(line)) return "334 VXNlcm5hbWU6";
+      if (told.length === 2) return "334 UGFzc3dvcmQ6";
+      const all = told.flatMap((one) => [
+        one,
+        Buffer.from(one, "base64")
+          .toString()
+          .replaceAll(/[\0\x01]/g, " "),
+      ]);
+      told = undefined;
+      return `535 5.7.8 no: ${all.join(" ")}`;
+    };
+    socket.on("error", () => {});
+    socket.write("220 echo.test ESMTP\r\n");
+    socket.on("data", (data) => {
+      for (const line of String(data).split("\r\n").slice(0, -1)) socket.write(`${answer(line)}\r\n`);
+    });
+  });
+  return await listening(server);
+}
+
+/** A port of the IPv6 loopback address that leads to a port of the IPv4 one. */
+export async function forwarded(port: number): Promise<number> {
+  const server = net.createServer((socket) => {
+    const inner = net.connect(port, "127.0.0.1");
+    for (const one of [socket, inner]) one.on("error", () => {});
+    socket.pipe(inner).pipe(socket);
+  });
+  return await listening(server, "::1");
+}
+
 /** A port on which nothing listens. */
 export async function closedPort(): Promise<number> {
   const server = net.createServer();
@@ -122,13 +163,13 @@ export function pairs(): Promise<Certificates> {
   return certificates();
 }
 
-async function listening(server: net.Server): Promise<number> {
+async function listening(server: net.Server, host = "127.0.0.1"): Promise<number> {
   const open = new Set<Socket>();
   server.on("connection", (socket) => {
     open.add(socket);
     socket.once("close", () => open.delete(socket));
   });
-  server.listen(0, "127.0.0.1");
+  server.listen(0, host);
   await once(server, "listening");
   onTestFinished(async () => {
     for (const socket of open) socket.destroy();

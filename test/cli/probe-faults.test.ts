@@ -1,12 +1,16 @@
 /** `probe` against servers with planted faults: each is found, with what mends it, and told from the others. */
 import { describe, expect, it } from "vitest";
+import { certificateFindings } from "../../src/cli/probe/certificates.ts";
+import { printedReport } from "../../src/cli/probe/print.ts";
 import type { ProbeReport } from "../../src/cli/probe/report.ts";
+import { TlsError } from "../../src/index.ts";
 import { close, converse, ehlo, server, startTls } from "../support/scripted-server.ts";
 import { runningOn } from "../transports/contract.ts";
 import { cli, fileOf } from "./cli.ts";
 import {
   closedPort,
   droppingLongHellos,
+  forwarded,
   implicitTls,
   intermediate,
   losingCommands,
@@ -15,19 +19,27 @@ import {
   scripted,
   withStartTls,
 } from "./planted.ts";
+import { schemaErrors } from "./report-schema.ts";
 
 type Probed = { readonly code: number; readonly report: ProbeReport; readonly codes: readonly string[] };
 
-/** Probes a server on this machine. */
-async function probe(port: number, ...args: readonly string[]): Promise<Probed> {
-  const { code, stdout, stderr } = await cli(["probe", `localhost:${port}`, "--json", "--timeout=1", ...args], {
+/** Probes a server on this machine; its report is as the schema has it, and its text cannot drive a terminal. */
+async function probe(where: number | string, ...args: readonly string[]): Promise<Probed> {
+  const server = typeof where === "number" ? `localhost:${where}` : where;
+  const { code, stdout, stderr } = await cli(["probe", server, "--json", "--timeout=1", ...args], {
     env: { SMTP_PASSWORD: "open sesame" },
   });
   if (stdout === "") throw new Error(stderr);
   const report: ProbeReport = JSON.parse(stdout);
+  expect(schemaErrors(report)).toBeNull();
+  expect(printedReport(report, { write: () => {}, isTerminal: false, hasColours: false })).not.toMatch(
+    /(?!\n)[\x00-\x1f\x7f-\x9f]/,
+  );
   const codes = report.findings.filter(({ severity }) => severity === "error").map(({ code }) => code);
   return { code, report, codes };
 }
+
+const valid = { validFrom: "2020-01-01T00:00:00.000Z", validUntil: "2090-01-01T00:00:00.000Z", daysLeft: 9_999 };
 
 async function ca(): Promise<string> {
   return fileOf((await pairs()).ca, "ca.pem");
@@ -164,9 +176,9 @@ describe("probe", () => {
   });
 
   it("finds a host that does not exist, and a port that nobody listens on", async () => {
-    const unknown = await cli(["probe", "no-such-host.invalid", "--json"]);
-    expect(unknown.code).toBe(69);
-    expect(JSON.parse(unknown.stdout).verdict.text).toMatch(/^the host has no address/);
+    const unknown = await probe("no-such-host.invalid");
+    expect({ code: unknown.code, codes: unknown.codes }).toEqual({ code: 69, codes: ["no-such-host"] });
+    expect(unknown.report.verdict.text).toMatch(/^the host has no address/);
     const { code, codes, report } = await probe(await closedPort());
     expect({ code, codes }).toEqual({ code: 69, codes: ["no-answer"] });
     expect(report.addresses).toContainEqual(expect.objectContaining({ address: "127.0.0.1", outcome: "failed" }));
@@ -200,6 +212,40 @@ describe("probe", () => {
     expect(report.demands).toEqual({ tlsBeforeMail: true, authBeforeMail: true });
     const open = await probe(await scripted(server()));
     expect(open.report.demands).toEqual({ tlsBeforeMail: false, authBeforeMail: false });
+  });
+
+  it("shows nothing of what a server says that could drive a terminal", async () => {
+    const evil = "\x1b[2J\x1b]0;owned\x07\x9b1m";
+    const offers = ehlo(`AUTH X-${evil} GSSAPI`, `X-${evil} ${evil}`, "CHUNKING", "PIPELINING", `SIZE ${evil}`);
+    const hostile = server({ EHLO: offers, MAIL: `550 ${evil}`, BDAT: `502 ${evil}`, ".": `502 ${evil}` });
+    const { codes } = await probe(await scripted(hostile), "--user", "ada");
+    expect(codes).toContain("no-common-mechanism");
+    await probe(await scripted([`554 ${evil}`, close]));
+    await probe(await saying(`${evil}\r\n`));
+  });
+
+  it("finds its way to IPv6 addresses, and names in certificates that are one", async () => {
+    const { selfSigned } = await pairs();
+    const port = await withStartTls(selfSigned, [], []).then((ipv4) => forwarded(ipv4));
+    for (const where of [`[::1]:${port}`, `smtp://[::1]:${port}`, `smtp://[0:0:0:0:0:0:0:1]:${port}`]) {
+      const { codes, report } = await probe(where, "--ca", await ca());
+      expect(report.addresses).toMatchObject([{ address: expect.stringMatching(/:1$/), outcome: "answered" }]);
+      expect(report.server).toMatch(/^smtp:\/\/\[[\d:]+\]:\d+$/);
+      expect(codes).not.toContain("certificate-refused");
+    }
+    expect(await probe("[::1]:1")).toMatchObject({ code: 69, codes: ["no-answer"] });
+  });
+
+  it("does not take an address written another way for another name", () => {
+    const certificate = { names: ["0:0:0:0:0:0:0:1"], subject: "a", issuer: "b" };
+    const chain = [{ ...certificate, ...valid, key: "", fingerprint256: "" }];
+    const refusal = new TlsError("issuer", "unknown");
+    for (const [name, codes] of [
+      ["::1", ["certificate-chain-incomplete"]],
+      ["::2", ["certificate-name", "certificate-chain-incomplete"]],
+    ] as const) {
+      expect(certificateFindings(chain, refusal, name).map(({ code }) => code)).toEqual(codes);
+    }
   });
 
   it("does not send a password to a server that it does not trust", async () => {

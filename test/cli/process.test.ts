@@ -6,8 +6,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
-import { running } from "../packaging/runtimes.ts";
 import { type EmbeddedServer, startEmbeddedServer } from "../support/embedded-server.ts";
+import { running } from "../support/runtimes.ts";
 import { fileOf } from "./cli.ts";
 import { has, itWith } from "./foreign.ts";
 
@@ -96,8 +96,8 @@ describe("the program", () => {
     const sent = await run(args, "Subject: Hello\n\nHi!\n", { SMTP_PASSWORD: "open-sesame" });
     expect(sent).toMatchObject({ code: 0, stderr: "" });
     expect(messages).toHaveLength(1);
-    expect((await run(["probe"])).code).toBe(64);
-    expect((await run(args, "Subject: Hello\n\nHi!\n", { SMTP_PASSWORD: "wrong" })).code).toBe(77);
+    const wrong = [run(["probe"]), run(args, "Subject: Hello\n\nHi!\n", { SMTP_PASSWORD: "wrong" })];
+    expect((await Promise.all(wrong)).map(({ code }) => code)).toEqual([64, 77]);
   });
 
   it("serves until a signal ends it", async () => {
@@ -108,6 +108,31 @@ describe("the program", () => {
     // Deno's child_process would tell of its own signal in place of the exit code.
     process.kill(child.pid ?? 0, "SIGTERM");
     expect((await over).code).toBe(0);
+  });
+
+  it("ends with a signal that comes while it reads standard input", async () => {
+    const child = start(["send", "-", "--server", "localhost:1", ...envelope, "--user=ada", "--password=open-sesame"]);
+    const over = ended(child);
+    // More than a pipe holds: once it is written, the program is reading.
+    await new Promise((resolve) => child.stdin?.write("Subject: Hello\n".repeat(100_000), resolve));
+    if (running.name !== "Bun") expect(await readFile(`/proc/${child.pid}/cmdline`, "utf8")).not.toContain("sesame");
+    process.kill(child.pid ?? 0, "SIGINT");
+    expect(await over).toMatchObject({ code: 75, stderr: "smtplib send: stopped by SIGINT\n" });
+  });
+
+  it("tells of a lost outcome where a signal comes after the dot", async () => {
+    const script = await fileOf(JSON.stringify({ once: { message: { end: "stall" } } }));
+    const serving = start(["serve", "--port", "0", "--script", script]);
+    const [, port] = await printed(serving, /^listening on 127\.0\.0\.1:(\d+): SMTP\n/);
+    const took = printed(serving, /^message 1: /m);
+    const sending = start(["send", "--test", ...envelope, "--server", `localhost:${port}`]);
+    const over = ended(sending);
+    await took;
+    process.kill(sending.pid ?? 0, "SIGINT");
+    expect(await over).toMatchObject({
+      code: 79,
+      stderr: expect.stringMatching(/^unknown: .*it may have been delivered/),
+    });
   });
 
   it("ends quietly where nobody reads what it prints", async () => {

@@ -78,7 +78,7 @@ describe("send", () => {
 
   it("sends a message that is longer than what it reads into memory", async () => {
     const server = await start();
-    const long = `${letter}${"0123456789\n".repeat(900_000)}`;
+    const long = `${letter}${`${"0123456789".repeat(7)}\n`.repeat(120_000)}`;
     expect((await send(server.port, [await fileOf(long)])).code).toBe(0);
     const [message] = server.messages;
     expect(message?.content.length).toBe(long.replace(/Bcc.*\n/, "").replaceAll("\n", "\r\n").length);
@@ -237,7 +237,14 @@ describe("the exit code of send", () => {
       code: 66,
       stderr: /\/no\/such\/file cannot be read/,
     });
-    expect((await send(server.port, ["--test", ...envelope, "--trace-html", "/no/such/folder/x.html"])).code).toBe(73);
+    const picture = ["--test", ...envelope, "--trace-html", "/no/such/folder/x.html"];
+    expect(await send(server.port, picture)).toMatchObject({ code: 73, stderr: /--trace-html .* cannot be written/ });
+    const attached = ["--text", "x", ...envelope, "--attach", "/no/such/file"];
+    expect(await send(server.port, attached)).toMatchObject({
+      code: 66,
+      stderr: /--attach \/no\/such\/file cannot be read: it does not exist/,
+    });
+    expect(server.messages).toEqual([]);
   });
 });
 
@@ -333,6 +340,28 @@ DATA
     the server does not offer CHUNKING
     leaves in one write with the line before it (PIPELINING)
 `);
+  });
+
+  it("says nothing to the server but EHLO and QUIT", async () => {
+    const script = await startScriptedServer(friendly({ EHLO: ehlo("CHUNKING", "PIPELINING", "AUTH PLAIN") }));
+    onTestFinished(() => script.finish());
+    const env = { SMTP_PASSWORD: "open sesame" };
+    for (const more of [[], ["--pipelining", "eager"], ["--chunking", "on", "--user", "ada", "--starttls", "never"]]) {
+      const { code } = await send(script.port, ["--test", ...envelope, "--dry-run", ...more], { env });
+      expect(code).toBe(0);
+    }
+    const said = script.conversations.flatMap(({ lines }) => lines.map((line) => line.split(" ", 1)[0]));
+    expect(said).toEqual(["EHLO", "QUIT", "EHLO", "QUIT", "EHLO", "QUIT"]);
+  });
+
+  it("says that without the login nothing would be sent", async () => {
+    const port = await scripted(friendly());
+    const args = ["--test", ...envelope, "--dry-run", "--user", "ada", "--starttls", "never"];
+    const { code, stdout } = await send(port, args, { env: { SMTP_PASSWORD: "open sesame" } });
+    expect({ code, stdout }).toEqual({
+      code: 77,
+      stdout: expect.stringMatching(/^\(no login\)\n.*: nothing is sent\n$/),
+    });
   });
 
   it("says what the server lacks", async () => {

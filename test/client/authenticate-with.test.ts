@@ -1,4 +1,4 @@
-/** Authentication by whatever the caller has: passwords, tokens and their renewal, and mechanisms (SECURITY.md 8). */
+/** Authentication by whatever the caller has: passwords, tokens and their renewal, and mechanisms (SECURITY.md, rule 8). */
 import { describe, expect, test, vi } from "vitest";
 import type { TlsInfo } from "../../src/byte-stream.ts";
 import { authenticateWith, type Credentials, singleFlight } from "../../src/client/authenticate-with.ts";
@@ -10,8 +10,8 @@ import type { Logger } from "../../src/client/logger.ts";
 import { DEFAULT_LIMITS } from "../../src/core/dialogue.ts";
 import { anonymous, external, oauthbearer, plain } from "../../src/sasl/index.ts";
 import { authServer } from "../facade/auth-server.ts";
-import { reasonOf } from "../facade/session.ts";
 import { ScramServer } from "../sasl/scram-server.ts";
+import { reasonOf } from "../support/session.ts";
 import { FakeServer, type Script } from "./fake-server.ts";
 
 const base64 = (text: string): string => Buffer.from(text).toString("base64");

@@ -1,16 +1,13 @@
-/** A body that fails, hangs or is not wanted, and a connection that dies around it (SECURITY.md 6). */
+/** A body that fails, hangs or is not wanted, and a connection that dies around it (SECURITY.md, rule 6). */
 import { describe, expect, test } from "vitest";
 import { SMTP } from "../../src/facade/smtp.ts";
+import { preparedSession } from "../support/session.ts";
 import { FakeServer, type Script } from "./fake-server.ts";
 
 const [from, to] = ["a@example.com", "b@example.com"];
 
-async function session(script: Script = {}): Promise<{ server: FakeServer; smtp: SMTP }> {
-  const server = new FakeServer({ ehlo: ["PIPELINING", "8BITMIME"], ...script });
-  const smtp = await SMTP.connect("mail.example.com", 25, { transport: server.transport });
-  await smtp.ehlo();
-  return { server, smtp };
-}
+const session = (script: Script = {}) =>
+  preparedSession({ ehlo: ["PIPELINING", "8BITMIME"], ...script }, {}, (smtp) => smtp.ehlo());
 
 /** A source that counts what is asked of it. */
 class Source implements AsyncIterable<string> {

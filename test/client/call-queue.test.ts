@@ -1,16 +1,7 @@
 /** The queue of calls on one session: order, early hand-over, aborts, and calls that fail. */
 import { describe, expect, test } from "vitest";
 import { Call, CallQueue } from "../../src/client/call-queue.ts";
-
-type Gate = { promise: Promise<void>; open: () => void };
-
-function gate(): Gate {
-  let open = (): void => {};
-  const promise = new Promise<void>((resolve) => {
-    open = resolve;
-  });
-  return { promise, open };
-}
+import { gate } from "../support/gate.ts";
 
 /** A call that shares, as deliveries do. */
 function shared<T>(queue: CallQueue, task: (release: () => void) => Promise<T>): Promise<T> {
@@ -54,7 +45,7 @@ describe("calls that are alone", () => {
     const calls = [
       queue.alone(async () => {
         log.push("a begins");
-        await first.promise;
+        await first.opened;
         log.push("a ends");
       }),
       queue.alone(async () => void log.push("b")),
@@ -93,11 +84,11 @@ describe("calls that share", () => {
     const log: string[] = [];
     const [atData, answered] = [gate(), gate()];
     const a = shared(queue, async (release) => {
-      await atData.promise;
+      await atData.opened;
       log.push("a lets go");
       release();
       log.push("a goes on");
-      await answered.promise;
+      await answered.opened;
       log.push("a ends");
     });
     const b = shared(queue, async () => void log.push("b begins"));
@@ -116,7 +107,7 @@ describe("calls that share", () => {
     const answered = gate();
     const a = shared(queue, async (release) => {
       release();
-      await answered.promise;
+      await answered.opened;
       log.push("a ends");
     });
     const b = shared(queue, async (release) => {
@@ -147,7 +138,7 @@ describe("calls that share", () => {
     };
     await shared(queue, task);
     const alone = gate();
-    const held = queue.alone(() => alone.promise);
+    const held = queue.alone(() => alone.opened);
     kept();
     const next = queue.alone(async () => "next");
     alone.open();
@@ -174,7 +165,7 @@ describe("a call that is withdrawn", () => {
   test("leaves the queue; the others go on", async () => {
     const queue = new CallQueue();
     const first = gate();
-    const a = queue.alone(() => first.promise);
+    const a = queue.alone(() => first.opened);
     let begun = false;
     const b = callOf(() => {
       begun = true;
@@ -193,7 +184,7 @@ describe("a call that is withdrawn", () => {
     const answered = gate();
     const a = shared(queue, async (release) => {
       release();
-      await answered.promise;
+      await answered.opened;
     });
     const alone = callOf(() => {}, true);
     queue.enqueue(alone);

@@ -1,7 +1,8 @@
 /** Messages by BDAT (RFC 3030): what goes over the wire, and what becomes of a message whose chunks are not all taken. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { LMTP, SMTP, type SMTPOptions } from "../../src/index.ts";
+import { LMTP, type SMTP, type SMTPOptions } from "../../src/index.ts";
+import { preparedSession } from "../support/session.ts";
 import { FakeServer, type Script } from "./fake-server.ts";
 
 const from = "a@example.com";
@@ -10,14 +11,8 @@ const offers = ["PIPELINING", "8BITMIME", "CHUNKING", "BINARYMIME"];
 const ENVELOPE = `MAIL FROM:<${from}>\r\nRCPT TO:<b@example.com>\r\nRCPT TO:<c@example.com>\r\n`;
 const CHUNK = 262_144;
 
-async function session(script: Script = {}, options: SMTPOptions = {}): Promise<{ server: FakeServer; smtp: SMTP }> {
-  const server = new FakeServer({ ehlo: offers, ...script });
-  const smtp = await SMTP.connect("mail.example.com", 25, { transport: server.transport, chunking: true, ...options });
-  await smtp.ehlo("client");
-  server.writes.length = 0;
-  server.lines.length = 0;
-  return { server, smtp };
-}
+const session = (script: Script = {}, options: SMTPOptions = {}) =>
+  preparedSession({ ehlo: offers, ...script }, { chunking: true, ...options });
 
 const failure = (work: Promise<unknown>): Promise<unknown> =>
   work.then(

@@ -2,6 +2,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { LMTP, SMTP, type SMTPException, type SMTPOptions } from "../../src/index.ts";
+import { preparedSession } from "../support/session.ts";
 import { FakeServer, type Script } from "./fake-server.ts";
 
 const from = "a@example.com";
@@ -9,16 +10,11 @@ const to = ["b@example.com", "c@example.com"];
 const offers = ["PIPELINING", "8BITMIME", "CHUNKING"];
 const WINDOW = 262_144;
 
-async function session(script: Script = {}, options: SMTPOptions = {}): Promise<{ server: FakeServer; smtp: SMTP }> {
-  const server = new FakeServer({ ehlo: offers, ...script });
-  const eager: SMTPOptions = { transport: server.transport, pipelining: "eager", ...options };
-  const smtp = await SMTP.connect("mail.example.com", 25, eager);
-  await smtp.sendmail(from, "b@example.com", "the code for this mode is loaded now\n").catch(() => {});
-  server.writes.length = 0;
-  server.lines.length = 0;
-  server.messages.length = 0;
-  return { server, smtp };
-}
+/** The first message loads the code for this mode. */
+const session = (script: Script = {}, options: SMTPOptions = {}) =>
+  preparedSession({ ehlo: offers, ...script }, { pipelining: "eager", ...options }, (smtp) =>
+    smtp.sendmail(from, "b@example.com", "the code for this mode is loaded now\n").catch(() => {}),
+  );
 
 const flight = (body: string): string =>
   `RSET\r\nMAIL FROM:<${from}>\r\nRCPT TO:<b@example.com>\r\nRCPT TO:<c@example.com>\r\nBDAT ${body.length} LAST\r\n${body}`;

@@ -1,21 +1,15 @@
-/** What leaves in one write: an envelope, and a body's end with the next envelope behind it (DESIGN.md, section 4). */
+/** What leaves in one write: an envelope, and a body's end with the next envelope behind it (docs/architecture.md). */
 import { describe, expect, test } from "vitest";
 import type { Body } from "../../src/client/content.ts";
 import { SMTP } from "../../src/facade/smtp.ts";
+import { preparedSession } from "../support/session.ts";
 import { FakeServer, type Script } from "./fake-server.ts";
 
 const offers = ["PIPELINING", "8BITMIME", "SIZE 1000000"];
 const to = ["b@example.com", "c@example.com", "d@example.com"];
 const from = "a@example.com";
 
-async function session(script: Script = {}): Promise<{ server: FakeServer; smtp: SMTP }> {
-  const server = new FakeServer({ ehlo: offers, ...script });
-  const smtp = await SMTP.connect("mail.example.com", 25, { transport: server.transport });
-  await smtp.ehlo("client");
-  server.writes.length = 0;
-  server.lines.length = 0;
-  return { server, smtp };
-}
+const session = (script: Script = {}) => preparedSession({ ehlo: offers, ...script });
 
 const RCPT = to.map((address) => `RCPT TO:<${address}>\r\n`).join("");
 

@@ -2,7 +2,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { LMTP, type Refused, SMTPRecipientsRefused, SMTPSenderRefused } from "../../src/index.ts";
-import { reasonOf, session } from "../facade/session.ts";
+import { reasonOf, session } from "../support/session.ts";
 import { type Answer, FakeServer, type Script } from "./fake-server.ts";
 
 const people = (count: number, domain = "b.example"): string[] =>

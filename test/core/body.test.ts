@@ -1,4 +1,4 @@
-/** Message data on the wire: SECURITY.md 2 as tables, and properties against an oracle that works on whole strings. */
+/** Message data on the wire: SECURITY.md, rule 2 as tables, and properties against an oracle that works on whole strings. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { DataEncoder, measure } from "../../src/core/body.ts";

@@ -1,4 +1,4 @@
-/** Every command line, its wire format, and that nothing shows a secret (SECURITY.md 1 and 8.1). */
+/** Every command line, its wire format, and that nothing shows a secret (SECURITY.md, rules 1 and 8). */
 import { inspect } from "node:util";
 import { describe, expect, test } from "vitest";
 import { parseMailbox } from "../../src/core/address.ts";

@@ -1,4 +1,4 @@
-/** Typed options of MAIL and RCPT: the parameter that each becomes, and what is refused (API.md, Arguments). */
+/** Typed options of MAIL and RCPT: the parameter that each becomes, and what is refused (docs/extensions.md). */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { describeStatus } from "../../src/core/extensions/enhancedstatuscodes.ts";
@@ -101,9 +101,8 @@ describe("a typed option of MAIL", () => {
   });
 
   test("that is undefined or false asks for nothing", () => {
-    expect(mailParameters({ smtputf8: false, requiretls: false, size: undefined, by: undefined })(server())).toEqual(
-      [],
-    );
+    const nothing = { body: undefined, smtputf8: false, requiretls: false, size: undefined, by: undefined };
+    expect(mailParameters(nothing)(server())).toEqual([]);
     expect(mailParameters({})(server())).toEqual([]);
     expect(rcptParameters({ notify: undefined })(server())).toEqual([]);
   });
@@ -227,7 +226,8 @@ describe("a typed option of RCPT", () => {
     [{ orcpt: 1 }, TypeError, "orcpt"],
     [{ orcpt: "rfc822;jürgen@example.com" }, RangeError, "orcpt"],
     [{ orcpt: `rfc822;${"x".repeat(494)}` }, RangeError, "orcpt"],
-    [{ rrvs: 1 }, TypeError, "rrvs"],
+    [{ rrvs: 1 }, TypeError, "rrvs must be an object with since"],
+    [{ rrvs: null }, TypeError, "rrvs must be an object with since"],
     [{ rrvs: {} }, TypeError, "rrvs.since"],
     [{ rrvs: { since: "2014-04-03" } }, TypeError, "rrvs.since"],
     [{ rrvs: { since: new Date(Number.NaN) } }, RangeError, "rrvs.since"],

@@ -1,4 +1,4 @@
-/** What an answer to EHLO offers, as Python reads it (SMTPLIB.md, ehlo()). */
+/** What an answer to EHLO offers, as Python's ehlo() reads it. */
 import { describe, expect, test } from "vitest";
 import { noFeatures, parseFeatures } from "../../src/core/features.ts";
 import { expectLinear } from "../support/linear.ts";

@@ -1,4 +1,4 @@
-/** The plan of a message: what it needs against what the server offers, or a refusal (SECURITY.md 1.6, 1.10, 2.5). */
+/** The plan of a message: what it needs against what the server offers, or a refusal (SECURITY.md, rules 1 and 2). */
 import { describe, expect, test } from "vitest";
 import { parseMailbox } from "../../src/core/address.ts";
 import { parseFeatures } from "../../src/core/features.ts";

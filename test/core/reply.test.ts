@@ -1,4 +1,4 @@
-/** Replies by the grammar of RFC 5321 4.2, in any pieces, within any limits (SECURITY.md 4.1 to 4.6). */
+/** Replies by the grammar of RFC 5321 4.2, in any pieces, within any limits (SECURITY.md, rule 4). */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { concat, utf8 } from "../../src/core/bytes.ts";

@@ -2,6 +2,8 @@
  * A bound that each runtime plays in seconds; `npm run exhaustive` plays larger ones. And the exploration itself: it
  * merges nothing that differs, and its checks notice what is planted.
  */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { violations } from "../judge/under-test.ts";
 import type { Finding } from "./checks.ts";
@@ -58,6 +60,12 @@ describe("no path finds anything", () => {
       expect(paths).toBeGreaterThan(1000);
     },
   );
+});
+
+test("the configurations and the planted defects are as many as docs/trust.md says", () => {
+  const text = readFileSync(join(import.meta.dirname, "../../docs/trust.md"), "utf8");
+  expect(text).toContain(`There are ${ALL.length} configurations`);
+  expect(text).toContain(`${PLANTED.length} planted defects`);
 });
 
 test("a path that is not continued would have led to no other state", TIMEOUT, async () => {

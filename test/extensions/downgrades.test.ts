@@ -5,8 +5,8 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import type { SMTP, SMTPOptions } from "../../src/index.ts";
 import type { FakeServer } from "../client/fake-server.ts";
-import { reasonOf, session } from "../facade/session.ts";
 import { permit } from "../judge/under-test.ts";
+import { reasonOf, session } from "../support/session.ts";
 
 type Check = () => Promise<void>;
 type Send = (smtp: SMTP) => Promise<unknown>;

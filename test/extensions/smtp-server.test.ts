@@ -2,8 +2,8 @@
 import { afterAll, beforeAll, expect } from "vitest";
 import { SMTP, SMTP_SSL, SMTPNotSupportedError } from "../../src/index.ts";
 import { xoauth2 } from "../../src/sasl/index.ts";
-import { reasonOf } from "../facade/session.ts";
 import { type EmbeddedServer, startEmbeddedServer } from "../support/embedded-server.ts";
+import { reasonOf } from "../support/session.ts";
 import { proof } from "./proof.ts";
 
 let server: EmbeddedServer;

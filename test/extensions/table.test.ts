@@ -5,7 +5,7 @@ import { describe, expect, it } from "vitest";
 import { EXTENSIONS } from "../../src/core/extensions/index.ts";
 import { passwordMechanisms, tokenMechanisms } from "../../src/sasl/choose.ts";
 import * as sasl from "../../src/sasl/index.ts";
-import { onNode } from "../packaging/runtimes.ts";
+import { onNode } from "../support/runtimes.ts";
 import { markdownOf, rows } from "./table.ts";
 
 const root = join(import.meta.dirname, "../..");

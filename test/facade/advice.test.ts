@@ -2,7 +2,7 @@
 import { describe, expect, test } from "vitest";
 import { LMTP, SMTP, SMTP_SSL, SMTPPool } from "../../src/index.ts";
 import { FakeServer, type Script } from "../client/fake-server.ts";
-import { reasonOf, session } from "./session.ts";
+import { reasonOf, session } from "../support/session.ts";
 
 const MESSAGE = "Subject: x\r\n\r\nx\r\n";
 const withoutSession = async (): Promise<SMTP> => new SMTP();

@@ -6,7 +6,7 @@ import { smtplib } from "../../src/nodemailer/npm.ts";
 import { SmtplibTransport } from "../../src/upyo/index.ts";
 import { FakeServer } from "../client/fake-server.ts";
 import { permit } from "../judge/under-test.ts";
-import { reasonOf, session } from "./session.ts";
+import { reasonOf, session } from "../support/session.ts";
 
 const OFFERED = [["PIPELINING", "8BITMIME", "SMTPUTF8", "DSN"], ["8BITMIME"], []];
 const MESSAGE = "Subject: x\n\nHi!\n";

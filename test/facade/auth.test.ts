@@ -1,9 +1,9 @@
-/** auth(), and what must not cross a network in clear (SECURITY.md 3.6, 8). */
+/** auth(), and what must not cross a network in clear (SECURITY.md, rules 3 and 8). */
 import { describe, expect, test } from "vitest";
 import { type AuthObject, type Mechanism, SMTPException } from "../../src/index.ts";
 import { anonymous, external, login, oauthbearer, plain, xoauth2 } from "../../src/sasl/index.ts";
+import { reasonOf, session } from "../support/session.ts";
 import { authServer } from "./auth-server.ts";
-import { reasonOf, session } from "./session.ts";
 
 const base64 = (text: string): string => Buffer.from(text).toString("base64");
 

@@ -5,7 +5,7 @@ import { describe, expect, test } from "vitest";
 import { SMTPException, SMTPPool } from "../../src/index.ts";
 import { FakeServer } from "../client/fake-server.ts";
 import { permit } from "../judge/under-test.ts";
-import { reasonOf, session } from "./session.ts";
+import { reasonOf, session } from "../support/session.ts";
 
 const MESSAGE = "From: a@a.test\r\nTo: b@b.test\r\n\r\nhello\r\n";
 

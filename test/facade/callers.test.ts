@@ -6,7 +6,7 @@ import { plain } from "../../src/sasl/index.ts";
 import { FakeServer, type Script } from "../client/fake-server.ts";
 import { permit } from "../judge/under-test.ts";
 import { CALLERS, callersOf, formattedBy, namesIn, unformatted } from "../support/callers.ts";
-import { reasonOf, session } from "./session.ts";
+import { reasonOf, session } from "../support/session.ts";
 
 const MESSAGE = "From: a@a.test\r\nTo: b@b.test\r\n\r\nhello\r\n";
 

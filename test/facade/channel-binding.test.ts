@@ -7,7 +7,7 @@ import { SMTP_SSL, SMTPNotSupportedError } from "../../src/index.ts";
 import { type ChannelBindingType, scramSha256Plus, scramSha512Plus } from "../../src/sasl/index.ts";
 import { ScramServer } from "../sasl/scram-server.ts";
 import { certificates, type Pair } from "../support/certificates.ts";
-import { reasonOf } from "./session.ts";
+import { reasonOf } from "../support/session.ts";
 
 /** Deno's node:tls exports no keying material: `exportKeyingMaterial` is missing. It gives the certificate. */
 const EXPORTS = !("Deno" in globalThis);

@@ -2,7 +2,7 @@
 import { describe, expect, test } from "vitest";
 import { SMTP } from "../../src/index.ts";
 import { type Act, close, converse, delay, pieces, raw, startScriptedServer } from "../support/scripted-server.ts";
-import { reasonOf } from "./session.ts";
+import { reasonOf } from "../support/session.ts";
 
 /** "mail box not found" in Chinese, in GBK. */
 const GBK = Uint8Array.of(0xd3, 0xca, 0xcf, 0xe4, 0xb2, 0xbb, 0xb4, 0xe6, 0xd4, 0xda);

@@ -2,7 +2,7 @@
 import { describe, expect, test } from "vitest";
 import type { SMTP } from "../../src/index.ts";
 import { plain } from "../../src/sasl/index.ts";
-import { reasonOf, session } from "./session.ts";
+import { reasonOf, session } from "../support/session.ts";
 
 const WRONG: [name: string, argument: RegExp, call: (smtp: SMTP) => Promise<unknown>][] = [
   ["connect", /host/, (smtp) => smtp.connect("a\r\nb")],

@@ -10,7 +10,7 @@ import {
   SMTPTimeoutError,
 } from "../../src/index.ts";
 import { FakeServer } from "../client/fake-server.ts";
-import { reasonOf } from "./session.ts";
+import { reasonOf } from "../support/session.ts";
 
 const connect = (server: FakeServer, options: SMTPOptions = {}): Promise<SMTP> =>
   SMTP.connect("mail.example.com", 25, { transport: server.transport, ...options });
@@ -37,6 +37,27 @@ describe("a greeting", () => {
         smtp_error: greeting.slice(4),
         temporary: code === 421,
       });
+    },
+  );
+
+  test.each(["554 no", "354 what", "450 later", "250 ok"])(
+    "%s from connect(): no call says EHLO by itself, and QUIT ends the session (RFC 5321 3.1)",
+    async (greeting) => {
+      const server = new FakeServer({ greeting });
+      const smtp = new SMTP(undefined, undefined, { transport: server.transport });
+      // The message is given before the greeting is here.
+      const [, sent] = await Promise.all([
+        smtp.connect("mail.example.com"),
+        reasonOf(smtp.sendmail("a@a.test", "b@b.test", "x")),
+      ]);
+      const code = Number(greeting.slice(0, 3));
+      const refusal = { name: "SMTPConnectError", smtp_code: code, temporary: code === 450 };
+      expect(sent).toMatchObject({ ...refusal, delivery: "not-sent" });
+      expect(await reasonOf(smtp.ehlo_or_helo_if_needed())).toMatchObject(refusal);
+      expect(await reasonOf(smtp.starttls())).toMatchObject(refusal);
+      expect(await reasonOf(smtp.login("ada", "s3cret"))).toMatchObject(refusal);
+      await smtp.quit();
+      expect(server.lines).toEqual(["QUIT"]);
     },
   );
 

@@ -1,7 +1,8 @@
-/** set_debuglevel() and the logger: Python's prefixes, and no credentials (SECURITY.md 4.6, 8.1). */
+/** set_debuglevel() and the logger: Python's prefixes, and no credentials (SECURITY.md, rules 4 and 8). */
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { type Logger, SMTP, type SMTPOptions } from "../../src/index.ts";
 import { FakeServer, type Script } from "../client/fake-server.ts";
+import { session as connected } from "../support/session.ts";
 
 const base64 = (text: string): string => Buffer.from(text).toString("base64");
 const [user, password] = ["someone", "correct horse"];
@@ -17,10 +18,8 @@ afterEach(() => {
   vi.restoreAllMocks();
 });
 
-async function session(script: Script = {}, options: SMTPOptions = {}): Promise<SMTP> {
-  const server = new FakeServer(script);
-  return SMTP.connect("mail.example.com", 25, { transport: server.transport, ...options });
-}
+const session = async (script: Script = {}, options: SMTPOptions = {}): Promise<SMTP> =>
+  (await connected(script, options)).smtp;
 
 describe("set_debuglevel", () => {
   test("prints nothing at 0, the dialogue at 1, with the time of day at 2", async () => {

@@ -1,10 +1,10 @@
-/** What MAIL and RCPT say of a message, what the server may lack, and deliver() (API.md, section 1). */
+/** What MAIL and RCPT say of a message, what the server may lack, and deliver(). */
 
 import { describe, expect, test } from "vitest";
 import type { Options, SMTP } from "../../src/index.ts";
 import type { Script } from "../client/fake-server.ts";
 import { permit } from "../judge/under-test.ts";
-import { reasonOf, session } from "./session.ts";
+import { reasonOf, session } from "../support/session.ts";
 
 const [from, to] = ["a@example.com", "b@example.com"];
 const message = "Subject: x\n\nHi\n";

@@ -1,7 +1,7 @@
 /** send_message() of real-life headers: the small files beside this one. */
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
-import { reasonOf, session } from "./session.ts";
+import { reasonOf, session } from "../support/session.ts";
 
 const octetsOf = (name: string): Uint8Array => readFileSync(new URL(`header-cases/${name}.eml`, import.meta.url));
 const textOf = (name: string): string => new TextDecoder("latin1").decode(octetsOf(name));

@@ -9,7 +9,7 @@ import { httpConnect, socks } from "../../src/proxy/index.ts";
 import { defaultTransport } from "../../src/runtime.ts";
 import { SmtplibTransport } from "../../src/upyo/index.ts";
 import { startEmbeddedServer } from "../support/embedded-server.ts";
-import { reasonOf } from "./session.ts";
+import { reasonOf } from "../support/session.ts";
 
 const umlaut = "mail.Bücher.example";
 const aLabels = "mail.xn--bcher-kva.example";

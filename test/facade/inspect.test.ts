@@ -22,9 +22,9 @@ import { smtplib } from "../../src/nodemailer/npm.ts";
 import * as sasl from "../../src/sasl/index.ts";
 import { SmtplibTransport } from "../../src/upyo/index.ts";
 import { FakeServer } from "../client/fake-server.ts";
-import { running } from "../packaging/runtimes.ts";
 import { startEmbeddedServer } from "../support/embedded-server.ts";
-import { reasonOf, session } from "./session.ts";
+import { running } from "../support/runtimes.ts";
+import { reasonOf, session } from "../support/session.ts";
 
 const AUTH = { user: "ada", password: "s3cret" };
 const SECRETS = /s3cret|t0ken|czNjcmV0|AGFkYQBzM2NyZXQ/;

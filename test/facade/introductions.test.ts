@@ -2,7 +2,7 @@
 import { describe, expect, test } from "vitest";
 import { LMTP, type SMTP } from "../../src/index.ts";
 import { FakeServer, type Script } from "../client/fake-server.ts";
-import { reasonOf, session } from "./session.ts";
+import { reasonOf, session } from "../support/session.ts";
 
 describe("ehlo()", () => {
   test("remembers the answer and what it offers", async () => {

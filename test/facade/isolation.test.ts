@@ -5,7 +5,7 @@ import { describe, expect, test, vi } from "vitest";
 import { SMTPHeloError, SMTPServerDisconnected, SMTPTimeoutError } from "../../src/index.ts";
 import { cramMd5 } from "../../src/sasl/index.ts";
 import { FakeServer, type Script } from "../client/fake-server.ts";
-import { reasonOf, session } from "./session.ts";
+import { reasonOf, session } from "../support/session.ts";
 
 const from = "a@example.com";
 const to = "b@example.com";

@@ -2,7 +2,7 @@
 import { describe, expect, test } from "vitest";
 import { LMTP, LMTP_PORT, SMTP, SMTP_PORT, SMTP_SSL_PORT } from "../../src/index.ts";
 import { FakeServer, type Script } from "../client/fake-server.ts";
-import { reasonOf } from "./session.ts";
+import { reasonOf } from "../support/session.ts";
 
 const from = "a@example.com";
 const to = ["b@x.y", "c@x.y", "d@x.y"];

@@ -1,8 +1,8 @@
-/** login(): which mechanisms, in which order, what is sent, and what is never shown (SECURITY.md 8). */
+/** login(): which mechanisms, in which order, what is sent, and what is never shown (SECURITY.md, rule 8). */
 import { describe, expect, test } from "vitest";
 import { SMTPAuthenticationError } from "../../src/index.ts";
+import { reasonOf, session } from "../support/session.ts";
 import { authServer } from "./auth-server.ts";
-import { reasonOf, session } from "./session.ts";
 
 const base64 = (text: string): string => Buffer.from(text).toString("base64");
 

@@ -4,7 +4,7 @@ import MailComposer from "nodemailer/lib/mail-composer/index.js";
 import { afterEach, describe, expect, test } from "vitest";
 import { SMTP, SMTPException, SMTPPool } from "../../src/index.ts";
 import { FakeServer } from "../client/fake-server.ts";
-import { reasonOf, session } from "./session.ts";
+import { reasonOf, session } from "../support/session.ts";
 
 type Sender = Pick<SMTP, "send_message" | "sendmail">;
 

@@ -6,7 +6,7 @@ import MailComposer from "nodemailer/lib/mail-composer/index.js";
 import PostalMime from "postal-mime";
 import { describe, expect, test } from "vitest";
 import type { Script } from "../client/fake-server.ts";
-import { reasonOf, session } from "./session.ts";
+import { reasonOf, session } from "../support/session.ts";
 
 /** Sends and gives the envelope and the content, unstuffed. */
 async function sent(

@@ -1,8 +1,8 @@
-/** The simple methods: the line that each sends, what it gives, and what it throws (SMTPLIB.md, section 1). */
+/** The simple methods: the line that each sends, what it gives, and what it throws (docs/guide/from-python.md). */
 import { describe, expect, test } from "vitest";
 import { type Reply, SMTP, SMTPException, SMTPServerDisconnected } from "../../src/index.ts";
 import type { FakeServer, Script } from "../client/fake-server.ts";
-import { reasonOf, session } from "./session.ts";
+import { reasonOf, session } from "../support/session.ts";
 
 const CALLS: [line: string, call: (smtp: SMTP) => Promise<unknown>][] = [
   ["HELO client", (smtp) => smtp.helo("client")],

@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import type { ConnectOptions, Endpoint, Transport } from "../../src/byte-stream.ts";
 import { LMTP, SMTP, type SMTPOptions } from "../../src/index.ts";
 import { FakeServer } from "../client/fake-server.ts";
-import { reasonOf } from "./session.ts";
+import { reasonOf } from "../support/session.ts";
 
 const connect = (server: FakeServer, options: SMTPOptions = {}): Promise<SMTP> =>
   SMTP.connect("mail.example.com", 25, { transport: server.transport, ...options });

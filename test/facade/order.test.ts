@@ -1,8 +1,8 @@
-/** Calls without await: their order, what ends them, and that none is left pending or unhandled (API.md, SMTPLIB.md 6). */
+/** Calls without await: their order, what ends them, and that none is left pending or unhandled. */
 import { describe, expect, test, vi } from "vitest";
 import { SMTP } from "../../src/index.ts";
 import { FakeServer } from "../client/fake-server.ts";
-import { reasonOf, session } from "./session.ts";
+import { reasonOf, session } from "../support/session.ts";
 
 const verbs = (server: FakeServer): (string | undefined)[] => server.lines.map((line) => line.split(/[ :]/)[0]);
 const message = "From: a@b.c\nTo: d@e.f\n\nx\n";

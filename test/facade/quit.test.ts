@@ -1,4 +1,4 @@
-/** quit() in a `finally`: it hides neither a success nor a failure, whatever the server does (API.md, "Python's details"). */
+/** quit() in a `finally`: it hides neither a success nor a failure, whatever the server does. */
 import { describe, expect, test } from "vitest";
 import { LMTP, SMTP, type SMTPOptions, SMTPPool, SMTPServerDisconnected } from "../../src/index.ts";
 import type { FakeServer } from "../client/fake-server.ts";
@@ -14,7 +14,7 @@ import {
   stall,
   startScriptedServer,
 } from "../support/scripted-server.ts";
-import { reasonOf, session } from "./session.ts";
+import { reasonOf, session } from "../support/session.ts";
 
 const MESSAGE = "Subject: x\r\n\r\nx\r\n";
 
@@ -31,7 +31,7 @@ const ANSWERS: readonly [name: string, answer: Act, reply: RegExp | [number, str
   ["a server that does not read", freeze, /^timed out after 0.2 s \(quit\)/],
 ];
 
-/** What README shows. */
+/** What the guides show. */
 async function sendAndQuit(smtp: SMTP, replies: unknown[] = []): Promise<unknown> {
   try {
     return await smtp.sendmail("a@client.test", "b@lab.test", MESSAGE);

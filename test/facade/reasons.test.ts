@@ -1,9 +1,9 @@
-/** What a server said of the reason is the error; the loss that follows is a further cause (SECURITY.md 8.2, 12.4, 12.5). */
+/** What a server said of the reason is the error; the loss that follows is a further cause (SECURITY.md, rules 4 and 8). */
 import { describe, expect, test } from "vitest";
 import { LMTP, type PoolOptions, SMTP, SMTPPool } from "../../src/index.ts";
 import { xoauth2 } from "../../src/sasl/index.ts";
 import { type Act, close, ehlo, inOrder, reset, server, startScriptedServer } from "../support/scripted-server.ts";
-import { reasonOf, session } from "./session.ts";
+import { reasonOf, session } from "../support/session.ts";
 
 const MESSAGE = "Subject: x\r\n\r\nx\r\n";
 const CHALLENGE = `334 ${btoa("<1@x>")}`;
@@ -235,6 +235,17 @@ describe("a refused EHLO", () => {
       smtp_code: 550,
       temporary: false,
     });
+  });
+
+  test.each(ENDS)("as a command that is not known is temporary where HELO meets %s", async (_, end) => {
+    const once = (host: string, port: number): Promise<unknown> => sendByPool(host, port, { reconnectFor: 0 });
+    for (const call of [send, once]) {
+      expect(await rejection(server({ EHLO: "502 5.5.2 unknown", HELO: end }), call)).toMatchObject({
+        name: "SMTPHeloError",
+        temporary: true,
+        delivery: "not-sent",
+      });
+    }
   });
 
   test.each(ENDS)("is the error in LMTP where %s follows", async (_, end) => {

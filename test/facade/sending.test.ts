@@ -1,8 +1,8 @@
-/** sendmail() and deliver(): what they send, what they give, and what they throw (SMTPLIB.md sendmail, API.md section 1). */
+/** sendmail() and deliver(): what they send, what they give, and what they throw (docs/guide/from-python.md). */
 import { describe, expect, test } from "vitest";
 import type { SMTP } from "../../src/index.ts";
 import type { Script } from "../client/fake-server.ts";
-import { reasonOf, session } from "./session.ts";
+import { reasonOf, session } from "../support/session.ts";
 
 const [from, to] = ["a@example.com", "b@example.com"];
 const message = "Subject: x\n\nHi\n";

@@ -1,9 +1,9 @@
-/** starttls(): what is asked, what is forgotten, and what is an attack (SECURITY.md 3; RFC 3207 4.2). */
+/** starttls(): what is asked, what is forgotten, and what is an attack (SECURITY.md, rule 3; RFC 3207 4.2). */
 import { describe, expect, test } from "vitest";
 import type { ByteStream, TlsOptions, Transport } from "../../src/byte-stream.ts";
 import { SMTP, type SMTPOptions, TlsError } from "../../src/index.ts";
 import { FakeServer, type Script } from "../client/fake-server.ts";
-import { reasonOf } from "./session.ts";
+import { reasonOf } from "../support/session.ts";
 
 type Tls = TlsOptions & { servername: string };
 

@@ -4,8 +4,8 @@ import { describe, expect, it, onTestFinished } from "vitest";
 import { LMTP, SMTP, SMTP_SSL, SMTPPool, SMTPTimeoutError, TlsError } from "../../src/index.ts";
 import { certificates } from "../support/certificates.ts";
 import { startTlsChild } from "../support/child-server.ts";
+import { reasonOf } from "../support/session.ts";
 import { runningOn } from "../transports/contract.ts";
-import { reasonOf } from "./session.ts";
 
 /** A server that offers STARTTLS and says `answer` to the handshake; to the first octets where `implicit` is set. */
 async function startServer(answer: string | undefined, implicit = false): Promise<number> {

@@ -1,4 +1,4 @@
-/** Credentials: to whom they go, what happens when a server plays with the exchange, and that nobody else sees them (SECURITY 8). */
+/** Credentials: to whom they go, what happens when a server plays with the exchange, and that nobody else sees them (SECURITY.md, rule 8). */
 import { inspect } from "node:util";
 import { describe, expect, it, vi } from "vitest";
 import type { Transport } from "../../src/byte-stream.ts";

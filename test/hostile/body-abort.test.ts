@@ -1,4 +1,4 @@
-/** Bodies that fail, hang or are aborted, and servers that answer early or stop reading (SECURITY 6.2, 6.4–6.6). */
+/** Bodies that fail, hang or are aborted, and servers that answer early or stop reading (SECURITY.md, rule 6). */
 import { describe, expect, it } from "vitest";
 import {
   type Body,

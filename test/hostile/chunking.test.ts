@@ -1,4 +1,4 @@
-/** BDAT and whole messages in one flight, against servers that refuse chunks, lose count or go away (SECURITY 6, 7.4, 7.5). */
+/** BDAT and whole messages in one flight, against servers that refuse chunks, lose count or go away (SECURITY.md, rules 6 and 7). */
 import { expect } from "vitest";
 import {
   type Body,

@@ -1,4 +1,4 @@
-/** What a server echoes of a login, in whatever charset, reaches no error, log or debug output (SECURITY 8). */
+/** What a server echoes of a login, in whatever charset, reaches no error, log or debug output (SECURITY.md, rule 8). */
 import { inspect } from "node:util";
 import { describe, expect, test, vi } from "vitest";
 import { SMTP, SMTPAuthenticationError } from "../../src/index.ts";

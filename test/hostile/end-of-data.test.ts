@@ -1,4 +1,4 @@
-/** The end markers that others found servers to accept: no content with one becomes a second message (SECURITY 2.1). */
+/** The end markers that others found servers to accept: no content with one becomes a second message (SECURITY.md, rule 2). */
 import { Readable } from "node:stream";
 import { createMessage } from "@upyo/core";
 import fc from "fast-check";

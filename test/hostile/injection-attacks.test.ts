@@ -1,4 +1,4 @@
-/** Injections that others collected, through every argument that is an address or ends up in a header (SECURITY 1). */
+/** Injections that others collected, through every argument that is an address or ends up in a header (SECURITY.md, rule 1). */
 import { createMessage, type Message } from "@upyo/core";
 import { createTransport, type SendMailOptions } from "nodemailer";
 import { describe, expect, it } from "vitest";

@@ -1,4 +1,4 @@
-/** LMTP: one reply a recipient after the data, and servers that lose count (RFC 2033 4.2; SECURITY 7.5). */
+/** LMTP: one reply a recipient after the data, and servers that lose count (RFC 2033 4.2; SECURITY.md, rule 7). */
 import { expect } from "vitest";
 import {
   type LMTP,

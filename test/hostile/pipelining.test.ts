@@ -1,4 +1,4 @@
-/** Calls that are made without waiting: their order, their failures, and what the server sees (SECURITY 7, API "One session"). */
+/** Calls that are made without waiting: their order, their failures, and what the server sees (SECURITY.md, rule 7). */
 import { expect } from "vitest";
 import {
   type SMTP,

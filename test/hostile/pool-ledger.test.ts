@@ -1,4 +1,4 @@
-/** The pool's ledger (SECURITY 9.6): whatever servers do, a message is taken as often as its sender is told. */
+/** The pool's ledger (SECURITY.md, rule 9): whatever servers do, a message is taken as often as its sender is told. */
 import assert from "node:assert/strict"; // Vitest's expect() is too slow for what is compared in each of so many cases.
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";

@@ -1,4 +1,4 @@
-/** The pool against servers that hang up, stall, complain and forget (SECURITY 9): what each message came to, and by how many connections. */
+/** The pool against servers that hang up, stall, complain and forget (SECURITY.md, rule 9): what each message came to, and by how many connections. */
 import { afterEach, describe, expect, it } from "vitest";
 import { SMTPPool } from "../../src/index.ts";
 import type { PoolOptions } from "../../src/pool/options.ts";

@@ -1,4 +1,4 @@
-/** What counts as a reply, what it means, and what a client does with anything else (SECURITY 4). */
+/** What counts as a reply, what it means, and what a client does with anything else (SECURITY.md, rule 4). */
 import { expect } from "vitest";
 import {
   SMTPConnectError,

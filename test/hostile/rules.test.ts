@@ -1,4 +1,4 @@
-/** The life of a session: connecting, calling too early or too late, quitting, printing (SECURITY 6.7–6.9, 10; API). */
+/** The life of a session: connecting, calling too early or too late, quitting, printing (SECURITY.md, rules 6 and 10). */
 import { describe, expect, it } from "vitest";
 import {
   SMTP,

@@ -1,4 +1,4 @@
-/** Servers that play with SCRAM and with tokens: what they learn, what they are believed, and what others see (SECURITY 8.5, 8.6). */
+/** Servers that play with SCRAM and with tokens: what they learn, what they are believed, and what others see (SECURITY.md, rule 8). */
 import { inspect } from "node:util";
 import { describe, expect, it, vi } from "vitest";
 import { type Logger, SMTP, SMTPAuthenticationError, SMTPException } from "../../src/index.ts";

@@ -1,4 +1,4 @@
-/** Bodies that pause: what they have given leaves, and what the server says meanwhile is heard at once (SECURITY 6.2, 6.4). */
+/** Bodies that pause: what they have given leaves, and what the server says meanwhile is heard at once (SECURITY.md, rule 6). */
 import { PassThrough, Readable } from "node:stream";
 import { describe, expect, it } from "vitest";
 import {

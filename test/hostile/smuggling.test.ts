@@ -1,4 +1,4 @@
-/** What a body holds stays in the body: no text of it is ever a second message or a command (SECURITY 2). */
+/** What a body holds stays in the body: no text of it is ever a second message or a command (SECURITY.md, rule 2). */
 import { expect } from "vitest";
 import { type Body, SMTPDataError, SMTPException, SMTPNotSupportedError } from "../../src/index.ts";
 import { ehlo, inOrder, server } from "../support/scripted-server.ts";

@@ -1,4 +1,4 @@
-/** Attacks on STARTTLS that others collected: with TLS required, no login and no message goes out in clear (SECURITY 3.1, 3.2). */
+/** Attacks on STARTTLS that others collected: with TLS required, no login and no message goes out in clear (SECURITY.md, rule 3). */
 import { createMessage } from "@upyo/core";
 import { createTransport } from "nodemailer";
 import { describe, expect, it } from "vitest";

@@ -1,4 +1,4 @@
-/** Everything beside the server that may misbehave: transports, loggers, options, MIME objects, terminals (SECURITY 4.6, 10). */
+/** Everything beside the server that may misbehave: transports, loggers, options, MIME objects, terminals (SECURITY.md, rules 4 and 10). */
 import { inspect } from "node:util";
 import { describe, expect, it, vi } from "vitest";
 import type { ByteStream } from "../../src/byte-stream.ts";

@@ -1,4 +1,4 @@
-/** STARTTLS and implicit TLS against servers and attackers that would rather not (SECURITY 3). */
+/** STARTTLS and implicit TLS against servers and attackers that would rather not (SECURITY.md, rule 3). */
 import { expect } from "vitest";
 import {
   type SMTP,

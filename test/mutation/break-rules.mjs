@@ -3,7 +3,17 @@
  * test that failed first for each. A rule finds its text wherever in the sources it stands.
  */
 import { spawnSync } from "node:child_process";
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { RULES } from "./rules.mjs";
@@ -71,13 +81,18 @@ function play(copy, edits, tests) {
     const report = join(copy, "reports/report.json");
     rmSync(report, { force: true });
     const options = ["run", "--bail=1", "--reporter=json", `--outputFile=${report}`, ...tests];
-    const { status, stderr } = spawnSync(process.execPath, [join(root, "node_modules/vitest/vitest.mjs"), ...options], {
-      cwd: copy,
-      encoding: "utf8",
-      timeout: 180_000,
-    });
+    const { status, stderr, error } = spawnSync(
+      process.execPath,
+      [join(root, "node_modules/vitest/vitest.mjs"), ...options],
+      {
+        cwd: copy,
+        encoding: "utf8",
+        timeout: 180_000,
+      },
+    );
     if (status === 0) return undefined;
-    return firstFailure(report, copy) ?? `(no test: ${stderr.trim().slice(0, 200)})`;
+    const why = error?.message ?? stderr.trim().slice(0, 200);
+    return (existsSync(report) ? firstFailure(report, copy) : undefined) ?? `(no test: ${why})`;
   } finally {
     for (const file of edits.keys()) cpSync(join(root, file), join(copy, file));
   }

@@ -1,9 +1,11 @@
 /**
  * Mutation: changes the sources piece by piece and counts the changes that no test notices. Stryker does it to `core`, for
  * which the tests of `test/core` have to be enough, and to `transfers`, the files that write a message's content and tell
- * what became of it; `rules` are the breaks of `rules.mjs`, whose loss would be a vulnerability.
+ * what became of it: file by file, so that a run that is stopped has printed what it counted. `rules` are the breaks of
+ * `rules.mjs`, whose loss would be a vulnerability.
  * Arguments: none for all of it, `core`, `core src/core/reply.ts`, `transfers`, `rules`, `rules 3.1 7`.
  */
+import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { Stryker } from "@stryker-mutator/core";
 import { breakRules } from "./break-rules.mjs";
@@ -13,11 +15,10 @@ process.chdir(root);
 
 /** Part -> the sources that Stryker changes, and the tests that have to notice. */
 const PARTS = {
-  core: { mutate: ["src/core/**/*.ts"], tests: ["test/core/**/*.test.ts"] },
+  core: { folder: "src/core", files: /\.ts$/, tests: ["test/core/**/*.test.ts"] },
   transfers: {
-    mutate: ["transfer", "chunk", "stream-body", "body-pump", "outcome", "transaction"].map(
-      (name) => `src/client/*${name}*.ts`,
-    ),
+    folder: "src/client",
+    files: /transfer|chunk|stream-body|body-pump|outcome|transaction/,
     tests: [
       "test/client/{bodies,chunking,eager,flights,pace,portions,reply-clock}.test.ts",
       "test/facade/{lmtp,sending}.test.ts",
@@ -29,36 +30,62 @@ const PARTS = {
 const [part, ...chosen] = process.argv.slice(2);
 if (part !== undefined && part !== "rules" && !(part in PARTS)) throw new Error(`there is no part ${part}`);
 const lines = [];
-for (const name of Object.keys(PARTS)) if (part === undefined || part === name) lines.push(await mutate(name));
+for (const name of Object.keys(PARTS)) if (part === undefined || part === name) lines.push(...(await mutate(name)));
 if (part === undefined || part === "rules") process.exitCode = breakRules(chosen) ? 0 : 1;
 for (const line of lines) console.log(line);
 
-/** Runs Stryker on one part, and sums up. */
+/** Changes the files of one part; gives a line for each of them, and their sum. */
 async function mutate(name) {
-  const { mutate, tests } = PARTS[name];
+  const scores = [];
+  for (const file of chosen.length > 0 ? chosen : filesOf(PARTS[name])) {
+    const score = { file, ...(await mutateFile(name, file)) };
+    if (score.all > 0) scores.push(score);
+    console.log(`\n##### ${lineOf(score)}\n`);
+  }
+  const sum = (key) => scores.reduce((total, score) => total + score[key], 0);
+  const total = { file: `${name}, ${scores.length} files`, noticed: sum("noticed"), all: sum("all") };
+  return [...scores, total].map(lineOf);
+}
+
+/** The sources of a part, in order. */
+function filesOf({ folder, files }) {
+  return readdirSync(folder, { recursive: true, encoding: "utf8" })
+    .filter((name) => files.test(name))
+    .sort()
+    .map((name) => join(folder, name));
+}
+
+function lineOf({ file, noticed, all }) {
+  const share = all === 0 ? "nothing to change" : `${((100 * noticed) / all).toFixed(1)} %`;
+  return `${file.padEnd(44)}${`${noticed} of ${all} changes noticed`.padStart(30)}${share.padStart(20)}`;
+}
+
+/** Runs Stryker on one file; how many changes there were, and how many of them a test noticed. */
+async function mutateFile(name, file) {
   // The configuration of vitest reads it in the processes that Stryker starts.
-  process.env.MUTATION_TESTS = tests.join(" ");
+  process.env.MUTATION_TESTS = PARTS[name].tests.join(" ");
+  const report = join(".cache/mutation", name, file.replaceAll("/", "-").replace(/\.ts$/, ""));
   const results = await new Stryker({
     testRunner: "vitest",
     plugins: ["@stryker-mutator/vitest-runner"],
     vitest: { configFile: "test/mutation/vitest.config.mjs", related: true },
     coverageAnalysis: "perTest",
-    mutate: chosen.length > 0 ? chosen : mutate,
+    mutate: [file],
     // Most texts are for people; those that matter stand in tests of their own.
     mutator: { excludedMutations: ["StringLiteral"] },
     concurrency: Number(process.env.MUTATION_CONCURRENCY ?? 2),
-    timeoutMS: 10_000,
+    // Long enough for a test that waits on a machine with other work; a change that loops for ever costs it once.
+    timeoutMS: 60_000,
     tempDirName: ".cache/stryker",
-    ignorePatterns: ["/bench", "/dist", "/docs", "/examples", "/.cache"],
+    ignorePatterns: ["/bench", "/dist", "/examples", "/.cache"],
     warnings: { slow: false },
     allowConsoleColors: false,
-    reporters: ["clear-text", "html", "json"],
-    clearTextReporter: { allowColor: false, logTests: false, reportTests: false },
-    htmlReporter: { fileName: `.cache/mutation/${name}.html` },
-    jsonReporter: { fileName: `.cache/mutation/${name}.json` },
+    reporters: ["clear-text", "progress-append-only", "html", "json"],
+    clearTextReporter: { allowColor: false, logTests: false, reportTests: false, reportScoreTable: false },
+    htmlReporter: { fileName: `${report}.html` },
+    jsonReporter: { fileName: `${report}.json` },
   }).runMutationTest();
   const count = (...kinds) => results.filter(({ status }) => kinds.includes(status)).length;
   const noticed = count("Killed", "Timeout");
-  const all = noticed + count("Survived", "NoCoverage");
-  return `${name}: ${noticed} of ${all} changes noticed, ${((100 * noticed) / all).toFixed(1)} %; .cache/mutation/${name}.html`;
+  return { noticed, all: noticed + count("Survived", "NoCoverage") };
 }

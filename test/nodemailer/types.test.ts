@@ -1,7 +1,7 @@
-/** The types under each declaration of nodemailer's: README's example compiles, and its result is ours. */
+/** The types under each declaration of nodemailer's: the guide's example compiles, and its result is ours. */
 import { describe, expect, it } from "vitest";
-import { onNode } from "../packaging/runtimes.ts";
 import { type Snippet, snippetsOfMarkdown, snippetsOfSources, typeErrors } from "../packaging/snippets.ts";
+import { onNode } from "../support/runtimes.ts";
 
 /** nodemailer's types, by who declares them. */
 const DECLARATIONS = {
@@ -60,9 +60,9 @@ console.log(info.nothing);
 `,
 };
 
-describe.runIf(onNode)("README's example and what follows from it compile", () => {
+describe.runIf(onNode)("the example of the guide and what follows from it compile", () => {
   it.each(Object.entries(DECLARATIONS))("with the types of %s", async (_, declaration) => {
-    const snippets = [...snippetsOfMarkdown("README.md"), ...snippetsOfSources("src/nodemailer")];
+    const snippets = [...snippetsOfMarkdown("docs/guide/plug-ins.md"), ...snippetsOfSources("src/nodemailer")];
     const ours = snippets.filter(({ code }) => code.includes("smtplib/nodemailer"));
     expect(ours).toHaveLength(2);
     const programs = Object.entries(PROGRAMS).map(([where, code]) => ({ where, code }));

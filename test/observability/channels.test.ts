@@ -12,6 +12,7 @@ import {
 } from "../../src/index.ts";
 import { FakeServer, type Script } from "../client/fake-server.ts";
 import { startEmbeddedServer } from "../support/embedded-server.ts";
+import { session as connected } from "../support/session.ts";
 
 type Name = keyof DiagnosticsChannels;
 type Event = { [name in Name]: DiagnosticsChannels[name] & { readonly channel: name } }[Name];
@@ -50,10 +51,8 @@ function collect(names: readonly string[] = Object.keys(NAMES), seen: (event: Ev
   return events;
 }
 
-async function session(script: Script = {}, options: SMTPOptions = {}): Promise<SMTP> {
-  const { transport } = new FakeServer({ peer: { loopback: true }, ...script });
-  return SMTP.connect("mail.example.com", 587, { transport, ...options });
-}
+const session = async (script: Script = {}, options: SMTPOptions = {}): Promise<SMTP> =>
+  (await connected({ peer: { loopback: true }, ...script }, options, 587)).smtp;
 
 function only<N extends Name>(events: readonly Event[], name: N): Extract<Event, { channel: N }>[] {
   return events.filter((event): event is Extract<Event, { channel: N }> => event.channel === name);

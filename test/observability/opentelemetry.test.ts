@@ -32,8 +32,9 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { LMTP, SMTP, SMTPPool, type Transport } from "../../src/index.ts";
 import { type Instrumentation, instrument } from "../../src/opentelemetry.ts";
 import { FakeServer, type Script } from "../client/fake-server.ts";
-import { gate } from "../pool/pool.ts";
 import { startEmbeddedServer } from "../support/embedded-server.ts";
+import { gate } from "../support/gate.ts";
+import { session as connected } from "../support/session.ts";
 
 const spans = new InMemorySpanExporter();
 const tracerProvider = new BasicTracerProvider({ spanProcessors: [new SimpleSpanProcessor(spans)] });
@@ -66,10 +67,7 @@ afterAll(() => {
   context.disable();
 });
 
-async function session(script: Script = {}): Promise<SMTP> {
-  const { transport } = new FakeServer(script);
-  return SMTP.connect("mail.example.com", 587, { transport });
-}
+const session = async (script: Script = {}): Promise<SMTP> => (await connected(script, {}, 587)).smtp;
 
 function send(smtp: SMTP, ...to: string[]): Promise<unknown> {
   return smtp.sendmail("ada@example.com", to, "Hi!\n").catch((error: unknown) => error);

@@ -6,9 +6,9 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { type ScriptedProxyOptions, startScriptedProxy } from "../proxy/scripted-proxy.ts";
 import { certificates } from "../support/certificates.ts";
 import { startEmbeddedServer } from "../support/embedded-server.ts";
+import { onNode, runtimes } from "../support/runtimes.ts";
 import { type Folder, installPackage, run } from "./installed.ts";
 import { expectNothingIn, type JudgeReport, judgeReport, putJudgeInto } from "./judged.ts";
-import { onNode, runtimes } from "./runtimes.ts";
 import { root } from "./snippets.ts";
 
 describe.runIf(onNode)("the examples for connecting", () => {

@@ -3,11 +3,11 @@ import { copyFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { startEmbeddedServer } from "../support/embedded-server.ts";
+import { onNode, runtimes } from "../support/runtimes.ts";
 import { ehlo, server } from "../support/scripted-dialogue.ts";
 import { startScriptedServer } from "../support/scripted-server.ts";
 import { type Folder, installPackage, type Outcome, run } from "./installed.ts";
 import { type JudgeReport, judgeReport, putJudgeInto } from "./judged.ts";
-import { onNode, runtimes } from "./runtimes.ts";
 import { root } from "./snippets.ts";
 
 describe.runIf(onNode)("the example", () => {

@@ -1,8 +1,8 @@
 /** The demo shows what it promises, on the runtime of the tests, and breaks no rule of the RFCs. */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { running } from "../support/runtimes.ts";
 import { type Folder, run } from "./installed.ts";
 import { judgedExamples, judgeReport } from "./judged.ts";
-import { running } from "./runtimes.ts";
 
 describe("the demo", () => {
   let folder: Folder;

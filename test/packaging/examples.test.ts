@@ -1,8 +1,8 @@
 /** The examples that need another package, if only for their mail server, run from the packed tarball beside it, judged. */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { onNode, runtimes } from "../support/runtimes.ts";
 import { type Folder, run } from "./installed.ts";
 import { judgedExamples, judgeReport } from "./judged.ts";
-import { onNode, runtimes } from "./runtimes.ts";
 
 /** Example -> the lines that it prints, in any order. */
 const EXAMPLES: Readonly<Record<string, readonly string[]>> = {

@@ -3,8 +3,8 @@ import { readdirSync, readFileSync } from "node:fs";
 import { builtinModules } from "node:module";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { onNode } from "../support/runtimes.ts";
 import { cycles, type Edge, read } from "./import-graph.ts";
-import { onNode } from "./runtimes.ts";
 
 const root = join(import.meta.dirname, "../..");
 

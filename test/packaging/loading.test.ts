@@ -2,8 +2,8 @@
 import { readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { onNode, type Runtime, runtimes } from "../support/runtimes.ts";
 import { type Folder, installPackage, type Outcome, run } from "./installed.ts";
-import { onNode, type Runtime, runtimes } from "./runtimes.ts";
 
 /** What only a transport names: the ways out of the process. `builtin-module.ts` asks for channels and contexts alone. */
 const waysOut = /\bgetBuiltinModule\b(?!\?\.\(id\))|\bDeno\.\w|\bBun\.\w/;

@@ -15,6 +15,13 @@ const declared = readdirSync(folder)
   ])
   .map(([, scenarios, described]) => scenarios ?? described ?? "");
 
+/** The sources and the tests, with their paths. */
+const sources = ["src", "transports", "test"].flatMap((top) =>
+  readdirSync(join(root, top), { recursive: true, encoding: "utf8" })
+    .filter((name) => name.endsWith(".ts"))
+    .map((name): [file: string, code: string] => [`${top}/${name}`, readFileSync(join(root, top, name), "utf8")]),
+);
+
 /** `a/{b,c}*.ts` as the files it stands for, without their ends. */
 function filesOf(path: string): readonly string[] {
   const [, before = path, choices = "", after = ""] = /^(.*)\{(.*)\}(.*)$/.exec(path) ?? [];
@@ -37,6 +44,28 @@ test.each([...new Set(groups)])("scenarios are played for [%s]", (group) => {
 
 test.each([...new Set(commands)])("there is npm run %s", (command) => {
   expect(scripts).toHaveProperty([command]);
+});
+
+/** `SECURITY.md, rule 3` and `rules 1, 2 and 3` in comments. */
+const cited = sources.flatMap(([file, code]) =>
+  [...code.matchAll(/SECURITY\.md, rules? (\d+(?:(?:, | and )\d+)*)/g)].flatMap(([, numbers = ""]) =>
+    numbers.split(/, | and /).map((number) => ({ file, number })),
+  ),
+);
+
+test("comments cite rules that SECURITY.md has", () => {
+  expect(cited.length).toBeGreaterThan(30);
+  expect(cited.filter(({ number }) => !text.includes(`\n| ${number} `))).toEqual([]);
+});
+
+test("comments cite documents that exist", () => {
+  const named = sources.flatMap(([file, code]) =>
+    [...code.matchAll(/(?<![\w/.-])((?:docs\/[\w/-]+|[A-Z]{3,})\.md)\b/g)].map(([, name = ""]) => ({ file, name })),
+  );
+  const beside = ({ file, name }: { file: string; name: string }): boolean =>
+    existsSync(join(root, name)) || existsSync(join(root, file, "..", name));
+  expect(named.length).toBeGreaterThan(30);
+  expect(named.filter((one) => !beside(one))).toEqual([]);
 });
 
 test("there are at least ten groups", () => {

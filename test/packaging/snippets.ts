@@ -1,12 +1,12 @@
-/** The code in README and in doc comments: found, type-checked, and run against a mail server of the test's own. */
+/** The code in README, docs/ and doc comments: found, type-checked, and run against a mail server of the test's own. */
 import { execFile } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import ts from "typescript";
+import { type Block, blocksOf, root } from "./documents.ts";
 
-/** Where the checkout is. */
-export const root: string = join(import.meta.dirname, "../..");
+export { root };
 
 /** A piece of code that readers will copy. */
 export type Snippet = {
@@ -14,11 +14,15 @@ export type Snippet = {
   readonly where: string;
   /** With the imports that a doc comment leaves out. */
   readonly code: string;
+  /** The runtimes that it is for; none named: all of them. */
+  readonly runtimes?: readonly string[] | undefined;
+  /** Why it is only compiled, where it is. */
+  readonly notRun?: string | undefined;
 };
 
 /** The fenced blocks of TypeScript and JavaScript in a Markdown file. */
 export function snippetsOfMarkdown(file: string): Snippet[] {
-  return snippetsIn(file, readFileSync(join(root, file), "utf8").split("\n"));
+  return blocksOf(file).filter(isScript);
 }
 
 /** Those in the doc comments of a folder's sources. */
@@ -90,16 +94,17 @@ function ofSnippet(diagnostic: string, snippets: readonly Snippet[]): string[] {
   return diagnostic.startsWith("error ") ? [diagnostic] : [];
 }
 
-/** Runs a snippet as a module whose imports `load` resolves, with a `console` of its own. */
+/** Runs a snippet as a module whose imports `load` resolves, with these in place of globals of the same names. */
 export async function run(
   snippet: Snippet,
   load: (specifier: string) => Promise<unknown>,
-  console: object,
+  globals: Readonly<Record<string, unknown>>,
 ): Promise<void> {
   const { outputText } = ts.transpileModule(snippet.code, {
     compilerOptions: { target: ts.ScriptTarget.ES2022, module: ts.ModuleKind.ESNext },
   });
-  await new AsyncFunction("load", "console", withLoadedImports(outputText))(load, console);
+  const names = Object.keys(globals);
+  await new AsyncFunction("load", ...names, withLoadedImports(outputText))(load, ...Object.values(globals));
 }
 
 const AsyncFunction = Object.getPrototypeOf(async () => {}).constructor;
@@ -115,18 +120,13 @@ const given: Readonly<Record<string, string>> = {
 function snippetsOfSource(file: string): Snippet[] {
   const lines = readFileSync(join(root, file), "utf8").split("\n");
   const comments = lines.map((line) => /^ *\* ?(.*)$/.exec(line)?.[1] ?? "");
-  return snippetsIn(file, comments).map(({ where, code }) => ({ where, code: withGivenImports(code) }));
+  return blocksOf(file, comments)
+    .filter(isScript)
+    .map((block) => ({ ...block, code: withGivenImports(block.code) }));
 }
 
-function snippetsIn(file: string, lines: readonly string[]): Snippet[] {
-  const found: Snippet[] = [];
-  for (let line = 0; line < lines.length; line++) {
-    if (!/^```(ts|js)$/.test(lines[line] ?? "")) continue;
-    const end = lines.indexOf("```", line);
-    found.push({ where: `${file}:${line + 1}`, code: lines.slice(line + 1, end).join("\n") });
-    line = end;
-  }
-  return found;
+function isScript({ language }: Block): boolean {
+  return language === "ts" || language === "js";
 }
 
 function withGivenImports(code: string): string {
@@ -147,6 +147,8 @@ function withLoadedImports(module: string): string {
   return source.statements
     .map((statement) => {
       if (ts.isImportDeclaration(statement)) return loaded(statement, source);
+      // A Worker: what it exports is made, and the platform would call it.
+      if (ts.isExportAssignment(statement)) return `void (${statement.expression.getText(source)});`;
       return ts.isExportDeclaration(statement) ? "" : statement.getFullText(source);
     })
     .join("\n");

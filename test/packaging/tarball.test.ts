@@ -4,8 +4,8 @@ import { readdir, readFile, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { type EmbeddedServer, startEmbeddedServer } from "../support/embedded-server.ts";
+import { onNode, otherNodes, type Runtime, runtimes } from "../support/runtimes.ts";
 import { type Folder, installPackage, run } from "./installed.ts";
-import { onNode, otherNodes, type Runtime, runtimes } from "./runtimes.ts";
 import { snippetsOfMarkdown } from "./snippets.ts";
 
 const root = join(import.meta.dirname, "../..");

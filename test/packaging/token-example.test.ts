@@ -4,9 +4,9 @@ import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { certificates } from "../support/certificates.ts";
 import { startEmbeddedServer } from "../support/embedded-server.ts";
+import { onNode, runtimes } from "../support/runtimes.ts";
 import { type Folder, installPackage, type Outcome, run } from "./installed.ts";
 import { type JudgeReport, judgeReport, putJudgeInto } from "./judged.ts";
-import { onNode, runtimes } from "./runtimes.ts";
 import { root } from "./snippets.ts";
 
 describe.runIf(onNode)("the example for tokens", () => {

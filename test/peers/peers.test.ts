@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { onNode } from "../packaging/runtimes.ts";
+import { onNode } from "../support/runtimes.ts";
 import { PATIENCE, type Task } from "./claims.ts";
 import { byPool, bySession, type Way } from "./clients/smtplib.ts";
 import { explanationOf, RACES } from "./explanations.ts";

@@ -104,7 +104,7 @@ function explanations(scripts: readonly Script[], results: Results): string {
     const count = counts.get(`${client} · ${worth} · ${why}`);
     return count === undefined ? [] : [[client, worth, String(count), why]];
   });
-  return table(["client", "", "scripts", "because"], rows);
+  return table(["client", "claim", "scripts", "because"], rows);
 }
 
 function worthIn(results: Results, id: string, client: Client): Worth {

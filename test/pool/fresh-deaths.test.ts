@@ -4,8 +4,9 @@ import { SMTPPool } from "../../src/index.ts";
 import type { PoolOptions } from "../../src/pool/options.ts";
 import type { Script } from "../client/fake-server.ts";
 import { settled, watchForLeaks } from "../hostile/scenario.ts";
+import { gate } from "../support/gate.ts";
 import { type Act, close, ehlo, reset, server, startScriptedServer } from "../support/scripted-server.ts";
-import { gate, outcome, pooled, said, send } from "./pool.ts";
+import { outcome, pooled, said, send } from "./pool.ts";
 
 const OFFER = ehlo("PIPELINING", "CHUNKING");
 

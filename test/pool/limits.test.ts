@@ -2,7 +2,8 @@
 import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import { SMTPTimeoutError } from "../../src/index.ts";
 import { RateLimit } from "../../src/pool/rate-limit.ts";
-import { gate, MESSAGE, outcome, pooled, said, send } from "./pool.ts";
+import { gate } from "../support/gate.ts";
+import { MESSAGE, outcome, pooled, said, send } from "./pool.ts";
 
 const PIPELINING = ["PIPELINING", "8BITMIME"];
 

@@ -31,12 +31,3 @@ export function outcome(call: Promise<unknown>): Promise<string> {
 export function said(server: FakeServer, ...verbs: string[]): string[] {
   return server.lines.filter((line) => verbs.includes(line.split(/[ :]/, 1)[0] ?? ""));
 }
-
-/** A promise, and what settles it. */
-export function gate(): { open: () => void; opened: Promise<void> } {
-  let open = (): void => {};
-  const opened = new Promise<void>((resolve) => {
-    open = resolve;
-  });
-  return { open, opened };
-}

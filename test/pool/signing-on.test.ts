@@ -17,7 +17,8 @@ import { memoryTransport } from "../../transports/memory.ts";
 import type { Script } from "../client/fake-server.ts";
 import { watchForLeaks } from "../hostile/scenario.ts";
 import { startEmbeddedServer } from "../support/embedded-server.ts";
-import { gate, MESSAGE, outcome, pooled, said, send } from "./pool.ts";
+import { gate } from "../support/gate.ts";
+import { MESSAGE, outcome, pooled, said, send } from "./pool.ts";
 
 const AUTH = { user: "user", password: "password" };
 const LOOPBACK = { peer: { loopback: true } };

@@ -174,7 +174,7 @@ describe("ANONYMOUS", () => {
   });
 });
 
-test("a mechanism written for the interface of API.md is one", async () => {
+test("a mechanism written for the documented interface is one", async () => {
   type Documented = {
     readonly name: string;
     readonly clearText: boolean;

@@ -3,7 +3,7 @@ import { inspect } from "node:util";
 import fc from "fast-check";
 import { describe, expect, test, vi } from "vitest";
 import { oauthbearer, xoauth2 } from "../../src/sasl/index.ts";
-import { reasonOf } from "../facade/session.ts";
+import { reasonOf } from "../support/session.ts";
 import { exchange } from "./exchange.ts";
 
 const base64 = (text: string | undefined): string => Buffer.from(text ?? "").toString("base64");

@@ -1,4 +1,4 @@
-/** SCRAM: the RFCs' examples, agreement with a server by node:crypto, and what no server gets a proof for (SECURITY 8.6). */
+/** SCRAM: the RFCs' examples, agreement with a server by node:crypto, and what no server gets a proof for (SECURITY.md, rule 8). */
 import { inspect } from "node:util";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
@@ -14,7 +14,7 @@ import {
   scramSha512Plus,
 } from "../../src/sasl/index.ts";
 import { scram, scramPlus } from "../../src/sasl/scram.ts";
-import { reasonOf } from "../facade/session.ts";
+import { reasonOf } from "../support/session.ts";
 import { exchange } from "./exchange.ts";
 import { ScramServer } from "./scram-server.ts";
 

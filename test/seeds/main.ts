@@ -1,8 +1,9 @@
 /**
- * Plays a range of seeds in this process and prints its sums as a line of JSON; or one seed, step by step, as text.
- * `scripts/seeds.mjs` bundles and runs it on each runtime.
+ * Plays a range of seeds in this process and prints its sums as a line of JSON; or one seed, step by step, as text; or
+ * prints the hash of the trace of each seed of a range. `scripts/seeds.mjs` bundles and runs it on each runtime.
  */
 import { AsyncLocalStorage } from "node:async_hooks";
+import { createHash } from "node:crypto";
 import { inspect } from "node:util";
 import { generate } from "./generate.ts";
 import { type Outcome, play, prepare } from "./play.ts";
@@ -17,6 +18,7 @@ const [mode, ...numbers] = process.argv.slice(2);
 const [first = 1, count = 1, enough = 5] = numbers.map(Number);
 const restore = prepare();
 if (mode === "one") await showSeed(first);
+else if (mode === "traces") await hashTraces(first, count);
 else await playRange(first, count);
 restore();
 
@@ -41,6 +43,14 @@ async function playRange(from: number, many: number): Promise<void> {
   }
   const { user, system } = process.cpuUsage();
   process.stdout.write(`${JSON.stringify({ ...sums, digest, failures, cpu: (user + system) / 1e6 })}\n`);
+}
+
+/** A line for each seed: its number, and the hash of all that happens in it. */
+async function hashTraces(from: number, many: number): Promise<void> {
+  for (let seed = from; seed < from + many; seed++) {
+    const { trace } = await play(generate(seed), true);
+    process.stdout.write(`${seed} ${createHash("sha256").update(trace.join("\n")).digest("hex")}\n`);
+  }
 }
 
 /** The scenario of a seed and what happens in it; if a promise is broken, the same for the smallest that breaks it. */

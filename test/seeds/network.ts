@@ -9,6 +9,8 @@ import type { Scenario, Weather } from "./scenario.ts";
 import { ServerSession } from "./server-session.ts";
 import type { VirtualTime } from "./virtual-time.ts";
 
+const LF = 10;
+
 /** One try to connect, and the connection that came of it. */
 export type ClientConnection = {
   readonly number: number;
@@ -24,7 +26,7 @@ export type ClientConnection = {
   /** True until the client has written something. */
   isSilent: boolean;
   saidQuit: boolean;
-  /** True while the next message waits for the answer to RSET. */
+  /** True while RSET is not answered: the message that failed, or the next one, waits for that. */
   isResetting: boolean;
   /** How many AUTH commands were sent, and how many of them succeeded. */
   logins: number;
@@ -222,6 +224,7 @@ export class Network {
     connection.passedAt = this.#time.now;
     this.#observer.note?.(`#${connection.number} S: ${bytes === null ? "(the end)" : shown(bytes)}`);
     if (bytes === null) connection.isUsable = false;
+    else if (bytes.at(-1) === LF) connection.isResetting = false;
     if (connection.isUsable || connection.saidQuit || bytes === null) return;
     const [rest = "", ...lines] = `${connection.heard}${latin1(bytes)}`.split("\r\n").reverse();
     connection.heard = rest;

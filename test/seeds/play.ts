@@ -1,7 +1,6 @@
 /** Plays a scenario from its first action to the end of the pool, on a clock of its own. */
 import {
   type PoolOptions,
-  SMTPConnectError,
   SMTPException,
   SMTPPool,
   SMTPServerDisconnected,
@@ -14,7 +13,7 @@ import { Random } from "./random.ts";
 import type { Action, PoolPlan, Scenario } from "./scenario.ts";
 import { tokenFunction } from "./token.ts";
 import { judgeCalls } from "./verdicts.ts";
-import { installClock, settleMicrotasks, useTime, VirtualTime } from "./virtual-time.ts";
+import { installClock, settleMicrotasks, standardFinally, useTime, VirtualTime } from "./virtual-time.ts";
 import { type Violation, Watch } from "./watch.ts";
 
 /** What a play came to. */
@@ -49,9 +48,9 @@ const unhandled: unknown[] = [];
 export function prepare(): () => void {
   const remember = (reason: unknown): void => void unhandled.push(reason);
   process.on("unhandledRejection", remember);
-  const uninstall = installClock();
+  const ends = [installClock(), standardFinally()];
   return () => {
-    uninstall();
+    for (const end of ends) end();
     process.off("unhandledRejection", remember);
   };
 }
@@ -154,7 +153,7 @@ class Stage {
     if (!settles) return false;
     const isWrong = this.#scenario.pool.login === "wrong";
     for (const { key, outcome, error } of this.#caller.calls.slice(before)) {
-      if (isOutOfTime(error) || this.#isLostInFlight(error) || this.#isTriedOnce(error)) continue;
+      if (isOutOfTime(error) || this.#isLostInFlight(error)) continue;
       if (isWrong ? !isRefusedLogin(error) : outcome !== "ok") {
         this.#watch.fail("nothing starves", `${key} with a server that works: ${outcome}, ${String(error)}`);
       }
@@ -172,13 +171,6 @@ class Stage {
     return pool.pipelining === "eager" && error instanceof SMTPServerDisconnected;
   }
 
-  /** With reconnectFor 0, a server that still counts the connection that says QUIT refuses the next one for good. */
-  #isTriedOnce(error: unknown): boolean {
-    const { pool, server } = this.#scenario;
-    const isLimited = Number.isFinite(server.maxConnections);
-    return pool.reconnectFor === 0 && isLimited && error instanceof SMTPConnectError && error.smtp_code === 421;
-  }
-
   /** How many connections have tried to log in. */
   get #logins(): number {
     return this.#network.connections.filter(({ logins }) => logins > 0).length;
@@ -191,7 +183,7 @@ class Stage {
       await settleMicrotasks();
       this.#watch.turnEnded();
       if (condition()) return true;
-      if (this.#watch.violations.length > 0 && !process.env["GOON"]) return false;
+      if (this.#watch.violations.length > 0) return false;
       if (this.#time.now > deadline || ++this.#turns > MOST_TURNS || !this.#time.step()) break;
     }
     const waiting = this.#caller.calls.filter(({ outcome }) => outcome === "waiting").map(({ key }) => key);

@@ -202,6 +202,27 @@ export function installClock(): () => void {
   };
 }
 
+/**
+ * Has `finally()` take as many turns of the microtask queue as the language says (ECMA-262 27.2.5.3); Bun's takes fewer,
+ * and what happens at the same moment would happen in another order there. The returned function ends that.
+ */
+export function standardFinally(): () => void {
+  const { prototype } = Promise;
+  const own = prototype.finally;
+  prototype.finally = function standard<T>(this: Promise<T>, run?: (() => void) | null): Promise<T> {
+    return this.then(
+      (value) => Promise.resolve(run?.()).then(() => value),
+      (error) =>
+        Promise.resolve(run?.()).then(() => {
+          throw error;
+        }),
+    );
+  };
+  return () => {
+    prototype.finally = own;
+  };
+}
+
 /** Lets everything happen that needs no time: all promises that can settle have settled then. */
 export function settleMicrotasks(): Promise<void> {
   return new Promise((resolve) => void realImmediate(resolve));

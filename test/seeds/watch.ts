@@ -224,8 +224,8 @@ export class Watch implements Observer, CallerObserver {
     const { blocks, clock, pool } = this.#scenario;
     const slack = 5 + clock.late + blocks.reduce((sum, { ms }) => sum + ms, 0);
     const since = this.#time.now - (pool.idleTimeout ?? 60) * 1000 - slack;
-    for (const { isUsable, number, passedAt } of this.#open) {
-      if (!isUsable || passedAt >= since || this.#isBusy(number)) continue;
+    for (const { isResetting, isUsable, number, passedAt } of this.#open) {
+      if (!isUsable || isResetting || passedAt >= since || this.#isBusy(number)) continue;
       this.fail("an idle connection is closed in time", `#${number} is idle since ${passedAt.toFixed(3)} ms`);
     }
   }

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { env } from "node:process";
 import type { Browser, BrowserContextOptions, Page } from "playwright-core";
 import { afterAll, it } from "vitest";
-import { onNode } from "../packaging/runtimes.ts";
+import { onNode } from "./runtimes.ts";
 
 const path = [env["CHROMIUM"], "/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"].find(
   (one) => one !== undefined && existsSync(one),
@@ -38,6 +38,15 @@ export const looks = [1280, 390].flatMap((width) =>
   (["light", "dark"] as const).map((colorScheme) => ({ name: `${width} px, ${colorScheme}`, width, colorScheme })),
 );
 
+/** Shows a page in each look, one after the other. */
+export async function inEachLook(page: Page, use: (name: string) => Promise<void>): Promise<void> {
+  for (const { colorScheme, name, width } of looks) {
+    await page.setViewportSize({ width, height: 900 });
+    await page.emulateMedia({ colorScheme });
+    await use(name);
+  }
+}
+
 /** Opens a page of its own, which `use` has; what it asks for and whether it runs a script is for `use` to see. */
 export async function withPage<T>(options: BrowserContextOptions, use: (page: Page) => Promise<T>): Promise<T> {
   const { chromium } = await import("playwright-core");
@@ -51,17 +60,11 @@ export async function withPage<T>(options: BrowserContextOptions, use: (page: Pa
 }
 
 /**
- * What axe-core finds wrong with a page: rules, and the elements that break them. The page is loaded anew for it, without
- * its own policy, unless that was done before.
+ * What axe-core finds wrong with a page as it is: rules, and the elements that break them. The page has to be opened with
+ * `bypassCSP`, where its own policy allows no script.
  */
-export async function violationsOf(page: Page, state: "anew" | "as it is" = "anew"): Promise<string[]> {
+export async function violationsOf(page: Page): Promise<string[]> {
   const source = await readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
-  // Through the debugger: the page's own policy allows no script.
-  if (state === "anew") {
-    const session = await page.context().newCDPSession(page);
-    await session.send("Page.setBypassCSP", { enabled: true });
-    await page.reload();
-  }
   const found = await page.evaluate(`${source}; axe.run().then(({ violations }) =>
     violations.map(({ id, nodes }) => id + ": " + nodes.map(({ html }) => html.slice(0, 120)).join(" | ")))`);
   return Array.isArray(found) ? found.map(String) : [String(found)];

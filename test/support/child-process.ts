@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { onTestFinished } from "vitest";
-import { running } from "../packaging/runtimes.ts";
+import { running } from "./runtimes.ts";
 
 const root = join(import.meta.dirname, "../..");
 

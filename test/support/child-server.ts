@@ -3,8 +3,8 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import type { TlsOptions } from "node:tls";
 import { onTestFinished } from "vitest";
-import { runtimes } from "../packaging/runtimes.ts";
 import type { Pair } from "./certificates.ts";
+import { runtimes } from "./runtimes.ts";
 
 /** Reads the options, says its port; greets whoever comes over TLS with the argument. */
 const program = `

@@ -58,7 +58,8 @@ class OwnTimers {
     globalThis.setTimeout = Object.assign(set, this.#set) as SetTimer;
     globalThis.clearTimeout = (timer) => {
       this.#live.delete(timer);
-      this.#clear(timer);
+      // The types of Node and of Bun differ here.
+      Reflect.apply(this.#clear, globalThis, [timer]);
     };
   }
 

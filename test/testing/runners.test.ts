@@ -4,8 +4,8 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { type Folder, run } from "../packaging/installed.ts";
 import { judgedExamples, judgeReport } from "../packaging/judged.ts";
-import { onNode, type Runtime, runtimes } from "../packaging/runtimes.ts";
 import { root } from "../packaging/snippets.ts";
+import { onNode, type Runtime, runtimes } from "../support/runtimes.ts";
 
 const commandOf = (name: string): Runtime["command"] => {
   const found = runtimes.find((runtime) => runtime.name === name);

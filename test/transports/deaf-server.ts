@@ -4,7 +4,7 @@ import { once } from "node:events";
 import net from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { onTestFinished } from "vitest";
-import { runtimes } from "../packaging/runtimes.ts";
+import { runtimes } from "../support/runtimes.ts";
 
 /** A listening port whose backlog is full. */
 export type DeafServer = {

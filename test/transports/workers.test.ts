@@ -5,9 +5,9 @@ import path from "node:path";
 import { build } from "esbuild";
 import type { Miniflare } from "miniflare";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { onNode } from "../packaging/runtimes.ts";
 import { certificates } from "../support/certificates.ts";
 import { type EmbeddedOptions, type EmbeddedServer, startEmbeddedServer } from "../support/embedded-server.ts";
+import { onNode } from "../support/runtimes.ts";
 import type { Task } from "./worker.ts";
 import { scripted } from "./worker-answers.ts";
 

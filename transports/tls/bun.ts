@@ -27,7 +27,7 @@ export type BunTlsSession = {
   readonly authorized: boolean;
   getTLSVersion(): string;
   getCipher(): { name: string; standardName?: string } | null;
-  getEphemeralKeyInfo?(): { name?: string } | null;
+  getEphemeralKeyInfo?(): { name?: string | undefined } | null;
   getPeerX509Certificate(): BunCertificate | undefined;
   exportKeyingMaterial(length: number, label: string, context: Uint8Array): Uint8Array;
   /** Sets the session to resume; must be called in `open`, before the handshake. */

@@ -1,32 +1,13 @@
 /** TLS over a connection of Deno's: by `Deno.startTls` if that supports all the options, and otherwise by `layerTls`. */
 import type { TlsInfo, TlsOptions } from "../../src/byte-stream.ts";
 import type { TlsError } from "../../src/errors.ts";
+import type { DenoConnection, DenoRuntime } from "../deno-socket.ts";
 import { makeTlsError, tlsError } from "./errors.ts";
 import { type CheckedTlsOptions, checkTlsOptions, refuseCipherOptions } from "./options.ts";
 
 export { layerTls } from "./layer.ts";
 
-/** The used parts of a connection of Deno's. */
-export type DenoConnection = {
-  readonly remoteAddr: { hostname?: string };
-  readonly localAddr: { hostname?: string };
-  read(into: Uint8Array): Promise<number | null>;
-  write(data: Uint8Array): Promise<number>;
-  closeWrite(): Promise<void>;
-  close(): void;
-  ref(): void;
-  unref(): void;
-};
-
-type TlsConnection = DenoConnection & {
-  /** Rejects if the server fails the verification, which `startTls` does not wait for. */
-  handshake(): Promise<unknown>;
-};
-
-declare const Deno: {
-  /** Takes the connection over, even if it fails. */
-  startTls(connection: DenoConnection, options: { hostname: string }): Promise<TlsConnection>;
-};
+declare const Deno: Pick<DenoRuntime, "startTls">;
 
 /**
  * Upgrades by `Deno.startTls`, and passes `adopt` the connection that replaces the other one.

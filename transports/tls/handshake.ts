@@ -208,7 +208,7 @@ type Secrets = {
   key?: string;
   ciphers?: string;
   ecdhCurve?: string;
-  minVersion: string;
+  minVersion: "TLSv1.2" | "TLSv1.3";
 };
 
 function secretsOf({ ca, cert, key, minVersion, ciphers, groups }: CheckedTlsOptions): Secrets {

@@ -1,5 +1,6 @@
 /** Certificates as a report shows them, and what is wrong with a chain. */
 import { X509Certificate } from "node:crypto";
+import { isIPv6 } from "node:net";
 import type { TlsError } from "../../index.ts";
 import type { CertificateReport, Finding } from "./report.ts";
 
@@ -112,9 +113,14 @@ function keyOf({ publicKey }: X509Certificate): string {
 
 /** Whether a name of a certificate covers a host (RFC 9525 6.3). */
 function matches(pattern: string, host: string): boolean {
-  const [name, wanted] = [pattern.toLowerCase(), host.toLowerCase()];
+  const [name, wanted] = [canonical(pattern), canonical(host)];
   if (!name.startsWith("*.")) return name === wanted;
   return wanted.slice(wanted.indexOf(".")) === name.slice(1);
+}
+
+/** A name in lower case; an IPv6 address in its one shortest form. */
+function canonical(name: string): string {
+  return isIPv6(name) ? new URL(`http://[${name.replace(/%.*$/, "")}]/`).hostname : name.toLowerCase();
 }
 
 function days(count: number): string {

@@ -1,12 +1,12 @@
 /** `smtplib probe`: what a mail server is, offers and does wrong. */
 import { Arguments } from "../arguments.ts";
 import { CONNECTION_OPTIONS, connectionOf } from "../connection.ts";
-import { credentialsOf, exposedArgument, LOGIN_OPTIONS } from "../credentials.ts";
+import { credentialsOf, LOGIN_OPTIONS } from "../credentials.ts";
 import { type ExitCode, UsageError } from "../exit-codes.ts";
 import { COMMON_OPTIONS, type CommandDescription } from "../help.ts";
 import type { Surroundings } from "../surroundings.ts";
 import { PICTURE_OPTION, TRACE_OPTIONS, Trace } from "../trace.ts";
-import { warnOfExposure } from "../warnings.ts";
+import { exposedArguments, hideArguments, warnOfExposure } from "../warnings.ts";
 import { printedReport } from "./print.ts";
 import { probe } from "./probe.ts";
 
@@ -29,19 +29,22 @@ export async function runProbe(args: readonly string[], around: Surroundings): P
   const [text, ...more] = given.operands;
   if (text === undefined) throw new UsageError("HOST", "is missing");
   if (more[0] !== undefined) throw new UsageError(JSON.stringify(more[0]), "is one argument too many");
+  const exposed = exposedArguments(given, "HOST");
+  hideArguments(exposed);
   const connection = await connectionOf(given, text, "HOST");
   const credentials = await credentialsOf(given, connection, around);
-  warnOfExposure(exposedArgument(given, connection, "HOST"), around);
+  warnOfExposure(exposed, around);
   const trace = new Trace(given, around);
-  const report = await probe({
-    connection,
-    credentials,
-    allowInsecureAuth: given.has("allow-insecure-auth"),
-    observe: (transport) => trace.observe(transport),
-    signal: around.signal,
+  return await trace.during(async () => {
+    const report = await probe({
+      connection,
+      credentials,
+      allowInsecureAuth: given.has("allow-insecure-auth"),
+      observe: (transport) => trace.observe(transport),
+      signal: around.signal,
+    });
+    const shown = given.has("json") ? `${JSON.stringify(report, null, 2)}\n` : printedReport(report, around.stdout);
+    around.stdout.write(shown);
+    return report.exitCode;
   });
-  const shown = given.has("json") ? `${JSON.stringify(report, null, 2)}\n` : printedReport(report, around.stdout);
-  around.stdout.write(shown);
-  await trace.finish();
-  return report.exitCode;
 }

@@ -33,7 +33,7 @@ function addressLines({ addresses }: ProbeReport): string[] {
   const words = { answered: "answered in", failed: "failed after", "given-up": "given up", "not-tried": "not tried" };
   return addresses.map(({ address, outcome, milliseconds, error }) => {
     const time = milliseconds === undefined ? "" : ` ${shownTime(milliseconds)}`;
-    return `${address}  ${words[outcome]}${time}${error === undefined ? "" : `: ${error}`}`;
+    return `${address}  ${words[outcome]}${time}${error === undefined ? "" : `: ${printable(error)}`}`;
   });
 }
 
@@ -79,10 +79,10 @@ function loginLines({ mechanisms, login }: ProbeReport): string[] {
   const rows = mechanisms.map(({ name, meaning, rfc, supported, offeredOver }) => {
     const where = offeredOver.length === 1 && offeredOver[0] === "clear" ? ", in clear only" : "";
     const known = supported ? "" : ", not known to this client";
-    return `${name.padEnd(width)}  ${meaning}${rfc === "" ? "" : ` (${rfc})`}${where}${known}`;
+    return `${printable(name).padEnd(width)}  ${meaning}${rfc === "" ? "" : ` (${rfc})`}${where}${known}`;
   });
   if (login === undefined) return rows;
-  const by = login.mechanism === undefined ? "" : ` by ${login.mechanism}`;
+  const by = login.mechanism === undefined ? "" : ` by ${printable(login.mechanism)}`;
   return [...rows, login.succeeded ? `logged in${by}: ${printable(login.text)}` : printable(login.text)];
 }
 
@@ -100,7 +100,9 @@ function demandLines({ demands }: ProbeReport): string[] {
 
 function testLines({ pipelining, chunking }: ProbeReport): string[] {
   const tested = { PIPELINING: pipelining, CHUNKING: chunking };
-  return Object.entries(tested).flatMap(([name, test]) => (test?.claimed === true ? [`${name}: ${test.detail}`] : []));
+  return Object.entries(tested).flatMap(([name, test]) =>
+    test?.claimed === true ? [`${name}: ${printable(test.detail)}`] : [],
+  );
 }
 
 function timeLines({ steps }: ProbeReport): string[] {
@@ -111,7 +113,7 @@ function timeLines({ steps }: ProbeReport): string[] {
 function findingLines({ findings }: ProbeReport, output: Output): string[] {
   const styles: Readonly<Record<Finding["severity"], Style>> = { error: "red", warning: "yellow", note: "cyan" };
   return findings.map(({ severity, text, fix }) => {
-    const more = fix === undefined ? "" : ` (${fix})`;
+    const more = fix === undefined ? "" : ` (${printable(fix)})`;
     return `${styled(output, styles[severity], severity)}: ${printable(text)}${more}`;
   });
 }
@@ -119,7 +121,7 @@ function findingLines({ findings }: ProbeReport, output: Output): string[] {
 function verdictLine({ verdict }: ProbeReport, output: Output): string {
   const { outcome, text, fix } = verdict;
   const mark = outcome === "good" ? styled(output, "green", "OK") : styled(output, "red", "FAULT");
-  return `${mark}: ${printable(text)}${fix === undefined ? "" : `\n  -> ${fix}`}`;
+  return `${mark}: ${printable(text)}${fix === undefined ? "" : `\n  -> ${printable(fix)}`}`;
 }
 
 function shownTime(milliseconds: number): string {

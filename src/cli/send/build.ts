@@ -2,14 +2,14 @@
 import { basename } from "node:path";
 import type { Arguments, OptionTable } from "../arguments.ts";
 import { CommandError, EXIT, UsageError } from "../exit-codes.ts";
-import { readText, reasonOf } from "../files.ts";
+import { checkReadable, readText, reasonOf } from "../files.ts";
 import type { Surroundings } from "../surroundings.ts";
 
 /** What a message is built of. */
 export const BUILDING_OPTIONS: OptionTable = {
   subject: { value: "TEXT", empty: true, short: "s", help: "the subject" },
-  text: { value: "TEXT|@FILE|-", empty: true, help: "the text; a file, or standard input" },
-  html: { value: "HTML|@FILE|-", empty: true, help: "the same as HTML" },
+  text: { value: "TEXT|@FILE|-", empty: true, free: true, help: "the text; a file, or standard input" },
+  html: { value: "HTML|@FILE|-", empty: true, free: true, help: "the same as HTML" },
   attach: { value: "FILE", multiple: true, help: "a file to attach" },
   header: { value: '"NAME: TEXT"', multiple: true, help: "another header field" },
 };
@@ -25,6 +25,10 @@ export function isBuilt(args: Arguments): string | undefined {
  * @throws {CommandError} if nodemailer is not installed, or a file cannot be read; {UsageError} for a header field
  */
 export async function buildMessage(args: Arguments, around: Surroundings): Promise<Uint8Array> {
+  if (args.text("text") === "-" && args.text("html") === "-") {
+    throw new UsageError("--html", "cannot be read from standard input, which --text takes");
+  }
+  for (const path of args.texts("attach")) await checkReadable("--attach", path);
   const MailComposer = await composer();
   const lists = Object.fromEntries(
     ["to", "cc", "bcc"].flatMap((name) => (args.has(name) ? [[name, args.texts(name).join(", ")]] : [])),

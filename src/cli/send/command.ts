@@ -2,14 +2,15 @@
 import type { PoolOptions, SMTPOptions } from "../../index.ts";
 import { Arguments, type OptionTable } from "../arguments.ts";
 import { CONNECTION_OPTIONS, type Connection, connectionOf, ownTransport, smtpOptions } from "../connection.ts";
-import { type Credentials, credentialsOf, exposedArgument, LOGIN_OPTIONS, poolAuth } from "../credentials.ts";
+import { type Credentials, credentialsOf, LOGIN_OPTIONS, poolAuth } from "../credentials.ts";
 import { EXIT, type ExitCode, UsageError } from "../exit-codes.ts";
 import { COMMON_OPTIONS, type CommandDescription } from "../help.ts";
 import type { Surroundings } from "../surroundings.ts";
 import { TRACE_OPTIONS, Trace } from "../trace.ts";
-import { warnOfExposure } from "../warnings.ts";
+import { exposedArguments, hideArguments, warnOfExposure } from "../warnings.ts";
 import { showPlan } from "./dry-run.ts";
 import { ENVELOPE_OPTIONS, envelopeOf } from "./envelope.ts";
+import { interruptible } from "./interruptible.ts";
 import { messageOf, type OutgoingMessage, SOURCE_OPTIONS } from "./message.ts";
 import { askedOfMessage, askedOfRecipients, MESSAGE_OPTIONS } from "./message-options.ts";
 import { tlsModeOf } from "./policy.ts";
@@ -66,6 +67,10 @@ export async function runSend(args: readonly string[], around: Surroundings): Pr
   const [server, argument] = serverOf(given, around);
   const last = given.choice("stop-after", STAGES);
   given.atMostOneOf("stop-after", "dry-run", "repeat");
+  given.atMostOneOf("stop-after", "dry-run", "json");
+  // Before anything takes time, as the message on standard input may.
+  const exposed = exposedArguments(given);
+  hideArguments(exposed);
   const sending = sendingOptions(given);
   const asked = { message: askedOfMessage(given), recipients: askedOfRecipients(given) };
   const connection = await connectionOf(given, server, argument);
@@ -73,19 +78,16 @@ export async function runSend(args: readonly string[], around: Surroundings): Pr
   const message = last === undefined ? await messageOf(given, around) : undefined;
   const envelope = needsEnvelope ? envelopeOf(given, message?.header ?? NO_HEADER) : undefined;
   const credentials = await credentialsOf(given, connection, around);
-  if (argument === "--server") warnOfExposure(exposedArgument(given, connection, argument), around);
-  else if (given.has("password")) warnOfExposure("--password", around);
+  warnOfExposure(exposed, around);
   const trace = new Trace(given, around, ["trace-html"]);
   const options = await clientOptions(given, connection, sending, trace, around);
   const job: Job = { given, around, connection, credentials, options, sending };
-  try {
+  return await trace.during(async () => {
     if (last !== undefined) return await stopAfter(job, last, envelope, asked);
     if (message === undefined || envelope === undefined) throw new UsageError("FILE", "is missing");
     if (given.has("dry-run")) return await showPlan({ ...job, message, envelope, asked }, around);
     return await send(job, message, envelope, asked);
-  } finally {
-    await trace.finish();
-  }
+  });
 }
 
 /** A command that is ready to run. */
@@ -185,8 +187,11 @@ async function send(
   if (repeat > 1 && message.isStream)
     throw new UsageError("--repeat", "cannot stand beside a message of more than 8 MiB");
   const mode = tlsModeOf(connection, credentials !== undefined);
+  const { signal, stderr } = around;
+  const { signal: _, ...session } = options;
   const pool = {
-    ...options,
+    ...session,
+    transport: interruptible(options.transport ?? (await ownTransport(connection)), signal),
     ...sending.pool,
     ...("path" in endpoint ? { host: endpoint.path } : endpoint),
     protocol,
@@ -194,7 +199,6 @@ async function send(
     ...(mode === "implicit" ? {} : { starttls: mode }),
     ...(credentials === undefined ? {} : { auth: poolAuth(credentials) }),
   };
-  const { signal, stderr } = around;
   const job = { pool, message, envelope, asked: asked.message, askedOfRecipients: asked.recipients, repeat, signal };
   const outcomes = await sendAll({ ...job, progress: stderr });
   return printOutcomes(outcomes, given, around);

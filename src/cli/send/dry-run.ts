@@ -38,7 +38,12 @@ export async function showPlan(plan: Plan, { stdout }: Surroundings): Promise<Ex
     stdout.write(reason === "" ? `${left}\n` : `${left}\n    ${styled(stdout, "dim", reason)}\n`);
   };
   if (server.secure) write(`(${protocol ?? "TLS"})`, "the session is encrypted, and the server verified");
-  if (credentials !== undefined) write(...authLine(credentials, features["auth"] ?? ""));
+  if (credentials !== undefined) {
+    const [line, reason] = authLine(credentials, features["auth"] ?? "");
+    write(line, reason);
+    // Without the login that was asked for, no message goes out.
+    if (line === NO_LOGIN) return EXIT.login;
+  }
   const lines = await linesOf(plan, server);
   for (const { line, joined } of lines) {
     const reasons = reasonsFor(line, { ...plan, features });
@@ -47,6 +52,8 @@ export async function showPlan(plan: Plan, { stdout }: Surroundings): Promise<Ex
   }
   return EXIT.ok;
 }
+
+const NO_LOGIN = "(no login)";
 
 type Line = { readonly line: string /** It left in one write with the line before it. */; readonly joined: boolean };
 type Known = { readonly esmtp: boolean; readonly features: Readonly<Record<string, string>>; readonly secure: boolean };
@@ -110,7 +117,7 @@ function authLine(credentials: Credentials, offered: string): [line: string, rea
   const order = credentials.mechanisms ?? known.filter((name) => MECHANISMS[name]?.by === credentials.kind);
   const wanted = order.length === 0 ? known.filter((name) => MECHANISMS[name]?.by === "token") : order;
   const name = wanted.find((one) => names.includes(one));
-  if (name === undefined) return ["(no login)", `the server offers ${names.join(", ") || "no login"}`];
+  if (name === undefined) return [NO_LOGIN, `the server offers ${names.join(", ") || "no login"}: nothing is sent`];
   const why = credentials.mechanisms === undefined ? "the strongest of" : "the first of --auth in";
   return [`AUTH ${name} ***`, `${why} ${names.join(", ")}: ${MECHANISMS[name]?.meaning ?? ""}`];
 }

@@ -52,12 +52,15 @@ function senderAsked(args: Arguments): string | undefined {
 
 /** The addresses of a list as it stands in a header: names, comments and quotes are understood. */
 function addressesIn(name: string, text: string): string[] {
-  if (/[\r\n\0]/.test(text)) throw new UsageError(`--${name}`, "must not hold line ends");
+  let found: string[] = [];
   try {
-    return readMessage(new TextEncoder().encode(`To: ${text}\r\n\r\n`)).recipients();
+    found = readMessage(new TextEncoder().encode(`To: ${text}\r\n\r\n`)).recipients();
   } catch {
     throw new UsageError(`--${name}`, `is no list of addresses: ${JSON.stringify(text)}`);
   }
+  // Whoever names recipients must not reach those of the message's header in their place.
+  if (found.length === 0) throw new UsageError(`--${name}`, `holds no address: ${JSON.stringify(text)}`);
+  return found;
 }
 
 function fromHeader<T>(argument: string, read: () => T): T {

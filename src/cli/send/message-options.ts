@@ -35,6 +35,9 @@ const NOTIFY = ["NEVER", "SUCCESS", "FAILURE", "DELAY"] as const;
 export function askedOfMessage(args: Arguments): Asked {
   const by = args.text("by");
   const until = dateOf(args, "hold-until");
+  const submitter = args.text("submitter");
+  // The library tells what is wrong with it only once a server offers AUTH.
+  if (submitter !== undefined && /\s/.test(submitter)) throw new UsageError("--submitter", "must be one address");
   args.atMostOneOf("hold-for", "hold-until");
   return defined({
     ret: args.choice("ret", ["FULL", "HDRS"]),
@@ -46,7 +49,7 @@ export function askedOfMessage(args: Arguments): Asked {
     mtPriority: args.number("mt-priority", -9, 9),
     bodyType: args.choice("body-type", ["7BIT", "8BITMIME", "BINARYMIME"]),
     smtputf8: args.has("smtputf8") ? true : undefined,
-    auth: args.text("submitter"),
+    auth: submitter,
   });
 }
 

@@ -20,7 +20,8 @@ const WORST: readonly ExitCode[] = [
 /** Prints what came of the messages; the exit code for all of them. */
 export function printOutcomes(outcomes: readonly Outcome[], args: Arguments, around: Surroundings): ExitCode {
   const codes = new Set(outcomes.map(({ exitCode }) => exitCode));
-  const exitCode = WORST.find((code) => codes.has(code)) ?? EXIT.ok;
+  const others = outcomes.find((outcome) => outcome.exitCode !== EXIT.ok);
+  const exitCode = WORST.find((code) => codes.has(code)) ?? others?.exitCode ?? EXIT.ok;
   if (args.has("json")) {
     const messages = outcomes.length === 1 ? outcomes : summaryOf(outcomes);
     around.stdout.write(`${JSON.stringify({ version: 1, exitCode, messages }, null, 2)}\n`);

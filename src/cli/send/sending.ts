@@ -7,10 +7,11 @@ import {
   SMTPPool,
   SMTPRecipientsRefused,
 } from "../../index.ts";
-import { EXIT, type ExitCode, exitCodeOf } from "../exit-codes.ts";
+import { causes, EXIT, type ExitCode, exitCodeOf } from "../exit-codes.ts";
 import { shownOctets } from "../extensions.ts";
 import type { Output } from "../surroundings.ts";
 import type { Envelope } from "./envelope.ts";
+import { afterwards } from "./interruptible.ts";
 import type { OutgoingMessage } from "./message.ts";
 import type { Asked, AskedOfRecipients } from "./message-options.ts";
 import { counted, Progress } from "./progress.ts";
@@ -44,7 +45,7 @@ export type Outcome = {
 
 /** Sends; an outcome a message, in the order in which they were settled. */
 export async function sendAll(sending: Sending): Promise<Outcome[]> {
-  const pool = new SMTPPool({ ...sending.pool, signal: sending.signal });
+  const pool = new SMTPPool({ ...sending.pool, signal: afterwards(sending.signal) });
   try {
     return sending.repeat === 1 ? [await sendOne(pool, sending)] : await sendMany(pool, sending);
   } finally {
@@ -72,26 +73,29 @@ async function sendOne(pool: SMTPPool, sending: Sending): Promise<Outcome> {
 }
 
 async function sendMany(pool: SMTPPool, sending: Sending): Promise<Outcome[]> {
-  const { message, progress, repeat } = sending;
+  const { message, progress, repeat, signal } = sending;
   const bar = new Progress(progress, repeat, (count) => `${count} messages`);
   const outcomes: Outcome[] = [];
   const body = message.content();
   const pending = new Set<Promise<void>>();
-  for (let count = 0; count < repeat; count += 1) {
+  let failure: { readonly error: unknown } | undefined;
+  let begun = 0;
+  while (begun < repeat && failure === undefined && !signal.aborted) {
     await pool.ready();
-    const settled = deliver(pool, sending, body).then((outcome) => {
-      outcomes.push(outcome);
-      bar.update(outcomes.length);
-      pending.delete(settled);
-    });
+    begun += 1;
+    const settled = deliver(pool, sending, body)
+      .then((outcome) => bar.update(outcomes.push(outcome)))
+      .catch((error: unknown) => {
+        failure ??= { error };
+      })
+      .finally(() => pending.delete(settled));
     pending.add(settled);
   }
-  try {
-    await Promise.all(pending);
-  } finally {
-    bar.finish();
-  }
-  return outcomes;
+  await Promise.all(pending);
+  bar.finish();
+  if (failure !== undefined) throw failure.error;
+  const left = signal.aborted ? new Array<Outcome>(repeat - begun).fill(notSent(signal)) : [];
+  return [...outcomes, ...left];
 }
 
 async function deliver(
@@ -105,7 +109,8 @@ async function deliver(
     const recipients = to.map((address) => ({ ...askedOfRecipients, address }));
     return outcomeOf(await pool.deliver({ ...utf8, ...asked, from, to: recipients, body }));
   } catch (error) {
-    if (signal.aborted && error === signal.reason) throw error;
+    const isKnown = !(error instanceof SMTPException) || error.delivery === "not-sent";
+    if (signal.aborted && isKnown && causes(error).includes(signal.reason)) return notSent(signal);
     if (!(error instanceof SMTPException)) throw error;
     return outcomeOfError(error);
   }
@@ -126,6 +131,12 @@ function outcomeOfError(error: SMTPException): Outcome {
   const { delivery } = error;
   const known = delivery === undefined ? {} : { delivery };
   return { exitCode: exitCodeOf(error), accepted: [], refused, error: error.message, ...known };
+}
+
+/** The outcome of a message that Ctrl-C kept from being sent. */
+function notSent({ reason }: AbortSignal): Outcome {
+  const error = reason instanceof Error ? reason.message : String(reason);
+  return { exitCode: EXIT.temporary, accepted: [], refused: [], error, delivery: "not-sent" };
 }
 
 function refusedList(refused: Refused): Outcome["refused"] {

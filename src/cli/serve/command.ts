@@ -2,16 +2,18 @@
 import { mkdtemp } from "node:fs/promises";
 import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
-import type { AnswerContext, Answers, Reaction, TestMessage, TestServerOptions } from "../../testing/index.ts";
+import type { Answers, TestMessage, TestServerOptions } from "../../testing/index.ts";
 import { Arguments, type OptionTable } from "../arguments.ts";
+import { checkUsable } from "../connection.ts";
 import { EXIT, type ExitCode, UsageError } from "../exit-codes.ts";
 import { readText, reasonOf, writeText } from "../files.ts";
 import { COMMON_OPTIONS, type CommandDescription } from "../help.ts";
 import { type Surroundings, styled } from "../surroundings.ts";
 import { printable } from "../text.ts";
 import { PICTURE_OPTION, pictureFile, TRACE_OPTIONS, tracePrinter } from "../trace.ts";
-import { warnOfExposure } from "../warnings.ts";
+import { exposedArguments, hideArguments, warnOfExposure } from "../warnings.ts";
 import { makeCertificate, type ServerCertificate } from "./certificate.ts";
+import { type Destinations, Disposal } from "./disposal.ts";
 import { Forwarder } from "./forward.ts";
 import { History } from "./history.ts";
 import { MailServer } from "./mail-server.ts";
@@ -68,6 +70,18 @@ export const SERVE: CommandDescription = {
   notes: ["A test double, for this machine: it is not meant for the internet. Ctrl-C ends it."],
 };
 
+/** What it offers if it is not told otherwise. */
+const EXTENSIONS: readonly string[] = [
+  "PIPELINING",
+  "8BITMIME",
+  "SMTPUTF8",
+  "DSN",
+  "CHUNKING",
+  "BINARYMIME",
+  "ENHANCEDSTATUSCODES",
+  "SIZE 10485760",
+];
+
 /** Messages and sessions that are kept in memory. */
 const KEPT = 1_000;
 
@@ -77,15 +91,20 @@ export async function runServe(args: readonly string[], around: Surroundings): P
   const [operand] = given.operands;
   if (operand !== undefined) throw new UsageError(JSON.stringify(operand), "is one argument too many");
   given.atMostOneOf("tls", "starttls");
+  const accounts = given.texts("auth").some((text) => text !== "any") ? ["--auth"] : [];
+  const exposed = [...accounts, ...exposedArguments(given)];
+  hideArguments(exposed);
   const picture = pictureFile(given);
-  const wanted = await wantedOf(given);
-  if (given.has("auth")) warnOfExposure("--auth", around);
+  const onError = (error: unknown): void =>
+    around.stderr.write(`${styled(around.stderr, "red", "error")}: ${reasonOf(error)}\n`);
+  const wanted = await wantedOf(given, onError);
+  warnOfExposure(exposed, around);
   const history = new History(KEPT);
   const server = await MailServer.start({
     ...wanted,
     history,
     onLine: given.has("trace") ? tracePrinter(around.stderr) : () => {},
-    onError: (error) => around.stderr.write(`${styled(around.stderr, "red", "error")}: ${reasonOf(error)}\n`),
+    onError,
   });
   let ui: Ui | undefined;
   try {
@@ -113,9 +132,11 @@ type Wanted = {
   readonly behaviour: TestServerOptions;
 };
 
-async function wantedOf(given: Arguments): Promise<Wanted> {
+async function wantedOf(given: Arguments, onError: (error: unknown) => void): Promise<Wanted> {
   const host = given.text("host") ?? "127.0.0.1";
   const hasTls = given.has("tls") || given.has("starttls");
+  const unused = hasTls ? undefined : ["cert", "key", "ca-file"].find((name) => given.has(name));
+  if (unused !== undefined) throw new UsageError(`--${unused}`, "needs --tls or --starttls");
   const { certificate, caFile } = hasTls ? await certificateOf(given, host) : {};
   const script = given.text("script");
   const rules = script === undefined ? undefined : parseScript(await readText("--script", script));
@@ -127,14 +148,19 @@ async function wantedOf(given: Arguments): Promise<Wanted> {
   const forwarder = forward === undefined ? undefined : new Forwarder(forward);
   const accounts = await accountsOf(given);
   const name = given.text("name");
-  const extensions = given.texts("extension");
+  if (name !== undefined && !/^[!-~]+$/.test(name))
+    throw new UsageError("--name", "must be a name of ASCII without spaces");
+  const extensions = given.has("extension") ? given.texts("extension") : EXTENSIONS;
+  if (!extensions.every((line) => /^[a-z\d][a-z\d-]*(?: [!-~]+)*$/i.test(line))) {
+    throw new UsageError("--extension", "must be a keyword of EHLO with its parameters, as in SIZE 1000");
+  }
   const behaviour: TestServerOptions = {
     protocol: given.has("lmtp") ? "lmtp" : "smtp",
     starttls: given.has("starttls") ? "offered" : "absent",
     keep: KEPT,
-    answers: answersWith(rules, store, forwarder),
+    answers: answersWith(rules, { store, forwarder, sizeLimit: sizeLimitIn(extensions), onError }),
+    extensions,
     ...(name === undefined ? {} : { name }),
-    ...(extensions.length === 0 ? {} : { extensions }),
     ...(accounts === undefined ? {} : { auth: accounts }),
   };
   const port = given.number("port", 0, 65_535) ?? 2525;
@@ -148,8 +174,10 @@ async function certificateOf(
   const [cert, key] = [given.text("cert"), given.text("key")];
   if ((cert === undefined) !== (key === undefined)) throw new UsageError("--cert", "and --key go together");
   if (cert !== undefined && key !== undefined) {
-    const certificate = { cert: await readText("--cert", cert), key: await readText("--key", key), ca: "" };
-    return { certificate, caFile: undefined };
+    given.atMostOneOf("cert", "ca-file");
+    const pair = { cert: await readText("--cert", cert), key: await readText("--key", key) };
+    checkUsable("--cert", pair);
+    return { certificate: { ...pair, ca: "" }, caFile: undefined };
   }
   const certificate = makeCertificate([...new Set(["localhost", "127.0.0.1", "::1", hostname(), host])]);
   const caFile = given.text("ca-file") ?? join(await mkdtemp(join(tmpdir(), "smtplib-serve-")), "ca.pem");
@@ -160,41 +188,31 @@ async function certificateOf(
 async function accountsOf(given: Arguments): Promise<TestServerOptions["auth"]> {
   const file = given.text("auth-file");
   const lines = file === undefined ? [] : (await readText("--auth-file", file)).split(/\r?\n/);
-  const texts = [...given.texts("auth"), ...lines.filter((line) => line !== "")];
-  if (texts.length === 0) return undefined;
-  if (texts.includes("any")) return "any";
-  const accounts = new Map(texts.map((text) => accountIn(text)));
-  return (user, password) => accounts.get(user) === password;
+  const texts = lines.filter((line) => line !== "");
+  if (file !== undefined && texts.length === 0) throw new UsageError("--auth-file", `${file} names nobody`);
+  if (given.texts("auth").includes("any") || texts.includes("any")) return "any";
+  const named = given.texts("auth").map((text) => accountIn(text, "--auth"));
+  const accounts = new Map([...named, ...texts.map((text) => accountIn(text, "--auth-file"))]);
+  return accounts.size === 0 ? undefined : (user, password) => accounts.get(user) === password;
 }
 
-function accountIn(text: string): [user: string, password: string] {
+function accountIn(text: string, argument: string): [user: string, password: string] {
   const at = text.indexOf(":");
   if (at > 0) return [text.slice(0, at), text.slice(at + 1)];
-  throw new UsageError("--auth", "must be USER:PASSWORD, or any");
+  throw new UsageError(argument, "must be USER:PASSWORD, or any");
 }
 
 /** What is answered: by the script, and at the end of a message by what becomes of it. */
-function answersWith(
-  script: Script | undefined,
-  store: MessageStore | undefined,
-  forwarder: Forwarder | undefined,
-): Answers {
+function answersWith(script: Script | undefined, destinations: Destinations): Answers {
   const rules: Script = script ?? (() => undefined);
-  const kept = new WeakSet<TestMessage>();
-  const message = async (context: AnswerContext): Promise<Reaction | undefined> => {
-    const reaction = rules("message", context);
-    const reply = typeof reaction === "string" ? reaction : reaction?.reply;
-    // In LMTP there is an answer a recipient, and one message.
-    if (reply?.startsWith("2") === false || context.message === undefined || kept.has(context.message)) return reaction;
-    kept.add(context.message);
-    try {
-      await store?.save(context.message);
-    } catch (error) {
-      return `451 4.3.0 cannot be stored: ${reasonOf(error)}`;
-    }
-    return reaction ?? (await forwarder?.forward(context.message));
-  };
-  return { ...answersOf(rules), message };
+  const disposal = new Disposal(rules, destinations);
+  return { ...answersOf(rules), message: (context) => disposal.answer(context) };
+}
+
+/** The limit that EHLO tells, in octets; 0 without one. */
+function sizeLimitIn(extensions: readonly string[]): number {
+  const [, limit = "0"] = extensions.map((line) => /^SIZE (\d+)$/i.exec(line)).find((found) => found !== null) ?? [];
+  return Number(limit);
 }
 
 function announce(
@@ -212,7 +230,7 @@ function announce(
     return;
   }
   const how = implicitTls ? " with TLS" : behaviour.starttls === "offered" ? " with STARTTLS" : "";
-  stdout.write(`listening on ${host}:${port}: ${protocol.toUpperCase()}${how}\n`);
+  stdout.write(`listening on ${host.includes(":") ? `[${host}]` : host}:${port}: ${protocol.toUpperCase()}${how}\n`);
   if (caFile !== undefined) stdout.write(`its authority: ${caFile}\n`);
   if (ui !== undefined) stdout.write(`its page: ${ui.url}\n`);
 }

@@ -1,6 +1,13 @@
 /** `--forward URL`: each message goes on to another server before its sender is answered. */
-import { type DeliveryRequest, SMTPException, SMTPPool, SMTPResponseException } from "../../index.ts";
-import type { Reaction, TestMessage } from "../../testing/index.ts";
+import {
+  type DeliveryRequest,
+  type Refused,
+  SMTPException,
+  SMTPNotSupportedError,
+  SMTPPool,
+  SMTPResponseException,
+} from "../../index.ts";
+import type { TestMessage } from "../../testing/index.ts";
 import { UsageError } from "../exit-codes.ts";
 
 /** Passes messages on. */
@@ -16,12 +23,12 @@ export class Forwarder {
     }
   }
 
-  /** Sends a message on; what its sender is to be told. */
-  async forward({ content, from, parameters, to }: TestMessage): Promise<Reaction> {
+  /** Sends a message on to these of its recipients; the reply that its sender is to have. */
+  async forward({ content, from, parameters }: TestMessage, to: readonly string[]): Promise<string> {
     const asked: Partial<DeliveryRequest> = parameters["SMTPUTF8"] === true ? { smtputf8: true } : {};
     try {
-      const { reply } = await this.#pool.deliver({ ...asked, from, to, body: content });
-      return `250 2.0.0 passed on: ${firstLine(reply.message)}`;
+      const { refused, reply } = await this.#pool.deliver({ ...asked, from, to, body: content });
+      return partialRefusal(refused) ?? `250 2.0.0 passed on: ${firstLine(reply.message)}`;
     } catch (error) {
       if (!(error instanceof SMTPException)) throw error;
       return refusalOf(error);
@@ -34,9 +41,22 @@ export class Forwarder {
   }
 }
 
+/**
+ * The refusal of some recipients. There is one reply for all of them: one that accepts would lose the message for these,
+ * so it is refused, and the text says that others have it.
+ */
+function partialRefusal(refused: Refused): string | undefined {
+  const all = Object.entries(refused);
+  if (all.length === 0) return undefined;
+  const code = all.every(([, reply]) => reply.code >= 500) ? "554 5.0.0" : "451 4.4.0";
+  const shown = all.map(([address, reply]) => `${address} (${reply.code} ${firstLine(reply.message)})`).join(", ");
+  return `${code} passed on, but refused there for ${firstLine(shown)}`;
+}
+
 /** An unknown fate is told as one that may pass: the sender tries again, and may make two, as RFC 1047 has it. */
 function refusalOf(error: SMTPException): string {
   const text = firstLine(error instanceof SMTPResponseException ? error.smtp_error : error.message);
+  if (error instanceof SMTPNotSupportedError) return `554 5.0.0 cannot be passed on: ${text}`;
   if (error.delivery === "rejected" && !error.temporary) return `554 5.0.0 refused there: ${text}`;
   return `451 4.4.0 not passed on: ${text}`;
 }

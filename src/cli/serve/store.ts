@@ -1,5 +1,5 @@
 /** `--store DIR`: each message as a file, in a Maildir or as .eml. */
-import { mkdir, rename, writeFile } from "node:fs/promises";
+import { mkdir, rename, rm, writeFile } from "node:fs/promises";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
@@ -42,16 +42,24 @@ export class MessageStore {
     // Unique among processes, and in the order in which the messages came.
     const name = `${Date.now()}.${process.pid}_${String(this.#count).padStart(6, "0")}`;
     if (this.#format === "eml") {
-      const file = join(this.#folder, `${name}.eml`);
-      await writeFile(file, message.content);
-      return file;
+      return await put(message.content, join(this.#folder, `.${name}.tmp`), join(this.#folder, `${name}.eml`));
     }
-    const unfinished = join(this.#folder, "tmp", `${name}.${hostname()}`);
-    await writeFile(unfinished, withLineFeeds(message.content));
-    const file = join(this.#folder, "new", `${name}.${hostname()}`);
-    await rename(unfinished, file);
-    return file;
+    const unique = `${name}.${hostname()}`;
+    const content = withLineFeeds(message.content);
+    return await put(content, join(this.#folder, "tmp", unique), join(this.#folder, "new", unique));
   }
+}
+
+/** Writes a file that has its name only once it is whole; a part of it does not remain. */
+async function put(content: Uint8Array, unfinished: string, file: string): Promise<string> {
+  try {
+    await writeFile(unfinished, content, { flag: "wx" });
+    await rename(unfinished, file);
+  } catch (error) {
+    await rm(unfinished, { force: true }).catch(() => {});
+    throw error;
+  }
+  return file;
 }
 
 /** A Maildir has the line ends of its system. */

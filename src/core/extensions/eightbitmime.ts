@@ -6,7 +6,7 @@ export const eightBitMime: Extension = {
   rfc: "6152",
   mail: {
     options: ["body"],
-    asked: ({ body }) => body !== undefined && body !== "BINARYMIME",
+    asked: ({ body }) => body !== "BINARYMIME",
     of: ({ body = "7BIT" }) => [`BODY=${oneOf(body, ["7BIT", "8BITMIME", "BINARYMIME"], "body")}`],
   },
 };

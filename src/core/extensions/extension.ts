@@ -6,8 +6,8 @@ import type { Server } from "../plan.ts";
 /** Typed ESMTP parameters of MAIL. Each needs its extension in the server's EHLO. */
 export type MailOptions = {
   /**
-   * BODY= (RFC 6152, 3030). Declared by itself where the content needs it, but for "BINARYMIME": with that each octet
-   * goes as it is, line ends too.
+   * BODY= (RFC 6152, 3030). Declared automatically where the content needs it, except "BINARYMIME", with which each
+   * byte is sent as it is, line ends included.
    */
   body?: "7BIT" | "8BITMIME" | "BINARYMIME" | undefined;
   /** SIZE=, in octets (RFC 1870). Declared by itself where the size is known; more than the server takes is refused. */
@@ -29,13 +29,13 @@ export type MailOptions = {
   holdUntil?: Date | undefined;
   /** MT-PRIORITY= (RFC 6710): from -9 to 9. */
   mtPriority?: number | undefined;
-  /** AUTH= (RFC 4954 5): who submitted the message first; "<>" for unknown. */
+  /** AUTH= (RFC 4954 5): the original submitter of the message; "<>" if unknown. */
   auth?: string | undefined;
 };
 
 /** Typed ESMTP parameters of RCPT. */
 export type RcptOptions = {
-  /** NOTIFY= (RFC 3461): of what this recipient's sender is told; "NEVER" stands alone. */
+  /** NOTIFY= (RFC 3461): the events that the sender is notified of for this recipient; "NEVER" stands alone. */
   notify?: readonly ("NEVER" | "SUCCESS" | "FAILURE" | "DELAY")[] | undefined;
   /** ORCPT= (RFC 3461, 6533): the original recipient, as "rfc822;user@example.com" or "utf-8;jürgen@example.com". */
   orcpt?: string | undefined;
@@ -47,7 +47,7 @@ export type RcptOptions = {
   rrvs?: { since: Date; unsupported?: "continue" | "reject" | undefined } | undefined;
 };
 
-/** What a server says of itself beside an extension's keyword, read; what is malformed is left out. */
+/** The parameters of a server's extension keywords, parsed; malformed ones are left out. */
 export type Offer = {
   /** SIZE: the most octets that a message may have; undefined: no fixed limit. */
   size?: { limit: number | undefined };

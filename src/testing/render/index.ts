@@ -26,7 +26,11 @@ export function renderTranscript(transcript: string): string {
   const timelines = timelinesOf(transcript);
   const [first] = timelines;
   const title = first === undefined ? "No dialogue" : `Dialogue with ${first.endpoint}`;
-  const sections = timelines.map((timeline, index) => section(timeline, timelines.length > 1 ? index + 1 : undefined));
+  // A recording may have begun long before what is drawn.
+  const start = first?.steps[0]?.at ?? 0;
+  const sections = timelines.map((timeline, index) =>
+    section(timeline, start, timelines.length > 1 ? index + 1 : undefined),
+  );
   return `<!doctype html>
 <html lang="en">
 <head>
@@ -48,14 +52,14 @@ ${sections.join("\n")}
 }
 
 const ABOUT =
-  "Times are those of the recording. A row is what was written or read at once; open it for the octets. Secrets are ***.";
+  "Times count from the first line. A row is what was written or read at once; open it for the octets. Secrets are ***.";
 
 /** Lines that a row shows before it is opened. */
 const SHOWN = 8;
 
-function section(timeline: Timeline, number: number | undefined): string {
+function section(timeline: Timeline, start: number, number: number | undefined): string {
   const heading = number === undefined ? "" : `<h2>Connection ${number}: ${escaped(timeline.endpoint)}</h2>\n`;
-  const steps = timeline.steps.map((step, index) => stepHtml(step, timeline.steps[index - 1]));
+  const steps = timeline.steps.map((step, index) => stepHtml(step, timeline.steps[index - 1], start));
   return `<section>
 ${heading}<dl class="sums">${sums(timeline)}</dl>
 <div class="ends" aria-hidden="true"><span class="c">client</span><span class="s">server</span></div>
@@ -66,13 +70,15 @@ ${steps.join("\n")}
 </section>`;
 }
 
-function sums({ duration, sent, received, writes, roundTrips, clientWaited, serverWaited }: Timeline): string {
+function sums(timeline: Timeline): string {
+  const { duration, sent, received, sentMasked, receivedMasked, writes, roundTrips, clientWaited, serverWaited } =
+    timeline;
   const rows: readonly (readonly [string, string | undefined])[] = [
     ["took", duration === undefined ? undefined : shownTime(duration)],
     ["round trips", String(roundTrips)],
     ["writes", String(writes)],
-    ["sent", shownOctets(sent)],
-    ["received", shownOctets(received)],
+    ["sent", `${shownOctets(sent)}${sentMasked ? " and secrets" : ""}`],
+    ["received", `${shownOctets(received)}${receivedMasked ? " and secrets" : ""}`],
     ["client waited", clientWaited === undefined ? undefined : shownTime(clientWaited)],
     ["server waited", serverWaited === undefined ? undefined : shownTime(serverWaited)],
   ];
@@ -81,10 +87,10 @@ function sums({ duration, sent, received, writes, roundTrips, clientWaited, serv
     .join("");
 }
 
-function stepHtml(step: Step, before: Step | undefined): string {
+function stepHtml(step: Step, before: Step | undefined, start: number): string {
   const gap = pauseHtml(step, before);
   const style = gap === "" ? "" : ` style="--gap: ${height(step.gap ?? 0)}px"`;
-  const time = step.at === undefined ? "" : `<time>${shownTime(step.at)}</time>`;
+  const time = step.at === undefined ? "" : `<time>${shownTime(step.at - start)}</time>`;
   return `<li class="step ${step.kind}"${style}>${gap}${time}${bodyHtml(step)}</li>`;
 }
 
@@ -101,14 +107,19 @@ function bodyHtml(step: Step): string {
   }
 }
 
-function labelHtml({ kind, commands, content, octets }: Step): string {
+function labelHtml({ kind, commands, content, masked, octets }: Step): string {
   const shown = kind === "server" ? replyLines(commands) : commands.slice(0, SHOWN);
   const more = commands.length - shown.length;
   const lines = shown.map((line) => `<code${severityOf(kind, line)}>${escaped(shortened(line))}</code>`);
   const rest = kind === "client" && more > 0 ? [`<code>and ${more} more lines</code>`] : [];
   const message = content > 0 ? [`<code>message: ${shownOctets(content)}</code>`] : [];
   const together = kind === "client" && commands.length > 1 ? `${commands.length} commands in one write, ` : "";
-  return `${[...lines, ...rest, ...message].join("")}<span class="size">${together}${shownOctets(octets)}</span>`;
+  return `${[...lines, ...rest, ...message].join("")}<span class="size">${together}${shownSize(octets, masked)}</span>`;
+}
+
+function shownSize(octets: number, masked: boolean): string {
+  if (!masked) return shownOctets(octets);
+  return octets === 0 ? "a secret" : `${shownOctets(octets)} and a secret`;
 }
 
 /** The last line of each reply; a reply of several lines by its first one, and how many there are. */

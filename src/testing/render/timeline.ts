@@ -16,6 +16,8 @@ export type Step = {
   readonly octets: number;
   /** Those of the octets that are content of a message. */
   readonly content: number;
+  /** Whether a secret was masked: how long that was is not known. */
+  readonly masked: boolean;
   /** What the transcript notes of it: the kind of TLS. */
   readonly notes: readonly string[];
 };
@@ -28,6 +30,9 @@ export type Timeline = {
   readonly duration: number | undefined;
   readonly sent: number;
   readonly received: number;
+  /** Whether the octets of masked secrets are missing in that. */
+  readonly sentMasked: boolean;
+  readonly receivedMasked: boolean;
   /** How often the client wrote. */
   readonly writes: number;
   /** How often the client had to wait for the server: a write, and what came back. */
@@ -50,6 +55,7 @@ function timelineOf(steps: readonly Step[]): Timeline {
   const [first] = steps;
   const sum = (kind: Step["kind"], of: (step: Step) => number): number =>
     steps.filter((step) => step.kind === kind).reduce((total, step) => total + of(step), 0);
+  const masked = (side: Step["kind"]): boolean => steps.some((step) => step.kind === side && step.masked);
   const timed = steps.some(({ at }) => at !== undefined);
   const waited = (kind: "client" | "server"): number | undefined =>
     timed ? sum(kind, ({ gap = 0 }) => gap) : undefined;
@@ -59,6 +65,8 @@ function timelineOf(steps: readonly Step[]): Timeline {
     duration: timed ? (steps.at(-1)?.at ?? 0) - (first?.at ?? 0) : undefined,
     sent: sum("client", ({ octets }) => octets),
     received: sum("server", ({ octets }) => octets),
+    sentMasked: masked("client"),
+    receivedMasked: masked("server"),
     writes: steps.filter(({ kind }) => kind === "client").length,
     roundTrips: steps.filter(({ kind }, index) => kind === "server" && steps[index - 1]?.kind === "client").length,
     // A client that writes twice in a row has kept the server waiting, too.
@@ -74,8 +82,12 @@ type Draft = {
   commands: string[];
   octets: number;
   content: number;
+  masked: boolean;
   notes: string[];
 };
+
+/** What stands for a login's secrets in a transcript: a response, or the challenge of SCRAM. */
+const MASKED = { client: /^(?:\s*AUTH\s+\S+\s+)?\*\*\*$/i, server: /^334 \*\*\*$/ };
 
 /** Puts the entries of one session together into steps. */
 class StepReader {
@@ -117,12 +129,14 @@ class StepReader {
     const last = this.#drafts.at(-1);
     const step = last?.kind === side && !this.#apart ? last : this.#step(side);
     const octets = unescapeOctets(text).length + (ended ? 2 : 0);
-    step.octets += octets;
     step.lines.push(ended ? text : `${text} [no line end]`);
     if (side === "server") this.#content.reply(text);
     const part = side === "client" ? this.#content.take(text, octets) : "command";
-    if (part === "command") step.commands.push(text);
-    else step.content += octets;
+    if (part !== "command") step.content += octets;
+    else step.commands.push(text);
+    // The mask says nothing of the length of what it stands for.
+    if (part === "command" && MASKED[side].test(text)) step.masked = true;
+    else step.octets += octets;
   }
 
   #note(text: string): void {
@@ -141,7 +155,16 @@ class StepReader {
   }
 
   #step(kind: Step["kind"]): Draft {
-    const draft: Draft = { kind, at: this.#at, lines: [], commands: [], octets: 0, content: 0, notes: [] };
+    const draft: Draft = {
+      kind,
+      at: this.#at,
+      lines: [],
+      commands: [],
+      octets: 0,
+      content: 0,
+      masked: false,
+      notes: [],
+    };
     this.#apart = false;
     this.#drafts.push(draft);
     return draft;

@@ -154,7 +154,8 @@ function decodeBase64(text: string): Uint8Array {
 
 function decodeQuoted(body: Uint8Array): Uint8Array {
   const text = latin1(body)
-    .replace(/[ \t]+(?=\r?\n|$)/g, "")
+    // From the first of the spaces on only: a run of them that ends no line would be tried from each of them.
+    .replace(/(?<![ \t])[ \t]+(?=\r?\n|$)/g, "")
     .replace(/=\r?\n/g, "");
   return fromLatin1(decodeHex(text));
 }
@@ -187,5 +188,7 @@ function latin1(octets: Uint8Array): string {
 }
 
 function fromLatin1(text: string): Uint8Array {
-  return Uint8Array.from(text, (character) => character.charCodeAt(0) & 0xff);
+  const octets = new Uint8Array(text.length);
+  for (let at = 0; at < text.length; at += 1) octets[at] = text.charCodeAt(at) & 0xff;
+  return octets;
 }

@@ -47,14 +47,14 @@ export const PAGE_STYLE = `
 @media (prefers-color-scheme: dark) { :root { --paper: #0d1117; --ink: #e6edf3; --dim: #9da7b3; --line: #6e7681; --soft: #21262d;
   --accent: #79c0ff; } }
 * { box-sizing: border-box; }
-body { margin: 0; background: var(--paper); color: var(--ink); font: 0.9375rem/1.45 system-ui, sans-serif; }
+body { margin: 0; min-height: 100vh; display: flex; flex-direction: column; background: var(--paper); color: var(--ink); font: 0.9375rem/1.45 system-ui, sans-serif; }
 header { display: flex; flex-wrap: wrap; gap: 0.25rem 1rem; align-items: baseline; padding: 0.75rem 1rem;
   border-bottom: 1px solid var(--line); }
 h1 { font-size: 1.125rem; margin: 0; }
 h2 { font-size: 1.0625rem; margin: 0 0 0.5rem; overflow-wrap: anywhere; }
 #state { margin: 0; color: var(--dim); }
-main { display: grid; grid-template-columns: minmax(16rem, 24rem) minmax(0, 1fr); }
-#lists { border-right: 1px solid var(--line); min-height: 80vh; }
+main { flex: 1; display: grid; grid-template-columns: minmax(16rem, 24rem) minmax(0, 1fr); }
+#lists { border-right: 1px solid var(--line); }
 section { padding: 0.75rem 1rem; }
 .choice { display: flex; flex-wrap: wrap; gap: 0.25rem; margin: 0 0 0.75rem; }
 button { font: inherit; color: inherit; background: var(--soft); border: 1px solid var(--line); border-radius: 4px;
@@ -79,7 +79,7 @@ iframe.picture { background: none; }
 a { color: var(--accent); }
 @media (max-width: 48rem) {
   main { display: block; }
-  #lists { border-right: 0; min-height: 0; }
+  #lists { border-right: 0; }
   body.chosen #lists { display: none; }
   #back { display: inline-block; }
   dl { grid-template-columns: minmax(0, 1fr); gap: 0; }

@@ -13,6 +13,9 @@ export type Ui = { readonly url: string; close(): Promise<void> };
 /** The policy of what is only looked at, or saved. */
 const INERT = "sandbox; default-src 'none'";
 
+/** Characters of a subject that lists and titles show. */
+const LONGEST_SUBJECT = 500;
+
 /** A picture of a dialogue has its own style, and nothing else. */
 const PICTURE_POLICY = "sandbox; default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'self'";
 
@@ -52,17 +55,16 @@ class UiServer implements Ui {
     // Another site's name may lead here, too, and its scripts must not read what is here.
     const host = /^(?:127\.0\.0\.1|localhost)(?::\d+)?$/.test(request.headers.host ?? "");
     if (!host || request.method !== "GET") return void response.writeHead(host ? 405 : 421).end();
-    const { pathname } = new URL(request.url ?? "/", "http://127.0.0.1");
-    if (pathname === "/events") return this.#events(response);
-    const found = this.#resource(pathname);
+    const [path = "/"] = (request.url ?? "/").split("?", 1);
+    if (path === "/events") return this.#events(response);
+    const found = this.#resource(path);
     if (found === undefined) return void response.writeHead(404, headersFor("text/plain", INERT)).end("not found\n");
     response.writeHead(200, { ...headersFor(found.type, found.policy), ...found.headers });
     response.end(found.body);
   }
 
   #resource(path: string): Resource | undefined {
-    const page = PAGES[path];
-    if (page !== undefined) return page;
+    if (Object.hasOwn(PAGES, path)) return PAGES[path];
     const [, kind, id, rest = ""] =
       /^\/(messages|sessions)\/(\d{1,15})(\.\w+|\/attachments\/\d{1,5})$/.exec(path) ?? [];
     if (kind === "sessions" && rest === ".html") return sessionPage(this.#history.session(Number(id)));
@@ -147,7 +149,12 @@ function shownSession({ began, client, ended, id }: SessionRecord): object {
 function shownMessage(record: MessageRecord): object {
   const { came, id, message } = record;
   const subject = mailOf(record).headers.find(([name]) => name.toLowerCase() === "subject")?.[1] ?? "";
-  return { id, at: came.toISOString(), from: message.from, to: message.to, subject };
+  return { id, at: came.toISOString(), from: message.from, to: message.to, subject: shortened(subject) };
+}
+
+/** A subject for a list. */
+function shortened(subject: string): string {
+  return subject.length > LONGEST_SUBJECT ? `${subject.slice(0, LONGEST_SUBJECT)}…` : subject;
 }
 
 function detailOf(record: MessageRecord): object {

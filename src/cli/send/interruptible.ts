@@ -1,0 +1,36 @@
+/** Ctrl-C while messages are on their way: their connections are lost, and what that means for each is told as ever. */
+import type { Transport } from "../../index.ts";
+
+/**
+ * A transport whose connections end with a signal. A message that was complete by then has an unknown fate, which an
+ * aborted call would not tell.
+ */
+export function interruptible(transport: Transport, signal: AbortSignal): Transport {
+  return async (endpoint, options) => {
+    signal.throwIfAborted();
+    const both = AbortSignal.any([signal, ...(options?.signal === undefined ? [] : [options.signal])]);
+    const stream = await transport(endpoint, { ...options, signal: both });
+    const { read } = stream;
+    let interrupt = (_: unknown): void => {};
+    stream.read = () =>
+      new Promise((resolve, reject) => {
+        interrupt = reject;
+        if (signal.aborted) reject(signal.reason);
+        else read.call(stream).then(resolve, reject);
+      });
+    signal.addEventListener("abort", () => {
+      interrupt(signal.reason);
+      stream.abort(signal.reason);
+    });
+    return stream;
+  };
+}
+
+/** A signal that fires once the messages on lost connections have been settled. */
+export function afterwards(signal: AbortSignal): AbortSignal {
+  const later = new AbortController();
+  const fire = (): void => void setTimeout(() => setTimeout(() => later.abort(signal.reason)));
+  if (signal.aborted) fire();
+  else signal.addEventListener("abort", fire, { once: true });
+  return later.signal;
+}
