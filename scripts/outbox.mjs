@@ -117,7 +117,7 @@ function print(names, results) {
       results.map((r, index) => String(r ? cell(r, ROWS[names[index]]) : "-")),
     );
   for (const result of results) for (const fault of result?.faultsSeen ?? []) console.log(fault);
-  console.log(failed ? "FAILED" : "nothing lost, nothing doubled that could be known");
+  console.log(failed ? "FAILED" : "nothing lost or doubled against what each row promises");
 }
 
 function good(value, isGood) {

@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { onNode } from "../packaging/runtimes.ts";
+import { onNode } from "../support/runtimes.ts";
 import { describeService } from "./describe-service.ts";
 
 const model = join(import.meta.dirname, "outbox.pml");
