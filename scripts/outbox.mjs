@@ -69,7 +69,7 @@ function play(name) {
   };
   const timeout = 900_000;
   return new Promise((resolve) => {
-    execFile(
+    const child = execFile(
       process.execPath,
       [join(folder, "main.mjs"), JSON.stringify(settings)],
       { cwd: root, timeout, maxBuffer: 2 ** 24 },
@@ -84,6 +84,8 @@ function play(name) {
         resolve(undefined);
       },
     );
+    // Its own processes go with it.
+    process.once("SIGTERM", () => child.kill("SIGTERM"));
   });
 }
 

@@ -51,6 +51,10 @@ const workers = Array.from(
   () => new Program([command, ...args, join(folder, "worker.mjs"), JSON.stringify(workerSettings)], heard),
 );
 
+process.once("SIGTERM", () => {
+  endAll().finally(() => process.exit(1));
+});
+
 try {
   await mailServer.start();
   const opened = await openQueue(name, service.port, { connect: () => ({ host: "127.0.0.1" }), timeout: 5 });
@@ -58,10 +62,14 @@ try {
   await Promise.all([...workers, mailServer].map((one) => one.kill()));
   await opened.close();
 } finally {
+  await endAll();
+}
+process.exit(0);
+
+async function endAll(): Promise<void> {
   await Promise.all([...workers, mailServer].map((one) => one.kill()));
   await service.close();
 }
-process.exit(0);
 
 async function play(opened: Opened): Promise<object> {
   const began = performance.now();
