@@ -25,7 +25,7 @@ function addTests(openBench: () => Promise<Bench>): void {
 
   beforeAll(async () => {
     bench = await openBench();
-  }, 60_000);
+  }, 120_000);
   afterEach(async () => {
     await Promise.all(workers.splice(0).map((worker) => worker.close()));
   });
@@ -406,7 +406,7 @@ function addTests(openBench: () => Promise<Bench>): void {
     );
     await server.next();
     expect(server.messages).toHaveLength(2);
-  }, 60_000);
+  }, 120_000);
 }
 
 /** Asks until the answer is the one. */
