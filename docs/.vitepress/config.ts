@@ -38,6 +38,7 @@ export default defineConfig({
       "/": [
         group("Start", ["first-mail", "submission", "oauth2", "sending", "attachments"]),
         group("Operate", ["sending-many", "errors", "timeouts", "tls", "logging", "lmtp", "proxies", "sent-folder"]),
+        { text: "Durable outbox", items: ["outbox", "scale"].map((name) => item(name)) },
         group("Test", ["testing"]),
         group("Move", ["from-python", "from-nodemailer", "plug-ins"]),
         group("Extend", ["transports", "workers", "sasl"]),

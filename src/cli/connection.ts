@@ -1,5 +1,5 @@
 /** The options that say how a server is reached, for all commands that are clients; and what they come to. */
-import { X509Certificate } from "node:crypto";
+import { createPrivateKey, X509Certificate } from "node:crypto";
 import { isIP } from "node:net";
 import { createSecureContext, type SecureContextOptions } from "node:tls";
 import { type Endpoint, LMTP, SMTP, SMTP_SSL, type SMTPOptions, type TlsOptions, type Transport } from "../index.ts";
@@ -119,7 +119,9 @@ async function contextOf(args: Arguments): Promise<TlsOptions> {
   const cert = await read("cert");
   const key = await read("key");
   const [ciphers, groups] = [args.text("ciphers"), args.text("groups")];
-  checkUsable("--cert", { cert, key });
+  if (cert !== undefined && key !== undefined) checkPair(cert, key);
+  const chosen = ["ciphers", "groups"].find((name) => args.has(name));
+  if (chosen !== undefined && "Deno" in globalThis) throw new UsageError(`--${chosen}`, "cannot be chosen on Deno");
   checkUsable("--ciphers", { ciphers });
   checkUsable("--groups", { ecdhCurve: groups });
   return {
@@ -145,10 +147,24 @@ function hasCertificates(text: string): boolean {
 }
 
 /**
+ * Whether a certificate and a private key can be used together.
+ * @throws {UsageError} if not
+ */
+export function checkPair(cert: string, key: string): void {
+  if (!hasCertificates(cert)) throw new UsageError("--cert", "is no certificate in PEM");
+  try {
+    createPrivateKey(key);
+  } catch {
+    throw new UsageError("--key", "is no private key in PEM, or one that asks for a passphrase");
+  }
+  checkUsable("--cert", { cert, key });
+}
+
+/**
  * Has the runtime try what TLS is to be spoken with.
  * @throws {UsageError} if it cannot be used
  */
-export function checkUsable(argument: string, options: SecureContextOptions): void {
+function checkUsable(argument: string, options: SecureContextOptions): void {
   try {
     createSecureContext(options);
   } catch (error) {

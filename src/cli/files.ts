@@ -80,4 +80,5 @@ const REASONS: Readonly<Record<string, string>> = {
   ENETUNREACH: "no route to the network",
   ETIMEDOUT: "no answer in time",
   EADDRINUSE: "the port is in use",
+  ENOSPC: "there is no space left",
 };

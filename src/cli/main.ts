@@ -9,4 +9,6 @@ import process from "node:process";
 import { run } from "./run.ts";
 import { processSurroundings } from "./surroundings.ts";
 
-process.exitCode = await run(process.argv.slice(2), processSurroundings());
+const code = await run(process.argv.slice(2), processSurroundings());
+// Output that was lost has set one already.
+if (code !== 0) process.exitCode = code;

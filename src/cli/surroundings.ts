@@ -3,6 +3,7 @@ import { once } from "node:events";
 import process from "node:process";
 import { styleText } from "node:util";
 import { CommandError, EXIT } from "./exit-codes.ts";
+import { reasonOf } from "./files.ts";
 
 /** A stream to write text to. */
 export type Output = {
@@ -62,10 +63,24 @@ function output(stream: NodeJS.WriteStream): Output {
   const { NO_COLOR, FORCE_COLOR, TERM } = process.env;
   const isTerminal = stream.isTTY === true;
   const forced = FORCE_COLOR !== undefined && FORCE_COLOR !== "0";
-  // A reader that has gone, as `head` does, is no fault of the command.
-  stream.on("error", () => {});
+  const onError = (error: unknown): void => {
+    // A reader that has gone, as `head` does, is no fault of the command.
+    if (failed || (error instanceof Error && Reflect.get(error, "code") === "EPIPE")) return;
+    failed = true;
+    process.exitCode ||= EXIT.cannotCreate;
+    if (stream !== process.stderr) process.stderr.write(`the output cannot be written: ${reasonOf(error)}\n`);
+  };
+  let failed = false;
+  stream.on("error", onError);
   return {
-    write: (text) => void stream.write(text),
+    write(text) {
+      try {
+        stream.write(text);
+      } catch (error) {
+        // Deno writes at once, and throws.
+        onError(error);
+      }
+    },
     isTerminal,
     hasColours: forced || (isTerminal && (NO_COLOR ?? "") === "" && TERM !== "dumb"),
   };

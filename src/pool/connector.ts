@@ -152,6 +152,11 @@ export class Connector {
     }
   }
 
+  /** True if connecting has failed since the last delivery. */
+  get hasFailed(): boolean {
+    return this.#reconnection.hasFailed;
+  }
+
   /** Why no connection can be made now; `undefined` if one can. */
   get connectError(): { readonly error: unknown } | undefined {
     return this.#reconnection.isUnderWay ? { error: this.#reconnection.lastError } : undefined;

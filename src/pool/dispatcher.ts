@@ -47,6 +47,7 @@ export class Dispatcher implements ConnectionOwner {
         arrived: () => this.#arrived(),
         wakeAt: (time) => this.#timer.schedule(time),
         connectError: () => this.#connector.connectError,
+        hasFailed: () => this.#connector.hasFailed,
         busy: (isBusy) => this.#timer.hold(isBusy),
       },
     );

@@ -28,7 +28,7 @@ export class Job extends MessageDelivery {
   readonly number: number;
   /** When the delivery must have ended, in the time of `performance.now()`. */
   readonly deadline: number;
-  /** When the message arrived, if no connection could be made then; otherwise 0: its wait begins with the first failure. */
+  /** When the message arrived, if connecting had failed since the last delivery; otherwise 0: its wait begins with the first failure. */
   readonly since: number;
   /** The list in which the message waits. */
   list: JobList | undefined;

@@ -20,6 +20,8 @@ export type QueueOwner = {
   wakeAt(time: number): void;
   /** Why no connection can be made now; `undefined` if one can. */
   connectError(): { readonly error: unknown } | undefined;
+  /** True if connecting has failed since the last delivery. */
+  hasFailed(): boolean;
   /** Called when the first unsettled message arrives, and when none is left. */
   busy(isBusy: boolean): void;
 };
@@ -226,7 +228,7 @@ export class MessageQueue {
     const { total } = this.#limits;
     if (this.#unsettled === 0) this.#owner.busy(true);
     const deadline = total === undefined ? NEVER : performance.now() + total * 1000;
-    const since = this.#owner.connectError() === undefined ? 0 : performance.now();
+    const since = this.#owner.hasFailed() ? performance.now() : 0;
     const job = new Job(request, signal, resolve, reject, { number: this.#calls++, deadline, since });
     if (total !== undefined) {
       this.#bounded.add(job);

@@ -29,6 +29,11 @@ export class Reconnection {
     return this.#isUnderWay;
   }
 
+  /** True if a try failed and no message was sent since then. */
+  get hasFailed(): boolean {
+    return this.#since !== undefined;
+  }
+
   /** The time of the first failure. */
   get since(): number {
     return this.#since ?? NEVER;

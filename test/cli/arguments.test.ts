@@ -7,6 +7,7 @@ import { PROBE } from "../../src/cli/probe/command.ts";
 import { SEND } from "../../src/cli/send/command.ts";
 import { SERVE } from "../../src/cli/serve/command.ts";
 import { cli, fileOf } from "./cli.ts";
+import { pairs } from "./planted.ts";
 
 const root = join(import.meta.dirname, "../..");
 const envelope = ["--from", "ada@example.com", "--to", "charles@example.net"];
@@ -124,10 +125,12 @@ describe("an argument that cannot be meant", () => {
 
   it("is a file that holds none of what it should", async () => {
     const nonsense = await fileOf("-----BEGIN CERTIFICATE-----\nZm9v\n-----END CERTIFICATE-----\n", "nonsense.pem");
+    const good = await fileOf((await pairs()).good.cert, "good.pem");
     const nobody = await fileOf("\n", "nobody.txt");
     for (const [name, ...args] of [
       ["--ca", "probe", "localhost:1", "--ca", nonsense],
       ["--cert", "probe", "localhost:1", "--cert", nonsense, "--key", nonsense],
+      ["--key", "probe", "localhost:1", "--cert", good, "--key", nonsense],
       ["--cert", "serve", "--port", "0", "--tls", "--cert", nonsense, "--key", nonsense],
       ["--auth-file", "serve", "--port", "0", "--auth-file", nobody],
       ["--auth-file", "serve", "--port", "0", "--auth-file", nonsense],

@@ -142,6 +142,22 @@ describe("the program", () => {
     expect(stderr).toBe("");
   });
 
+  it("says that its output was lost, without a word less about what was sent", async () => {
+    const { messages, port } = await server();
+    const script = await fileOf('exec "$@" >/dev/full\n');
+    const [command, ...own] = running.command;
+    const args = [command, ...own, program, "send", "--test", "--server", `localhost:${port}`, "--ca", ca];
+    const to = ["--from", "ada@example.com", "--to", "charles@example.net"];
+    const login = { ...process.env, SMTP_PASSWORD: "open-sesame" };
+    const child = spawn("sh", [script, ...args, ...to, "--user", "ada"], { env: login });
+    const { code, stderr } = await ended(child);
+    expect({ code, stderr }).toEqual({
+      code: 73,
+      stderr: expect.stringMatching(/^the output cannot be written: .*\n$/),
+    });
+    expect(messages).toHaveLength(1);
+  });
+
   it("has no password in the list of processes", async () => {
     const { port } = await server();
     const secret = await fileOf("open-sesame\n");

@@ -140,6 +140,8 @@ describe("serve", () => {
     const probed = await cli(["probe", where, "--json", ...asking, ...ca]);
     const report: ProbeReport = JSON.parse(probed.stdout);
     expect(report.findings.filter(({ severity }) => severity === "error")).toEqual([]);
+    const issuers = report.tls?.chain.map(({ issuer }) => issuer) ?? [];
+    expect(issuers.filter((issuer) => issuer !== "smtplib serve, authority of one run")).toEqual([]);
     expect(report.chunking?.works).toBe(true);
     expect(report.pipelining?.works).toBe(true);
     const args = ["--test", "--from", "a@example.com", "--to", "b@example.net", ...asking, ...ca];

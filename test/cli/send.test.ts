@@ -237,6 +237,10 @@ describe("the exit code of send", () => {
       code: 66,
       stderr: /\/no\/such\/file cannot be read/,
     });
+    expect(await send(server.port, ["-", ...envelope])).toMatchObject({
+      code: 66,
+      stderr: "smtplib send: the message is empty\n",
+    });
     const picture = ["--test", ...envelope, "--trace-html", "/no/such/folder/x.html"];
     expect(await send(server.port, picture)).toMatchObject({ code: 73, stderr: /--trace-html .* cannot be written/ });
     const attached = ["--text", "x", ...envelope, "--attach", "/no/such/file"];

@@ -25,7 +25,7 @@ const BREAKS = [
   ["1.1", "a number is written as it is given", "option: string): number {", "option: string): number {\n  if (value) return value as number;", hostile("injection")],
   ["1.2", "commands are cut to bytes instead of encoded as UTF-8", "length += encoder.encodeInto(part, length === 0 ? piece : piece.subarray(length)).written;", "for (const one of part) piece[length++] = one.charCodeAt(0);", hostile("injection")],
   ["1.3", "an argument that is no string is made one", 'if (typeof text !== "string") throw wrongType(argument', 'if (typeof text !== "string") text = String(text); if (false) throw wrongType(argument', hostile("injection")],
-  ["1.3", "options are read again after their check", "structuredClone(options)", "options", hostile("injection")],
+  ["1.3", "options are read again after their check", "const copy = structuredClone(options);", "const copy = options;", hostile("injection")],
   ["1.4", "one parameter may be two", 'text === "" || text.includes(" ")', 'text === ""', hostile("injection")],
   ["1.5", "a quoted @ ends the local part", 'this.#words.indexOf("@", this.#quoted)', 'this.#words.indexOf("@")', hostile("injection")],
   ["1.5", "one entry may be several recipients", 'this.#fail("more than one address")', "undefined", hostile("injection")],
@@ -33,7 +33,7 @@ const BREAKS = [
   ["1.5", "a Bcc field goes out", 'field?.name === "bcc" || ', "", HEADERS],
   ["1.5", "a Bcc behind a line that is no field goes out", 'refuseStray(stray, ["bcc", "resent-bcc"]);', "", HEADERS],
   ["1.8", "what the server offers has a prototype", "return Object.create(null);", "return {};", hostile("injection")],
-  ["1.8", "refused recipients have a prototype", /(const refused: Refused = )Object.create\(null\)(;\s+for)/, "$1{}$2", hostile("injection")],
+  ["1.8", "refused recipients have a prototype", /(const refused: Refused = )Object.create\(null\)(;\s+for \(let index)/, "$1{}$2", hostile("injection")],
 
   // Messages that one server sees and another does not
   ["2.1", "a lone LF stays one", "after === LF) return before !== CR", "after === LF) return false", hostile("smuggling")],

@@ -1,104 +1,12 @@
 /** The rings of the architecture: who may import whom, read from the syntax trees of all sources. */
 import { readdirSync, readFileSync } from "node:fs";
-import { builtinModules } from "node:module";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { isAllowed, layerOf, layers } from "../support/layers.ts";
 import { onNode } from "../support/runtimes.ts";
 import { cycles, type Edge, read } from "./import-graph.ts";
 
 const root = join(import.meta.dirname, "../..");
-
-/** What a layer may import: at all, and for types alone. */
-type Rule = {
-  imports: readonly string[];
-  types?: readonly string[];
-  loads?: readonly string[];
-  /** Peers, of subpaths that are made for them. */
-  packages?: readonly string[];
-};
-
-const nodeModules = builtinModules.map((name) => `node:${name}`);
-
-/** A file belongs to the first layer whose name is its path, or the beginning of it. */
-const layers: Readonly<Record<string, Rule>> = {
-  "src/byte-stream.ts": { imports: [] },
-  "src/errors.ts": { imports: [], types: ["src/core/"] },
-  "src/core/": { imports: ["src/core/", "src/errors.ts"] },
-  "src/sasl/": { imports: ["src/sasl/", "src/core/", "src/errors.ts"], types: ["src/byte-stream.ts"] },
-  "src/client/": {
-    imports: ["src/client/", "src/core/", "src/sasl/", "src/errors.ts"],
-    types: ["src/byte-stream.ts"],
-  },
-  "src/facade/": {
-    imports: ["src/facade/", "src/client/", "src/core/", "src/sasl/", "src/errors.ts", "src/runtime.ts"],
-    types: ["src/byte-stream.ts"],
-  },
-  "src/pool/": {
-    imports: [
-      ...["src/pool/", "src/facade/", "src/client/", "src/core/", "src/sasl/"],
-      ...["src/errors.ts", "src/runtime.ts"],
-    ],
-    types: ["src/byte-stream.ts"],
-  },
-  "src/proxy/": {
-    imports: ["src/proxy/", "src/core/", "src/errors.ts", "src/runtime.ts"],
-    types: ["src/byte-stream.ts"],
-    loads: ["transports/"],
-  },
-  "src/testing/": {
-    imports: ["src/testing/", "src/core/", "transports/memory.ts"],
-    types: ["src/byte-stream.ts"],
-  },
-  "src/runtime.ts": { imports: [], types: ["src/byte-stream.ts"], loads: ["transports/"] },
-  "src/index.ts": {
-    imports: ["src/facade/", "src/pool/", "src/core/", "src/errors.ts"],
-    types: ["src/client/", "src/sasl/", "src/byte-stream.ts"],
-  },
-  "src/nodemailer/": {
-    imports: [
-      ...["src/nodemailer/", "src/pool/", "src/core/", "src/errors.ts"],
-      ...["src/client/chunks.ts", "src/client/timer.ts"],
-    ],
-    types: ["src/facade/", "src/client/", "src/core/"],
-    packages: ["nodemailer"],
-  },
-  "src/outbox/": {
-    imports: [
-      ...["src/outbox/", "src/pool/", "src/facade/", "src/core/", "src/errors.ts"],
-      ...["src/client/content.ts", "src/client/builtin-module.ts"],
-    ],
-    types: ["src/client/"],
-    packages: ["bullmq", "nodemailer/lib/mime-node/index.js"],
-  },
-  "src/opentelemetry.ts": {
-    imports: ["src/client/channels.ts", "src/outbox/channels.ts"],
-    types: ["src/byte-stream.ts"],
-    packages: ["@opentelemetry/api"],
-  },
-  // Workers have their sockets in a module that only they have: it is loaded with the first connection.
-  "transports/workers.ts": {
-    imports: ["transports/", "src/errors.ts"],
-    types: ["src/byte-stream.ts"],
-    packages: ["cloudflareSockets"],
-  },
-  "src/upyo/": {
-    imports: [
-      ...["src/upyo/", "src/pool/", "src/core/", "src/errors.ts"],
-      ...["src/client/caller-stack.ts", "src/client/chunks.ts", "src/client/abort.ts"],
-    ],
-    types: ["src/client/"],
-    packages: ["@upyo/core", "nodemailer/lib/mail-composer/index.js"],
-  },
-  // A program, and no part of a library: it imports what the package exports, and Node's modules as they are.
-  "src/cli/": {
-    imports: [
-      ...["src/cli/", "src/index.ts", "src/core/index.ts", "src/sasl/index.ts", "src/proxy/index.ts"],
-      ...["src/testing/", "src/runtime.ts", "transports/"],
-    ],
-    packages: ["nodemailer/lib/mail-composer/index.js", ...nodeModules],
-  },
-  "transports/": { imports: ["transports/", "src/errors.ts"], types: ["src/byte-stream.ts"] },
-};
 
 const files = ["src", "transports"].flatMap((folder) =>
   readdirSync(join(root, folder), { recursive: true, encoding: "utf8" })
@@ -113,6 +21,13 @@ describe.runIf(onNode)("the import graph", () => {
   it("covers every source, each in a layer", () => {
     expect(files.length).toBeGreaterThan(30);
     expect(files.filter((file) => layerOf(file) === undefined)).toEqual([]);
+  });
+
+  it("has the layers that CONTRIBUTING's table shows", () => {
+    const rows = [...text("CONTRIBUTING.md").matchAll(/^\| (`(?:src|transports)\/[^|]*) \|[^|]*\|[^|]*\|$/gm)];
+    const shown = rows.flatMap(([, cell = ""]) => [...cell.matchAll(/`([^`]+)`/g)].map(([, layer]) => layer));
+    const inFolder = (layer: string): boolean => shown.includes(layer.replace(/[^/]*$/, ""));
+    expect(Object.keys(layers).filter((layer) => !shown.includes(layer) && !inFolder(layer))).toEqual([]);
   });
 
   it("has only edges that lead inward", () => {
@@ -200,19 +115,6 @@ describe.runIf(onNode)("the reader of imports", () => {
 
 function text(file: string): string {
   return readFileSync(join(root, file), "utf8");
-}
-
-function layerOf(file: string): Rule | undefined {
-  const name = Object.keys(layers).find((layer) => file === layer || (layer.endsWith("/") && file.startsWith(layer)));
-  return name === undefined ? undefined : layers[name];
-}
-
-function isAllowed({ from, to, kind }: Edge): boolean {
-  const rule = layerOf(from);
-  if (rule === undefined) return false;
-  const { imports, types = [], loads = [] } = rule;
-  const allowed = [...imports, ...(kind === "type" ? types : []), ...(kind === "dynamic" ? loads : [])];
-  return allowed.some((layer) => to === layer || (layer.endsWith("/") && to.startsWith(layer)));
 }
 
 function naming(read: typeof sources, forbidden: readonly string[]): string[] {

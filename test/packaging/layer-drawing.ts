@@ -9,7 +9,7 @@ const BOX = { width: 128, height: 44 };
 const ROW = 96;
 /** Where each box stands in its row, in sevenths of the width: so that no arrow crosses a box. */
 const COLUMNS: Readonly<Record<string, number>> = {
-  ...{ cli: 3, index: 1.4, nodemailer: 3, upyo: 4.6, pool: 3, facade: 2.2, opentelemetry: 4, client: 3 },
+  ...{ cli: 3, index: 1.4, nodemailer: 3, upyo: 4.6, outbox: 1.4, pool: 3, facade: 2.2, opentelemetry: 4, client: 3 },
   ...{ proxy: 0, sasl: 3.4, testing: 6, runtime: 1.2, transports: 2.8, core: 4.6 },
 };
 

@@ -9,6 +9,8 @@ import { redirected, redirectedOptions, type Servers } from "./redirected.ts";
 
 /** Stands for queues and their outboxes, which have tests of their own against real servers. */
 class Idle {
+  async connect(): Promise<void> {}
+  async query(): Promise<void> {}
   async start(): Promise<void> {}
   async stop(): Promise<void> {}
   async close(): Promise<void> {}
@@ -44,6 +46,8 @@ export function snippetModules(
       case "bullmq":
       case "pg-boss":
         return { Queue: Idle, PgBoss: Idle };
+      case "pg":
+        return { default: { Client: Idle } };
       case "smtplib/transports/memory":
         return import("../../transports/memory.ts");
       case "smtplib/transports/web-streams":

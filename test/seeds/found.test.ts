@@ -17,6 +17,24 @@ it("a single try outlasts a 421 of a server that counts a connection that has ju
   expect(trace.filter((line) => line.includes('S: "421 4.7.0 t'))).toHaveLength(2);
 });
 
+it("a message has the whole of reconnectFor, whatever failed before it came and was not followed by a delivery", async () => {
+  const { trace, violations } = await played({
+    seed: 89_355,
+    pool: { ...POOL, maxConnections: 2, reconnectFor: 10, timeout: 0.5 },
+    server: { ...SERVER, pipelining: false, maxConnections: 1, latency: [1, 1], chunkSize: 40 },
+    fronts: [
+      { at: 0, weather: "reset", probability: 1 },
+      { at: 423.580_803_442_746_4, weather: "accepted", probability: 1 },
+    ],
+    faults: [{ probability: 1, kinds: ["stray"], stages: ["content"] }],
+    actions: [{ ...send(0, 120.143_378_269_858_66, "text", 1), insists: true }],
+    probes: 2,
+    goodAt: 10_724.440_565_612_167,
+  });
+  expect(violations).toEqual([]);
+  expect(trace.filter((line) => line.endsWith(": ok"))).toHaveLength(2);
+});
+
 const POOL: Scenario["pool"] = {
   protocol: "smtp",
   maxConnections: 1,
@@ -63,7 +81,9 @@ function send(id: number, at: number, kind: "text" | "iterable", lines: number):
   };
 }
 
-function played(scenario: Pick<Scenario, "seed" | "pool" | "server" | "actions" | "probes">): ReturnType<typeof play> {
+function played(
+  scenario: Pick<Scenario, "seed" | "pool" | "server" | "actions" | "probes"> & Partial<Scenario>,
+): ReturnType<typeof play> {
   const clock = { early: 0, late: 0, creep: 0 };
   const restore = prepare();
   return play({ fronts: [], faults: [], blocks: [], clock, goodAt: 38_215.908_814_221_61, ...scenario }, true).finally(

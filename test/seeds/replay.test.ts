@@ -44,7 +44,7 @@ it("the faults that `--breaks` makes are as many as docs/trust.md says", async (
   expect(document).toContain(`puts ${breaks.match(/^ {4}what: /gm)?.length} faults into copies of the pool`);
 });
 
-describe.runIf(onNode)("the first 100 seeds", () => {
+describe.runIf(onNode)("the first 50 seeds", () => {
   let folder: string;
   let program: string;
 
@@ -62,12 +62,12 @@ describe.runIf(onNode)("the first 100 seeds", () => {
     return stdout.trim().split("\n");
   }
 
-  it("happen on each runtime in the same way", async () => {
+  it("happen on each runtime in the same way", { timeout: 120_000 }, async () => {
     const all = [];
-    for (const runtime of runtimes) all.push(await hashes(runtime, 100));
+    for (const runtime of runtimes) all.push(await hashes(runtime, 50));
     const [onThis, ...others] = all;
-    expect(onThis).toHaveLength(100);
-    expect(new Set(onThis?.map((line) => line.split(" ")[1])).size).toBe(100);
+    expect(onThis).toHaveLength(50);
+    expect(new Set(onThis?.map((line) => line.split(" ")[1])).size).toBe(50);
     for (const other of others) expect(other).toEqual(onThis);
   });
 });

@@ -97,7 +97,8 @@ function describe(certificate: X509Certificate, now: number): CertificateReport 
 function shortName(name: string | undefined): string {
   const parts = (name ?? "").split("\n");
   const common = parts.find((part) => part.startsWith("CN="));
-  return common?.slice(3) ?? parts.join(", ");
+  // The runtime escapes commas and the like, as RFC 2253 has it.
+  return (common?.slice(3) ?? parts.join(", ")).replace(/\\([^\da-f])/gi, "$1");
 }
 
 /** "DNS:a, IP Address:b" as names. */

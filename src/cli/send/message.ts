@@ -67,18 +67,19 @@ async function fromStream(
   const chunks = stream[Symbol.asyncIterator]();
   const head: Uint8Array[] = [];
   let length = 0;
+  let isWhole = false;
   try {
-    while (length <= LARGEST_IN_MEMORY) {
+    while (length <= LARGEST_IN_MEMORY && !isWhole) {
       const { done, value } = await chunks.next();
-      if (done === true) return inMemory(joined(head));
-      const bytes = bytesOf(value);
+      isWhole = done === true;
+      const bytes = isWhole ? new Uint8Array(0) : bytesOf(value);
       head.push(bytes);
       length += bytes.length;
     }
   } catch (error) {
     throw unreadable("FILE", name, error);
   }
-  return streamed(joined(head), chunks, size);
+  return isWhole ? inMemory(joined(head)) : streamed(joined(head), chunks, size);
 }
 
 function inMemory(bytes: Uint8Array): OutgoingMessage {

@@ -4,7 +4,7 @@ import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Answers, TestMessage, TestServerOptions } from "../../testing/index.ts";
 import { Arguments, type OptionTable } from "../arguments.ts";
-import { checkUsable } from "../connection.ts";
+import { checkPair } from "../connection.ts";
 import { EXIT, type ExitCode, UsageError } from "../exit-codes.ts";
 import { readText, reasonOf, writeText } from "../files.ts";
 import { COMMON_OPTIONS, type CommandDescription } from "../help.ts";
@@ -176,7 +176,7 @@ async function certificateOf(
   if (cert !== undefined && key !== undefined) {
     given.atMostOneOf("cert", "ca-file");
     const pair = { cert: await readText("--cert", cert), key: await readText("--key", key) };
-    checkUsable("--cert", pair);
+    checkPair(pair.cert, pair.key);
     return { certificate: { ...pair, ca: "" }, caFile: undefined };
   }
   const certificate = makeCertificate([...new Set(["localhost", "127.0.0.1", "::1", hostname(), host])]);

@@ -108,7 +108,8 @@ function parameterized(text: string): { readonly value: string; readonly paramet
   const [, value = ""] = /^\s*([^;]*)/.exec(text) ?? [];
   const parameters = new Map<string, string>();
   for (const [, name = "", quoted, bare = ""] of text.matchAll(
-    /;\s*([^\s=;]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s;]*))/g,
+    // A quoted string that does not end goes to the end.
+    /;\s*([^\s=;]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)\\?(?:"|$)|([^\s;]*))/g,
   )) {
     const given = quoted === undefined ? bare : quoted.replace(/\\(.)/g, "$1");
     const [, plain = "", , extended] = /^([^*]+)(\*\d+)?(\*)?$/.exec(name.toLowerCase()) ?? [];
