@@ -69,7 +69,7 @@ function play(name) {
   };
   const timeout = 900_000;
   return new Promise((resolve) => {
-    execFile(
+    const child = execFile(
       process.execPath,
       [join(folder, "main.mjs"), JSON.stringify(settings)],
       { cwd: root, timeout, maxBuffer: 2 ** 24 },
@@ -84,6 +84,8 @@ function play(name) {
         resolve(undefined);
       },
     );
+    // Its own processes go with it.
+    process.once("SIGTERM", () => child.kill("SIGTERM"));
   });
 }
 
@@ -117,7 +119,7 @@ function print(names, results) {
       results.map((r, index) => String(r ? cell(r, ROWS[names[index]]) : "-")),
     );
   for (const result of results) for (const fault of result?.faultsSeen ?? []) console.log(fault);
-  console.log(failed ? "FAILED" : "nothing lost, nothing doubled that could be known");
+  console.log(failed ? "FAILED" : "nothing lost or doubled against what each row promises");
 }
 
 function good(value, isGood) {

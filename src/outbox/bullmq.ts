@@ -103,8 +103,9 @@ export class BullmqOutbox {
     const { concurrency = 10, signal, closeTimeout = 60, worker: more } = options;
     const { Worker, DelayedError, UnrecoverableError } = await loadBullmq();
     const attempts = new Attempts(this.#outbox, (id) => this.#wake(id));
+    const milliseconds = typeof more?.["lockDuration"] === "number" ? more["lockDuration"] : 30_000;
     const handle = async (job: BullJob, token?: string): Promise<object> => {
-      const outcome = await this.#step(attempts, job, token);
+      const outcome = await this.#step(attempts, job, { token, milliseconds });
       if (outcome.kind === "again") {
         await job.moveToDelayed(Date.now() + outcome.after * 1000, token);
         throw new DelayedError();
@@ -203,7 +204,7 @@ export class BullmqOutbox {
     return found.messageId === messageId && found.queuedAt === queuedAt && sameBody;
   }
 
-  async #step(attempts: Attempts, job: BullJob, token: string | undefined): Promise<Outcome> {
+  async #step(attempts: Attempts, job: BullJob, lock: Lock): Promise<Outcome> {
     let message: OutboxMessage;
     try {
       message = readMessage(job.data);
@@ -214,7 +215,7 @@ export class BullmqOutbox {
     }
     if (message.state.failed.length > 0) message = await this.#report(job, message);
     const conclusion = await attempts.run(message);
-    await holdsLock(job, token);
+    await keepLock(job, lock);
     return await this.#conclude(job, { ...message, state: conclusion.state }, conclusion);
   }
 
@@ -264,13 +265,13 @@ export class BullmqOutbox {
  * the ticket.
  * @throws {ClaimLostError} if the lock is lost
  */
-async function holdsLock(job: BullJob, token: string | undefined): Promise<void> {
+async function keepLock(job: BullJob, { token, milliseconds }: Lock): Promise<void> {
   if (token === undefined) return;
-  if ((await job.extendLock(token, LOCK)) !== 1) throw new ClaimLostError();
+  if ((await job.extendLock(token, milliseconds)) !== 1) throw new ClaimLostError();
 }
 
-/** Milliseconds; BullMQ's worker renews it meanwhile. */
-const LOCK = 30_000;
+/** A worker's lock on a job, which BullMQ renews meanwhile. */
+type Lock = { readonly token: string | undefined; readonly milliseconds: number };
 
 /** What BullMQ is told of a job. */
 type Outcome =

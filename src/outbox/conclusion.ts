@@ -1,6 +1,6 @@
 /** What an attempt came to, for the queue: the pure part, from a state and an outcome to the next state. */
 
-import { replyIn } from "./error-fields.ts";
+import { refusedIn, replyIn } from "./error-fields.ts";
 import { type HeldState, type MessageState, type OutboxMessage, recipientsLeft } from "./message.ts";
 import {
   readRefused,
@@ -47,7 +47,7 @@ export function afterFailure(message: OutboxMessage, error: unknown, policy: Ret
   const verdict = retryOf(error, message.state.attempts + 1, policy);
   const reply = replyIn(error);
   const last =
-    lastOf(storedRefused(verdict.refused)) ?? (reply === undefined ? message.state.last : storedReply(reply));
+    lastOf(storedRefused(refusedIn(error) ?? {})) ?? (reply === undefined ? message.state.last : storedReply(reply));
   return conclusionOf(message, verdict, { ...counted(message.state), last }, error, undefined);
 }
 

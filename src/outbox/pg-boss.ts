@@ -131,7 +131,8 @@ export class PgBossOutbox {
     await resolveTicket(this.#outbox.store, message, finding);
     if (dead === undefined) return await this.#wake(id);
     if (finding === "delivered") return await this.discard(id);
-    await this.#boss.update(this.#dead, { ...dead, state: { ...dead.state, held: undefined } }, { id });
+    const decided = { message: { ...dead, state: { ...dead.state, held: undefined } }, why: "a person decided" };
+    await this.#boss.update(this.#dead, decided, { id });
   }
 
   /** What was given up, oldest first. */

@@ -25,7 +25,7 @@ describeService("postgresql", () => {
     outbox = pgBossOutbox(boss, { connect });
     await outbox.install();
     worker = await outbox.work({ poll: 0.05 });
-  }, 60_000);
+  }, 120_000);
 
   afterAll(async () => {
     await worker?.close();

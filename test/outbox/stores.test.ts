@@ -38,7 +38,7 @@ function addTests(open: () => Promise<Opened>): void {
   let keys = 0;
   beforeAll(async () => {
     opened = await open();
-  }, 60_000);
+  }, 120_000);
   afterAll(() => opened?.close());
 
   const fresh = (): string => `key ${keys++}`;

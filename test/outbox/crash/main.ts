@@ -4,7 +4,7 @@
  */
 import { existsSync, readdirSync, readFileSync, statSync, truncateSync } from "node:fs";
 import { join } from "node:path";
-import type { UnknownPolicy } from "../../../src/outbox/index.ts";
+import type { Enqueued, UnknownPolicy } from "../../../src/outbox/index.ts";
 import { Random } from "../../seeds/random.ts";
 import { freePort, type Service, startPostgres, startRedis } from "../services.ts";
 import { makeFaults } from "./chaos.ts";
@@ -33,6 +33,8 @@ const sizes: { readonly at: number; readonly size: number }[] = [];
 let resolved = 0;
 let done = 0;
 const faultsSeen: string[] = [];
+/** The name of each message in the queue. */
+const ids: (string | undefined)[] = [];
 
 const service = name === "redis" ? await startRedis({ appendfsync: settings.appendfsync }) : await startPostgres();
 const log = join(service.dir, "taken");
@@ -49,6 +51,10 @@ const workers = Array.from(
   () => new Program([command, ...args, join(folder, "worker.mjs"), JSON.stringify(workerSettings)], heard),
 );
 
+process.once("SIGTERM", () => {
+  endAll().finally(() => process.exit(1));
+});
+
 try {
   await mailServer.start();
   const opened = await openQueue(name, service.port, { connect: () => ({ host: "127.0.0.1" }), timeout: 5 });
@@ -56,10 +62,14 @@ try {
   await Promise.all([...workers, mailServer].map((one) => one.kill()));
   await opened.close();
 } finally {
+  await endAll();
+}
+process.exit(0);
+
+async function endAll(): Promise<void> {
   await Promise.all([...workers, mailServer].map((one) => one.kill()));
   await service.close();
 }
-process.exit(0);
 
 async function play(opened: Opened): Promise<object> {
   const began = performance.now();
@@ -92,19 +102,19 @@ async function enqueueAll(opened: Opened): Promise<void> {
     for (let number = next++; number < messages; number = next++) {
       const body = `X-Number: ${number}\r\nSubject: Message ${number}\r\n\r\n${"Lorem ipsum dolor sit amet. ".repeat(20)}\r\n`;
       const envelope = { from: "ada@example.com", to: [`user${number % 100}@example.net`] };
-      while (!(await opened.outbox.enqueue(envelope, body, { key: `message ${number}` }).then(accepted, refused)));
+      while (ids[number] === undefined) {
+        ids[number] = await opened.outbox.enqueue(envelope, body, { key: `message ${number}` }).then(idOf, nothing);
+      }
     }
   };
   await Promise.all(Array.from({ length: 20 }, one));
 }
 
-function accepted(): boolean {
-  return true;
+function idOf({ jobs }: Enqueued): string | undefined {
+  return jobs[0]?.id;
 }
 
-function refused(): boolean {
-  return false;
-}
+function nothing(): undefined {}
 
 /** Waits until nothing waits but what is held, and that no more changes; when it was so first. */
 async function settled(opened: Opened): Promise<number> {
@@ -132,13 +142,14 @@ async function account(opened: Opened): Promise<object> {
     opened.outbox.deadLetters(0, 99_999),
     opened.waiting(),
   ]);
-  const missing = copies.filter((count) => count === 0).length;
+  const known = new Set([...held, ...dead].map(({ id }) => id));
+  // What nobody got has to be among those that are held or given up.
+  const lost = ids.filter((id, number) => copies[number] === 0 && !known.has(id ?? "")).length;
   return {
     messages,
     delivered: copies.filter((count) => count > 0).length,
     doubled: copies.filter((count) => count > 1).length,
-    // What nobody got has to be among those that are held or given up.
-    lost: Math.max(0, missing - held.length - dead.length - Math.max(0, waiting - held.length)),
+    lost: waiting > held.length ? 0 : lost,
     held: held.length,
     rejected: dead.length,
     waiting: Math.max(0, waiting - held.length),
