@@ -9,7 +9,7 @@ import report from "istanbul-lib-report";
 import reports from "istanbul-reports";
 
 /** Code that is built on the client, or replaces a server in tests. */
-const COMPANIONS = /^src\/(?:nodemailer|upyo|testing)\/|^src\/opentelemetry\.ts$/;
+const COMPANIONS = /^src\/(?:nodemailer|upyo|outbox|testing)\/|^src\/opentelemetry\.ts$/;
 const COMMAND_LINE = /^src\/cli\//;
 
 /** The percentage of branches that must be taken. Most tests of the command line run it in a process that is not measured. */
