@@ -40,9 +40,9 @@ export function httpConnect(options: HttpConnectOptions, via?: Transport | undef
   const secured = tls === undefined ? undefined : checkTls(tls, "path" in proxy ? undefined : proxy.host);
   return async (endpoint, connecting) => {
     const request = connectRequest(checkTarget(endpoint), credentials);
-    const negotiate: Parameters<typeof openTunnel>[0]["negotiate"] = async (dialogue) => {
-      await dialogue.send(request);
-      while (!(await dialogue.receive(parseConnectReply)));
+    const negotiate: Parameters<typeof openTunnel>[0]["negotiate"] = async (handshake) => {
+      await handshake.send(request);
+      while (!(await handshake.receive(parseConnectReply)));
     };
     return openTunnel({ kind: "HTTP", proxy, via, tls: secured, negotiate }, connecting);
   };

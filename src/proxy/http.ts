@@ -1,7 +1,7 @@
 /** The head of an HTTP exchange as CONNECT needs it (RFC 9110 9.3.6, RFC 9112): text to bytes, bytes to a status; no I/O. */
 import { encodeBase64 } from "../core/base64.ts";
 import { decodeText, utf8 } from "../core/bytes.ts";
-import type { Parsed } from "./dialogue.ts";
+import type { Parsed } from "./handshake.ts";
 import { ProxyError } from "./proxy-error.ts";
 import type { Credentials } from "./socks5.ts";
 import { authority, type Target } from "./target.ts";

@@ -1,6 +1,6 @@
 /** SOCKS5 (RFC 1928, 1929) and SOCKS4a, as functions from transport to transport. */
 import type { Transport } from "../byte-stream.ts";
-import type { ProxyDialogue } from "./dialogue.ts";
+import type { ProxyHandshake } from "./handshake.ts";
 import * as socks4 from "./socks4.ts";
 import * as socks5 from "./socks5.ts";
 import { checkProxy, checkSecret, checkTarget, type ProxyAddress, type Target } from "./target.ts";
@@ -45,7 +45,7 @@ export function socks(options: SocksOptions, via?: Transport | undefined): Trans
 }
 
 /** What is to be said for a target; throws before anything is said. */
-type Negotiation = (target: Target) => (dialogue: ProxyDialogue) => Promise<void>;
+type Negotiation = (target: Target) => (handshake: ProxyHandshake) => Promise<void>;
 
 function overSocks5(user: string | undefined, password: string | undefined): Negotiation {
   if ((user === undefined) !== (password === undefined))
@@ -55,15 +55,15 @@ function overSocks5(user: string | undefined, password: string | undefined): Neg
   const login = credentials === undefined ? undefined : socks5.passwordRequest(credentials);
   return (target) => {
     const connect = socks5.connectRequest(target);
-    return async (dialogue) => {
-      await dialogue.send(socks5.greeting(credentials));
-      const method = await dialogue.receive((bytes) => socks5.parseMethod(bytes, credentials));
+    return async (handshake) => {
+      await handshake.send(socks5.greeting(credentials));
+      const method = await handshake.receive((bytes) => socks5.parseMethod(bytes, credentials));
       if (method === "password" && login !== undefined) {
-        await dialogue.send(login);
-        await dialogue.receive(socks5.parsePasswordReply);
+        await handshake.send(login);
+        await handshake.receive(socks5.parsePasswordReply);
       }
-      await dialogue.send(connect);
-      await dialogue.receive(socks5.parseConnectReply);
+      await handshake.send(connect);
+      await handshake.receive(socks5.parseConnectReply);
     };
   };
 }
@@ -73,9 +73,9 @@ function overSocks4(user: string | undefined, password: string | undefined): Neg
   const name = user === undefined ? "" : checkSecret(user, "user");
   return (target) => {
     const connect = socks4.connectRequest(target, name);
-    return async (dialogue) => {
-      await dialogue.send(connect);
-      await dialogue.receive(socks4.parseConnectReply);
+    return async (handshake) => {
+      await handshake.send(connect);
+      await handshake.receive(socks4.parseConnectReply);
     };
   };
 }

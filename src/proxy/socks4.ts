@@ -1,6 +1,6 @@
 /** The octets of SOCKS4 with the extension 4a, by which the proxy resolves names; no I/O. */
 import { concat, utf8 } from "../core/bytes.ts";
-import type { Parsed } from "./dialogue.ts";
+import type { Parsed } from "./handshake.ts";
 import { ProxyError } from "./proxy-error.ts";
 import type { Target } from "./target.ts";
 

@@ -1,6 +1,6 @@
 /** The octets of SOCKS5 (RFC 1928) with user and password (RFC 1929): requests to bytes, bytes to replies; no I/O. */
 import { concat, utf8 } from "../core/bytes.ts";
-import type { Parsed } from "./dialogue.ts";
+import type { Parsed } from "./handshake.ts";
 import { ProxyError } from "./proxy-error.ts";
 import type { Target } from "./target.ts";
 

@@ -1,67 +1,67 @@
-/** The way through a proxy: reaches it, has the tunnel opened, and gives a stream that knows of no proxy. */
+/** Opens a tunnel through a proxy, and returns a stream that hides the proxy. */
 import type { ByteStream, ConnectOptions, Endpoint, PeerInfo, TlsOptions, Transport } from "../byte-stream.ts";
 import { isPermanentCause } from "../core/connect-failure.ts";
 import { TlsError } from "../errors.ts";
 import { defaultTransport } from "../runtime.ts";
-import { ProxyDialogue } from "./dialogue.ts";
+import { ProxyHandshake } from "./handshake.ts";
 import { ProxyError } from "./proxy-error.ts";
 import { shown } from "./target.ts";
 
-/** What there is to do. */
-export type Plan = {
-  /** For messages: what kind of proxy it is. */
+/** The proxy, and how to open the tunnel. */
+export type TunnelOptions = {
+  /** The kind of proxy, for messages. */
   readonly kind: string;
   readonly proxy: Endpoint;
-  /** How to reach the proxy; undefined: by the runtime's own transport. */
+  /** How to reach the proxy; `undefined`: by the runtime's own transport. */
   readonly via: Transport | undefined;
-  /** Given for TLS to the proxy. */
+  /** The options of TLS to the proxy; `undefined`: no TLS. */
   readonly tls: (TlsOptions & { servername: string }) | undefined;
-  /** Has the tunnel opened. */
-  readonly negotiate: (dialogue: ProxyDialogue) => Promise<void>;
+  /** Asks the proxy to open the tunnel. */
+  readonly negotiate: (handshake: ProxyHandshake) => Promise<void>;
 };
 
 /**
  * Opens the tunnel.
  *
- * @throws ProxyError, or a `TlsError` where TLS to the proxy fails; the signal's reason where it aborts
+ * @throws ProxyError, or a `TlsError` if TLS to the proxy fails; the signal's reason if it aborts
  */
-export async function openTunnel(plan: Plan, options: ConnectOptions): Promise<ByteStream> {
+export async function openTunnel(setup: TunnelOptions, options: ConnectOptions): Promise<ByteStream> {
   const { signal } = options;
   signal?.throwIfAborted();
-  const stream = await reach(plan, options);
+  const stream = await reach(setup, options);
   const abort = (): void => stream.abort(signal?.reason);
   signal?.addEventListener("abort", abort, { once: true });
   try {
     signal?.throwIfAborted();
-    if (plan.tls !== undefined) await stream.startTls(plan.tls);
-    const dialogue = new ProxyDialogue(stream);
-    await plan.negotiate(dialogue);
-    const tunnel = new Tunnel(stream, dialogue.rest);
-    const through = plan.tls === undefined ? tunnel : await withOwnTls(tunnel);
+    if (setup.tls !== undefined) await stream.startTls(setup.tls);
+    const handshake = new ProxyHandshake(stream);
+    await setup.negotiate(handshake);
+    const tunnel = new Tunnel(stream, handshake.rest);
+    const through = setup.tls === undefined ? tunnel : await withOwnTls(tunnel);
     signal?.throwIfAborted();
     return through;
   } catch (error) {
     stream.abort(error);
     signal?.throwIfAborted();
-    throw named(plan, "", error);
+    throw named(setup, "", error);
   } finally {
     signal?.removeEventListener("abort", abort);
   }
 }
 
-async function reach(plan: Plan, options: ConnectOptions): Promise<ByteStream> {
-  const { proxy, via } = plan;
+async function reach(setup: TunnelOptions, options: ConnectOptions): Promise<ByteStream> {
+  const { proxy, via } = setup;
   const connect = via ?? (await defaultTransport({ endpoint: proxy, options }));
   try {
     return await connect(proxy, options);
   } catch (error) {
     options.signal?.throwIfAborted();
-    throw named(plan, "cannot be reached: ", error);
+    throw named(setup, "cannot be reached: ", error);
   }
 }
 
 /** Errors say which of the proxies on the way they come from. */
-function named({ kind, proxy }: Plan, what: string, error: unknown): unknown {
+function named({ kind, proxy }: TunnelOptions, what: string, error: unknown): unknown {
   if (error instanceof TypeError || error instanceof RangeError) return error;
   const text = `the ${kind} proxy ${shown(proxy)}`;
   const said = error instanceof Error ? error.message : String(error);

@@ -4,8 +4,8 @@ import { utf8 } from "../core/bytes.ts";
 import { formatReply, type Reaction } from "./answers.ts";
 import type { ServerStream } from "./server-stream.ts";
 
-/** The session is over: the reaction was to end it. */
-export class Over extends Error {}
+/** Ends the session: a reaction of the server closed the connection. */
+export class SessionOver extends Error {}
 
 /** Speaks on one stream. */
 export class Outgoing {
@@ -21,7 +21,7 @@ export class Outgoing {
   /**
    * Does what is asked for, and gives the code of the reply.
    *
-   * @throws Over where that ended the session
+   * @throws SessionOver where that ended the session
    */
   async react(reaction: Reaction | undefined, otherwise: string): Promise<number> {
     const { reply, delay, pieces, cut, end } = typeof reaction === "string" ? { reply: reaction } : { ...reaction };
@@ -46,7 +46,7 @@ export class Outgoing {
     if (how === "stall") await this.#untilClosed();
     if (how === "reset") this.#stream.abort(new Error("reset by the test"));
     else await this.#stream.close();
-    throw new Over();
+    throw new SessionOver();
   }
 
   #pause(seconds: number): Promise<void> {

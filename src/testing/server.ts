@@ -7,7 +7,7 @@ import type { Account } from "./auth.ts";
 import type { TestMessage } from "./message.ts";
 import { pretendingTls } from "./pretended-tls.ts";
 import type { ServerStream } from "./server-stream.ts";
-import { type Desk, TestSession } from "./session.ts";
+import { type ServerHooks, TestSession } from "./session.ts";
 
 /** How a test server behaves; everything has a default. */
 export type TestServerOptions = {
@@ -116,7 +116,7 @@ class MemoryServer implements TestServer {
   readonly #queued = new Map<Stage, Answer[]>();
   readonly #closed = new AbortController();
   readonly #running = new Map<TestSession, { ended: Promise<void>; abort: () => void }>();
-  readonly #desk: Desk;
+  readonly #hooks: ServerHooks;
   readonly #keep: number;
   readonly #waiting = new Set<Waiting>();
   /** What the user's own answers threw. */
@@ -128,7 +128,7 @@ class MemoryServer implements TestServer {
     for (const answer of Object.values(answers)) checkAnswer(answer);
     this.#answers = answers;
     this.#keep = options.keep ?? Number.POSITIVE_INFINITY;
-    this.#desk = {
+    this.#hooks = {
       name,
       extensions,
       starttls,
@@ -148,7 +148,7 @@ class MemoryServer implements TestServer {
   ): Promise<void> {
     if (this.#closed.signal.aborted) throw new Error("the test server is closed");
     this.connections += 1;
-    const session = new TestSession(stream, this.#desk, this.connections);
+    const session = new TestSession(stream, this.#hooks, this.connections);
     session.secure = secure;
     const ended = session.run();
     this.#run(
@@ -215,7 +215,7 @@ class MemoryServer implements TestServer {
       let session: TestSession | undefined;
       const connect = memoryTransport((server) => {
         const stream = streamOf(server);
-        session = new TestSession(stream, this.#desk, number);
+        session = new TestSession(stream, this.#hooks, number);
         const ended = session.run().catch((error: unknown) => {
           this.#failures.push(error);
           stream.abort(new Error("the test server failed"));

@@ -5,12 +5,12 @@ import type { AnswerContext, Reaction, Stage } from "./answers.ts";
 import { type Account, claimOf, isRight, MECHANISMS } from "./auth.ts";
 import { Incoming } from "./incoming.ts";
 import { makeMessage, type TestMessage, type TestRecipient } from "./message.ts";
-import { Outgoing, Over } from "./outgoing.ts";
+import { Outgoing, SessionOver } from "./outgoing.ts";
 import { type Path, parsePath, splitOnce } from "./path.ts";
 import type { ServerStream } from "./server-stream.ts";
 
 /** What a session needs of its server. */
-export type Desk = {
+export type ServerHooks = {
   readonly name: string;
   readonly extensions: readonly string[];
   readonly starttls: "offered" | "refused" | "absent";
@@ -48,7 +48,7 @@ const EXTENSION_OF: Readonly<Record<string, string>> = {
 export class TestSession {
   /** Set once the client speaks TLS, or what passes for it. */
   secure = false;
-  readonly #desk: Desk;
+  readonly #hooks: ServerHooks;
   readonly #number: number;
   readonly #incoming: Incoming;
   readonly #outgoing: Outgoing;
@@ -57,29 +57,29 @@ export class TestSession {
   #user: string | undefined;
   #transaction: Transaction | undefined;
 
-  constructor(stream: ServerStream, desk: Desk, number: number) {
+  constructor(stream: ServerStream, hooks: ServerHooks, number: number) {
     this.#stream = stream;
-    this.#desk = desk;
+    this.#hooks = hooks;
     this.#number = number;
     this.#incoming = new Incoming(stream);
-    this.#outgoing = new Outgoing(stream, desk.closed);
+    this.#outgoing = new Outgoing(stream, hooks.closed);
   }
 
   /** Talks until one side ends the connection. */
   async run(): Promise<void> {
     try {
-      await this.#say("connect", `220 ${this.#desk.name} ESMTP test server`);
+      await this.#say("connect", `220 ${this.#hooks.name} ESMTP test server`);
       for (let line = await this.#incoming.line(); line !== undefined; line = await this.#incoming.line()) {
         await this.#command(line);
       }
     } catch (error) {
-      if (!(error instanceof Over)) throw error;
+      if (!(error instanceof SessionOver)) throw error;
     }
   }
 
   async #command(line: string): Promise<void> {
     const [verb = "", argument = ""] = splitOnce(line);
-    this.#desk.heard(verb.toUpperCase() === "AUTH" ? line.replace(/^(\S+ \S+) .*/, "$1 ***") : line);
+    this.#hooks.heard(verb.toUpperCase() === "AUTH" ? line.replace(/^(\S+ \S+) .*/, "$1 ***") : line);
     switch (verb.toUpperCase()) {
       case "EHLO":
       case "LHLO":
@@ -113,7 +113,7 @@ export class TestSession {
   }
 
   async #greet(verb: string, line: string): Promise<void> {
-    const { name, extensions, starttls, account, protocol } = this.#desk;
+    const { name, extensions, starttls, account, protocol } = this.#hooks;
     if (protocol !== undefined && (verb === "LHLO") !== (protocol === "lmtp")) {
       // RFC 2033 4.1: neither protocol has the other one's greeting.
       return void (await this.#say("other", `500 5.5.1 this is ${protocol.toUpperCase()}`, { line }));
@@ -131,7 +131,7 @@ export class TestSession {
   }
 
   async #startTls(line: string): Promise<void> {
-    const { starttls } = this.#desk;
+    const { starttls } = this.#hooks;
     const usual =
       starttls === "offered" && !this.secure
         ? "220 2.0.0 go ahead"
@@ -147,7 +147,7 @@ export class TestSession {
     this.#incoming.discard();
     await this.#stream.startTls().catch((reason) => {
       this.#stream.abort(reason);
-      throw new Over();
+      throw new SessionOver();
     });
     this.secure = true;
   }
@@ -156,7 +156,7 @@ export class TestSession {
     const [mechanism = "", initial] = splitOnce(argument);
     const name = mechanism.toUpperCase();
     const line = `AUTH ${name}`;
-    const { account } = this.#desk;
+    const { account } = this.#hooks;
     const refuse = async (reply: string): Promise<void> => void (await this.#say("auth", reply, { line }));
     if (account === undefined) return refuse("502 5.5.1 AUTH not offered");
     if (this.#user !== undefined) return refuse("503 5.5.1 logged in already");
@@ -164,8 +164,8 @@ export class TestSession {
     const claim = await claimOf(name, initial, async (challenge) => {
       await this.#outgoing.react(`334 ${challenge}`, "");
       const response = await this.#incoming.line();
-      if (response === undefined) throw new Over();
-      this.#desk.heard("***");
+      if (response === undefined) throw new SessionOver();
+      this.#hooks.heard("***");
       return response;
     });
     if (claim === "cancelled") return refuse("501 5.0.0 cancelled");
@@ -185,7 +185,7 @@ export class TestSession {
 
   #faultOfMail(path: Path | undefined): string | undefined {
     if (this.#hello === undefined) return "503 5.5.1 say EHLO first";
-    if (this.#desk.account !== undefined && this.#user === undefined) return "530 5.7.0 log in first";
+    if (this.#hooks.account !== undefined && this.#user === undefined) return "530 5.7.0 log in first";
     if (this.#transaction !== undefined) return "503 5.5.1 a transaction is open";
     if (path === undefined) return "501 5.5.4 MAIL FROM:<address> expected";
     const limit = this.#sizeLimit;
@@ -213,12 +213,12 @@ export class TestSession {
   }
 
   #offers(keyword: string): boolean {
-    if (keyword === "AUTH") return this.#desk.account !== undefined;
-    return this.#desk.extensions.some((line) => line.split(/[ =]/, 1)[0]?.toUpperCase() === keyword);
+    if (keyword === "AUTH") return this.#hooks.account !== undefined;
+    return this.#hooks.extensions.some((line) => line.split(/[ =]/, 1)[0]?.toUpperCase() === keyword);
   }
 
   get #sizeLimit(): number {
-    const line = this.#desk.extensions.find((one) => /^SIZE \d+$/i.test(one));
+    const line = this.#hooks.extensions.find((one) => /^SIZE \d+$/i.test(one));
     return line === undefined ? 0 : Number(line.slice(5));
   }
 
@@ -228,10 +228,10 @@ export class TestSession {
       line,
     });
     if (code !== 354) return;
-    if (!(await this.#incoming.any())) throw new Over();
+    if (!(await this.#incoming.any())) throw new SessionOver();
     await this.#faultInBody();
     const content = await this.#incoming.message();
-    if (content === undefined) throw new Over();
+    if (content === undefined) throw new SessionOver();
     this.#transaction = undefined;
     if (transaction !== undefined) await this.#finish(transaction, content, "DATA");
     else await this.#say("message", "503 5.5.1 say MAIL first");
@@ -241,10 +241,10 @@ export class TestSession {
     const [, digits, last] = /^(\d{1,15})( LAST)?$/i.exec(argument) ?? [];
     if (digits === undefined) return void (await this.#say("bdat", "501 5.5.4 BDAT length [LAST] expected", { line }));
     const size = Number(digits);
-    if (size > 0 && !(await this.#incoming.any())) throw new Over();
+    if (size > 0 && !(await this.#incoming.any())) throw new SessionOver();
     await this.#faultInBody();
     const chunk = await this.#incoming.octets(size);
-    if (chunk === undefined) throw new Over();
+    if (chunk === undefined) throw new SessionOver();
     const transaction = this.#transaction;
     const fault = this.#offers("CHUNKING") ? this.#faultOfData(transaction) : "502 5.5.1 CHUNKING not offered";
     if (fault !== undefined || transaction === undefined) {
@@ -264,7 +264,7 @@ export class TestSession {
 
   /** A fault in the middle of a message, or an early reply: what nobody asked for does not show. */
   async #faultInBody(): Promise<void> {
-    const reaction = await this.#desk.answer("body", this.#context({}));
+    const reaction = await this.#hooks.answer("body", this.#context({}));
     if (reaction !== undefined) await this.#outgoing.react(reaction, "451 4.3.0 enough");
   }
 
@@ -292,18 +292,18 @@ export class TestSession {
     const message = makeMessage(about, recipients);
     for (const of of answers) {
       const context = { address: this.#hello === "LHLO" ? of[0]?.address : undefined, message };
-      const reaction = await this.#desk.answer("message", this.#context(context));
+      const reaction = await this.#hooks.answer("message", this.#context(context));
       // A server that dies in place of an answer has taken the message: that is what makes its fate unknown.
       const reply = typeof reaction === "string" ? reaction : (reaction?.reply ?? usual);
       if (reply.startsWith("2")) accepted.push(...of);
       // Before the client is told, who may look for it at once.
-      if (of === answers.at(-1) && accepted.length > 0) this.#desk.take(makeMessage(about, accepted));
+      if (of === answers.at(-1) && accepted.length > 0) this.#hooks.take(makeMessage(about, accepted));
       await this.#outgoing.react(reaction, usual);
     }
   }
 
   async #say(stage: Stage, usual: string, about: Partial<AnswerContext> = {}): Promise<number> {
-    return this.#outgoing.react(await this.#desk.answer(stage, this.#context(about)), usual);
+    return this.#outgoing.react(await this.#hooks.answer(stage, this.#context(about)), usual);
   }
 
   #context(about: Partial<AnswerContext>): AnswerContext {

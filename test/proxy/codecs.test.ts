@@ -1,7 +1,7 @@
 /** The octets that go to proxies and come from them, and what can be asked of one at all. */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import type { Parsed } from "../../src/proxy/dialogue.ts";
+import type { Parsed } from "../../src/proxy/handshake.ts";
 import * as http from "../../src/proxy/http.ts";
 import { ProxyError } from "../../src/proxy/proxy-error.ts";
 import * as socks4 from "../../src/proxy/socks4.ts";

@@ -27,7 +27,7 @@ it("a message has the whole of reconnectFor, whatever failed before it came and 
       { at: 423.580_803_442_746_4, weather: "accepted", probability: 1 },
     ],
     faults: [{ probability: 1, kinds: ["stray"], stages: ["content"] }],
-    actions: [{ ...send(0, 120.143_378_269_858_66, "text", 1), insists: true }],
+    actions: [send(0, 120.143_378_269_858_66, "text", 1, true)],
     probes: 2,
     goodAt: 10_724.440_565_612_167,
   });
@@ -65,7 +65,7 @@ const SERVER: Scenario["server"] = {
   highWaterMark: 65_536,
 };
 
-function send(id: number, at: number, kind: "text" | "iterable", lines: number): Action {
+function send(id: number, at: number, kind: "text" | "iterable", lines: number, insists = false): Action {
   const body = { kind, lines, pause: 0, fails: undefined, hangs: undefined };
   return {
     at,
@@ -77,7 +77,7 @@ function send(id: number, at: number, kind: "text" | "iterable", lines: number):
     method: "sendmail",
     signal: false,
     ready: false,
-    insists: false,
+    insists,
   };
 }
 

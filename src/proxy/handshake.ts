@@ -1,14 +1,14 @@
-/** What is said with a proxy before the tunnel begins: a request, an answer of bounded length, and what follows it. */
+/** The exchange with a proxy before the tunnel begins: requests, answers of bounded length, and the bytes after them. */
 import type { ByteStream } from "../byte-stream.ts";
 import { concat } from "../core/bytes.ts";
 import { ProxyError } from "./proxy-error.ts";
 
-/** What a parser made of the first octets: a value and how many octets it took, or undefined while some are missing. */
+/** The result of a parser: a value and its length in bytes; `undefined` while bytes are missing. */
 export type Parsed<T> = { readonly value: T; readonly length: number } | undefined;
 
-/** A conversation with a proxy over a connected stream. */
-export class ProxyDialogue {
-  /** Octets received behind the last answer: what the server at the other end of the tunnel said. */
+/** The exchange with a proxy over a connected stream. */
+export class ProxyHandshake {
+  /** Bytes after the last answer: the server at the other end of the tunnel sent them. */
   rest: Uint8Array = new Uint8Array(0);
   readonly #stream: ByteStream;
 
