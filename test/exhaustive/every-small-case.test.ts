@@ -1,6 +1,8 @@
 /**
  * A bound that each runtime plays in seconds; `npm run exhaustive` plays larger ones. And the exploration itself: it
  * merges nothing that differs, and its checks notice what is planted.
+ *
+ * @isolated Its clock stands in for the globals: what another file has left running must not see it.
  */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";

@@ -1,4 +1,8 @@
-/** Scenarios in which the pool once broke a promise: the smallest ones, as `scripts/seeds.mjs` has shrunk them. */
+/**
+ * Scenarios in which the pool once broke a promise: the smallest ones, as `scripts/seeds.mjs` has shrunk them.
+ *
+ * @isolated Their clock stands in for the globals: what another file has left running must not see it.
+ */
 import { expect, it } from "vitest";
 import { play, prepare } from "./play.ts";
 import type { Action, Scenario } from "./scenario.ts";
