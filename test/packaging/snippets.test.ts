@@ -45,7 +45,13 @@ beforeAll(async () => {
   tokens = await startTokenServer(oauth);
 });
 
+/** Snippets may listen to signals, as services do: a worker that goes on listening cannot be ended by one. */
+const before = process.listeners("SIGTERM");
+
 afterEach(() => {
+  for (const listener of process.listeners("SIGTERM")) {
+    if (!before.includes(listener)) process.off("SIGTERM", listener);
+  }
   for (const smtp of opened.splice(0)) smtp.close();
   for (const { messages } of mailServers()) messages.length = 0;
 });
