@@ -5,7 +5,7 @@ const KIB = 1024;
 const SMALL = 64 * KIB;
 const LARGE = 1024 * KIB;
 /** Sixteen times the input may take this many times as long: 16 is linear, 256 is quadratic. */
-const GROWTH = 50;
+const GROWTH = 100;
 /** Below this many milliseconds the compiler and the garbage collector say more than the algorithm. */
 const NOISE = 5;
 /** What else the process does in its other threads counts, too: a failure has to show itself this often. */
