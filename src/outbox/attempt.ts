@@ -6,12 +6,13 @@ import type { DeliveryRequest } from "../facade/delivery.ts";
 import { type BodyStore, readBody } from "./body-store.ts";
 import { afterDelivered, afterFailure, type Conclusion, deferred, expired, held, repeated } from "./conclusion.ts";
 import type { Destinations } from "./destinations.ts";
-import { delivery as deliveryOf } from "./error-fields.ts";
+import { delivery as deliveryOf, textOf } from "./error-fields.ts";
 import { type OutboxMessage, recipientsLeft, ticketKey } from "./message.ts";
 import type { Places } from "./places.ts";
 import type { HeldStore } from "./store.ts";
 import { storedRefused } from "./stored-reply.ts";
 import {
+  FOUND_DELIVERED,
   type Taking,
   type Ticket,
   type TicketAnswer,
@@ -103,9 +104,8 @@ export class Attempt {
     if (finding === "not-delivered") {
       return now > this.#message.expiresAt ? expired(this.#message) : this.#send(now, ticket.token);
     }
-    const answer: TicketAnswer = { outcome: "delivered", code: 250, text: "found to be delivered", refused: [] };
-    await this.#parts.tickets.answer(this.#key, ticket.token, answer);
-    return this.#resolved(answer);
+    await this.#parts.tickets.answer(this.#key, ticket.token, FOUND_DELIVERED);
+    return this.#resolved(FOUND_DELIVERED);
   }
 
   async #asked({ at, answer }: Ticket): Promise<Finding> {
@@ -189,7 +189,7 @@ export class Attempt {
     const known = deliveryOf(error);
     if (taking === "refused" || taking === "late") return this.#refused(taking, error);
     if (taking === "taken" && (known === "unknown" || known === undefined)) {
-      const text = error instanceof Error ? error.message : String(error);
+      const text = textOf(error) ?? "";
       await persist(() => tickets.answer(this.#key, this.#token, { outcome: "unknown", text }));
       return this.#unknown();
     }

@@ -2,13 +2,14 @@
 
 import type { Conclusion } from "./conclusion.ts";
 import { type DeadLetter, deadLetterOf, redriven } from "./dead-letters.ts";
+import { textOf } from "./error-fields.ts";
 import { type OutboxEnvelope, type OutboxMessage, readMessage, UnknownMessageError } from "./message.ts";
 import { type EnqueueOptions, type OutboxOptions, outboxSettings } from "./options.ts";
 import { type Enqueued, Outbox, type QueuedMessage } from "./outbox.ts";
 import { type RedisClient, redisStore } from "./redis-store.ts";
 import { resolveTicket } from "./resolve.ts";
 import type { HeldMessage, OutboxStore } from "./store.ts";
-import { Attempts, ClaimLostError, closable, endWithin, type OutboxWorker, type WorkOptions } from "./worker.ts";
+import { Attempts, ClaimLostError, type OutboxWorker, outboxWorker, type WorkOptions } from "./worker.ts";
 
 /** A job of BullMQ, as far as it is used. */
 export type BullJob = {
@@ -100,7 +101,7 @@ export class BullmqOutbox {
    * @throws {Error} if BullMQ is not installed
    */
   async work(options: BullmqWorkOptions = {}): Promise<OutboxWorker> {
-    const { concurrency = 10, signal, closeTimeout = 60, worker: more } = options;
+    const { concurrency = 10, worker: more } = options;
     const { Worker, DelayedError, UnrecoverableError } = await loadBullmq();
     const attempts = new Attempts(this.#outbox, (id) => this.#wake(id));
     const milliseconds = typeof more?.["lockDuration"] === "number" ? more["lockDuration"] : 30_000;
@@ -122,11 +123,7 @@ export class BullmqOutbox {
     worker.on("error", () => {});
     worker.on("completed", (job) => void this.#settle(job));
     await worker.waitUntilReady();
-    return closable(() => {
-      const end = worker.close();
-      attempts.stop();
-      return endWithin(closeTimeout, attempts, end);
-    }, signal);
+    return outboxWorker(worker, attempts, options);
   }
 
   /** The messages whose outcome is unknown. */
@@ -146,7 +143,7 @@ export class BullmqOutbox {
     if (finding === "not-delivered")
       return await job.updateData({ ...message, state: { ...message.state, held: undefined } });
     await job.remove();
-    await this.#outbox.settle(message, false);
+    await this.#outbox.settle(message);
   }
 
   /** What was given up, newest first: BullMQ's failed jobs. */
@@ -170,7 +167,7 @@ export class BullmqOutbox {
     const { job, message } = await this.#find(id);
     if (!(await job.isFailed())) throw new Error(`${id} is no dead letter`);
     await job.remove();
-    await this.#outbox.settle(message, false);
+    await this.#outbox.settle(message);
   }
 
   async #insert(messages: readonly QueuedMessage[], keyed: boolean): Promise<ReadonlySet<string>> {
@@ -242,7 +239,7 @@ export class BullmqOutbox {
 
   async #settle({ data }: BullJob): Promise<void> {
     try {
-      await this.#outbox.settle(readMessage(data), false);
+      await this.#outbox.settle(readMessage(data));
     } catch {
       // The tickets go by themselves.
     }
@@ -278,10 +275,6 @@ type Outcome =
   | { readonly kind: "again"; readonly after: number }
   | { readonly kind: "dead"; readonly why: string }
   | { readonly kind: "done"; readonly result: object };
-
-function textOf(error: unknown): string | undefined {
-  return error === undefined ? undefined : error instanceof Error ? error.message : String(error);
-}
 
 type BullWorker = {
   on(event: "error", listener: () => void): unknown;

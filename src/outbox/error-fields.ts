@@ -20,6 +20,11 @@ function isA<T extends keyof Types>(value: unknown, type: T): value is Types[T] 
   return typeof value === type && value !== null;
 }
 
+/** What an error says, of whatever kind it is; undefined where there is none. */
+export function textOf(error: unknown): string | undefined {
+  return error === undefined ? undefined : error instanceof Error ? error.message : String(error);
+}
+
 /** The error underneath. */
 export function cause(error: unknown): object | undefined {
   return field(error, "cause", "object");

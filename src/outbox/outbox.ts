@@ -45,10 +45,12 @@ export type Insert = (messages: readonly QueuedMessage[]) => Promise<ReadonlySet
 export class Outbox {
   readonly settings: OutboxSettings;
   readonly store: OutboxStore;
+  readonly #places: Places;
 
   constructor(settings: OutboxSettings, store: OutboxStore) {
     this.settings = settings;
     this.store = store;
+    this.#places = new Places(store.budgets, settings.budgets, settings.policy.random);
   }
 
   /**
@@ -93,11 +95,10 @@ export class Outbox {
 
   /** An attempt of a message. */
   attempt(message: OutboxMessage, parts: Pick<AttemptParts, "persist" | "wake" | "destinations">): Attempt {
-    const { policy, ask, settle, retention, bodies, budgets } = this.settings;
-    const places = new Places(this.store.budgets, budgets, policy.random);
+    const { policy, ask, settle, retention, bodies } = this.settings;
     const { tickets, held } = this.store;
     return new Attempt(
-      { ...parts, tickets, held, places, bodies, policy, ask, settle, longest: retention / 2 },
+      { ...parts, tickets, held, places: this.#places, bodies, policy, ask, settle, longest: retention / 2 },
       message,
     );
   }
@@ -109,7 +110,7 @@ export class Outbox {
     publish("smtplib:outbox:end", () => ({ message: infoOf(message), action, after, error, resolved }));
     if (slowDown <= 0) return;
     // The next message finds out by itself.
-    await new Places(this.store.budgets, {}).pause(message.destination, slowDown).catch(() => {});
+    await this.#places.pause(message.destination, slowDown).catch(() => {});
   }
 
   /** The report to the sender that a state asks for, as a message of its own; undefined if none. */
@@ -134,7 +135,7 @@ export class Outbox {
   }
 
   /** Forgets what a settled message no longer needs: its body, and later its tickets. */
-  async settle(message: OutboxMessage, keepBody: boolean): Promise<void> {
+  async settle(message: OutboxMessage): Promise<void> {
     const { retention, bodies } = this.settings;
     const { state, body } = message;
     const rounds = Array.from({ length: state.round + 1 }, (_, round) =>
@@ -142,12 +143,7 @@ export class Outbox {
     );
     // Where this fails, they are forgotten later by themselves, or the body stays.
     await Promise.all(rounds.map((key) => this.store.tickets.forget(key, retention))).catch(() => {});
-    if (!keepBody && "name" in body) await bodies?.delete(body.name).catch(() => {});
-  }
-
-  /** The pools of a worker. */
-  get connect(): OutboxSettings["connect"] {
-    return this.settings.connect;
+    if ("name" in body) await bodies?.delete(body.name).catch(() => {});
   }
 
   async #store(octets: Uint8Array): Promise<StoredBody> {
@@ -202,7 +198,9 @@ function grouped<T>(list: readonly T[], of: (one: T) => string): Map<string, T[]
   const groups = new Map<string, T[]>();
   for (const one of list) {
     const name = of(one);
-    groups.set(name, [...(groups.get(name) ?? []), one]);
+    const group = groups.get(name);
+    if (group === undefined) groups.set(name, [one]);
+    else group.push(one);
   }
   return groups;
 }

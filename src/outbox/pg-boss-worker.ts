@@ -1,5 +1,6 @@
 /** A worker on pg-boss: fetches as many messages as it has room for, and keeps its claim on them alive. */
 import type { Conclusion } from "./conclusion.ts";
+import { textOf } from "./error-fields.ts";
 import { type OutboxMessage, readMessage, UnknownMessageError } from "./message.ts";
 import type { JobAttempt, PgBoss, PgBossJob } from "./pg-boss-client.ts";
 import type { Attempts } from "./worker.ts";
@@ -89,8 +90,7 @@ export class PgBossWorker {
 
   async #putBack(job: PgBossJob, after: number, error: unknown): Promise<void> {
     const { queue, attempts } = this.#settings;
-    const why = error instanceof Error ? error.message : String(error);
-    await attempts.persist(() => this.#boss.fail(queue, job, { why }));
+    await attempts.persist(() => this.#boss.fail(queue, job, { why: textOf(error) }));
     const startAfter = new Date(Date.now() + after * 1000).toISOString();
     await this.#boss.update(queue, undefined, { id: job.id, startAfter });
   }

@@ -1,7 +1,7 @@
 /** An outbox on pg-boss, and so on PostgreSQL. What follows an attempt is one transaction. */
 import type { Conclusion } from "./conclusion.ts";
 import { type DeadLetter, deadLetterOf, redriven } from "./dead-letters.ts";
-import { field } from "./error-fields.ts";
+import { field, textOf } from "./error-fields.ts";
 import { type OutboxEnvelope, type OutboxMessage, readMessage } from "./message.ts";
 import { type EnqueueOptions, type OutboxOptions, outboxSettings } from "./options.ts";
 import { type Enqueued, Outbox, type QueuedMessage } from "./outbox.ts";
@@ -10,7 +10,7 @@ import { PgBossWorker } from "./pg-boss-worker.ts";
 import { postgresStore, type SqlClient } from "./postgres-store.ts";
 import { resolveTicket } from "./resolve.ts";
 import type { HeldMessage, OutboxStore } from "./store.ts";
-import { Attempts, ClaimLostError, closable, endWithin, type OutboxWorker, type WorkOptions } from "./worker.ts";
+import { Attempts, ClaimLostError, type OutboxWorker, outboxWorker, type WorkOptions } from "./worker.ts";
 
 /** Options of an outbox on pg-boss. */
 export type PgBossOutboxOptions = OutboxOptions & {
@@ -102,17 +102,13 @@ export class PgBossOutbox {
 
   /** Starts a worker in this process. */
   async work(options: PgBossWorkOptions = {}): Promise<OutboxWorker> {
-    const { concurrency = 10, signal, closeTimeout = 60, poll = 1 } = options;
+    const { concurrency = 10, poll = 1 } = options;
     const attempts = new Attempts(this.#outbox, (id) => this.#wake(id));
     const worker = new PgBossWorker(this.#boss, {
       ...{ queue: this.#queue, concurrency, poll, heartbeat: this.#heartbeat, attempts },
       conclude: (job, message, conclusion) => this.#conclude(job, message, conclusion),
     });
-    return closable(() => {
-      const end = worker.close();
-      attempts.stop();
-      return endWithin(closeTimeout, attempts, end);
-    }, signal);
+    return outboxWorker(worker, attempts, options);
   }
 
   /** The messages whose outcome is unknown. */
@@ -162,7 +158,7 @@ export class PgBossOutbox {
     const message = await this.#find(this.#dead, id);
     if (message === undefined) throw new Error(`${id} is no dead letter`);
     await this.#boss.deleteJob(this.#dead, id);
-    await this.#outbox.settle(message, false);
+    await this.#outbox.settle(message);
   }
 
   get #dead(): string {
@@ -203,7 +199,7 @@ export class PgBossOutbox {
       const startAfter = new Date(Date.now() + after * 1000).toISOString();
       await this.#boss.update(this.#queue, next, { id: job.id, startAfter, ...within(db) });
     });
-    if (action === "done") await this.#outbox.settle(next, false);
+    if (action === "done") await this.#outbox.settle(next);
   }
 
   async #giveUp(job: JobAttempt, next: OutboxMessage, error: unknown, db: PgBossDatabase | undefined): Promise<void> {
@@ -235,10 +231,6 @@ async function claimed(response: Promise<unknown>): Promise<void> {
 
 function whyOf(data: unknown): string {
   return field(data, "why", "string") ?? "";
-}
-
-function textOf(error: unknown): string | undefined {
-  return error === undefined ? undefined : error instanceof Error ? error.message : String(error);
 }
 
 /** pg-boss's own connections, for the tables beside its own. */

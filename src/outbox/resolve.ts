@@ -1,6 +1,7 @@
 /** What a person found out about a held message. */
 import { type OutboxMessage, ticketKey } from "./message.ts";
 import type { OutboxStore } from "./store.ts";
+import { FOUND_DELIVERED } from "./ticket.ts";
 
 /** Writes into the ticket what became of the message, or gives the ticket back. */
 export async function resolveTicket(
@@ -14,8 +15,7 @@ export async function resolveTicket(
   const key = ticketKey(message);
   const { ticket } = await tickets.read(key);
   if (ticket !== undefined && ticket.answer?.outcome !== "delivered") {
-    const answer = { outcome: "delivered", code: 250, text: "found to be delivered", refused: [] } as const;
-    if (finding === "delivered") await tickets.answer(key, ticket.token, answer);
+    if (finding === "delivered") await tickets.answer(key, ticket.token, FOUND_DELIVERED);
     else await tickets.giveBack(key, ticket.token);
   }
   await held.remove(message.id);

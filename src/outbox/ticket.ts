@@ -20,6 +20,14 @@ export type TicketAnswer =
       readonly text: string;
     };
 
+/** The answer where a person or the policy "ask" has found that the server took the message. */
+export const FOUND_DELIVERED: TicketAnswer = {
+  outcome: "delivered",
+  code: 250,
+  text: "found to be delivered",
+  refused: [],
+};
+
 /** A ticket that was taken. */
 export type Ticket = {
   /** Which attempt took it. */

@@ -98,8 +98,23 @@ export class WorkerClosedError extends Error {
   }
 }
 
-/** Runs `close` once: when it is called, or the signal is aborted. */
-export function closable(close: () => Promise<void>, signal: AbortSignal | undefined): OutboxWorker {
+/** What a queue hands its messages to. */
+type QueueWorker = {
+  /** Fetches nothing more, and resolves when what is under way has ended. */
+  close(): Promise<void>;
+};
+
+/** The worker that users see, over one of the queue's and its attempts; `close()` is called by them or by the signal. */
+export function outboxWorker(
+  worker: QueueWorker,
+  attempts: Attempts,
+  { signal, closeTimeout = 60 }: WorkOptions,
+): OutboxWorker {
+  const close = (): Promise<void> => {
+    const end = worker.close();
+    attempts.stop();
+    return endWithin(closeTimeout, attempts, end);
+  };
   let closed: Promise<void> | undefined;
   const once = (): Promise<void> => {
     closed ??= close();
@@ -112,7 +127,7 @@ export function closable(close: () => Promise<void>, signal: AbortSignal | undef
 }
 
 /** Waits for the end of a worker; after `seconds` the steps that fail are no longer repeated. */
-export async function endWithin(seconds: number, attempts: Attempts, end: Promise<unknown>): Promise<void> {
+async function endWithin(seconds: number, attempts: Attempts, end: Promise<unknown>): Promise<void> {
   const timer = setTimeout(() => attempts.abandon(), seconds * 1000);
   try {
     await end;
