@@ -38,6 +38,11 @@ export function utf8(text: string): Uint8Array {
   return encoder.encode(text);
 }
 
+/** Bytes in lower-case hexadecimal. */
+export function hex(octets: Uint8Array): string {
+  return Array.from(octets, (octet) => octet.toString(16).padStart(2, "0")).join("");
+}
+
 /** One array with all parts in order. */
 export function concat(parts: readonly Uint8Array[]): Uint8Array {
   const [first] = parts;

@@ -1,4 +1,5 @@
 /** What an outbox does on any queue: makes messages, and has a worker carry each one a step further. */
+import { hex } from "../core/bytes.ts";
 import { Attempt, type AttemptParts } from "./attempt.ts";
 import { inlineBody, readBody, type StoredBody } from "./body-store.ts";
 import { infoOf, publish } from "./channels.ts";
@@ -187,11 +188,15 @@ export class Outbox {
 export async function idOf(parts: readonly string[]): Promise<string> {
   const text = new TextEncoder().encode(parts.map((part) => `${part.length}:${part}`).join(","));
   const hash = new Uint8Array(await crypto.subtle.digest("SHA-256", text));
-  const hex = Array.from(hash.subarray(0, 16), (octet) => octet.toString(16).padStart(2, "0")).join("");
-  const variant = (8 + (Number.parseInt(hex[16] ?? "0", 16) % 4)).toString(16);
-  return [hex.slice(0, 8), hex.slice(8, 12), `8${hex.slice(13, 16)}`, variant + hex.slice(17, 20), hex.slice(20)].join(
-    "-",
-  );
+  const digits = hex(hash.subarray(0, 16));
+  const variant = (8 + (Number.parseInt(digits[16] ?? "0", 16) % 4)).toString(16);
+  return [
+    digits.slice(0, 8),
+    digits.slice(8, 12),
+    `8${digits.slice(13, 16)}`,
+    variant + digits.slice(17, 20),
+    digits.slice(20),
+  ].join("-");
 }
 
 function grouped<T>(list: readonly T[], of: (one: T) => string): Map<string, T[]> {

@@ -1,4 +1,5 @@
 /** Lua scripts in Redis, by their hash, so that each call sends some octets rather than the script. */
+import { hex } from "../core/bytes.ts";
 
 /** A client of Redis such as ioredis: the two commands that are used. */
 export type RedisClient = {
@@ -35,7 +36,7 @@ export class RedisScript {
 
 async function sha1(text: string): Promise<string> {
   const hash = await crypto.subtle.digest("SHA-1", new TextEncoder().encode(text));
-  return Array.from(new Uint8Array(hash), (octet) => octet.toString(16).padStart(2, "0")).join("");
+  return hex(new Uint8Array(hash));
 }
 
 /** The texts of an array that a script returned; null becomes undefined. */

@@ -1,4 +1,5 @@
 /** The one thing that a channel binding asks of a certificate: which hash it was signed with (RFC 5929 4.1). */
+import { hex } from "../core/bytes.ts";
 
 /** The hashes that WebCrypto has, and that are good enough for a binding. */
 export type BindingHash = "SHA-256" | "SHA-384" | "SHA-512";
@@ -28,7 +29,7 @@ export function signatureHash(certificate: Uint8Array): BindingHash | undefined 
   const identifier = algorithm && element(certificate, algorithm.start);
   if (identifier === undefined || certificate[algorithm?.start ?? 0] !== OBJECT_IDENTIFIER) return undefined;
   const octets = certificate.subarray(identifier.start, identifier.end);
-  return HASHES.get(Array.from(octets, (octet) => octet.toString(16).padStart(2, "0")).join(""));
+  return HASHES.get(hex(octets));
 }
 
 const OBJECT_IDENTIFIER = 6;

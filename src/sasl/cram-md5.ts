@@ -1,4 +1,5 @@
 /** The CRAM-MD5 mechanism (RFC 2195): proves the password by a keyed hash of the server's challenge. */
+import { hex } from "../core/bytes.ts";
 import { checkCredential } from "./credential.ts";
 import { hmacMd5 } from "./md5.ts";
 import type { Mechanism, PasswordCredentials } from "./mechanism.ts";
@@ -28,5 +29,5 @@ export function cramMd5(credentials: PasswordCredentials): Mechanism {
 /** The response to a challenge: the user and the hash, in hexadecimal. */
 export function cramMd5Response(user: string, password: string, challenge: Uint8Array): string {
   const digest = hmacMd5(new TextEncoder().encode(password), challenge);
-  return `${user} ${Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("")}`;
+  return `${user} ${hex(digest)}`;
 }

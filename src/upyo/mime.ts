@@ -1,5 +1,6 @@
 /** A message of Upyo's -> RFC 5322, by nodemailer's MailComposer. */
 import type { Address, Message } from "@upyo/core";
+import { hex } from "../core/bytes.ts";
 import { readAttachments } from "./attachments.ts";
 
 /** A message that was built. */
@@ -74,7 +75,7 @@ async function identify(node: Composed, message: Message & Later): Promise<strin
   if (!idempotencyKey || message.messageId !== undefined || message.headers.has("message-id")) return messageId;
   const text = new TextEncoder().encode(`${sender.address}\n${idempotencyKey}`);
   const hash = new Uint8Array(await crypto.subtle.digest("SHA-256", text));
-  const left = Array.from(hash.subarray(0, 16), (octet) => octet.toString(16).padStart(2, "0")).join("");
+  const left = hex(hash.subarray(0, 16));
   const stable = `<${left}${messageId.slice(messageId.lastIndexOf("@"))}`;
   node.setHeader("Message-ID", stable);
   return stable;
