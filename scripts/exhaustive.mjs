@@ -10,7 +10,7 @@ import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { parseArgs } from "node:util";
-import { build } from "esbuild";
+import { bundle } from "./programs.mjs";
 
 const root = join(import.meta.dirname, "..");
 const { values } = parseArgs({
@@ -36,8 +36,7 @@ const folder = mkdtempSync(join(root, "node_modules/.exhaustive-"));
 const sum = { configurations: 0, states: 0, paths: 0, longest: 0, found: 0 };
 const begun = Date.now();
 try {
-  await bundle("main");
-  await bundle("configurations");
+  await bundle(["test/exhaustive/main.ts", "test/exhaustive/configurations.ts"], folder);
   const { configurations } = await import(join(folder, "configurations.mjs"));
   const all = configurations(Number(values.chunks));
   const chosen = [...all.keys()].filter((index) => new RegExp(values.only).test(all[index].name));
@@ -60,20 +59,6 @@ process.exitCode = found === 0 && configurations > 0 ? 0 : 1;
 if (values.small && values.only === "" && !readFileSync(join(root, "docs/trust.md"), "utf8").includes(result)) {
   console.log("docs/trust.md has other numbers for this bound");
   process.exitCode = 1;
-}
-
-async function bundle(name) {
-  await build({
-    entryPoints: [join(root, `test/exhaustive/${name}.ts`)],
-    outdir: folder,
-    outExtension: { ".js": ".mjs" },
-    bundle: true,
-    format: "esm",
-    platform: "node",
-    target: "es2022",
-    packages: "external",
-    logLevel: "error",
-  });
 }
 
 /** Explores these configurations, each process taking every so manieth. */

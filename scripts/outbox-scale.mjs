@@ -1,29 +1,18 @@
 /**
- * Measures what an outbox takes on Redis and PostgreSQL, for docs/scale.md: `npm run bench:outbox -- --messages 5000`.
+ * Measures what an outbox takes on Redis and PostgreSQL, for docs/scale.md: `node scripts/outbox-scale.mjs --messages 5000`.
  * One worker of 20 messages at a time, messages of one kilobyte, a mail server on the same machine that takes all.
  */
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { build } from "esbuild";
+import { bundle } from "./programs.mjs";
 
 const root = join(import.meta.dirname, "..");
 const { values } = parseArgs({ options: { messages: { type: "string", default: "5000" } } });
 const folder = mkdtempSync(join(root, "node_modules/.outbox-"));
 try {
-  await build({
-    entryPoints: ["scale/main", "crash/mail-server"].map((name) => join(root, `test/outbox/${name}.ts`)),
-    outdir: folder,
-    entryNames: "[name]",
-    outExtension: { ".js": ".mjs" },
-    bundle: true,
-    format: "esm",
-    platform: "node",
-    target: "es2022",
-    packages: "external",
-    logLevel: "error",
-  });
+  await bundle(["test/outbox/scale/main.ts", "test/outbox/crash/mail-server.ts"], folder);
   for (const queue of ["redis", "postgresql"]) {
     const settings = { queue, messages: Number(values.messages), folder };
     const output = execFileSync(process.execPath, [join(folder, "main.mjs"), JSON.stringify(settings)], { cwd: root });

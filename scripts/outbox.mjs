@@ -4,11 +4,10 @@
  * those whose outcome was unknown. Prints a table for Markdown. `npm run test:outbox -- --messages 400 --seed 1
  * --rows redis,postgresql --runtime node --faults 10 --parallel`: faults for ten seconds, and the rows at the same time.
  */
-import { execFile } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { build } from "esbuild";
+import { bundle, printTable, resultOf } from "./programs.mjs";
 
 const root = join(import.meta.dirname, "..");
 const { values } = parseArgs({
@@ -40,17 +39,10 @@ const ROWS = {
 const folder = mkdtempSync(join(root, "node_modules/.outbox-"));
 let failed = false;
 try {
-  await build({
-    entryPoints: ["main", "worker", "mail-server"].map((name) => join(root, `test/outbox/crash/${name}.ts`)),
-    outdir: folder,
-    outExtension: { ".js": ".mjs" },
-    bundle: true,
-    format: "esm",
-    platform: "node",
-    target: "es2022",
-    packages: "external",
-    logLevel: "error",
-  });
+  await bundle(
+    ["main", "worker", "mail-server"].map((name) => `test/outbox/crash/${name}.ts`),
+    folder,
+  );
   console.log(`seed ${values.seed}: ${values.messages} messages, ${values.workers} workers on ${values.runtime}`);
   const names = values.rows.split(",");
   const results = [];
@@ -61,32 +53,16 @@ try {
 }
 process.exitCode = failed ? 1 : 0;
 
-function play(name) {
+async function play(name) {
   const { loses: _, ...row } = ROWS[name];
   const settings = {
     ...{ appendfsync: "always", messages: Number(values.messages), workers: Number(values.workers) },
     ...{ seed: Number(values.seed), faults: Number(values.faults), command: commands[values.runtime], folder, ...row },
   };
-  const timeout = 900_000;
-  return new Promise((resolve) => {
-    const child = execFile(
-      process.execPath,
-      [join(folder, "main.mjs"), JSON.stringify(settings)],
-      { cwd: root, timeout, maxBuffer: 2 ** 24 },
-      (error, stdout, stderr) => {
-        const line = stdout.trim().split("\n").at(-1) ?? "";
-        if (stderr !== "") console.error(stderr.slice(0, 2000));
-        if (error === null && line.startsWith("{")) return resolve(JSON.parse(line));
-        failed = true;
-        console.error(
-          `${name}: ${error?.killed ? "it did not end" : (error?.message ?? "it said nothing")}\n${stdout}`,
-        );
-        resolve(undefined);
-      },
-    );
-    // Its own processes go with it.
-    process.once("SIGTERM", () => child.kill("SIGTERM"));
-  });
+  const command = [process.execPath, join(folder, "main.mjs"), JSON.stringify(settings)];
+  const result = await resultOf(name, command, 900_000);
+  failed ||= result === undefined;
+  return result;
 }
 
 function print(names, results) {
@@ -95,8 +71,8 @@ function print(names, results) {
     rejected: (r) => r.rejected,
     "held: nobody can know": (r) => r.held,
     "resolved by themselves": (r) => r.resolved,
-    LOST: (r, row) => good(r.lost, r.lost === 0 || row.loses),
-    DOUBLED: (r, row) => good(r.doubled, r.doubled === 0 || row.loses || row.unknown === "retry"),
+    LOST: (r, name) => good(r.lost, r.lost === 0 || ROWS[name].loses),
+    DOUBLED: (r, name) => good(r.doubled, r.doubled === 0 || ROWS[name].loses || ROWS[name].unknown === "retry"),
     "still waiting": (r) => good(r.waiting, r.waiting === 0),
     "workers killed": (r) => r.faults.killed,
     "workers frozen": (r) => r.faults.frozen,
@@ -106,18 +82,7 @@ function print(names, results) {
     "seconds to recover": (r) => r.seconds.recovery.toFixed(1),
     "faults of the workers": (r) => good(r.faultsSeen.length, r.faultsSeen.length === 0),
   };
-  const line = (title, cells) =>
-    console.log(`| ${title.padEnd(24)} |${cells.map((one) => ` ${one.padStart(16)} |`).join("")}`);
-  line("", names);
-  line(
-    "---",
-    names.map(() => "--:"),
-  );
-  for (const [title, cell] of Object.entries(rows))
-    line(
-      title,
-      results.map((r, index) => String(r ? cell(r, ROWS[names[index]]) : "-")),
-    );
+  printTable(rows, names, results, { titleWidth: 24, cellWidth: 16 });
   for (const result of results) for (const fault of result?.faultsSeen ?? []) console.log(fault);
   console.log(failed ? "FAILED" : "nothing lost or doubled against what each row promises");
 }

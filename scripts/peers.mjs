@@ -6,26 +6,15 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { build } from "esbuild";
+import { bundle } from "./programs.mjs";
 
 const root = join(import.meta.dirname, "..");
 const folder = mkdtempSync(join(root, "node_modules/.peers-"));
 try {
-  await build({
-    entryPoints: ["main.ts", "clients/smtplib-main.ts", "clients/nodemailer-main.ts"].map((file) =>
-      join(root, "test/peers", file),
-    ),
-    outdir: folder,
-    entryNames: "[name]",
-    outExtension: { ".js": ".mjs" },
-    bundle: true,
-    splitting: true,
-    format: "esm",
-    platform: "node",
-    target: "es2022",
-    packages: "external",
-    logLevel: "error",
-  });
+  await bundle(
+    ["main.ts", "clients/smtplib-main.ts", "clients/nodemailer-main.ts"].map((file) => `test/peers/${file}`),
+    folder,
+  );
   const child = spawn(process.execPath, [join(folder, "main.mjs"), root, folder], { cwd: root, stdio: "inherit" });
   const [code] = await once(child, "exit");
   process.exitCode = code ?? 1;

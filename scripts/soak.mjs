@@ -4,11 +4,10 @@
  * opposite; the judge of the wire must have no objection; memory has to be flat, and nothing may be left. Prints a table
  * for Markdown. `npm run soak -- --messages 5000 --connections 20 --seed 1 --runtimes node,bun`
  */
-import { execFile } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { build } from "esbuild";
+import { bundle, printTable, resultOf } from "./programs.mjs";
 
 const root = join(import.meta.dirname, "..");
 const { values } = parseArgs({
@@ -31,18 +30,7 @@ const MARGIN = 8;
 const folder = mkdtempSync(join(root, "node_modules/.soak-"));
 let failed = false;
 try {
-  await build({
-    entryPoints: [join(root, "test/soak/soak.ts")],
-    outdir: folder,
-    outExtension: { ".js": ".mjs" },
-    bundle: true,
-    splitting: true,
-    format: "esm",
-    platform: "node",
-    target: "es2022",
-    packages: "external",
-    logLevel: "error",
-  });
+  await bundle(["test/soak/soak.ts"], folder);
   console.log(`seed ${values.seed}: ${values.messages} messages, ${values.connections} connections`);
   const names = values.runtimes.split(",");
   const results = [];
@@ -53,22 +41,12 @@ try {
 }
 process.exitCode = failed ? 1 : 0;
 
-function soak(name) {
-  const [file, ...args] = commands[name];
-  const all = [...args, join(folder, "soak.mjs"), values.messages, values.connections, values.seed];
+async function soak(name) {
+  const command = [...commands[name], join(folder, "soak.mjs"), values.messages, values.connections, values.seed];
   // A process that does not end has a socket or a timer left.
-  const timeout = 60_000 + Number(values.messages) * 5;
-  return new Promise((resolve) => {
-    execFile(file, all, { cwd: root, timeout, maxBuffer: 2 ** 24 }, (error, stdout, stderr) => {
-      const line = stdout.trim().split("\n").at(-1) ?? "";
-      if (error === null && line.startsWith("{")) return resolve(JSON.parse(line));
-      failed = true;
-      console.error(
-        `${name}: ${error?.killed ? "it did not end" : (error?.message ?? "it said nothing")}\n${stdout}${stderr}`,
-      );
-      resolve(undefined);
-    });
-  });
+  const result = await resultOf(name, command, 60_000 + Number(values.messages) * 5);
+  failed ||= result === undefined;
+  return result;
 }
 
 function print(names, results) {
@@ -95,18 +73,7 @@ function print(names, results) {
     seconds: (r) => r.seconds.toFixed(1),
     "messages a second": (r) => Math.round(r.messages / r.seconds),
   };
-  const line = (title, cells) =>
-    console.log(`| ${title.padEnd(32)} |${cells.map((one) => ` ${one.padStart(9)} |`).join("")}`);
-  line("", names);
-  line(
-    "---",
-    names.map(() => "--:"),
-  );
-  for (const [title, cell] of Object.entries(rows))
-    line(
-      title,
-      results.map((r) => String(r ? cell(r) : "-")),
-    );
+  printTable(rows, names, results, { titleWidth: 32, cellWidth: 9 });
   for (const { violations } of results.filter((r) => r)) for (const one of violations) console.log(JSON.stringify(one));
   console.log(failed ? "FAILED" : "none lost, none doubled");
 }
