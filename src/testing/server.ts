@@ -94,7 +94,8 @@ export function startServer(options: TestServerOptions = {}): TestServer {
   return new MemoryServer(options);
 }
 
-const usualExtensions: readonly string[] = [
+/** What a server offers by default. */
+export const usualExtensions: readonly string[] = [
   "PIPELINING",
   "8BITMIME",
   "SMTPUTF8",

@@ -3,6 +3,7 @@ import { mkdtemp } from "node:fs/promises";
 import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Answers, TestMessage, TestServerOptions } from "../../testing/index.ts";
+import { usualExtensions } from "../../testing/server.ts";
 import { Arguments, type OptionTable } from "../arguments.ts";
 import { checkPair } from "../connection.ts";
 import { EXIT, type ExitCode, UsageError } from "../exit-codes.ts";
@@ -69,18 +70,6 @@ export const SERVE: CommandDescription = {
   },
   notes: ["A test double, for this machine: it is not meant for the internet. Ctrl-C ends it."],
 };
-
-/** What it offers if it is not told otherwise. */
-const EXTENSIONS: readonly string[] = [
-  "PIPELINING",
-  "8BITMIME",
-  "SMTPUTF8",
-  "DSN",
-  "CHUNKING",
-  "BINARYMIME",
-  "ENHANCEDSTATUSCODES",
-  "SIZE 10485760",
-];
 
 /** Messages and sessions that are kept in memory. */
 const KEPT = 1_000;
@@ -150,7 +139,7 @@ async function wantedOf(given: Arguments, onError: (error: unknown) => void): Pr
   const name = given.text("name");
   if (name !== undefined && !/^[!-~]+$/.test(name))
     throw new UsageError("--name", "must be a name of ASCII without spaces");
-  const extensions = given.has("extension") ? given.texts("extension") : EXTENSIONS;
+  const extensions = given.has("extension") ? given.texts("extension") : usualExtensions;
   if (!extensions.every((line) => /^[a-z\d][a-z\d-]*(?: [!-~]+)*$/i.test(line))) {
     throw new UsageError("--extension", "must be a keyword of EHLO with its parameters, as in SIZE 1000");
   }
