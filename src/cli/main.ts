@@ -13,5 +13,5 @@ const surroundings = processSurroundings();
 const code = await run(process.argv.slice(2), surroundings);
 // Output that was lost has set one already.
 if (code !== 0) process.exitCode = code;
-// On Deno, a read that has begun on a pipe keeps the process until the other end is closed.
+// A read of standard input that has begun would keep the process until the other end is closed.
 if (surroundings.signal.aborted) process.exit();

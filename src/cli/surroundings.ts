@@ -43,11 +43,7 @@ async function* input(signal: AbortSignal): AsyncGenerator<Uint8Array | string> 
   const { stdin } = process;
   const chunks: AsyncIterator<Uint8Array | string> = stdin[Symbol.asyncIterator]();
   const stopped = new Promise<never>((_, reject) => {
-    const stop = (): void => {
-      reject(signal.reason);
-      // Else the process would wait for its end.
-      stdin.destroy();
-    };
+    const stop = (): void => reject(signal.reason);
     if (signal.aborted) stop();
     else signal.addEventListener("abort", stop, { once: true });
   });
