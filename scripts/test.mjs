@@ -64,16 +64,16 @@ async function testOn(runtime) {
   const name = `vitest, ${runtime}`;
   heading(name);
   if (!measured || filters.length > 0) return { name, ...(await runVitest(runtime, "", filters, measured)) };
-  const chosen = runtime === "node" ? UNMEASURED : [`${TRANSPORTS}/`];
-  const byName = await runVitest(runtime, "-chosen", chosen, runtime !== "node");
-  const others = await runVitest(runtime, "", [], runtime === "node", { SMTPLIB_TESTS_ELSEWHERE: chosen.join(",") });
+  const apart = runtime === "node" ? UNMEASURED : [`${TRANSPORTS}/`];
+  const byName = await runVitest(runtime, "-apart", apart, runtime !== "node");
+  const others = await runVitest(runtime, "", [], runtime === "node", { SMTPLIB_TESTS_ELSEWHERE: apart.join(",") });
   joinReports(runtime);
   return { name, counts: plus(byName.counts, others.counts), seconds: byName.seconds + others.seconds };
 }
 
 /** The report of a runtime has the tests of both of its runs: the table of extensions is made from it. */
 function joinReports(runtime) {
-  const [whole, part] = ["", "-chosen"].map((end) => join(reports, `${runtime}${end}.json`));
+  const [whole, part] = ["", "-apart"].map((end) => join(reports, `${runtime}${end}.json`));
   try {
     const [one, other] = [whole, part].map((file) => JSON.parse(readFileSync(file, "utf8")));
     writeFileSync(whole, JSON.stringify({ ...one, testResults: [...one.testResults, ...other.testResults] }));

@@ -59,7 +59,7 @@ export type DiagnosticsChannels = {
 };
 
 /** A channel, as `node:diagnostics_channel` has it. */
-type Channel<Message> = {
+export type Channel<Message> = {
   readonly hasSubscribers: boolean;
   publish(message: Message): void;
   subscribe(listener: (message: Message) => void): void;
@@ -124,6 +124,18 @@ export class Channels {
     const channel = this.#named[name];
     channel.subscribe(listener);
     return () => void channel.unsubscribe(listener);
+  }
+}
+
+/**
+ * A channel of the runtime's, or undefined where it has none, or another module in their place: nobody can listen then, and
+ * mail goes out all the same. The caller keeps it: Bun up to 1.4 forgets the subscribers of a channel that nobody holds.
+ */
+export function channelOf<Message>(name: string): Channel<Message> | undefined {
+  try {
+    return builtinModule<{ channel<M>(name: string): Channel<M> }>("diagnostics_channel")?.channel<Message>(name);
+  } catch {
+    return undefined;
   }
 }
 

@@ -1,5 +1,5 @@
 /** The diagnostics channels of an outbox, and what is published on them. They are found where the runtime has them. */
-import { builtinModule } from "../client/builtin-module.ts";
+import { type Channel, channelOf } from "../client/channels.ts";
 import type { Conclusion } from "./conclusion.ts";
 import type { OutboxMessage } from "./message.ts";
 
@@ -34,33 +34,24 @@ export type OutboxChannels = {
   };
 };
 
-type Channel = {
-  readonly hasSubscribers: boolean;
-  publish(message: unknown): void;
-  subscribe(listener: (message: unknown) => void): void;
-  unsubscribe(listener: (message: unknown) => void): boolean;
-};
+/** The channels that were asked for. */
+const found = new Map<string, Channel<unknown>>();
 
-/** The channels that were asked for, kept for good: Bun up to 1.4 forgets who has subscribed to one that nobody holds. */
-const found = new Map<string, Channel>();
-
-function channelOf(name: string): Channel | undefined {
-  const known = found.get(name);
-  if (known !== undefined) return known;
-  const channel = builtinModule<{ channel(name: string): Channel }>("diagnostics_channel")?.channel(name);
+function keptChannel(name: string): Channel<unknown> | undefined {
+  const channel = found.get(name) ?? channelOf<unknown>(name);
   if (channel !== undefined) found.set(name, channel);
   return channel;
 }
 
 /** Publishes, where anybody listens. */
 export function publish<N extends keyof OutboxChannels>(name: N, make: () => OutboxChannels[N]): void {
-  const channel = channelOf(name);
+  const channel = keptChannel(name);
   if (channel?.hasSubscribers) channel.publish(make());
 }
 
 /** Subscribes to the ends of attempts, until the returned function is called. */
 export function onEnd(listener: (end: OutboxChannels["smtplib:outbox:end"]) => void): () => void {
-  const channel = channelOf("smtplib:outbox:end");
+  const channel = keptChannel("smtplib:outbox:end");
   const heard = (message: unknown): void => {
     if (isEnd(message)) listener(message);
   };

@@ -1,0 +1,39 @@
+/**
+ * Where the runtime has another module in place of the diagnostics channels, messages go out and are queued all the same.
+ * @isolated The modules look for the channels when they are loaded.
+ */
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { SMTP } from "../../src/index.ts";
+import { outboxSettings } from "../../src/outbox/options.ts";
+import { Outbox } from "../../src/outbox/outbox.ts";
+import { FakeServer } from "../client/fake-server.ts";
+import { MemoryTickets } from "../outbox/memory-store.ts";
+
+const { getBuiltinModule } = process;
+
+beforeAll(() => {
+  Reflect.set(process, "getBuiltinModule", () => ({}));
+});
+
+afterAll(() => {
+  Reflect.set(process, "getBuiltinModule", getBuiltinModule);
+});
+
+it("a session sends its messages", async () => {
+  const { transport } = new FakeServer();
+  const smtp = await SMTP.connect("mail.example.com", 25, { transport });
+  expect(await smtp.sendmail("ada@example.com", "charles@example.net", "Hi!\n")).toEqual({});
+  await smtp.quit();
+});
+
+it("an outbox queues its messages", async () => {
+  const outbox = new Outbox(
+    outboxSettings({ connect: () => ({ host: "mail.example.com" }) }),
+    new MemoryTickets().store(),
+  );
+  const envelope = { from: "ada@example.com", to: ["charles@example.net"] };
+  const insert = async (messages: readonly { readonly message: { readonly id: string } }[]): Promise<Set<string>> =>
+    new Set(messages.map(({ message }) => message.id));
+  const { jobs } = await outbox.enqueue(envelope, "Subject: Hello\n\nHi!\n", {}, insert);
+  expect(jobs).toMatchObject([{ destination: "relay", added: true }]);
+});
