@@ -119,7 +119,7 @@ export class ReadQueue extends ReadSide {
   }
 }
 
-/** Writing: who waits until little, or nothing, is queued; and why nothing can be written. */
+/** The state of writing: callers that wait until the queue is low or empty, and the failure that ended it. */
 export class WriteSide {
   failure: Failure | undefined;
   #low: Deferred<void> | undefined;

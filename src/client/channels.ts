@@ -142,8 +142,8 @@ export function channelOf<Message>(name: string): Channel<Message> | undefined {
 let found: { readonly channels: Channels | undefined } | undefined;
 
 /**
- * The runtime's channels, or undefined where it has none. They are kept for good once they were asked for: Bun up to 1.4
- * forgets who has subscribed to a channel that nobody holds.
+ * The runtime's channels, or undefined where it has none. The module keeps them: Bun up to 1.4 forgets the
+ * subscribers of a channel that nobody holds.
  */
 export function diagnostics(): Channels | undefined {
   found ??= { channels: find() };

@@ -22,7 +22,7 @@ import {
 } from "./ticket.ts";
 import type { RetryPolicy } from "./verdict.ts";
 
-/** What the callback of the policy "ask" is told. */
+/** The question that the policy "ask" puts to its callback. */
 export type Question = {
   readonly id: string;
   readonly messageId: string;
@@ -35,11 +35,11 @@ export type Question = {
   readonly since: number;
 };
 
-/** What the callback found out; "unknown" holds the message and asks again later. */
+/** The answer of the callback; "unknown" holds the message and asks again later. */
 export type Ask = (question: Question) => Finding | Promise<Finding>;
 export type Finding = "delivered" | "not-delivered" | "unknown";
 
-/** What attempts work with. */
+/** The stores, pools and settings that an attempt uses. */
 export type AttemptParts = {
   readonly tickets: TicketStore;
   readonly held: HeldStore;

@@ -146,7 +146,7 @@ export class BullmqOutbox {
     await this.#outbox.settle(message);
   }
 
-  /** What was given up, newest first: BullMQ's failed jobs. */
+  /** Lists the messages that were given up, newest first: BullMQ's failed jobs. */
   async deadLetters(start = 0, end = 99): Promise<DeadLetter[]> {
     const jobs = await this.#queue.getFailed(start, end);
     return jobs.flatMap((job) => deadLetterOf(job.data, job.failedReason ?? "") ?? []);
@@ -216,7 +216,7 @@ export class BullmqOutbox {
     return await this.#conclude(job, { ...message, state: conclusion.state }, conclusion);
   }
 
-  /** What has to be told is written down before it is told, so that a worker that dies repeats itself. */
+  /** Stores each report before it sends it, so that the next worker repeats what a dead one left undone. */
   async #conclude(job: BullJob, next: OutboxMessage, { action, after, error, reply }: Conclusion): Promise<Outcome> {
     const isPlain = action === "done" && next.state.failed.length === 0;
     if (!isPlain) {
@@ -270,7 +270,7 @@ async function keepLock(job: BullJob, { token, milliseconds }: Lock): Promise<vo
 /** A worker's lock on a job, which BullMQ renews meanwhile. */
 type Lock = { readonly token: string | undefined; readonly milliseconds: number };
 
-/** What BullMQ is told of a job. */
+/** The end of a step, as BullMQ handles it. */
 type Outcome =
   | { readonly kind: "again"; readonly after: number }
   | { readonly kind: "dead"; readonly why: string }

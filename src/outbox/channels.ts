@@ -23,7 +23,7 @@ export type OutboxChannels = {
   "smtplib:outbox:enqueue": { readonly message: OutboxInfo };
   /** A worker begins with it. */
   "smtplib:outbox:start": { readonly message: OutboxInfo };
-  /** What it came to: "defer" means that no attempt was made; `resolved`, that a held message has its answer. */
+  /** The attempt has ended. "defer": no attempt was made; `resolved`: a held message has its answer. */
   "smtplib:outbox:end": {
     readonly message: OutboxInfo;
     readonly action: Conclusion["action"];
@@ -63,7 +63,7 @@ function isEnd(message: unknown): message is OutboxChannels["smtplib:outbox:end"
   return typeof message === "object" && message !== null && "message" in message && "action" in message;
 }
 
-/** What listeners are told of a message. */
+/** The description of a message for listeners. */
 export function infoOf(message: OutboxMessage): OutboxInfo {
   const { id, messageId, destination, tenant, octets, queuedAt, to, state } = message;
   const recipients = state.left?.length ?? to.length;

@@ -1,4 +1,4 @@
-/** What an attempt came to, for the queue: the pure part, from a state and an outcome to the next state. */
+/** The result of an attempt, for the queue. Pure functions: they make the next state from a state and an outcome. */
 
 import { refusedIn, replyIn } from "./error-fields.ts";
 import { type HeldState, type MessageState, type OutboxMessage, recipientsLeft } from "./message.ts";
@@ -13,14 +13,14 @@ import {
 import type { Ticket, TicketAnswer } from "./ticket.ts";
 import { type RetryPolicy, retryOf, type Verdict } from "./verdict.ts";
 
-/** What the queue does with a message after an attempt. */
+/** The action of the queue after an attempt. */
 export type Conclusion = {
   /** "defer": no attempt was made, since a budget has no room or the worker stops. */
   readonly action: "done" | "retry" | "give-up" | "hold" | "defer";
   /** Seconds until the queue hands the message out again. */
   readonly after: number;
   readonly state: MessageState;
-  /** What went wrong, if anything did. */
+  /** The error of the attempt, if it failed. */
   readonly error: unknown;
   /** The reply by which the server took the message. */
   readonly reply: StoredReply | undefined;

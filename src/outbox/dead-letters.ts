@@ -14,7 +14,7 @@ export type DeadLetter = {
   readonly unknown: boolean;
 };
 
-/** What people see; undefined for a job that is no message. */
+/** Describes a dead letter; returns undefined for a job that is no message. */
 export function deadLetterOf(data: unknown, why: string): DeadLetter | undefined {
   let message: OutboxMessage;
   try {

@@ -4,7 +4,7 @@ import type { DeliveryRequest } from "../facade/delivery.ts";
 import type { PoolOptions } from "../pool/options.ts";
 import { SMTPPool } from "../pool/pool.ts";
 
-/** What delivers: an `SMTPPool`. */
+/** Delivers messages: an `SMTPPool`, or an object with the same two methods. */
 export type Sender = {
   deliver(request: DeliveryRequest): Promise<Delivery>;
   close(): Promise<unknown>;

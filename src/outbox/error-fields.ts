@@ -20,7 +20,7 @@ function isA<T extends keyof Types>(value: unknown, type: T): value is Types[T] 
   return typeof value === type && value !== null;
 }
 
-/** What an error says, of whatever kind it is; undefined where there is none. */
+/** Returns the message of any thrown value, and undefined if there is no error. */
 export function textOf(error: unknown): string | undefined {
   return error === undefined ? undefined : error instanceof Error ? error.message : String(error);
 }
@@ -30,7 +30,7 @@ export function cause(error: unknown): object | undefined {
   return field(error, "cause", "object");
 }
 
-/** What an exception says of the message. */
+/** Returns the field `delivery` of an exception. */
 export function delivery(error: unknown): DeliveryOutcome | undefined {
   const known = field(error, "delivery", "string");
   return known === "not-sent" || known === "rejected" || known === "unknown" ? known : undefined;

@@ -14,7 +14,7 @@ export type EnvelopeOptions = Omit<MailOptions, "body" | "size" | "holdFor" | "h
 /** The options of a recipient that a queue can keep. */
 export type QueuedRecipient = Omit<RcptOptions, "rrvs"> & { readonly address: string };
 
-/** Who sends to whom, with what is asked for each. */
+/** The sender and the recipients, with the options of each. */
 export type OutboxEnvelope = EnvelopeOptions & {
   /** The reverse path; "" for none. */
   readonly from: string;
@@ -44,7 +44,7 @@ export type OutboxMessage = {
   readonly state: MessageState;
 };
 
-/** What attempts have come to so far. */
+/** The results of all attempts so far. */
 export type MessageState = {
   /** Attempts that reached a server or tried to. */
   readonly attempts: number;
@@ -58,7 +58,7 @@ export type MessageState = {
   readonly over: "done" | "give-up" | undefined;
   /** Set while the outcome is unknown. */
   readonly held: HeldState | undefined;
-  /** What was paid for in budgets already, so that it is not paid for twice. */
+  /** The budgets that the message has paid already: it does not pay twice. */
   readonly paid: readonly string[];
   /** How many times in a row a budget had no room. */
   readonly deferred: number;

@@ -1,4 +1,4 @@
-/** What an outbox is told, whatever queue it stands on. */
+/** The options of an outbox, the same for each queue, and their checks. */
 import type { Ask } from "./attempt.ts";
 import type { BodyStore } from "./body-store.ts";
 import type { Connect } from "./destinations.ts";

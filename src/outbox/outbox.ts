@@ -1,4 +1,4 @@
-/** What an outbox does on any queue: makes messages, and has a worker carry each one a step further. */
+/** The part of an outbox that is the same on each queue: it makes messages, attempts and reports. */
 import { hex } from "../core/bytes.ts";
 import { Attempt, type AttemptParts } from "./attempt.ts";
 import { inlineBody, readBody, type StoredBody } from "./body-store.ts";
@@ -26,7 +26,7 @@ export type QueuedMessage = {
   readonly priority: number;
 };
 
-/** What `enqueue()` gives. */
+/** The result of `enqueue()`. */
 export type Enqueued = {
   /** In angle brackets; the same in all attempts. */
   readonly messageId: string;
@@ -104,7 +104,7 @@ export class Outbox {
     );
   }
 
-  /** What follows an attempt whatever the queue: the destination's pause, and what listeners are told. */
+  /** Follows up an attempt: publishes it, and pauses the destination if the server is overloaded. */
   async follow(message: OutboxMessage, conclusion: Conclusion): Promise<void> {
     const { action, after, error, slowDown } = conclusion;
     const resolved = message.state.held !== undefined && action === "done";

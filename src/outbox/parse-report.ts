@@ -2,7 +2,7 @@
 import { wrongType } from "../core/bytes.ts";
 import { allParts, type Part, readFields, textOfPart } from "./mime.ts";
 
-/** What a report says. */
+/** A delivery report, parsed. */
 export type DeliveryReport = {
   /** The ENVID of the message; undefined where none was given or the report does not repeat it. */
   readonly envelopeId: string | undefined;
@@ -11,7 +11,7 @@ export type DeliveryReport = {
   readonly recipients: readonly ReportedRecipient[];
 };
 
-/** What a report says of a recipient. */
+/** A recipient in a delivery report. */
 export type ReportedRecipient = {
   /** The address to which the reporting server tried to deliver. */
   readonly address: string;
@@ -20,7 +20,7 @@ export type ReportedRecipient = {
   readonly action: "failed" | "delayed" | "delivered" | "relayed" | "expanded";
   /** The status code (RFC 3463), as "5.1.1"; undefined where none is found. */
   readonly status: string | undefined;
-  /** What the server said, in one line. */
+  /** The server's reply or explanation, in one line. */
   readonly diagnostic: string | undefined;
 };
 

@@ -1,6 +1,6 @@
 /** pg-boss, as far as it is used, and its transactions. */
 
-/** What pg-boss runs statements by. */
+/** Runs SQL statements for pg-boss. */
 export type PgBossDatabase = {
   executeSql(text: string, values?: unknown[]): Promise<{ rows: unknown[] }>;
 };

@@ -5,7 +5,7 @@ import { type OutboxMessage, readMessage, UnknownMessageError } from "./message.
 import type { JobAttempt, PgBoss, PgBossJob } from "./pg-boss-client.ts";
 import type { Attempts } from "./worker.ts";
 
-/** What a worker is told. Times in seconds. */
+/** The settings of a worker. Times are in seconds. */
 type Settings = {
   readonly queue: string;
   readonly concurrency: number;

@@ -131,7 +131,7 @@ export class PgBossOutbox {
     await this.#boss.update(this.#dead, decided, { id });
   }
 
-  /** What was given up, oldest first. */
+  /** Lists the messages that were given up, oldest first. */
   async deadLetters(start = 0, end = 99): Promise<DeadLetter[]> {
     const jobs = await this.#boss.findJobs(this.#dead, { limit: end + 1, queued: true });
     const found = jobs.flatMap(({ data }) => deadLetterOf(field(data, "message", "object"), whyOf(data)) ?? []);

@@ -9,7 +9,7 @@ export type { RedisClient } from "./redis-script.ts";
 
 /** Options of `redisStore`. */
 export type RedisStoreOptions = {
-  /** What all keys begin with. Default: "smtplib". */
+  /** The prefix of all keys. Default: "smtplib". */
   prefix?: string | undefined;
   /** Seconds for which a ticket is kept at most. Default: 30 days, which is longer than any message waits. */
   keep?: number | undefined;

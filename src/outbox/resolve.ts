@@ -1,4 +1,4 @@
-/** What a person found out about a held message. */
+/** Settles a held message by the finding of a person. */
 import { type OutboxMessage, ticketKey } from "./message.ts";
 import type { OutboxStore } from "./store.ts";
 import { FOUND_DELIVERED } from "./ticket.ts";

@@ -1,4 +1,4 @@
-/** What the workers of an outbox share beside the queue: tickets, budgets, and the list of messages that are held. */
+/** The stores that the workers of an outbox share beside the queue: tickets, budgets, and the list of held messages. */
 import type { TicketStore } from "./ticket.ts";
 
 /** How much mail goes somewhere, by all workers together. */

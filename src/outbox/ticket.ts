@@ -4,7 +4,7 @@
  */
 import type { StoredRefused } from "./stored-reply.ts";
 
-/** What became of the message that a ticket was taken for. */
+/** The outcome of the message of a ticket. */
 export type TicketAnswer =
   | {
       /** The server took it, for at least one recipient. */
@@ -44,7 +44,7 @@ export type Ticket = {
  */
 export type Taking = "taken" | "refused" | "late";
 
-/** What an answer or a give-back found. */
+/** The result of `answer()` and `giveBack()`. */
 export type TicketChange = {
   /** False: another attempt has the ticket by now. */
   readonly changed: boolean;

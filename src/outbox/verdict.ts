@@ -3,7 +3,7 @@ import type { Delivery } from "../client/outcome.ts";
 import type { Reply } from "../core/reply.ts";
 import { cause, delivery as deliveryOf, field, isDelivery, refusedIn, replyIn } from "./error-fields.ts";
 
-/** What is done with a message of which nobody knows whether the server took it. */
+/** The policy for a message with an unknown outcome. */
 export type UnknownPolicy =
   /** It waits for the late answer, or for a person. Nothing is sent twice. */
   | "hold"
@@ -30,7 +30,7 @@ export type RetryPolicy = {
   random?: (() => number) | undefined;
 };
 
-/** What to do with a message after an attempt. */
+/** The verdict on a message after an attempt. */
 export type Verdict = {
   /**
    * "done": nothing is left to send. "retry": `recipients` are tried again after `after` seconds. "give-up": nobody else

@@ -1,13 +1,13 @@
 /** Variable envelope return paths: the reverse path says which recipient of which message a report is about. */
 import { checkArgument, wrongType } from "../core/bytes.ts";
 
-/** What a reverse path says. */
+/** The parts of a variable envelope return path. */
 export type Verp = {
   /** The address that reports go to, as it was given. */
   readonly base: string;
   /** The recipient. */
   readonly recipient: string;
-  /** What was given to find the message again. */
+  /** The text that identifies the message. */
   readonly id: string | undefined;
 };
 

@@ -1,4 +1,4 @@
-/** What a worker is, whatever the queue: its pools, the attempts that are under way, and how they end. */
+/** The part of a worker that is the same on each queue: its pools, its attempts and its end. */
 import type { Attempt } from "./attempt.ts";
 import { infoOf, publish } from "./channels.ts";
 import type { Conclusion } from "./conclusion.ts";
@@ -98,7 +98,7 @@ export class WorkerClosedError extends Error {
   }
 }
 
-/** What a queue hands its messages to. */
+/** The worker of the queue itself. */
 type QueueWorker = {
   /** Fetches nothing more, and resolves when what is under way has ended. */
   close(): Promise<void>;

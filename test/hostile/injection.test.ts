@@ -1,4 +1,4 @@
-/** Nothing that a caller passes becomes a command, a parameter or a recipient that he did not ask for (SECURITY.md, rule 1). */
+/** No argument of a call adds a command, a parameter or a recipient to those that the call is for (SECURITY.md, rule 1). */
 import { describe, expect, it } from "vitest";
 import { SMTP, SMTPNotSupportedError, type SMTPOptions, SMTPRecipientsRefused } from "../../src/index.ts";
 import { ehlo, inOrder, type ScriptedServer, server, startScriptedServer } from "../support/scripted-server.ts";

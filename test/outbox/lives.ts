@@ -86,7 +86,7 @@ export class World {
   /** @param answers - what the server answers once its steps are counted */
   constructor(answers: Answers = {}) {
     const counted = async (stage: keyof Answers, context: AnswerContext) => {
-      // The server goes on without the worker, but for one that is frozen: then it waits for more to come.
+      // The server continues without a dead worker. If the worker is frozen, the server waits for its next bytes.
       await Promise.race([
         this.#current?.step(`server.${stage}`, async () => {}).catch(() => {}),
         this.#current?.happened,

@@ -1,4 +1,4 @@
-/** The guides followed in an empty folder, with the packed tarball: their programs run there as they stand, but for the server. */
+/** Follows the guides in an empty folder with the packed tarball: their programs run unchanged, against a local server. */
 import { existsSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";

@@ -14,7 +14,7 @@ export type TokenServer = {
   close(): Promise<void>;
 };
 
-/** Who may ask, and what it gives. */
+/** The client and the codes that the server accepts, and the token that it issues. */
 export type TokenSettings = {
   readonly client: { readonly id: string; readonly secret: string };
   readonly code: string;

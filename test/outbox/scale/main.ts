@@ -11,7 +11,7 @@ import { freePort, startPostgres, startRedis } from "../services.ts";
 
 type Settings = { readonly queue: QueueName; readonly messages: number; readonly folder: string };
 
-/** Numbers of the queue's server; each is a sum since it was started, but for `memory`. */
+/** Counters of the queue's server since its start; `memory` is the current value. */
 type Counters = Readonly<Record<string, number>>;
 
 const { queue, messages, folder }: Settings = JSON.parse(process.argv[2] ?? "{}");
