@@ -46,7 +46,7 @@ export class SocketStream implements ByteStream {
     this.#ownWrite = this.write;
     connected.on("error", noop);
     this.#takeOver();
-    from.buffer?.receiveBy(this.#listeners.data);
+    from.buffer?.receiveBy({ isPending: () => this.#reading.isPending, receive: this.#listeners.data });
   }
 
   get peer(): PeerInfo {

@@ -1,14 +1,26 @@
-/** The buffer that a socket of Node's reads into by its option `onread`, which avoids an event and the socket's own queue. */
+/** The buffers that a socket of Node's reads into by its option `onread`, which avoids an event and the socket's own queue. */
 
-/** Bytes of the buffer: replies are short. */
-const size = 65_536;
+/** Bytes of a buffer: replies are short. */
+const size = 16_384;
 
-/** The buffer of one socket. Received bytes are passed on in memory of their own. */
+/** What receives the bytes of one socket. */
+export type Receiver = {
+  /** Whether a read waits for bytes. */
+  isPending(): boolean;
+  /** Receives bytes. Those that a read waits for are valid until the next read, others are in memory of their own. */
+  receive(chunk: Uint8Array): void;
+};
+
+/**
+ * The buffers of one socket. A read gets a view of the buffer; the socket goes on with the other one, since only the next
+ * read says that the view is not used any more.
+ */
 export class ReadBuffer {
   #buffer: Uint8Array = new Uint8Array(size);
+  #other: Uint8Array | undefined;
   /** True if the socket needs the new buffer. */
   #isNew = true;
-  #receive: ((chunk: Uint8Array) => void) | undefined;
+  #receiver: Receiver | undefined;
   /** Bytes that arrived before `receiveBy`. */
   #early: Uint8Array[] = [];
 
@@ -16,17 +28,15 @@ export class ReadBuffer {
   readonly onread = {
     buffer: (): Uint8Array | undefined => this.#next(),
     callback: (length: number): boolean => {
-      const chunk = this.#take(length);
-      if (this.#receive === undefined) this.#early.push(chunk);
-      else this.#receive(chunk);
+      this.#received(length);
       return true;
     },
   };
 
-  /** Passes received bytes to `receive`, beginning with those that have already arrived. */
-  receiveBy(receive: (chunk: Uint8Array) => void): void {
-    this.#receive = receive;
-    for (const chunk of this.#early) receive(chunk);
+  /** Passes received bytes to the receiver, beginning with those that have already arrived. */
+  receiveBy(receiver: Receiver): void {
+    this.#receiver = receiver;
+    for (const chunk of this.#early) receiver.receive(chunk);
     this.#early = [];
   }
 
@@ -37,12 +47,17 @@ export class ReadBuffer {
     return this.#buffer;
   }
 
-  /** Copies a small chunk; returns the buffer itself for a large one, and replaces it. */
-  #take(length: number): Uint8Array {
+  #received(length: number): void {
     const buffer = this.#buffer;
-    if (length < size / 4) return buffer.slice(0, length);
-    this.#buffer = new Uint8Array(size);
-    this.#isNew = true;
-    return buffer.subarray(0, length);
+    const receiver = this.#receiver;
+    if (receiver === undefined) this.#early.push(buffer.slice(0, length));
+    else if (!receiver.isPending()) receiver.receive(buffer.slice(0, length));
+    else {
+      // The read before this one is over, and with it the use of the other buffer.
+      this.#buffer = this.#other ?? new Uint8Array(size);
+      this.#other = buffer;
+      this.#isNew = true;
+      receiver.receive(buffer.subarray(0, length));
+    }
   }
 }

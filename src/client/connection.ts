@@ -4,7 +4,8 @@
  */
 import type { ByteStream, PeerInfo } from "../byte-stream.ts";
 import { Command, MASK } from "../core/command.ts";
-import { Dialogue, type Fault, type Received, type SessionLimits } from "../core/dialogue.ts";
+import { type Awaited, Dialogue, type Fault, type Received, type SessionLimits } from "../core/dialogue.ts";
+import { EnvelopeGroup } from "../core/envelope-group.ts";
 import { Output } from "../core/output.ts";
 import { noteRefusal } from "../core/refused-command.ts";
 import { isPositive, type RawReply, type Reply } from "../core/reply.ts";
@@ -68,7 +69,7 @@ export class Connection {
   readonly #secrets: Command[] = [];
   #flushing: Promise<void> | undefined;
   /** The command for whose reply the clock runs. */
-  #timed: Command | undefined;
+  #timed: Awaited | undefined;
   #writeError: { readonly error: unknown } | undefined;
   #end: SessionEnd | undefined;
   #fault: Fault | undefined;
@@ -160,22 +161,23 @@ export class Connection {
   }
 
   /** Hands the replies to their receivers. */
-  dispatch({ exchanges, fault }: Received): void {
+  dispatch({ replies, exchanges, fault }: Received): void {
     // Known before the replies are handed over: a receiver that would go on because of one of them must not.
     if (fault !== undefined) this.#fault = { ...fault, detail: this.#shown(fault.detail) };
     for (const { command, reply } of exchanges) {
-      if (command.within === undefined) this.#deal(command, reply);
+      if (command instanceof EnvelopeGroup) command.replied(reply);
+      else if (command.within === undefined) this.#deal(command, reply);
       else command.within(() => this.#deal(command, reply));
     }
     if (this.#fault !== undefined) this.#broken(this.#fault);
-    else if (exchanges.length > 0) this.restartReplyTimer();
+    else if (replies > 0) this.restartReplyTimer();
     if (this.partlyReplied !== undefined && this.dialogue.hasUnreadBytes) this.partlyReplied();
   }
 
   /** Call before the first command of a call: bytes that arrived unsolicited must not be taken for its reply. */
   rejectUnsolicited(): void {
     const { dialogue } = this;
-    if (dialogue.pendingReplies > 0 || this.#end !== undefined) return;
+    if (dialogue.oldestPending !== undefined || this.#end !== undefined) return;
     if (dialogue.unfetchedReason !== undefined) this.drop(disconnected(dialogue.unfetchedReason));
     else if (dialogue.hasUnreadBytes) {
       const cause = new Error(this.#shown(dialogue.unreadText));
@@ -384,7 +386,10 @@ export class Connection {
   }
 
   #tellAwaited(): void {
-    for (const command of this.dialogue.end()) command.receiver?.lost(command);
+    for (const command of this.dialogue.end()) {
+      if (command instanceof EnvelopeGroup) command.lost();
+      else command.receiver?.lost(command);
+    }
     for (const ended of this.#ending) ended();
     this.#ending.clear();
   }

@@ -21,8 +21,8 @@ export type Content =
       readonly bytes: Uint8Array;
       readonly octets: number;
       readonly eightBit: boolean;
-      /** False if no line begins with a dot; true if one may. */
-      readonly dotted: boolean;
+      /** How many lines begin with a dot; undefined: not counted. */
+      readonly dots: number | undefined;
       readonly hiddenEnd: boolean;
       /** True once a first piece of it was sent; where all of it goes in one write, nobody asks. */
       begun?: boolean;
@@ -31,7 +31,7 @@ export type Content =
       readonly bytes?: undefined;
       readonly octets?: undefined;
       readonly eightBit?: undefined;
-      readonly dotted?: undefined;
+      readonly dots?: undefined;
       readonly hiddenEnd?: undefined;
       readonly source: object;
       /** The context of the call that brought it. */
@@ -47,8 +47,8 @@ export type Content =
 export function contentOf(body: unknown, argument: string): Content {
   const bytes = typeof body === "string" ? utf8(body) : body;
   if (bytes instanceof Uint8Array) {
-    const { octets, eightBit, dotted, hiddenEnd } = measure(bytes);
-    return { bytes, octets, eightBit, dotted, hiddenEnd, begun: false };
+    const { octets, eightBit, dots, hiddenEnd } = measure(bytes);
+    return { bytes, octets, eightBit, dots, hiddenEnd, begun: false };
   }
   if (isSource(body)) {
     heardOf(body);

@@ -84,7 +84,7 @@ export class DataTransfer implements ReplyReceiver, PieceWriter {
   }
 
   /** A reply to the message. */
-  replied(_: Command, reply: RawReply): void {
+  replied(_: unknown, reply: RawReply): void {
     if (!this.#endHandedOver) return this.#earlyReply(reply);
     // 3yz is no answer to a message: nobody knows what became of it.
     if (reply.code < 400 && !isPositive(reply.code)) {
@@ -160,8 +160,8 @@ export class DataTransfer implements ReplyReceiver, PieceWriter {
 }
 
 /** True for a content in memory that goes as it is: all its line ends are CRLF, and no line begins with a dot. */
-function isSendable({ bytes, octets, dotted }: Content): boolean {
-  return bytes !== undefined && octets === bytes.length && !dotted;
+function isSendable({ bytes, octets, dots }: Content): boolean {
+  return bytes !== undefined && octets === bytes.length && dots === 0;
 }
 
 /** The end of the message, and of its last line where that lacks. */

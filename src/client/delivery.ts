@@ -12,6 +12,7 @@ import { Call, type CallQueue } from "./call-queue.ts";
 import { callerContext } from "./caller-context.ts";
 import type { Connection } from "./connection.ts";
 import type { Content } from "./content.ts";
+import { contentInGroup, GroupedTransaction } from "./grouped-transaction.ts";
 import { missingAfter } from "./hello-refused.ts";
 import { sendInOneFlight } from "./one-flight.ts";
 import type { Delivery } from "./outcome.ts";
@@ -221,5 +222,9 @@ function sendWhole(
   const isSmall = octets !== undefined && octets <= MOST_IN_ONE_FLIGHT;
   if (settings.pipelining === "eager" && transactionSettings.pipelining && message.plan.verb === "BDAT" && isSmall) {
     sendInOneFlight(connection, message, transactionSettings.protocol, observer);
-  } else new Transaction(connection, message, transactionSettings, observer).start();
+    return;
+  }
+  const bytes = contentInGroup(connection, message, transactionSettings);
+  if (bytes !== undefined) new GroupedTransaction(connection, message, bytes, observer).start();
+  else new Transaction(connection, message, transactionSettings, observer).start();
 }

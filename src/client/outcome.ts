@@ -142,6 +142,32 @@ class Outcome implements Delivery {
   }
 }
 
+/** The delivery of a message that the server accepted for all recipients; `replies` are those of its group. */
+export class FullDelivery implements Delivery {
+  readonly refused: Refused = Object.create(null);
+  readonly #recipients: Parties["recipients"];
+  readonly #replies: readonly RawReply[];
+  readonly #last: RawReply;
+
+  constructor(recipients: Parties["recipients"], replies: readonly RawReply[], last: RawReply) {
+    this.#recipients = recipients;
+    this.#replies = replies;
+    this.#last = last;
+  }
+
+  get accepted(): string[] {
+    return this.#recipients.map(({ given }) => given);
+  }
+
+  get reply(): Reply {
+    return this.#last.reply;
+  }
+
+  get replies(): Reply[] {
+    return this.#replies.slice(1, 1 + this.#recipients.length).map(({ reply }) => reply);
+  }
+}
+
 /** The delivery as a plain object, for users. */
 export function plainDelivery({ accepted, refused, reply, replies }: Delivery): Delivery {
   return { accepted, refused, reply, replies };

@@ -122,13 +122,13 @@ export type Measure = {
   readonly octets: number;
   /** True if an octet is over 127, which needs 8BITMIME (RFC 6152). */
   readonly eightBit: boolean;
-  /** False if no line begins with a dot; true if one may. */
-  readonly dotted: boolean;
+  /** How many lines begin with a dot; undefined: not counted. */
+  readonly dots: number | undefined;
   /** True if a line begins with NUL and a dot. */
   readonly hiddenEnd: boolean;
 };
 
-/** Longer messages than this are not searched for dots when they are measured; octets. */
+/** In longer messages than this, no dots are counted; octets. */
 const MOST_SEARCHED = 65_536;
 
 /** Measures a whole message in memory: for SIZE, 8BITMIME and dot-stuffing. */
@@ -139,20 +139,40 @@ export function measure(message: Uint8Array): Measure {
   const isSearched = length <= MOST_SEARCHED;
   const skip = isSearched ? skipShort : skipWholeLineEnds;
   let eightBit = false;
-  let dotted = !isSearched;
+  let dots = 0;
   let before = 0;
   for (let i = 0; i < length; i = skip(message, words, i, length)) {
     before = i === 0 ? LF : (message[i - 1] ?? 0);
     for (const end = Math.min(i + BLOCK, length); i < end; i++) {
       const octet = message[i] ?? 0;
       if (octet > 127) eightBit = true;
-      if (octet === DOT && before === LF) dotted = true;
+      if (octet === DOT && before === LF) dots++;
       else if (needsInsertion(i === 0 ? 0 : before, octet, NONE)) octets++;
       before = octet;
     }
   }
   const hiddenEnd = message.includes(0) && new HiddenEndSearch().found(message);
-  return { octets, eightBit, dotted, hiddenEnd };
+  return { octets, eightBit, dots: isSearched ? dots : undefined, hiddenEnd };
+}
+
+/**
+ * Writes a content into `target` from `at` on, with another dot on each line that begins with one; returns where it ends.
+ * For contents that `measure()` has seen: all line ends are CRLF, and `dots` lines begin with a dot.
+ */
+export function copyStuffed(content: Uint8Array, dots: number, target: Uint8Array, at: number): number {
+  const moved = at + dots;
+  let written = at;
+  let read = 0;
+  // The content is laid into the end of its place and its runs are moved down: no run needs a view of its own.
+  target.set(content, moved);
+  for (let dot = content.indexOf(DOT); written < moved + read; dot = content.indexOf(DOT, dot + 1)) {
+    if (dot > 0 && content[dot - 1] !== LF) continue;
+    target.copyWithin(written, moved + read, moved + dot);
+    written += dot - read;
+    target[written++] = DOT;
+    read = dot;
+  }
+  return moved + content.length;
 }
 
 function wordsOf(bytes: Uint8Array): DataView {

@@ -12,6 +12,7 @@
 
 import { SMTPException } from "../errors.ts";
 import type { Command } from "./command.ts";
+import { EnvelopeGroup } from "./envelope-group.ts";
 import type { Output } from "./output.ts";
 import { isPositive, type RawReply, type Reply, type ReplyFault, ReplyParser } from "./reply.ts";
 
@@ -76,11 +77,18 @@ export type Fault =
   | ReplyFault
   | { readonly kind: "unexpected" | "closing"; readonly detail: string; readonly reply: Reply };
 
-/** A command and the reply to it. */
-export type Exchange = { readonly command: Command; readonly reply: RawReply };
+/** What a reply is awaited for: a command, or a message's envelope in one group. */
+export type Awaited = Command | EnvelopeGroup;
 
-/** What came of some bytes: complete exchanges in order, and what ended the session after them. */
-export type Received = { readonly exchanges: readonly Exchange[]; readonly fault: Fault | undefined };
+/** A command and the reply to it; of a group, the replies to DATA and to the message. */
+export type Exchange = { readonly command: Awaited; readonly reply: RawReply };
+
+/** What came of some bytes: how many replies, complete exchanges in order, and what ended the session after them. */
+export type Received = {
+  readonly replies: number;
+  readonly exchanges: readonly Exchange[];
+  readonly fault: Fault | undefined;
+};
 
 /** How much the server may say: octets of a line, of a reply, and of the answer to EHLO. */
 export type Limits = { readonly line: number; readonly reply: number; readonly ehlo: number };
@@ -97,10 +105,10 @@ export class Dialogue {
   readonly #isLmtp: boolean;
   readonly #parser = new ReplyParser();
   #position: Position = "connected";
-  #pending: Command[] = [];
+  #pending: Awaited[] = [];
   #first = 0;
   /** Stands for the end of the message whose DATA was sent. */
-  #body: Command | undefined;
+  #body: Awaited | undefined;
   /** The last BDAT of a message, if nothing was sent behind it. */
   #lastChunk: Command | undefined;
   /** How many replies to the end of a message are still to come, in LMTP, after the first. */
@@ -128,11 +136,16 @@ export class Dialogue {
 
   /** How many replies are awaited; while a body is being written its final reply counts. */
   get pendingReplies(): number {
-    return this.#pending.length - this.#first;
+    let replies = 0;
+    for (let at = this.#first; at < this.#pending.length; at++) {
+      const command = this.#pending[at];
+      replies += command instanceof EnvelopeGroup ? command.pendingReplies : 1;
+    }
+    return replies;
   }
 
-  /** The command that the next reply belongs to. */
-  get oldestPending(): Command | undefined {
+  /** The command, or the group, that the next reply belongs to. */
+  get oldestPending(): Awaited | undefined {
     return this.#pending[this.#first];
   }
 
@@ -192,6 +205,22 @@ export class Dialogue {
     out.addText(command.wire);
   }
 
+  /**
+   * Puts a message's envelope into `out`, and awaits its replies and the reply to the message.
+   * @throws {SMTPException} if no transaction can begin here; nothing was put into `out` then
+   */
+  sendEnvelope(envelope: EnvelopeGroup, out: Output): void {
+    if (this.#position !== "command") throw new SMTPException(`MAIL cannot be sent now (${this.#position})`);
+    this.#callerReplies = 0;
+    this.#wasOpen = this.#transactionOpen;
+    this.#transactionOpen = true;
+    this.#lastChunk = undefined;
+    this.#body = envelope;
+    this.#position = "await-reply";
+    this.#await(envelope);
+    out.addText(envelope.wire);
+  }
+
   /** The body and its end are sent: the next transaction may open. */
   endBody(): void {
     this.#transactionOpen = false;
@@ -231,14 +260,14 @@ export class Dialogue {
   }
 
   /** The dialogue is over: returns all that is still awaited, in order. */
-  end(): readonly Command[] {
+  end(): readonly Awaited[] {
     const rest = this.#pending.slice(this.#first);
     this.#first = this.#pending.length;
     this.#position = "closed";
     return rest;
   }
 
-  #await(command: Command): void {
+  #await(command: Awaited): void {
     if (this.#first > 64 && this.#first === this.#pending.length) {
       this.#pending = [];
       this.#first = 0;
@@ -248,14 +277,17 @@ export class Dialogue {
 
   #drain(): Received {
     const exchanges: Exchange[] = [];
-    for (let command = this.#pending[this.#first]; command !== undefined; command = this.#pending[this.#first]) {
-      const reply = this.#nextReply(command.verb);
-      if (reply === undefined) return { exchanges, fault: this.#parser.fault };
-      this.#answered(command, reply.code);
-      exchanges.push({ command, reply });
-      if (reply.code === 421) return { exchanges, fault: lastWord(reply) };
+    let replies = 0;
+    for (let command = this.oldestPending; command !== undefined; command = this.oldestPending) {
+      const isGroup = command instanceof EnvelopeGroup;
+      const reply = isGroup ? this.#parser.next(this.#limits.line, this.#limits.reply) : this.#nextReply(command.verb);
+      if (reply === undefined) return { replies, exchanges, fault: this.#parser.fault };
+      replies++;
+      if (isGroup ? this.#groupAnswered(command, reply) : this.#answered(command, reply.code))
+        exchanges.push({ command, reply });
+      if (reply.code === 421) return { replies, exchanges, fault: lastWord(reply) };
     }
-    return { exchanges, fault: this.#surplus() };
+    return { replies, exchanges, fault: this.#surplus() };
   }
 
   /** A reply that nothing awaits. */
@@ -273,14 +305,27 @@ export class Dialogue {
     return this.#parser.next(mostInLine, verb === "EHLO" || verb === "LHLO" ? ehlo : reply);
   }
 
-  #answered(command: Command, code: number): void {
+  /** Moves on by a reply to a command; returns whether the receiver can act on it, which is always so. */
+  #answered(command: Command, code: number): true {
     const { verb } = command;
-    if (command.endsMessage && this.#moreFinalReplies()) return;
+    if (command.endsMessage && this.#moreFinalReplies()) return true;
     this.#first++;
     this.#count(command, code);
     if (verb === "?") this.#fetched();
     // Once the end of a message is sent, its replies no longer move the sender.
     else if (verb !== "." || this.#position === "body") this.#move(verb, code);
+    return true;
+  }
+
+  /** The same for a reply to one of a group's commands: the receiver acts on the last one to the envelope. */
+  #groupAnswered(group: EnvelopeGroup, reply: RawReply): boolean {
+    const isData = !group.isEnvelopeAnswered;
+    if (!group.take(reply)) return false;
+    this.#accepted = 0;
+    if (isData) this.#move("DATA", reply.code);
+    else if (this.#position === "body") this.#move(".", reply.code);
+    if (!isData || this.#position !== "body") this.#first++;
+    return true;
   }
 
   /** LMTP answers a message once for each accepted recipient (RFC 2033 4.2), all of whose replies are here by now. */
@@ -343,7 +388,7 @@ export class Dialogue {
   #dataAnswered(): void {
     if (this.#position !== "body") this.#body = undefined;
     else if (this.#body === undefined) this.#position = "caller-body";
-    else this.#await(this.#body);
+    else if (this.#body !== this.#pending[this.#first]) this.#await(this.#body);
   }
 }
 

@@ -1,4 +1,5 @@
 /** Gathers what leaves together: command lines, pieces of a body. */
+import { copyStuffed } from "./body.ts";
 
 const encoder = new TextEncoder();
 
@@ -18,9 +19,15 @@ export type OutputMemory = {
 
 const NEW_MEMORY: OutputMemory = { reserve: (most) => new Uint8Array(most), keep() {} };
 
+/** A content that gets so many dots on its way into memory. */
+type Dotted = { readonly content: Uint8Array; readonly dots: number };
+
+/** What leaves together: texts, octets, and contents. */
+type Part = string | Uint8Array | Dotted;
+
 /** Octets and texts in the order in which they leave. */
 export class Output {
-  #parts: (string | Uint8Array)[] = [];
+  #parts: Part[] = [];
   #length = 0;
 
   /** Roughly how many octets wait to be taken. */
@@ -46,6 +53,13 @@ export class Output {
     this.#length += bytes.length;
   }
 
+  /** Adds a message's content whose line ends are CRLF, to be sent with another dot on the lines, `dots`, that begin with one. */
+  addContent(content: Uint8Array, dots: number): void {
+    if (dots === 0) return this.addBytes(content);
+    this.#parts.push({ content, dots });
+    this.#length += content.length + dots;
+  }
+
   /**
    * Everything gathered so far, in as few pieces as that needs no copy of large parts: small parts are joined in
    * `memory`, once for each piece. The output does not touch the pieces again.
@@ -56,8 +70,8 @@ export class Output {
     for (let from = 0; from < parts.length; ) {
       const to = endOfSmall(parts, from);
       const part = parts[from];
-      if (to - from > 1 || typeof part === "string") pieces.push(joined(parts, from, to, memory));
-      else if (part !== undefined) pieces.push(part);
+      if (to - from > 1 || !(part instanceof Uint8Array)) pieces.push(joined(parts, from, to, memory));
+      else pieces.push(part);
       from = Math.max(to, from + 1);
     }
     this.#parts = [];
@@ -66,33 +80,37 @@ export class Output {
   }
 }
 
-/** Where the small parts end that begin at `from`. */
-function endOfSmall(parts: readonly (string | Uint8Array)[], from: number): number {
+/** Where the parts end, from `from` on, that are to be copied: all but large octets. */
+function endOfSmall(parts: readonly Part[], from: number): number {
   let to = from;
-  for (let part = parts[to]; part !== undefined && part.length < COALESCE_BELOW; part = parts[to]) to++;
+  while (to < parts.length && !isLarge(parts[to])) to++;
   return to;
 }
 
-/** Joins the parts from `from` to `to`, or the one at `from`. */
-function joined(parts: readonly (string | Uint8Array)[], from: number, to: number, memory: OutputMemory): Uint8Array {
-  const end = Math.max(to, from + 1);
+function isLarge(part: Part | undefined): boolean {
+  return part instanceof Uint8Array && part.length >= COALESCE_BELOW;
+}
+
+/** Joins the parts from `from` to `to`. */
+function joined(parts: readonly Part[], from: number, to: number, memory: OutputMemory): Uint8Array {
   let most = 0;
-  for (let at = from; at < end; at++) most += mostOctets(parts[at] ?? "");
+  for (let at = from; at < to; at++) most += mostOctets(parts[at] ?? "");
   const piece = memory.reserve(most);
   let length = 0;
-  for (let at = from; at < end; at++) {
-    const part = parts[at] ?? "";
-    if (typeof part === "string")
-      length += encoder.encodeInto(part, length === 0 ? piece : piece.subarray(length)).written;
-    else {
-      piece.set(part, length);
-      length += part.length;
-    }
-  }
+  for (let at = from; at < to; at++) length = written(parts[at] ?? "", piece, length);
   memory.keep(length);
   return length === piece.length ? piece : piece.subarray(0, length);
 }
 
-function mostOctets(part: string | Uint8Array): number {
-  return typeof part === "string" ? part.length * MOST_OCTETS : part.length;
+/** Writes a part into `piece` from `at` on; returns where it ends. */
+function written(part: Part, piece: Uint8Array, at: number): number {
+  if (typeof part === "string") return at + encoder.encodeInto(part, at === 0 ? piece : piece.subarray(at)).written;
+  if (!(part instanceof Uint8Array)) return copyStuffed(part.content, part.dots, piece, at);
+  piece.set(part, at);
+  return at + part.length;
+}
+
+function mostOctets(part: Part): number {
+  if (typeof part === "string") return part.length * MOST_OCTETS;
+  return part instanceof Uint8Array ? part.length : part.content.length + part.dots;
 }

@@ -131,6 +131,24 @@ export class ReplyParser {
    * and the reply `mostOctets`, and a line for each 64 of them.
    */
   next(mostInLine: number, mostOctets: number): RawReply | undefined {
+    return this.#nextInChunk(Math.min(mostInLine, mostOctets)) ?? this.#nextInPieces(mostInLine, mostOctets);
+  }
+
+  /** The next reply if it is as nearly all are: one line of ASCII, all of it in the chunk. */
+  #nextInChunk(mostInLine: number): RawReply | undefined {
+    const chunk = this.#chunk;
+    const start = this.#at;
+    if (start === chunk.length || this.#heldLength > 0 || this.#firstLine !== undefined) return undefined;
+    const end = chunk.indexOf(LF, start);
+    if (chunk[start + 3] !== SPACE || end < 0 || end - start > mostInLine) return undefined;
+    const code = codeAt(chunk, start, end);
+    this.#chunkText ??= asciiOf(chunk);
+    if (code < 0 || this.#chunkText === "") return undefined;
+    this.#at = end + 1;
+    return new RawReply(code, this.#chunkText.slice(start + 4, end));
+  }
+
+  #nextInPieces(mostInLine: number, mostOctets: number): RawReply | undefined {
     for (;;) {
       const sign = this.#nextLine(mostInLine, mostOctets);
       if (sign === undefined || this.#fault !== undefined) return undefined;

@@ -1,7 +1,7 @@
 /** Message data on the wire: SECURITY.md, rule 2 as tables, and properties against an oracle that works on whole strings. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { DataEncoder, measure } from "../../src/core/body.ts";
+import { copyStuffed, DataEncoder, measure } from "../../src/core/body.ts";
 import { ChunkEncoder } from "../../src/core/chunk-encoder.ts";
 import { HiddenEndSearch } from "../../src/core/hidden-end.ts";
 import { hasEightBit, skipSendable, skipUndotted } from "../../src/core/long-body.ts";
@@ -206,7 +206,7 @@ test("of two octets in a row, the quick searches find each pair that the oracle 
         expect(measure(latin1.encode(content))).toEqual({
           octets: oracle.normalise(content).length,
           eightBit: before > 127 || after > 127,
-          dotted: /(^|\n)\./.test(content),
+          dots: dotsIn(content),
           hiddenEnd: HIDDEN_END.test(content),
         });
       }
@@ -241,6 +241,9 @@ describe("BDAT", () => {
   });
 });
 
+/** How many lines begin with a dot. */
+const dotsIn = (text: string): number => text.match(/(?<=^|\n)\./g)?.length ?? 0;
+
 /** A line begins with NUL and a dot. */
 const HIDDEN_END = /(?:^|[\r\n])\0+\./;
 
@@ -263,13 +266,27 @@ describe("octets", () => {
         expect(measure(latin1.encode(text))).toEqual({
           octets: oracle.normalise(text).length,
           eightBit: /[\x80-\xff]/.test(text),
-          dotted: /(^|\n)\./.test(text),
+          dots: dotsIn(text),
           hiddenEnd: HIDDEN_END.test(text),
         });
       }),
       { numRuns: 1000 },
     );
   });
+});
+
+test("a measured content gets its dots on the way into memory, wherever that begins", () => {
+  fc.assert(
+    fc.property(anyText, fc.nat(9), (text, at) => {
+      const content = latin1.encode(oracle.normalise(text));
+      const target = new Uint8Array(2 * content.length + 20).fill(35);
+      const end = copyStuffed(content, measure(content).dots ?? 0, target, at);
+      const [before, between, behind] = [target.subarray(0, at), target.subarray(at, end), target.subarray(end)];
+      expect(latin1.decode(between)).toBe(oracle.normalise(text).replace(/(?<=^|\n)\./g, ".."));
+      expect([...before, ...behind].every((octet) => octet === 35)).toBe(true);
+    }),
+    { numRuns: 1000 },
+  );
 });
 
 describe("HiddenEndSearch", () => {

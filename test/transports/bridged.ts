@@ -14,7 +14,8 @@ export function bridged(options: MemoryOptions): Transport {
 /** Carries what one end says to the other, both ways, with its end and its failures. */
 export async function carry(server: MemoryStream, socket: ByteStream): Promise<void> {
   const down = (async () => {
-    for (let chunk = await socket.read(); chunk !== null; chunk = await socket.read()) await server.write(chunk);
+    for (let chunk = await socket.read(); chunk !== null; chunk = await socket.read())
+      await server.write(new Uint8Array(chunk));
     server.end();
   })();
   down.catch((reason) => server.abort(reason));
