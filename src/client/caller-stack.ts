@@ -12,23 +12,18 @@ import { isCallersError } from "./caller-errors.ts";
 const ownStacks = new WeakMap<Error, string>();
 
 /**
- * What `read` makes of what a call comes to. The stack of a rejection ends with the functions that await the returned
- * promise. V8 follows reactions from promise to promise, so there it costs no more than `then()`. JavaScriptCore follows
- * async functions only, each of which awaits the one before.
+ * What a call comes to. The stack of a rejection ends with the functions that await the returned promise. V8 follows
+ * reactions from promise to promise, so there it costs no more than `then()`. JavaScriptCore follows async functions only,
+ * each of which awaits the one before.
  */
-export const settle: <Value, Result>(call: Promise<Value>, read: (value: Value) => Result) => Promise<Result> =
-  "Bun" in globalThis ? settleByAwait : (call, read) => call.then(read, rethrow);
+export const withCallers: <Value>(call: Promise<Value>) => Promise<Value> =
+  "Bun" in globalThis ? awaited : (call) => call.then(undefined, rethrow);
 
-/** What a call comes to, with callers as above. */
-export function withCallers<Value>(call: Promise<Value>): Promise<Value> {
-  return settle(call, unchanged);
-}
-
-async function settleByAwait<Value, Result>(call: Promise<Value>, read: (value: Value) => Result): Promise<Result> {
+async function awaited<Value>(call: Promise<Value>): Promise<Value> {
   try {
-    return read(await call);
+    return await call;
   } catch (error) {
-    throw located(error, settleByAwait);
+    throw located(error, awaited);
   }
 }
 
@@ -62,10 +57,6 @@ function located(error: unknown, above: (...args: never[]) => unknown): unknown 
   } catch {
     return error; // As above.
   }
-}
-
-function unchanged<Value>(value: Value): Value {
-  return value;
 }
 
 function isOwnError(error: unknown): error is Error {

@@ -3,9 +3,8 @@
  * Where nothing is missing nothing is awaited: only then can its envelope leave behind the last message's end.
  */
 
-import type { Path } from "../core/mailbox.ts";
 import { ObservedBody } from "../core/observed-body.ts";
-import { type EsmtpParameters, planMessage, type Recipient } from "../core/plan.ts";
+import { type EnvelopeNeeds, planMessage, planPlain } from "../core/plan.ts";
 import { SMTPException, SMTPNotSupportedError, SMTPServerDisconnected } from "../errors.ts";
 import { onAbort } from "./abort.ts";
 import { Call, type CallQueue } from "./call-queue.ts";
@@ -15,21 +14,17 @@ import type { Content } from "./content.ts";
 import { contentInGroup, GroupedTransaction } from "./grouped-transaction.ts";
 import { missingAfter } from "./hello-refused.ts";
 import { sendInOneFlight } from "./one-flight.ts";
-import type { Delivery } from "./outcome.ts";
+import type { Delivery, Parties } from "./outcome.ts";
 import { type SendBatch, sendWithinLimits } from "./recipient-batches.ts";
 import type { Session } from "./session.ts";
 import { disconnected, type SessionEnd, timedOut } from "./session-end.ts";
 import { type PlannedMessage, Transaction, type TransactionObserver } from "./transaction.ts";
 
 /** A checked message and envelope. */
-export type MessageRequest = {
-  readonly from: string;
-  readonly sender: Path;
-  readonly recipients: readonly Recipient[];
-  readonly parameters: EsmtpParameters;
+export type MessageRequest = Parties & {
   readonly content: Content;
-  readonly utf8Headers: boolean;
-  readonly isPlain?: boolean | undefined;
+  /** What has to be planned for; undefined for plain paths without parameters: nearly always. */
+  readonly needs: EnvelopeNeeds | undefined;
 };
 
 /** What is called when it settles runs next but outside of what runs now; a test's fake clock may hold `queueMicrotask` back. */
@@ -127,10 +122,13 @@ export abstract class MessageDelivery extends Call implements TransactionObserve
   /** Plans the message for this server, and sends it. */
   protected begin(session: Session, connection: Connection, request: MessageRequest): void {
     const { serverInfo, settings } = session;
-    const { from, recipients, content } = request;
+    const { from, to, content, needs } = request;
     if (content.bytes === undefined && content.source instanceof ObservedBody) content.source.begins(serverInfo);
-    const plan = planMessage(request, serverInfo, settings.policy);
-    this.send(session, connection, { from, recipients, content, plan });
+    const plan =
+      needs === undefined
+        ? planPlain(from, to, content, serverInfo, settings.policy)
+        : planMessage(needs, content, serverInfo, settings.policy);
+    this.send(session, connection, { from, to, content, plan });
   }
 
   /** Sends the message: in batches where the server has LIMITS, and in one flight where that is asked for and possible. */
@@ -218,13 +216,12 @@ function sendWhole(
   message: PlannedMessage,
   observer: TransactionObserver,
 ): void {
-  const { octets } = message.content;
-  const isSmall = octets !== undefined && octets <= MOST_IN_ONE_FLIGHT;
-  if (settings.pipelining === "eager" && transactionSettings.pipelining && message.plan.verb === "BDAT" && isSmall) {
-    sendInOneFlight(connection, message, transactionSettings.protocol, observer);
-    return;
-  }
-  const bytes = contentInGroup(connection, message, transactionSettings);
-  if (bytes !== undefined) new GroupedTransaction(connection, message, bytes, observer).start();
-  else new Transaction(connection, message, transactionSettings, observer).start();
+  const { content, plan } = message;
+  const { pipelining, protocol } = transactionSettings;
+  const isSmall = content.octets !== undefined && content.octets <= MOST_IN_ONE_FLIGHT;
+  const group = pipelining && protocol === "smtp" ? contentInGroup(connection, message) : undefined;
+  if (group !== undefined) new GroupedTransaction(connection, message, group, observer).start();
+  else if (settings.pipelining === "eager" && pipelining && plan.verb === "BDAT" && isSmall) {
+    sendInOneFlight(connection, message, protocol, observer);
+  } else new Transaction(connection, message, transactionSettings, observer).start();
 }

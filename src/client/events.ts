@@ -3,6 +3,7 @@ import type { Endpoint } from "../byte-stream.ts";
 import type { Logger } from "./logger.ts";
 import { Observer, type Subject } from "./observer.ts";
 import type { Delivery } from "./outcome.ts";
+import type { ReadOutcome } from "./pending-call.ts";
 
 /** A session's events. */
 export class Events {
@@ -33,8 +34,19 @@ export class Events {
     return this.observer.hearsDialogue ? this.observer : undefined;
   }
 
-  /** Reports a message, delivers it, and reports the outcome. */
-  delivering(subject: Subject | Promise<Subject>, deliver: () => Promise<Delivery>): Promise<Delivery> {
-    return this.enabled?.delivering(subject, deliver) ?? deliver();
+  /**
+   * Reports a message, delivers it, and reports the outcome. `deliver` resolves with what `read` makes of the outcome. To be
+   * called if `enabled` says that anyone listens.
+   */
+  delivering<Result>(
+    subject: Subject | Promise<Subject>,
+    read: ReadOutcome<Result>,
+    deliver: <Read>(read: ReadOutcome<Read>) => Promise<Read>,
+  ): Promise<Result> {
+    return this.observer.delivering(subject, () => deliver(unchanged)).then(read);
   }
+}
+
+function unchanged(outcome: Delivery): Delivery {
+  return outcome;
 }

@@ -121,7 +121,7 @@ export class GroupedTransaction extends EnvelopeGroup implements TransferObserve
   }
 
   #messageAnswered(reply: RawReply): void {
-    if (this.isAccepted) return this.#observer.resolve(new FullDelivery(this.#message.recipients, this.replies, reply));
+    if (this.isAccepted) return this.#observer.resolve(new FullDelivery(this.#message.to, this.replies, reply));
     if (reply.code >= 400 || isPositive(reply.code)) return this.complete([reply]);
     // 3yz is no answer to a message: nobody knows what became of it.
     const why = protocolBroken(`${reply.code} as the answer to a message`);
@@ -162,15 +162,13 @@ export class GroupedTransaction extends EnvelopeGroup implements TransferObserve
   }
 }
 
-/** The content of a message that goes in one group; undefined for one that needs more care. */
+/** The content of a message that can go in one group; undefined for one that needs more care. */
 export function contentInGroup(
-  connection: Connection,
+  { dialogue, settings }: Connection,
   { content: { bytes }, plan }: PlannedMessage,
-  { pipelining, protocol }: TransactionSettings,
 ): Uint8Array | undefined {
-  if (bytes === undefined || bytes.length > PIECE || plan.verb !== "DATA") return undefined;
-  if (!pipelining || protocol !== "smtp" || connection.dialogue.transactionOpen) return undefined;
-  return connection.settings.events.traceEnabled === undefined ? bytes : undefined;
+  if (bytes === undefined || bytes.length > PIECE || plan.verb !== "DATA" || dialogue.transactionOpen) return undefined;
+  return settings.events.traceEnabled === undefined ? bytes : undefined;
 }
 
 const PIPELINED: TransactionSettings = { pipelining: true, protocol: "smtp" };

@@ -20,7 +20,7 @@ import { textOf } from "./session-end.ts";
 /** What is known of a message before it is sent. */
 export type Subject = {
   readonly from: string;
-  readonly recipients: readonly { readonly given: string }[];
+  readonly to: readonly string[];
   readonly content: { readonly octets?: number | undefined };
 };
 
@@ -119,9 +119,8 @@ export class Observer {
     const { protocol, endpoint } = this.#events;
     const begun = performance.now();
     const delivery: Mutable<DeliveryInfo> = { protocol, endpoint, from: undefined, to: undefined, octets: undefined };
-    const read = ({ from, recipients, content }: Subject): void => {
-      const to = recipients.map(({ given }) => given);
-      Object.assign(delivery, { from, to, octets: content.octets });
+    const read = ({ from, to, content }: Subject): void => {
+      Object.assign(delivery, { from, to: [...to], octets: content.octets });
     };
     if (subject instanceof Promise) subject.then(read, () => {});
     else read(subject);

@@ -22,7 +22,7 @@ export type Delivery = {
 };
 
 /** Whose message it is: the sender and the recipients as they were given. */
-export type Parties = { readonly from: string; readonly recipients: readonly { readonly given: string }[] };
+export type Parties = { readonly from: string; readonly to: readonly string[] };
 
 /** The replies to one transaction, as they come in. */
 export class TransactionReplies {
@@ -59,7 +59,7 @@ export class TransactionReplies {
   /** True if MAIL or every RCPT was refused: the rest of the transaction has no purpose. */
   get isHopeless(): boolean {
     if (this.#mail !== undefined && !isPositive(this.#mail.code)) return true;
-    return this.#accepted === 0 && this.rcpt.length === this.#parties.recipients.length;
+    return this.#accepted === 0 && this.rcpt.length === this.#parties.to.length;
   }
 
   /** True if recipients were refused that may find room in a transaction of their own (RFC 5321 4.5.3.1.10). */
@@ -89,12 +89,12 @@ export class TransactionReplies {
     if (!this.#isLmtp && !isPositive(last.code)) return dataRefused(last);
     const replies = this.#isLmtp ? this.#merged(finalReplies) : this.rcpt;
     if (this.#isLmtp && !replies.some(({ code }) => isPositive(code))) return this.#recipientsRefused(replies);
-    return new Outcome(this.#parties.recipients, replies, last);
+    return new Outcome(this.#parties.to, replies, last);
   }
 
   #recipientsRefused(replies: readonly RawReply[]): SMTPRecipientsRefused {
     const temporary = replies.some(({ reply }) => mayPass(reply));
-    return new SMTPRecipientsRefused(refusedBy(replies, this.#parties.recipients), { temporary });
+    return new SMTPRecipientsRefused(refusedBy(replies, this.#parties.to), { temporary });
   }
 
   /** LMTP: a reply for each accepted recipient, in order; the others keep RCPT's. */
@@ -114,23 +114,22 @@ function rejection({ reply }: RawReply): ResponseDetails {
 
 /** A delivery whose parts are made when they are asked for: most callers want to know who was refused, and no more. */
 class Outcome implements Delivery {
-  readonly #recipients: Parties["recipients"];
+  readonly #to: readonly string[];
   readonly #replies: readonly RawReply[];
   readonly #last: RawReply;
 
-  constructor(recipients: Parties["recipients"], replies: readonly RawReply[], last: RawReply) {
-    this.#recipients = recipients;
+  constructor(to: readonly string[], replies: readonly RawReply[], last: RawReply) {
+    this.#to = to;
     this.#replies = replies;
     this.#last = last;
   }
 
   get accepted(): string[] {
-    const accepted = this.#recipients.filter((_, index) => isPositive(this.#replies[index]?.code ?? 0));
-    return accepted.map(({ given }) => given);
+    return this.#to.filter((_, index) => isPositive(this.#replies[index]?.code ?? 0));
   }
 
   get refused(): Refused {
-    return refusedBy(this.#replies, this.#recipients);
+    return refusedBy(this.#replies, this.#to);
   }
 
   get reply(): Reply {
@@ -145,18 +144,18 @@ class Outcome implements Delivery {
 /** The delivery of a message that the server accepted for all recipients; `replies` are those of its group. */
 export class FullDelivery implements Delivery {
   readonly refused: Refused = Object.create(null);
-  readonly #recipients: Parties["recipients"];
+  readonly #to: readonly string[];
   readonly #replies: readonly RawReply[];
   readonly #last: RawReply;
 
-  constructor(recipients: Parties["recipients"], replies: readonly RawReply[], last: RawReply) {
-    this.#recipients = recipients;
+  constructor(to: readonly string[], replies: readonly RawReply[], last: RawReply) {
+    this.#to = to;
     this.#replies = replies;
     this.#last = last;
   }
 
   get accepted(): string[] {
-    return this.#recipients.map(({ given }) => given);
+    return [...this.#to];
   }
 
   get reply(): Reply {
@@ -164,7 +163,7 @@ export class FullDelivery implements Delivery {
   }
 
   get replies(): Reply[] {
-    return this.#replies.slice(1, 1 + this.#recipients.length).map(({ reply }) => reply);
+    return this.#replies.slice(1, 1 + this.#to.length).map(({ reply }) => reply);
   }
 }
 
@@ -173,13 +172,11 @@ export function plainDelivery({ accepted, refused, reply, replies }: Delivery): 
   return { accepted, refused, reply, replies };
 }
 
-function refusedBy(replies: readonly RawReply[], recipients: Parties["recipients"]): Refused {
+function refusedBy(replies: readonly RawReply[], to: readonly string[]): Refused {
   const refused: Refused = Object.create(null);
-  for (let index = 0; index < recipients.length; index++) {
+  for (const [index, recipient] of to.entries()) {
     const reply = replies[index];
-    const recipient = recipients[index];
-    if (reply === undefined || recipient === undefined || isPositive(reply.code)) continue;
-    refused[recipient.given] = reply.reply;
+    if (reply !== undefined && !isPositive(reply.code)) refused[recipient] = reply.reply;
   }
   return refused;
 }

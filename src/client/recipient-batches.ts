@@ -32,8 +32,8 @@ export function sendWithinLimits(
   observer: TransactionObserver,
   send: SendBatch,
 ): void {
-  const { recipients, content } = message;
-  const domains = recipients.map(({ given }) => domainOf(given));
+  const { to, content } = message;
+  const domains = to.map(domainOf);
   const portions = content.bytes === undefined ? [] : portionsWithin(domains, readLimits(limits));
   if (portions.length < 2) return send(message, observer);
   new BatchedMessage(message).sendBatches(portions, send).then(
@@ -66,7 +66,7 @@ export function sendRest(
     rest.slice(n * room, (n + 1) * room),
   );
   const whole = new BatchedMessage(message);
-  whole.record([...message.recipients.keys()], delivery);
+  whole.record([...message.to.keys()], delivery);
   whole.sendBatches(portions, send).then(
     (delivery) => observer.resolve(delivery),
     (error) => observer.reject(error),
@@ -91,7 +91,7 @@ class BatchedMessage {
 
   constructor(message: PlannedMessage) {
     this.#message = message;
-    this.#replies = message.recipients.map(() => undefined);
+    this.#replies = message.to.map(() => undefined);
   }
 
   /** Sends the portions and gives the result. */
@@ -107,11 +107,8 @@ class BatchedMessage {
   }
 
   async #add(indexes: readonly number[], send: SendBatch): Promise<void> {
-    const { plan, recipients } = this.#message;
-    const portion = {
-      plan: { ...plan, recipients: pick(plan.recipients, indexes) },
-      recipients: pick(recipients, indexes),
-    };
+    const { plan, to } = this.#message;
+    const portion = { plan: { ...plan, recipients: pick(plan.recipients, indexes) }, to: pick(to, indexes) };
     try {
       const delivery = await new Promise<Delivery>((resolve, reject) => {
         // No other message may come between: the turn is not let go before the last portion.
@@ -120,7 +117,7 @@ class BatchedMessage {
       this.record(indexes, delivery);
     } catch (error) {
       if (this.#reply === undefined && !(error instanceof SMTPRecipientsRefused)) throw error;
-      for (const index of indexes) this.#replies[index] = replyOf(error, recipients[index]?.given ?? "");
+      for (const index of indexes) this.#replies[index] = replyOf(error, to[index] ?? "");
     }
   }
 
@@ -128,7 +125,7 @@ class BatchedMessage {
     const refused: Refused = Object.create(null);
     const accepted: string[] = [];
     const replies = this.#replies.filter((reply) => reply !== undefined);
-    for (const [index, { given }] of this.#message.recipients.entries()) {
+    for (const [index, given] of this.#message.to.entries()) {
       const reply = replies[index];
       if (reply !== undefined && isPositive(reply.code)) accepted.push(given);
       else if (reply !== undefined) refused[given] = reply;

@@ -268,8 +268,8 @@ export class Dialogue {
   }
 
   #await(command: Awaited): void {
-    if (this.#first > 64 && this.#first === this.#pending.length) {
-      this.#pending = [];
+    if (this.#first > 64) {
+      this.#pending = this.#pending.slice(this.#first);
       this.#first = 0;
     }
     this.#pending.push(command);
@@ -279,12 +279,12 @@ export class Dialogue {
     const exchanges: Exchange[] = [];
     let replies = 0;
     for (let command = this.oldestPending; command !== undefined; command = this.oldestPending) {
-      const isGroup = command instanceof EnvelopeGroup;
-      const reply = isGroup ? this.#parser.next(this.#limits.line, this.#limits.reply) : this.#nextReply(command.verb);
+      const reply = this.#nextReply(command instanceof EnvelopeGroup ? "MAIL" : command.verb);
       if (reply === undefined) return { replies, exchanges, fault: this.#parser.fault };
       replies++;
-      if (isGroup ? this.#groupAnswered(command, reply) : this.#answered(command, reply.code))
-        exchanges.push({ command, reply });
+      const isAnswered =
+        command instanceof EnvelopeGroup ? this.#groupAnswered(command, reply) : this.#answered(command, reply.code);
+      if (isAnswered) exchanges.push({ command, reply });
       if (reply.code === 421) return { replies, exchanges, fault: lastWord(reply) };
     }
     return { replies, exchanges, fault: this.#surplus() };

@@ -4,7 +4,7 @@
  */
 
 import { SMTPNotSupportedError } from "../errors.ts";
-import { checkArgument, quoted } from "./bytes.ts";
+import { quoted } from "./bytes.ts";
 import { mailLine, rcptLine } from "./command.ts";
 import type { MailOptions } from "./extensions/extension.ts";
 import { checkSize } from "./extensions/size.ts";
@@ -31,8 +31,8 @@ export type EsmtpParameters = (server: Server) => readonly string[];
 export type Recipient = {
   /** The address as the caller gave it: the key in `Refused`. */
   readonly given: string;
-  /** The address as MAIL and RCPT have it; undefined where that is `given`. */
-  readonly mailbox: Path | undefined;
+  /** The address as MAIL and RCPT have it. */
+  readonly mailbox: Path;
   readonly parameters: EsmtpParameters;
 };
 
@@ -50,16 +50,13 @@ export type ContentNeeds = {
   readonly hiddenEnd?: boolean | undefined;
 };
 
-/** A message to be planned. */
-export type Needs = {
+/** What an envelope demands. */
+export type EnvelopeNeeds = {
   readonly sender: Path;
   readonly recipients: readonly Recipient[];
   readonly parameters: EsmtpParameters;
-  readonly content: ContentNeeds;
   /** Header fields are raw UTF-8, and not ASCII. */
   readonly utf8Headers: boolean;
-  /** True for addresses that are their own paths, without parameters and with ASCII header fields: nearly always. */
-  readonly isPlain?: boolean | undefined;
 };
 
 /** What to do with octets over 127 that the server did not agree to take. */
@@ -94,55 +91,69 @@ export type Plan = {
  * @throws {TypeError} for unknown or wrongly typed options
  * @throws {RangeError} for values that cannot stand in a command, and a content that some servers would see the end of
  */
-export function planMessage(needs: Needs, server: Server, policy: SendingPolicy): Plan {
-  return needs.isPlain === true ? planPlain(needs, server, policy) : planAny(needs, server, policy);
-}
-
-function planPlain({ sender, recipients, content }: Needs, server: Server, policy: SendingPolicy): Plan {
-  const { octets, eightBit, hiddenEnd } = content;
+export function planMessage(
+  { sender, recipients, parameters: options, utf8Headers }: EnvelopeNeeds,
+  content: ContentNeeds,
+  server: Server,
+  policy: SendingPolicy,
+): Plan {
   const { features } = server;
-  const sevenBitOnly = isSevenBitOnly(server, policy.eightBit);
-  if (sevenBitOnly && eightBit) throw eightBitRefused();
-  if (hiddenEnd) throw new HiddenEndError();
-  const size = features["size"];
-  let mail = `MAIL FROM:<${checkArgument(sender.path, "sender")}>`;
-  if (octets !== undefined && size !== undefined) {
-    checkSize(octets, size);
-    mail += ` SIZE=${octets}`;
-  }
-  if (eightBit !== false && features["8bitmime"] !== undefined) mail += " BODY=8BITMIME";
-  const lines: string[] = [];
-  for (const { given } of recipients) lines.push(`RCPT TO:<${checkArgument(given, "recipient")}>`);
-  const verb = gainsByChunks(content, server, policy) ? "BDAT" : "DATA";
-  return { verb, content: "text", mail, recipients: lines, sevenBitOnly };
-}
-
-function planAny(needs: Needs, server: Server, policy: SendingPolicy): Plan {
-  const { sender, recipients, content, utf8Headers } = needs;
-  const { features } = server;
-  const asked = needs.parameters(server);
+  const asked = options(server);
   const binary = asked.some(isBinary);
   if (binary) checkChunking(server, policy);
-  const needsUtf8 =
-    utf8Headers || !hasAsciiForm(sender) || !recipients.every((recipient) => hasAsciiForm(pathOf(recipient)));
+  const needsUtf8 = utf8Headers || !hasAsciiForm(sender) || !recipients.every(({ mailbox }) => hasAsciiForm(mailbox));
   const utf8 = needsUtf8 && features["smtputf8"] !== undefined;
   const parameters = messageParameters(content, server, asked, binary, utf8);
   const sevenBitOnly = !binary && isSevenBitOnly(server, policy.eightBit);
-  if (sevenBitOnly && content.eightBit) throw eightBitRefused();
-  if (!binary && content.hiddenEnd) throw new HiddenEndError();
+  checkContent(content, sevenBitOnly, binary);
   if (policy.eightBit === "refuse" && utf8Headers && !utf8)
     throw notOffered("SMTPUTF8", "a message with UTF-8 header fields");
   return {
     verb: binary || gainsByChunks(content, server, policy) ? "BDAT" : "DATA",
     content: binary ? "binary" : "text",
     mail: mailLine(asServerTakesIt(sender, server), parameters),
-    recipients: recipients.map((r) => rcptLine(asServerTakesIt(pathOf(r), server), r.parameters(server))),
+    recipients: recipients.map((r) => rcptLine(asServerTakesIt(r.mailbox, server), r.parameters(server))),
     sevenBitOnly,
   };
 }
 
-function pathOf({ given, mailbox }: Recipient): Path {
-  return mailbox ?? { path: given, ascii: true };
+/**
+ * Plans a message whose addresses, all plain paths (`isPlainPath`), go as they are, without parameters: nearly every one.
+ * The plan is that of `planMessage()`.
+ * @throws as `planMessage()` does
+ */
+export function planPlain(
+  from: string,
+  to: readonly string[],
+  content: ContentNeeds,
+  server: Server,
+  policy: SendingPolicy,
+): Plan {
+  const { octets, eightBit } = content;
+  const { features } = server;
+  const sevenBitOnly = isSevenBitOnly(server, policy.eightBit);
+  const size = features["size"];
+  let mail = `MAIL FROM:<${from}>`;
+  if (octets !== undefined && size !== undefined) {
+    if (size !== "") checkSize(octets, size);
+    mail += ` SIZE=${octets}`;
+  }
+  checkContent(content, sevenBitOnly, false);
+  if (eightBit !== false && features["8bitmime"] !== undefined) mail += " BODY=8BITMIME";
+  const recipients: string[] = [];
+  for (const path of to) recipients.push(`RCPT TO:<${path}>`);
+  return {
+    verb: gainsByChunks(content, server, policy) ? "BDAT" : "DATA",
+    content: "text",
+    mail,
+    recipients,
+    sevenBitOnly,
+  };
+}
+
+function checkContent({ eightBit, hiddenEnd }: ContentNeeds, sevenBitOnly: boolean, binary: boolean): void {
+  if (sevenBitOnly && eightBit) throw eightBitRefused();
+  if (!binary && hiddenEnd) throw new HiddenEndError();
 }
 
 /**

@@ -1,10 +1,11 @@
 /** From the arguments of the sending methods to a checked message, and from its outcome to their result. */
-import { settle } from "../client/caller-stack.ts";
+import { withCallers } from "../client/caller-stack.ts";
 import type { Client } from "../client/client.ts";
 import { type Body, type Content, contentOf, discard } from "../client/content.ts";
 import { MessageDelivery, type MessageRequest } from "../client/delivery.ts";
 import type { Events } from "../client/events.ts";
 import { type Delivery, plainDelivery } from "../client/outcome.ts";
+import { type Caller, PendingCall, type ReadOutcome } from "../client/pending-call.ts";
 import type { Refused } from "../core/reply.ts";
 import { contentOfDelivery, type DeliveryRequest, type Envelope, requestOf, requestOfDelivery } from "./envelope.ts";
 import { discardMessage, requestOfMessage } from "./message.ts";
@@ -12,43 +13,51 @@ import { type CallOptions, callSignal, checkObject, checkSignal } from "./option
 
 export type { DeliveryRequest, Envelope } from "./envelope.ts";
 
-/** Sends a checked message: by a session, or by a pool. */
-export type Deliver = (
+/** Sends a checked message, by a session or by a pool; resolves with what `read` makes of the outcome. */
+export type Deliver = <Result>(
   request: MessageRequest | Promise<MessageRequest>,
   signal: AbortSignal | undefined,
-) => Promise<Delivery>;
+  read: ReadOutcome<Result>,
+) => Promise<Result>;
 
 /** Sends messages by a client, and reports them to its events. */
 export function delivererOf(client: Client, events: Events): Deliver {
-  return (request, signal) =>
-    events.delivering(
-      request,
-      () => new Promise((resolve, reject) => client.deliver(new PromisedDelivery(request, signal, resolve, reject))),
-    );
+  const deliver: Deliver = (request, signal, read) => {
+    const call = new PendingCall(read);
+    try {
+      client.deliver(new CallersDelivery(request, signal, call));
+    } catch (error) {
+      call.failed(error);
+    }
+    return call.promise;
+  };
+  return reporting(deliver, events);
 }
 
-/** A message whose outcome is one promise. */
-class PromisedDelivery extends MessageDelivery {
-  readonly #resolve: (outcome: Delivery) => void;
-  readonly #reject: (error: unknown) => void;
+/** Delivers, and reports each message to the events while anyone listens. */
+export function reporting(deliver: Deliver, events: Events): Deliver {
+  // A function of its own: what a closure captures is allocated for each message, needed or not.
+  const reported: Deliver = (request, signal, read) =>
+    events.delivering(request, read, (read) => deliver(request, signal, read));
+  return (request, signal, read) =>
+    events.enabled === undefined ? deliver(request, signal, read) : reported(request, signal, read);
+}
 
-  constructor(
-    request: MessageRequest | Promise<MessageRequest>,
-    signal: AbortSignal | undefined,
-    resolve: (outcome: Delivery) => void,
-    reject: (error: unknown) => void,
-  ) {
+/** A message that one call waits for. */
+class CallersDelivery extends MessageDelivery {
+  readonly #caller: Caller;
+
+  constructor(request: MessageRequest | Promise<MessageRequest>, signal: AbortSignal | undefined, caller: Caller) {
     super(request, signal);
-    this.#resolve = resolve;
-    this.#reject = reject;
+    this.#caller = caller;
   }
 
   protected delivered(outcome: Delivery): void {
-    this.#resolve(outcome);
+    this.#caller.delivered(outcome);
   }
 
   protected failed(error: unknown): void {
-    this.#reject(error);
+    this.#caller.failed(error);
   }
 }
 
@@ -62,9 +71,9 @@ export function sendmailBy(
   let content: Content | undefined;
   try {
     content = contentOf(msg, "msg");
-    return settle(releasingBody(content, deliver(requestOf(envelope, content), callSignal(call))), refusedOf);
+    return withCallers(releasingBody(content, deliver(requestOf(envelope, content), callSignal(call), refusedOf)));
   } catch (error) {
-    return settle(releasingBody(content, Promise.reject(error)), refusedOf);
+    return withCallers(releasingBody(content, Promise.reject(error)));
   }
 }
 
@@ -78,14 +87,14 @@ export function sendMessageBy(
   try {
     const signal = signalOr(call, () => discardMessage(msg));
     const message = requestOfMessage(msg, envelope);
-    if (!("stop" in message)) return settle(deliver(message, signal), refusedOf);
-    const delivered = deliver(message.request, signal).catch((error) => {
+    if (!("stop" in message)) return withCallers(deliver(message, signal, refusedOf));
+    const delivered = deliver(message.request, signal, refusedOf).catch((error) => {
       message.stop(error);
       throw error;
     });
-    return settle(delivered, refusedOf);
+    return withCallers(delivered);
   } catch (error) {
-    return settle(Promise.reject(error), refusedOf);
+    return withCallers(Promise.reject(error));
   }
 }
 
@@ -106,9 +115,10 @@ export function deliverBy(deliver: Deliver, delivery: DeliveryRequest): Promise<
     checkObject(delivery, "delivery");
     content = contentOfDelivery(delivery);
     const request = requestOfDelivery(delivery, content);
-    return settle(releasingBody(content, deliver(request, checkSignal(delivery.signal, "signal"))), plainDelivery);
+    const signal = checkSignal(delivery.signal, "signal");
+    return withCallers(releasingBody(content, deliver(request, signal, plainDelivery)));
   } catch (error) {
-    return settle(releasingBody(content, Promise.reject(error)), plainDelivery);
+    return withCallers(releasingBody(content, Promise.reject(error)));
   }
 }
 

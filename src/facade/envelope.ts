@@ -7,8 +7,8 @@ import { wrongType } from "../core/bytes.ts";
 import type { MailOptions, RcptOptions } from "../core/extensions/extension.ts";
 import { mailParameters, rcptParameters } from "../core/extensions/index.ts";
 import { listedParameters } from "../core/listed-parameters.ts";
-import { isPlainPath, type Mailbox, type Path } from "../core/mailbox.ts";
-import { type EsmtpParameters, noParameters, type Options, type Recipient } from "../core/plan.ts";
+import { isPlainPath, type Mailbox } from "../core/mailbox.ts";
+import { type EnvelopeNeeds, type EsmtpParameters, noParameters, type Options, type Recipient } from "../core/plan.ts";
 import { SMTPRecipientsRefused } from "../errors.ts";
 import { checkObject } from "./options.ts";
 
@@ -50,11 +50,11 @@ export function requestOf(envelope: Envelope, content: Content, utf8Headers = fa
   const own = rcptParametersOf(rcpt_options);
   const hasParameters = parameters !== noParameters || own !== noParameters;
   if (!hasParameters && !utf8Headers && isPlain(from_addr) && to.every(isPlain)) {
-    return new PlainRequest(from_addr, to, content);
+    return { from: from_addr, to, content, needs: undefined };
   }
   const { given: from, mailbox: sender } = senderOf(from_addr, "from_addr");
   const recipients = to.map((address, index) => ({ ...recipientOf(address, `to_addrs[${index}]`), parameters: own }));
-  return { from, sender, recipients, parameters, content, utf8Headers };
+  return requestWith(from, content, { sender, recipients, parameters, utf8Headers });
 }
 
 /**
@@ -67,43 +67,11 @@ export function requestOfDelivery(delivery: DeliveryRequest, content: Content): 
   if (!Array.isArray(to)) throw wrongType("to", "an array", to);
   if (to.length === 0) throw noRecipients("to is empty");
   const parameters = mailParametersOf(bodyType === undefined ? options : { ...options, body: bodyType });
-  return { from: given, sender, recipients: to.map(entryOf), parameters, content, utf8Headers: false };
+  return requestWith(given, content, { sender, recipients: to.map(entryOf), parameters, utf8Headers: false });
 }
 
-/** A message whose addresses are their own paths, without parameters. It is small, since many may wait. */
-class PlainRequest implements MessageRequest {
-  readonly from: string;
-  readonly content: Content;
-  readonly #to: readonly string[];
-  #recipients: readonly Recipient[] | undefined;
-
-  constructor(from: string, to: readonly string[], content: Content) {
-    this.from = from;
-    this.#to = to;
-    this.content = content;
-  }
-
-  get sender(): Path {
-    return { path: this.from, ascii: true };
-  }
-
-  /** Made when the message is planned. */
-  get recipients(): readonly Recipient[] {
-    this.#recipients ??= this.#to.map((given) => ({ given, mailbox: undefined, parameters: noParameters }));
-    return this.#recipients;
-  }
-
-  get parameters(): EsmtpParameters {
-    return noParameters;
-  }
-
-  get utf8Headers(): boolean {
-    return false;
-  }
-
-  get isPlain(): boolean {
-    return true;
-  }
+function requestWith(from: string, content: Content, needs: EnvelopeNeeds): MessageRequest {
+  return { from, to: needs.recipients.map(({ given }) => given), content, needs };
 }
 
 /** The body of `deliver`'s request, looked at before its envelope: a body that is not taken is given back. */

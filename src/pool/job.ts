@@ -4,6 +4,7 @@ import type { Connection } from "../client/connection.ts";
 import { discard } from "../client/content.ts";
 import { MessageDelivery, type MessageRequest } from "../client/delivery.ts";
 import type { Delivery } from "../client/outcome.ts";
+import type { Caller } from "../client/pending-call.ts";
 import type { Session } from "../client/session.ts";
 import { NEVER } from "./timer.ts";
 
@@ -49,20 +50,17 @@ export class Job extends MessageDelivery {
   /** The neighbours in the list. */
   previous: Job | undefined;
   following: Job | undefined;
-  readonly #resolve: (delivery: Delivery) => void;
-  readonly #reject: (error: unknown) => void;
+  readonly #caller: Caller;
   #unlink: (() => void) | undefined;
 
   constructor(
     request: MessageRequest | Promise<MessageRequest>,
     signal: AbortSignal | undefined,
-    resolve: (delivery: Delivery) => void,
-    reject: (error: unknown) => void,
+    caller: Caller,
     { number, deadline, since }: { number: number; deadline: number; since: number },
   ) {
     super(request, signal);
-    this.#resolve = resolve;
-    this.#reject = reject;
+    this.#caller = caller;
     this.number = number;
     this.deadline = deadline;
     this.since = since;
@@ -80,7 +78,7 @@ export class Job extends MessageDelivery {
 
   /** The number of recipients. */
   get recipients(): number {
-    return this.request instanceof Promise ? 1 : this.request.recipients.length;
+    return this.request instanceof Promise ? 1 : this.request.to.length;
   }
 
   /** Calls back when the caller's signal fires, until `unwatch()`. */
@@ -94,15 +92,15 @@ export class Job extends MessageDelivery {
     this.#unlink = undefined;
   }
 
-  /** Resolves the caller's promise. */
+  /** Reports the delivery to the caller. */
   reportDelivered(outcome: Delivery): void {
-    this.#resolve(outcome);
+    this.#caller.delivered(outcome);
   }
 
-  /** Rejects the caller's promise, after releasing an unread body. */
+  /** Reports the failure to the caller, after releasing an unread body. */
   reportFailed(error: unknown): void {
     if (!(this.request instanceof Promise)) discard(this.request.content);
-    this.#reject(error);
+    this.#caller.failed(error);
   }
 
   protected override begin(session: Session, connection: Connection, request: MessageRequest): void {

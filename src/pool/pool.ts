@@ -3,7 +3,7 @@ import { callerContext } from "../client/caller-context.ts";
 import { withCallers } from "../client/caller-stack.ts";
 import { Events } from "../client/events.ts";
 import { showAs } from "../core/inspect.ts";
-import type { Deliver } from "../facade/delivery.ts";
+import { type Deliver, reporting } from "../facade/delivery.ts";
 import { type CallOptions, callSignal } from "../facade/options.ts";
 import { Sender } from "../facade/sender.ts";
 import { Dispatcher } from "./dispatcher.ts";
@@ -112,11 +112,11 @@ function delivererOf(dispatcher: Dispatcher, settings: PoolSettings): Deliver {
   events.endpoint = endpoint;
   // Opening a connection calls these functions of the options, in the context of a call.
   const hasCallbacks = transport !== undefined || hasFunction(auth?.credentials);
-  return (request, signal) =>
-    events.delivering(request, () => {
-      const within = hasCallbacks || events.traceEnabled !== undefined ? callerContext() : undefined;
-      return dispatcher.queue.enqueue(request, signal, within);
-    });
+  const deliver: Deliver = (request, signal, read) => {
+    const within = hasCallbacks || events.traceEnabled !== undefined ? callerContext() : undefined;
+    return dispatcher.queue.enqueue(request, signal, read, within);
+  };
+  return reporting(deliver, events);
 }
 
 /** Whether credentials contain code of the caller: a token function, or a `Mechanism`. */

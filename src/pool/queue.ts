@@ -4,6 +4,7 @@ import { copyOf } from "../client/caller-stack.ts";
 import { discard } from "../client/content.ts";
 import type { MessageRequest } from "../client/delivery.ts";
 import type { Delivery } from "../client/outcome.ts";
+import { type Caller, PendingCall, type ReadOutcome } from "../client/pending-call.ts";
 import { timedOut } from "../client/session-end.ts";
 import { SMTPException, SMTPServerDisconnected } from "../errors.ts";
 import { Job, JobList } from "./job.ts";
@@ -72,23 +73,38 @@ export class MessageQueue {
   }
 
   /**
-   * Adds a message; resolves with its outcome. `within`: the asynchronous context of the call, for callbacks.
+   * Adds a message; resolves with what `read` makes of its outcome. `within`: the asynchronous context of the call, for
+   * callbacks.
    * @throws {SMTPException} "not-sent", if the queue is closed or full
    */
-  enqueue(
+  enqueue<Result>(
     request: MessageRequest | Promise<MessageRequest>,
     signal: AbortSignal | undefined,
+    read: ReadOutcome<Result>,
     within?: InContext | undefined,
-  ): Promise<Delivery> {
-    return new Promise((resolve, reject) => {
-      this.checkOpen();
-      this.#checkRoom();
-      if (this.#reserved > 0) this.#reserved--;
-      const job = this.#job(request, signal, resolve, reject);
-      job.within = within;
-      if (request instanceof Promise) this.#prepare(job, request);
-      else this.#add(job, this.pending);
-    });
+  ): Promise<Result> {
+    const call = new PendingCall(read);
+    try {
+      this.#enqueue(request, signal, call, within);
+    } catch (error) {
+      call.failed(error);
+    }
+    return call.promise;
+  }
+
+  #enqueue(
+    request: MessageRequest | Promise<MessageRequest>,
+    signal: AbortSignal | undefined,
+    caller: Caller,
+    within: InContext | undefined,
+  ): void {
+    this.checkOpen();
+    this.#checkRoom();
+    if (this.#reserved > 0) this.#reserved--;
+    const job = this.#job(request, signal, caller);
+    job.within = within;
+    if (request instanceof Promise) this.#prepare(job, request);
+    else this.#add(job, this.pending);
   }
 
   /** @throws {SMTPServerDisconnected} "not-sent", if the queue is closed */
@@ -219,17 +235,12 @@ export class MessageQueue {
     return this.#calls - this.sent - this.failed;
   }
 
-  #job(
-    request: MessageRequest | Promise<MessageRequest>,
-    signal: AbortSignal | undefined,
-    resolve: (delivery: Delivery) => void,
-    reject: (error: unknown) => void,
-  ): Job {
+  #job(request: MessageRequest | Promise<MessageRequest>, signal: AbortSignal | undefined, caller: Caller): Job {
     const { total } = this.#limits;
     if (this.#unsettled === 0) this.#owner.busy(true);
     const deadline = total === undefined ? NEVER : performance.now() + total * 1000;
     const since = this.#owner.hasFailed() ? performance.now() : 0;
-    const job = new Job(request, signal, resolve, reject, { number: this.#calls++, deadline, since });
+    const job = new Job(request, signal, caller, { number: this.#calls++, deadline, since });
     if (total !== undefined) {
       this.#bounded.add(job);
       this.#owner.wakeAt(deadline);

@@ -1,9 +1,19 @@
 /** The plan of a message: what it needs against what the server offers, or a refusal (SECURITY.md, rules 1 and 2). */
+import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { parseMailbox } from "../../src/core/address.ts";
 import { parseFeatures } from "../../src/core/features.ts";
 import { listedParameters } from "../../src/core/listed-parameters.ts";
-import { type EightBitPolicy, type Needs, type Plan, planMessage, type Server } from "../../src/core/plan.ts";
+import {
+  type ContentNeeds,
+  type EightBitPolicy,
+  type EnvelopeNeeds,
+  noParameters,
+  type Plan,
+  planMessage,
+  planPlain,
+  type Server,
+} from "../../src/core/plan.ts";
 import { SMTPNotSupportedError } from "../../src/errors.ts";
 
 type Wish = {
@@ -22,7 +32,7 @@ const helo: Server = { esmtp: false, features: parseFeatures([]) };
 
 function plan(wish: Wish, on: Server, policy: EightBitPolicy = "refuse"): Plan {
   const { sender = "a@b.c", to = ["d@e.f"], mail = [], rcpt = [], utf8Headers = false } = wish;
-  const needs: Needs = {
+  const needs: EnvelopeNeeds = {
     sender: parseMailbox(sender, "sender"),
     recipients: to.map((given) => ({
       given,
@@ -30,14 +40,14 @@ function plan(wish: Wish, on: Server, policy: EightBitPolicy = "refuse"): Plan {
       parameters: listedParameters(rcpt, "rcpt_options"),
     })),
     parameters: listedParameters(mail, "mail_options"),
-    content: {
-      octets: "octets" in wish ? wish.octets : 10,
-      bytes: wish.rawOctets === undefined ? undefined : { length: wish.rawOctets },
-      eightBit: "eightBit" in wish ? wish.eightBit : false,
-    },
     utf8Headers,
   };
-  return planMessage(needs, on, { eightBit: policy });
+  const content: ContentNeeds = {
+    octets: "octets" in wish ? wish.octets : 10,
+    bytes: wish.rawOctets === undefined ? undefined : { length: wish.rawOctets },
+    eightBit: "eightBit" in wish ? wish.eightBit : false,
+  };
+  return planMessage(needs, content, on, { eightBit: policy });
 }
 
 const lines = ({ mail, recipients }: Plan): string[] => [mail, ...recipients];
@@ -204,4 +214,48 @@ describe("listed parameters", () => {
     list[0] = "A\r\nRSET";
     expect(parameters(server())).toEqual(["A"]);
   });
+});
+
+test("the plan of plain paths without parameters is the one that the long way finds", () => {
+  const path = fc.constantFrom("a@b.c", "x+y@example.org", "o'neil@example.com");
+  const content = fc.record({
+    octets: fc.option(fc.constantFrom(0, 10, 70_000), { nil: undefined }),
+    eightBit: fc.option(fc.boolean(), { nil: undefined }),
+    hiddenEnd: fc.boolean(),
+  });
+  const offered = fc.subarray(["SIZE", "SIZE 100", "8BITMIME", "CHUNKING", "PIPELINING", "SMTPUTF8"]);
+  const policy = fc.record({
+    eightBit: fc.constantFrom<EightBitPolicy>("refuse", "send"),
+    chunking: fc.option(fc.boolean(), { nil: undefined }),
+    eager: fc.boolean(),
+  });
+  const outcome = (attempt: () => Plan): unknown => {
+    try {
+      return attempt();
+    } catch (error) {
+      return String(error);
+    }
+  };
+  fc.assert(
+    fc.property(
+      path,
+      fc.array(path, { minLength: 1, maxLength: 3 }),
+      content,
+      offered,
+      policy,
+      (from, to, octets, extensions, how) => {
+        const recipient = (given: string) => ({ given, mailbox: parseMailbox(given, "to"), parameters: noParameters });
+        const needs = {
+          sender: parseMailbox(from, "from"),
+          recipients: to.map(recipient),
+          parameters: noParameters,
+          utf8Headers: false,
+        };
+        const on = server(...extensions);
+        expect(outcome(() => planPlain(from, to, octets, on, how))).toEqual(
+          outcome(() => planMessage(needs, octets, on, how)),
+        );
+      },
+    ),
+  );
 });

@@ -1,0 +1,40 @@
+/** A call that waits for its message's outcome. It is small, since many may wait. */
+import type { Delivery } from "./outcome.ts";
+
+/** What learns the outcome of a message, once. */
+export type Caller = {
+  /** The message was delivered. */
+  delivered(outcome: Delivery): void;
+  /** The message was not delivered, or nobody knows. */
+  failed(error: unknown): void;
+};
+
+/** A promise for what `read` makes of the outcome. */
+export class PendingCall<Result> implements Caller {
+  /** Settles with the outcome. */
+  readonly promise: Promise<Result>;
+  readonly #read: ReadOutcome<Result>;
+  #resolve: ((result: Result) => void) | undefined;
+  #reject: ((error: unknown) => void) | undefined;
+
+  constructor(read: ReadOutcome<Result>) {
+    this.#read = read;
+    this.promise = new Promise((resolve, reject) => {
+      this.#resolve = resolve;
+      this.#reject = reject;
+    });
+  }
+
+  /** Resolves. */
+  delivered(outcome: Delivery): void {
+    this.#resolve?.(this.#read(outcome));
+  }
+
+  /** Rejects. */
+  failed(error: unknown): void {
+    this.#reject?.(error);
+  }
+}
+
+/** What a call makes of its message's outcome. */
+export type ReadOutcome<Result> = (outcome: Delivery) => Result;
