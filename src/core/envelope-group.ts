@@ -30,6 +30,11 @@ export abstract class EnvelopeGroup {
     return this.replies.length >= this.#envelopeReplies;
   }
 
+  /** The verb that the next reply answers; "." for the message. */
+  get verb(): string {
+    return this.verbOf(this.replies.length);
+  }
+
   /** Which timeout bounds the wait for the next reply. */
   get phase(): TimeoutPhase {
     const missing = this.#envelopeReplies - this.replies.length;
