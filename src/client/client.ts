@@ -4,14 +4,11 @@
  */
 import type { Reply } from "../core/reply.ts";
 import { SMTPServerDisconnected } from "../errors.ts";
-import { CallQueue } from "./call-queue.ts";
+import { CallQueue, type CallSource } from "./call-queue.ts";
 import type { MessageDelivery } from "./delivery.ts";
 import type { Target } from "./open.ts";
 import { quit } from "./quit.ts";
 import { greetingRefused, Session, type SessionSettings } from "./session.ts";
-
-/** Provides messages that wait elsewhere: in a pool. */
-export type MessageSource = { next(): MessageDelivery | undefined };
 
 /** A client of one server. */
 export class Client {
@@ -19,10 +16,10 @@ export class Client {
   readonly session: Session;
   readonly #calls: CallQueue;
 
-  /** `source` is asked for a message when one may begin and no call waits. */
-  constructor(settings: SessionSettings, source?: MessageSource) {
+  /** `source` is asked for a message when the turn is free and no call waits; it attaches that here. */
+  constructor(settings: SessionSettings, source?: CallSource) {
     this.session = new Session(settings);
-    this.#calls = new CallQueue(source && { next: () => this.#nextOf(source) });
+    this.#calls = new CallQueue(source);
   }
 
   /** Runs `task` as one call, undisturbed: after all calls before it, and before all after it. */
@@ -63,17 +60,20 @@ export class Client {
     delivery.enter(this.session, this.#calls);
   }
 
+  /** True if a message of the source may begin: there is a connection, and no code of the caller runs on it. */
+  get takesMessages(): boolean {
+    const { connection } = this.session;
+    return connection !== undefined && connection.end === undefined && !connection.isInCallerCode;
+  }
+
+  /** Attaches a message of the source to this session. */
+  attach(delivery: MessageDelivery): void {
+    delivery.attach(this.session, this.#calls);
+  }
+
   /** Asks the source for a message, if one may begin now. */
   advance(): void {
     this.#calls.advance();
-  }
-
-  #nextOf(source: MessageSource): MessageDelivery | undefined {
-    const { connection } = this.session;
-    if (connection === undefined || connection.end !== undefined || connection.isInCallerCode) return undefined;
-    const delivery = source.next();
-    delivery?.attach(this.session, this.#calls);
-    return delivery;
   }
 
   get #isReentered(): boolean {

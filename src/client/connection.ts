@@ -70,6 +70,8 @@ export class Connection {
   #flushing: Promise<void> | undefined;
   /** The command for whose reply the clock runs. */
   #timed: Awaited | undefined;
+  /** True while replies are handed over; the clock is set when they are. */
+  #isDispatching = false;
   #writeError: { readonly error: unknown } | undefined;
   #end: SessionEnd | undefined;
   #fault: Fault | undefined;
@@ -164,11 +166,13 @@ export class Connection {
   dispatch({ replies, exchanges, fault }: Received): void {
     // Known before the replies are handed over: a receiver that would go on because of one of them must not.
     if (fault !== undefined) this.#fault = { ...fault, detail: this.#shown(fault.detail) };
+    this.#isDispatching = true;
     for (const { command, reply } of exchanges) {
       if (command instanceof EnvelopeGroup) command.replied(reply);
       else if (command.within === undefined) this.#deal(command, reply);
       else command.within(() => this.#deal(command, reply));
     }
+    this.#isDispatching = false;
     if (this.#fault !== undefined) this.#broken(this.#fault);
     else if (replies > 0) this.restartReplyTimer();
     if (this.partlyReplied !== undefined && this.dialogue.hasUnreadBytes) this.partlyReplied();
@@ -336,7 +340,7 @@ export class Connection {
     }
     this.#flushing = undefined;
     // What leaves behind a command gives the server no more time to answer that.
-    if (this.#timed !== this.dialogue.oldestPending) this.restartReplyTimer();
+    if (!this.#isDispatching && this.#timed !== this.dialogue.oldestPending) this.restartReplyTimer();
     return undefined;
   }
 

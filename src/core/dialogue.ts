@@ -276,10 +276,12 @@ export class Dialogue {
   }
 
   #drain(): Received {
+    const limits = this.#limits;
     const exchanges: Exchange[] = [];
     let replies = 0;
     for (let command = this.oldestPending; command !== undefined; command = this.oldestPending) {
-      const reply = this.#nextReply(command instanceof EnvelopeGroup ? "MAIL" : command.verb);
+      const isGroup = command instanceof EnvelopeGroup;
+      const reply = isGroup ? this.#parser.next(limits.line, limits.reply) : this.#nextReply(command.verb);
       if (reply === undefined) return { replies, exchanges, fault: this.#parser.fault };
       replies++;
       const isAnswered =

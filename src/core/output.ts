@@ -22,12 +22,18 @@ const NEW_MEMORY: OutputMemory = { reserve: (most) => new Uint8Array(most), keep
 /** A content that gets so many dots on its way into memory. */
 type Dotted = { readonly content: Uint8Array; readonly dots: number };
 
-/** What leaves together: texts, octets, and contents. */
+/** What is copied into memory: texts, octets, and contents. */
 type Part = string | Uint8Array | Dotted;
+
+/** Parts that leave as one piece, and how many octets they have at most. */
+type Run = { readonly parts: readonly Part[]; readonly most: number };
 
 /** Octets and texts in the order in which they leave. */
 export class Output {
+  /** What comes before the last run: large octets, which are not copied, and other runs. */
+  #before: (Uint8Array | Run)[] = [];
   #parts: Part[] = [];
+  #most = 0;
   #length = 0;
 
   /** Roughly how many octets wait to be taken. */
@@ -43,21 +49,31 @@ export class Output {
     const before = parts[last];
     if (typeof before === "string") parts[last] = before + text;
     else parts.push(text);
+    this.#most += MOST_OCTETS * text.length;
     this.#length += text.length;
   }
 
   /** Adds octets, which must not change from now on. */
   addBytes(bytes: Uint8Array): void {
-    if (bytes.length === 0) return;
+    const { length } = bytes;
+    if (length === 0) return;
+    this.#length += length;
+    if (length >= COALESCE_BELOW) {
+      this.#endRun();
+      this.#before.push(bytes);
+      return;
+    }
     this.#parts.push(bytes);
-    this.#length += bytes.length;
+    this.#most += length;
   }
 
   /** Adds a message's content whose line ends are CRLF, to be sent with another dot on the lines, `dots`, that begin with one. */
   addContent(content: Uint8Array, dots: number): void {
     if (dots === 0) return this.addBytes(content);
+    const length = content.length + dots;
     this.#parts.push({ content, dots });
-    this.#length += content.length + dots;
+    this.#most += length;
+    this.#length += length;
   }
 
   /**
@@ -65,52 +81,35 @@ export class Output {
    * `memory`, once for each piece. The output does not touch the pieces again.
    */
   take(memory: OutputMemory = NEW_MEMORY): readonly Uint8Array[] {
-    const parts = this.#parts;
-    const pieces: Uint8Array[] = [];
-    for (let from = 0; from < parts.length; ) {
-      const to = endOfSmall(parts, from);
-      const part = parts[from];
-      if (to - from > 1 || !(part instanceof Uint8Array)) pieces.push(joined(parts, from, to, memory));
-      else pieces.push(part);
-      from = Math.max(to, from + 1);
-    }
-    this.#parts = [];
+    this.#endRun();
+    const pieces = this.#before.map((piece) => (piece instanceof Uint8Array ? piece : joined(piece, memory)));
+    this.#before = [];
     this.#length = 0;
     return pieces;
   }
+
+  #endRun(): void {
+    if (this.#parts.length === 0) return;
+    this.#before.push({ parts: this.#parts, most: this.#most });
+    this.#parts = [];
+    this.#most = 0;
+  }
 }
 
-/** Where the parts end, from `from` on, that are to be copied: all but large octets. */
-function endOfSmall(parts: readonly Part[], from: number): number {
-  let to = from;
-  while (to < parts.length && !isLarge(parts[to])) to++;
-  return to;
-}
-
-function isLarge(part: Part | undefined): boolean {
-  return part instanceof Uint8Array && part.length >= COALESCE_BELOW;
-}
-
-/** Joins the parts from `from` to `to`. */
-function joined(parts: readonly Part[], from: number, to: number, memory: OutputMemory): Uint8Array {
-  let most = 0;
-  for (let at = from; at < to; at++) most += mostOctets(parts[at] ?? "");
+/** The octets of a run as one piece. */
+function joined({ parts, most }: Run, memory: OutputMemory): Uint8Array {
+  const [only] = parts;
+  if (parts.length === 1 && only instanceof Uint8Array) return only;
   const piece = memory.reserve(most);
-  let length = 0;
-  for (let at = from; at < to; at++) length = written(parts[at] ?? "", piece, length);
-  memory.keep(length);
-  return length === piece.length ? piece : piece.subarray(0, length);
-}
-
-/** Writes a part into `piece` from `at` on; returns where it ends. */
-function written(part: Part, piece: Uint8Array, at: number): number {
-  if (typeof part === "string") return at + encoder.encodeInto(part, at === 0 ? piece : piece.subarray(at)).written;
-  if (!(part instanceof Uint8Array)) return copyStuffed(part.content, part.dots, piece, at);
-  piece.set(part, at);
-  return at + part.length;
-}
-
-function mostOctets(part: Part): number {
-  if (typeof part === "string") return part.length * MOST_OCTETS;
-  return part instanceof Uint8Array ? part.length : part.content.length + part.dots;
+  let at = 0;
+  for (const part of parts) {
+    if (typeof part === "string") at += encoder.encodeInto(part, at === 0 ? piece : piece.subarray(at)).written;
+    else if (!(part instanceof Uint8Array)) at = copyStuffed(part.content, part.dots, piece, at);
+    else {
+      piece.set(part, at);
+      at += part.length;
+    }
+  }
+  memory.keep(at);
+  return at === piece.length ? piece : piece.subarray(0, at);
 }

@@ -77,7 +77,7 @@ export class PooledConnection implements Carrier {
         // The pool listens for all its connections.
         signal: undefined,
       },
-      { next: () => this.#next() },
+      this,
     );
   }
 
@@ -132,6 +132,17 @@ export class PooledConnection implements Carrier {
   /** Lets the process exit: an idle connection does not keep it alive. */
   releaseProcess(): void {
     this.#client.session.connection?.holdProcess(false);
+  }
+
+  /** Returns the next message that may follow those already here, attached to this connection's session. */
+  next(): Job | undefined {
+    if (!this.#open || this.retired || this.inFlight === 0 || this.#blocking !== undefined) return undefined;
+    const job = this.#client.takesMessages ? this.#owner.next(this) : undefined;
+    if (job === undefined) return undefined;
+    this.inFlight++;
+    job.carrier = this;
+    this.#client.attach(job);
+    return job;
   }
 
   /** Asks the pool for a message that may follow those already here. */
@@ -200,16 +211,6 @@ export class PooledConnection implements Carrier {
     const isFirst = this.#first === job;
     this.#settled(job);
     this.#owner.failed(this, job, error, isFirst);
-  }
-
-  /** Returns the next message that may follow those already here. */
-  #next(): Job | undefined {
-    if (!this.#open || this.retired || this.inFlight === 0 || this.#blocking !== undefined) return undefined;
-    const job = this.#owner.next(this);
-    if (job === undefined) return undefined;
-    this.inFlight++;
-    job.carrier = this;
-    return job;
   }
 
   #interrupt(job: Job): void {
