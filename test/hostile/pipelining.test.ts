@@ -1,8 +1,10 @@
 /** Calls that are made without waiting: their order, their failures, and what the server sees (SECURITY.md, rule 7). */
 import { expect } from "vitest";
 import {
+  type Body,
   type SMTP,
   SMTPException,
+  type SMTPOptions,
   SMTPRecipientsRefused,
   SMTPSenderRefused,
   SMTPServerDisconnected,
@@ -24,15 +26,33 @@ import { HELLO, MESSAGE_ON_WIRE, type Scenario, scenarios, sendOne } from "./sce
 
 const PIPELINING = ehlo("PIPELINING", "8BITMIME");
 const LOCK_STEP = ehlo("8BITMIME");
-const MODES: readonly [string, Act][] = [
-  ["lock-step", LOCK_STEP],
-  ["pipelined", PIPELINING],
+const silent = { debug() {}, info() {}, warn() {}, error() {} };
+
+type Mode = {
+  readonly name: string;
+  readonly hello: Act;
+  readonly options?: SMTPOptions;
+  readonly bodyOf?: (text: string) => Body;
+};
+
+/** The ways of a message: as a group of its own, or command by command. */
+const MODES: readonly Mode[] = [
+  { name: "lock-step", hello: LOCK_STEP },
+  { name: "pipelined", hello: PIPELINING },
+  { name: "pipelined and observed", hello: PIPELINING, options: { logger: silent } },
+  {
+    name: "pipelined from streams",
+    hello: PIPELINING,
+    bodyOf: async function* (text) {
+      yield text;
+    },
+  },
 ];
 
 /** Three messages at once; gives what became of each. */
-function three(smtp: SMTP): Promise<unknown[]> {
+function three(smtp: SMTP, bodyOf: (text: string) => Body = (text) => text): Promise<unknown[]> {
   const sends = ["one", "two", "three"].map((name) =>
-    smtp.sendmail(`${name}@client.test`, `${name}@lab.test`, `${name}\r\n`).then(
+    smtp.sendmail(`${name}@client.test`, `${name}@lab.test`, bodyOf(`${name}\r\n`)).then(
       () => "ok",
       (error: Error & { delivery?: string; smtp_code?: number }) =>
         [error.name, error.smtp_code, error.delivery].filter((part) => part !== undefined).join(" "),
@@ -163,15 +183,16 @@ const MIDDLES: readonly Middle[] = [
   },
 ];
 
-const middles: Scenario[] = MODES.flatMap(([mode, hello], which) =>
+const middles: Scenario[] = MODES.flatMap(({ name, hello, options, bodyOf }) =>
   MIDDLES.map(
     (middle): Scenario => ({
-      name: `three messages at once, ${mode}: ${middle.name}`,
+      name: `three messages at once, ${name}: ${middle.name}`,
       server: server({ EHLO: hello, ...middle.answers }),
-      call: three,
-      gives: which === 0 ? middle.lockStep : middle.pipelined,
+      options: options ?? {},
+      call: (smtp) => three(smtp, bodyOf),
+      gives: hello === LOCK_STEP ? middle.lockStep : middle.pipelined,
       connected: middle.connected,
-      taken: middle.taken[which] ?? 0,
+      taken: middle.taken[hello === LOCK_STEP ? 0 : 1],
       check: (_, { bodies, lines }) => {
         // No message of a call is ever there twice, and one that was refused before its data carries nothing.
         for (const name of ["one", "two", "three"]) {
@@ -189,7 +210,7 @@ const lost: Scenario[] = [
     name: "a command that the server loses does not shift answers to other messages: the session ends in time",
     server: server({ RCPT: inOrder("250 ok", [], "250 ok") }),
     options: { timeouts: { envelope: 0.15, dataInit: 0.15, dataDone: 0.15 } },
-    call: three,
+    call: (smtp) => three(smtp),
     connected: false,
     check: (_, { taken }, outcome) => {
       const results: unknown[] = "value" in outcome && Array.isArray(outcome.value) ? outcome.value : [];
@@ -200,7 +221,7 @@ const lost: Scenario[] = [
   {
     name: "one answer too many between two messages",
     server: server({ ".": inOrder("250 one\r\n250 stray", "250 two", "250 three") }),
-    call: three,
+    call: (smtp) => three(smtp),
     connected: false,
     check: (_, { taken, bodies }, outcome) => {
       const results: unknown[] = "value" in outcome && Array.isArray(outcome.value) ? outcome.value : [];
@@ -216,7 +237,7 @@ const order: Scenario[] = [
   {
     name: "not offered: one command, one reply",
     server: server({ EHLO: LOCK_STEP, MAIL: [delay(0.01), "250 ok"], RCPT: [delay(0.01), "250 ok"] }),
-    call: three,
+    call: (smtp) => three(smtp),
     gives: ["ok", "ok", "ok"],
     connected: true,
     check: (_, { pipelined }) => expect(pipelined).toEqual([]),
@@ -225,7 +246,7 @@ const order: Scenario[] = [
     name: "offered, but switched off: one command, one reply",
     server: server({ EHLO: PIPELINING, MAIL: [delay(0.01), "250 ok"] }),
     options: { pipelining: false },
-    call: three,
+    call: (smtp) => three(smtp),
     gives: ["ok", "ok", "ok"],
     connected: true,
     check: (_, { pipelined }) => expect(pipelined).toEqual([]),
@@ -264,7 +285,8 @@ const order: Scenario[] = [
     check: (_, { pipelined }) => expect(pipelined).toEqual([]),
   },
   ...MODES.map(
-    ([mode, hello]): Scenario => ({
+    ({ name: mode, hello, options = {} }): Scenario => ({
+      options,
       name: `a noop and a vrfy between two messages stay out of their transactions, ${mode}`,
       server: server({ EHLO: hello, VRFY: "252 maybe" }),
       call: (smtp) =>
@@ -296,7 +318,7 @@ const order: Scenario[] = [
   {
     name: "replies of a pipelined envelope that come octet by octet",
     server: server({ EHLO: PIPELINING, MAIL: drip("250 ok\r\n"), RCPT: drip("250 ok\r\n"), DATA: drip("354 go\r\n") }),
-    call: three,
+    call: (smtp) => three(smtp),
     gives: ["ok", "ok", "ok"],
     connected: true,
     taken: 3,
@@ -335,6 +357,17 @@ const order: Scenario[] = [
 ];
 
 const resets: Scenario[] = [
+  ...MODES.map(
+    ({ name, hello, options, bodyOf = (text) => text }): Scenario => ({
+      name: `DATA refused, ${name}: the transaction is reset before the call rejects`,
+      server: server({ EHLO: hello, DATA: "554 no" }),
+      options: options ?? {},
+      call: (smtp) => smtp.sendmail("a@client.test", "b@lab.test", bodyOf("x\r\n")).catch((error: Error) => error.name),
+      gives: "SMTPDataError",
+      connected: true,
+      lines: [HELLO, /^MAIL/, /^RCPT/, "DATA", "RSET"],
+    }),
+  ),
   {
     name: "the caller's own RSET is refused: his open transaction is not forgotten",
     server: server({ EHLO: LOCK_STEP, RSET: inOrder("550 no", "250 ok") }),
@@ -469,7 +502,7 @@ const resets: Scenario[] = [
   },
 ];
 
-const closes: Scenario[] = MODES.flatMap(([mode, hello]) =>
+const closes: Scenario[] = MODES.flatMap(({ name: mode, hello, options = {} }) =>
   (
     [
       ["MAIL", "not-sent"],
@@ -480,6 +513,7 @@ const closes: Scenario[] = MODES.flatMap(([mode, hello]) =>
   ).map(([verb, delivery]): Scenario => {
     let end: () => void = () => {};
     return {
+      options,
       name: `close() while the answer to ${verb} is awaited ends every call, ${mode}`,
       server: server({ EHLO: hello, [verb]: [callback(() => end()), stall] }),
       call: async (smtp) => {
