@@ -9,6 +9,7 @@ import { memoryTransport } from "smtplib/transports/memory";
 import { countCopies, countingTransport, memoryTaken } from "./counts/counting.mjs";
 import { DEFAULTS, SCENARIOS } from "./counts/scenarios.mjs";
 import { Peer } from "./counts/server.mjs";
+import { heapOfWaiting } from "./counts/waiting.mjs";
 
 /** How far heap may be over what it was: it varies by a fifth from run to run, and with the engine. */
 const SLACK = 1.25;
@@ -17,6 +18,7 @@ const file = join(import.meta.dirname, "counts/budget.json");
 const budget = JSON.parse(readFileSync(file, "utf8"));
 const counted = {};
 for (const [name, scenario] of Object.entries(SCENARIOS)) counted[name] = await count({ ...DEFAULTS, ...scenario });
+counted["waiting in a pool"] = { heap: await heapOfWaiting() };
 
 if (process.argv.includes("--update")) writeFileSync(file, `${JSON.stringify(budgetFor(counted), null, 2)}\n`);
 else for (const [name, figures] of Object.entries(counted)) compare(name, figures, budget[name] ?? {});

@@ -1,5 +1,5 @@
 /** The caller's own functions run in the `AsyncLocalStorage` context of their call, whatever else shares the connection. */
-import { AsyncLocalStorage } from "node:async_hooks";
+import { AsyncLocalStorage, AsyncResource } from "node:async_hooks";
 import { Readable } from "node:stream";
 import { createMessage } from "@upyo/core";
 import { createTransport } from "nodemailer";
@@ -143,13 +143,19 @@ describe.each(CLIENTS)("%s", (_, ehlo, open) => {
   });
 
   test("a message that has no code of the caller's takes no context", async () => {
+    const kept = new Set<object>();
+    const entered = vi.spyOn(AsyncResource.prototype, "runInAsyncScope").mockImplementation(function (
+      this: AsyncResource,
+      work: () => unknown,
+    ) {
+      kept.add(this);
+      return work();
+    });
     const client = open({ transport: new FakeServer({ ehlo }).transport });
-    await client.sendmail(from, to, "x\r\n");
-    const snapshot = vi.spyOn(AsyncLocalStorage, "snapshot");
-    // A transport is the caller's code, which a pool may have to call for a message.
-    const expected = client instanceof SMTPPool ? 3 : 0;
     await Promise.all([1, 2, 3].map(() => client.sendmail(from, to, "x\r\n")));
-    expect(snapshot).toHaveBeenCalledTimes(expected);
+    // A transport is the caller's code, which a pool may have to call for a message.
+    if (client instanceof SMTPPool) expect(kept.size).toBeGreaterThan(0);
+    else expect(entered).not.toHaveBeenCalled();
     await client.close();
   });
 });
