@@ -1,12 +1,12 @@
 /**
- * Listening to an AbortSignal without leaving a listener behind. A signal may be shared by thousands of messages, and
- * Node warns of more than ten listeners: each signal has one, which calls all that wait for it.
+ * Listens to an AbortSignal without leaving a listener behind. Thousands of messages may share a signal, and Node warns
+ * about more than ten listeners, so each signal has one listener, which calls every callback.
  */
 import { keepError } from "./caller-errors.ts";
 
 type Callback = (reason: unknown) => void;
 
-/** All that wait for one signal. */
+/** The callbacks that wait for one signal. */
 class Waiting {
   readonly #signal: AbortSignal;
   readonly #owner: "caller" | "library";
@@ -33,7 +33,7 @@ class Waiting {
   readonly #fired = (): void => {
     waiting.delete(this.#signal);
     if (this.#owner === "caller") keepError(this.#signal.reason);
-    // One that is removed by another's callback is not called any more.
+    // A callback that another callback removes is not called.
     for (const entry of this.#callbacks) {
       this.#callbacks.delete(entry);
       entry.call(this.#signal.reason);
@@ -44,8 +44,8 @@ class Waiting {
 const waiting = new WeakMap<AbortSignal, Waiting>();
 
 /**
- * Calls back when the signal fires, at once if it has; the returned function ends that. The reason is the caller's object
- * unless the signal is the library's own.
+ * Calls `callback` when the signal fires, at once if it has fired. The returned function stops that. The reason is the
+ * caller's object unless the signal is the library's own.
  */
 export function onAbort(
   signal: AbortSignal | undefined,

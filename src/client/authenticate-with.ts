@@ -1,6 +1,6 @@
 /**
- * Authenticates a session with what the caller has: a password, a bearer token or a mechanism of his own. Chooses among
- * what the server offers, strongest first, and goes on with the next after a refusal (RFC 4954).
+ * Authenticates a session with the caller's password, bearer token or mechanism. Tries the mechanisms that the server
+ * offers, strongest first, and continues with the next after a refusal (RFC 4954).
  */
 import { offers, words } from "../core/features.ts";
 import type { Reply } from "../core/reply.ts";
@@ -22,33 +22,33 @@ import { type InitialResponse, mechanismExchange } from "./exchanges.ts";
 import { missingAfter } from "./hello-refused.ts";
 import type { Session } from "./session.ts";
 
-/** Whatever one can authenticate with. */
+/** Everything that a session can authenticate with. */
 export type Credentials = AuthorizingCredentials | TokenCredentials | Mechanism;
 
-/** What an authentication needs to know besides. */
+/** The session, and the options of its login. */
 export type AuthContext = {
   readonly session: Session;
   readonly allowInsecureAuth: boolean;
 };
 
-/** How to authenticate. */
+/** Options of an authentication. */
 export type AuthenticateOptions = {
   /** Restricts and orders the mechanisms. */
   readonly mechanisms?: readonly string[] | undefined;
-  /** Whether the client may speak first. Default: "allowed". */
+  /** Whether AUTH may carry an initial response. Default: "allowed". */
   readonly initialResponse?: InitialResponse | undefined;
 };
 
 /**
- * Authenticates; says EHLO first where nobody has. To be called within a turn of the session's (`Client.exclusively`).
+ * Authenticates; sends EHLO first if needed. Call it within a turn of the session (`Client.exclusively`).
  *
- * A password goes by SCRAM, CRAM-MD5, PLAIN or LOGIN; a token by OAUTHBEARER or XOAUTH2, and where the server says that
- * it has expired, or refuses it without a reason, a token function is asked once more. A `Mechanism` has to be on offer.
+ * A password uses SCRAM, CRAM-MD5, PLAIN or LOGIN; a token OAUTHBEARER or XOAUTH2. If the server reports an expired
+ * token, or refuses it without a reason, a token function is called once more. The server must offer a `Mechanism`.
  *
- * @throws {TypeError} or {RangeError} for credentials or `mechanisms` that cannot be, before a byte is sent
- * @throws {SMTPNotSupportedError} if the server does not offer what it takes, or a secret would be shown to the network
- * @throws {SMTPAuthenticationError} if all were refused; `causes` has an error for each try
- * @throws {SMTPException} if there is no common mechanism, or the server does not keep to the mechanism's rules
+ * @throws {TypeError} or {RangeError} for invalid credentials or `mechanisms`, before a byte is sent
+ * @throws {SMTPNotSupportedError} if the server lacks a required extension, or the network could read a secret
+ * @throws {SMTPAuthenticationError} if the server refuses all of them; `causes` has an error for each try
+ * @throws {SMTPException} if there is no common mechanism, or the server violates the mechanism's rules
  */
 export async function authenticateWith(
   context: AuthContext,
@@ -66,8 +66,8 @@ export async function authenticateWith(
 }
 
 /**
- * Runs one mechanism, on offer or not; after a refusal once more, if its token function gives another token.
- * @throws {SMTPAuthenticationError} if the server refuses; {SMTPException} or what the mechanism throws, if that fails
+ * Runs one mechanism, offered or not; after a refusal once more, if its token function returns another token.
+ * @throws {SMTPAuthenticationError} if the server refuses; {SMTPException} or the mechanism's own error, if that fails
  */
 export async function runMechanism(
   context: AuthContext,
@@ -83,7 +83,7 @@ export async function runMechanism(
 
 type Outcome = { readonly reply: Reply } | { readonly causes: readonly SMTPException[] };
 
-/** Tries the mechanisms until one succeeds, or trying another one has no purpose. */
+/** Tries the mechanisms until one succeeds, or another try is pointless. */
 async function tryInOrder(
   context: AuthContext,
   mechanisms: readonly Mechanism[],
@@ -97,14 +97,14 @@ async function tryInOrder(
     try {
       return { reply: await tryMechanism(context, mechanism, initialResponse) };
     } catch (error) {
-      // The reason of an abort, and what the caller's own mechanism threw, stay as they are.
+      // The reason of an abort, and errors of the caller's own mechanism, stay unchanged.
       if (!(error instanceof SMTPException)) throw error;
       if (!causes.includes(error)) causes.push(error);
       if (connection.end !== undefined || !anotherMayDo(error)) break;
       if (renewal.permits(error)) tries.unshift(mechanism);
-      // What the server says of the token holds for it in the other mechanism, too.
+      // The server's reason for refusing the token applies to the other mechanism, too.
       else if (renewal.hasToken && saysWhy(error)) break;
-      // It would send the refused password once more in clear, and cost another failed login.
+      // That would send the refused password again in clear text, and cost another failed login.
       else if (isWrongPassword(error)) tries = tries.filter(({ name }) => !sendSamePassword(name, mechanism?.name));
     }
   }
@@ -118,7 +118,7 @@ function tryMechanism(context: AuthContext, mechanism: Mechanism, initialRespons
   return runExchange(context, mechanismExchange(mechanism, { host: session.host, tls, offered }, initialResponse));
 }
 
-/** A temporary failure says nothing of the credentials: another try would only show them once more. */
+/** A temporary failure does not concern the credentials: another try would only reveal them once more. */
 function anotherMayDo(error: SMTPException): boolean {
   if (error instanceof UnusableChallengeError) return true;
   return error instanceof SMTPAuthenticationError && !error.temporary;
@@ -138,7 +138,7 @@ function sendSamePassword(one: string, other: string | undefined): boolean {
   return [one, other?.toUpperCase()].every((name) => name === "PLAIN" || name === "LOGIN");
 }
 
-/** Runs an exchange, unless it would show a secret to the network. */
+/** Runs an exchange, unless it would reveal a secret to the network. */
 export function runExchange({ session, allowInsecureAuth }: AuthContext, exchange: AuthExchange): Promise<Reply> {
   const connection = session.requireConnection();
   if (exchange.clearText) checkClearText(exchange.name, connection.peer, allowInsecureAuth);
@@ -146,8 +146,8 @@ export function runExchange({ session, allowInsecureAuth }: AuthContext, exchang
 }
 
 /**
- * Makes calls that overlap share one: the first begins it, those that come before its end get the same promise. For the
- * token function of several connections that authenticate at once.
+ * Makes overlapping calls share one: the first starts it, and calls before its end get the same promise. Meant for the
+ * token function of several connections that authenticate at the same time.
  */
 export function singleFlight<T>(call: () => Promise<T>): () => Promise<T> {
   let flight: Promise<T> | undefined;
@@ -159,31 +159,31 @@ export function singleFlight<T>(call: () => Promise<T>): () => Promise<T> {
   };
 }
 
-/** The statuses by which servers say that a token is not, or no longer, good (RFC 6750 3.1; XOAUTH2 has those of HTTP). */
+/** The statuses by which servers report an invalid or expired token (RFC 6750 3.1; XOAUTH2 uses those of HTTP). */
 const EXPIRED: ReadonlySet<string> = new Set(["invalid_token", "401", "400"]);
 
-/** One more try with a fresh token, once. The function is asked twice at most: mechanisms tried in between share a token. */
+/** Permits one more try with a fresh token. Calls the token function at most twice: the mechanisms share a token. */
 class Renewal {
   /** True if the credentials are a token. */
   hasToken = false;
-  /** Undefined: there is nobody to ask for a fresh token; false: not yet. */
+  /** Undefined: no function provides a fresh token; false: it was not called yet. */
   #renewed: boolean | undefined;
   #last: string | undefined;
   #refusal: SMTPAuthenticationError | undefined;
 
-  /** The credentials with a token function that does not give the refused token again. */
+  /** Returns the credentials with a token function that never returns the refused token again. */
   watch(credentials: TokenCredentials): TokenCredentials {
     this.hasToken = true;
     const { token } = credentials;
     return typeof token === "function" ? { ...credentials, token: this.#watched(token) } : credentials;
   }
 
-  /** The same for a mechanism that has a token function; any other as it is. */
+  /** Does the same for a mechanism that has a token function; returns any other unchanged. */
   watchMechanism(mechanism: Mechanism): Mechanism {
     return wrapToken(mechanism, (token) => this.#watched(token));
   }
 
-  /** Whether the refusal is one that a fresh token may change; true once. */
+  /** Whether a fresh token may change the refusal; true once. */
   permits(error: SMTPException): boolean {
     if (this.#renewed !== false || !(error instanceof SMTPAuthenticationError) || !mayHaveExpired(error)) return false;
     this.#renewed = true;
@@ -205,7 +205,7 @@ class Renewal {
   }
 }
 
-/** True if the server says that the token has expired, or refuses it without a reason. */
+/** True if the server reports that the token has expired, or refuses it without a reason. */
 function mayHaveExpired(error: SMTPAuthenticationError): boolean {
   const { serverError } = error;
   return serverError === undefined ? isWrongPassword(error) : EXPIRED.has(serverError["status"] ?? "");
@@ -220,7 +220,7 @@ function mechanismsOf(credentials: Credentials, renewal: Renewal): ReadonlyMap<s
   return ours;
 }
 
-/** Mechanisms that cannot say as whom to act. */
+/** Mechanisms that cannot send an authorization identity. */
 const WITHOUT_AUTHZID = ["CRAM-MD5", "LOGIN"];
 
 function isToken(credentials: Credentials): credentials is TokenCredentials {
@@ -248,7 +248,7 @@ function authNotOffered(session: Session): SMTPNotSupportedError {
   return missingAfter(session.serverInfo.refusedHello, missing);
 }
 
-/** What both sides can do on this connection, in order. */
+/** The mechanisms that both sides can use on this connection, in order. */
 function mechanismsFor(
   { session, allowInsecureAuth }: AuthContext,
   ours: ReadonlyMap<string, Mechanism>,
@@ -269,11 +269,11 @@ function mechanismsFor(
   const usable = both.filter(
     ({ name, clearText }) => !(insecure && clearText) && (bindable || !name.endsWith("-PLUS")),
   );
-  // Where nothing is left, the mechanism itself says what it lacks.
+  // If none is usable, the mechanism itself reports what is missing.
   return usable.length > 0 ? usable : both;
 }
 
-/** The refusal that names the credentials, or else the first that says most; the others are its causes. */
+/** Reports the refusal of the credentials, or else the most informative one; the others are its causes. */
 function allFailed(causes: readonly SMTPException[]): SMTPException {
   const refusals = causes.filter((cause) => cause instanceof SMTPAuthenticationError);
   const refusal: SMTPAuthenticationError | undefined =
@@ -290,7 +290,7 @@ function allFailed(causes: readonly SMTPException[]): SMTPException {
   return authenticationError({ code, message }, { reply, temporary, causes, cause, serverError });
 }
 
-/** Bun prints the message of an AggregateError that is a cause, and not its errors. */
+/** Bun prints the message of an AggregateError that is a cause, but not its errors. */
 function textsOf(errors: readonly Error[]): string {
   return errors.map(({ message }) => message).join("; ");
 }

@@ -1,4 +1,4 @@
-/** Runs a SASL exchange on a connection (RFC 4954 4), and refuses to show a password to the whole network. */
+/** Runs a SASL exchange on a connection (RFC 4954 4), and refuses to reveal a password to the network. */
 import type { PeerInfo } from "../byte-stream.ts";
 import { authCancel, authCommand, authResponse, lineLength } from "../core/auth-command.ts";
 import { decodeBase64 } from "../core/base64.ts";
@@ -15,38 +15,38 @@ import type { ServerError } from "../sasl/mechanism.ts";
 import type { Connection } from "./connection.ts";
 import { disconnected } from "./session-end.ts";
 
-/** Our side of an exchange: what to say first, if anything, and what to answer to a challenge. */
+/** The client's side of an exchange: the initial response, if any, and the responses to challenges. */
 export type AuthExchange = {
   readonly name: string;
-  /** True if what is sent shows the secret to whoever reads it. */
+  /** True if an eavesdropper could read the secret. */
   readonly clearText: boolean;
-  /** Undefined: the server speaks first. */
+  /** Undefined: the server sends a challenge first. */
   initial(): Promise<Uint8Array | undefined>;
-  /** Whether the next answer depends on what the challenge says. */
+  /** Whether the next response depends on the challenge. */
   needsChallenge(): boolean;
-  /** Rejects to give the exchange up. */
+  /** Rejects to cancel the exchange. */
   answer(challenge: Uint8Array): Promise<Uint8Array>;
-  /** Throws if the server said yes before it proved what it had to prove. */
+  /** Throws if the server accepts before it has sent the required proof. */
   accepted(): void;
-  /** What the last challenge says of the reason, where the server refused after it. */
+  /** The reason of a refusal, from the last challenge before it. */
   explain(challenge: Uint8Array): ServerError | undefined;
-  /** The exchange is over, however it went. */
+  /** Called at the end of the exchange, whatever its outcome. */
   ended(): void;
 };
 
-/** The first challenge is not base64, and the mechanism needs it. The exchange was cancelled; another mechanism may do. */
+/** The first challenge is not base64, and the mechanism needs it. AUTH was cancelled; another mechanism may work. */
 export class UnusableChallengeError extends SMTPException {}
 
-/** More challenges than this are an endless loop; the initial response counts as one, as in Python. */
+/** More challenges than this count as an endless loop. The initial response counts as one, as in Python. */
 const MOST_CHALLENGES = 5;
 
-/** RFC 4954 4: an AUTH command may not be longer, its CRLF included. */
+/** RFC 4954 4: the maximum length of an AUTH command, including CRLF. */
 const LONGEST_COMMAND = 512;
 
 /**
  * Runs the exchange.
- * @throws {SMTPAuthenticationError} if the server says no
- * @throws {SMTPException} if the exchange has to be given up
+ * @throws {SMTPAuthenticationError} if the server refuses
+ * @throws {SMTPException} if the exchange is cancelled
  */
 export async function authenticate(connection: Connection, exchange: AuthExchange): Promise<Reply> {
   try {
@@ -56,17 +56,17 @@ export async function authenticate(connection: Connection, exchange: AuthExchang
   }
 }
 
-/** A mechanism may be the caller's code: what it throws while it is cleaned up must not replace what the server said. */
+/** A mechanism may be the caller's code: an error in its cleanup must not replace the server's reply. */
 function ended(exchange: AuthExchange): void {
   try {
     exchange.ended();
   } catch {
-    // The exchange is over already.
+    // The exchange is already over.
   }
 }
 
 /**
- * Refuses a mechanism that shows the password or token to all who can listen (RFC 4954 9).
+ * Refuses a mechanism that reveals the password or token to eavesdroppers (RFC 4954 9).
  * @throws {SMTPNotSupportedError}
  */
 export function checkClearText(name: string, peer: PeerInfo, allow: boolean): void {
@@ -91,20 +91,20 @@ async function run(connection: Connection, exchange: AuthExchange): Promise<Repl
       ++challenges > MOST_CHALLENGES ? tooMany(exchange.name) : answer(exchange, reply, connection, first);
     reply = await connection.request(authResponse(await answered.catch((error) => cancel(connection, error))));
   }
-  // 503 says that the session is authenticated already (RFC 4954 4), which is true only if it is.
+  // 503 reports that the session is already authenticated (RFC 4954 4), which is true only if it is.
   if (reply.code === 235) proven(connection, exchange);
   else if (reply.code !== 503 || !before)
     throw refused(reply, connection, exchange.name, { serverError: explained(exchange, challenge) });
   return reply;
 }
 
-/** Replies to a bare AUTH of servers that know the mechanism only with an initial response. */
+/** Replies to a bare AUTH from servers that require an initial response. */
 const WANTS_INITIAL_RESPONSE: ReadonlySet<number> = new Set([501, 504, 535]);
 
-/** Refusals of the mechanism or of the line, which say nothing of the credentials (RFC 4954 4, 6). */
+/** Refusals of the mechanism or of the line, not of the credentials (RFC 4954 4, 6). */
 export const OF_THE_MECHANISM: ReadonlySet<number> = new Set([500, 501, 502, 504, 534, 538]);
 
-/** True for a refusal of the credentials (RFC 4954 6). Some servers have another code than 535 beside 5.7.8. */
+/** True for a refusal of the credentials (RFC 4954 6). Some servers send another code than 535 with 5.7.8. */
 export function namesCredentials({ code, enhancedCode }: Pick<Reply, "code" | "enhancedCode">): boolean {
   return code === 535 || enhancedCode === "5.7.8";
 }
@@ -115,7 +115,7 @@ async function begin(connection: Connection, name: string, initial: Uint8Array |
   const reply = await connection.request(authCommand(name));
   if (reply.code === 334) return connection.request(authResponse(initial));
   if (!WANTS_INITIAL_RESPONSE.has(reply.code) || connection.end !== undefined) return reply;
-  // The lines of an exchange may have 12,288 octets (RFC 4954 4): on one line then, once.
+  // Lines of an exchange may have 12,288 bytes (RFC 4954 4), so send it on one line, once.
   let second: Reply;
   try {
     second = await connection.request(command);
@@ -127,14 +127,14 @@ async function begin(connection: Connection, name: string, initial: Uint8Array |
   throw refusedTwice(reply, connection, name, refused(second, connection, name));
 }
 
-/** Whether the second reply, and not the refusal of the bare command before it, tells how the login went. */
+/** Whether the second reply decides the login, rather than the refusal of the bare command before it. */
 function isAnswer(second: Reply, first: Reply, authenticated: boolean): boolean {
   const { code } = second;
   if (code === 235 || code === 334 || (code === 503 && authenticated) || namesCredentials(second)) return true;
   return !namesCredentials(first) && !OF_THE_MECHANISM.has(code) && code !== 421;
 }
 
-/** The first refusal as the error. If that does not name the credentials, a lost session leaves open what they are worth. */
+/** Reports the first refusal. If it does not name the credentials, a lost session leaves their validity unknown. */
 function refusedTwice(first: Reply, connection: Connection, name: string, cause: SMTPException): SMTPException {
   const temporary = namesCredentials(first) ? undefined : cause.temporary || undefined;
   return refused(first, connection, name, { cause, temporary });
@@ -150,14 +150,14 @@ async function answer(
   if (challenge === undefined && exchange.needsChallenge()) {
     const shown = JSON.stringify(connection.redact(reply.message).slice(0, 200));
     const message = `the challenge of ${exchange.name} is not base64: ${shown}`;
-    // Later on, the server owes a proof, and must not get a password for failing to give it.
+    // A later challenge must carry the server's proof; a server that fails to send it must not get a password.
     throw first ? new UnusableChallengeError(message) : new SMTPException(message);
   }
-  // Real servers ask for the name and the password in words.
+  // Real servers ask for the name and the password in plain text.
   return ask(connection, () => exchange.answer(challenge ?? utf8(reply.message)));
 }
 
-/** The mechanism may be the caller's code, and may wait for something: a token, or for ever, but for its phase's time. */
+/** The mechanism may be the caller's code and may block (e.g. on a token), so the phase's timeout bounds each step. */
 async function ask<T>(connection: Connection, question: () => Promise<T>): Promise<T> {
   const bound = connection.setDeadline("command", connection.settings.timeouts().command);
   try {
@@ -172,8 +172,8 @@ async function tooMany(name: string): Promise<never> {
 }
 
 /**
- * The server waits for an answer: "*" tells it that none will come. It has to say 501 then, which says nothing new. The
- * error stays the reason if the connection is lost meanwhile.
+ * Sends "*", because the server waits for a response. It must reply 501, which adds no information. If the connection
+ * is lost meanwhile, the error remains the reason.
  */
 async function cancel(connection: Connection, error: unknown): Promise<never> {
   if (connection.end !== undefined) throw error;
@@ -181,7 +181,7 @@ async function cancel(connection: Connection, error: unknown): Promise<never> {
     const { code } = await connection.request(authCancel());
     if (code < 400) connection.drop(disconnected(`AUTH could not be cancelled: ${code}`, error));
   } catch (lost) {
-    // An abort's reason goes first.
+    // The reason of an abort takes precedence.
     if (!(lost instanceof SMTPException)) throw lost;
   }
   throw error;
@@ -197,7 +197,7 @@ function proven(connection: Connection, exchange: AuthExchange): void {
   }
 }
 
-/** What the server said of the reason before it refused. Who explains may be the caller's code: it must not hide the refusal. */
+/** The server's reason for a refusal. `explain()` may be the caller's code: its errors must not hide the refusal. */
 function explained(exchange: AuthExchange, challenge: string | undefined): ServerError | undefined {
   try {
     return challenge ? exchange.explain(decodeBase64(challenge) ?? utf8(challenge)) : undefined;
@@ -206,7 +206,7 @@ function explained(exchange: AuthExchange, challenge: string | undefined): Serve
   }
 }
 
-/** A server may echo what it was sent; the error that is shown and logged must not. */
+/** A server may echo the credentials; the error, which programs display and log, must not contain them. */
 function refused(
   reply: Reply,
   connection: Connection,
@@ -226,7 +226,7 @@ function refused(
   return authenticationError(shown, { reply: shown, serverError, cause, temporary });
 }
 
-/** The exception for a refusal; what the mechanism's error says is in its text, too. */
+/** The exception for a refusal; its text includes the mechanism's own error status. */
 export function authenticationError(
   { code, message }: Pick<Reply, "code" | "message">,
   details: AuthenticationDetails,

@@ -1,8 +1,7 @@
 /**
- * A message's content on its way by BDAT (RFC 3030), from the last reply to the envelope to the last reply to the
- * message.
+ * Sends a message's content by BDAT (RFC 3030), from the last reply to the envelope to the last reply to the message.
  *
- * A chunk always leaves whole, and the last one only after all before it: a source that fails never ends in LAST.
+ * A chunk is always sent whole, and the last one only after all others: a source that fails never causes LAST.
  */
 
 import { bdatCommand } from "../core/bdat-command.ts";
@@ -18,7 +17,7 @@ import type { Content } from "./content.ts";
 import type { TransferObserver } from "./content-transfer.ts";
 import { disconnected, protocolBroken } from "./session-end.ts";
 
-/** How the chunks go. */
+/** Settings of a BDAT transfer. */
 export type ChunkSettings = Pick<Plan, "content" | "sevenBitOnly"> & {
   /** False: each chunk waits for the reply to the one before it. */
   readonly pipelining: boolean;
@@ -26,22 +25,22 @@ export type ChunkSettings = Pick<Plan, "content" | "sevenBitOnly"> & {
   readonly expected: number;
 };
 
-/** Turns the octets of a content into those of the wire. */
+/** Encodes content as the bytes that are sent. */
 export type Encoder = Pick<ChunkEncoder, "encode" | "end">;
 
 const LF = 10;
 const CR = 13;
 
-/** The octets of a chunk: enough for its reply to weigh nothing, few enough for an early refusal to spare the rest. */
+/** Bytes in a chunk: enough to make its reply cheap, few enough for an early refusal to spare the rest. */
 const CHUNK = 262_144;
 
-/** While so many chunks are unanswered, no small one follows because the source pauses. */
+/** With this many chunks unanswered, a pause of the source does not send a small one. */
 const MOST_UNANSWERED = 32;
 
-/** What BODY=BINARYMIME declares goes as it is. */
+/** BODY=BINARYMIME content is sent unchanged. */
 const AS_IT_IS: Encoder = { encode: (octets) => octets, end: () => new Uint8Array(0) };
 
-/** The encoder for a content of this kind. One that was measured and has no lone CR or LF is not searched again. */
+/** The encoder for this kind of content. Measured content without lone CR or LF is not searched again. */
 export function encoderOf(kind: Plan["content"], { bytes, octets }: Content): Encoder {
   if (kind === "binary") return AS_IT_IS;
   return bytes === undefined || octets !== bytes.length
@@ -64,16 +63,16 @@ export class BdatTransfer implements ReplyReceiver, PieceWriter {
   #heldLength = 0;
   #owed = 0;
   #answered: () => void = () => {};
-  /** Set while the source has nothing more, and what is held has to wait for a reply. */
+  /** Set while the source pauses, and the held bytes have to wait for a reply. */
   #paused: Flush | undefined;
-  /** What left meanwhile, until the server has taken it. */
+  /** The write that sends a chunk meanwhile, until the stream accepts it. */
   #leaving: Promise<void> | undefined;
   #unlink: () => void = () => {};
-  /** Limits the wait for the other replies to the last chunk, or for the rest of a reply that nothing asked for. */
+  /** Limits the wait for the other replies to the last chunk, or for the rest of an unsolicited reply. */
   #bound: { release(): void } | undefined;
   #refusal: SMTPDataError | undefined;
   #lastHandedOver = false;
-  /** How many writes there had been when the last chunk was put into the output. */
+  /** The number of writes at the time the last chunk was put into the output. */
   #endedAt = 0;
 
   constructor(connection: Connection, content: Content, observer: TransferObserver, settings: ChunkSettings) {
@@ -82,13 +81,13 @@ export class BdatTransfer implements ReplyReceiver, PieceWriter {
     this.#observer = observer;
     this.#settings = settings;
     this.#encoder = encoderOf(settings.content, content);
-    // Between two chunks no reply is owed that the end of the session would cut off.
+    // Between two chunks no reply is pending; otherwise, the end of the session would go unnoticed.
     this.#unlink = connection.onEnd(() => this.lost());
   }
 
-  /** Writes the content; the observer is told how that went. */
+  /** Writes the content; reports the outcome to the observer. */
   start(): void {
-    // What is broken already ends next: nothing of the message is on its way then.
+    // A broken connection ends next: nothing of the message was sent.
     if (this.over || this.#connection.fault !== undefined) return;
     const { bytes } = this.#content;
     if (bytes === undefined || bytes.length > CHUNK) {
@@ -105,7 +104,7 @@ export class BdatTransfer implements ReplyReceiver, PieceWriter {
     return this.#heldLength;
   }
 
-  /** A piece of the content. What is held is sent once more is known to follow: the last chunk should have octets. */
+  /** Adds a piece. Sends the held bytes only when more follows: the last chunk should not be empty. */
   add(piece: Uint8Array, flush: Flush): Promise<void> | undefined {
     this.#paused = undefined;
     if (this.#heldLength >= CHUNK && !this.#mayCut) return this.#addAnswered(piece, flush);
@@ -114,21 +113,21 @@ export class BdatTransfer implements ReplyReceiver, PieceWriter {
     return leaves;
   }
 
-  /** A chunk is cut with what is held, now or when the reply that it has to wait for is here. */
+  /** Sends the held bytes as a chunk, now or after the reply that it has to wait for. */
   pause(flush: Flush): Promise<void> | undefined {
     if (this.#mayCut) return this.#sendChunk(flush);
     this.#paused = flush;
     return undefined;
   }
 
-  /** The last chunk waits for the replies as any other. */
+  /** The last chunk waits for replies as any other. */
   finish(): Promise<void> | undefined {
     this.#paused = undefined;
     if (this.#settings.pipelining || this.#owed === 0) return this.#leaving;
     return this.#allAnswered();
   }
 
-  /** The last chunk. */
+  /** Sends the last chunk. */
   end(): void {
     this.#connection.rejectUnsolicited();
     if (!this.#connection.writable) return;
@@ -140,13 +139,13 @@ export class BdatTransfer implements ReplyReceiver, PieceWriter {
     this.#connection.flush();
   }
 
-  /** The content cannot be completed: LAST must not be sent, and the server may have chunks already. */
+  /** Ends a transfer that cannot be completed: LAST must not be sent, and the server may have chunks. */
   giveUp(error: SMTPException): void {
     this.#stop()?.undelivered(error);
     this.#connection.drop(disconnected(error.message, error.cause ?? error));
   }
 
-  /** A reply to a chunk. */
+  /** Receives a reply to a chunk. */
   replied(command: Command, reply: RawReply): void {
     if (reply.code < 400 && !isPositive(reply.code)) return this.#broken(reply);
     if (isPositive(reply.code)) this.#connection.bdatAccepted = true;
@@ -154,7 +153,7 @@ export class BdatTransfer implements ReplyReceiver, PieceWriter {
     else this.#chunkReplied(reply);
   }
 
-  /** The session ended before the last reply. */
+  /** Called when the session ends before the last reply. */
   lost(): void {
     const left = this.#lastHandedOver && this.#connection.writes > this.#endedAt;
     const delivery = left ? "unknown" : "not-sent";
@@ -179,7 +178,7 @@ export class BdatTransfer implements ReplyReceiver, PieceWriter {
 
   #lastReplied(reply: RawReply): void {
     if (this.#refusal !== undefined) {
-      // It took a message of which it refused a part: nobody knows what it made of that.
+      // The server accepted a message after it refused a part of it: the outcome is unknown.
       return isPositive(reply.code) ? this.#broken(reply) : this.#stop()?.undelivered(this.#refusal);
     }
     this.#replies.push(reply);
@@ -193,13 +192,13 @@ export class BdatTransfer implements ReplyReceiver, PieceWriter {
     else this.#stop()?.complete(this.#replies);
   }
 
-  /** No further chunk may follow one that was refused; what is on its way already is answered first (RFC 3030 2). */
+  /** No chunk may follow a refused one; chunks that are already sent are answered first (RFC 3030 2). */
   #refused(reply: RawReply): void {
     this.#refusal ??= new SMTPDataError(reply.code, reply.message, { delivery: "rejected", reply: reply.reply });
     this.over = true;
     this.interrupt();
     this.#answered();
-    // LMTP has a reply a recipient for the last chunk, but nobody says how many there are after a refusal.
+    // In LMTP the last chunk has a reply for each recipient, but no RFC defines how many after a refusal.
     if (this.#lastHandedOver && this.#settings.expected > 1) {
       this.#stop()?.undelivered(this.#refusal);
       this.#connection.drop(disconnected("a part of the message was refused"));
@@ -207,12 +206,12 @@ export class BdatTransfer implements ReplyReceiver, PieceWriter {
   }
 
   async #resetThenFail(): Promise<void> {
-    // The connection is dropped next if that was a 421.
+    // After a 421, the connection is dropped next.
     if (this.#connection.fault === undefined && this.#connection.end === undefined) await this.#connection.reset();
     this.#stop()?.undelivered(this.#refusal);
   }
 
-  /** Nothing asked for it while no reply is owed; no clock runs while the source pauses. */
+  /** An unsolicited reply: none is pending, and no timer runs while the source pauses. */
   readonly #partlyReplied = (): void => {
     if (this.#owed > 0 || this.over) return;
     const why = protocolBroken("half an answer to the message before its end");
@@ -231,7 +230,7 @@ export class BdatTransfer implements ReplyReceiver, PieceWriter {
     this.#heldLength += octets.length;
   }
 
-  /** Without pipelining one chunk at a time is unanswered; with it, small ones of a slow source are not without end. */
+  /** Without pipelining, one chunk may be unanswered; with it, the number of small chunks is limited. */
   get #mayCut(): boolean {
     if (!this.#settings.pipelining) return this.#owed === 0;
     return this.#heldLength >= CHUNK || this.#owed < MOST_UNANSWERED;
@@ -258,7 +257,7 @@ export class BdatTransfer implements ReplyReceiver, PieceWriter {
     }
   }
 
-  /** A chunk was taken: whoever waited for that goes on. */
+  /** Continues after the server accepted a chunk. */
   #goOn(): void {
     this.#answered();
     const flush = this.#paused;
@@ -279,7 +278,7 @@ export class BdatTransfer implements ReplyReceiver, PieceWriter {
     this.#heldLength = 0;
   }
 
-  /** Nothing more may be written, and nothing more be told than what is told now. */
+  /** Stops writing; the returned observer receives the last report. */
   #stop(): TransferObserver | undefined {
     const observer = this.#observer;
     this.#observer = undefined;
@@ -293,7 +292,7 @@ export class BdatTransfer implements ReplyReceiver, PieceWriter {
   }
 }
 
-/** The end of the last line, if it lacks. An empty message has no line. */
+/** The missing end of the last line. An empty message has no line. */
 function lastCrlf(bytes: Uint8Array): Uint8Array {
   return bytes.length === 0 || bytes[bytes.length - 1] === LF ? new Uint8Array(0) : Uint8Array.of(CR, LF);
 }

@@ -1,4 +1,4 @@
-/** Reads a message's content piece by piece: one that comes in chunks, and a large one. */
+/** Reads a message's content piece by piece, if it is large or arrives in chunks. */
 import { DataEncoder } from "../core/body.ts";
 import { HiddenEndError, HiddenEndSearch } from "../core/hidden-end.ts";
 import { hasEightBit, skipSendable, skipUndotted } from "../core/long-body.ts";
@@ -11,24 +11,24 @@ import { pacedFlush } from "./pace.ts";
 import { reusedMemory } from "./reused-memory.ts";
 import { textOf } from "./session-end.ts";
 
-/** Lets what is in the output leave; a promise: the server has not taken it yet. */
+/** Writes the output; returns a promise if the stream has not yet accepted it. */
 export type Flush = () => Promise<void> | undefined;
 
-/** Where the pieces go: by DATA, or by BDAT. */
+/** Sends the pieces, by DATA or by BDAT. */
 export type PieceWriter = {
-  /** The most octets that it takes at a time. */
+  /** The maximum number of bytes in a piece. */
   readonly piece: number;
   /** True once the outcome is known: nothing more may be written. */
   readonly over: boolean;
-  /** Called when that happens, for who waits for something else meanwhile. */
+  /** Called when that happens, to end a wait for something else. */
   interrupt: () => void;
-  /** How many octets were taken that are not in the output yet; none are held back where it is missing. */
+  /** Bytes accepted but not yet in the output. If missing, the writer holds none back. */
   readonly held?: number;
-  /** Takes a piece, and flushes what is enough for a write; a promise: no more before it is settled. */
+  /** Accepts a piece, and flushes when there is enough for a write. If it returns a promise, wait for it. */
   add(piece: Uint8Array, flush: Flush): Promise<void> | undefined;
-  /** No more pieces come for now: what was taken leaves. A promise as `add` gives. */
+  /** Sends the held bytes, because no more pieces come for now. Returns what `add` returns. */
   pause(flush: Flush): Promise<void> | undefined;
-  /** All pieces were taken: what has to leave or to be answered before the end. A promise: the end waits for it. */
+  /** Sends what must precede the end, or waits for its reply. The end waits for a returned promise. */
   finish(flush: Flush): Promise<void> | undefined;
   /** Sends the end, after `finish`. */
   end(): void;
@@ -36,13 +36,13 @@ export type PieceWriter = {
   giveUp(error: SMTPException): void;
 };
 
-/** The encoder for a long content. Where it was measured and has no lone CR or LF, only dots are searched for. */
+/** The encoder for long content. In measured content without lone CR or LF it searches for dots only. */
 export function longDataEncoder({ bytes, octets }: Content, connection: Connection): DataEncoder {
   const skip = bytes !== undefined && octets === bytes.length ? skipUndotted : skipSendable;
   return new DataEncoder(skip, reusedMemory(connection));
 }
 
-/** Writes the content, and its end unless the writer is over before. Failures are told to the writer. */
+/** Writes the content, and its end unless the writer is over before. Reports failures to the writer. */
 export async function pumpBody(
   writer: PieceWriter,
   connection: Connection,
@@ -51,7 +51,7 @@ export async function pumpBody(
   kind: Plan["content"] = "text",
 ): Promise<void> {
   const flush = pacedFlush(connection);
-  // What is in memory was looked at before.
+  // Content in memory was checked before.
   const hiddenEnd = kind === "text" && content.bytes === undefined ? new HiddenEndSearch() : undefined;
   let chunks: Chunks | undefined;
   try {
@@ -79,7 +79,7 @@ export async function pumpBody(
       await addAll(writer, chunk, flush);
       if (writer.over) return chunks.cancel();
     }
-    // What stands before the end goes first: the outcome is unknown only from the end on.
+    // Sends everything before the end first: the outcome is unknown only from the end on.
     const unfinished = writer.finish(flush);
     if (unfinished !== undefined) await unlessOver(writer, unfinished);
     if (!writer.over) writer.end();
@@ -99,17 +99,17 @@ async function addAll(writer: PieceWriter, chunk: Uint8Array, flush: Flush): Pro
 }
 
 /**
- * How many turns of the microtask queue "at once" is: more than generators and streams within streams need to hand on a
- * chunk that is there. It costs a few microseconds where the source does pause.
+ * The number of microtask turns that count as "at once": more than nested generators and streams need to pass on an
+ * available chunk. It costs a few microseconds where the source does pause.
  */
 const TURNS = 64;
 
 const SETTLED = Promise.resolve();
 
 /**
- * Waits for the source, but not longer than the writer goes on. `pause`, if there is one, is called if the chunk is not there once only
- * promises had time to settle, since what the source has given must not wait for what it has not: the server's clock
- * runs, and it may refuse. No timer tells that: a timer of a test may stand still, and a real one would hold every chunk back.
+ * Waits for the source until the writer is over. Calls `pause` if no chunk has arrived after promises had time to
+ * settle: bytes that the source has supplied must not wait for the next, since the server's timeout runs and it may
+ * refuse. This uses no timer: fake timers may stand still in tests, and a real one would delay every chunk.
  */
 function nextChunk(
   writer: PieceWriter,
@@ -139,7 +139,7 @@ function nextChunk(
   });
 }
 
-/** Waits for the work, but not longer than the writer goes on. A race with one lasting promise would leak. */
+/** Waits for the work until the writer is over. A race with one lasting promise would leak. */
 function unlessOver(writer: PieceWriter, work: Promise<void>): Promise<void> {
   return new Promise((resolve, reject) => {
     writer.interrupt = () => resolve(undefined);
@@ -148,7 +148,7 @@ function unlessOver(writer: PieceWriter, work: Promise<void>): Promise<void> {
   });
 }
 
-/** A large message in memory goes the way of a stream, for its back-pressure. */
+/** Treats a large message in memory as a stream, for its back-pressure. */
 function oneChunk(bytes: Uint8Array): Chunks {
   let rest: Uint8Array | undefined = bytes;
   return {

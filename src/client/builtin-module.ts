@@ -1,6 +1,6 @@
-/** Finds the modules of Node that are used where the runtime has them: Node, Deno and Bun do. The only place that asks for them. */
+/** Finds Node's modules where the runtime has them (Node, Deno and Bun). No other file accesses them. */
 
-/** The module, or undefined where the runtime has none of this name. */
+/** The module, or undefined if the runtime has none of this name. */
 export function builtinModule<Module>(id: string): Module | undefined {
   try {
     const runtime: { getBuiltinModule?(id: string): Module | undefined } | undefined = Reflect.get(
@@ -9,7 +9,7 @@ export function builtinModule<Module>(id: string): Module | undefined {
     );
     return runtime?.getBuiltinModule?.(id);
   } catch {
-    // A runtime that has something else under that name.
+    // The runtime has something else under that name.
     return undefined;
   }
 }

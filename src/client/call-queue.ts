@@ -1,32 +1,32 @@
 /**
- * Whose turn it is on a session. Calls wait in the order in which they were made. A call may let the next one begin before
- * its own last reply is here, which is how messages are pipelined; a call that must be alone waits for all before it.
+ * Decides which call may use a session. Calls wait in the order in which they were made. A call may let the next one
+ * begin before its own last reply arrives, which pipelines messages; an exclusive call waits for all before it.
  */
 import { callerContext, type InContext } from "./caller-context.ts";
 
-/** A call that waits for its turn, or has it. It is its own link in the queue. */
+/** A call that waits for its turn, or has it. It links itself to its neighbours in the queue. */
 export abstract class Call {
-  /** True while it has the turn: no other call may begin. Kept by the queue. */
+  /** True while the call has the turn: no other call may begin. Set by the queue. */
   active = false;
-  /** The context of the call, where it is not the one in which the call is started; a call that waits is started by another one. */
+  /** The context in which to start the call, if not the current one: another call starts a waiting one. */
   within: InContext | undefined;
-  /** The neighbours in the queue. Kept by the queue. */
+  /** The neighbours in the queue. Set by the queue. */
   before: Call | undefined;
   after: Call | undefined;
-  /** True while it waits in a queue. Kept by the queue. */
+  /** True while the call waits in a queue. Set by the queue. */
   queued = false;
 
-  /** True if no other call may be under way at the same time. */
+  /** True if no other call may run at the same time. */
   abstract readonly alone: boolean;
 
-  /** Begins the call, which calls the queue's `release()` and `end()` later. */
+  /** Begins the call, which later calls the queue's `release()` and `end()`. */
   abstract start(): void;
 }
 
-/** Provides calls that wait elsewhere: the messages of a pool. */
+/** Supplies calls that wait elsewhere: the messages of a pool. */
 export type CallSource = { next(): Call | undefined };
 
-/** The calls on one session: those that wait, and those that are under way. */
+/** The calls of one session: waiting and running ones. */
 export class CallQueue {
   readonly #source: CallSource | undefined;
   #first: Call | undefined;
@@ -36,12 +36,12 @@ export class CallQueue {
   #busy = false;
   #advancing = false;
 
-  /** `source` is asked for a call when the turn is free and none waits here. */
+  /** Gets a call from `source` when the turn is free and no call waits here. */
   constructor(source?: CallSource) {
     this.#source = source;
   }
 
-  /** Runs `task` when all calls before it are settled, and lets none begin before it is. */
+  /** Runs `task` after all calls before it are settled; no other call begins before `task` settles. */
   alone<T>(task: () => Promise<T>): Promise<T> {
     return new Promise((resolve, reject) => {
       const call = new ExclusiveCall(this, task, resolve, reject);
@@ -50,7 +50,7 @@ export class CallQueue {
     });
   }
 
-  /** Starts the call when those before it have released their turn: at once, if they have. */
+  /** Starts the call when those before it have released their turn, at once if they have. */
   enqueue(call: Call): void {
     call.before = this.#last;
     call.after = undefined;
@@ -61,14 +61,14 @@ export class CallQueue {
     this.advance();
   }
 
-  /** Takes back a call that waits. */
+  /** Removes a waiting call. */
   cancel(call: Call): void {
     if (!call.queued) return;
     this.#remove(call);
     this.advance();
   }
 
-  /** The next call may begin. It does so now, so that what it sends can leave in one write with what this one sent. */
+  /** Starts the next call, at once, so that its bytes can leave in one write with those of this call. */
   release(call: Call): void {
     if (!call.active) return;
     call.active = false;
@@ -76,14 +76,14 @@ export class CallQueue {
     this.advance();
   }
 
-  /** The call is over. Call this once. */
+  /** Ends the call. Call this once. */
   end(call: Call): void {
     this.#running--;
     if (call.active) this.release(call);
     else this.advance();
   }
 
-  /** Starts what can be started. A call that releases its turn while it starts is not followed any deeper: thousands may wait. */
+  /** Starts all calls that may begin. A call that releases its turn while it starts causes no recursion. */
   advance(): void {
     if (this.#advancing) return;
     this.#advancing = true;
@@ -96,7 +96,7 @@ export class CallQueue {
     this.#advancing = false;
   }
 
-  /** The call that may begin now. */
+  /** The call that may begin now, if any. */
   #next(): Call | undefined {
     if (this.#busy) return undefined;
     const call = this.#first;
@@ -121,7 +121,7 @@ function startWithin(call: Call, within: InContext): void {
   within(() => call.start());
 }
 
-/** A call that has the session to itself. */
+/** A call that has exclusive use of the session. */
 class ExclusiveCall<T> extends Call {
   readonly alone = true;
   readonly #queue: CallQueue;

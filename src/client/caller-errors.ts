@@ -1,19 +1,19 @@
-/** The errors that come from the caller's code: the reasons of its signals, and what its functions and iterators throw. */
+/** Tracks errors of the caller's code: reasons of its signals, and errors of its functions and iterators. */
 import { SMTPException } from "../errors.ts";
 
 const errors = new WeakSet<object>();
 
-/** Remembers an error of the caller's: a call that fails with it rejects with the same object, unchanged. */
+/** Marks an error as the caller's: a call that fails with it rejects with the same object, unchanged. */
 export function keepError(error: unknown): void {
   if (typeof error === "object" && error !== null) errors.add(error);
 }
 
-/** True if an error is the caller's, and not the library's to change. */
+/** True if an error is the caller's: the library must not change it. */
 export function isCallersError(error: object): boolean {
   return errors.has(error);
 }
 
-/** Runs a synchronous function of the caller's. */
+/** Runs a synchronous function of the caller. */
 export function fromCaller<Result>(work: () => Result): Result {
   try {
     return work();
@@ -23,7 +23,7 @@ export function fromCaller<Result>(work: () => Result): Result {
   }
 }
 
-/** Runs a function of the caller's that may give a promise. */
+/** Runs a function of the caller that may return a promise. */
 export async function resultFromCaller<Result>(work: () => Result): Promise<Awaited<Result>> {
   try {
     return await work();
@@ -33,7 +33,7 @@ export async function resultFromCaller<Result>(work: () => Result): Promise<Awai
   }
 }
 
-/** Runs a step of a mechanism or a body. The library's own ones throw exceptions of its classes only. */
+/** Runs a step of a mechanism or a body. The library's own throw only exceptions of its classes. */
 export function fromMechanism<Result>(work: () => Result): Result {
   try {
     const result = work();

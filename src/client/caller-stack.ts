@@ -1,20 +1,20 @@
 /**
- * Puts the callers of a method into the stack of what it rejects with. An error is made when a reply or the end of a
- * connection arrives, and no function of the caller's program is on the stack then. But engines know which async functions
- * await a promise, and list them in a stack that is taken while the promise is being settled. So a stack is taken when a
- * call fails, and a call that succeeds pays nothing.
+ * Adds the callers of a method to the stack of its rejection. An error is made when a reply or the end of a connection
+ * arrives, with no function of the caller's program on the stack. But engines record which async functions await a
+ * promise, and list them in a stack captured while the promise is being settled. So the stack is captured when a call
+ * fails, and a successful call costs nothing.
  */
 import { isTokenFailure, noteTokenFailure } from "../core/token-failure.ts";
 import { SMTPException } from "../errors.ts";
 import { isCallersError } from "./caller-errors.ts";
 
-/** The stacks of the errors that a call rejected with, as they were before. */
+/** The original stacks of the errors that a call rejected with. */
 const ownStacks = new WeakMap<Error, string>();
 
 /**
- * What a call comes to. The stack of a rejection ends with the functions that await the returned promise. V8 follows
- * reactions from promise to promise, so there it costs no more than `then()`. JavaScriptCore follows async functions only,
- * each of which awaits the one before.
+ * Returns the result of a call. The stack of a rejection ends with the functions that await the returned promise. V8
+ * follows reactions from promise to promise, so there it costs no more than `then()`. JavaScriptCore follows async
+ * functions only, each of which awaits the one before.
  */
 export const withCallers: <Value>(call: Promise<Value>) => Promise<Value> =
   "Bun" in globalThis ? awaited : (call) => call.then(undefined, rethrow);
@@ -27,13 +27,13 @@ async function awaited<Value>(call: Promise<Value>): Promise<Value> {
   }
 }
 
-/** Adds the callers of `above`, which runs now, to the stack of an error that another call rejected with. */
+/** Adds the callers of `above`, which runs now, to the stack of another call's rejection. */
 export function addCallers(error: unknown, above: (...args: never[]) => unknown): void {
   if (!isOwnError(error)) return;
   try {
     if (typeof error.stack === "string") error.stack = joined(error.stack, linesAbove(above));
   } catch {
-    // It is frozen, or the program's own Error.prepareStackTrace throws.
+    // The error is frozen, or the program's own Error.prepareStackTrace throws.
   }
 }
 
@@ -42,8 +42,8 @@ function rethrow(error: unknown): never {
 }
 
 /**
- * What a call rejects with: the error, with the callers of `above` at the end of its stack. An error that another call
- * rejected with before is copied. Errors of the caller's code, and those of other classes, are left as they are.
+ * Returns the error for a rejection, with the callers of `above` at the end of its stack. Copies an error that another
+ * call rejected with. Errors of the caller's code, and those of other classes, are left as they are.
  */
 function located(error: unknown, above: (...args: never[]) => unknown): unknown {
   if (!isOwnError(error)) return error;
@@ -66,7 +66,7 @@ function isOwnError(error: unknown): error is Error {
   return false;
 }
 
-/** The lines of the stack beneath a function that runs now, without the runtime's. */
+/** The lines of the stack below a running function, without the runtime's own. */
 function linesAbove(above: (...args: never[]) => unknown): string[] {
   const taken = new Error();
   const capture: unknown = Reflect.get(Error, "captureStackTrace");
@@ -76,13 +76,13 @@ function linesAbove(above: (...args: never[]) => unknown): string[] {
   return stack.split("\n").filter((line) => /^\s+at /.test(line) && !/\((node|ext|native):/.test(line));
 }
 
-/** A stack, and those lines of another that are not in it already. */
+/** A stack, followed by the lines of another that it lacks. */
 function joined(own: string, callers: readonly string[]): string {
   const known = new Set(own.split("\n").map(placeOf));
   return [own, ...callers.filter((line) => !known.has(placeOf(line)))].join("\n");
 }
 
-/** A line of a stack without what differs between a function that runs and one that awaits. */
+/** A line of a stack, without the parts that differ between a running and an awaiting function. */
 function placeOf(line: string): string {
   return line
     .trim()
@@ -90,7 +90,7 @@ function placeOf(line: string): string {
     .replace(/:\d+\)?$/, "");
 }
 
-/** The same error for another call: its class, its fields and its cause, with a stack of its own. */
+/** Copies an error for another call: its class, its fields and its cause, with a stack of its own. */
 export function copyOf(error: Error, stack: string): unknown {
   const { stack: _, ...fields } = Object.getOwnPropertyDescriptors(error);
   const copy = new Error(error.message);

@@ -1,6 +1,6 @@
 /**
- * The runtime's diagnostics channels, where it has them: Node, Deno and Bun do. Their names and what is published on them
- * are part of the public API.
+ * The runtime's diagnostics channels (Node, Deno and Bun have them). Their names and messages are part of the public
+ * API.
  */
 import type { Endpoint, PeerInfo } from "../byte-stream.ts";
 import type { Reply } from "../core/reply.ts";
@@ -11,36 +11,36 @@ import type { Delivery } from "./outcome.ts";
 export type ConnectionInfo = {
   readonly protocol: "smtp" | "lmtp";
   readonly endpoint: Endpoint;
-  /** Both ends, and TLS; undefined until it is connected. */
+  /** Both ends, and TLS; undefined until connected. */
   readonly peer: PeerInfo | undefined;
 };
 
-/** A message on its way, the same object in each of its events. */
+/** A message being delivered, the same object in each of its events. */
 export type DeliveryInfo = {
   readonly protocol: "smtp" | "lmtp";
-  /** Where it goes; undefined until a connection is made. */
+  /** The server; undefined until a connection is made. */
   readonly endpoint: Endpoint | undefined;
-  /** The reverse path; undefined until the message was read. */
+  /** The reverse path; undefined until the message is read. */
   readonly from: string | undefined;
-  /** The recipients; undefined until the message was read. */
+  /** The recipients; undefined until the message is read. */
   readonly to: readonly string[] | undefined;
-  /** Its size on the wire, without stuffing; undefined for streams, and until the message was read. */
+  /** Size on the wire in bytes, without dot-stuffing; undefined for streams, and until the message is read. */
   readonly octets: number | undefined;
 };
 
 /** Channels of `node:diagnostics_channel` and their payloads. Credentials are masked in all of them. */
 export type DiagnosticsChannels = {
-  /** A connection is being made; published in the context of the call that needs it. */
+  /** A connection attempt starts; published in the context of the call that needs it. */
   "smtplib:connection:start": { readonly connection: ConnectionInfo };
-  /** It is made, and the server has greeted. */
+  /** The connection is made, and the server has sent its greeting. */
   "smtplib:connection:open": { readonly connection: ConnectionInfo; readonly greeting: Reply };
-  /** It could not be made. */
+  /** The connection attempt failed. */
   "smtplib:connection:error": { readonly connection: ConnectionInfo; readonly error: unknown };
-  /** An open connection is over; `error` says why, and is undefined if the caller closed it. */
+  /** An open connection ended; `error` is the reason, undefined if the caller closed it. */
   "smtplib:connection:end": { readonly connection: ConnectionInfo; readonly error: unknown };
-  /** A command goes out, or a line that answers a challenge, whose verb is ""; published in the context of its call. */
+  /** A command is sent, or a response to a challenge, whose verb is ""; published in the context of its call. */
   "smtplib:command": { readonly connection: ConnectionInfo; readonly verb: string; readonly command: string };
-  /** A reply came, published in the same context; `command` is what it answers, "." for a message's content, "connect" for a greeting. */
+  /** A reply arrived, in the same context; `command` is the answered one, "." for content, "connect" for a greeting. */
   "smtplib:reply": {
     readonly connection: ConnectionInfo;
     readonly command: string;
@@ -52,13 +52,13 @@ export type DiagnosticsChannels = {
    * A message was passed to the client; published in the context of that call, before the message waits for its turn.
    */
   "smtplib:delivery:start": { readonly delivery: DeliveryInfo };
-  /** The server took it, for at least one recipient. */
+  /** The server accepted the message for at least one recipient. */
   "smtplib:delivery:end": { readonly delivery: DeliveryInfo; readonly result: Delivery };
-  /** It did not; `error` is what the caller gets. */
+  /** The delivery failed; `error` is the caller's error. */
   "smtplib:delivery:error": { readonly delivery: DeliveryInfo; readonly error: unknown };
 };
 
-/** A channel, as `node:diagnostics_channel` has it. */
+/** A channel, as in `node:diagnostics_channel`. */
 export type Channel<Message> = {
   readonly hasSubscribers: boolean;
   publish(message: Message): void;
@@ -70,7 +70,7 @@ type Name = keyof DiagnosticsChannels;
 
 type Named = { readonly [name in Name]: Channel<DiagnosticsChannels[name]> };
 
-/** The channels. */
+/** The library's channels. */
 export class Channels {
   readonly #named: Named;
   readonly #command: { readonly hasSubscribers: boolean };
@@ -92,7 +92,7 @@ export class Channels {
     this.#reply = this.#named["smtplib:reply"];
   }
 
-  /** Whether anyone has subscribed to any of them: asked at each event, and so without a loop, which takes five times as long. */
+  /** Whether any channel has a subscriber. Called for each event, so without a loop, which takes five times as long. */
   get heard(): boolean {
     const named = this.#named;
     return (
@@ -108,18 +108,18 @@ export class Channels {
     );
   }
 
-  /** Whether anyone has subscribed to commands or replies. */
+  /** Whether commands or replies have a subscriber. */
   get hearsDialogue(): boolean {
     return this.#command.hasSubscribers || this.#reply.hasSubscribers;
   }
 
-  /** Tells those who have subscribed to this one. */
+  /** Publishes to the subscribers of a channel. */
   publish<N extends Name>(name: N, message: DiagnosticsChannels[N]): void {
     const channel = this.#named[name];
     if (channel.hasSubscribers) channel.publish(message);
   }
 
-  /** Subscribes to one, until the returned function is called. */
+  /** Subscribes to a channel until the returned function is called. */
   subscribe<N extends Name>(name: N, listener: (message: DiagnosticsChannels[N]) => void): () => void {
     const channel = this.#named[name];
     channel.subscribe(listener);
@@ -128,8 +128,8 @@ export class Channels {
 }
 
 /**
- * A channel of the runtime's, or undefined where it has none, or another module in their place: nobody can listen then, and
- * mail goes out all the same. The caller keeps it: Bun up to 1.4 forgets the subscribers of a channel that nobody holds.
+ * A channel of the runtime, or undefined if it has none, or another module of that name; mail is sent in any case. The
+ * caller must keep the channel: Bun up to 1.4 loses the subscribers of an unreferenced one.
  */
 export function channelOf<Message>(name: string): Channel<Message> | undefined {
   try {
@@ -142,8 +142,8 @@ export function channelOf<Message>(name: string): Channel<Message> | undefined {
 let found: { readonly channels: Channels | undefined } | undefined;
 
 /**
- * The runtime's channels, or undefined where it has none. The module keeps them: Bun up to 1.4 forgets the
- * subscribers of a channel that nobody holds.
+ * The runtime's channels, or undefined if it has none. The module keeps them: Bun up to 1.4 loses the subscribers of an
+ * unreferenced channel.
  */
 export function diagnostics(): Channels | undefined {
   found ??= { channels: find() };
@@ -155,7 +155,7 @@ function find(): Channels | undefined {
     const module = builtinModule<{ channel<N extends Name>(name: N): Named[N] }>("diagnostics_channel");
     return module === undefined ? undefined : new Channels(module.channel);
   } catch {
-    // A module that is another one: nobody could listen, and mail goes out all the same.
+    // Another module has this name: there are no subscribers, and mail is sent in any case.
     return undefined;
   }
 }

@@ -1,4 +1,4 @@
-/** Whether messages go by BDAT (RFC 3030): what the caller asked for, and what the server turned out to know. */
+/** Decides whether messages use BDAT (RFC 3030), by the caller's option and by how the server has replied to it. */
 import type { EightBitPolicy, SendingPolicy } from "../core/plan.ts";
 import type { RawReply } from "../core/reply.ts";
 import { SMTPDataError } from "../errors.ts";
@@ -6,7 +6,7 @@ import { type Connection, GRACE } from "./connection.ts";
 import type { Pipelining } from "./session.ts";
 import { disconnected } from "./session-end.ts";
 
-/** Codes that say that the verb or its form is unknown (RFC 5321 4.2.4); a message is refused by others. */
+/** Codes for an unknown verb or form (RFC 5321 4.2.4); servers refuse a message with other codes. */
 const UNKNOWN_COMMAND: ReadonlySet<number> = new Set([500, 502, 504]);
 
 /** The option `chunking` of one `SMTP`, or of all connections of a pool. */
@@ -19,21 +19,21 @@ export class Chunking {
     this.#asked = asked;
   }
 
-  /** The option as it holds now: false once a server did not know BDAT, unless the caller insists. */
+  /** The effective option: false once a server did not know BDAT, unless the caller insists. */
   get permitted(): boolean | undefined {
     return this.#bdatUnknown ? false : this.#asked;
   }
 
-  /** What is known of one server does not hold for another. */
+  /** Forgets the replies of one server when another is used. */
   connectsTo(where: string): void {
     if (where !== this.#where) this.#bdatUnknown = false;
     this.#where = where;
   }
 
   /**
-   * The error for the replies to one BDAT if they say that the server does not know it, undefined if they do not. It may
-   * have read the content as commands: the connection must be dropped. The same message may go by DATA. In LMTP the last
-   * BDAT has several replies, and one with another code shows that the command is known.
+   * Returns an error if the replies to one BDAT report an unknown command, otherwise undefined. The server may have
+   * read the content as commands: the connection must be dropped. The same message may be sent by DATA. In LMTP the
+   * last BDAT has several replies, and one with another code shows that the command is known.
    */
   unknownBy(replies: readonly RawReply[], connection: Connection): SMTPDataError | undefined {
     const [first] = replies;
@@ -50,21 +50,21 @@ export class Chunking {
   }
 }
 
-/** Whether all replies to one BDAT so far refuse the command, on a connection where the server has not accepted any. */
+/** Whether all replies to one BDAT so far refuse the command, on a connection whose server has not accepted any. */
 export function seemsUnknown(replies: readonly RawReply[], { bdatAccepted }: Connection): boolean {
   return !bdatAccepted && replies.every(({ code }) => UNKNOWN_COMMAND.has(code));
 }
 
 /**
- * Limits the wait for the other replies to a BDAT of LMTP: a server that does not know the command owes a single one.
- * When the time is up, nobody knows what became of the message.
+ * Limits the wait for the other replies to a BDAT of LMTP: a server that does not know the command sends only one.
+ * After the timeout, the outcome of the message is unknown.
  */
 export function boundReplies(connection: Connection): { release(): void } {
   const why = "BDAT seems to be unknown to the server, and not every recipient has a reply";
   return connection.setDeadline("dataDone", GRACE, disconnected(why));
 }
 
-/** What is planned by: the options, and `chunking` as it holds when a message is planned. */
+/** The options for planning, with `chunking` as it applies when a message is planned. */
 export function sendingPolicy(
   options: { readonly eightBit?: EightBitPolicy | undefined; readonly pipelining?: Pipelining | undefined },
   chunking: Chunking,

@@ -1,4 +1,4 @@
-/** The chunks of a body that is not in memory. */
+/** Reads the chunks of a body that is not in memory. */
 import { concat, utf8, wrongType } from "../core/bytes.ts";
 import type { InContext } from "./caller-context.ts";
 
@@ -6,11 +6,11 @@ import type { InContext } from "./caller-context.ts";
 export type Chunks = {
   /** The next chunk; undefined at the end. Rejects with the source's own error. */
   next(): Promise<Uint8Array | undefined>;
-  /** No more is wanted. Never throws, never waits. */
+  /** Releases the source. Never throws, never waits. */
   cancel(reason?: unknown): void;
 };
 
-/** Begins to read a body: a Blob, a ReadableStream, or an iterable. The argument is named where a chunk is none. */
+/** Begins to read a Blob, a ReadableStream, or an iterable. `argument` names the body in errors about its chunks. */
 export function chunksOf(body: object, argument = "a message"): Chunks {
   const text = new TextChunks(argument);
   if (body instanceof Blob) return streamChunks(body.stream(), text);
@@ -20,7 +20,7 @@ export function chunksOf(body: object, argument = "a message"): Chunks {
   throw wrongType("the message", "a source of chunks", body);
 }
 
-/** The errors about chunks that are neither texts nor bytes, as opposed to those of the source itself. */
+/** Errors about chunks that are neither strings nor bytes, as opposed to errors of the source. */
 const wrongChunks = new WeakSet();
 
 /** Whether an error says that a chunk is neither a string nor a Uint8Array. */
@@ -34,7 +34,7 @@ function wrongChunk(chunk: unknown, argument: string): TypeError {
   return error;
 }
 
-/** Begins to read the source of a content; the caller's code runs in the context of the call that brought it. */
+/** Begins to read the source of content; the caller's code runs in the context of its own call. */
 export function chunksWithin(
   { source, within }: { readonly source: object; readonly within: InContext },
   argument?: string,
@@ -43,16 +43,16 @@ export function chunksWithin(
   return { next: () => within(chunks.next), cancel: (reason) => within(() => chunks.cancel(reason)) };
 }
 
-/** Gives a source up that was not read. Never throws. */
+/** Releases an unread source. Never throws. */
 export function giveUp(body: object): void {
   try {
     if (!destroyed(body) && !(body instanceof Blob)) chunksOf(body).cancel();
   } catch {
-    // It is somebody else's to close: a stream that is locked, for one.
+    // Its owner has to close it, e.g. a locked stream.
   }
 }
 
-/** The chunks as an iterator, whose `return()` releases the source at once, while a chunk is awaited, too. */
+/** The chunks as an iterator, whose `return()` releases the source at once, even while a chunk is awaited. */
 export function chunkIterator(chunks: Chunks): AsyncIterator<Uint8Array, undefined> {
   return {
     async next() {
@@ -67,8 +67,8 @@ export function chunkIterator(chunks: Chunks): AsyncIterator<Uint8Array, undefin
 }
 
 /**
- * Destroys a stream of Node's. Its iterator is a generator: `return()` closes nothing before a chunk was asked for, nor
- * while one is awaited.
+ * Destroys a Node stream. Its iterator is a generator: `return()` closes nothing before the first chunk is requested,
+ * nor while one is awaited.
  */
 function destroyed(body: object): boolean {
   const destroy: unknown = Reflect.get(body, "destroy");
@@ -78,9 +78,9 @@ function destroyed(body: object): boolean {
 }
 
 /**
- * By a default reader, of byte streams, too: a source that closes without answering a read which brought its own memory
- * would leave that pending for ever, and those written for default readers do. Blobs would be slower (measured on Node and
- * Deno; Bun's are no byte streams); only `readableWebStream()` of a file in Node, in pieces of 16 KiB, would be faster.
+ * Uses a default reader, even for byte streams: a source that closes without answering a BYOB read would leave it
+ * pending for ever, as sources written for default readers do. Blobs would be slower (measured on Node and Deno; Bun's
+ * are no byte streams); only `readableWebStream()` of a file in Node, in pieces of 16 KiB, would be faster.
  */
 function streamChunks(stream: ReadableStream<unknown>, text: TextChunks): Chunks {
   const reader = stream.getReader();
@@ -107,11 +107,11 @@ async function giveBack(iterator: Iterator<unknown> | AsyncIterator<unknown>, bo
   try {
     if (!destroyed(body)) await iterator.return?.();
   } catch {
-    // The caller already has an error; what the source says to being given up adds nothing.
+    // The caller already has an error; another from releasing the source adds nothing.
   }
 }
 
-/** Chunks of text may be cut inside of a surrogate pair, which has a UTF-8 form only as a whole. */
+/** Encodes text as UTF-8. A chunk may end inside a surrogate pair, which has a UTF-8 form only as a whole. */
 class TextChunks {
   readonly #argument: string;
   #half = "";

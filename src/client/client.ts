@@ -1,5 +1,5 @@
 /**
- * One server: a session, and a queue of calls, each of which runs undisturbed. The facade gives it Python's names; a pool
+ * A client of one server: a session, and a queue of calls that run one by one. The facade adds Python's names; a pool
  * owns several.
  */
 import type { Reply } from "../core/reply.ts";
@@ -10,19 +10,19 @@ import type { Target } from "./open.ts";
 import { quit } from "./quit.ts";
 import { greetingRefused, Session, type SessionSettings } from "./session.ts";
 
-/** A client of one server. */
+/** One session and its queue of calls. */
 export class Client {
-  /** The session, of whose steps calls are made. */
+  /** The session; calls consist of its steps. */
   readonly session: Session;
   readonly #calls: CallQueue;
 
-  /** `source` is asked for a message when the turn is free and no call waits; it attaches that here. */
+  /** Gets a message from `source` when the turn is free and no call waits; the source attaches it here. */
   constructor(settings: SessionSettings, source?: CallSource) {
     this.session = new Session(settings);
     this.#calls = new CallQueue(source);
   }
 
-  /** Runs `task` as one call, undisturbed: after all calls before it, and before all after it. */
+  /** Runs `task` exclusively: after all calls before it, and before all after it. */
   exclusively<T>(task: (session: Session) => Promise<T>): Promise<T> {
     if (this.#isReentered) return Promise.reject(reentry());
     const { session } = this;
@@ -33,7 +33,7 @@ export class Client {
     });
   }
 
-  /** Connects and demands the greeting 220. What goes wrong is thrown here, and once more by the next call. */
+  /** Connects and requires the greeting 220. Throws a failure here, and once more from the next call. */
   open(resolveTarget: () => Promise<Target>): Promise<Reply> {
     return this.exclusively(async (session) => {
       try {
@@ -54,13 +54,13 @@ export class Client {
     return this.#calls.alone(() => quit(this.session));
   }
 
-  /** Delivers one message, which learns the outcome. */
+  /** Delivers one message, and reports the outcome to it. */
   deliver(delivery: MessageDelivery): void {
     if (this.#isReentered) throw reentry();
     delivery.enter(this.session, this.#calls);
   }
 
-  /** True if a message of the source may begin: there is a connection, and no code of the caller runs on it. */
+  /** True if a message of the source may begin: there is a connection, and no caller code runs on it. */
   get takesMessages(): boolean {
     const { connection } = this.session;
     return connection !== undefined && connection.end === undefined && !connection.isInCallerCode;
@@ -71,7 +71,7 @@ export class Client {
     delivery.attach(this.session, this.#calls);
   }
 
-  /** Asks the source for a message, if one may begin now. */
+  /** Starts a message of the source, if one may begin now. */
   advance(): void {
     this.#calls.advance();
   }

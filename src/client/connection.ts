@@ -1,6 +1,6 @@
 /**
- * One connection: a byte stream joined to a dialogue. One writer, and one reader that always runs, so that a server's
- * last words and its going away are seen at once, while a body is written and while the session rests.
+ * One connection: a byte stream joined to a dialogue. It has one writer, and one reader that always runs, so that a
+ * server's last reply and its disconnect are seen at once, during a transfer and while the session is idle.
  */
 import type { ByteStream, PeerInfo } from "../byte-stream.ts";
 import { Command, MASK } from "../core/command.ts";
@@ -18,47 +18,47 @@ import type { Events } from "./events.ts";
 import { closed, disconnected, protocolBroken, type SessionEnd, textOf, timedOut } from "./session-end.ts";
 import { WriteMemory } from "./write-memory.ts";
 
-/** How a connection behaves, once it is there. */
+/** Settings of a connection. */
 export type ConnectionSettings = {
   readonly protocol: "smtp" | "lmtp";
   readonly limits: SessionLimits;
-  /** Asked each time: the caller may change them during a session. */
+  /** Called each time: the caller may change them during a session. */
   readonly timeouts: () => Timeouts;
   readonly events: Events;
   readonly chunking: Chunking;
 };
 
-/** What the server's last words may take, after a failed write or once they have begun; seconds. */
+/** Seconds to wait for a last reply after a failed write, or for the rest of a reply that has begun. */
 export const GRACE = 1;
 
 /** One session's connection. */
 export class Connection {
   /** The protocol's state. */
   readonly dialogue: Dialogue;
-  /** What will leave with the next `flush()`. */
+  /** The bytes that the next `flush()` writes. */
   readonly output: Output = new Output();
-  /** The bytes underneath; after an upgrade of them, `listen()` has to be called again. */
+  /** The underlying bytes; call `listen()` again after upgrading them to TLS. */
   readonly stream: ByteStream;
-  /** How the connection behaves. */
+  /** The settings of the connection. */
   readonly settings: ConnectionSettings;
   /** The server's greeting. */
   readonly greeting: Promise<Reply>;
-  /** True if the last reply that the caller fetched was a challenge: its next line is a secret. */
+  /** True if the last reply that the caller fetched was a challenge: the next line is a secret. */
   awaitsSecret = false;
-  /** Called when a part of a reply is here while a message's content is on its way. */
+  /** Called when part of a reply arrives during the transfer of a message's content. */
   partlyReplied: (() => void) | undefined;
   /** True while the caller's code runs. */
   isInCallerCode = false;
-  /** True once an AUTH was answered with 235. */
+  /** True once an AUTH got the reply 235. */
   authenticated = false;
-  /** True once a BDAT was answered with 2yz: no later reply says that the server does not know the command. */
+  /** True once a BDAT got a 2yz reply: later replies do not mean that the server does not know the command. */
   bdatAccepted = false;
   /**
-   * What is known of the server and commands that come in groups (RFC 2920): "suspect" if the session was lost with
-   * several commands unanswered and no group had been answered before.
+   * Whether the server handles commands in groups (RFC 2920): "suspect" if the session was lost with several commands
+   * unanswered before any group was answered.
    */
   pipeliningTrust: "untested" | "proven" | "suspect" = "untested";
-  /** How often something was handed to the transport: what was put into the output since then has not left. */
+  /** The number of writes to the transport; if unchanged, output added since then has not been sent. */
   writes = 0;
 
   readonly #memory: WriteMemory;
@@ -68,16 +68,16 @@ export class Connection {
   readonly #ending = new Set<() => void>();
   readonly #secrets: Command[] = [];
   #flushing: Promise<void> | undefined;
-  /** The command for whose reply the clock runs. */
+  /** The command whose reply the timer limits. */
   #timed: Awaited | undefined;
-  /** True while replies are handed over; the clock is set when they are. */
+  /** True while replies are dispatched; the timer is set afterwards. */
   #isDispatching = false;
   #writeError: { readonly error: unknown } | undefined;
   #end: SessionEnd | undefined;
   #fault: Fault | undefined;
   #closing: Promise<void> | undefined;
 
-  /** Takes over a connected stream; the greeting is awaited at once. */
+  /** Uses a connected stream; waits for the greeting at once. */
   constructor(stream: ByteStream, settings: ConnectionSettings) {
     const greeting = Command.greeting();
     this.stream = stream;
@@ -95,22 +95,22 @@ export class Connection {
     return this.stream.peer;
   }
 
-  /** Why the session is over, or undefined while it lives. */
+  /** The reason for the session's end; undefined while it lasts. */
   get end(): SessionEnd | undefined {
     return this.#end;
   }
 
-  /** What broke the protocol, if that is what ended the session. */
+  /** The protocol violation, if one ended the session. */
   get fault(): Fault | undefined {
     return this.#fault;
   }
 
-  /** False once a write has failed: the reader then finds out why. */
+  /** False once a write has failed: the reader then finds the reason. */
   get writable(): boolean {
     return this.#end === undefined && this.#writeError === undefined;
   }
 
-  /** Puts a command into the output; its receiver gets the reply. For DATA, `end` stands for the end of the message. */
+  /** Puts a command into the output; its receiver gets the reply. For DATA, `end` represents the end of the message. */
   send(command: Command, end?: Command): void {
     this.dialogue.send(command, this.output, end);
     if (command.secret) this.#secrets.push(command);
@@ -121,7 +121,7 @@ export class Connection {
     traceEnabled.sent(command.verb, command.shown);
   }
 
-  /** Puts the commands of a group from `from` on into the output; `end` as for `send`. */
+  /** Puts the commands of a group into the output, from index `from`; `end` as for `send`. */
   sendGroup(commands: readonly Command[], from: number, end?: Command): void {
     const isTraced = this.settings.events.traceEnabled !== undefined;
     for (let at = from; at < commands.length; at++) {
@@ -133,7 +133,7 @@ export class Connection {
     }
   }
 
-  /** Sends one command and returns the reply to it; `delivery` is what a lost connection says of the call's message. */
+  /** Sends a command and returns its reply. `delivery` is the outcome if the connection is lost. */
   request(command: Command, delivery?: DeliveryOutcome): Promise<Reply> {
     this.rejectUnsolicited();
     if (this.#end !== undefined) return Promise.reject(this.#end.toError({ delivery }));
@@ -144,7 +144,7 @@ export class Connection {
     return reply;
   }
 
-  /** Sends RSET after a transaction that failed (RFC 5321 4.1.1.5); a session that cannot be reset is dropped. */
+  /** Sends RSET after a failed transaction (RFC 5321 4.1.1.5); drops a session that cannot be reset. */
   async reset(): Promise<void> {
     const reply = await this.request(Command.simple("RSET")).catch(() => undefined);
     if (reply === undefined || !isPositive(reply.code)) {
@@ -152,7 +152,7 @@ export class Connection {
     }
   }
 
-  /** The reply to a command, once the dialogue has it; `delivery` as for `request`. */
+  /** Resolves with the reply to a command; `delivery` as for `request`. */
   replyTo(command: Command, delivery?: DeliveryOutcome): Promise<Reply> {
     return new Promise((resolve, reject) => {
       command.receiver = {
@@ -162,9 +162,9 @@ export class Connection {
     });
   }
 
-  /** Hands the replies to their receivers. */
+  /** Passes the replies to their receivers. */
   dispatch({ replies, exchanges, fault }: Received): void {
-    // Known before the replies are handed over: a receiver that would go on because of one of them must not.
+    // Set before the replies are dispatched, so that no receiver continues because of one of them.
     if (fault !== undefined) this.#fault = { ...fault, detail: this.#shown(fault.detail) };
     this.#isDispatching = true;
     for (const { command, reply } of exchanges) {
@@ -178,7 +178,7 @@ export class Connection {
     if (this.partlyReplied !== undefined && this.dialogue.hasUnreadBytes) this.partlyReplied();
   }
 
-  /** Call before the first command of a call: bytes that arrived unsolicited must not be taken for its reply. */
+  /** Call before sending the first command of a call: unsolicited bytes must not be taken as its reply. */
   rejectUnsolicited(): void {
     const { dialogue } = this;
     if (dialogue.oldestPending !== undefined || this.#end !== undefined) return;
@@ -190,8 +190,8 @@ export class Connection {
   }
 
   /**
-   * Writes what the output holds. Undefined: the transport took it; a promise: it will. Failures do not show here:
-   * they end the session, and with it all that is awaited.
+   * Writes the output. Returns undefined if the transport accepted it, or a promise that it will. Failures do not
+   * reject: they end the session, and with it all pending replies.
    */
   flush(): Promise<void> | undefined {
     if (this.#flushing !== undefined) return this.#flushing.then(() => this.flush());
@@ -217,7 +217,7 @@ export class Connection {
     }
   }
 
-  /** The clock runs for the first reply awaited, from the moment its command has left or the reply before it came. */
+  /** Times the oldest pending reply, from the time its command was sent or the reply before it arrived. */
   restartReplyTimer(): void {
     const { dialogue } = this;
     const isWriting = this.#flushing !== undefined || dialogue.position === "body";
@@ -227,7 +227,7 @@ export class Connection {
     else this.#watchdog.arm(this.#replyDeadline, timed.phase, this.settings.timeouts()[timed.phase]);
   }
 
-  /** Whether the process lives as long as the connection, which it does at first; not while a pool has no use for it. */
+  /** Whether the connection keeps the process alive. It does by default, but not while a pool has no use for it. */
   holdProcess(hold: boolean): void {
     if (this.#end !== undefined) return;
     if (hold) this.stream.ref?.();
@@ -235,7 +235,7 @@ export class Connection {
     this.#watchdog.hold(hold);
   }
 
-  /** Sets a deadline of the caller's on this connection; when it is reached, the session ends. */
+  /** Sets a deadline for the caller on this connection; when it expires, the session ends. */
   setDeadline(phase: TimeoutPhase, seconds: number | undefined, end?: SessionEnd): { release(): void } {
     const deadline = this.#watchdog.add(phase);
     deadline.end = end;
@@ -243,20 +243,20 @@ export class Connection {
     return { release: () => this.#watchdog.remove(deadline) };
   }
 
-  /** The text without the secrets of this session, which a server may echo in a later reply, too. */
+  /** The text without the secrets of this session, which a server may echo in any later reply. */
   redact(text: string): string {
-    // The last first: LOGIN sends the user's name, which may be a part of the password, before that.
+    // In reverse order: LOGIN sends the user name before the password, which may contain it.
     return this.#secrets.reduceRight((rest, command) => command.hide(rest), text);
   }
 
-  /** Calls back once when the session is over, at once if it is; the returned function ends that. */
+  /** Calls back once when the session ends, at once if it has ended; the returned function cancels that. */
   onEnd(callback: () => void): () => void {
     if (this.#end !== undefined) callback();
     else this.#ending.add(callback);
     return () => this.#ending.delete(callback);
   }
 
-  /** Waits for the caller's own work, but not longer than the session lasts. */
+  /** Waits for the caller's own work until the session ends. */
   orEnded<T>(work: Promise<T>, delivery?: DeliveryOutcome): Promise<T> {
     return new Promise((resolve, reject) => {
       const unlink = this.onEnd(() => reject(this.#end?.toError({ delivery })));
@@ -264,7 +264,7 @@ export class Connection {
     });
   }
 
-  /** Runs the caller's code; a call of it on this session would wait for itself. */
+  /** Runs the caller's code; if that called this session, it would wait for itself. */
   runCallerCode<T>(callback: () => T): T {
     this.isInCallerCode = true;
     try {
@@ -274,14 +274,14 @@ export class Connection {
     }
   }
 
-  /** Drops the connection now. All that is awaited is told why; later calls change nothing. */
+  /** Drops the connection now. All pending commands get the reason; later calls change nothing. */
   drop(end: SessionEnd): void {
     if (!this.#finish(end)) return;
     this.stream.abort(end.toError({}));
     this.#tellAwaited();
   }
 
-  /** Ends the session in order: what is queued is sent, then the stream is closed. */
+  /** Ends the session in order: sends queued bytes, then closes the stream. */
   close(): Promise<void> {
     return this.#close(closed("the connection is closed"));
   }
@@ -302,7 +302,7 @@ export class Connection {
   #deal(command: Command, reply: RawReply): void {
     const { code } = reply;
     const { traceEnabled: listener } = this.settings.events;
-    // A challenge holds what the next response is computed from.
+    // A challenge contains input of the next response.
     if (listener) listener.replied(command.shown, reply.reply, code === 334 ? MASK : this.redact(reply.message));
     if (code === 235 && command.verb !== ".") this.authenticated = true;
     if (code >= 400) noteRefusal(reply.reply, command.verb);
@@ -310,7 +310,7 @@ export class Connection {
     if (command.verb === "QUIT") void this.#close(closed("the session was ended by QUIT"));
   }
 
-  /** Text of the server's as an error may have it: no secret, no control character, no end of it. */
+  /** Prepares the server's text for an error: without secrets and control characters, of limited length. */
   #shown(text: string): string {
     return escapeControls(this.redact(text)).slice(0, 300);
   }
@@ -319,7 +319,7 @@ export class Connection {
     this.drop((kind === "closing" ? disconnected : protocolBroken)(detail, new Error(detail)));
   }
 
-  /** A last line without its end is no reply, but may say why; a challenge is not shown. */
+  /** An incomplete last line is no reply, but may contain the reason; a challenge is masked. */
   #serverClosed(): Error {
     const unread = this.dialogue.unreadText.replace(/^334.*/s, MASK);
     const rest = this.#shown(this.#secrets.reduceRight((text, command) => command.hideCut(text), unread));
@@ -339,7 +339,7 @@ export class Connection {
       if (blocked !== undefined) return this.#unblocked(blocked).then(() => this.#write(pieces, at + 1));
     }
     this.#flushing = undefined;
-    // What leaves behind a command gives the server no more time to answer that.
+    // Bytes sent after a command give the server no more time to reply to it.
     if (!this.#isDispatching && this.#timed !== this.dialogue.oldestPending) this.restartReplyTimer();
     return undefined;
   }
@@ -365,7 +365,7 @@ export class Connection {
     }
   }
 
-  /** The reader may still find a reply that says why (SECURITY.md, rule 6); it gets a moment for it. */
+  /** The reader may still find a reply with the reason (SECURITY.md, rule 6); wait a short time for it. */
   #writeFailed(error: unknown): void {
     if (!this.writable) return;
     this.#writeError = { error };

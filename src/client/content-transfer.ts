@@ -1,15 +1,15 @@
-/** What the transfers of a message's content by DATA and by BDAT have in common. */
+/** The common part of the transfers of a message's content by DATA and by BDAT. */
 import type { RawReply } from "../core/reply.ts";
 
-/** Learns how a transfer goes; of `complete` and `undelivered` one is called, once. */
+/** Observes a transfer; exactly one of `complete` and `undelivered` is called, once. */
 export type TransferObserver = {
-  /** The end is in the output, not yet flushed: the next transaction may put its envelope behind it. */
+  /** The end is in the output, not yet flushed: the next transaction may append its envelope. */
   ended(): void;
-  /** All replies to the message are here. */
+  /** All replies to the message have arrived. */
   complete(replies: readonly RawReply[]): void;
-  /** The message was not delivered, or nobody knows. */
+  /** The message was not delivered, or the outcome is unknown. */
   undelivered(error: unknown): void;
 };
 
-/** A message in memory of at most this many octets is one write by DATA; more goes in pieces of about that size. */
+/** A message in memory of up to this many bytes is one write by DATA; larger ones are split into pieces. */
 export const PIECE = 65_536;

@@ -1,4 +1,4 @@
-/** Any body -> what is known of it beforehand; `chunks.ts` reads those that are not in memory. */
+/** Converts any body to checked content; `chunks.ts` reads bodies that are not in memory. */
 import { measure } from "../core/body.ts";
 
 import { kindOf, utf8 } from "../core/bytes.ts";
@@ -6,7 +6,7 @@ import { callerContext, type InContext } from "./caller-context.ts";
 
 import { giveUp } from "./chunks.ts";
 
-/** A message as `sendmail` and `data` take it. Text becomes UTF-8; a chunk that was yielded belongs to us. */
+/** A message for `sendmail` and `data`. Strings become UTF-8; do not change a chunk after yielding it. */
 export type Body =
   | string
   | Uint8Array
@@ -15,16 +15,16 @@ export type Body =
   | AsyncIterable<Uint8Array | string>
   | ReadableStream<Uint8Array>;
 
-/** A body that has been looked at. Either all of it is in memory, or `source` gives it in chunks. */
+/** A checked body: either all of it in memory, or a `source` that supplies chunks. */
 export type Content =
   | {
       readonly bytes: Uint8Array;
       readonly octets: number;
       readonly eightBit: boolean;
-      /** How many lines begin with a dot; undefined: not counted. */
+      /** The number of lines that begin with a dot; undefined: not counted. */
       readonly dots: number | undefined;
       readonly hiddenEnd: boolean;
-      /** True once a first piece of it was sent; where all of it goes in one write, nobody asks. */
+      /** True once a first piece was sent; unused if the content is sent in one write. */
       begun?: boolean;
     }
   | {
@@ -34,15 +34,15 @@ export type Content =
       readonly dots?: undefined;
       readonly hiddenEnd?: undefined;
       readonly source: object;
-      /** The context of the call that brought it. */
+      /** The context of the call that passed the body. */
       readonly within: InContext;
-      /** True once the source was asked for a chunk, or given back. */
+      /** True once a chunk was requested from the source, or the source was released. */
       begun: boolean;
     };
 
 /**
- * Looks at a body.
- * @throws {TypeError} naming the argument, if it is nothing that can be sent
+ * Checks a body.
+ * @throws {TypeError} naming the argument, if it cannot be sent
  */
 export function contentOf(body: unknown, argument: string): Content {
   const bytes = typeof body === "string" ? utf8(body) : body;
@@ -59,7 +59,7 @@ export function contentOf(body: unknown, argument: string): Content {
   throw new TypeError(`${argument} must be ${wanted}, not ${kindOf(body)}${advice}`);
 }
 
-/** Gives a source back that nobody has begun to read, so that what is behind it, a file maybe, is closed. Never throws. */
+/** Releases an unread source, so that the underlying resource, such as a file, is closed. Never throws. */
 export function discard(content: Content): void {
   if (content.bytes !== undefined || content.begun) return;
   content.begun = true;
@@ -67,24 +67,24 @@ export function discard(content: Content): void {
 }
 
 /**
- * A stream of Node's that fails before anybody listens ends the process. Its iterator tells of the error when it is
- * read, however long ago that was.
+ * Keeps a Node stream that fails early from ending the process for lack of a listener. Its iterator reports the error
+ * whenever it is read.
  */
 export function heardOf(body: unknown): void {
   const on: unknown = Reflect.get(Object(body), "on");
   if (typeof on === "function") on.call(body, "error", () => {});
 }
 
-/** What each kind of source is known by; a Blob is known by its class. */
+/** The methods that identify each kind of source; a Blob is identified by its class. */
 const READ_BY = ["getReader", Symbol.asyncIterator, Symbol.iterator];
 
-/** Whether a value gives a body in chunks. Not those that are iterable, but never give a text or bytes. */
+/** Whether a value supplies a body in chunks. Excludes iterables that never yield strings or bytes. */
 export function isSource(body: unknown): body is object {
   if (typeof body !== "object" || body === null || ArrayBuffer.isView(body) || isKeyed(body)) return false;
   return body instanceof Blob || READ_BY.some((method) => typeof Reflect.get(body, method) === "function");
 }
 
-/** Whether iterating gives pairs of keys and values: a Map, a FormData. */
+/** Whether an object iterates over pairs of keys and values, as a Map or FormData does. */
 function isKeyed(body: object): boolean {
   const entries: unknown = Reflect.get(body, "entries");
   return typeof entries === "function" && entries === Reflect.get(body, Symbol.iterator);

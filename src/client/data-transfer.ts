@@ -1,6 +1,6 @@
 /**
- * A message's content on its way by DATA, from the 354 to the last reply. The end is sent only after all of the content,
- * so that nobody can take half a message for a whole one; an answer that comes early is the answer.
+ * Sends a message's content by DATA, from the 354 to the last reply. The end is sent only after all of the content, so
+ * that no server accepts half a message as a whole one. An early reply is final.
  */
 import { DataEncoder } from "../core/body.ts";
 import { Command, type ReplyReceiver } from "../core/command.ts";
@@ -14,7 +14,7 @@ import { disconnected, protocolBroken } from "./session-end.ts";
 
 /** Writes one message's content. */
 export class DataTransfer implements ReplyReceiver, PieceWriter {
-  /** Stands for the end of the message; its replies come here. */
+  /** Represents the end of the message; receives its replies. */
   readonly endCommand: Command = new Command(".", ".", "dataDone", this);
   readonly piece: number = PIECE;
   interrupt: () => void = nothing;
@@ -26,9 +26,9 @@ export class DataTransfer implements ReplyReceiver, PieceWriter {
   #encoder: DataEncoder | undefined;
   #expected = 1;
   #endHandedOver = false;
-  /** How many writes there had been when the end was put into the output. */
+  /** The number of writes at the time the end was put into the output. */
   #endedAt = 0;
-  /** Limits the wait for the rest of an answer that came early. */
+  /** Limits the wait for the rest of an early reply. */
   #answer: { release(): void } | undefined;
   #partlyReplied: (() => void) | undefined;
 
@@ -38,11 +38,11 @@ export class DataTransfer implements ReplyReceiver, PieceWriter {
     this.#observer = observer;
   }
 
-  /** After the 354: writes the content; `expected` replies will answer it. */
+  /** Writes the content after the 354; `expected` replies will answer it. */
   start(expected: number, sevenBitOnly: boolean): void {
     const { dialogue, fault, output } = this.#connection;
     this.#expected = expected;
-    // The server said more than its 354 at once: that is its answer to the message, and comes here next.
+    // The server sent more than its 354: that is its reply to the message, and arrives here next.
     if (dialogue.position !== "body" || fault !== undefined) return;
     if (dialogue.hasUnreadBytes) return this.#awaitAnswer();
     const { bytes } = this.#content;
@@ -56,14 +56,14 @@ export class DataTransfer implements ReplyReceiver, PieceWriter {
     this.end();
   }
 
-  /** A piece of the content. */
+  /** Adds a piece of the content. */
   add(piece: Uint8Array, flush: Flush): Promise<void> | undefined {
     const { output } = this.#connection;
     if (this.#encoder !== undefined) output.addBytes(this.#encoder.encode(piece));
     return output.length < PIECE ? undefined : flush();
   }
 
-  /** What was taken is in the output. */
+  /** The output contains all accepted bytes. */
   pause(flush: Flush): Promise<void> | undefined {
     return flush();
   }
@@ -77,16 +77,16 @@ export class DataTransfer implements ReplyReceiver, PieceWriter {
   end(): void {
     if (this.#encoder !== undefined) this.#sendEnd(this.#encoder.end());
   }
-  /** There is no other way out of DATA than the end, which must not be sent: the connection is dropped. */
+  /** DATA ends only with the end of the message, which must not be sent, so the connection is dropped. */
   giveUp(error: SMTPException): void {
     this.#finish()?.undelivered(error);
     this.#connection.drop(disconnected(error.message, error.cause ?? error));
   }
 
-  /** A reply to the message. */
+  /** Receives a reply to the message. */
   replied(_: unknown, reply: RawReply): void {
     if (!this.#endHandedOver) return this.#earlyReply(reply);
-    // 3yz is no answer to a message: nobody knows what became of it.
+    // 3yz is no reply to a message: the outcome is unknown.
     if (reply.code < 400 && !isPositive(reply.code)) {
       return this.#broken(`${reply.code} as the answer to a message`, "unknown");
     }
@@ -94,7 +94,7 @@ export class DataTransfer implements ReplyReceiver, PieceWriter {
     if (this.#replies.length === this.#expected) this.#finish()?.complete(this.#replies);
   }
 
-  /** The session ended before the last reply. */
+  /** Called when the session ends before the last reply. */
   lost(): void {
     const hasLeft = this.#endHandedOver && this.#connection.writes > this.#endedAt;
     this.#undelivered(hasLeft ? "unknown" : "not-sent");
@@ -119,7 +119,7 @@ export class DataTransfer implements ReplyReceiver, PieceWriter {
 
   #pump(sevenBitOnly: boolean): void {
     this.#encoder = longDataEncoder(this.#content, this.#connection);
-    // A source may pause for ever: no clock runs then, and nothing else looks at what came.
+    // A source may pause for ever: no timer runs then, and nothing else checks received bytes.
     this.#partlyReplied = () => {
       if (!this.#endHandedOver) this.#awaitAnswer();
     };
@@ -127,7 +127,7 @@ export class DataTransfer implements ReplyReceiver, PieceWriter {
     void pumpBody(this, this.#connection, this.#content, sevenBitOnly);
   }
 
-  /** The server has its verdict before the message is over. */
+  /** The server replies before the message ends. */
   #earlyReply({ code, message, reply }: RawReply): void {
     const text = `an answer to the message before its end: ${code} ${message}`;
     if (code < 400) return this.#broken(text, "not-sent");
@@ -141,7 +141,7 @@ export class DataTransfer implements ReplyReceiver, PieceWriter {
     this.#connection.drop(why);
   }
 
-  /** Half an answer is here before the end: its rest decides, and the end is not sent, or it would pass for the answer to that. */
+  /** Half a reply arrived before the end. Its rest decides; the end is not sent, as it would seem answered. */
   #awaitAnswer(): void {
     const why = protocolBroken("half an answer to the message before its end");
     this.#answer ??= this.#connection.setDeadline("dataInit", GRACE, why);
@@ -159,12 +159,12 @@ export class DataTransfer implements ReplyReceiver, PieceWriter {
   }
 }
 
-/** True for a content in memory that goes as it is: all its line ends are CRLF, and no line begins with a dot. */
+/** True for content in memory that needs no encoding: only CRLF line ends, and no line begins with a dot. */
 function isSendable({ bytes, octets, dots }: Content): boolean {
   return bytes !== undefined && octets === bytes.length && dots === 0;
 }
 
-/** The end of the message, and of its last line where that lacks. */
+/** The end of the message, and of its last line if missing. */
 function endBehind(bytes: Uint8Array): string {
   return bytes.length === 0 || bytes[bytes.length - 1] === LF ? ".\r\n" : "\r\n.\r\n";
 }

@@ -1,13 +1,13 @@
-/** One timer a connection: deadlines are numbers that are compared when it fires, so that arming one costs next to nothing. */
+/** The deadlines of a connection, on one timer: they are numbers compared when it fires, so arming one is cheap. */
 import { quoted, wrongType } from "../core/bytes.ts";
 import type { TimeoutPhase } from "../errors.ts";
 import type { SessionEnd } from "./session-end.ts";
 import { holdProcess, type Timer } from "./timer.ts";
 
-/** Seconds a phase; undefined: no limit. */
+/** Seconds for each phase; undefined: no limit. */
 export type Timeouts = Readonly<Record<TimeoutPhase, number | undefined>>;
 
-/** The limits of RFC 5321 4.5.3.2 where it names one, in seconds. */
+/** Default limits in seconds, those of RFC 5321 4.5.3.2 where it has one. */
 export const DEFAULT_TIMEOUTS: Record<TimeoutPhase, number | undefined> = {
   connect: 30,
   greeting: 300,
@@ -21,16 +21,16 @@ export const DEFAULT_TIMEOUTS: Record<TimeoutPhase, number | undefined> = {
   total: undefined,
 };
 
-/** The moment of a deadline that is off. */
+/** The time of a disarmed deadline. */
 const NEVER = Number.POSITIVE_INFINITY;
 
-/** `setTimeout` fires at once if it is given more; milliseconds. */
+/** Milliseconds; `setTimeout` fires at once with more. */
 export const LONGEST_TIMER: number = 2 ** 31 - 1;
 
 /**
- * The timeouts that the options ask for: `timeout` sets all but `quit` and `total`, `timeouts` single ones.
+ * The timeouts of the options: `timeout` sets all except `quit` and `total`, `timeouts` single ones.
  * @throws {TypeError} if a value is no number, or a phase is unknown
- * @throws {RangeError} if a value is 0, negative or not finite, as Python has it
+ * @throws {RangeError} if a value is 0, negative or not finite, as in Python
  */
 export function resolveTimeouts(timeout: unknown, timeouts: object = {}): Timeouts {
   const { quit, total, ...others } = DEFAULT_TIMEOUTS;
@@ -40,8 +40,8 @@ export function resolveTimeouts(timeout: unknown, timeouts: object = {}): Timeou
 }
 
 /**
- * `defaults`, but for the numbers that `given`, the option called `argument`, has under the same names.
- * @throws {TypeError} if `given` has another name, and what `check` throws
+ * `defaults`, overridden by the numbers in `given`; errors name that option as `argument`.
+ * @throws {TypeError} if `given` has another name, and the errors of `check`
  */
 export function numbersOf<Numbers extends Readonly<Record<string, number | undefined>>>(
   defaults: Numbers,
@@ -56,7 +56,7 @@ export function numbersOf<Numbers extends Readonly<Record<string, number | undef
   return { ...defaults, ...Object.fromEntries(numbers) };
 }
 
-/** A moment that must not be reached; it can be set again and again. `end` is what it means, if not a timeout. */
+/** A deadline, which can be set repeatedly. `end` is the session's end if it is not a timeout. */
 export type Deadline = { at: number; phase: TimeoutPhase; end?: SessionEnd | undefined };
 
 /** Watches the deadlines of one connection. */
@@ -67,43 +67,43 @@ export class Watchdog {
   #firesAt = NEVER;
   #holding = true;
 
-  /** `expired` is called once for each deadline that is reached; that deadline is off then. */
+  /** Calls `expired` once for each deadline that expires, and disarms it. */
   constructor(expired: (deadline: Deadline) => void) {
     this.#expired = expired;
   }
 
-  /** A new deadline, which is off. */
+  /** Adds a disarmed deadline. */
   add(phase: TimeoutPhase): Deadline {
     const deadline = { at: NEVER, phase, end: undefined };
     this.#deadlines.add(deadline);
     return deadline;
   }
 
-  /** Forgets a deadline. */
+  /** Removes a deadline. */
   remove(deadline: Deadline): void {
     this.#deadlines.delete(deadline);
   }
 
-  /** Sets a deadline so many seconds from now; undefined turns it off. */
+  /** Sets a deadline this many seconds from now; undefined disarms it. */
   arm(deadline: Deadline, phase: TimeoutPhase, seconds: number | undefined): void {
     deadline.phase = phase;
     deadline.at = seconds === undefined ? NEVER : performance.now() + seconds * 1000;
     if (deadline.at < this.#firesAt) this.#fireAt(deadline.at);
   }
 
-  /** Turns a deadline off; the timer is left to find out. */
+  /** Disarms a deadline; the timer still fires. */
   disarm(deadline: Deadline): void {
     deadline.at = NEVER;
   }
 
-  /** Whether the process lives until the timer fires, which it does at first. */
+  /** Whether the timer keeps the process alive, which it does by default. */
   hold(holds: boolean): void {
     if (this.#holding === holds) return;
     this.#holding = holds;
     if (this.#firesAt !== NEVER) holdProcess(this.#timer, holds);
   }
 
-  /** Turns everything off and leaves no timer behind. */
+  /** Removes all deadlines and the timer. */
   close(): void {
     this.#deadlines.clear();
     clearTimeout(this.#timer);
@@ -132,7 +132,7 @@ export class Watchdog {
 }
 
 /**
- * Seconds, or nothing.
+ * Returns a checked number of seconds, or undefined.
  * @throws {TypeError} or {RangeError} naming the argument
  */
 export function checkSeconds(value: unknown, argument: string): number | undefined {

@@ -1,6 +1,6 @@
 /**
- * One message's call on a session: it waits for its turn, for what has to be prepared and for EHLO, and settles once.
- * Where nothing is missing nothing is awaited: only then can its envelope leave behind the last message's end.
+ * One message's call on a session: it waits for its turn, for asynchronous preparation and for EHLO, and settles once.
+ * It awaits nothing if nothing is missing: only then can its envelope follow the end of the message before it.
  */
 
 import { ObservedBody } from "../core/observed-body.ts";
@@ -23,29 +23,29 @@ import { type PlannedMessage, Transaction, type TransactionObserver } from "./tr
 /** A checked message and envelope. */
 export type MessageRequest = Parties & {
   readonly content: Content;
-  /** What has to be planned for; undefined for plain paths without parameters: nearly always. */
+  /** The needs to plan for; undefined for plain paths without parameters, which is the common case. */
   readonly needs: EnvelopeNeeds | undefined;
 };
 
-/** What is called when it settles runs next but outside of what runs now; a test's fake clock may hold `queueMicrotask` back. */
+/** Defers work to a microtask. Fake timers in tests may hold `queueMicrotask` back. */
 const SETTLED = Promise.resolve();
 
-/** Larger messages than this, and streams, do not go out before their envelope was answered; octets. */
+/** Larger messages (in bytes), and streams, are not sent before the replies to their envelope. */
 const MOST_IN_ONE_FLIGHT = 262_144;
 
-/** A message that is to be delivered. It is its own link in the queue that it waits in. */
+/** A message to deliver. It links itself to its neighbours in a queue. */
 export abstract class MessageDelivery extends Call implements TransactionObserver {
   readonly alone = false;
   /** Aborting it ends the delivery. */
   readonly signal: AbortSignal | undefined;
-  /** The message, as soon as it is prepared. */
+  /** The message, once it is prepared. */
   request: MessageRequest | Promise<MessageRequest>;
   #session: Session | undefined;
   #calls: CallQueue | undefined;
   #connection: Connection | undefined;
-  /** Ends what listens to the signal while the message waits. */
+  /** Removes the listener on the signal while the message waits. */
   #unlink: (() => void) | undefined;
-  /** What may end the delivery while it is under way. */
+  /** The signal and the deadline of a delivery that is under way. */
   #watch: Watch | undefined;
   #settled = false;
 
@@ -56,13 +56,13 @@ export abstract class MessageDelivery extends Call implements TransactionObserve
     if (request instanceof Promise) request.catch(() => {});
   }
 
-  /** The message was delivered. */
+  /** Called when the message was delivered. */
   protected abstract delivered(outcome: Delivery): void;
 
-  /** The message was not delivered, or nobody knows. */
+  /** Called if the message was not delivered, or the outcome is unknown. */
   protected abstract failed(error: unknown): void;
 
-  /** Waits for the turn on a session. A message that was settled there may go by another one. */
+  /** Waits for the turn on a session. A settled message may use another session later. */
   enter(session: Session, calls: CallQueue): void {
     const { signal } = this;
     this.attach(session, calls);
@@ -77,7 +77,7 @@ export abstract class MessageDelivery extends Call implements TransactionObserve
     if (!this.active && session.settings.events.traceEnabled !== undefined) this.within ??= callerContext();
   }
 
-  /** The session that the message goes by, and whose queue has started it or will. */
+  /** Sets the session of the message, whose queue has started it or will start it. */
   attach(session: Session, calls: CallQueue): void {
     this.#session = session;
     this.#calls = calls;
@@ -86,7 +86,7 @@ export abstract class MessageDelivery extends Call implements TransactionObserve
     this.#settled = false;
   }
 
-  /** The turn has come. */
+  /** Called when the message has the turn. */
   start(): void {
     this.#unlink?.();
     this.#unlink = undefined;
@@ -104,17 +104,17 @@ export abstract class MessageDelivery extends Call implements TransactionObserve
     }
   }
 
-  /** The next message may begin. */
+  /** Lets the next message begin. */
   release(): void {
     this.#calls?.release(this);
   }
 
-  /** The transaction is over, and somebody has the message. */
+  /** Settles after the server accepted the message for a recipient. */
   resolve(outcome: Delivery): void {
     if (this.#settle(false)) this.delivered(outcome);
   }
 
-  /** The transaction is over, or none was begun. */
+  /** Settles after a failed transaction, or without one. */
   reject(error: unknown): void {
     if (this.#settle(true)) this.failed(this.#explained(error));
   }
@@ -131,7 +131,7 @@ export abstract class MessageDelivery extends Call implements TransactionObserve
     this.send(session, connection, { from, to, content, plan });
   }
 
-  /** Sends the message: in batches where the server has LIMITS, and in one flight where that is asked for and possible. */
+  /** Sends the message: in batches if the server has LIMITS, in one flight if requested and possible. */
   protected send(session: Session, connection: Connection, message: PlannedMessage): void {
     const { limits } = session.serverInfo.features;
     if (limits === undefined) return sendWhole(session, connection, message, this);
@@ -169,13 +169,13 @@ export abstract class MessageDelivery extends Call implements TransactionObserve
     return timedOut("total", this.#session?.settings.timeouts().total).toError(error);
   }
 
-  /** Ends the call, unless that was done. */
+  /** Ends the call, once. */
   #settle(failed: boolean): boolean {
     if (this.#settled) return false;
     this.#settled = true;
     this.#watch?.end();
-    // A session that ends with this reply ends when all that came with it was told, and one that a failure ends is dropped
-    // when the failure was told: the next call must not begin before.
+    // The session may end after the replies that arrived with this one, or after the failure is reported: the next call
+    // must not begin before.
     const calls = this.#calls;
     if (failed || this.#connection?.fault !== undefined) void SETTLED.then(() => calls?.end(this));
     else calls?.end(this);
@@ -183,9 +183,9 @@ export abstract class MessageDelivery extends Call implements TransactionObserve
   }
 }
 
-/** What may end a delivery that is under way: the caller's signal, and the time for all of it. */
+/** The caller's signal and the total timeout, which may end a delivery that is under way. */
 class Watch {
-  /** Set if the signal may end the session. A message on it that is on its way already is not the one that was aborted. */
+  /** The session's end if the signal fires. Other messages under way on the session were not aborted. */
   readonly cancelled: SessionEnd | undefined;
   /** The same for the deadline. */
   readonly late: SessionEnd | undefined;

@@ -1,11 +1,11 @@
-/** The two forms in which callers bring a SASL mechanism, as one: a `Mechanism`, and Python's authobject. */
+/** Converts both forms of SASL mechanisms, a `Mechanism` and Python's authobject, to one exchange. */
 import { utf8 } from "../core/bytes.ts";
 import { SMTPException } from "../errors.ts";
 import type { Mechanism, MechanismContext } from "../sasl/mechanism.ts";
 import type { AuthExchange } from "./authenticate.ts";
 
 /**
- * Python's authobject: called without a challenge first where initial responses are allowed, then with each challenge.
+ * Python's authobject: called first without a challenge if initial responses are allowed, then with each challenge.
  * Null and undefined mean that there is no initial response.
  */
 export type AuthObject = (challenge?: Uint8Array) => AuthAnswer | Promise<AuthAnswer>;
@@ -13,7 +13,7 @@ export type AuthObject = (challenge?: Uint8Array) => AuthAnswer | Promise<AuthAn
 /** The result of an authobject. */
 export type AuthAnswer = string | Uint8Array | null | undefined;
 
-/** Whether the client may speak first. */
+/** Whether AUTH may carry an initial response. */
 export type InitialResponse = "allowed" | "never";
 
 /** An exchange of a `Mechanism`. */
@@ -54,7 +54,7 @@ export function mechanismExchange(
   };
 }
 
-/** Mechanisms that show the secret to whoever reads them. */
+/** Mechanisms that reveal the secret to eavesdroppers. */
 const CLEAR_TEXT: ReadonlySet<string> = new Set(["PLAIN", "LOGIN", "XOAUTH2", "OAUTHBEARER"]);
 
 /** Mechanisms whose responses do not depend on challenges. */
@@ -88,7 +88,7 @@ function octetsOf(answer: unknown): Uint8Array {
   throw new TypeError("authobject must return a string or a Uint8Array");
 }
 
-/** A lone surrogate would silently become another character, and the login a wrong one. */
+/** A lone surrogate would silently become another character, and change the password. */
 function checkEncodable(answer: string): string {
   if (!/\p{Surrogate}/u.test(answer)) return answer;
   throw new TypeError("authobject gave a lone surrogate, which cannot be encoded");

@@ -1,7 +1,7 @@
 /**
- * One message on a connection, in the way that nearly all messages take: a server with PIPELINING, a content that is in
- * memory, DATA. The envelope leaves as one group, behind the end of the message before it; the content leaves with its
- * end in one write. Each way out settles the outcome exactly once.
+ * One message on a connection, by the path of nearly all messages: the server has PIPELINING, the content is in memory,
+ * the verb is DATA. The envelope is sent as one group, after the end of the message before it; the content and its end
+ * are one write. Each path settles the outcome exactly once.
  */
 import { DataEncoder } from "../core/body.ts";
 import { EnvelopeGroup } from "../core/envelope-group.ts";
@@ -15,18 +15,18 @@ import { sendRest } from "./recipient-batches.ts";
 import { disconnected, protocolBroken } from "./session-end.ts";
 import { type PlannedMessage, Transaction, type TransactionObserver, type TransactionSettings } from "./transaction.ts";
 
-/** A transaction whose commands are not waited for one by one. */
+/** A transaction that does not wait for single commands. */
 export class GroupedTransaction extends EnvelopeGroup implements TransferObserver {
   readonly #connection: Connection;
   readonly #message: PlannedMessage;
   readonly #bytes: Uint8Array;
   readonly #observer: TransactionObserver;
   #hasData = false;
-  /** How many writes there had been when the content and its end were put into the output. */
+  /** The number of writes at the time the content and its end were put into the output. */
   #sentAt: number | undefined;
-  /** Takes over where a reply to the message, or a part of one, is here before the message. */
+  /** Replaces this object if part of a reply to the message arrives before the message is sent. */
   #transfer: DataTransfer | undefined;
-  /** Why the message that was ended empty was not sent. */
+  /** The reason why an empty message was sent in place of this one. */
   #refusal: SMTPException | undefined;
 
   /** `bytes` is the content. */
@@ -47,7 +47,7 @@ export class GroupedTransaction extends EnvelopeGroup implements TransferObserve
     connection.flush();
   }
 
-  /** All replies to the envelope are here, or the reply to the message. */
+  /** Receives the last reply to the envelope, or the reply to the message. */
   replied(reply: RawReply): void {
     if (!this.#hasData) this.#envelopeAnswered(reply);
     else if (this.#refusal !== undefined) this.#observer.reject(this.#refusal);
@@ -55,7 +55,7 @@ export class GroupedTransaction extends EnvelopeGroup implements TransferObserve
     else this.#messageAnswered(reply);
   }
 
-  /** The session ended before the reply to the message. */
+  /** Called when the session ends before the reply to the message. */
   lost(): void {
     if (this.#transfer !== undefined) return this.#transfer.lost();
     const { end, writes } = this.#connection;
@@ -64,12 +64,12 @@ export class GroupedTransaction extends EnvelopeGroup implements TransferObserve
     this.#observer.reject(known ?? end?.toError({ delivery: hasLeft ? "unknown" : "not-sent" }));
   }
 
-  /** The message is on its way: the next one may follow. Those that found no room come first. */
+  /** The message was sent, so the next one may follow, after the recipients for which there was no room. */
   ended(): void {
     if (this.isAccepted || !this.#answers().hasFull) this.#observer.release();
   }
 
-  /** All replies to the message are here. */
+  /** Called with all replies to the message. */
   complete(finalReplies: readonly RawReply[]): void {
     const answers = this.#answers();
     const outcome = answers.outcome(finalReplies);
@@ -80,7 +80,7 @@ export class GroupedTransaction extends EnvelopeGroup implements TransferObserve
     );
   }
 
-  /** The message was not delivered, or nobody knows. */
+  /** The message was not delivered, or the outcome is unknown. */
   undelivered(error: unknown): void {
     this.#observer.reject(error);
   }
@@ -100,7 +100,7 @@ export class GroupedTransaction extends EnvelopeGroup implements TransferObserve
   #sendContent(): void {
     const connection = this.#connection;
     const { dialogue, fault, output } = connection;
-    // The server said more than its 354 at once: that is its answer to the message, and comes here next.
+    // The server sent more than its 354: that is its reply to the message, and arrives here next.
     if (dialogue.position !== "body" || fault !== undefined) return;
     if (dialogue.hasUnreadBytes) return this.#carefully().start(1, this.#message.plan.sevenBitOnly);
     if (!connection.writable) return;
@@ -123,13 +123,13 @@ export class GroupedTransaction extends EnvelopeGroup implements TransferObserve
   #messageAnswered(reply: RawReply): void {
     if (this.isAccepted) return this.#observer.resolve(new FullDelivery(this.#message.to, this.replies, reply));
     if (reply.code >= 400 || isPositive(reply.code)) return this.complete([reply]);
-    // 3yz is no answer to a message: nobody knows what became of it.
+    // 3yz is no reply to a message: the outcome is unknown.
     const why = protocolBroken(`${reply.code} as the answer to a message`);
     this.#observer.reject(why.toError({ delivery: "unknown", replies: [] }));
     this.#connection.drop(why);
   }
 
-  /** The replies to the envelope, and what they come to. */
+  /** Interprets the replies to the envelope. */
   #answers(): TransactionReplies {
     const answers = new TransactionReplies(this.#message, "smtp");
     for (const [index, reply] of this.replies.entries()) answers.add(this.verbOf(index), reply);
@@ -141,12 +141,12 @@ export class GroupedTransaction extends EnvelopeGroup implements TransferObserve
     return this.#transfer;
   }
 
-  /** 354 although nobody is left to receive: an empty message ends it, its reply means nothing (RFC 2920 3.1). */
+  /** Ends the data with an empty message after a 354 without recipients; its reply means nothing (RFC 2920 3.1). */
   #endEmpty(refusal: SMTPException): void {
     const connection = this.#connection;
     const { dialogue } = connection;
     this.#refusal = refusal;
-    // Where an answer is here before the message, the answer to that would be taken for the one to the next command.
+    // After an early reply, the reply to the empty message would be taken for that to the next command.
     if (dialogue.hasUnreadBytes || dialogue.position !== "body") {
       return connection.drop(disconnected("the server asked for data that nobody would receive"));
     }
@@ -155,14 +155,14 @@ export class GroupedTransaction extends EnvelopeGroup implements TransferObserve
     connection.flush();
   }
 
-  /** No accepted recipient of a failed transaction may remain for the next one (RFC 5321 4.1.1.5). */
+  /** An accepted recipient of a failed transaction must not remain for the next one (RFC 5321 4.1.1.5). */
   async #resetThenFail(refusal: SMTPException): Promise<void> {
     await this.#connection.reset();
     this.#observer.reject(refusal);
   }
 }
 
-/** The content of a message that can go in one group; undefined for one that needs more care. */
+/** The content of a message that one group can send; undefined for other messages. */
 export function contentInGroup(
   { dialogue, settings }: Connection,
   { content: { bytes }, plan }: PlannedMessage,

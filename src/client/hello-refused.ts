@@ -1,10 +1,10 @@
-/** The exceptions for an EHLO, LHLO or HELO that a server does not accept. */
+/** The exceptions for an EHLO, LHLO or HELO that a server refuses. */
 import type { Reply } from "../core/reply.ts";
 import { type DeliveryOutcome, SMTPException, SMTPHeloError, SMTPNotSupportedError } from "../errors.ts";
 import type { Connection } from "./connection.ts";
 import { protocolBroken } from "./session-end.ts";
 
-/** A refusal of `line`; the message quotes the line, since its name is what servers mostly object to. */
+/** A refusal of `line`. The message quotes the line, because most servers object to its name. */
 export function helloRefused(
   reply: Reply,
   line: string,
@@ -17,25 +17,22 @@ export function helloRefused(
   return new SMTPHeloError(code, message, { delivery, reply, cause, hint });
 }
 
-/** An EHLO or LHLO that was refused: the line and its answer. */
+/** A refused EHLO or LHLO: the line and its reply. */
 export type RefusedHello = { readonly line: string; readonly reply: Reply };
 
-/**
- * Adds the refusal of EHLO to the error for an extension that is missing: after HELO, the server may have it
- * nevertheless.
- */
+/** Adds the refusal of EHLO to the error for a missing extension: after HELO, the server may have it nevertheless. */
 export function missingAfter(refused: RefusedHello | undefined, missing: SMTPNotSupportedError): SMTPNotSupportedError {
   const { capability, delivery, message } = missing;
   if (refused === undefined || capability === undefined) return missing;
   const refusal = helloRefused(refused.reply, refused.line, delivery);
   const hint = `; the server refused EHLO, which lists its extensions: ${refusal.message}`;
   const cause = missing.cause ?? refusal;
-  // A server that takes EHLO later may offer the extension then.
+  // A server that accepts EHLO later may offer the extension then.
   const temporary = missing.temporary || refusal.temporary;
   return new SMTPNotSupportedError(message, { capability, delivery, temporary, cause, hint });
 }
 
-/** Codes that answer another command only, and which one (RFC 5321 4.2.3, RFC 4954 4). */
+/** Codes that answer only another command, and which one (RFC 5321 4.2.3, RFC 4954 4). */
 const ANSWERS_OTHERS: ReadonlyMap<number, string> = new Map([
   [220, "is a greeting"],
   [221, "answers QUIT"],
@@ -44,14 +41,14 @@ const ANSWERS_OTHERS: ReadonlyMap<number, string> = new Map([
   [354, "answers DATA"],
 ]);
 
-/** What a code answers if it cannot answer EHLO, LHLO or HELO; undefined if it can. */
+/** The purpose of a code that cannot answer EHLO, LHLO or HELO; undefined if it can. */
 export function answersAnother({ code }: Reply): string | undefined {
   return ANSWERS_OTHERS.get(code);
 }
 
 /**
- * A reply that answers another command is a late one, so that each later reply would be credited to the wrong command.
- * Drops the connection and gives the exception; `what` is what the reply answers.
+ * A reply to another command is a late one, so each later reply would be matched with the wrong command. Drops the
+ * connection and returns the exception; `what` is the purpose of the reply.
  */
 export function outOfStep(
   connection: Connection,
@@ -68,17 +65,17 @@ export function outOfStep(
   return new SMTPHeloError(code, message, { temporary: true, delivery, reply, cause: end.toError({ delivery }), hint });
 }
 
-/** Replies to EHLO that say only that the server does not know the command. */
+/** Replies to EHLO that report only an unknown command. */
 const UNKNOWN_COMMAND: ReadonlySet<number> = new Set([500, 502]);
 
 /**
- * The exception for an EHLO that was refused and a HELO that failed, too: the first that says what is wrong, with the
- * other as its cause. An abort's reason stays as it is.
+ * The exception if EHLO was refused and HELO failed, too: the more informative of both, with the other as its cause.
+ * The reason of an abort stays unchanged.
  */
 export function tellingRefusal(first: SMTPHeloError, next: unknown): unknown {
   if (!(next instanceof SMTPException)) return next;
   const isUnknown = UNKNOWN_COMMAND.has(first.smtp_code);
-  // The server may still accept HELO, which no reply has answered.
+  // Without a reply to HELO, the server may still accept it.
   if (isUnknown) first.temporary ||= next.temporary;
   const [telling, other] = isUnknown && next instanceof SMTPHeloError ? [next, first] : [first, next];
   telling.cause ??= other;

@@ -1,9 +1,9 @@
-/** TLS from the first octet on. Only who asks for it loads this, before the connection is made. */
+/** Implicit TLS: upgrades a connection before SMTP begins. */
 import type { TlsOptions } from "../byte-stream.ts";
 import { TlsError } from "../errors.ts";
 import { explain, type Upgrade, within } from "./open.ts";
 
-/** The upgrade of a stream that was just opened; one that fails ends the stream. */
+/** Upgrades a newly opened stream; aborts the stream on failure. */
 export function tlsUpgrade(tls: TlsOptions & { servername: string }): Upgrade {
   return async (stream, where, timeouts, signal) => {
     try {

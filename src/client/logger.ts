@@ -1,14 +1,14 @@
-/** Hands events to a logger: a line to read, and what it says as fields, in the order in which the logger takes them. */
+/** Passes events to a logger: a readable line, and its fields, in the order that the logger expects. */
 
-/** What a line of the log says, one by one. Undefined where the event has no such thing. */
+/** The fields of a log line. Undefined if the event has no such field. */
 export type LogFields = {
-  /** What happened. */
+  /** The kind of event. */
   readonly event: "connect" | "connect-failed" | "open" | "send" | "reply" | "end" | "delivered" | "failed";
   readonly [field: string]: string | number | boolean | undefined;
 };
 
 /**
- * Any console-like object: its methods are called with the line, then the fields. LogTape's loggers accept the same; a
+ * Any console-like object. Its methods are called with the line, then the fields, which LogTape's loggers accept; a
  * pino logger, recognized by its `bindings()`, gets the fields first.
  */
 export type Logger = {
@@ -18,13 +18,13 @@ export type Logger = {
   error(message: string, fields: LogFields): void;
 };
 
-/** How serious it is. */
+/** The severity. */
 export type LogLevel = keyof Logger;
 
 /** Writes a line and its fields. */
 export type Log = (level: LogLevel, message: string, fields: LogFields) => void;
 
-/** What writes to this logger. Braces and percent signs in what a server says are text, wherever it is written. */
+/** A function that writes to this logger. Escapes braces and percent signs that the logger would format. */
 export function logTo(logger: Logger): Log {
   if (has(logger, "bindings"))
     return (level, message, fields) => Reflect.apply(logger[level], logger, [fields, message]);

@@ -1,4 +1,4 @@
-/** Reports a session's events to all that listen: Python's debug output, a logger, the diagnostics channels. */
+/** Reports a session's events to all listeners: Python's debug output, a logger, the diagnostics channels. */
 import type { ByteStream, Endpoint } from "../byte-stream.ts";
 import type { Reply } from "../core/reply.ts";
 import { escapeControls, SMTPException, SMTPResponseException } from "../errors.ts";
@@ -17,14 +17,14 @@ import { describe } from "./open.ts";
 import { type Delivery, plainDelivery } from "./outcome.ts";
 import { textOf } from "./session-end.ts";
 
-/** What is known of a message before it is sent. */
+/** A message's known properties before it is sent. */
 export type Subject = {
   readonly from: string;
   readonly to: readonly string[];
   readonly content: { readonly octets?: number | undefined };
 };
 
-/** The listeners of one session. Secrets were masked before; control characters, which could drive a terminal, are escaped here. */
+/** The listeners of one session. Secrets are already masked; control characters are escaped here. */
 export class Observer {
   readonly #events: Events;
   readonly #log: ReturnType<typeof logTo> | undefined;
@@ -39,17 +39,17 @@ export class Observer {
     this.#channels = diagnostics();
   }
 
-  /** Whether anyone listens. */
+  /** Whether there is a listener. */
   get heard(): boolean {
     return this.#events.debuglevel > 0 || this.#log !== undefined || this.#channels?.heard === true;
   }
 
-  /** Whether anyone listens to commands and replies. */
+  /** Whether commands and replies have a listener. */
   get hearsDialogue(): boolean {
     return this.#events.debuglevel > 0 || this.#log !== undefined || this.#channels?.hearsDialogue === true;
   }
 
-  /** A connection is being made. It is what all further events are about. */
+  /** A connection attempt starts. All further events belong to it. */
   connecting(endpoint: Endpoint): void {
     const { protocol } = this.#events;
     const streamOf = (): ByteStream | undefined => (this.#connection === connection ? this.#stream : undefined);
@@ -69,7 +69,7 @@ export class Observer {
     this.#publish("smtplib:connection:start", { connection });
   }
 
-  /** There are bytes to be read and written; a greeting is awaited. */
+  /** The stream is open; the greeting is pending. */
   connected(connection: Connection): void {
     this.#stream = connection.stream;
     const within = callerContext();
@@ -84,7 +84,7 @@ export class Observer {
     );
   }
 
-  /** There is no connection after all. */
+  /** The connection attempt failed. */
   connectionFailed(error: unknown): void {
     if (!this.#opening) return;
     this.#opening = false;
@@ -92,7 +92,7 @@ export class Observer {
     this.#publish("smtplib:connection:error", { connection: this.#theConnection, error });
   }
 
-  /** A command goes out, without its secret. */
+  /** A command is sent; its secret is masked. */
   sent(verb: string, command: string): void {
     if (verb === ".") return;
     this.#print("send", JSON.stringify(`${command}\r\n`));
@@ -100,21 +100,21 @@ export class Observer {
     this.#publish("smtplib:command", { connection: this.#theConnection, verb, command });
   }
 
-  /** Octets of the caller's go out. */
+  /** Bytes of the caller are sent. */
   sentRaw(shown: string): void {
     this.#print("send", JSON.stringify(shown));
     this.#write("debug", `send: ${shown}`, { event: "send", command: shown });
     this.#publish("smtplib:command", { connection: this.#theConnection, verb: "", command: shown });
   }
 
-  /** A reply is here, and what may be shown of its text. */
+  /** A reply arrived; `message` is its masked text. */
   replied(command: string, { code, enhancedCode }: Reply, message: string): void {
     this.#print("reply", `retcode (${code}); Msg: ${JSON.stringify(message)}`);
     this.#write("debug", `reply: ${code} ${message}`, { event: "reply", command, code, enhancedCode, text: message });
     this.#publish("smtplib:reply", { connection: this.#theConnection, command, code, message, enhancedCode });
   }
 
-  /** A message was handed over: tells of it, delivers it, and tells how that ended. */
+  /** Reports a message, delivers it, and reports the outcome. */
   delivering(subject: Subject | Promise<Subject>, deliver: () => Promise<Delivery>): Promise<Delivery> {
     const { protocol, endpoint } = this.#events;
     const begun = performance.now();
@@ -197,7 +197,7 @@ export class Observer {
 
 type Mutable<T> = { -readonly [key in keyof T]: T[key] };
 
-/** What an error says in fields; its cause may hold anything, and stays out. */
+/** An error as log fields, without its cause, which may contain anything. */
 function fieldsOf(error: unknown): Omit<LogFields, "event"> {
   const name = error instanceof Error ? error.name : typeof error;
   const { temporary, delivery } = error instanceof SMTPException ? error : {};
@@ -205,16 +205,16 @@ function fieldsOf(error: unknown): Omit<LogFields, "event"> {
   return { error: name, text: textOf(error), temporary, delivery, code };
 }
 
-/** Who listens to a session must not be able to break it. */
+/** A listener must not be able to break the session. */
 function quietly(tell: () => void): void {
   try {
     tell();
   } catch {
-    // Nobody is left to tell.
+    // The listener failed.
   }
 }
 
-/** `HH:MM:SS.ffffff`, as Python prints it. */
+/** `HH:MM:SS.ffffff`, as in Python. */
 function timeOfDay(): string {
   const now = new Date();
   const micros = Math.floor((performance.now() % 1) * 1000);

@@ -1,9 +1,9 @@
 /**
- * A whole message in one flight: RSET, MAIL, RCPT, BDAT and the content leave together, and further messages behind
- * them, before any of it is answered (`pipelining: "eager"`).
+ * Sends a whole message in one flight: RSET, MAIL, RCPT, BDAT and the content leave together, followed by further
+ * messages, before any reply arrives (`pipelining: "eager"`).
  *
- * RFC 3030 2 wants the replies to the envelope collected first. RSET makes the flight safe all the same: a server that
- * refused a whole envelope must not take the next message under the sender of this one.
+ * RFC 3030 2 requires the replies to the envelope first. RSET still makes the flight safe: a server that refused a
+ * whole envelope must not accept the next message with the sender of this one.
  */
 import { bdatCommand } from "../core/bdat-command.ts";
 import { Command, type ReplyReceiver } from "../core/command.ts";
@@ -17,15 +17,15 @@ import { TransactionReplies } from "./outcome.ts";
 import { disconnected, protocolBroken, type SessionEnd } from "./session-end.ts";
 import type { PlannedMessage, TransactionObserver } from "./transaction.ts";
 
-/** The octets of messages and envelopes that may be unanswered on one connection: what its loss can leave unknown. */
+/** Bytes of messages and envelopes that may be unanswered on a connection, i.e. unknown if it is lost. */
 const WINDOW = 262_144;
 
-/** A flush is not put off once this many octets wait. */
+/** Bytes in the output that cause a flush at once. */
 const ENOUGH = 65_536;
 
 /**
- * Sends a message that is in memory; the observer gets the exceptions that `sendmail` documents. Each message that a lost
- * connection leaves unanswered is "unknown".
+ * Sends a message that is in memory; the observer gets the exceptions that `sendmail` documents. If the connection is
+ * lost, each unanswered message is "unknown".
  */
 export function sendInOneFlight(
   connection: Connection,
@@ -36,9 +36,9 @@ export function sendInOneFlight(
   windowOf(connection).admit(new Flight(connection, message, observer, new TransactionReplies(message, protocol)));
 }
 
-/** One message on its way. */
+/** One message in flight. */
 class Flight implements ReplyReceiver {
-  /** What it adds to the octets on their way. */
+  /** The bytes that the message occupies in the window. */
   readonly octets: number;
   readonly #connection: Connection;
   readonly #answers: TransactionReplies;
@@ -48,7 +48,7 @@ class Flight implements ReplyReceiver {
   #observer: TransactionObserver | undefined;
   /** Limits the wait for the other replies to the message. */
   #bound: { release(): void } | undefined;
-  /** How many writes there had been when the message was put into the output. */
+  /** The number of writes at the time the message was put into the output. */
   #sentAt: number | undefined;
 
   constructor(
@@ -70,26 +70,26 @@ class Flight implements ReplyReceiver {
     this.octets = this.#commands.reduce((sum, { shown }) => sum + shown.length + 2, content);
   }
 
-  /** The next message may follow. */
+  /** Lets the next message begin. */
   release(): void {
     this.#observer?.release();
   }
 
-  /** Puts all of it into the output. */
+  /** Puts the whole message into the output. */
   send(): void {
     this.#connection.rejectUnsolicited();
     if (this.#connection.end !== undefined) return this.lost();
     try {
       for (const command of this.#commands) this.#connection.send(command);
     } catch (error) {
-      // The caller is in the middle of something of his own; the first command says so.
+      // The caller has an unfinished exchange; the first command throws.
       return this.#settled()?.reject(error);
     }
     for (const part of this.#parts) this.#connection.output.addBytes(part);
     if (this.#connection.writable) this.#sentAt = this.#connection.writes;
   }
 
-  /** A reply to one of its commands. */
+  /** Receives a reply to a command. */
   replied(command: Command, reply: RawReply): void {
     if (command.endsMessage) return this.#finalReply(reply);
     this.#answers.add(command.verb, reply);
@@ -97,14 +97,14 @@ class Flight implements ReplyReceiver {
     this.#connection.drop(disconnected(`RSET was refused: ${reply.code} ${reply.message}`));
   }
 
-  /** The session ended before the last reply. */
+  /** Called when the session ends before the last reply. */
   lost(): void {
     const { writes } = this.#connection;
-    // Behind a write that the server does not take it is still in the output.
+    // While an earlier write is blocked, the message is still in the output.
     const delivery = this.#sentAt !== undefined && writes > this.#sentAt ? "unknown" : "not-sent";
     this.#connection.settings.chunking.unknownBy(this.#finalReplies, this.#connection);
     const lost = this.#connection.end?.toError({ delivery, replies: this.#finalReplies.map(({ reply }) => reply) });
-    // The server may go on after a 421, and the message is on its way: only a refusal of everybody is a verdict.
+    // The server may continue after a 421, and the message was sent: only a refusal of the whole envelope is final.
     this.#settled()?.reject((this.#answers.isHopeless && this.#answers.refusal()) || lost);
   }
 
@@ -112,7 +112,7 @@ class Flight implements ReplyReceiver {
     this.#finalReplies.push(reply);
     if (reply.code < 400 && !isPositive(reply.code)) return this.#broken(reply);
     if (isPositive(reply.code)) this.#connection.bdatAccepted = true;
-    // Where nobody was accepted, the reply to BDAT is about that.
+    // If the whole envelope was refused, the reply to BDAT follows from that.
     const seems = !this.#answers.isHopeless && seemsUnknown(this.#finalReplies, this.#connection);
     if (this.#finalReplies.length < this.#answers.expected) {
       if (seems) this.#bound ??= boundReplies(this.#connection);
@@ -128,14 +128,14 @@ class Flight implements ReplyReceiver {
     else this.#settled()?.resolve(outcome);
   }
 
-  /** It took a message whose sender it refused, or gave no answer: nobody knows what became of that. */
+  /** The server accepted a message whose sender it refused, or sent an invalid reply: the outcome is unknown. */
   #broken(reply: RawReply): void {
     const end = protocolBroken(`${reply.code} ${reply.message} as the answer to BDAT`);
     const replies = this.#finalReplies.map(({ reply }) => reply);
     this.#giveUp(end, end.toError({ delivery: "unknown", replies }));
   }
 
-  /** The session ends first: nobody may take the room that this message leaves. */
+  /** Ends the session first: no other message may use the room of this one. */
   #giveUp(end: SessionEnd, error: unknown): void {
     const observer = this.#observer;
     this.#observer = undefined;
@@ -153,12 +153,12 @@ class Flight implements ReplyReceiver {
   }
 }
 
-/** What is on its way on one connection. */
+/** The messages in flight on one connection. */
 class FlightWindow {
   readonly #connection: Connection;
   #octets = 0;
   #waiting: Flight | undefined;
-  /** The context of the call that waits, where somebody listens to its commands. */
+  /** The context of the waiting call, if its commands have a listener. */
   #within: InContext | undefined;
   #flushes = false;
 
@@ -167,7 +167,7 @@ class FlightWindow {
     connection.onEnd(() => this.#waiting?.lost());
   }
 
-  /** Sends a message if there is room, or else as soon as there is; the turn is the caller's until then. */
+  /** Sends a message once there is room, at once if there is; the flight keeps its turn until then. */
   admit(flight: Flight): void {
     const full = this.#octets > 0 && this.#octets + flight.octets > WINDOW;
     this.#octets += flight.octets;
@@ -180,11 +180,11 @@ class FlightWindow {
     if (this.#connection.settings.events.traceEnabled !== undefined) this.#within = callerContext();
   }
 
-  /** A message is no longer on its way. Half of the window has to be free before more is sent: few large writes. */
+  /** Removes a message from the window. Waits until half of it is free, to send few large writes. */
   left(octets: number): void {
     this.#octets -= octets;
     const waiting = this.#waiting;
-    // A session that ends next takes no more; who waits hears of that.
+    // A session that ends next sends no more; the waiting message is notified then.
     if (waiting === undefined || this.#connection.fault !== undefined) return;
     if (this.#octets > waiting.octets && this.#octets > WINDOW / 2) return;
     const within = this.#within;
@@ -201,11 +201,11 @@ class FlightWindow {
     flight.release();
   }
 
-  /** Messages that are sent in the same turn of the event loop leave in one write. */
+  /** Messages sent in the same turn of the event loop leave in one write. */
   #flushSoon(): void {
     if (this.#flushes) return;
     this.#flushes = true;
-    // A test's fake clock may hold `queueMicrotask` back.
+    // Fake timers in tests may hold `queueMicrotask` back.
     void Promise.resolve().then(() => {
       this.#flushes = false;
       this.#connection.flush();

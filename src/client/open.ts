@@ -1,4 +1,4 @@
-/** Establishing a connection: the transport, and what is to happen to the stream first, each within its time. */
+/** Opens a connection by the transport, and implicit TLS on it, each within its timeout. */
 import type { ByteStream, Endpoint, Transport } from "../byte-stream.ts";
 import { failedLookup, isPermanentCause } from "../core/connect-failure.ts";
 import { SMTPConnectError, SMTPTimeoutError, type TimeoutPhase } from "../errors.ts";
@@ -6,7 +6,7 @@ import { onAbort } from "./abort.ts";
 import { LONGEST_TIMER, type Timeouts } from "./deadline.ts";
 import { textOf, timedOut } from "./session-end.ts";
 
-/** What is done to a stream as soon as it is there: implicit TLS. `where` is for its messages. */
+/** Upgrades a newly opened stream: implicit TLS. Messages contain `where`. */
 export type Upgrade = (
   stream: ByteStream,
   where: string,
@@ -14,17 +14,17 @@ export type Upgrade = (
   signal: AbortSignal | undefined,
 ) => Promise<void>;
 
-/** Where and how to connect. */
+/** The server, and how to connect to it. */
 export type Target = {
   readonly transport: Transport;
   readonly endpoint: Endpoint;
   readonly sourceAddress: [host: string, port: number] | undefined;
-  /** Given for implicit TLS. */
+  /** Set for implicit TLS. */
   readonly tls: Upgrade | undefined;
 };
 
 /**
- * Connects, and upgrades to TLS where that is implicit.
+ * Connects, and starts TLS if it is implicit.
  * @throws {SMTPConnectError} with `smtp_code` -1 and the reason as `cause`
  * @throws {SMTPTimeoutError} with the phase "connect" or "tls"
  * @throws the signal's reason
@@ -52,14 +52,14 @@ export async function openStream(
   return stream;
 }
 
-/** Where a connection goes, for a message. */
+/** The server's address as text for a message. */
 export function describe(endpoint: Endpoint): string {
   if ("path" in endpoint) return endpoint.path;
   const { host, port } = endpoint;
   return `${host.includes(":") ? `[${host}]` : host}:${port}`;
 }
 
-/** What `work` gives, unless the time is over or the signal fires before: `giveUp` is called then. */
+/** Runs `work`. If the time is over or the signal fires before it settles, calls `giveUp` and rejects. */
 export async function within<T>(
   phase: TimeoutPhase,
   seconds: number | undefined,
@@ -88,7 +88,7 @@ export async function within<T>(
   }
 }
 
-/** The exception for a connection that could not be made; what the caller did or wanted stays as it is. */
+/** The exception for a failed connection attempt; the caller's own errors and aborts stay unchanged. */
 export function explain(error: unknown, signal: AbortSignal | undefined, what: string, advice = ""): unknown {
   if (signal?.aborted && error === signal.reason) return error;
   if (error instanceof SMTPTimeoutError) return error;
@@ -99,10 +99,10 @@ export function explain(error: unknown, signal: AbortSignal | undefined, what: s
   });
 }
 
-/** Providers that block mail ports look like a dead server; say which ports are worth a try. */
+/** If a provider blocks mail ports, the server seems unreachable; suggests ports to try. */
 function hint(endpoint: Endpoint, error: unknown): string {
   if ("path" in endpoint || ![25, 465, 587, 2525].includes(endpoint.port)) return "";
-  // Neither a resolver's answer nor a proxy's has to do with the port. Only a proxy's error says `permanent` here.
+  // Errors of a resolver or a proxy do not depend on the port. Only a proxy's error has `permanent` here.
   if (failedLookup(error) !== undefined || (error instanceof Error && "permanent" in error)) return "";
   return " (if the host is right, the port may be blocked: submission is on 587 and 465)";
 }

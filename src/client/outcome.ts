@@ -1,4 +1,4 @@
-/** What the server's replies to one message add up to: who was accepted, who was refused, and which exception that is. */
+/** Interprets the server's replies to one message: the accepted and refused recipients, and the exception. */
 import { mayPass } from "../core/refused-command.ts";
 import { isPositive, type RawReply, type Refused, type Reply } from "../core/reply.ts";
 import {
@@ -9,22 +9,22 @@ import {
   SMTPSenderRefused,
 } from "../errors.ts";
 
-/** What a message's delivery came to. */
+/** The result of a message's delivery. */
 export type Delivery = {
-  /** The recipients whose mail the server took, as they were given. */
+  /** The recipients that the server accepted, as the caller passed them. */
   readonly accepted: string[];
-  /** The others, each with the reply that refused it. */
+  /** The refused recipients, each with its reply. */
   readonly refused: Refused;
   /** The last reply, with the server's queue id. */
   readonly reply: Reply;
-  /** A reply a recipient, in their order: RCPT's, or LMTP's after the data. */
+  /** One reply for each recipient, in their order: RCPT's, or LMTP's after the data. */
   readonly replies: Reply[];
 };
 
-/** Whose message it is: the sender and the recipients as they were given. */
+/** The sender and the recipients, as the caller passed them. */
 export type Parties = { readonly from: string; readonly to: readonly string[] };
 
-/** The replies to one transaction, as they come in. */
+/** Collects the replies to one transaction. */
 export class TransactionReplies {
   /** The replies to RCPT so far. */
   readonly rcpt: RawReply[] = [];
@@ -40,7 +40,7 @@ export class TransactionReplies {
     this.#isLmtp = protocol === "lmtp";
   }
 
-  /** Takes the reply to one of the envelope's commands. */
+  /** Adds the reply to a command of the envelope. */
   add(verb: string, reply: RawReply): void {
     if (verb === "MAIL") this.#mail = reply;
     else if (verb === "DATA") this.#data = reply;
@@ -56,23 +56,23 @@ export class TransactionReplies {
     return this.#data?.code === 354;
   }
 
-  /** True if MAIL or every RCPT was refused: the rest of the transaction has no purpose. */
+  /** True if MAIL or every RCPT was refused: the rest of the transaction is pointless. */
   get isHopeless(): boolean {
     if (this.#mail !== undefined && !isPositive(this.#mail.code)) return true;
     return this.#accepted === 0 && this.rcpt.length === this.#parties.to.length;
   }
 
-  /** True if recipients were refused that may find room in a transaction of their own (RFC 5321 4.5.3.1.10). */
+  /** True if refused recipients may find room in a transaction of their own (RFC 5321 4.5.3.1.10). */
   get hasFull(): boolean {
     return this.#hasFull;
   }
 
-  /** How many replies answer the message: one, or in LMTP one for each accepted recipient (RFC 2033 4.2). */
+  /** The number of replies to the message: one, or in LMTP one for each accepted recipient (RFC 2033 4.2). */
   get expected(): number {
     return this.#isLmtp ? Math.max(1, this.#accepted) : 1;
   }
 
-  /** What the replies so far refuse, most telling first; undefined if nothing, or not yet. */
+  /** The most informative refusal so far; undefined if there is none yet. */
   refusal(): SMTPException | undefined {
     const mail = this.#mail;
     if (mail !== undefined && !isPositive(mail.code))
@@ -82,7 +82,7 @@ export class TransactionReplies {
     return this.#data !== undefined && this.#data.code !== 354 ? dataRefused(this.#data) : undefined;
   }
 
-  /** What all replies come to: the delivery, or the exception if nobody gets the message. */
+  /** The delivery, or the exception if no recipient gets the message. */
   outcome(finalReplies: readonly RawReply[]): Delivery | SMTPException {
     const last = finalReplies[finalReplies.length - 1];
     if (last === undefined || this.isHopeless) return this.refusal() ?? this.#recipientsRefused(this.rcpt);
@@ -97,7 +97,7 @@ export class TransactionReplies {
     return new SMTPRecipientsRefused(refusedBy(replies, this.#parties.to), { temporary });
   }
 
-  /** LMTP: a reply for each accepted recipient, in order; the others keep RCPT's. */
+  /** In LMTP, each accepted recipient has a final reply, in order; the others keep RCPT's. */
   #merged(finalReplies: readonly RawReply[]): RawReply[] {
     const final = finalReplies.values();
     return this.rcpt.map((reply) => (isPositive(reply.code) ? (final.next().value ?? reply) : reply));
@@ -112,7 +112,7 @@ function rejection({ reply }: RawReply): ResponseDetails {
   return { delivery: "rejected", reply };
 }
 
-/** A delivery whose parts are made when they are asked for: most callers want to know who was refused, and no more. */
+/** A delivery that creates its parts on demand: most callers read only the refused recipients. */
 class Outcome implements Delivery {
   readonly #to: readonly string[];
   readonly #replies: readonly RawReply[];
@@ -167,7 +167,7 @@ export class FullDelivery implements Delivery {
   }
 }
 
-/** The delivery as a plain object, for users. */
+/** The delivery as a plain object, for callers. */
 export function plainDelivery({ accepted, refused, reply, replies }: Delivery): Delivery {
   return { accepted, refused, reply, replies };
 }

@@ -1,14 +1,14 @@
 /**
- * How fast a server has to take a message. Each write has a deadline of its own, but a server that takes every write
- * just in time could hold a large message for weeks. So the waiting of a message's writes is bounded together as well:
- * as in Postfix, what was taken buys time at the lowest rate that is allowed, and never more than one write may take.
+ * Limits how slowly a server may accept a message. Each write has its own deadline, but a server that accepts every
+ * write just in time could hold a large message for weeks. So the writes of a message also share a time limit: as in
+ * Postfix, accepted bytes extend it at the minimum rate, up to the limit of one write.
  */
 import { SMTPTimeoutError } from "../errors.ts";
 import type { Connection } from "./connection.ts";
 import { PIECE } from "./content-transfer.ts";
 import type { SessionEnd } from "./session-end.ts";
 
-/** Flushes a connection's output, for one message; the connection is dropped when the server has been too slow. */
+/** Flushes a connection's output for one message; drops the connection if the server is too slow. */
 export function pacedFlush(connection: Connection): () => Promise<void> | undefined {
   const { minRate } = connection.settings.limits;
   const most = connection.settings.timeouts().dataBlock;
@@ -19,7 +19,7 @@ export function pacedFlush(connection: Connection): () => Promise<void> | undefi
   };
   const waitFor = async (blocked: Promise<void>, octets: number): Promise<void> => {
     const began = performance.now();
-    // A chunk of BDAT is several writes, of which the first ones buy time for the next.
+    // A BDAT chunk is several writes; the first ones extend the limit of the next.
     const allowed = left + Math.max(0, octets - PIECE) / minRate;
     const bound = connection.setDeadline("dataBlock", allowed, tooSlow(minRate));
     await blocked;

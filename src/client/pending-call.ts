@@ -1,15 +1,15 @@
-/** A call that waits for its message's outcome. It is small, since many may wait. */
+/** A call that waits for its message's outcome. It is small, because many may wait. */
 import type { Delivery } from "./outcome.ts";
 
-/** What learns the outcome of a message, once. */
+/** Receives the outcome of a message, once. */
 export type Caller = {
   /** The message was delivered. */
   delivered(outcome: Delivery): void;
-  /** The message was not delivered, or nobody knows. */
+  /** The message was not delivered, or the outcome is unknown. */
   failed(error: unknown): void;
 };
 
-/** A promise for what `read` makes of the outcome. */
+/** A promise for the value that `read` makes of the outcome. */
 export class PendingCall<Result> implements Caller {
   /** Settles with the outcome. */
   readonly promise: Promise<Result>;
@@ -25,16 +25,14 @@ export class PendingCall<Result> implements Caller {
     });
   }
 
-  /** Resolves. */
   delivered(outcome: Delivery): void {
     this.#resolve?.(this.#read(outcome));
   }
 
-  /** Rejects. */
   failed(error: unknown): void {
     this.#reject?.(error);
   }
 }
 
-/** What a call makes of its message's outcome. */
+/** Converts a message's outcome to the result of a call. */
 export type ReadOutcome<Result> = (outcome: Delivery) => Result;

@@ -1,4 +1,4 @@
-/** QUIT (RFC 5321 4.1.1.10). */
+/** Sends QUIT (RFC 5321 4.1.1.10). */
 import { Command } from "../core/command.ts";
 import { makeReply, type Reply } from "../core/reply.ts";
 import { SMTPServerDisconnected } from "../errors.ts";
@@ -7,10 +7,10 @@ import type { Session } from "./session.ts";
 import { overBecause, textOf } from "./session-end.ts";
 
 /**
- * Sends QUIT and ends the session. The server cannot make it reject, so that QUIT in a `finally` hides nothing: the reply
- * is `[-1, why]` where there is none, and where the session is over already.
- * @throws {SMTPServerDisconnected} if there never was a session, unless another call has thrown why; the reason of the
- * session's signal, if that fires meanwhile
+ * Sends QUIT and ends the session. The server cannot make it reject, so QUIT in a `finally` block hides no error:
+ * without a reply, or after the end of the session, the result is `[-1, reason]`.
+ * @throws {SMTPServerDisconnected} if there never was a session, unless another call has thrown the reason; the reason
+ * of the session's signal, if it fires meanwhile
  */
 export async function quit(session: Session): Promise<Reply> {
   const { connection, connectError } = session;
@@ -31,7 +31,7 @@ export async function quit(session: Session): Promise<Reply> {
 }
 
 async function sendQuit(connection: Connection, signal: AbortSignal | undefined): Promise<Reply> {
-  // Also a write that does not leave, because the server reads nothing, is bounded by the phase of QUIT.
+  // The timeout of QUIT also limits a write that blocks because the server does not read.
   const bound = connection.setDeadline("quit", connection.settings.timeouts().quit);
   try {
     return await connection.request(Command.simple("QUIT"));

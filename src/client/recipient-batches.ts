@@ -1,6 +1,6 @@
 /**
- * A message to more recipients than a server takes at once: the others follow in transactions of their own on the same
- * connection, and the caller gets one result.
+ * Sends a message to more recipients than a server accepts at once: the others follow in separate transactions on the
+ * same connection, and the caller gets one result.
  */
 import { aLabel } from "../core/a-label.ts";
 import { parseMailbox } from "../core/address.ts";
@@ -12,19 +12,19 @@ import type { Delivery } from "./outcome.ts";
 import { textOf } from "./session-end.ts";
 import type { PlannedMessage, TransactionObserver } from "./transaction.ts";
 
-/** Begins to send a message, or a portion of one. */
+/** Begins to send a message, or a part of it. */
 export type SendBatch = (portion: PlannedMessage, observer: TransactionObserver) => void;
 
-/** A server has room for at least so many recipients (RFC 5321 4.5.3.1.8). */
+/** The number of recipients that every server must accept (RFC 5321 4.5.3.1.8). */
 const LEAST_ROOM = 100;
 
 /**
- * Sends a message to a server with these LIMITS (RFC 9422): whole if it takes it so, else in portions, one after the
- * other. A stream cannot be sent twice: it goes whole, and the server refuses whom it has no room for.
+ * Sends a message to a server with these LIMITS (RFC 9422), whole if possible, otherwise in portions, one by one. A
+ * stream cannot be sent twice: it is sent whole, and the server refuses excess recipients.
  *
- * Once somebody has the message, what becomes of the others is told in `refused`: by the server's reply, or by one of
- * ours if the connection was lost, with 451 as RFC 5321 3.8 has it. If all recipients of all portions were refused, the
- * observer gets an `SMTPRecipientsRefused`; if a portion failed with something else and nobody had the message before, that.
+ * Once a recipient has the message, `refused` reports the others, with the server's reply, or a synthetic 451 (RFC 5321
+ * 3.8) if the connection was lost. If all recipients of all portions were refused, the observer gets an
+ * `SMTPRecipientsRefused`; if a portion fails in another way before any recipient has the message, it gets that error.
  */
 export function sendWithinLimits(
   limits: string,
@@ -42,15 +42,15 @@ export function sendWithinLimits(
   );
 }
 
-/** The domain as it goes on the wire: a name is one domain, in A-labels or not. */
+/** The domain as it is sent: a name is one domain, in A-labels or not. */
 function domainOf(address: string): string {
   const mailbox = parseMailbox(address, "recipient");
   return (aLabel(mailbox) ?? mailbox).domain?.toLowerCase() ?? "";
 }
 
 /**
- * Goes on after a transaction in which the server took some recipients and had no room for those behind them: 452, or 552
- * from older servers (RFC 5321 4.5.3.1.10). Who still finds no room keeps that reply.
+ * Continues after a transaction in which the server had no room for the last recipients: 452, or 552 from older servers
+ * (RFC 5321 4.5.3.1.10). Recipients that still find no room keep that reply.
  */
 export function sendRest(
   message: PlannedMessage,
@@ -73,7 +73,7 @@ export function sendRest(
   );
 }
 
-/** Who was refused for want of room, by index: those behind the last one who was accepted. A full mailbox is something else. */
+/** The indexes of recipients refused for lack of room: those after the last accepted one, except full mailboxes. */
 function withoutRoom(replies: readonly Reply[]): number[] {
   const last = replies.findLastIndex(({ code }) => isPositive(code));
   return [...replies.entries()]
@@ -83,7 +83,7 @@ function withoutRoom(replies: readonly Reply[]): number[] {
     .map(([index]) => index);
 }
 
-/** What the portions of a message come to together. */
+/** Combines the results of a message's portions. */
 class BatchedMessage {
   readonly #message: PlannedMessage;
   readonly #replies: (Reply | undefined)[];
@@ -94,13 +94,13 @@ class BatchedMessage {
     this.#replies = message.to.map(() => undefined);
   }
 
-  /** Sends the portions and gives the result. */
+  /** Sends the portions and returns the result. */
   async sendBatches(portions: readonly (readonly number[])[], send: SendBatch): Promise<Delivery> {
     for (const indexes of portions) await this.#add(indexes, send);
     return this.#delivery();
   }
 
-  /** A portion was delivered, to some of its recipients at least. */
+  /** Records a portion that was delivered to at least one recipient. */
   record(indexes: readonly number[], { reply, replies }: Delivery): void {
     this.#reply = reply;
     for (const [at, index] of indexes.entries()) this.#replies[index] = replies[at];
@@ -111,7 +111,7 @@ class BatchedMessage {
     const portion = { plan: { ...plan, recipients: pick(plan.recipients, indexes) }, to: pick(to, indexes) };
     try {
       const delivery = await new Promise<Delivery>((resolve, reject) => {
-        // No other message may come between: the turn is not let go before the last portion.
+        // The turn is kept until the last portion: no other message may come between.
         send({ ...this.#message, ...portion }, { release() {}, resolve, reject });
       });
       this.record(indexes, delivery);
@@ -140,11 +140,11 @@ function pick<T>(all: readonly T[], indexes: readonly number[]): T[] {
   return indexes.map((index) => all[index]).filter((one) => one !== undefined);
 }
 
-/** What a recipient of a portion that failed is told. */
+/** The reply for a recipient of a failed portion. */
 function replyOf(error: unknown, recipient: string): Reply {
   const own = error instanceof SMTPRecipientsRefused ? error.recipients[recipient] : undefined;
   const reply = error instanceof SMTPResponseException ? error.reply : own;
-  // 2yz to DATA ended the portion, and is no yes to the recipients: nothing was sent to them.
+  // A 2yz reply to DATA ended the portion without accepting its recipients: no message was sent.
   if (reply !== undefined && !isPositive(reply.code)) return reply;
   const known =
     error instanceof SMTPException && error.delivery !== "unknown" ? "not sent" : "unknown whether delivered";

@@ -1,4 +1,4 @@
-/** DATA and a message, in an envelope that the caller opened himself: Python's `data()`. */
+/** Python's `data()`: sends DATA and a message, after an envelope that the caller has sent. */
 import { Command } from "../core/command.ts";
 import { HiddenEndError } from "../core/hidden-end.ts";
 import { type EightBitPolicy, eightBitRefused, isSevenBitOnly } from "../core/plan.ts";
@@ -9,8 +9,8 @@ import { DataTransfer } from "./data-transfer.ts";
 import type { Session } from "./session.ts";
 
 /**
- * Sends the content and gives the last reply, whatever it is.
- * @throws {SMTPDataError} if DATA is not answered with 354
+ * Sends the content and resolves with the last reply, whatever its code.
+ * @throws {SMTPDataError} if the reply to DATA is not 354
  */
 export function sendData(session: Session, content: Content, policy: EightBitPolicy): Promise<Reply> {
   const connection = session.requireConnection("not-sent");

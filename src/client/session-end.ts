@@ -1,17 +1,17 @@
-/** Why a session is over, and the exception that each call that is still pending gets for it. */
+/** The reason for a session's end, and the exception that each pending call gets for it. */
 
 import { saysPermanent } from "../core/connect-failure.ts";
 import type { Reply } from "../core/reply.ts";
 import { type DeliveryOutcome, SMTPServerDisconnected, SMTPTimeoutError, type TimeoutPhase } from "../errors.ts";
 
-/** What the exception should say of the call's message. */
+/** Details of the exception about the call's message. */
 export type CallDetails = { readonly delivery?: DeliveryOutcome | undefined; readonly replies?: readonly Reply[] };
 
-/** Why a session is over. Each pending call makes its own exception of it. */
+/** The reason for a session's end. Each pending call makes its own exception from it. */
 export type SessionEnd = {
   /** The exception for a call that the end of the session cut off; for an abort, the signal's reason. */
   toError(details: CallDetails): unknown;
-  /** True if the caller wanted it. */
+  /** True if the caller requested it. */
   readonly wanted?: boolean;
 };
 
@@ -20,7 +20,7 @@ export function disconnected(message: string, cause?: unknown): SessionEnd {
   return { toError: (details) => new SMTPServerDisconnected(message, { ...details, ...causedBy(cause) }) };
 }
 
-/** The server did what no server does. */
+/** The server violated the protocol. */
 export function protocolBroken(how: string, cause?: unknown): SessionEnd {
   return disconnected(`the server broke the protocol: ${how}`, cause);
 }
@@ -30,38 +30,38 @@ export function closed(message: string): SessionEnd {
   return { ...disconnected(message), wanted: true };
 }
 
-/** A timeout ran out. */
+/** A timeout expired. */
 export function timedOut(phase: TimeoutPhase, seconds: number | undefined): SessionEnd {
   const message = `timed out after ${seconds} s (${phase})${ADVICE[phase] ?? ""}`;
   return { toError: (details) => new SMTPTimeoutError(phase, message, details) };
 }
 
-/** What a silent server may be a sign of. */
+/** Possible causes of a silent server. */
 const ADVICE: { readonly [phase in TimeoutPhase]?: string } = {
-  // A TLS server waits for the client to begin, which looks like this from a client that waits for a greeting.
+  // A TLS server waits for the client, which a client that waits for a greeting cannot distinguish from this.
   greeting: "; if this port speaks TLS from the start, use SMTP_SSL",
-  // Some servers and firewalls read only the first TCP segment of a ClientHello, which ML-KEM makes longer than one.
+  // Some servers and firewalls read only the first TCP segment of a ClientHello, but ML-KEM makes it longer.
   tls: '; some servers do not answer the large ClientHello of post-quantum key exchange: where the transport can set them (Node, Bun), try context: { groups: "X25519" }',
 };
 
-/** An AbortSignal of the caller's fired: its reason is the rejection. */
+/** The caller's AbortSignal fired: its reason is the rejection. */
 export function aborted(reason: unknown): SessionEnd {
   return { toError: () => reason };
 }
 
-/** What a call on a session that is over throws: why that ended. An abort concerned another call, so it is the cause. */
+/** The error of a call after the session's end. An abort belonged to another call, so it is the cause. */
 export function overBecause(end: SessionEnd, delivery: DeliveryOutcome | undefined): unknown {
   const error = end.toError({ delivery });
   if (error instanceof SMTPServerDisconnected) return error;
   return new SMTPServerDisconnected(`the session was aborted: ${textOf(error)}`, { delivery, ...causedBy(error) });
 }
 
-/** The details of an exception that has a cause: a refused certificate stays refused. */
+/** The details of an exception with a cause: a refused certificate is a permanent failure. */
 export function causedBy(cause: unknown): { cause: unknown; temporary: boolean } {
   return { cause, temporary: !saysPermanent(cause) };
 }
 
-/** What an error says; anything can be thrown. */
+/** The text of an error, which may be any value. */
 export function textOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }

@@ -1,6 +1,6 @@
 /**
- * A session with one server at a time, without a queue: connecting, EHLO, and what is known of the server since then.
- * `client.ts` makes sure that one call at a time takes these steps.
+ * A session with one server at a time, without a queue: connecting, EHLO, and the server's capabilities. `client.ts`
+ * ensures that only one call at a time uses it.
  */
 import type { PeerInfo } from "../byte-stream.ts";
 import { Command } from "../core/command.ts";
@@ -25,41 +25,41 @@ import { openStream, type Target } from "./open.ts";
 import { aborted, causedBy, closed, overBecause, textOf } from "./session-end.ts";
 import type { TransactionSettings } from "./transaction.ts";
 
-/** Whether commands are sent before the last one was answered, and how many. */
+/** Whether commands are sent before the reply to the last one, and how many. */
 export type Pipelining = boolean | "eager";
 
-/** How a session behaves. */
+/** Settings of a session. */
 export type SessionSettings = {
   readonly protocol: "smtp" | "lmtp";
   readonly limits: SessionLimits;
-  /** "eager": a message that is in memory goes out in one flight, if the server offers CHUNKING, too. */
+  /** "eager": a message in memory is sent in one flight, if the server also offers CHUNKING. */
   readonly pipelining: Pipelining;
-  /** What is known of BDAT. */
+  /** Whether BDAT is used. */
   readonly chunking: Chunking;
-  /** What messages are planned by. */
+  /** The options for planning messages. */
   readonly policy: SendingPolicy;
   readonly timeouts: () => Timeouts;
-  /** The name for EHLO, given our address on the connection. */
+  /** Returns the name for EHLO; `peer` has the client's address. */
   readonly localName: (peer: PeerInfo) => string;
   readonly events: Events;
   readonly signal: AbortSignal | undefined;
 };
 
-/** What the server said of itself in this session. */
+/** The server's replies about itself in this session. */
 export type ServerInfo = Server & {
-  /** The text of the answer to HELO, whatever its code. */
+  /** The text of the reply to HELO, whatever its code. */
   readonly helo?: string;
-  /** EHLO's or LHLO's refusal, if the last one was refused. */
+  /** The refusal of the last EHLO or LHLO, if it was refused. */
   readonly refusedHello?: RefusedHello | undefined;
 };
 
 /** A session that may be connected, lost, and connected again. */
 export class Session {
-  /** How the session behaves. */
+  /** The settings of the session. */
   readonly settings: SessionSettings;
-  /** What kept `connect()` from a session, and whether a call has thrown it; if not, the next one does. */
+  /** The error of a failed `connect()`, and whether a call has thrown it; if not, the next one does. */
   connectError: { readonly error: unknown; thrown: boolean } | undefined;
-  /** True once QUIT was sent in this session by `quit()`. */
+  /** True once `quit()` has sent QUIT in this session. */
   quitSent = false;
   #serverInfo: ServerInfo = unknownServer();
   #transactionSettings: TransactionSettings;
@@ -78,44 +78,44 @@ export class Session {
     this.#transactionSettings = { protocol: settings.protocol, pipelining: false };
   }
 
-  /** What the server said of itself. */
+  /** The server's replies about itself. */
   get serverInfo(): ServerInfo {
     return this.#serverInfo;
   }
 
-  /** How transactions go now: whether they may be pipelined (RFC 2920), and in which protocol. */
+  /** The settings of transactions: whether they may be pipelined (RFC 2920), and the protocol. */
   get transactionSettings(): TransactionSettings {
     return this.#transactionSettings;
   }
 
-  /** True once EHLO or HELO was accepted: nothing else may come before (RFC 5321 4.1.1.1). */
+  /** True once EHLO or HELO was accepted: other commands must follow it (RFC 5321 4.1.1.1). */
   get greeted(): boolean {
     return this.#greeted;
   }
 
-  /** How often `close()` was called. */
+  /** The number of calls of `close()`. */
   get closeCount(): number {
     return this.#closeCount;
   }
 
-  /** The host that was asked for; "" for a Unix socket. */
+  /** The requested host; "" for a Unix socket. */
   get host(): string {
     return this.#host;
   }
 
-  /** The connection, living or dead. */
+  /** The connection, live or ended. */
   get connection(): Connection | undefined {
     return this.#connection;
   }
 
-  /** True while a connection is being made, until the server has greeted. */
+  /** True while a connection is being made, until the greeting arrives. */
   get connecting(): boolean {
     return this.#opening !== undefined;
   }
 
   /**
-   * The living connection.
-   * @throws what kept `connect()` from one, once; {SMTPServerDisconnected} saying why there is none
+   * The live connection.
+   * @throws the error of a failed `connect()`, once; {SMTPServerDisconnected} with the reason if there is none
    */
   requireConnection(delivery?: DeliveryOutcome): Connection {
     const connection = this.#connection;
@@ -123,7 +123,7 @@ export class Session {
     throw this.#whyNone(delivery);
   }
 
-  /** Connects, forgets all of an earlier session, and returns the greeting, whatever it is. */
+  /** Connects, resets an earlier session, and returns the greeting, whatever its code. */
   async connect(resolveTarget: () => Promise<Target>): Promise<Reply> {
     const { events, signal } = this.settings;
     this.#connection?.drop(closed("connect() was called again"));
@@ -161,7 +161,7 @@ export class Session {
     return greeting;
   }
 
-  /** Says EHLO, LHLO or HELO and remembers the answer (RFC 5321 4.1.1.1). */
+  /** Sends EHLO, LHLO or HELO and stores the reply (RFC 5321 4.1.1.1). */
   async hello(verb: "EHLO" | "HELO", name?: string, delivery?: DeliveryOutcome): Promise<Reply> {
     const connection = this.requireConnection(delivery);
     const { peer } = connection;
@@ -185,7 +185,7 @@ export class Session {
   }
 
   /**
-   * EHLO, then HELO, unless one of them was accepted in this session.
+   * Sends EHLO, then HELO, unless one of them was accepted in this session.
    * @throws {SMTPHeloError} if both are refused
    * @throws {SMTPConnectError} if the greeting was not 220: the server expects QUIT (RFC 5321 3.1)
    */
@@ -196,18 +196,18 @@ export class Session {
     const reply = await this.hello("EHLO", undefined, delivery);
     if (isPositive(reply.code)) return;
     const refusal = helloRefused(reply, this.#hello, delivery);
-    // LMTP has no HELO to fall back to (RFC 2033 4.1), and nobody listens after a 421.
+    // LMTP has no HELO to fall back to (RFC 2033 4.1), and a 421 closes the connection.
     if (this.settings.protocol === "lmtp" || reply.code === 421) throw refusal;
     await this.#heloInstead(refusal, delivery);
   }
 
-  /** Forgets what the server said: after STARTTLS, QUIT, and for a new connection. */
+  /** Resets the server's data: after STARTTLS, QUIT, and for a new connection. */
   resetServerInfo(): void {
     this.#greeted = false;
     this.#learn(unknownServer());
   }
 
-  /** Drops the connection now, or gives up connecting. */
+  /** Drops the connection now, or cancels a connection attempt. */
   close(): void {
     this.#closeCount++;
     const reason = new SMTPServerDisconnected("the connection was closed by close()");
@@ -221,7 +221,7 @@ export class Session {
     this.#transactionSettings = { protocol, pipelining: pipelining !== false && offers(known.features, "PIPELINING") };
   }
 
-  /** HELO after a refused EHLO (RFC 5321 3.2). */
+  /** Sends HELO after a refused EHLO (RFC 5321 3.2). */
   async #heloInstead(refusal: SMTPHeloError, delivery: DeliveryOutcome | undefined): Promise<void> {
     let next: unknown;
     try {
@@ -234,7 +234,7 @@ export class Session {
     throw tellingRefusal(refusal, next);
   }
 
-  /** Why there is no living connection, as an exception of the call that needs one. */
+  /** The exception for a call that needs a live connection. */
   #whyNone(delivery: DeliveryOutcome | undefined): unknown {
     const failure = this.connectError;
     if (failure?.thrown === true) {

@@ -1,4 +1,4 @@
-/** STARTTLS (RFC 3207). */
+/** Sends STARTTLS (RFC 3207). */
 import type { TlsOptions } from "../byte-stream.ts";
 import { Command } from "../core/command.ts";
 import { offers } from "../core/features.ts";
@@ -9,7 +9,7 @@ import { missingAfter } from "./hello-refused.ts";
 import type { Session } from "./session.ts";
 import { aborted, disconnected, type SessionEnd, textOf } from "./session-end.ts";
 
-/** Upgrades to TLS, and forgets what was learnt in clear; `SMTP.starttls` tells what it throws. */
+/** Upgrades to TLS, and resets the server's data from before it; `SMTP.starttls` lists the errors. */
 export async function startTls(session: Session, options: TlsOptions & { servername: string }): Promise<Reply> {
   await session.helloIfNeeded();
   const connection = session.requireConnection();
@@ -33,7 +33,7 @@ export async function startTls(session: Session, options: TlsOptions & { servern
 async function handshake(connection: Connection, options: TlsOptions & { servername: string }): Promise<void> {
   const deadline = connection.setDeadline("tls", connection.settings.timeouts().tls);
   try {
-    // A handshake that never ends ends with the session.
+    // The end of the session also ends a handshake that never completes.
     await Promise.race([
       connection.stream.startTls(options),
       new Promise<void>((resolve) => connection.onEnd(resolve)),
@@ -47,7 +47,7 @@ async function handshake(connection: Connection, options: TlsOptions & { servern
   connection.listen();
 }
 
-/** Options that cannot be meant, or that the transport lacks, stay the TypeError that they are. */
+/** Invalid options, or options that the transport lacks, stay a TypeError or RangeError. */
 function failed(error: unknown): SessionEnd {
   if (error instanceof TypeError || error instanceof RangeError) return aborted(error);
   const what = `TLS could not be established: ${textOf(error)}`;

@@ -1,11 +1,11 @@
-/** Timers that may keep the process alive or let it end. */
+/** Timers that keep the process alive or let it exit. */
 
-/** What `setTimeout` returns on the running runtime. */
+/** The result of `setTimeout` on the running runtime. */
 export type Timer = ReturnType<typeof setTimeout>;
 
 /**
- * Lets a timer keep the process alive, as timers do, or not. Node, Bun and Deno have the methods on the timer; a runtime
- * whose timers are numbers has functions for it (Deno before 2.8), or processes that never wait for a timer (browsers).
+ * Makes a timer keep the process alive, the default, or not. Node, Bun and Deno have methods on the timer; a runtime
+ * whose timers are numbers has functions for it (Deno before 2.8), or never waits for a timer (browsers).
  */
 export function holdProcess(timer: Timer | undefined, hold: boolean): void {
   if (timer === undefined) return;

@@ -1,6 +1,6 @@
 /**
- * One message on a connection: MAIL, RCPT, then DATA or BDAT, and what became of it. Lock-step and pipelining differ
- * only in how far `#advance()` goes. Each way out settles the outcome exactly once.
+ * One message on a connection: sends MAIL, RCPT, then DATA or BDAT, and reports the outcome. Lock-step and pipelining
+ * differ only in how far `#advance()` goes. Each path settles the outcome exactly once.
  */
 import { Command, type ReplyReceiver } from "../core/command.ts";
 import type { Plan } from "../core/plan.ts";
@@ -15,16 +15,16 @@ import { type Delivery, type Parties, TransactionReplies } from "./outcome.ts";
 import { sendRest } from "./recipient-batches.ts";
 import { disconnected } from "./session-end.ts";
 
-/** A message, checked and planned. */
+/** A checked and planned message. */
 export type PlannedMessage = Parties & {
   readonly plan: Plan;
   readonly content: Content;
 };
 
-/** How transactions go on a session. */
+/** Settings of the transactions on a session. */
 export type TransactionSettings = { readonly pipelining: boolean; readonly protocol: "smtp" | "lmtp" };
 
-/** Learns that the next message may begin, and, once or more often, the outcome; the first one counts. */
+/** Receives `release` when the next message may begin, and at least one outcome; the first one counts. */
 export type TransactionObserver = {
   release(): void;
   resolve(delivery: Delivery): void;
@@ -39,7 +39,7 @@ export class Transaction implements ReplyReceiver, TransferObserver {
   readonly #observer: TransactionObserver;
   readonly #replies: TransactionReplies;
   readonly #data: DataTransfer | undefined;
-  /** The envelope's commands: RSET where one is needed, MAIL, RCPT, and DATA unless the content goes by BDAT. */
+  /** The envelope's commands: RSET if needed, MAIL, RCPT, and DATA unless the content is sent by BDAT. */
   readonly #commands: Command[];
   #sent = 0;
   #answered = 0;
@@ -59,12 +59,12 @@ export class Transaction implements ReplyReceiver, TransferObserver {
     this.#commands = this.#envelope();
   }
 
-  /** Sends the envelope, as far as it may go without a reply. */
+  /** Sends as much of the envelope as may be sent without a reply. */
   start(): void {
     this.#advance();
   }
 
-  /** A reply to one of the envelope's commands. */
+  /** Receives the reply to a command of the envelope. */
   replied({ verb }: Command, reply: RawReply): void {
     const connection = this.#connection;
     const commands = this.#commands;
@@ -73,24 +73,24 @@ export class Transaction implements ReplyReceiver, TransferObserver {
     if (verb === "RSET" && !isPositive(reply.code)) {
       connection.drop(disconnected(`RSET was refused: ${reply.code} ${reply.message}`));
     }
-    // The connection is dropped next; nothing may be awaited that would hear of it.
+    // The connection is dropped next; start no command that waits for a reply.
     if (reply.code === 421 || connection.end !== undefined) return this.lost();
     if (this.#sent < commands.length && this.#replies.isHopeless) commands.length = this.#sent;
     if (this.#sent < commands.length) this.#advance();
     else if (this.#answered === this.#sent) this.#envelopeAnswered();
   }
 
-  /** The session ended before the reply to one of the envelope's commands. */
+  /** Called when the session ends before the reply to a command of the envelope. */
   lost(): void {
     this.#observer.reject(this.#replies.refusal() ?? this.#connection.end?.toError({ delivery: "not-sent" }));
   }
 
-  /** Behind BDAT LAST a MAIL that does not wait for the reply would need a RSET before it, which servers count. */
+  /** After BDAT LAST, a MAIL sent before the reply would need an RSET first, which servers count. */
   ended(): void {
     if (this.#settings.pipelining && this.#data !== undefined && !this.#replies.hasFull) this.#observer.release();
   }
 
-  /** All replies to the message are here. */
+  /** Called with all replies to the message. */
   complete(finalReplies: readonly RawReply[]): void {
     const outcome = this.#replies.outcome(finalReplies);
     if (outcome instanceof SMTPException) this.#observer.reject(outcome);
@@ -98,7 +98,7 @@ export class Transaction implements ReplyReceiver, TransferObserver {
     else this.#observer.resolve(outcome);
   }
 
-  /** The message was not delivered, or nobody knows. */
+  /** The message was not delivered, or the outcome is unknown. */
   undelivered(error: unknown): void {
     this.#observer.reject(error);
   }
@@ -150,13 +150,13 @@ export class Transaction implements ReplyReceiver, TransferObserver {
     );
   }
 
-  /** 354 although nobody is left to receive: an empty message ends it, its reply means nothing (RFC 2920 3.1). */
+  /** Ends the data with an empty message after a 354 without recipients; its reply means nothing (RFC 2920 3.1). */
   #endEmpty({ endCommand }: DataTransfer, refusal: SMTPException): void {
     const connection = this.#connection;
     const { dialogue } = connection;
     const fail = (): void => this.#observer.reject(refusal);
     endCommand.receiver = { replied: fail, lost: fail };
-    // Where an answer is here before the message, the answer to that would be taken for the one to the next command.
+    // After an early reply, the reply to the empty message would be taken for that to the next command.
     if (this.#settings.protocol === "lmtp" || dialogue.hasUnreadBytes || dialogue.position !== "body") {
       return connection.drop(disconnected("the server asked for data that nobody would receive"));
     }
@@ -165,7 +165,7 @@ export class Transaction implements ReplyReceiver, TransferObserver {
     connection.flush();
   }
 
-  /** No accepted recipient of a failed transaction may remain for the next one (RFC 5321 4.1.1.5). */
+  /** An accepted recipient of a failed transaction must not remain for the next one (RFC 5321 4.1.1.5). */
   async #resetThenFail(refusal: SMTPException): Promise<void> {
     await this.#connection.reset();
     this.#observer.reject(refusal);

@@ -1,12 +1,12 @@
 /**
- * Memory for what a connection writes. New memory for each write is cleared, paged in, and freed late: so one block serves
- * many writes, and is used again once the stream holds nothing of it. Where the stream does not say so, no octet is used
- * twice.
+ * Memory for the writes of a connection. New memory for each write is cleared, paged in, and freed late: so one block
+ * serves many writes, and is reused once the stream holds none of it. If the stream does not report that, no byte is
+ * used twice.
  */
 import type { ByteStream } from "../byte-stream.ts";
 import type { OutputMemory } from "../core/output.ts";
 
-/** Octets of the first block, and of the largest: a block is as large as what the connection turns out to need. */
+/** Bytes of the first and of the largest block: a block grows to the size that the connection needs. */
 const SMALLEST = 4096;
 const LARGEST = 65_536;
 
@@ -15,20 +15,20 @@ export class WriteMemory implements OutputMemory {
   readonly #stream: Pick<ByteStream, "unsent" | "write">;
   #block = new Uint8Array(0);
   #used = 0;
-  /** True if what was reserved last is none of the block. */
+  /** True if the last reservation is not part of the block. */
   #separate = false;
 
   constructor(stream: Pick<ByteStream, "unsent" | "write">) {
     this.#stream = stream;
   }
 
-  /** All that was reserved so far is written: it is free if the stream holds nothing. To be called before `reserve()`. */
+  /** Reuses the block if the stream holds none of it. Call before `reserve()`, when all bytes are written. */
   reclaim(): void {
     const stream = this.#stream;
     if (this.#used > 0 && stream.unsent?.(stream.write) === 0) this.#used = 0;
   }
 
-  /** At least so many octets, for a piece of the next write. */
+  /** Reserves at least `most` bytes for a piece of the next write. */
   reserve(most: number): Uint8Array {
     // A large piece must not leave the rest of a block unused.
     this.#separate = most > LARGEST / 4 && this.#stream.unsent === undefined;
@@ -40,7 +40,7 @@ export class WriteMemory implements OutputMemory {
     return this.#used === 0 ? this.#block : this.#block.subarray(this.#used);
   }
 
-  /** So many octets of what was reserved last are used. */
+  /** Marks `octets` bytes of the last reservation as used. */
   keep(octets: number): void {
     if (!this.#separate) this.#used += octets;
   }
