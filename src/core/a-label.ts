@@ -1,10 +1,10 @@
-/** A-labels: the ASCII form of domain names that are not ASCII (UTS 46, RFC 5890 2.3.2.1). */
+/** A-labels: the ASCII form of non-ASCII domain names (UTS 46, RFC 5890 2.3.2.1). */
 import { quoted } from "./bytes.ts";
 import type { Mailbox } from "./mailbox.ts";
 
 /**
- * The mailbox with its domain as A-labels, which every server takes; undefined if that cannot be: a local part has no
- * ASCII form (RFC 6531 3.2), and a host that URL reads as something else than a domain is none.
+ * The mailbox with its domain as A-labels, which every server accepts; undefined for a non-ASCII local part, which has
+ * no ASCII form (RFC 6531 3.2), and for a host that URL does not parse as a domain.
  */
 export function aLabel(mailbox: Mailbox): Mailbox | undefined {
   const { localPart, domain } = mailbox;
@@ -16,8 +16,8 @@ export function aLabel(mailbox: Mailbox): Mailbox | undefined {
 }
 
 /**
- * A host name as it goes on the wire: in EHLO, to DNS, and in TLS's SNI. A name that is ASCII, an IP address too, comes
- * back as it is; any other one as A-labels in lower case.
+ * A host name as it is sent: in EHLO, to DNS, and in TLS's SNI. An ASCII name or an IP address is returned unchanged,
+ * any other name as A-labels in lower case.
  * @throws {RangeError} naming the argument, if the name has no such form
  */
 export function asciiHostName(name: string, argument: string): string {
@@ -27,18 +27,18 @@ export function asciiHostName(name: string, argument: string): string {
   throw new RangeError(`${argument} is not ASCII, and no domain name that has an ASCII form: ${quoted(name)}`);
 }
 
-/** True if the text is all ASCII. */
+/** True if the text is ASCII. */
 export function isAscii(text: string): boolean {
   return !/[^\x00-\x7f]/.test(text);
 }
 
-/** The A-labels of a domain that is not ASCII. Underscores stay, which host names have and domains of mail do not. */
+/** The A-labels of a non-ASCII domain. Keeps underscores, which host names may have, but not mail domains. */
 function asciiDomain(domain: string): string | undefined {
   if (domain.length > 255 || /[\x00-,/:-@[-^`{-\x7f]/.test(domain)) return undefined;
   const url = `http://${domain}/`;
   const host = URL.canParse(url) ? new URL(url).hostname : "";
   const labels = host.replace(/\.$/, "").split(".");
   if (!labels.every((label) => /^[a-z\d_](?:[a-z\d_-]{0,61}[a-z\d_])?$/.test(label))) return undefined;
-  // A last label of digits is part of an IP address, which wide digits become.
+  // A last label of digits is part of an IP address; full-width digits become one.
   return /[a-z]/.test(labels.at(-1) ?? "") ? host : undefined;
 }

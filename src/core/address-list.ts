@@ -1,14 +1,14 @@
 /**
- * Finds the mailboxes in address text, of an argument or of a header field (RFC 5322 3.4, 4.4). What can be read in
- * two ways is refused, never guessed: text of a display name or a comment must not become a recipient.
+ * Finds the mailboxes in address text, of an argument or of a header field (RFC 5322 3.4, 4.4). Ambiguous text is
+ * refused, never guessed: text of a display name or a comment must not become a recipient.
  */
 import { aLabel, isAscii } from "./a-label.ts";
 import type { Mailbox } from "./mailbox.ts";
 
-/** Says what is wrong with a text, by throwing. */
+/** Throws an error with the reason. */
 export type Fail = (reason: string) => never;
 
-/** The mailbox of parts that were checked. */
+/** Makes a mailbox from checked parts. */
 export function makeMailbox(localPart: string, domain?: string): Mailbox {
   const path = domain === undefined ? localPart : `${localPart}@${domain}`;
   return isAscii(path) ? { path, localPart, domain, ascii: true } : new Utf8Mailbox(path, localPart, domain);
@@ -32,9 +32,9 @@ class Utf8Mailbox implements Mailbox {
 }
 
 /**
- * All mailboxes of `text`, in order: groups flattened, display names, comments and source routes dropped.
- * With "one", lists and groups are refused, and so is white space inside of the address. With "senders", a display name
- * with empty brackets gives no mailbox, which would be the null path. One pass, in linear time.
+ * All mailboxes of `text`, in order: groups flattened, display names, comments and source routes dropped. "one" refuses
+ * lists, groups, and white space inside the address. With "senders", a display name with empty brackets yields no
+ * mailbox rather than the null path. One pass, in linear time.
  */
 export function scanAddresses(text: string, expected: Expected, fail: Fail): readonly Mailbox[] {
   return new AddressScanner(expected, fail).scan(text);
@@ -50,18 +50,18 @@ class AddressScanner {
   readonly #fail: Fail;
   readonly #found: Mailbox[] = [];
   #place: Place = "name";
-  /** The words since the entry or its `<` began, and their last character; a quoted string that opens them, by length. */
+  /** The words since the entry or its `<`, and their last character; the length of a leading quoted string. */
   #words = "";
   #last = "";
   #quoted = 0;
-  /** The words can be a display name only; they have an unquoted `@`; white space follows the last one. */
+  /** True if the words can be only a display name; have an unquoted `@`; are followed by white space. */
   #nameOnly = false;
   #hasAt = false;
   #gap = false;
-  /** The display name before the `<`; the words with an unquoted `@` in it, or in what may become one. */
+  /** The display name before the `<`; the words with an unquoted `@` in it, or in text that may become one. */
   #name = "";
   #addresses: string[] = [];
-  /** The last entry was a name without `@`: the first half of a display name, maybe, that a comma cuts in two. */
+  /** True if the last entry was a name without `@`: perhaps half of a display name with an unquoted comma. */
   #bare = false;
   #route = "";
   #inGroup = false;
@@ -107,7 +107,7 @@ class AddressScanner {
       if (first === '"') this.#quoted = word.length;
       if (first === "[") this.#nameOnly = true;
     } else {
-      // Only beside a dot and an "@" may the words of an address stand apart (RFC 5322 4.4).
+      // Only at a dot or an "@" may white space separate the words of an address (RFC 5322 4.4).
       const beside = ".@".includes(this.#last) || ".@".includes(first);
       if (!beside || (this.#gap && !this.#many) || first === '"' || this.#last === "]") this.#nameOnly = true;
       const opensWrongly = this.#quoted === this.#words.length ? first !== "@" : first === "[" && this.#last !== "@";
@@ -165,13 +165,13 @@ class AddressScanner {
     this.#clear("after");
   }
 
-  /** A display name may be the address once more, unquoted, as some programs write it; any other one is ambiguous. */
+  /** A display name may repeat the address, unquoted, as some programs write it; another address is ambiguous. */
   #checkDisplayName(path: string): void {
     if (isSame(this.#name, path) || this.#addresses.every((one) => isSame(one, path))) return;
     this.#fail('another address before the "<"');
   }
 
-  /** A source route is read and dropped (RFC 5321 4.1.2, appendix C). */
+  /** Reads a source route and drops it (RFC 5321 4.1.2, appendix C). */
   #endHop(separator: string): void {
     const isHop = separator !== ";" && this.#route !== ":" && !this.#nameOnly && /^@[^@]+$/.test(this.#words);
     if (!isHop) this.#fail("text that is not an address");
@@ -200,12 +200,12 @@ class AddressScanner {
 }
 
 const TEXT = /[^ \t()<>[\]:;,"\\]+/y;
-/** RFC 2047 2. In it no character is special, though some programs leave in what section 5 forbids in a phrase. */
+/** RFC 2047 2. All of its characters are plain, even those that section 5 forbids in a phrase. */
 const ENCODED_WORD = /=\?[^?\s]+\?[bq]\?[^?\s]*\?=(?=[\s<(:]|$)/iy;
 const CLOSED_BY: { readonly [open: string]: string } = { '"': '"', "(": ")", "[": "]" };
 const LITERAL = /^\[[^\s()<>[\],;@"\\]+\]$/;
 
-/** Where the token ends that begins at `at`: a run of text, a quoted string, a comment (they nest), or one character. */
+/** The end of the token at `at`: a run of text, a quoted string, a comment (they nest), or one character. */
 function endOfToken(text: string, at: number): number | undefined {
   const open = text.charAt(at);
   const encoded = open === "=" ? endOfMatch(ENCODED_WORD, text, at) : undefined;
@@ -233,7 +233,7 @@ function isEncodedWord(word: string): boolean {
   return endOfMatch(ENCODED_WORD, word, 0) === word.length;
 }
 
-/** Whether a display name is an address: in any case, and in the apostrophes that some programs put around it. */
+/** Whether a display name is the address, in any case, or in apostrophes as some programs write it. */
 function isSame(name: string, path: string): boolean {
   const [one, other] = [name.toLowerCase(), path.toLowerCase()];
   return one === other || one === `'${other}'`;

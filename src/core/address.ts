@@ -1,11 +1,11 @@
-/** Envelope addresses: what the caller gave becomes a path for MAIL and RCPT, or is refused before a byte is sent. */
+/** Envelope addresses: converts an argument to a path for MAIL and RCPT, or refuses it before a byte is sent. */
 import { makeMailbox, scanAddresses } from "./address-list.ts";
 import { checkArgument } from "./bytes.ts";
 import { isPlainPath, type Mailbox } from "./mailbox.ts";
 
 /**
- * Reads an envelope address as `sendmail`, `mail` and `rcpt` take it: `a@b`, `<a@b>`, `Name <a@b>`, `a@b (comment)`,
- * `postmaster`; `<>` and "" are the null path. The local part goes out as it was given; a source route is dropped.
+ * Reads an envelope address of `sendmail`, `mail` and `rcpt`: `a@b`, `<a@b>`, `Name <a@b>`, `a@b (comment)`,
+ * `postmaster`; `<>` and "" are the null path. Keeps the local part unchanged; drops a source route.
  * @throws {TypeError} if it is no string primitive or has a lone surrogate
  * @throws {RangeError} if it holds a control character, or is not clearly one address (RFC 5321 4.1.2)
  */
@@ -25,14 +25,14 @@ export function parseMailbox(text: unknown, argument: string): Mailbox {
   return mailbox ?? fail("no address");
 }
 
-/** The start of a text, as it may stand in an error message. */
+/** The start of a text, quoted for an error message. */
 export function excerpt(text: string): string {
   return JSON.stringify(text.length > 200 ? `${text.slice(0, 200)}…` : text);
 }
 
 /**
- * Python's `smtplib.quoteaddr`: the address in angle brackets, also if the closing one is missing. What cannot be parsed
- * comes back in angle brackets, without others in it; the methods that send refuse it.
+ * Python's `smtplib.quoteaddr`: the address in angle brackets, even if the closing one is missing. Text that cannot be
+ * parsed is returned in angle brackets, without others in it; the methods that send refuse it.
  * @throws {TypeError} if it is no string primitive or has a lone surrogate
  * @throws {RangeError} if it holds a control character
  */

@@ -1,4 +1,4 @@
-/** Base64 as AUTH needs it (RFC 4648 4, RFC 4954 4): whole values in memory, and strict reading. */
+/** Base64 for AUTH (RFC 4648 4, RFC 4954 4): whole values in memory, and strict decoding. */
 
 const ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
@@ -14,8 +14,8 @@ export function encodeBase64(bytes: Uint8Array): string {
 }
 
 /**
- * The bytes that `text` stands for; undefined if it is not base64: a character of another alphabet, white space, `=`
- * anywhere but at the end, or a length that is no multiple of 4. RFC 4954 4 has a client cancel on those.
+ * The decoded bytes; undefined if `text` is not base64: a character of another alphabet, white space, `=` not at the
+ * end, or a length that is no multiple of 4. RFC 4954 4 requires a client to cancel then.
  */
 export function decodeBase64(text: string): Uint8Array | undefined {
   if (!/^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/.test(text)) return undefined;

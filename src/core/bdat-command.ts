@@ -1,7 +1,7 @@
-/** BDAT (RFC 3030 2). Apart from `command.ts`, because only servers with CHUNKING get it. */
+/** BDAT (RFC 3030 2). Separate from `command.ts`, because only servers with CHUNKING get it. */
 import { Command, type ReplyReceiver } from "./command.ts";
 
-/** BDAT, which so many octets of the message follow; "last" ends the message. */
+/** BDAT for a chunk of `octets` bytes; "last" ends the message. */
 export function bdatCommand(octets: number, place: "more" | "last", receiver?: ReplyReceiver): Command {
   return place === "last"
     ? new Command("BDAT", `BDAT ${octets} LAST`, "dataDone", receiver)

@@ -1,18 +1,18 @@
-/** Octets and texts, and the check that keeps control characters out of a command line. */
+/** Bytes and texts, and the check that keeps control characters out of a command line. */
 
 const encoder = new TextEncoder();
 
 const strictDecoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /**
- * The text of octets from a server: UTF-8, or Latin-1 where they are not UTF-8, so that no octet is lost and
- * `Buffer.from(text, "latin1")` gives those of another charset back.
+ * Decodes a server's bytes: as UTF-8, or as Latin-1 if they are not UTF-8, so that no byte is lost and
+ * `Buffer.from(text, "latin1")` restores the bytes of another charset.
  */
 export function decodeText(octets: Uint8Array): string {
   return asUtf8(octets) ?? latin1(octets);
 }
 
-/** The octets as UTF-8; undefined if they are not. */
+/** Decodes UTF-8; undefined if the bytes are not UTF-8. */
 export function asUtf8(octets: Uint8Array): string | undefined {
   try {
     return strictDecoder.decode(octets);
@@ -21,19 +21,19 @@ export function asUtf8(octets: Uint8Array): string | undefined {
   }
 }
 
-/** One character for each octet (ISO 8859-1). `TextDecoder` has only windows-1252 under that name. */
+/** One character for each byte (ISO 8859-1). `TextDecoder` has only windows-1252 under that name. */
 export function latin1(octets: Uint8Array): string {
   let text = "";
   for (let at = 0; at < octets.length; at += 4096) text += String.fromCharCode(...octets.subarray(at, at + 4096));
   return text;
 }
 
-/** The octets of a text that `latin1` gave. */
+/** The bytes of a text that `latin1` returned. */
 export function latin1Octets(text: string): Uint8Array {
   return Uint8Array.from(text, (character) => character.charCodeAt(0));
 }
 
-/** The UTF-8 octets of a text. */
+/** The UTF-8 bytes of a text. */
 export function utf8(text: string): Uint8Array {
   return encoder.encode(text);
 }
@@ -56,13 +56,13 @@ export function concat(parts: readonly Uint8Array[]): Uint8Array {
   return whole;
 }
 
-/** What needs no further look: most arguments. */
+/** Matches most arguments, which need no further check. */
 const PRINTABLE = /^[ -~]*$/;
 const FORBIDDEN = /[\x00-\x1f\x7f]/;
 const LONE_SURROGATE = /\p{Surrogate}/u;
 
 /**
- * Gives `text` back if it can stand in a command line.
+ * Returns `text` if a command line may contain it.
  * @throws {TypeError} if it is no string primitive or has a lone surrogate, which has no UTF-8 form
  * @throws {RangeError} if it holds CR, LF, NUL or another control character (RFC 5321 4.1.2)
  */
@@ -76,7 +76,7 @@ export function checkArgument(text: unknown, argument: string): string {
   return text;
 }
 
-/** A value as it may stand in an error message. */
+/** A value, quoted for an error message. */
 export function quoted(value: unknown): string {
   return JSON.stringify(value);
 }
@@ -86,7 +86,7 @@ export function wrongType(argument: string, wanted: string, value: unknown): Typ
   return new TypeError(`${argument} must be ${wanted}, not ${kindOf(value)}`);
 }
 
-/** What a value is, for a message about a wrong argument. */
+/** The type of a value, for an error message. */
 export function kindOf(value: unknown): string {
   if (value === null) return "null";
   if (typeof value !== "object") return typeof value;

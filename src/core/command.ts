@@ -1,6 +1,6 @@
 /**
- * The only place that builds command lines, beside the `…-command.ts` of this folder. Each part is checked after it was
- * read once; a secret part is kept apart, by `secret-command.ts`.
+ * Builds all command lines, together with the `…-command.ts` files of this folder. Each part is read once, then
+ * checked; `secret-command.ts` keeps secret parts apart.
  */
 import type { TimeoutPhase } from "../errors.ts";
 import { asciiHostName } from "./a-label.ts";
@@ -10,26 +10,26 @@ import type { RawReply } from "./reply.ts";
 
 /** Receives the replies to commands, or learns that none will come. The dialogue only carries it along. */
 export type ReplyReceiver = {
-  /** A reply to one of its commands. */
+  /** Receives a reply to a command. */
   replied(command: Command, reply: RawReply): void;
-  /** No reply to this command will come. */
+  /** Called if no reply to this command will come. */
   lost(command: Command): void;
 };
 
-/** What stands in the place of a secret wherever a command is shown. */
+/** Replaces a secret wherever a command is displayed. */
 export const MASK = "***";
 
-/** A command (or a line that answers a challenge) on its way to the server. */
+/** A command, or a response to a challenge, for the server. */
 export class Command {
-  /** The verb in upper case; "" for a line that answers a challenge, "." for the end of a message. */
+  /** The verb in upper case; "" for a response to a challenge, "." for the end of a message. */
   readonly verb: string;
-  /** The line as it may be shown, without its end: secrets are masked. */
+  /** The line for display, without CRLF: secrets are masked. */
   readonly shown: string;
-  /** Which timeout bounds the wait for the reply. */
+  /** The timeout that limits the wait for the reply. */
   readonly phase: TimeoutPhase;
   /** Receives the reply. */
   receiver: ReplyReceiver | undefined;
-  /** Runs what listens to the command and its reply; set where something does. */
+  /** Runs the listeners to the command and its reply; set if there are any. */
   within: (<Result>(work: () => Result) => Result) | undefined;
 
   /** For the functions that make commands, which check the parts. */
@@ -46,22 +46,22 @@ export class Command {
     return this.phase === "dataDone";
   }
 
-  /** True if a part of the line must not be shown. */
+  /** True if a part of the line is secret. */
   get secret(): boolean {
     return false;
   }
 
-  /** The line as it is sent, with its CRLF. */
+  /** The line as it is sent, with CRLF. */
   get wire(): string {
     return `${this.shown}\r\n`;
   }
 
-  /** The text with this command's secret masked, which a server may have echoed. */
+  /** Masks this command's secret in a text, since the server may echo it. */
   hide(text: string): string {
     return text;
   }
 
-  /** The same for a text that was cut off, maybe within the secret. */
+  /** Does the same for a text that was cut off, maybe within the secret. */
   hideCut(text: string): string {
     return text;
   }
@@ -87,28 +87,28 @@ export class Command {
     return new Command("DATA", "DATA", "dataInit");
   }
 
-  /** Stands for the end of the message: not a line of its own, but awaited like one. */
+  /** Represents the end of the message: no line of its own, but it has a reply. */
   static endOfData(): Command {
     return new Command(".", ".", "dataDone");
   }
 
-  /** Stands for the connection itself: the greeting is the reply to it. */
+  /** Represents the connection: the greeting is its reply. */
   static greeting(): Command {
     return new Command("connect", "connect", "greeting");
   }
 
-  /** RSET, QUIT and STARTTLS. */
+  /** RSET, NOOP, QUIT and STARTTLS. */
   static simple(verb: "RSET" | "NOOP" | "QUIT" | "STARTTLS"): Command {
     return new Command(verb, verb, verb === "QUIT" ? "quit" : "command");
   }
 }
 
-/** The line of MAIL FROM, without its end. */
+/** The line of MAIL FROM, without CRLF. */
 export function mailLine(sender: Path, parameters: readonly string[]): string {
   return withParameters(`MAIL FROM:<${checkArgument(sender.path, "sender")}>`, parameters, "mail_options");
 }
 
-/** The line of RCPT TO, without its end. */
+/** The line of RCPT TO, without CRLF. */
 export function rcptLine(recipient: Path, parameters: readonly string[]): string {
   return withParameters(`RCPT TO:<${checkArgument(recipient.path, "recipient")}>`, parameters, "rcpt_options");
 }
@@ -119,7 +119,7 @@ function withParameters(start: string, parameters: readonly string[], argument: 
   return line;
 }
 
-/** One ESMTP parameter each, so that none can bring in another; the rest is as the caller gave it. */
+/** Checks that a parameter is only one, so that it cannot add another; otherwise it stays unchanged. */
 export function checkParameter(parameter: unknown, argument: string): string {
   const text = checkArgument(parameter, `each of ${argument}`);
   if (text === "" || text.includes(" ")) {

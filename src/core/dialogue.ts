@@ -1,13 +1,13 @@
 /**
- * The protocol's state, without I/O: what may be sent now, and which command a reply belongs to.
+ * The protocol's state, without I/O: which commands may be sent, and which command a reply answers.
  *
  * Rules:
  * 1. Replies answer commands in the order in which the commands were sent.
- * 2. The position is where the sender stands. It moves with each command that is sent, and again with the reply where the
- *    table has one for it. A command that ends a group (RFC 2920 3.1) leads to "await-reply", at which nothing may be sent.
- *    So lock-step and pipelining are one code: a sender that does not wait meets the same table.
- * 3. Once the end of a message is on its way, the next transaction may open; its replies simply come later.
- * 4. A reply that nothing awaits, a broken reply, or a 421 ends the session. What was complete before still counts.
+ * 2. The position is the sender's state. Each command that is sent changes it, and its reply changes it again where the
+ *    table has an entry. A command that ends a group (RFC 2920 3.1) leads to "await-reply", which permits no command.
+ *    So lock-step and pipelining share one implementation: a sender that does not wait uses the same table.
+ * 3. Once the end of a message is sent, the next transaction may open; the replies to the message arrive later.
+ * 4. An unsolicited or malformed reply, or a 421, ends the session. Complete replies before it still count.
  */
 
 import { SMTPException } from "../errors.ts";
@@ -16,21 +16,21 @@ import { EnvelopeGroup } from "./envelope-group.ts";
 import type { Output } from "./output.ts";
 import { isPositive, type RawReply, type Reply, type ReplyFault, ReplyParser } from "./reply.ts";
 
-/** Where the sender stands. */
+/** The sender's state. */
 export type Position =
-  /** The greeting is awaited. */
+  /** The greeting is pending. */
   | "connected"
   /** Any command may be sent. */
   | "command"
-  /** A command was sent behind which nothing may be sent before its reply is here. */
+  /** The last command requires that nothing is sent before its reply. */
   | "await-reply"
-  /** DATA was answered by 354: the content is being written. */
+  /** The reply to DATA was 354: the content is being written. */
   | "body"
-  /** The same for a DATA that the caller sent by `docmd()`: `send()` writes the content, `docmd(".")` ends it. */
+  /** The same after the caller's own DATA by `docmd()`: `send()` writes the content, `docmd(".")` ends it. */
   | "caller-body"
-  /** The server waits for the answer to a challenge. */
+  /** The server waits for a response to its challenge. */
   | "auth"
-  /** STARTTLS was answered by 220. */
+  /** The reply to STARTTLS was 220. */
   | "ready-for-tls"
   /** The server ends the session next. */
   | "closing"
@@ -38,20 +38,20 @@ export type Position =
 
 /** A row of the table. */
 type Row = {
-  /** Where the command may be sent. */
+  /** The positions that permit the command. */
   readonly at: readonly Position[];
   /** The position after sending. */
   readonly sent: Position;
-  /** The position after a reply of the class 2yz, 3yz, 4yz or 5yz; null: it stays. */
+  /** The position after a reply of the class 2yz, 3yz, 4yz or 5yz; null: unchanged. */
   readonly after: readonly [Position | null, Position | null, Position | null, Position | null];
-  /** The one code of its class that leads there; another one is as good as 5yz. */
+  /** The only code of its class that leads there; other codes of the class count as 5yz. */
   readonly only?: number;
 };
 
 const GROUPED: Row = { at: ["command"], sent: "command", after: [null, null, null, null] };
 const SINGLE: Row = { at: ["command"], sent: "await-reply", after: ["command", "command", "command", "command"] };
 
-/** The table: verb -> row. "connect" stands for the connection, "." for a message's end, "" for an answer to a challenge. */
+/** The table: verb -> row. "connect" represents the connection, "." a message's end, "" a response to a challenge. */
 // biome-ignore format: a table
 export const TRANSITIONS: Readonly<Record<string, Row>> = {
   connect:   { at: ["connected"],              sent: "connected",   after: ["command", "command", "command", "command"] },
@@ -72,31 +72,31 @@ export const TRANSITIONS: Readonly<Record<string, Row>> = {
   other:     SINGLE,
 };
 
-/** What ends the session. */
+/** The reason why the session ends. */
 export type Fault =
   | ReplyFault
   | { readonly kind: "unexpected" | "closing"; readonly detail: string; readonly reply: Reply };
 
-/** What a reply is awaited for: a command, or a message's envelope in one group. */
+/** Has a pending reply: a command, or a message's envelope in one group. */
 export type Awaited = Command | EnvelopeGroup;
 
-/** A command and the reply to it; of a group, the replies to DATA and to the message. */
+/** A command and its reply; for a group, the replies to DATA and to the message. */
 export type Exchange = { readonly command: Awaited; readonly reply: RawReply };
 
-/** What came of some bytes: how many replies, complete exchanges in order, and what ended the session after them. */
+/** The result of received bytes: the number of replies, complete exchanges in order, and a fault after them. */
 export type Received = {
   readonly replies: number;
   readonly exchanges: readonly Exchange[];
   readonly fault: Fault | undefined;
 };
 
-/** How much the server may say: octets of a line, of a reply, and of the answer to EHLO. */
+/** Maximum bytes of a reply line, of a reply, and of the reply to EHLO. */
 export type Limits = { readonly line: number; readonly reply: number; readonly ehlo: number };
 
-/** The same, and how many octets of a message a second it has to take at least. */
+/** These limits, and the minimum bytes of a message that the server accepts per second. */
 export type SessionLimits = Limits & { readonly minRate: number };
 
-/** RFC 5321 4.5.3.1.5 knows of 512 octets a line; real servers say more, none says this much. The rate is Postfix's. */
+/** RFC 5321 4.5.3.1.5 requires 512 bytes a line; servers exceed that, but not by this much. The rate is Postfix's. */
 export const DEFAULT_LIMITS: SessionLimits = { line: 8192, reply: 65_536, ehlo: 262_144, minRate: 500 };
 
 /** One session's dialogue with a server. It begins with the server's greeting. */
@@ -107,34 +107,34 @@ export class Dialogue {
   #position: Position = "connected";
   #pending: Awaited[] = [];
   #first = 0;
-  /** Stands for the end of the message whose DATA was sent. */
+  /** Represents the end of the message whose DATA was sent. */
   #body: Awaited | undefined;
-  /** The last BDAT of a message, if nothing was sent behind it. */
+  /** The last BDAT of a message, if nothing was sent after it. */
   #lastChunk: Command | undefined;
-  /** How many replies to the end of a message are still to come, in LMTP, after the first. */
+  /** The number of pending replies to the end of a message, in LMTP, after the first. */
   #finalReplies = 0;
   #accepted = 0;
   #transactionOpen = false;
-  /** Whether a transaction was open when MAIL was sent last. */
+  /** Whether a transaction was open before the last MAIL. */
   #wasOpen = false;
-  /** True from the refusal of a chunk to the next RSET or EHLO. */
+  /** True from the refusal of a chunk until the next RSET or EHLO. */
   #chunkRefused = false;
   #callerReplies = 0;
   readonly #unfetched: string[] = [];
 
-  /** `greeting` stands for the connection: the server's greeting is the reply to it. */
+  /** `greeting` represents the connection: the server's greeting is its reply. */
   constructor(greeting: Command, { limits, protocol }: { limits: Limits; protocol: "smtp" | "lmtp" }) {
     this.#limits = limits;
     this.#isLmtp = protocol === "lmtp";
     this.#await(greeting);
   }
 
-  /** Where the sender stands. */
+  /** The sender's state. */
   get position(): Position {
     return this.#position;
   }
 
-  /** How many replies are awaited; while a body is being written its final reply counts. */
+  /** The number of pending replies; includes the final reply of a body that is being written. */
   get pendingReplies(): number {
     let replies = 0;
     for (let at = this.#first; at < this.#pending.length; at++) {
@@ -144,7 +144,7 @@ export class Dialogue {
     return replies;
   }
 
-  /** The command, or the group, that the next reply belongs to. */
+  /** The command, or the group, that the next reply answers. */
   get oldestPending(): Awaited | undefined {
     return this.#pending[this.#first];
   }
@@ -157,35 +157,35 @@ export class Dialogue {
     return this.#transactionOpen;
   }
 
-  /** How many recipients of the transaction whose replies are here were accepted. */
+  /** The number of accepted recipients of the transaction, among the replies so far. */
   get acceptedRecipients(): number {
     return this.#accepted;
   }
 
-  /** True if bytes are here that no reply was made of: after the 220 to STARTTLS they are an attack (RFC 3207 4.2). */
+  /** True if bytes arrived that form no reply: after the 220 to STARTTLS they are an attack (RFC 3207 4.2). */
   get hasUnreadBytes(): boolean {
     return !this.#parser.empty;
   }
 
-  /** Why no command may be sent: the caller has not fetched the reply to a command that it wrote itself. */
+  /** The reason why no command may be sent: the caller has not fetched the reply to its own command. */
   get unfetchedReason(): string | undefined {
     return this.#unfetched[0];
   }
 
-  /** What is unread, for an error message. */
+  /** The unread text, for an error message. */
   get unreadText(): string {
     return this.#parser.rest;
   }
 
-  /** True if RSET has to come before a command, since a chunk was refused (RFC 3030 2). */
+  /** True if RSET must precede a command, because a chunk was refused (RFC 3030 2). */
   needsReset(verb: string): boolean {
     return this.#chunkRefused && !/^(RSET|QUIT|EHLO|LHLO|HELO)$/.test(verb);
   }
 
   /**
-   * Puts a command into `out` and awaits its reply. With DATA, `end` stands for the message's last line: an early reply
-   * while the body is written belongs to it.
-   * @throws {SMTPException} if the command cannot stand here; nothing was put into `out` then
+   * Puts a command into `out`; its reply is then pending. With DATA, `end` represents the message's last line: an early
+   * reply while the body is written answers it.
+   * @throws {SMTPException} if the command is not permitted now; `out` stays unchanged then
    */
   send(command: Command, out: Output, end?: Command): void {
     const { verb } = command;
@@ -206,8 +206,8 @@ export class Dialogue {
   }
 
   /**
-   * Puts a message's envelope into `out`, and awaits its replies and the reply to the message.
-   * @throws {SMTPException} if no transaction can begin here; nothing was put into `out` then
+   * Puts a message's envelope into `out`; its replies and the reply to the message are then pending.
+   * @throws {SMTPException} if no transaction can begin now; `out` stays unchanged then
    */
   sendEnvelope(envelope: EnvelopeGroup, out: Output): void {
     if (this.#position !== "command") throw new SMTPException(`MAIL cannot be sent now (${this.#position})`);
@@ -221,30 +221,30 @@ export class Dialogue {
     out.addText(envelope.wire);
   }
 
-  /** The body and its end are sent: the next transaction may open. */
+  /** Call after the body and its end are sent: the next transaction may open. */
   endBody(): void {
     this.#transactionOpen = false;
     this.#body = undefined;
     this.#position = "command";
   }
 
-  /** The caller awaits the next reply, whatever it answers: Python's `getreply()`. */
+  /** Makes the next reply answer `command`: Python's `getreply()`. */
   awaitCallerReply(command: Command): Received {
     this.#await(command);
     return this.#drain();
   }
 
-  /** The caller wrote lines of its own: so many replies that nothing awaits are kept for `awaitCallerReply`. */
+  /** Keeps this many unsolicited replies, to lines of the caller's own, for `awaitCallerReply`. */
   allowCallerReplies(lines = 1): void {
     this.#callerReplies += lines;
   }
 
-  /** One of these lines was a whole command; `why` its reply has to be fetched before another command can be sent. */
+  /** Requires that the reply to one of these lines is fetched before the next command; `why` is the error. */
   requireFetch(why: string): void {
     this.#unfetched.push(why);
   }
 
-  /** Takes bytes from the server. The view may be used again afterwards. */
+  /** Processes the server's bytes. The array may be reused afterwards. */
   receive(bytes: Uint8Array): Received {
     this.#parser.push(bytes);
     const received = this.#drain();
@@ -252,14 +252,14 @@ export class Dialogue {
     return received;
   }
 
-  /** TLS is up: what was learnt in clear is forgotten (RFC 3207 4.2). */
+  /** TLS has started: resets the state from before it (RFC 3207 4.2). */
   tlsStarted(): void {
     this.#position = "command";
     this.#transactionOpen = false;
     this.#accepted = 0;
   }
 
-  /** The dialogue is over: returns all that is still awaited, in order. */
+  /** Ends the dialogue; returns all commands with pending replies, in order. */
   end(): readonly Awaited[] {
     const rest = this.#pending.slice(this.#first);
     this.#first = this.#pending.length;
@@ -292,7 +292,7 @@ export class Dialogue {
     return { replies, exchanges, fault: this.#surplus() };
   }
 
-  /** A reply that nothing awaits. */
+  /** Handles an unsolicited reply. */
   #surplus(): Fault | undefined {
     if (this.#position === "ready-for-tls" || this.#parser.empty) return undefined;
     if (this.#callerReplies > 0 && this.#parser.waiting <= this.#limits.reply) return undefined;
@@ -302,24 +302,24 @@ export class Dialogue {
 
   #nextReply(verb: string): RawReply | undefined {
     const { line, reply, ehlo } = this.#limits;
-    // RFC 4954 4 allows 12,288 octets in an AUTH exchange, more than a line has elsewhere.
+    // RFC 4954 4 allows 12,288 bytes in a line of an AUTH exchange, more than in other lines.
     const mostInLine = verb === "AUTH" || verb === "" ? 2 * line : line;
     return this.#parser.next(mostInLine, verb === "EHLO" || verb === "LHLO" ? ehlo : reply);
   }
 
-  /** Moves on by a reply to a command; returns whether the receiver can act on it, which is always so. */
+  /** Processes a reply to a command; returns whether the receiver can act on it, which is always true. */
   #answered(command: Command, code: number): true {
     const { verb } = command;
     if (command.endsMessage && this.#moreFinalReplies()) return true;
     this.#first++;
     this.#count(command, code);
     if (verb === "?") this.#fetched();
-    // Once the end of a message is sent, its replies no longer move the sender.
+    // Once the end of a message is sent, its replies no longer change the position.
     else if (verb !== "." || this.#position === "body") this.#move(verb, code);
     return true;
   }
 
-  /** The same for a reply to one of a group's commands: the receiver acts on the last one to the envelope. */
+  /** Does the same for a command of a group: the receiver acts on the envelope's last reply. */
   #groupAnswered(group: EnvelopeGroup, reply: RawReply): boolean {
     const isData = !group.isEnvelopeAnswered;
     if (!group.take(reply)) return false;
@@ -330,7 +330,7 @@ export class Dialogue {
     return true;
   }
 
-  /** LMTP answers a message once for each accepted recipient (RFC 2033 4.2), all of whose replies are here by now. */
+  /** In LMTP, a message has one reply for each accepted recipient (RFC 2033 4.2); RCPT's replies have all arrived. */
   #moreFinalReplies(): boolean {
     if (this.#isLmtp && this.#position !== "body") {
       if (this.#finalReplies === 0) this.#finalReplies = Math.max(1, this.#accepted);
@@ -340,7 +340,7 @@ export class Dialogue {
     return false;
   }
 
-  /** What a reply means for the transaction. */
+  /** Updates the transaction by a reply. */
   #count(command: Command, code: number): void {
     switch (command.verb) {
       case "RCPT":
@@ -348,7 +348,7 @@ export class Dialogue {
         return;
       case "MAIL":
         this.#accepted = 0;
-        // A second MAIL that is refused leaves the first one's transaction as it was.
+        // A refused second MAIL leaves the first one's transaction unchanged.
         if (!isPositive(code) && this.#first === this.#pending.length) this.#transactionOpen = this.#wasOpen;
         return;
       case "RSET":
@@ -386,7 +386,7 @@ export class Dialogue {
     if (verb === "DATA") this.#dataAnswered();
   }
 
-  /** The final reply of a message is awaited while its body is written; the caller's own DATA has none to await. */
+  /** A message's final reply is pending while its body is written, except for the caller's own DATA. */
   #dataAnswered(): void {
     if (this.#position !== "body") this.#body = undefined;
     else if (this.#body === undefined) this.#position = "caller-body";
@@ -394,7 +394,7 @@ export class Dialogue {
   }
 }
 
-/** A reply that ends the session: 421, or one that nothing asked for. */
+/** The fault for a reply that ends the session: 421, or an unsolicited one. */
 function lastWord({ reply }: RawReply): Fault {
   const closing = reply.code === 421;
   const what = closing ? "the server is closing" : "a reply that nothing asked for";

@@ -1,6 +1,6 @@
 /**
- * One message's envelope as a pipelining group (RFC 2920 3.1): MAIL, each RCPT and DATA leave together, and the dialogue
- * awaits their replies, and the reply to the message behind them, by one entry.
+ * One message's envelope as a pipelining group (RFC 2920 3.1): MAIL, each RCPT and DATA are sent together, and one
+ * entry of the dialogue awaits their replies and the reply to the message.
  */
 import type { TimeoutPhase } from "../errors.ts";
 import { noteRefusal } from "./refused-command.ts";
@@ -12,12 +12,12 @@ export abstract class EnvelopeGroup {
   readonly wire: string;
   /** The replies so far, in order: to MAIL, to each RCPT, to DATA, to the message. */
   readonly replies: RawReply[] = [];
-  /** False once a reply was not the one that goes on: 2yz, and 354 to DATA. */
+  /** False once a reply was negative: other than 2yz, or 354 to DATA. */
   isAccepted = true;
-  /** How many replies answer the envelope. */
+  /** The number of replies to the envelope. */
   readonly #envelopeReplies: number;
 
-  /** For the lines of MAIL and of each RCPT, without their ends. */
+  /** Parameters are the lines of MAIL and of each RCPT, without CRLF. */
   constructor(mail: string, recipients: readonly string[]) {
     let wire = mail;
     for (const recipient of recipients) wire += `\r\n${recipient}`;
@@ -25,7 +25,7 @@ export abstract class EnvelopeGroup {
     this.#envelopeReplies = recipients.length + 2;
   }
 
-  /** True once all replies to the envelope are here. */
+  /** True once all replies to the envelope have arrived. */
   get isEnvelopeAnswered(): boolean {
     return this.replies.length >= this.#envelopeReplies;
   }
@@ -35,19 +35,19 @@ export abstract class EnvelopeGroup {
     return this.verbOf(this.replies.length);
   }
 
-  /** Which timeout bounds the wait for the next reply. */
+  /** The timeout that limits the wait for the next reply. */
   get phase(): TimeoutPhase {
     const missing = this.#envelopeReplies - this.replies.length;
     return missing > 1 ? "envelope" : missing === 1 ? "dataInit" : "dataDone";
   }
 
-  /** How many replies are still to come. */
+  /** The number of pending replies. */
   get pendingReplies(): number {
     return Math.max(1, this.#envelopeReplies - this.replies.length);
   }
 
   /**
-   * Takes the next reply; returns whether the receiver can act on it. Nothing else may happen yet: what came with it may
+   * Adds the next reply; returns whether the receiver can act on it. Must not do more: bytes that arrived with it may
    * end the session.
    */
   take(reply: RawReply): boolean {
@@ -66,9 +66,9 @@ export abstract class EnvelopeGroup {
     return index < data ? "RCPT" : index === data ? "DATA" : ".";
   }
 
-  /** Receives the reply to DATA, when those before it are known, and the reply to the message. */
+  /** Receives the reply to DATA, after those before it, and the reply to the message. */
   abstract replied(reply: RawReply): void;
 
-  /** The replies that are missing will not come. */
+  /** Called if the missing replies will not come. */
   abstract lost(): void;
 }

@@ -1,7 +1,7 @@
-/** What a server offers, as its answer to EHLO says (RFC 5321 4.1.1.1). */
+/** A server's extensions, from its reply to EHLO (RFC 5321 4.1.1.1). */
 import { SMTPNotSupportedError } from "../errors.ts";
 
-/** Lower-case EHLO keyword -> its parameters. It has no prototype: a keyword such as `__proto__` is only data. */
+/** Lower-case EHLO keyword -> its parameters. Has no prototype: a keyword such as `__proto__` is only data. */
 export type Features = Record<string, string>;
 
 /** No features: before EHLO, after HELO and after STARTTLS. */
@@ -12,8 +12,8 @@ export function noFeatures(): Features {
 const KEYWORD = /^([a-z\d][a-z\d-]*)(.*)/is;
 
 /**
- * Reads the lines of an EHLO reply. Old servers write `AUTH=LOGIN PLAIN`: both forms add up under "auth";
- * of any other keyword the last line wins, as in Python.
+ * Reads the lines of an EHLO reply. Old servers write `AUTH=LOGIN PLAIN`: "auth" contains the mechanisms of both forms;
+ * for any other keyword the last line wins, as in Python.
  */
 export function parseFeatures(lines: readonly string[]): Features {
   const features = noFeatures();
@@ -34,7 +34,7 @@ export function offers(features: Features, keyword: string): boolean {
   return keyword.toLowerCase() in features;
 }
 
-/** The refusal of what a server does not offer, before the message is begun; `advice` says how to do without it. */
+/** The error for an extension that the server does not offer, before the message is begun; `advice` is a workaround. */
 export function notOffered(keyword: string, what: string, advice = ""): SMTPNotSupportedError {
   return new SMTPNotSupportedError(`${what} needs the extension ${keyword}, which the server does not offer${advice}`, {
     capability: keyword,

@@ -1,46 +1,46 @@
 /**
- * What `send_message` needs of a message's header, and no more (RFC 5322): who sends it, who gets it, and the message
- * without its Bcc fields. Everything else stays as it is, octet by octet.
+ * Reads a message's header for `send_message` (RFC 5322): the sender, the recipients, and the message without its Bcc
+ * fields. All other bytes stay unchanged.
  */
 import { excerpt } from "./address.ts";
 import { scanAddresses } from "./address-list.ts";
 import { checkArgument, concat } from "./bytes.ts";
 import type { Mailbox } from "./mailbox.ts";
 
-/** A message whose header was read. Addresses are parsed when they are asked for: only then can they be refused. */
+/** A message whose header was read. Addresses are parsed, and may be refused, only on demand. */
 export type ReadMessage = {
   /**
-   * The message as it goes out: without the `Bcc` and `Resent-Bcc` fields of its header, and without an mbox `From ` line
-   * that is its first. The very array that was read if nothing had to go.
+   * The message to send: without the `Bcc` and `Resent-Bcc` fields of its header, and without an mbox `From ` line at
+   * its start. The same array if nothing was removed.
    */
   readonly message: Uint8Array;
   /**
-   * True if a header field that goes out has octets over 127 and is UTF-8: RFC 6532 allows it under SMTPUTF8 only. In
-   * any other charset it is no such field, and needs no more than 8BITMIME.
+   * True if a header field that is sent has bytes over 127 and is UTF-8: RFC 6532 allows it only with SMTPUTF8. A field
+   * in any other charset needs no more than 8BITMIME.
    */
   readonly utf8Headers: boolean;
   /** True if there is a `Resent-Date`, so that the `Resent-` block has the sender and the recipients. */
   readonly resent: boolean;
   /**
-   * The address of `Sender`, else the first one of `From`; those of the `Resent-` block if there is one. "" for `<>`
-   * alone, undefined if no field has an address.
-   * @throws {RangeError} if the field cannot be read without guessing
+   * The address of `Sender`, else the first one of `From`; of the `Resent-` block if there is one. "" for `<>` alone,
+   * undefined if no field has an address.
+   * @throws {RangeError} if the field is ambiguous
    */
   sender(): string | undefined;
   /**
-   * The addresses of all `To`, then `Bcc`, then `Cc` fields, or those of the `Resent-` block; duplicates are kept, and
-   * `<>` is no address.
-   * @throws {RangeError} if a field cannot be read without guessing
+   * The addresses of all `To`, then `Bcc`, then `Cc` fields, or of the `Resent-` block; includes duplicates, but not
+   * `<>`.
+   * @throws {RangeError} if a field is ambiguous
    */
   recipients(): string[];
 };
 
 /**
- * Reads the header of a message. It ends at the first empty line, or before the first line that is no header field; lines
- * end in CRLF, LF or CR. As in Python, an mbox `From ` line and a line that begins with a colon do not end it. The array
- * is not changed.
- * @throws {RangeError} if there is more than one `Resent-Date`: nobody can tell which block the last one is; and if a
- * `Bcc` field would go out, since it stands where some programs read header fields, and others do not
+ * Reads the header of a message. It ends at the first empty line, or before the first line that is no header field;
+ * lines end in CRLF, LF or CR. As in Python, an mbox `From ` line and a line that begins with a colon do not end it.
+ * The array is not changed.
+ * @throws {RangeError} if there is more than one `Resent-Date`, since the order of the blocks is unknown; and if a
+ * `Bcc` field would be sent, because it is in a place where only some programs read header fields
  */
 export function readMessage(raw: Uint8Array): ReadMessage {
   const { fields, stray, kept, utf8Headers } = readHeader(raw);
@@ -74,18 +74,18 @@ const COLON = 58;
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 const strictDecoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
-/** A header field: its name in lower case, and where its body begins and ends. */
+/** A header field: its name in lower case, and the start and end of its body. */
 type Field = { readonly name: string; readonly from: number; readonly to: number };
 
-/** The longest name that matters; a longer one is no concern of ours. */
+/** The length of the longest relevant name. */
 const LONGEST_NAME = "resent-sender".length;
 
-/** The header, read. */
+/** The parsed header. */
 type Header = {
   readonly fields: readonly Field[];
-  /** The names of what looks like a field to a lenient reader, but is none, in lower case. */
+  /** The names, in lower case, of lines that only a lenient reader takes for fields. */
   readonly stray: ReadonlySet<string>;
-  /** The parts of the message that go out. */
+  /** The parts of the message to send. */
   readonly kept: readonly Uint8Array[];
   readonly utf8Headers: boolean;
 };
@@ -106,7 +106,7 @@ function readHeader(raw: Uint8Array): Header {
     if (isMbox || field?.name === "bcc" || field?.name === "resent-bcc") {
       if (at > keptFrom) lastKept = raw[at - 1];
       kept.push(raw.subarray(keptFrom, at));
-      // A CR before the gap and an LF behind it must not become one line end: the empty line would be lost.
+      // A CR before the gap and an LF after it must not become one line end: the empty line would be lost.
       keptFrom = lastKept === CR && raw[end.next] === LF ? end.next - 1 : end.next;
     } else {
       utf8Headers ||= field !== undefined && end.eightBit && isUtf8(raw.subarray(at, end.next));
@@ -120,13 +120,13 @@ function readHeader(raw: Uint8Array): Header {
   return { fields, stray, kept, utf8Headers };
 }
 
-/** A line that is no field, and does not end the header either: Python skips such lines, and so do some receivers. */
+/** Whether a line is no field, but does not end the header: Python skips such lines, and so do some receivers. */
 function isSkipped(raw: Uint8Array, at: number): boolean {
   if (raw[at] === COLON || startsWith(raw, at, "From ") || startsWith(raw, at, ">From ")) return true;
   return at === 0 && isBlank(raw[at]);
 }
 
-/** Adds the names of what may look like fields to some, from a line to the next empty one. */
+/** Adds the names of possible fields, from a line to the next empty one. */
 function addStray(stray: Set<string>, raw: Uint8Array, from: number, to: number): void {
   for (let at = from; at < to && !isLineEnd(raw[at]); ) {
     const { name, next } = strayLine(raw, at);
@@ -135,7 +135,7 @@ function addStray(stray: Set<string>, raw: Uint8Array, from: number, to: number)
   }
 }
 
-/** A line that is no field, read as leniently as can be: only the octets of a name count in what stands before a colon. */
+/** Reads a line that is no field, leniently: before a colon, only bytes of a name count. */
 function strayLine(raw: Uint8Array, from: number): { name: string; next: number } {
   let name = "";
   let at = from;
@@ -148,7 +148,7 @@ function strayLine(raw: Uint8Array, from: number): { name: string; next: number 
   return { name: inName ? "" : name.toLowerCase(), next };
 }
 
-/** Whether such a line is of the header, and so names a recipient, depends on the program that reads it. */
+/** Whether such a line belongs to the header, and so names a recipient, depends on the program that reads it. */
 function refuseStray(stray: ReadonlySet<string>, names: readonly string[]): void {
   const name = names.find((one) => stray.has(one));
   if (name === undefined) return;
@@ -158,7 +158,7 @@ function refuseStray(stray: ReadonlySet<string>, names: readonly string[]): void
   );
 }
 
-/** The field whose line begins at `at`. White space before the colon is obsolete, not illegal (RFC 5322 4.5). */
+/** The field whose line begins at `at`. White space before the colon is obsolete, but legal (RFC 5322 4.5). */
 function fieldAt(raw: Uint8Array, at: number): Field | undefined {
   let end = at;
   while (isNameOctet(raw[end])) end++;
@@ -169,7 +169,7 @@ function fieldAt(raw: Uint8Array, at: number): Field | undefined {
   return { name, from: colon + 1, to: colon + 1 };
 }
 
-/** Where the field that begins at `at` ends, with the lines that continue it (RFC 5322 2.2.3). */
+/** The end of the field at `at`, including its continuation lines (RFC 5322 2.2.3). */
 function endOfField(raw: Uint8Array, at: number): { next: number; eightBit: boolean } {
   let eightBit = false;
   let next = at;

@@ -1,9 +1,9 @@
 /**
- * Lines that begin with NUL and a dot. No message may hold a NUL (RFC 5322 2.1, RFC 2045 2.7 and 2.8), and a server that
- * drops it reads the dot as the first octet of the line, which may be the end of the message.
+ * Finds lines that begin with NUL and a dot. No message may contain a NUL (RFC 5322 2.1, RFC 2045 2.7 and 2.8), and a
+ * server that drops it reads the dot as the first byte of the line, which may be the end of the message.
  */
 
-/** The refusal of such a message. */
+/** The error for such a message. */
 export class HiddenEndError extends RangeError {
   constructor() {
     super(
@@ -14,7 +14,7 @@ export class HiddenEndError extends RangeError {
 
 /** Searches a message, in chunks cut anywhere, for such a line. Lines end at CR or LF. */
 export class HiddenEndSearch {
-  /** What the octets so far leave open: nothing, a line that has just begun, or one that has only NULs as yet. */
+  /** The state after the last chunk: within a line, at the start of a line, or after NULs at its start. */
   #open: "nothing" | "line" | "nuls" = "line";
 
   /** Whether this chunk has the dot. */
@@ -48,7 +48,7 @@ const LF = 10;
 const CR = 13;
 const DOT = 46;
 
-/** Where the NULs that begin at `from` end; `from` itself if there are none. */
+/** The index after the NULs at `from`; `from` itself if there are none. */
 function endOfNuls(chunk: Uint8Array, from: number): number {
   let at = from;
   while (chunk[at] === NUL) at++;

@@ -1,11 +1,11 @@
-/** How an object shows itself to `console.log`. Node, Deno and Bun honour the same symbol. */
+/** Defines how `console.log` prints an object. Node, Deno and Bun use the same symbol. */
 
-/** The name of the method that returns what is printed in place of an object: Node's `util.inspect.custom`. */
+/** The name of the method that returns a replacement to print: Node's `util.inspect.custom`. */
 export const INSPECT: unique symbol = Symbol.for("nodejs.util.inspect.custom");
 
 /**
- * Has an instance print as these fields, under the name of its class, unless a subclass has a form of its own. It is the
- * runtime that prints them, to its depth, in its colours.
+ * Makes an instance print these fields, under the name of its class, unless a subclass has its own form. The runtime
+ * prints them, with its depth and colors.
  */
 export function showAs(instance: object, fields: () => object): void {
   if (INSPECT in instance) return;

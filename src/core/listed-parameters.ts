@@ -4,7 +4,7 @@ import { notOffered, offers } from "./features.ts";
 import type { EsmtpParameters } from "./plan.ts";
 
 /**
- * Parameters as Python takes them: each goes out as it is given, and all are dropped where the server knows no ESMTP.
+ * Parameters as Python accepts them: sent unchanged, or all dropped if the server does not support ESMTP.
  * @throws {TypeError} or {RangeError} naming the argument, if one is no ESMTP parameter
  */
 export function listedParameters(list: readonly string[], argument: string): EsmtpParameters {

@@ -1,4 +1,4 @@
-/** What only long bodies need: quick searches for `DataEncoder` to skip by, and one for octets over 127. */
+/** Searches for long bodies only: two that let `DataEncoder` skip bytes, and one for bytes over 127. */
 import { dots } from "./body.ts";
 
 const LF = 10;
@@ -6,11 +6,11 @@ const CR = 13;
 const DOT = 46;
 const HIGH_BITS = ~0x7f7f7f7f;
 
-/** For octets of which nothing is known: goes from line end to line end, as long as none lacks a half or has a dot behind. */
+/** For unchecked bytes: skips from line end to line end, while each is complete and no dot follows it. */
 export function skipSendable(bytes: Uint8Array, words: DataView, from: number, length: number): number {
   let i = from;
   if ((bytes[i - 1] ?? 0) <= CR) return i;
-  // The sixteen octets, and the two that may follow a CR in the last place.
+  // Sixteen bytes, and the two that may follow a CR in the last place.
   while (i + 18 <= length) {
     const a = controls(words, i);
     const b = controls(words, i + 4);
@@ -28,7 +28,7 @@ export function skipSendable(bytes: Uint8Array, words: DataView, from: number, l
   return i;
 }
 
-/** For octets, any, that are known to have no lone CR or LF: goes over such as are no dot that begins a line. */
+/** For bytes without lone CR or LF: skips to a dot that begins a line. */
 export function skipUndotted(_: Uint8Array, words: DataView, from: number, length: number): number {
   let i = from;
   for (; i + 16 <= length; i += 16) {
@@ -38,7 +38,7 @@ export function skipUndotted(_: Uint8Array, words: DataView, from: number, lengt
   return i;
 }
 
-/** Whether an octet is over 127. */
+/** Whether a byte is over 127. */
 export function hasEightBit(bytes: Uint8Array): boolean {
   const { length } = bytes;
   const words = new DataView(bytes.buffer, bytes.byteOffset, length);
@@ -51,13 +51,13 @@ export function hasEightBit(bytes: Uint8Array): boolean {
   return false;
 }
 
-/** Of four octets from `i` on: the high bit of the first that is under 14; above it there may be others for nothing. */
+/** For four bytes from `i` on, sets the high bit of the first under 14; higher bytes may have false positives. */
 function controls(words: DataView, i: number): number {
   const octets = words.getInt32(i, true);
   return (octets - 0x0e0e0e0e) & ~octets & HIGH_BITS;
 }
 
-/** Which octet has the lowest of the high bits. */
+/** The index of the byte with the lowest high bit. */
 function firstOf(highBits: number): number {
   const bits = highBits >>> 7;
   return (31 - Math.clz32(bits & -bits)) >>> 3;

@@ -1,8 +1,8 @@
-/** A message's body that learns about its transaction: for the plug-ins, whose results report on it. */
+/** A message's body that is notified of its transaction: for the plug-ins, whose results report on it. */
 import type { Server } from "./plan.ts";
 
-/** A body that is told when its transaction begins. */
+/** A body that is notified when its transaction begins. */
 export abstract class ObservedBody {
-  /** The envelope is about to be sent to this server; called again where a message is sent again. */
+  /** Called before the envelope is sent to this server, and again if the message is sent again. */
   abstract begins(server: Server): void;
 }

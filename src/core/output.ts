@@ -1,42 +1,42 @@
-/** Gathers what leaves together: command lines, pieces of a body. */
+/** Collects command lines and pieces of a body, to write them together. */
 import { copyStuffed } from "./body.ts";
 
 const encoder = new TextEncoder();
 
-/** Parts of at least this many octets are written as they are; smaller ones are copied together into one write. */
+/** Parts of at least this many bytes are written unchanged; smaller ones are copied into one write. */
 const COALESCE_BELOW = 32_768;
 
-/** UTF-8 has at most so many octets for a UTF-16 code unit. */
+/** The maximum number of UTF-8 bytes for a UTF-16 code unit. */
 const MOST_OCTETS = 3;
 
 /** Provides memory for pieces. */
 export type OutputMemory = {
-  /** Memory of at least this many octets, to be overwritten. */
+  /** Memory of at least this many bytes, to be overwritten. */
   reserve(most: number): Uint8Array;
-  /** How many octets of what was reserved last were written. */
+  /** Reports how many bytes of the last reservation were written. */
   keep(octets: number): void;
 };
 
 const NEW_MEMORY: OutputMemory = { reserve: (most) => new Uint8Array(most), keep() {} };
 
-/** A content that gets so many dots on its way into memory. */
+/** Content that gets this many dots when it is copied. */
 type Dotted = { readonly content: Uint8Array; readonly dots: number };
 
-/** What is copied into memory: texts, octets, and contents. */
+/** A part to copy: text, bytes, or content. */
 type Part = string | Uint8Array | Dotted;
 
-/** Parts that leave as one piece, and how many octets they have at most. */
+/** Parts that become one piece, and its maximum length in bytes. */
 type Run = { readonly parts: readonly Part[]; readonly most: number };
 
-/** Octets and texts in the order in which they leave. */
+/** Bytes and texts in the order of sending. */
 export class Output {
-  /** What comes before the last run: large octets, which are not copied, and other runs. */
+  /** The pieces before the last run: large byte arrays, which are not copied, and other runs. */
   #before: (Uint8Array | Run)[] = [];
   #parts: Part[] = [];
   #most = 0;
   #length = 0;
 
-  /** Roughly how many octets wait to be taken. */
+  /** The approximate number of bytes in the output. */
   get length(): number {
     return this.#length;
   }
@@ -53,7 +53,7 @@ export class Output {
     this.#length += text.length;
   }
 
-  /** Adds octets, which must not change from now on. */
+  /** Adds bytes, which must not change from now on. */
   addBytes(bytes: Uint8Array): void {
     const { length } = bytes;
     if (length === 0) return;
@@ -67,7 +67,7 @@ export class Output {
     this.#most += length;
   }
 
-  /** Adds a message's content whose line ends are CRLF, to be sent with another dot on the lines, `dots`, that begin with one. */
+  /** Adds content with CRLF line ends; stuffs the lines, `dots` in number, that begin with a dot. */
   addContent(content: Uint8Array, dots: number): void {
     if (dots === 0) return this.addBytes(content);
     const length = content.length + dots;
@@ -77,8 +77,8 @@ export class Output {
   }
 
   /**
-   * Everything gathered so far, in as few pieces as that needs no copy of large parts: small parts are joined in
-   * `memory`, once for each piece. The output does not touch the pieces again.
+   * Returns and removes the collected pieces, as few as possible without copying large parts: joins small parts in
+   * `memory`, once for each piece. The output does not use the pieces again.
    */
   take(memory: OutputMemory = NEW_MEMORY): readonly Uint8Array[] {
     this.#endRun();
@@ -96,7 +96,7 @@ export class Output {
   }
 }
 
-/** The octets of a run as one piece. */
+/** The bytes of a run as one piece. */
 function joined({ parts, most }: Run, memory: OutputMemory): Uint8Array {
   const [only] = parts;
   if (parts.length === 1 && only instanceof Uint8Array) return only;

@@ -1,17 +1,17 @@
-/** Commands in the caller's own words. */
+/** Commands of the caller's own. */
 import { checkArgument } from "./bytes.ts";
 import { Command, MASK } from "./command.ts";
 import { SecretCommand } from "./secret-command.ts";
 
 /**
- * Any verb with any arguments: Python's `docmd()`. Arguments of AUTH are secret, and so is the text of the reply:
- * what they decode to, and a server may echo, is not looked for.
- * @throws {TypeError} or {RangeError} if they cannot stand in a command line
+ * Any verb with any arguments: Python's `docmd()`. Arguments of AUTH are secret; the text of the reply is masked as a
+ * whole, because the forms in which a server may echo them are unknown.
+ * @throws {TypeError} or {RangeError} if they cannot be part of a command line
  */
 export function ownCommand(verb: string, args: string): Command {
   const line = checkArgument(verb, "the command");
   const word = line.trim().split(" ", 1)[0]?.toUpperCase() ?? "";
-  // Who writes a message by hand ends it by hand; for the dialogue that is a command like any other.
+  // A caller that writes a message itself also ends it; the dialogue treats the end as a normal command.
   const name = word === "." ? "END" : word;
   const rest = checkArgument(args, "the argument");
   if (name !== "AUTH") return new Command(name, rest === "" ? line : `${line} ${rest}`);
@@ -23,7 +23,7 @@ export function ownCommand(verb: string, args: string): Command {
 }
 
 /**
- * A line that answers a challenge, as the caller wrote it.
+ * The caller's own response to a challenge.
  * @throws {TypeError} or {RangeError} if it cannot be a line
  */
 export function ownResponse(line: string): Command {
@@ -31,7 +31,7 @@ export function ownResponse(line: string): Command {
   return secret === "" ? new Command("", "") : new SecretCommand("", MASK, [secret]);
 }
 
-/** Stands for a reply that the caller asks for without a command of ours: Python's `getreply()`. */
+/** Represents a reply that the caller requests without a command of the library: Python's `getreply()`. */
 export function unaskedReply(): Command {
   return new Command("?", "");
 }

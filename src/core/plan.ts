@@ -1,6 +1,6 @@
 /**
- * What a message needs, held against what the server offers: the envelope's commands, or a refusal before the
- * first of them is sent. Pure: the same needs and features give the same plan.
+ * Plans a message: combines its needs with the server's extensions into the commands of the envelope, or a refusal
+ * before the first of them is sent. Pure: the same needs and features result in the same plan.
  */
 
 import { SMTPNotSupportedError } from "../errors.ts";
@@ -12,26 +12,26 @@ import { type Features, notOffered } from "./features.ts";
 import { HiddenEndError } from "./hidden-end.ts";
 import type { Path } from "./mailbox.ts";
 
-/** EsmtpParameters as Python takes them, each one string and written as given, or typed. */
+/** ESMTP parameters: strings as in Python, each sent unchanged, or typed options. */
 export type Options<T = MailOptions> = readonly string[] | T;
 
-/** What the server said of itself: whether it took EHLO, and what it offered; and the TLS that it said so under. */
+/** The server's capabilities: whether it accepted EHLO, its extensions, and the TLS at the time of EHLO. */
 export type Server = {
   readonly esmtp: boolean;
-  /** The text of the answer to EHLO or LHLO, whatever its code. */
+  /** The text of the reply to EHLO or LHLO, whatever its code. */
   readonly ehlo?: string;
   readonly features: Features;
   readonly tls?: { readonly verified: boolean } | undefined;
 };
 
-/** The parameters of a command on a server that has introduced itself; may refuse. */
+/** Returns the parameters of a command for a server after EHLO; may throw a refusal. */
 export type EsmtpParameters = (server: Server) => readonly string[];
 
-/** A recipient and what is asked for it. */
+/** A recipient and its ESMTP parameters. */
 export type Recipient = {
-  /** The address as the caller gave it: the key in `Refused`. */
+  /** The address as the caller passed it: the key in `Refused`. */
   readonly given: string;
-  /** The address as MAIL and RCPT have it. */
+  /** The address in RCPT. */
   readonly mailbox: Path;
   readonly parameters: EsmtpParameters;
 };
@@ -39,57 +39,57 @@ export type Recipient = {
 /** No parameters. */
 export const noParameters: EsmtpParameters = () => [];
 
-/** What the content demands; undefined: not known before it is read. */
+/** The needs of the content; undefined: not known before it is read. */
 export type ContentNeeds = {
-  /** After line-end normalisation, as text goes. */
+  /** The size as text, with CRLF line ends. */
   readonly octets?: number | undefined;
-  /** As it is: what goes under BINARYMIME. */
+  /** The unchanged bytes, as sent with BINARYMIME. */
   readonly bytes?: { readonly length: number } | undefined;
   readonly eightBit?: boolean | undefined;
-  /** A line begins with NUL and a dot. */
+  /** True if a line begins with NUL and a dot. */
   readonly hiddenEnd?: boolean | undefined;
 };
 
-/** What an envelope demands. */
+/** The needs of an envelope. */
 export type EnvelopeNeeds = {
   readonly sender: Path;
   readonly recipients: readonly Recipient[];
   readonly parameters: EsmtpParameters;
-  /** Header fields are raw UTF-8, and not ASCII. */
+  /** True if header fields are raw UTF-8, and not ASCII. */
   readonly utf8Headers: boolean;
 };
 
-/** What to do with octets over 127 that the server did not agree to take. */
+/** The policy for bytes over 127 if the server lacks 8BITMIME. */
 export type EightBitPolicy = "refuse" | "send";
 
-/** What the caller permits, beside the message itself. */
+/** The caller's options for sending. */
 export type SendingPolicy = {
   readonly eightBit: EightBitPolicy;
-  /** True: BDAT wherever it is offered; false: never; undefined: for what gains by it. */
+  /** True: BDAT if the server offers it; false: never; undefined: if the content gains by it. */
   readonly chunking?: boolean | undefined;
-  /** True if small messages go in one flight, which BDAT alone makes possible. */
+  /** True if small messages are sent in one flight, which requires BDAT. */
   readonly eager?: boolean | undefined;
 };
 
 /** The envelope, ready to be sent. */
 export type Plan = {
-  /** The line of MAIL, without its end. */
+  /** The line of MAIL, without CRLF. */
   readonly mail: string;
-  /** The line of each RCPT, without its end. */
+  /** The line of each RCPT, without CRLF. */
   readonly recipients: readonly string[];
-  /** What carries the content. */
+  /** The command that sends the content. */
   readonly verb: "DATA" | "BDAT";
-  /** "text": line ends become CRLF; "binary": each octet goes as it is, declared by BODY=BINARYMIME (RFC 3030 3). */
+  /** "text": line ends become CRLF; "binary": each byte is sent unchanged, by BODY=BINARYMIME (RFC 3030 3). */
   readonly content: "text" | "binary";
-  /** True if an octet over 127 in the content must end the attempt (RFC 5321 2.4). */
+  /** True if a byte over 127 in the content must end the attempt (RFC 5321 2.4). */
   readonly sevenBitOnly: boolean;
 };
 
 /**
  * Plans a message.
- * @throws {SMTPNotSupportedError} if the server lacks what the message needs, or what was asked for
+ * @throws {SMTPNotSupportedError} if the server lacks an extension that the message or an option needs
  * @throws {TypeError} for unknown or wrongly typed options
- * @throws {RangeError} for values that cannot stand in a command, and a content that some servers would see the end of
+ * @throws {RangeError} for values that cannot be part of a command, and content that servers may misread as ended
  */
 export function planMessage(
   { sender, recipients, parameters: options, utf8Headers }: EnvelopeNeeds,
@@ -118,9 +118,9 @@ export function planMessage(
 }
 
 /**
- * Plans a message whose addresses, all plain paths (`isPlainPath`), go as they are, without parameters: nearly every one.
- * The plan is that of `planMessage()`.
- * @throws as `planMessage()` does
+ * Plans a message with plain paths (`isPlainPath`), unchanged, and without parameters: the common case. The plan is
+ * that of `planMessage()`.
+ * @throws the errors of `planMessage()`
  */
 export function planPlain(
   from: string,
@@ -157,8 +157,8 @@ function checkContent({ eightBit, hiddenEnd }: ContentNeeds, sevenBitOnly: boole
 }
 
 /**
- * The mailbox as it goes to this server. A domain goes as A-labels, which all servers take, the next ones too; only a local
- * part needs SMTPUTF8 (RFC 6531 3.2).
+ * The mailbox in the form for this server. The domain becomes A-labels, which all servers accept, including later ones;
+ * only a local part needs SMTPUTF8 (RFC 6531 3.2).
  */
 export function asServerTakesIt(mailbox: Path, server: Server): Path {
   if (mailbox.ascii) return mailbox;
@@ -172,18 +172,18 @@ function hasAsciiForm(mailbox: Path): boolean {
   return mailbox.ascii || mailbox.toAscii?.() !== undefined;
 }
 
-/** Whether an octet over 127 must not be sent (RFC 5321 2.4). */
+/** Whether bytes over 127 must not be sent (RFC 5321 2.4). */
 export function isSevenBitOnly(server: Server, policy: EightBitPolicy): boolean {
   return policy === "refuse" && server.features["8bitmime"] === undefined;
 }
 
-/** An octet over 127 for a server that takes seven bits only. */
+/** The error for a byte over 127 if the server accepts seven bits only. */
 export function eightBitRefused(): SMTPNotSupportedError {
   const advice = ': encode it as base64 or quoted-printable, or set the option eightBit to "send"';
   return notOffered("8BITMIME", "a message with octets over 127", advice);
 }
 
-/** What ends DATA may stand in any octets: they need BDAT (RFC 3030 3). */
+/** Binary content may contain the end of DATA, so it needs BDAT (RFC 3030 3). */
 function checkChunking({ features }: Server, { chunking }: SendingPolicy): void {
   if (features["chunking"] === undefined) throw notOffered("CHUNKING", "BODY=BINARYMIME");
   if (chunking !== false) return;
@@ -193,12 +193,12 @@ function checkChunking({ features }: Server, { chunking }: SendingPolicy): void 
   );
 }
 
-/** The octets of a message that takes no longer by DATA. */
+/** The size in bytes up to which DATA takes no longer than BDAT. */
 const SMALL = 65_536;
 
 /**
- * Whether BDAT carries the content. For a small message it saves nothing, and fails where a server or something before it
- * offers CHUNKING without knowing BDAT.
+ * Whether to send the content by BDAT. For a small message it saves no time, and fails if a server, or a proxy before
+ * it, offers CHUNKING without knowing BDAT.
  */
 function gainsByChunks({ octets }: ContentNeeds, { features }: Server, { chunking, eager }: SendingPolicy): boolean {
   if (features["chunking"] === undefined || chunking === false) return false;

@@ -1,4 +1,4 @@
-/** Python's `quotedata`: a whole text made ready for DATA. Sending does this itself, over chunks. */
+/** Python's `quotedata`: encodes a whole text for DATA. Sending encodes automatically, over chunks. */
 
 /** Makes every line end (CRLF, LF, CR) a CRLF and doubles a dot at the start of a line (RFC 5321 4.5.2). */
 export function quotedata(data: string): string {

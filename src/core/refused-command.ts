@@ -1,17 +1,17 @@
 /**
- * The command that a refusal answered. A reply does not tell: "550 no" may answer RCPT, or a message's content; the
- * plug-ins' errors name the command.
+ * Stores the command that a refusal answered. A reply does not contain it: "550 no" may answer RCPT, or a message's
+ * content; the errors of the plug-ins name the command.
  */
 import type { Reply } from "./reply.ts";
 
 const commands = new WeakMap<Reply, string>();
 
-/** Remembers what a refusal answered: a verb, "." for the end of the content, or "AUTH" and the mechanism. */
+/** Stores the command of a refusal: a verb, "." for the end of the content, or "AUTH" and the mechanism. */
 export function noteRefusal(reply: Reply, command: string): void {
   commands.set(reply, command);
 }
 
-/** What a refusal answered, as `noteRefusal` has it; undefined for any other reply. */
+/** The command of a refusal, as passed to `noteRefusal`; undefined for any other reply. */
 export function refusedCommand(reply: Reply | undefined): string | undefined {
   return reply && commands.get(reply);
 }
@@ -23,8 +23,8 @@ export function refusesContent(reply: Reply | undefined): boolean {
 }
 
 /**
- * True if a recipient's refusal may pass: 4yz, and 552 to RCPT, which means 452 there (RFC 5321 4.5.3.1.10). After the
- * content, 552 says that the message is too large or the mailbox full (RFC 5321 4.2.3), which lasts.
+ * True if a recipient's refusal is temporary: 4yz, and 552 to RCPT, which means 452 there (RFC 5321 4.5.3.1.10). After
+ * the content, 552 means that the message is too large or the mailbox full (RFC 5321 4.2.3), which is permanent.
  */
 export function mayPass(reply: Reply): boolean {
   const { code } = reply;

@@ -1,8 +1,8 @@
-/** Replies: the value that users see, and the incremental, bounded parser that makes it out of bytes (RFC 5321 4.2). */
+/** Replies: the public value, and the incremental, bounded parser that creates it from bytes (RFC 5321 4.2). */
 import { asUtf8, concat, decodeText, latin1, latin1Octets, quoted } from "./bytes.ts";
 import { INSPECT } from "./inspect.ts";
 
-/** A reply of the server: `const [code, message] = await smtp.noop()`. Frozen; the extras are not enumerable. */
+/** A reply of the server: `const [code, message] = await smtp.noop()`. Frozen; its properties are not enumerable. */
 export type Reply = readonly [code: number, message: string] & {
   /** The three-digit code. */
   readonly code: number;
@@ -10,17 +10,17 @@ export type Reply = readonly [code: number, message: string] & {
   readonly message: string;
   /** The text of each line. */
   readonly lines: readonly string[];
-  /** The enhanced status code that opens the text (RFC 2034, 3463), as "5.1.1". */
+  /** The enhanced status code at the start of the text (RFC 2034, 3463), such as "5.1.1". */
   readonly enhancedCode: string | undefined;
 };
 
-/** Refused address -> the reply that refused it. It has no prototype: any address is a safe key. */
+/** Refused address -> its reply. Has no prototype: any address is a safe key. */
 export type Refused = Record<string, Reply>;
 
-/** What broke the grammar or a limit; the session cannot go on. */
+/** A violation of the grammar or a limit; the session cannot continue. */
 export type ReplyFault = { readonly kind: "grammar" | "too-long"; readonly detail: string };
 
-/** Makes the value that users see. */
+/** Creates the public value. */
 export function makeReply(code: number, lines: readonly string[]): Reply {
   const message = lines.join("\n");
   const reply: [number, string] = [code, message];
@@ -29,7 +29,7 @@ export function makeReply(code: number, lines: readonly string[]): Reply {
   define("message", message);
   define("lines", Object.freeze(lines.slice()));
   define("enhancedCode", enhancedCodeOf(code, message));
-  // Bun prints properties of arrays that are not enumerable.
+  // Bun prints non-enumerable properties of arrays.
   define(INSPECT, shown);
   return Object.freeze(reply) as unknown as Reply;
 }
@@ -38,12 +38,12 @@ function shown(this: Reply): [code: number, message: string] {
   return [this.code, this.message];
 }
 
-/** A positive completion reply: 2yz. Of a code that nobody knows the first digit decides (RFC 5321 4.2). */
+/** A positive completion reply: 2yz. The first digit decides for unknown codes (RFC 5321 4.2). */
 export function isPositive(code: number): boolean {
   return code >= 200 && code < 300;
 }
 
-/** The text without the white space around it, as Python gives it; in linear time. */
+/** The text without surrounding white space, as in Python; in linear time. */
 const TEXT = /^[ \t\r]*(.*[^ \t\r])?/s;
 
 const ENHANCED = /^[245]\.\d{1,3}\.\d{1,3}(?![\d.])/;
@@ -63,13 +63,13 @@ const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 const BEYOND_ASCII = /[^\x00-\x7f]/;
 
 /**
- * A reply as it was received. Most replies are looked at for their code alone: the value that users see costs ten times
- * as much, and is made when it is first asked for.
+ * A received reply. Most replies are used only for their code: the public value costs ten times as much, so it is
+ * created on demand.
  */
 export class RawReply {
   /** The three-digit code. */
   readonly code: number;
-  /** The text of a reply of one line, or the texts of its lines, with the white space around them. */
+  /** The text of a one-line reply, or the texts of its lines, with surrounding white space. */
   readonly #text: string | readonly string[];
   #reply: Reply | undefined;
 
@@ -83,7 +83,7 @@ export class RawReply {
     return this.reply.message;
   }
 
-  /** What users see. */
+  /** The public value. */
   get reply(): Reply {
     this.#reply ??= makeReply(this.code, (typeof this.#text === "string" ? [this.#text] : this.#text).map(trimmed));
     return this.#reply;
@@ -95,46 +95,46 @@ function trimmed(line: string): string {
 }
 
 /**
- * Takes bytes as they come and returns replies one by one. It remembers how far it looked, so that a slow drip stays
- * linear, and holds no more than it is allowed.
+ * Accepts bytes and returns replies one by one. It stores its position, so that single bytes take linear time, and
+ * holds no more than its limits permit.
  */
 export class ReplyParser {
   #chunk: Uint8Array = NOTHING;
-  /** The text of the chunk, once it is needed; "" if the chunk is not ASCII. */
+  /** The text of the chunk, decoded on demand; "" if the chunk is not ASCII. */
   #chunkText: string | undefined;
   #at = 0;
-  /** The beginning of a line that earlier chunks ended in. */
+  /** The beginning of a line that earlier chunks ended with. */
   #held: Uint8Array[] = [];
   #heldLength = 0;
-  /** What is here of a reply: the code of its lines, their texts and their length. */
+  /** The parts of an incomplete reply: its code, the texts of its lines, and their length. */
   #code = 0;
   #firstLine: string | undefined;
   #laterLines: string[] | undefined;
   #octets = 0;
-  /** True if a line has an octet over 127: the lines are Latin-1 until the reply is complete, and its charset known. */
+  /** True if a line has a byte over 127: lines are Latin-1 until the reply is complete and its charset known. */
   #eightBit = false;
   #fault: ReplyFault | undefined;
 
-  /** Takes bytes. The view is not kept beyond `settle()`. */
+  /** Adds bytes. The array is not used after `settle()`. */
   push(chunk: Uint8Array): void {
     this.#view(this.#at === this.#chunk.length ? chunk : concat([this.#chunk.subarray(this.#at), chunk]));
   }
 
-  /** Copies what is left of the chunk, whose memory the transport may use again. */
+  /** Copies the rest of the chunk, because the transport may reuse its memory. */
   settle(): void {
     if (this.#at === this.#chunk.length) this.#view(NOTHING);
     else this.#view(this.#chunk.slice(this.#at));
   }
 
   /**
-   * The next complete reply; undefined if more bytes are needed, or there is a fault. A line may have `mostInLine` octets,
+   * The next complete reply; undefined if more bytes are needed, or after a fault. A line may have `mostInLine` bytes,
    * and the reply `mostOctets`, and a line for each 64 of them.
    */
   next(mostInLine: number, mostOctets: number): RawReply | undefined {
     return this.#nextInChunk(Math.min(mostInLine, mostOctets)) ?? this.#nextInPieces(mostInLine, mostOctets);
   }
 
-  /** The next reply if it is as nearly all are: one line of ASCII, all of it in the chunk. */
+  /** The next reply if it is of the common form: one line of ASCII, all of it in the chunk. */
   #nextInChunk(mostInLine: number): RawReply | undefined {
     const chunk = this.#chunk;
     const start = this.#at;
@@ -156,22 +156,22 @@ export class ReplyParser {
     }
   }
 
-  /** What broke the grammar or a limit: no reply follows. */
+  /** The violation of the grammar or a limit; final. */
   get fault(): ReplyFault | undefined {
     return this.#fault;
   }
 
-  /** How many octets wait. */
+  /** The number of unread bytes. */
   get waiting(): number {
     return this.#chunk.length - this.#at + this.#heldLength;
   }
 
-  /** True if no byte is waiting, not even of a half line. */
+  /** True if no byte is unread, not even of a half line. */
   get empty(): boolean {
     return this.#at === this.#chunk.length && this.#heldLength === 0 && this.#firstLine === undefined;
   }
 
-  /** What waits unread, for an error message. */
+  /** The unread text, for an error message. */
   get rest(): string {
     return decodeText(concat([...this.#held, this.#chunk.subarray(this.#at)]).subarray(0, 200));
   }
@@ -201,7 +201,9 @@ export class ReplyParser {
     return reply;
   }
 
-  /** Takes the next line, and returns the octet that tells whether the reply goes on; undefined if there is no line. */
+  /**
+   * Reads a line, and returns the byte after its code: a hyphen if more lines follow; undefined if there is no line.
+   */
   #nextLine(mostInLine: number, mostOctets: number): number | undefined {
     const start = this.#at;
     const chunk = this.#chunk;
@@ -229,7 +231,7 @@ export class ReplyParser {
     return line[3] ?? LF;
   }
 
-  /** Takes the line of `bytes` from `start` to its LF; a CR before that is white space at the end. */
+  /** Reads the line of `bytes` from `start` to its LF; a CR before that is trailing white space. */
   #takeLine(bytes: Uint8Array, start: number, end: number, mostOctets: number): void {
     const text = this.#textOf(bytes, start, end);
     const first = this.#code;
@@ -252,7 +254,7 @@ export class ReplyParser {
     else this.#laterLines.push(text);
   }
 
-  /** The text of a line behind its code. All lines of an ASCII chunk are cut from one text; else an octet is a character. */
+  /** The text of a line after its code. Lines of an ASCII chunk share one decoded text; otherwise decodes Latin-1. */
   #textOf(bytes: Uint8Array, start: number, end: number): string {
     if (bytes === this.#chunk) {
       this.#chunkText ??= asciiOf(bytes);
@@ -264,14 +266,14 @@ export class ReplyParser {
   }
 }
 
-/** The text of a chunk whose octets are all ASCII; "" for any other. */
+/** The text of a chunk that is all ASCII; "" for any other. */
 function asciiOf(chunk: Uint8Array): string {
   const text = decoder.decode(chunk);
-  // As many characters as octets: each octet is ASCII, or a fault that U+FFFD stands for.
+  // With as many characters as bytes, each byte is ASCII, or invalid and decoded as U+FFFD.
   return text.length === chunk.length && !text.includes("\ufffd") ? text : "";
 }
 
-/** The text of a reply in its charset: UTF-8 if all its lines are, or else Latin-1, which keeps the octets. */
+/** The text of a reply in its charset: UTF-8 if all lines are, otherwise Latin-1, which preserves the bytes. */
 function decoded(text: string | readonly string[]): string | readonly string[] {
   const lines = typeof text === "string" ? [text] : text;
   const texts: string[] = [];
@@ -284,14 +286,14 @@ function decoded(text: string | readonly string[]): string | readonly string[] {
 }
 
 /**
- * True if a reply that began with 220 goes on as a refusal: Postfix's postscreen greets with `220-` before it knows whom
- * it greets, and ends with `521`. The code of the last line is the reply's.
+ * True if a reply that begins with 220 continues as a refusal: Postfix's postscreen sends `220-` before it has tested
+ * the client, and ends with `521`. The code of the last line is the reply's.
  */
 function isRefusalBehindGreeting(before: number, code: number): boolean {
   return before === 220 && code >= 400;
 }
 
-/** The code of a line: three digits, the first from 2 to 5, then the end, a space or a hyphen; -1 if it is no reply. */
+/** The code of a line: three digits, the first from 2 to 5, then the end, a space or a hyphen; -1 if there is none. */
 function codeAt(bytes: Uint8Array, start: number, end: number): number {
   const a = (bytes[start] ?? 0) - ZERO;
   const b = (bytes[start + 1] ?? 0) - ZERO;

@@ -1,13 +1,13 @@
-/** Commands that end in a secret. Apart from `command.ts`, because only a login has any. */
+/** Commands that end in a secret. Separate from `command.ts`, because only a login has any. */
 import { Command, MASK } from "./command.ts";
 
-/** A command whose secret is kept apart, so that nothing that prints a command can show it. */
+/** A command that stores its secret privately, so that printing the command cannot reveal it. */
 export class SecretCommand extends Command {
   readonly #sent: string;
-  /** The longest first: one may be a part of another. */
+  /** The longest first: a form may be part of another. */
   readonly #forms: readonly string[];
 
-  /** `shown` ends with the mask; `forms` are the secret in each form in which a server may echo it, as it is sent first. */
+  /** `shown` ends with the mask; `forms` are the forms in which a server may echo the secret, the sent one first. */
   constructor(verb: string, shown: string, forms: readonly [sent: string, ...echoed: string[]]) {
     super(verb, shown);
     this.#sent = forms[0];
@@ -22,7 +22,7 @@ export class SecretCommand extends Command {
     return `${this.shown.slice(0, -MASK.length)}${this.#sent}\r\n`;
   }
 
-  /** All of the text is masked if just one form is known. */
+  /** Masks the whole text if only one form is known. */
   override hide(text: string): string {
     if (this.#forms.length === 1) return MASK;
     return this.#forms.reduce((rest: string, form) => (form.length > 3 ? rest.replaceAll(form, MASK) : rest), text);

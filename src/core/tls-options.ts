@@ -1,11 +1,11 @@
-/** The check of TLS options: each is known, and of its type. */
+/** Checks TLS options: each must be known, and of its type. */
 import { asciiHostName } from "./a-label.ts";
 import { checkArgument, wrongType } from "./bytes.ts";
 
 /**
  * Checks TLS options.
  * @throws {TypeError} naming the option, as a member of `argument`
- * @throws {RangeError} if a value is none of those allowed
+ * @throws {RangeError} if a value is not allowed
  */
 export function checkTlsMembers(options: { cert?: unknown; key?: unknown }, argument: string): void {
   for (const [name, value] of Object.entries(options)) {

@@ -1,14 +1,14 @@
-/** Errors of token functions. They are the caller's own, of any class: only a mark tells them from the server's refusals. */
+/** Marks errors of token functions. They may have any class: only the mark distinguishes them from refusals. */
 
 const failures = new WeakSet<Error>();
 
-/** Remembers that an error is a token function's, and returns it. */
+/** Marks an error of a token function, and returns it. */
 export function noteTokenFailure<E extends Error>(error: E): E {
   failures.add(error);
   return error;
 }
 
-/** True if an error, or one of its causes, is a token function's. */
+/** True if an error, or one of its causes, comes from a token function. */
 export function isTokenFailure(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
   return failures.has(error) || (error.cause !== error && isTokenFailure(error.cause));

@@ -4,9 +4,9 @@ import { checkArgument, utf8 } from "./bytes.ts";
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /**
- * Encodes a text as xtext: `+`, `=`, the space and every octet over 126 of its UTF-8 form become `+XX`.
+ * Encodes a text as xtext: `+`, `=`, the space and every byte over 126 of its UTF-8 form become `+XX`.
  * @throws {TypeError} if it is no string primitive or has a lone surrogate
- * @throws {RangeError} if it holds a control character, which would come back in a delivery report
+ * @throws {RangeError} if it holds a control character, which delivery reports would contain
  */
 export function encodeXtext(text: string, argument: string): string {
   return checkArgument(text, argument).replace(/[+= ]|[^\x00-\x7f]+/g, (run) => {
@@ -18,7 +18,7 @@ export function encodeXtext(text: string, argument: string): string {
 
 /**
  * Decodes xtext.
- * @throws {RangeError} if it is not xtext, or not that of a UTF-8 text
+ * @throws {RangeError} if it is not xtext, or does not contain UTF-8
  */
 export function decodeXtext(xtext: string): string {
   const octets: number[] = [];

@@ -1,4 +1,4 @@
-/** AUTH: the mechanisms on offer, and the parameter of MAIL that says who submitted a message first (RFC 4954 5). */
+/** AUTH: the offered mechanisms, and the parameter of MAIL with the original submitter (RFC 4954 5). */
 import { words } from "../features.ts";
 import { encodeXtext } from "../xtext.ts";
 import { type Extension, someText } from "./extension.ts";
@@ -6,7 +6,7 @@ import { type Extension, someText } from "./extension.ts";
 export const auth: Extension = {
   keyword: "AUTH",
   rfc: "4954",
-  // RFC 4422 3.1: what is no name of a mechanism is none.
+  // RFC 4422 3.1: ignores words that are no names of mechanisms.
   offer: (parameters) => ({
     auth: { mechanisms: words(parameters.toUpperCase()).filter((word) => /^[A-Z\d_-]{1,20}$/.test(word)) },
   }),

@@ -1,4 +1,4 @@
-/** BINARYMIME: any octets in a body, sent as they are (RFC 3030 3). Only when asked for: line ends would no longer become CRLF. */
+/** BINARYMIME: any bytes in a body, unchanged (RFC 3030 3). Only on request: line ends would not become CRLF. */
 import { notOffered, offers } from "../features.ts";
 import type { Extension } from "./extension.ts";
 
@@ -9,7 +9,7 @@ export const binaryMime: Extension = {
     options: ["body"],
     asked: ({ body }) => body === "BINARYMIME",
     of(_, server) {
-      // Such a body may hold what ends DATA: it takes BDAT.
+      // Such a body may contain the end of DATA: it requires BDAT.
       const chunking = server === undefined || offers(server.features, "CHUNKING");
       if (!chunking) throw notOffered("CHUNKING", "the option body: BINARYMIME");
       return ["BODY=BINARYMIME"];

@@ -1,6 +1,6 @@
 /**
- * Commands that servers announce and others understand too: VRFY, EXPN and HELP (RFC 5321 4.1.1.6 to 4.1.1.8).
- * VRFY and EXPN of what is not ASCII carry SMTPUTF8 (RFC 6531 3.7.4.2).
+ * Commands that servers announce, and may support without that: VRFY, EXPN and HELP (RFC 5321 4.1.1.6 to 4.1.1.8). VRFY
+ * and EXPN with non-ASCII arguments carry SMTPUTF8 (RFC 6531 3.7.4.2).
  */
 import type { Extension } from "./extension.ts";
 

@@ -23,7 +23,7 @@ function mailParameters({ by }: MailOptions, server: Server | undefined): readon
   return [`BY=${seconds};${mode === "return" ? "R" : "N"}${trace ? "T" : ""}`];
 }
 
-/** RFC 2852 3: min-by-time, which counts for the mode "return" only; behind commas there may be more that is not known. */
+/** RFC 2852 3: min-by-time, for the mode "return" only; ignores unknown values after commas. */
 function minimumIn(parameters: string): number | undefined {
   const [, minimum] = /^(\d+)(?:,[!-+\--~]+)*$/.exec(parameters) ?? [];
   return numberIn(minimum, 9);

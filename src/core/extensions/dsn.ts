@@ -1,4 +1,4 @@
-/** DSN: what delivery reports are wanted (RFC 3461), of addresses beyond ASCII too (RFC 6533). */
+/** DSN: requests delivery reports (RFC 3461), also for non-ASCII addresses (RFC 6533). */
 import { checkArgument } from "../bytes.ts";
 import { encodeUtf8AddrXtext, encodeXtext } from "../xtext.ts";
 import { type Extension, type MailOptions, oneOf, type RcptOptions, someText } from "./extension.ts";
@@ -26,14 +26,14 @@ function rcptParameters({ notify, orcpt }: RcptOptions): readonly string[] {
   return parameters;
 }
 
-/** RFC 3461 4.4: of the printable characters of ASCII, since delivery reports can show no others. */
+/** RFC 3461 4.4: printable ASCII only, since delivery reports cannot contain other characters. */
 function envelopeId(envid: string): string {
   const text = someText(envid, "envid");
   if (!ASCII.test(text)) throw new RangeError(`the option envid must be ASCII, not ${JSON.stringify(text)}`);
   return atMost(100, encodeXtext(text, "envid"), "envid");
 }
 
-/** The longest values that a server has to take (RFC 3461 4.2, 4.4). */
+/** The longest values that a server must accept (RFC 3461 4.2, 4.4). */
 function atMost(most: number, encoded: string, option: string): string {
   if (encoded.length <= most) return encoded;
   throw new RangeError(
@@ -51,8 +51,8 @@ function notifyList(notify: NonNullable<RcptOptions["notify"]>): string {
 }
 
 /**
- * The address type goes out as it is, the address as xtext (RFC 3461 4.2); of the type utf-8 in the form that servers
- * with and without SMTPUTF8 take (RFC 6533 3). An address beyond ASCII is of no other type.
+ * Sends the address type unchanged, the address as xtext (RFC 3461 4.2); for the type utf-8 in the form for servers
+ * with and without SMTPUTF8 (RFC 6533 3). A non-ASCII address must have that type.
  */
 function originalRecipient(orcpt: string): string {
   const [, type, address] = /^([A-Za-z0-9-]+);(.+)$/s.exec(checkArgument(orcpt, "orcpt")) ?? [];

@@ -1,4 +1,4 @@
-/** 8BITMIME: octets over 127 in a body (RFC 6152). The plan declares them by itself. */
+/** 8BITMIME: bytes over 127 in a body (RFC 6152). The plan declares them automatically. */
 import { type Extension, oneOf } from "./extension.ts";
 
 export const eightBitMime: Extension = {

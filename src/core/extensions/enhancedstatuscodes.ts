@@ -1,11 +1,11 @@
-/** ENHANCEDSTATUSCODES: codes like 5.1.1 in replies (RFC 2034), and what they mean (RFC 3463, the registry of RFC 5248). */
+/** ENHANCEDSTATUSCODES: codes like 5.1.1 in replies (RFC 2034), and their meanings (RFC 3463, RFC 5248). */
 import type { Extension } from "./extension.ts";
 
 export const enhancedStatusCodes: Extension = { keyword: "ENHANCEDSTATUSCODES", rfc: "2034" };
 
 /**
- * What an enhanced status code means, in the registry's words: "5.1.1" is "Permanent failure: Bad destination mailbox
- * address". A code that nobody has registered is described by its class and subject; undefined if it is no such code.
+ * The meaning of an enhanced status code in the registry's words: "5.1.1" is "Permanent failure: Bad destination
+ * mailbox address". Describes an unregistered code by its class and subject; undefined if the text is no such code.
  */
 export function describeStatus(code: string): string | undefined {
   const [, kind = "", subject = "", detail = ""] = /^([245])\.(\d{1,3})\.(\d{1,3})$/.exec(code) ?? [];

@@ -1,4 +1,4 @@
-/** What an SMTP extension is to this client: a keyword, what its EHLO line says, and the parameters it adds to MAIL and RCPT. */
+/** An SMTP extension: its keyword, its parameters in EHLO, and the parameters that it adds to MAIL and RCPT. */
 import { SMTPNotSupportedError } from "../../errors.ts";
 import { checkArgument, kindOf, wrongType } from "../bytes.ts";
 import type { Server } from "../plan.ts";
@@ -6,26 +6,26 @@ import type { Server } from "../plan.ts";
 /** Typed ESMTP parameters of MAIL. Each needs its extension in the server's EHLO. */
 export type MailOptions = {
   /**
-   * BODY= (RFC 6152, 3030). Declared automatically where the content needs it, except "BINARYMIME", with which each
-   * byte is sent as it is, line ends included.
+   * BODY= (RFC 6152, 3030). Declared automatically if the content needs it, except "BINARYMIME", which sends each byte
+   * unchanged, including line ends.
    */
   body?: "7BIT" | "8BITMIME" | "BINARYMIME" | undefined;
-  /** SIZE=, in octets (RFC 1870). Declared by itself where the size is known; more than the server takes is refused. */
+  /** SIZE= in bytes (RFC 1870). Declared automatically if known; a size over the server's limit is refused. */
   size?: number | undefined;
-  /** SMTPUTF8 (RFC 6531): addresses or header fields are not ASCII. Declared by itself for such addresses. */
+  /** SMTPUTF8 (RFC 6531): for non-ASCII addresses or header fields. Declared automatically for such addresses. */
   smtputf8?: boolean | undefined;
   /** RET= (RFC 3461): how much of the message a failure report returns. */
   ret?: "FULL" | "HDRS" | undefined;
-  /** ENVID= (RFC 3461): names this transaction in delivery reports; ASCII, of 100 characters at most as xtext. */
+  /** ENVID= (RFC 3461): identifies this transaction in delivery reports; ASCII, at most 100 characters as xtext. */
   envid?: string | undefined;
-  /** REQUIRETLS (RFC 8689): every hop must use verified TLS, this one too, or the message comes back. */
+  /** REQUIRETLS (RFC 8689): every hop, including this one, must use verified TLS, or the message is returned. */
   requiretls?: boolean | undefined;
-  /** BY= (RFC 2852): deliver within so many seconds, or notify or return; `trace` asks each hop to report. */
+  /** BY= (RFC 2852): deliver within this many seconds, or notify or return; `trace` asks each hop to report. */
   by?: { seconds: number; mode: "notify" | "return"; trace?: boolean | undefined } | undefined;
-  /** HOLDFOR= (RFC 4865): the server keeps the message so many seconds. */
+  /** HOLDFOR= (RFC 4865): the server holds the message this many seconds. */
   holdFor?: number | undefined;
-  /** HOLDUNTIL= (RFC 4865): the server keeps the message until then. */
-  // biome-ignore lint/style/noRestrictedGlobals: only the type, for a moment that the caller chose; no clock is read
+  /** HOLDUNTIL= (RFC 4865): the server holds the message until this time. */
+  // biome-ignore lint/style/noRestrictedGlobals: only the type, for a time that the caller chose; no clock is read
   holdUntil?: Date | undefined;
   /** MT-PRIORITY= (RFC 6710): from -9 to 9. */
   mtPriority?: number | undefined;
@@ -35,60 +35,60 @@ export type MailOptions = {
 
 /** Typed ESMTP parameters of RCPT. */
 export type RcptOptions = {
-  /** NOTIFY= (RFC 3461): the events that the sender is notified of for this recipient; "NEVER" stands alone. */
+  /** NOTIFY= (RFC 3461): the events that are reported to the sender for this recipient; use "NEVER" alone. */
   notify?: readonly ("NEVER" | "SUCCESS" | "FAILURE" | "DELAY")[] | undefined;
   /** ORCPT= (RFC 3461, 6533): the original recipient, as "rfc822;user@example.com" or "utf-8;jürgen@example.com". */
   orcpt?: string | undefined;
   /**
-   * RRVS= (RFC 7293): the mailbox must belong to the same person since then. `unsupported` says what a relay does whose
-   * next hop lacks RRVS.
+   * RRVS= (RFC 7293): the mailbox must belong to the same person since then. `unsupported` is the action of a relay
+   * whose next hop lacks RRVS.
    */
-  // biome-ignore lint/style/noRestrictedGlobals: only the type, for a moment that the caller chose; no clock is read
+  // biome-ignore lint/style/noRestrictedGlobals: only the type, for a time that the caller chose; no clock is read
   rrvs?: { since: Date; unsupported?: "continue" | "reject" | undefined } | undefined;
 };
 
 /** The parameters of a server's extension keywords, parsed; malformed ones are left out. */
 export type Offer = {
-  /** SIZE: the most octets that a message may have; undefined: no fixed limit. */
+  /** SIZE: the maximum size of a message in bytes; undefined: no fixed limit. */
   size?: { limit: number | undefined };
   /** AUTH: the SASL mechanisms, in upper case. */
   auth?: { mechanisms: readonly string[] };
-  /** DELIVERBY: the shortest time with the mode "return", in seconds; undefined: any. */
+  /** DELIVERBY: the minimum time for the mode "return", in seconds; undefined: none. */
   deliverBy?: { minimum: number | undefined };
-  /** FUTURERELEASE: the longest time in seconds, and the latest moment, as "2030-01-01T00:00:00Z", for which a message is held. */
+  /** FUTURERELEASE: the maximum hold time in seconds, and the latest release, as "2030-01-01T00:00:00Z". */
   futureRelease?: { longest: number | undefined; latest: string | undefined };
-  /** MT-PRIORITY: the name of the profile that says how priorities are treated; undefined: not said. */
+  /** MT-PRIORITY: the name of the profile for handling priorities; undefined: none. */
   mtPriority?: { profile: string | undefined };
-  /** LIMITS: messages a session, recipients a message, recipients' domains a message; undefined: not said. */
+  /** LIMITS: messages per session, recipients and recipient domains per message; undefined: not specified. */
   limits?: { mailMax: number | undefined; rcptMax: number | undefined; rcptDomainMax: number | undefined };
 };
 
-/** An extension: what its EHLO line says, the options it understands, and the parameters that they become. */
+/** An extension: its EHLO parameters, its options, and the parameters that they become. */
 export type Extension = {
   /** The EHLO keyword, in upper case. */
   readonly keyword: string;
-  /** Where it is specified. */
+  /** The number of its RFC. */
   readonly rfc: string;
-  /** What the parameters behind the keyword say. */
+  /** Parses the parameters after the keyword. */
   readonly offer?: (parameters: string) => Offer;
-  /** What it adds to MAIL. */
+  /** Its parameters of MAIL. */
   readonly mail?: Parameters<MailOptions>;
-  /** What it adds to RCPT. */
+  /** Its parameters of RCPT. */
   readonly rcpt?: Parameters<RcptOptions>;
 };
 
-/** What an extension adds to a command. */
+/** The parameters of an extension. */
 export type Parameters<O> = {
-  /** The options that belong to it. */
+  /** The names of its options. */
   readonly options: readonly (keyof O & string)[];
-  /** Whether these options ask for it, where that is not simply that one of them is set. */
+  /** Whether these options request it; default: if one of them is set. */
   readonly asked?: (options: O) => boolean;
-  /** What the options become, checked. Without a server only for what no server could be told. */
+  /** Checks the options and returns parameters. Without a server, checks protocol rules only. */
   readonly of: (options: O, server: Server | undefined) => readonly string[];
 };
 
 /**
- * Gives `value` back if it is one of the words allowed.
+ * Returns `value` if it is one of the allowed words.
  * @throws {RangeError} naming the option otherwise
  */
 export function oneOf<T extends string>(value: T, allowed: readonly T[], option: string): T {
@@ -97,7 +97,7 @@ export function oneOf<T extends string>(value: T, allowed: readonly T[], option:
 }
 
 /**
- * A parameter without a value, for an option that is true; `isSet` leaves out what is false.
+ * A parameter without a value, for an option that is true; `isSet` excludes false ones.
  * @throws {TypeError} if it is no boolean
  */
 export function flag(value: unknown, keyword: string, option: string): readonly string[] {
@@ -106,7 +106,7 @@ export function flag(value: unknown, keyword: string, option: string): readonly 
 }
 
 /**
- * Gives `value` back if it is a text of at least one character.
+ * Returns `value` if it is a text of at least one character.
  * @throws {TypeError} or {RangeError} naming the option otherwise
  */
 export function someText(value: unknown, option: string): string {
@@ -116,7 +116,7 @@ export function someText(value: unknown, option: string): string {
 }
 
 /**
- * Gives `value` back if it is a whole number in the range.
+ * Returns `value` if it is a whole number in the range.
  * @throws {TypeError} if it is no number
  * @throws {RangeError} if it is none of these numbers
  */
@@ -127,7 +127,7 @@ export function wholeNumber(value: unknown, least: number, most: number, option:
 }
 
 /**
- * A moment as RFC 3339 has it, in UTC and whole seconds.
+ * A date in the format of RFC 3339, in UTC and whole seconds.
  * @throws {TypeError} if it is no Date
  * @throws {RangeError} if it is an invalid one
  */
@@ -139,13 +139,13 @@ export function timestamp(date: unknown, option: string): string {
   throw new RangeError(`the option ${option} must be a Date with a year of four digits, not ${text}`);
 }
 
-/** The refusal of what goes beyond what the server said it can do, before the message is begun. */
+/** The refusal of a value beyond the server's limit, before the message is begun. */
 export function beyond(keyword: string, limit: string): SMTPNotSupportedError {
   const details = { capability: keyword, delivery: "not-sent" } as const;
   return new SMTPNotSupportedError(`the server takes ${limit} (${keyword})`, details);
 }
 
-/** The whole number that a text is, of so many digits at most; undefined if it is none. */
+/** Parses a whole number of at most this many digits; undefined if the text is none. */
 export function numberIn(text: string | undefined, digits: number): number | undefined {
   return text !== undefined && /^\d+$/.test(text) && text.length <= digits ? Number(text) : undefined;
 }

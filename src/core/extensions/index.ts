@@ -1,4 +1,4 @@
-/** The table of extensions: adding one is a file beside this one and a line here. */
+/** The table of extensions. A new one is a file in this folder and a row here. */
 import { kindOf } from "../bytes.ts";
 import { type Features, notOffered, offers } from "../features.ts";
 import type { EsmtpParameters, Server } from "../plan.ts";
@@ -21,7 +21,7 @@ import { size } from "./size.ts";
 import { smtpUtf8 } from "./smtputf8.ts";
 import { startTls } from "./starttls.ts";
 
-/** All extensions that this client uses. Their parameters stand in a command in this order. */
+/** All extensions that this client uses, in the order of their parameters in a command. */
 export const EXTENSIONS: readonly Extension[] = [
   size,
   pipelining,
@@ -44,7 +44,7 @@ export const EXTENSIONS: readonly Extension[] = [
   help,
 ];
 
-/** What a server says of itself beside the keywords, read: `offerOf(smtp.esmtp_features).futureRelease?.longest`. */
+/** The parsed parameters of a server's keywords: `offerOf(smtp.esmtp_features).futureRelease?.longest`. */
 export function offerOf(features: Features): Offer {
   const offers = EXTENSIONS.map(({ keyword, offer }) => {
     const parameters = features[keyword.toLowerCase()];
@@ -54,8 +54,8 @@ export function offerOf(features: Features): Offer {
 }
 
 /**
- * The parameters of MAIL that typed options become on a server. What no server could be told is refused here and now.
- * @throws {TypeError} for an option that no extension knows
+ * Converts typed options to parameters of MAIL. Throws at once for values that no server accepts.
+ * @throws {TypeError} for an option that no extension has
  * @throws {RangeError} for a value that its extension forbids
  * @returns a function that throws {SMTPNotSupportedError} for an option whose extension the server does not offer
  */
@@ -64,8 +64,8 @@ export function mailParameters(options: MailOptions): EsmtpParameters {
 }
 
 /**
- * The parameters of RCPT that typed options become on a server.
- * @throws as `mailParameters` does
+ * Converts typed options to parameters of RCPT.
+ * @throws the errors of `mailParameters`
  */
 export function rcptParameters(options: RcptOptions): EsmtpParameters {
   return parametersOf(options, "RCPT", (extension) => extension.rcpt);
@@ -88,7 +88,7 @@ function parametersOf<O extends object>(
       return parameters.of(given, server);
     });
   on(options, undefined);
-  // What was checked is what is sent, whatever the caller does to his objects meanwhile.
+  // Copied: the caller may change its objects after the check.
   const copy = structuredClone(options);
   return (server) => on(copy, server);
 }

@@ -1,8 +1,8 @@
-/** LIMITS: how many messages and recipients a session may bring (RFC 9422). */
+/** LIMITS: the maximum numbers of messages and recipients in a session (RFC 9422). */
 import { words } from "../features.ts";
 import { type Extension, numberIn, type Offer } from "./extension.ts";
 
-/** What a server limits; undefined: it does not say. */
+/** A server's limits; undefined: not specified. */
 export type Limits = NonNullable<Offer["limits"]>;
 
 export const limits: Extension = {
@@ -11,12 +11,12 @@ export const limits: Extension = {
   offer: (parameters) => ({ limits: readLimits(parameters) }),
 };
 
-/** Reads the parameters of LIMITS. Limits that are unknown or malformed are as if they were not there (RFC 9422 3). */
+/** Reads the parameters of LIMITS. Ignores unknown or malformed limits (RFC 9422 3). */
 export function readLimits(parameters: string): Limits {
   const found = new Map<string, number>();
   for (const word of words(parameters)) {
     const [, name = "", value] = /^([a-z\d_-]+)=(.*)$/i.exec(word) ?? [];
-    // RFC 9422 4: six digits at most, and no limit is 0.
+    // RFC 9422 4: at most six digits, and no limit is 0.
     const limit = /^0/.test(value ?? "") ? undefined : numberIn(value, 6);
     if (limit !== undefined) found.set(name.toUpperCase(), limit);
   }
@@ -24,8 +24,8 @@ export function readLimits(parameters: string): Limits {
 }
 
 /**
- * Which recipients go together in a transaction, by their indexes: as few transactions as the limits allow, near enough,
- * each in the order given. `domains` has each recipient's domain.
+ * Divides recipients into transactions, by their indexes: nearly as few as the limits allow, each in the original
+ * order. `domains` has each recipient's domain.
  */
 export function portionsWithin(domains: readonly string[], { rcptMax, rcptDomainMax }: Limits): number[][] {
   const portions: Portion[] = [];
@@ -36,7 +36,7 @@ export function portionsWithin(domains: readonly string[], { rcptMax, rcptDomain
   for (const [index, domain] of domains.entries()) {
     const home = homes.get(domain);
     let portion = hasRoom(home) ? home : open;
-    // What is not open any more takes recipients of its own domains alone: nothing has to be searched.
+    // A portion that is no longer open accepts only recipients of its own domains, which avoids a search.
     if (!hasRoom(portion) || (portion !== home && portion.domains >= (rcptDomainMax ?? Number.POSITIVE_INFINITY))) {
       portion = { indexes: [], domains: 0 };
       portions.push(portion);
@@ -51,5 +51,5 @@ export function portionsWithin(domains: readonly string[], { rcptMax, rcptDomain
   return portions.map(({ indexes }) => indexes);
 }
 
-/** Recipients that go together, and how many domains they have. */
+/** The recipients of one transaction, and their number of domains. */
 type Portion = { readonly indexes: number[]; domains: number };

@@ -4,7 +4,7 @@ import { type Extension, wholeNumber } from "./extension.ts";
 export const mtPriority: Extension = {
   keyword: "MT-PRIORITY",
   rfc: "6710",
-  // RFC 6710 4.1: a level that the profile lacks is mapped to one that it has by the server.
+  // RFC 6710 4.1: the server maps a level that the profile lacks to one that it has.
   offer: (parameters) => ({ mtPriority: { profile: profileIn(parameters) } }),
   mail: {
     options: ["mtPriority"],

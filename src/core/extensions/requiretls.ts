@@ -9,7 +9,7 @@ export const requireTls: Extension = {
     options: ["requiretls"],
     of({ requiretls }, server) {
       const parameters = flag(requiretls, "REQUIRETLS", "requiretls");
-      // RFC 8689 4.2.1: the first hop is one of those that need it.
+      // RFC 8689 4.2.1: the requirement includes the first hop.
       if (server === undefined || server.tls?.verified === true) return parameters;
       const text = "the option requiretls needs TLS with a verified certificate on this connection";
       throw new SMTPNotSupportedError(text, { capability: "REQUIRETLS", delivery: "not-sent" });

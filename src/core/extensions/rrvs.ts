@@ -1,4 +1,4 @@
-/** RRVS: no delivery to a mailbox that has changed hands since a moment (RFC 7293). */
+/** RRVS: no delivery to a mailbox whose owner has changed since a given time (RFC 7293). */
 import { wrongType } from "../bytes.ts";
 import { type Extension, oneOf, type RcptOptions, timestamp } from "./extension.ts";
 

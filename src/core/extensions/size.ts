@@ -17,7 +17,7 @@ export const size: Extension = {
 };
 
 /**
- * Refuses more octets than the server takes, by the parameters of its SIZE, before MAIL.
+ * Refuses a message larger than the limit in the server's SIZE parameters, before MAIL.
  * @throws {SMTPNotSupportedError}
  */
 export function checkSize(octets: number, parameters = ""): void {
@@ -29,7 +29,7 @@ export function checkSize(octets: number, parameters = ""): void {
   });
 }
 
-/** RFC 1870 4: one number of at most 20 digits; none, and 0, mean that there is no fixed limit. */
+/** RFC 1870 4: one number of at most 20 digits; if it is missing or 0, there is no fixed limit. */
 function limitIn(parameters: string): number | undefined {
   return numberIn(parameters, 20) || undefined;
 }

@@ -1,4 +1,4 @@
-/** SMTPUTF8: addresses and header fields beyond ASCII (RFC 6531). The plan declares it by itself where it is needed. */
+/** SMTPUTF8: non-ASCII addresses and header fields (RFC 6531). The plan declares it automatically if needed. */
 import { type Extension, flag } from "./extension.ts";
 
 export const smtpUtf8: Extension = {
