@@ -5,12 +5,12 @@ import type { LoginGate, Refusal } from "./login-gate.ts";
 import type { PooledConnection } from "./pooled-connection.ts";
 import { isPermanent } from "./retry.ts";
 
-/** What a check needs of the pool. */
+/** The parts of the pool that a check needs. */
 export type CheckOwner = {
   readonly gate: LoginGate;
   /** Creates a connection that the pool does not use for messages. */
   newConnection(): PooledConnection;
-  /** Called when the check has logged in or failed, since the pool's own connections may wait for that. */
+  /** Called when the check has logged in or failed: the pool's own connections may wait for it. */
   decided(refusal: Refusal | undefined): void;
   /** Sends QUIT without waiting for the reply. */
   quit(connection: PooledConnection): void;
@@ -20,7 +20,7 @@ type Signals = readonly (AbortSignal | undefined)[];
 
 /**
  * Connects, logs in, and sends NOOP and QUIT.
- * @throws what connecting, `starttls()` and `login()` throw, or the reason of one of the signals
+ * @throws the errors of connecting, `starttls()` and `login()`, or the reason of one of the signals
  */
 export async function check(owner: CheckOwner, signals: Signals): Promise<void> {
   const connection = owner.newConnection();
@@ -62,7 +62,7 @@ async function open({ gate, decided }: CheckOwner, connection: PooledConnection,
     throwIfAborted(signals);
     await connection.open();
   } catch (error) {
-    // An abort says nothing about the login.
+    // An abort does not mean that the login fails.
     const refusal = isPermanent(error) && !signals.some((signal) => signal?.aborted) ? { error } : undefined;
     gate.failed(connection, refusal);
     decided(refusal);

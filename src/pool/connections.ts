@@ -8,7 +8,7 @@ export type ConnectionState = "connecting" | "open" | "closing";
 export class Connections {
   /** Open connections without work; the last one was used most recently. */
   readonly idle: PooledConnection[] = [];
-  /** When a connection last ended, or began to be closed, in the time of `performance.now()`. */
+  /** The time at which a connection last ended, or began to close, as of `performance.now()`. */
   leftAt: number = Number.NEGATIVE_INFINITY;
   readonly #states: Readonly<Record<ConnectionState, Set<PooledConnection>>> = {
     connecting: new Set(),

@@ -1,4 +1,4 @@
-/** Opens a pool's connections: how many at a time, when to retry after a failure, when to reject the waiting messages. */
+/** Opens a pool's connections: limits parallel attempts, retries after failures, and rejects the waiting messages. */
 import type { Connections } from "./connections.ts";
 import { LoginGate } from "./login-gate.ts";
 import type { PooledConnection } from "./pooled-connection.ts";
@@ -6,7 +6,7 @@ import { Reconnection } from "./reconnection.ts";
 import { complaintIn, connectionLossOf, isPermanent } from "./retry.ts";
 import type { Throttle } from "./throttle.ts";
 
-/** What the connector needs of the pool. */
+/** The parts of the pool that a connector needs. */
 export type ConnectorOwner = {
   /** The number of messages that wait for a connection. */
   waiting(): number;
@@ -14,7 +14,7 @@ export type ConnectorOwner = {
   newConnection(): PooledConnection;
   /** Called when a connection is established. */
   opened(connection: PooledConnection): void;
-  /** When the oldest waiting message arrived; 0 if it arrived before the first failure, `NEVER` if none waits. */
+  /** The arrival of the oldest waiting message; 0 if before the first failure, `NEVER` if none waits. */
   waitingSince(): number;
   /** Rejects the messages that wait, or only those that arrived by `arrivedBy`. */
   reject(error: unknown, arrivedBy?: number): void;
@@ -39,12 +39,12 @@ export type ConnectorSettings = {
 /** This many connections in a row may be lost at their first message before a pause. */
 const LOSSES_WITHOUT_PAUSE = 32;
 
-/** How long a server may count a connection after its end; milliseconds. */
+/** Milliseconds for which a server may still count an ended connection. */
 const COUNTED_ON = 1_000;
 
 /** Opens connections. */
 export class Connector {
-  /** Limits how many connections log in at the same time. */
+  /** Limits the number of connections that log in at the same time. */
   readonly gate: LoginGate;
   readonly #owner: ConnectorOwner;
   readonly #connections: Connections;
@@ -55,7 +55,7 @@ export class Connector {
   #losses = 0;
   /** True from a connection lost at its first message until a delivery; meanwhile one connection opens at a time. */
   #isSuspect = false;
-  /** The server may count ended connections of the pool until this moment; set once between two deliveries. */
+  /** The server may count ended connections of the pool until this time; set once between two deliveries. */
   #crowdedUntil: number | undefined;
 
   constructor(owner: ConnectorOwner, { connections, throttle, hasLogin, reconnectFor }: ConnectorSettings) {
@@ -67,7 +67,7 @@ export class Connector {
     this.#triesOnce = reconnectFor === 0;
   }
 
-  /** How many more connections may be opened now, by what happened to the others. */
+  /** The number of connections that may be opened now, given the state of the others. */
   get room(): number {
     const { connecting, size } = this.#connections;
     const room = Math.min(this.#throttle.limit - size, this.gate.room);
@@ -75,19 +75,19 @@ export class Connector {
     return this.#reconnection.isUnderWay ? Math.min(room, 1 - connecting.size) : room;
   }
 
-  /** When they may be opened, in the time of `performance.now()`. */
+  /** The earliest time to open them, as of `performance.now()`. */
   get opensAt(): number {
     const { isUnderWay, nextAt } = this.#reconnection;
     if (isUnderWay) return nextAt;
     return Math.max(this.#crowdedUntil ?? 0, this.#throttle.opensAt(this.#connections.size));
   }
 
-  /** False if no connection may be opened now, even if another is closed for it. */
+  /** False if no connection may be opened now, even if another one closes first. */
   get mayOpen(): boolean {
     return this.gate.room > 0 && this.opensAt <= performance.now();
   }
 
-  /** Gives a message that arrives when none waited the whole of `reconnectFor`. */
+  /** Restarts `reconnectFor` for a message that arrives when none waited. */
   restart(): void {
     if (this.#reconnection.isUnderWay) this.#reconnection.restart(performance.now());
   }
@@ -136,7 +136,7 @@ export class Connector {
     if (++this.#losses > LOSSES_WITHOUT_PAUSE || this.#triesOnce) this.#tryAgain(error);
   }
 
-  /** Records a delivery: the server does more than accept connections. */
+  /** Records a delivery, which proves more than an accepted connection. */
   delivered(): void {
     this.#isSuspect = false;
     this.#losses = 0;
@@ -157,7 +157,7 @@ export class Connector {
     return this.#reconnection.hasFailed;
   }
 
-  /** Why no connection can be made now; `undefined` if one can. */
+  /** The reason why no connection can be made now; `undefined` if one can. */
   get connectError(): { readonly error: unknown } | undefined {
     return this.#reconnection.isUnderWay ? { error: this.#reconnection.lastError } : undefined;
   }
@@ -174,7 +174,7 @@ export class Connector {
     else this.#owner.wakeAt(this.#endsAt);
   }
 
-  /** When to give up for the oldest waiting message. */
+  /** The time at which the oldest waiting message is rejected. */
   get #endsAt(): number {
     return this.#reconnection.endsAt(this.#arrivedAt);
   }

@@ -1,4 +1,4 @@
-/** Assigns messages to connections, opens and closes connections, and decides what to do when one fails. */
+/** Assigns messages to connections, opens and closes connections, and handles their failures. */
 import { onAbort } from "../client/abort.ts";
 import type { Delivery } from "../client/outcome.ts";
 import { aborted, timedOut } from "../client/session-end.ts";
@@ -29,7 +29,7 @@ export class Dispatcher implements ConnectionOwner {
   /** Connections that are being opened, closed or checked: `close()` waits for them. */
   readonly #underWay = new Set<Promise<unknown>>();
   readonly #unlink: () => void;
-  /** True once the server answered a group of commands: a connection lost later has another reason. */
+  /** True once the server answered a group of commands: a later loss of a connection has another reason. */
   #groupsProven = false;
   #sending = 0;
   #retried = 0;
@@ -52,14 +52,14 @@ export class Dispatcher implements ConnectionOwner {
       },
     );
     this.#connector = this.#newConnector(auth !== undefined, reconnectFor);
-    // One listener for all connections: runtimes warn of many listeners.
+    // One listener for all connections: runtimes warn about many listeners.
     this.#unlink = onAbort(smtp.signal, (reason) => {
       this.queue.abort(reason);
       for (const connection of this.#connections.all()) connection.drop(aborted(reason));
     });
   }
 
-  /** Numbers about the pool. */
+  /** The pool's counts. */
   get stats(): PoolStats {
     const { connecting, idle, size } = this.#connections;
     const connections = size - connecting.size;
@@ -103,7 +103,7 @@ export class Dispatcher implements ConnectionOwner {
   /** Returns the next message that may follow those on this connection; a used-up connection gets none. */
   next(connection: PooledConnection): Job | undefined {
     const list = this.#nextList;
-    // An abort ends the connection, so an abortable message goes where no other message waits for replies.
+    // An abort ends the connection, so an abortable message must not follow messages that wait for replies.
     if (list.first === undefined || list.first.abortable || !this.#exceedsConnecting()) return undefined;
     if (!this.#connections.open.has(connection)) return undefined;
     if (this.#isExpired(connection)) {
@@ -132,7 +132,7 @@ export class Dispatcher implements ConnectionOwner {
   failed(connection: PooledConnection, job: Job, error: unknown, first: boolean): void {
     this.#sending--;
     if (!job.begun) this.#rate?.giveBack();
-    // The message's own deadline is no fault of the connection.
+    // The message's own deadline does not indicate a dead connection.
     const isLostUnused = first && !job.late && isDeadConnection(error);
     if (mayRetry(job, error)) {
       if (job.begun) this.#retried++;
@@ -184,7 +184,7 @@ export class Dispatcher implements ConnectionOwner {
     return pending.length > connecting.size + 1 && size >= this.#throttle.limit;
   }
 
-  /** Does all that can be done now. It may be re-entered: a write that fails ends a connection synchronously. */
+  /** Performs all steps that are possible now. It may be re-entered: a failed write ends a connection synchronously. */
   #schedule(): void {
     if (this.#scheduling !== "idle") {
       this.#scheduling = "requested";
@@ -238,7 +238,7 @@ export class Dispatcher implements ConnectionOwner {
     }
   }
 
-  /** The list that a used connection sends from: not the retries, as long as a new connection may be opened for them. */
+  /** The list for a used connection: not the retries, as long as a new connection may be opened for them. */
   get #nextList(): JobList {
     const { pending, retries } = this.queue;
     const isStuck = retries.length > this.#connections.connecting.size && !this.#connector.mayOpen;
@@ -281,7 +281,7 @@ export class Dispatcher implements ConnectionOwner {
     return this.queue.take(list);
   }
 
-  /** Parks or retires a connection whose last message is settled, and schedules what follows. */
+  /** Parks or retires a connection whose last message is settled, and schedules the next steps. */
   #release(connection: PooledConnection): void {
     if (connection.inFlight === 0 && this.#connections.open.has(connection)) {
       if (this.#isExpired(connection)) this.#retire(connection);

@@ -9,8 +9,8 @@ import type { PoolSettings } from "./options.ts";
 
 /**
  * Establishes the session. If an extension is missing because the server refused EHLO or STARTTLS, that refusal is the
- * error and the missing extension its cause: the refusal tells whether to try again.
- * @throws as `starttls()` and `login()` do
+ * error and the missing extension its cause: the refusal determines whether to try again.
+ * @throws the errors of `starttls()` and `login()`
  */
 export async function establish(session: Session, settings: PoolSettings): Promise<void> {
   await session.helloIfNeeded();
@@ -26,7 +26,7 @@ export async function establish(session: Session, settings: PoolSettings): Promi
 
 /** Returns the error, or the refusal of STARTTLS or EHLO that caused it. */
 function whyFailed(error: unknown, refusal: SMTPResponseException | undefined, { serverInfo }: Session): unknown {
-  // A server that refuses STARTTLS and closes the connection has given its reason.
+  // If the server refuses STARTTLS and then closes the connection, the refusal is the reason.
   if (error instanceof SMTPServerDisconnected) return refusal === undefined ? error : causedBy(refusal, error);
   if (!(error instanceof SMTPNotSupportedError)) return error;
   if (error.capability !== "STARTTLS" && error.capability !== "AUTH") return error;

@@ -8,15 +8,15 @@ import type { Caller } from "../client/pending-call.ts";
 import type { Session } from "../client/session.ts";
 import { NEVER } from "./timer.ts";
 
-/** The connection that sends a message, as far as the message needs it. */
+/** The connection that sends a message, reduced to the message's needs. */
 export type Carrier = {
-  /** True if the connection ends with the reply that came last. */
+  /** True if the connection ends with the last received reply. */
   readonly ends: boolean;
   /** Called when the message begins. */
   began(job: Job): void;
   /** Called when the message was delivered. */
   delivered(job: Job, outcome: Delivery): void;
-  /** Called when the message was not delivered. */
+  /** Called when the delivery fails. */
   failed(job: Job, error: unknown): void;
 };
 
@@ -27,9 +27,9 @@ const SETTLED = Promise.resolve();
 export class Job extends MessageDelivery {
   /** The position in the order of the calls. */
   readonly number: number;
-  /** When the delivery must have ended, in the time of `performance.now()`. */
+  /** The deadline of the delivery, as of `performance.now()`. */
   readonly deadline: number;
-  /** When the message arrived, if connecting had failed since the last delivery; otherwise 0: its wait begins with the first failure. */
+  /** The arrival, if connecting has failed since the last delivery; otherwise 0: it waits from the first failure on. */
   readonly since: number;
   /** The list in which the message waits. */
   list: JobList | undefined;
@@ -39,7 +39,7 @@ export class Job extends MessageDelivery {
   begun = false;
   /** True if the message was requeued after its connection turned out to be dead. */
   retried = false;
-  /** The 421 to this message when it was requeued. Other waiting messages only learn that a connection was lost. */
+  /** The 421 to this message when it was requeued. Other waiting messages get only the loss of a connection. */
   refusal: { readonly error: unknown } | undefined;
   /** True if the deadline passed while the message was being sent. */
   late = false;
@@ -66,7 +66,7 @@ export class Job extends MessageDelivery {
     this.since = since;
   }
 
-  /** True if the caller can end the delivery, and the connection with it: no other message may depend on that. */
+  /** True if the caller can end the delivery, and the connection with it: no other message may depend on it. */
   get abortable(): boolean {
     return this.signal !== undefined || this.deadline !== NEVER;
   }
@@ -122,7 +122,7 @@ export class Job extends MessageDelivery {
   }
 }
 
-/** Messages in the order of the calls. Each operation takes the same time however many wait. */
+/** Messages in the order of the calls. Only adding a requeued message takes a search. */
 export class JobList {
   /** The number of messages. */
   length = 0;
@@ -130,7 +130,7 @@ export class JobList {
   first: Job | undefined;
   #last: Job | undefined;
 
-  /** Adds a message by its number: at the end, except for one that was removed before. */
+  /** Adds a message by its number: at the end, unless it was removed before. */
   add(job: Job): void {
     let before = this.#last;
     if (before !== undefined && before.number > job.number) before = this.#lastBefore(job.number);

@@ -1,6 +1,6 @@
 /**
- * Limits how many connections log in at the same time. Until the first login succeeds, only one connection logs in and
- * the others wait for its result: a wrong password costs one failed login, whatever the number of connections.
+ * Limits the number of connections that log in at the same time. Until the first login succeeds, only one logs in and
+ * the others wait for its result: a wrong password costs one failed login, whatever their number.
  */
 
 /** A connection that logs in; only its identity matters. */
@@ -22,7 +22,7 @@ export class LoginGate {
     this.#isOpen = !guarded;
   }
 
-  /** How many more connections may start now. */
+  /** The number of connections that may start now. */
   get room(): number {
     if (this.#isOpen) return Number.POSITIVE_INFINITY;
     return this.#first === undefined ? 1 : 0;

@@ -56,10 +56,10 @@ export type PoolOptions = SMTPOptions & {
   /** Seconds after which a connection is replaced. Default: none. */
   maxLifetime?: number | undefined;
   /**
-   * Seconds for which the pool keeps trying to connect, with growing pauses, while no connection can be made for a reason
-   * that may pass (refused, reset, timed out, 421, 4yz; not an unknown host). Then it rejects the waiting messages with
-   * the last error. 0: a single try; a second one after a 421 while the server
-   * may still count a connection of the pool that has just ended. Default: 30.
+   * Seconds for which the pool keeps trying to connect, with growing pauses, while connections fail for a temporary
+   * reason (refused, reset, timed out, 421, 4yz; not an unknown host). Then it rejects the waiting messages with the
+   * last error. 0: a single try; a second one after a 421 while the server may still count a connection of the pool
+   * that has just ended. Default: 30.
    */
   reconnectFor?: number | undefined;
   /** The maximum number of messages in a period, over all connections. Default: no limit. */
@@ -99,7 +99,7 @@ export type PoolSettings = {
 
 /**
  * Checks the arguments of the constructor: a URL, options, or both; options take precedence.
- * @throws {TypeError} or {RangeError} that names the invalid option
+ * @throws {TypeError} or {RangeError} naming the invalid option
  */
 export function poolSettings(where: unknown, more: unknown): PoolSettings {
   const given = typeof where === "string" ? optionsOfUrl(where) : checkObject(where, "options");

@@ -15,16 +15,16 @@ import type { PoolStats } from "./stats.ts";
  * sends one message after another on each, and closes them when they are idle.
  *
  * A message is sent once. It is sent on a second connection only if the first turned out to be dead before any content
- * was sent, so that the server certainly did not accept it. The pool reports any other failure, with what is known in
+ * was sent, so that the server certainly did not accept it. The pool reports any other failure, with the outcome in
  * `delivery`. A call rejects with a temporary `SMTPException` if `maxQueue` messages already wait, and with
  * `SMTPServerDisconnected` after `close()`.
  *
- * While no connection can be made for a reason that may pass (refused, reset, timed out, 421, 4yz), or each one is lost
- * before a message could be sent on it, messages wait and the pool keeps trying to connect for `reconnectFor` seconds. A
- * refusal that applies to every connection (credentials, certificate, a missing extension, 5yz) rejects all waiting
- * messages at once, unless open connections can send them; the next call tries again. Until a login succeeds, only one
- * connection logs in and the others wait for it: a wrong password costs one failed login. An idle pool does not keep the
- * process alive.
+ * While connections fail for a temporary reason (refused, reset, timed out, 421, 4yz), or each one is lost before a
+ * message could be sent on it, messages wait and the pool keeps trying to connect for `reconnectFor` seconds. A refusal
+ * that applies to every connection (credentials, certificate, a missing extension, 5yz) rejects all waiting messages at
+ * once, unless open connections can send them; the next call tries again. Until a login succeeds, only one connection
+ * logs in and the others wait for it: a wrong password costs one failed login. An idle pool does not keep the process
+ * alive.
  *
  * @example
  * ```ts
@@ -48,9 +48,9 @@ export class SMTPPool extends Sender {
 
   /**
    * Checks the options; opens no connection.
-   * @param given - the options; or a URL, `smtp://user:password@host:587`, with percent-encoded credentials, and options,
-   * which take precedence over the URL
-   * @throws {TypeError} or {RangeError} that names the invalid option
+   * @param given - the options; or a URL, `smtp://user:password@host:587`, with percent-encoded credentials, and
+   * options, which take precedence over the URL
+   * @throws {TypeError} or {RangeError} naming the invalid option
    */
   constructor(...given: [options: PoolOptions] | [url: string, options?: PoolOptions | undefined]) {
     const [where, options] = given;
@@ -65,7 +65,7 @@ export class SMTPPool extends Sender {
    * Tests whether mail can be sent: connects, logs in, and sends NOOP and QUIT on a connection of its own. It connects
    * only once, whatever `reconnectFor` is. While another connection is the first to log in, `check()` waits for it and
    * rejects with the same refusal.
-   * @throws what connecting, `starttls()` and `login()` throw
+   * @throws the errors of connecting, `starttls()` and `login()`
    */
   async check(call?: CallOptions): Promise<void> {
     return await withCallers(this.#dispatcher.check(callSignal(call)));

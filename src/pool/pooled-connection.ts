@@ -19,7 +19,7 @@ import type { Carrier, Job } from "./job.ts";
 import type { PoolSettings } from "./options.ts";
 import { NEVER } from "./timer.ts";
 
-/** The pool, as far as its connections need it. */
+/** The parts of the pool that its connections need. */
 export type ConnectionOwner = {
   /** Returns the next message that may follow those already on this connection. */
   next(connection: PooledConnection): Job | undefined;
@@ -27,7 +27,7 @@ export type ConnectionOwner = {
   began(): void;
   /** Called when a message assigned to this connection was delivered. */
   delivered(connection: PooledConnection, job: Job, delivery: Delivery): void;
-  /** Called when a message assigned to this connection was not delivered; `first`: it was the first one here. */
+  /** Called if a message assigned here was not delivered, or its outcome is unknown; `first`: the first one here. */
   failed(connection: PooledConnection, job: Job, error: unknown, first: boolean): void;
   /** Called when an open connection has ended. */
   ended(connection: PooledConnection): void;
@@ -39,19 +39,19 @@ export class PooledConnection implements Carrier {
   started = 0;
   /** The number of unsettled messages assigned to this connection. */
   inFlight = 0;
-  /** When opening began, when it succeeded, and the last use, in the time of `performance.now()`. */
+  /** The times at which opening began and succeeded, and of the last use, as of `performance.now()`. */
   readonly begunAt: number = performance.now();
   openedAt = 0;
   usedAt = 0;
   /** True once the connection accepts no more messages. */
   retired = false;
-  /** How many transactions may begin here: the smaller of the option and of the server's MAILMAX (RFC 9422). */
+  /** The maximum number of transactions here: the minimum of the option and the server's MAILMAX (RFC 9422). */
   mailMax: number = Number.POSITIVE_INFINITY;
   readonly #owner: ConnectionOwner;
   readonly #settings: PoolSettings;
   readonly #client: Client;
   #rcptMax = NEVER;
-  /** A message that none may follow: in eager mode, an abort of it would lose the messages behind it. */
+  /** A message that none may follow: in eager mode, its abort would lose the messages after it. */
   #blocking: Job | undefined;
   /** The first message here, until it is settled. */
   #first: Job | undefined;
@@ -83,7 +83,7 @@ export class PooledConnection implements Carrier {
 
   /**
    * Connects and establishes the session.
-   * @throws what `SMTP.connect()`, `starttls()` and `login()` throw; call `quit()` then
+   * @throws the errors of `SMTP.connect()`, `starttls()` and `login()`; call `quit()` then
    */
   async open(): Promise<void> {
     const client = this.#client;
@@ -100,12 +100,12 @@ export class PooledConnection implements Carrier {
     connection?.onEnd(() => this.#ended());
   }
 
-  /** Why the connection ended; `undefined` while it is open. */
+  /** The reason of the connection's end; `undefined` while it is open. */
   get end(): SessionEnd | undefined {
     return this.#client.session.connection?.end;
   }
 
-  /** True if the connection ends with the reply that came last. */
+  /** True if the connection ends with the last received reply. */
   get ends(): boolean {
     return this.#client.session.connection?.fault !== undefined;
   }
@@ -152,7 +152,7 @@ export class PooledConnection implements Carrier {
 
   /**
    * Sends NOOP.
-   * @throws what `noop()` throws
+   * @throws the errors of `noop()`
    */
   async noop(): Promise<void> {
     await this.#client.exclusively((session) => session.requireConnection().request(Command.simple("NOOP")));
@@ -193,7 +193,7 @@ export class PooledConnection implements Carrier {
   began(job: Job): void {
     job.begun = true;
     if (job.deadline !== NEVER) job.interrupt = () => this.#interrupt(job);
-    // More recipients than RCPTMAX take several transactions on this connection.
+    // More recipients than RCPTMAX require several transactions on this connection.
     this.started += Math.max(1, Math.ceil(job.recipients / this.#rcptMax));
     if (this.started >= this.mailMax) this.retired = true;
     this.#owner.began();
@@ -234,7 +234,7 @@ export class PooledConnection implements Carrier {
   }
 }
 
-/** Sends QUIT. The timeout also covers a write that blocks because the server reads nothing. */
+/** Sends QUIT. The timeout also covers a write that blocks because the server does not read. */
 async function sendQuit(connection: Connection): Promise<void> {
   const bound = connection.setDeadline("quit", connection.settings.timeouts().quit);
   try {

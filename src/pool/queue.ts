@@ -10,16 +10,16 @@ import { SMTPException, SMTPServerDisconnected } from "../errors.ts";
 import { Job, JobList } from "./job.ts";
 import { NEVER } from "./timer.ts";
 
-/** How many messages may wait, and how many seconds a delivery may take in all. */
+/** The maximum number of waiting messages, and the maximum seconds of a whole delivery. */
 export type QueueLimits = { readonly maxQueue: number; readonly total: number | undefined };
 
-/** The pool, as far as its queue needs it. */
+/** The parts of the pool that its queue needs. */
 export type QueueOwner = {
   /** Called when a message that can be sent is added. */
   arrived(): void;
   /** Requests a call of `expire()` at this time. */
   wakeAt(time: number): void;
-  /** Why no connection can be made now; `undefined` if one can. */
+  /** The reason why no connection can be made now; `undefined` if one can. */
   connectError(): { readonly error: unknown } | undefined;
   /** True if connecting has failed since the last delivery. */
   hasFailed(): boolean;
@@ -28,7 +28,7 @@ export type QueueOwner = {
 };
 
 /**
- * How many ticks of the microtask queue a place is reserved for after `ready()` resolves. A timer would reserve it for
+ * The number of microtask ticks for which a place stays reserved after `ready()` resolves. A timer would reserve it for
  * ever under a test runner's fake timers.
  */
 const RESERVATION_TICKS = 50;
@@ -73,8 +73,8 @@ export class MessageQueue {
   }
 
   /**
-   * Adds a message; resolves with what `read` makes of its outcome. `within`: the asynchronous context of the call, for
-   * callbacks.
+   * Adds a message; resolves with the value that `read` makes of its outcome. `within`: the asynchronous context of the
+   * call, for callbacks.
    * @throws {SMTPException} "not-sent", if the queue is closed or full
    */
   enqueue<Result>(
@@ -136,7 +136,7 @@ export class MessageQueue {
     return job?.within === undefined ? work() : job.within(work);
   }
 
-  /** Takes back a message that was certainly not sent: to its place in the order, or to the retries if it was begun. */
+  /** Requeues a message that was certainly not sent: at its place in the order, or in the retries if it was begun. */
   requeue(job: Job): void {
     const list = job.begun ? this.retries : this.pending;
     job.retried ||= job.begun;
@@ -151,7 +151,7 @@ export class MessageQueue {
     job.reportDelivered(delivery);
   }
 
-  /** Settles a message that was not delivered. */
+  /** Settles a message after a failure. */
   reject(job: Job, error: unknown): void {
     if (job.settled) return;
     this.failed++;
@@ -173,7 +173,7 @@ export class MessageQueue {
     }
   }
 
-  /** When the first of the prepared messages arrived (see `Job.since`). */
+  /** The arrival of the first of the prepared messages (see `Job.since`). */
   get waitingSince(): number {
     return Math.min(this.retries.first?.since ?? NEVER, this.pending.first?.since ?? NEVER);
   }
@@ -189,7 +189,7 @@ export class MessageQueue {
     return NEVER;
   }
 
-  /** The error of a message that waited until its deadline; the cause is why no connection could be made. */
+  /** The error of a message that waited until its deadline; the cause is the last failure to connect. */
   #timeoutError(): unknown {
     const error = timedOut("total", this.#limits.total).toError({ delivery: "not-sent" });
     const why = this.#owner.connectError();

@@ -1,4 +1,4 @@
-/** Limits how many messages start in a period: a token bucket that all connections of a pool share. */
+/** Limits the number of messages that start in a period: a token bucket that all connections of a pool share. */
 import { NEVER } from "./timer.ts";
 
 /** At most `messages` in any period of `seconds`. */
@@ -10,13 +10,13 @@ export type Rate = {
 };
 
 /**
- * A token bucket. A message takes a token before it is sent, and the token returns one period after the message started:
- * no window of that length, at whatever time it begins, contains more starts than there are tokens.
+ * A token bucket. A message takes a token before it is sent, and the token returns one period after the message
+ * started: no window of that length, whenever it begins, contains more starts than there are tokens.
  */
 export class RateLimit {
   readonly #period: number;
   readonly #size: number;
-  /** When the tokens in use return: a ring buffer, soonest first. */
+  /** The times at which used tokens return: a ring buffer, soonest first. */
   readonly #returns: number[] = [];
   #soonest = 0;
   #used = 0;
@@ -45,7 +45,7 @@ export class RateLimit {
     return true;
   }
 
-  /** Records that a message that has a token starts. */
+  /** Records that a message with a token starts. */
   began(now: number): void {
     this.#returns[(this.#soonest + this.#used) % this.#size] = now + this.#period;
     this.#used++;
@@ -56,7 +56,7 @@ export class RateLimit {
     this.#free++;
   }
 
-  /** When the next token returns; `NEVER` if no message that has a token has started. */
+  /** The time at which the next token returns; `NEVER` if no message with a token has started. */
   get next(): number {
     return this.#used === 0 ? NEVER : (this.#returns[this.#soonest] ?? NEVER);
   }

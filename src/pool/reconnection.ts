@@ -1,4 +1,4 @@
-/** How long a pool keeps trying to connect while connecting fails, and when it tries next. */
+/** The period in which a pool retries a failed connection, and the time of the next try. */
 import { NEVER } from "./timer.ts";
 
 /** Milliseconds before the second try; doubled with each failure up to the longest. */
@@ -8,7 +8,7 @@ const LONGEST_WAIT = 5_000;
 /** The shortest wait in milliseconds after a 421: the server is overloaded. */
 const COMPLAINT_WAIT = 500;
 
-/** The tries to connect since the first failure that no success followed. */
+/** The tries to connect since the first failure without a later success. */
 export class Reconnection {
   /** The error of the last try. */
   lastError: unknown;
@@ -19,7 +19,7 @@ export class Reconnection {
   #failures = 0;
   #nextAt = 0;
 
-  /** @param patience - how long to keep trying, in milliseconds */
+  /** @param patience - the duration of the tries in milliseconds */
   constructor(patience: number) {
     this.#patience = patience;
   }
@@ -39,12 +39,12 @@ export class Reconnection {
     return this.#since ?? NEVER;
   }
 
-  /** When to try next. */
+  /** The time of the next try. */
   get nextAt(): number {
     return this.#nextAt;
   }
 
-  /** When to give up for a message that arrived at this time, before or after the first failure. */
+  /** The time of rejection for a message that arrived at this time, before or after the first failure. */
   endsAt(arrivedAt: number): number {
     return Math.max(this.since, arrivedAt) + this.#patience;
   }
@@ -54,7 +54,7 @@ export class Reconnection {
     return now - this.#patience;
   }
 
-  /** Records a failed try; `complained`: the server reported load; `arrivedAt`: when the oldest waiting message arrived. */
+  /** Records a failed try; `complained`: the server reported load; `arrivedAt`: of the oldest waiting message. */
   failed(error: unknown, complained: boolean, now: number, arrivedAt: number): void {
     if (!this.#isUnderWay && now - this.#openedAt > this.#patience) this.reset();
     this.#since ??= now;
@@ -76,7 +76,7 @@ export class Reconnection {
     if (this.#isUnderWay) this.#since = now;
   }
 
-  /** Records an open connection. If its first message finds it dead, the tries continue where they were. */
+  /** Records an open connection. If its first message finds it dead, the tries continue as before. */
   opened(now: number): void {
     this.#isUnderWay = false;
     this.#openedAt = now;

@@ -1,4 +1,4 @@
-/** What an error means for the pool: whether to try again, on another connection or later, and whether the server is overloaded. */
+/** Classifies an error for the pool: whether to retry, here or elsewhere, and whether the server is overloaded. */
 import type { Reply } from "../core/reply.ts";
 import {
   SMTPException,
@@ -15,7 +15,7 @@ const MAYBE_OVERLOAD: ReadonlySet<number> = new Set([432, 450, 451, 454]);
 
 /**
  * Returns "complaint" for a 421 (RFC 5321 3.8), "refusal" for other temporary refusals that overload may cause, and
- * `undefined` for an error that says nothing about the server's load.
+ * `undefined` for an error that does not indicate load.
  */
 export function complaintIn(error: unknown): "complaint" | "refusal" | undefined {
   const refusals = refusalsIn(error);
@@ -44,7 +44,7 @@ export function isPermanent(error: unknown): boolean {
 
 /**
  * True if a used connection turned out to be dead before the message was sent. A timeout does not count: the server is
- * there, and a late reply may mean anything.
+ * reachable, and a late reply may mean anything.
  */
 export function isDeadConnection(error: unknown): boolean {
   if (error instanceof SMTPTimeoutError) return false;
@@ -54,8 +54,8 @@ export function isDeadConnection(error: unknown): boolean {
 }
 
 /**
- * Returns the error for messages that wait, after a connection was lost at another message: it shows neither that
- * message's sender and recipients nor what the server refused them.
+ * Returns the error for waiting messages, after a connection was lost at another message: it contains neither that
+ * message's sender and recipients nor their refusals.
  */
 export function connectionLossOf(error: unknown): unknown {
   if (!(error instanceof SMTPSenderRefused || error instanceof SMTPRecipientsRefused)) return error;

@@ -20,6 +20,6 @@ export type PoolStats = {
   readonly sent: number;
   /** Messages that entered the queue and were not delivered, or may not have been. */
   readonly failed: number;
-  /** How often a message was sent on a second connection because the first was dead. */
+  /** The number of messages sent on a second connection because the first was dead. */
   readonly retried: number;
 };

@@ -1,26 +1,26 @@
-/** The number of connections to ask the server for: fewer after it complains of load, more again after successes. */
+/** Limits the number of connections: fewer after the server complains of load, more again after successes. */
 
 /** Milliseconds until the next try after a complaint; doubled with each further complaint, up to the longest. */
 const SHORTEST_PAUSE = 1_000;
 const LONGEST_PAUSE = 60_000;
 
-/** Deliveries a connection, of those that are allowed, before one more connection is tried. */
+/** Deliveries per allowed connection before one more connection is tried. */
 const DELIVERIES_PER_RAISE = 10;
 
-/** This many temporary refusals count as a complaint; each delivery takes a part of one back. */
+/** This many temporary refusals count as a complaint; each delivery cancels part of one. */
 const REFUSALS_PER_COMPLAINT = 3;
 const REFUSALS_FORGIVEN = 0.1;
 
 /** Halves the limit at each complaint and raises it by one at a time, as TCP does with its congestion window. */
 export class Throttle {
-  /** How many connections may be open. */
+  /** The maximum number of open connections. */
   limit: number;
   readonly #maximum: number;
   #pause = 0;
   #deliveries = 0;
   #refusals = 0;
   #complainedAt = Number.NEGATIVE_INFINITY;
-  /** The server refused more connections than this, and the pause after that; it grows until this many are open again. */
+  /** The server refused more connections than this, and the pause after that; it grows until more are open. */
   #fullAt = 0;
   #fullPause = 0;
 
@@ -44,7 +44,7 @@ export class Throttle {
     this.#complainedAt = now;
   }
 
-  /** Records a temporary refusal (450, 451, 454): one may concern a single recipient, several mean load. */
+  /** Records a temporary refusal (450, 451, 454): one may concern a single recipient, several indicate load. */
   refused(inUse: number, now: number): void {
     this.#refusals++;
     if (this.#refusals >= REFUSALS_PER_COMPLAINT) this.complained(inUse, now);
@@ -61,7 +61,7 @@ export class Throttle {
     this.#pause = Math.max(this.#pause, this.#fullPause);
   }
 
-  /** Records that `connections` are open now; more than the server accepted before show that it accepts more now. */
+  /** Records that `connections` are open now; more than the former maximum show that the server accepts more. */
   opened(connections: number): void {
     if (connections > this.#fullAt) this.#fullPause = 0;
   }

@@ -5,7 +5,7 @@ import { holdProcess, type Timer as RuntimeTimer } from "../client/timer.ts";
 /** A time that never comes. */
 export const NEVER: number = Number.POSITIVE_INFINITY;
 
-/** Calls back at the earliest of the times it was given. Times are those of `performance.now()`. */
+/** Calls back at the earliest of the scheduled times, which are those of `performance.now()`. */
 export class Timer {
   readonly #onDue: () => void;
   #dueAt = NEVER;

@@ -1,6 +1,6 @@
 /**
- * Connection URLs: `smtp://user:password@host:587`, `smtps://…`, `lmtp://…`. The parser is strict (RFC 3986): it must not
- * read credentials that are not percent-encoded as a host, a name or a parameter. No error shows a part of a URL.
+ * Connection URLs: `smtp://user:password@host:587`, `smtps://…`, `lmtp://…`. The parser is strict (RFC 3986): it must
+ * not read unencoded credentials as a host, a name or a parameter. No error contains a part of a URL.
  */
 import type { PoolOptions } from "./options.ts";
 
@@ -38,11 +38,11 @@ const DECIMAL = /^-?\d+(?:\.\d+)?$/;
 const NAME = /^[\p{L}\p{M}\p{N}._-]+$|^\[[\w.:]+\]$/u;
 
 /**
- * Parses a connection URL into options. User, password and the other parts are percent-encoded. The path is the name for
- * EHLO or, without a host, the path of a Unix socket. Parameters: `starttls` (alias `tls`), `name` (for EHLO), and the
- * numeric options.
- * @throws {TypeError} if it is no such URL, or ambiguous; the message shows no part of it
- * @throws {RangeError} for an unknown parameter, which it names, or an invalid value
+ * Parses a connection URL into options. User, password and the other parts are percent-encoded. The path is the name
+ * for EHLO or, without a host, the path of a Unix socket. Parameters: `starttls` (alias `tls`), `name` (for EHLO), and
+ * the numeric options.
+ * @throws {TypeError} if it is no such URL, or ambiguous; the message contains no part of it
+ * @throws {RangeError} naming an unknown parameter, or for an invalid value
  */
 export function optionsOfUrl(text: string): PoolOptions {
   const [whole, scheme = "", authority = "", path = "", query = "", fragment] = URL_PARTS.exec(text.trim()) ?? [];
