@@ -1,6 +1,6 @@
 /**
- * The methods that send one command each, and those by which the caller writes commands. What can be checked without the
- * server is checked when the method is called (`check…`); the command is made when its turn has come.
+ * The methods that send one command each, and those for the caller's own commands. The `check…` functions check the
+ * arguments at the call, without the server; the command is created when the call has its turn.
  */
 
 import type { Content } from "../client/content.ts";
@@ -22,14 +22,14 @@ import { checkHostName } from "./options.ts";
 
 /**
  * The name for EHLO or HELO, or undefined for the default.
- * @throws {TypeError} or {RangeError} if it cannot be one
+ * @throws {TypeError} or {RangeError} if it is invalid
  */
 export function checkHelloName(name = ""): string | undefined {
   return name === "" ? undefined : asciiHostName(checkHostName(name, "name"), "name");
 }
 
 /**
- * A command in the caller's words.
+ * The caller's own command.
  * @throws {TypeError} or {RangeError} if it cannot be a line, or is STARTTLS
  */
 export function checkCommand(verb: string, args: string): Command {
@@ -39,7 +39,7 @@ export function checkCommand(verb: string, args: string): Command {
 }
 
 /**
- * The argument of VRFY and EXPN: an address, or a name that is none (RFC 5321 4.1.1.6).
+ * The argument of VRFY and EXPN: an address, or another name (RFC 5321 4.1.1.6).
  * @throws {TypeError} or {RangeError} if it is neither
  */
 export function checkQuestion(address: unknown): string {
@@ -67,23 +67,23 @@ export class Commands {
     this.#session = session;
   }
 
-  /** HELO or EHLO, with the caller's name if there is one. */
+  /** Sends HELO or EHLO, with the caller's name if there is one. */
   async hello(verb: "EHLO" | "HELO", name: string | undefined): Promise<Reply> {
     return this.#session.hello(verb, name);
   }
 
-  /** EHLO, and HELO if that is refused, unless one of them was said. */
+  /** Sends EHLO, and HELO if that is refused, unless one of them was sent. */
   async helloIfNeeded(): Promise<void> {
     this.#session.requireConnection();
     const { ehlo, helo } = this.#session.serverInfo;
     if (ehlo === undefined && helo === undefined) await this.#session.helloIfNeeded();
   }
 
-  /** MAIL. */
+  /** Sends MAIL. */
   async mail(mailbox: Mailbox, parameters: EsmtpParameters): Promise<Reply> {
     const command = this.#forServer((server) => {
       const given = parameters(server);
-      // RFC 6531 3.4: a local part that is not ASCII has to be announced.
+      // RFC 6531 3.4: a non-ASCII local part must be announced.
       const box = asServerTakesIt(mailbox, server);
       const announced =
         box.ascii || given.some((parameter) => parameter.toUpperCase() === "SMTPUTF8") ? given : [...given, "SMTPUTF8"];
@@ -92,7 +92,7 @@ export class Commands {
     return this.#session.requireConnection().request(command);
   }
 
-  /** RCPT. */
+  /** Sends RCPT. */
   async rcpt(mailbox: Mailbox, parameters: EsmtpParameters): Promise<Reply> {
     const command = this.#forServer((server) => {
       const given = parameters(server);
@@ -101,13 +101,13 @@ export class Commands {
     return this.#session.requireConnection().request(command);
   }
 
-  /** DATA and the message; the last reply is what it comes to. */
+  /** Sends DATA and the message; returns the last reply. */
   async data(content: Content, policy: EightBitPolicy = "refuse"): Promise<Reply> {
     return this.#forServer(() => sendData(this.#session, content, policy));
   }
 
   /**
-   * VRFY and EXPN.
+   * Sends VRFY or EXPN.
    * @throws {SMTPNotSupportedError} if the question is not ASCII and the server lacks SMTPUTF8
    */
   async ask(verb: "VRFY" | "EXPN", question: string): Promise<Reply> {
@@ -115,31 +115,31 @@ export class Commands {
     return this.docmd(verb, ownCommand(verb, argument));
   }
 
-  /** Any command; `verb` as the caller wrote it. */
+  /** Sends any command; `verb` is the caller's text. */
   async docmd(verb: string, command: Command): Promise<Reply> {
     const connection = this.#session.requireConnection();
-    // In the middle of docmd("AUTH", …) it is no command, but the answer to a challenge, and a secret.
+    // During docmd("AUTH", …) it is no command, but a response to a challenge, and a secret.
     return connection.request(connection.dialogue.position === "auth" ? ownResponse(verb) : command);
   }
 
-  /** Any command; its reply is for `getreply`. */
+  /** Sends any command; `getreply` returns its reply. */
   async putcmd(command: Command): Promise<void> {
     return putCommand(this.#session.requireConnection(), command);
   }
 
-  /** The next reply. */
+  /** Returns the next reply. */
   async getreply(): Promise<Reply> {
     return nextReply(this.#session.requireConnection());
   }
 
-  /** Bytes as they are. */
+  /** Sends bytes unchanged. */
   async send(octets: Uint8Array): Promise<void> {
     return sendRaw(this.#session.requireConnection(), octets, `${octets.length} octets`);
   }
 
   /**
-   * Makes something that depends on what the server offers. Where a call lacks an extension because EHLO was not sent
-   * yet in this session, or was refused, the error says that; without a session, that there is none.
+   * Makes a result that depends on the server's extensions. If an extension is missing because EHLO was not sent yet in
+   * this session, or was refused, the error reports that; without a session, it reports that there is none.
    */
   #forServer<T>(make: (server: Server) => T): T {
     const { serverInfo } = this.#session;
@@ -159,7 +159,7 @@ export class Commands {
   }
 }
 
-/** RFC 6531 3.7.4.2: what is not ASCII is announced by SMTPUTF8 behind it. */
+/** RFC 6531 3.7.4.2: SMTPUTF8 after a non-ASCII question announces it. */
 function announcedQuestion(question: string, { features }: Server): string {
   if (isAscii(question)) return question;
   if (offers(features, "SMTPUTF8")) return `${question} SMTPUTF8`;
@@ -178,7 +178,7 @@ function pathIn(text: string): string | undefined {
   }
 }
 
-/** A name as RFC 5321's String: of several words in quotes, so that none is taken for a parameter. */
+/** A name as RFC 5321's String: several words are quoted, so that none is parsed as a parameter. */
 function nameIn(text: string): string | undefined {
   if (/^"(?:[^"\\]|\\.)*"$/.test(text)) return text;
   if (text === "" || /[()<>[\]:;,@\\"]/.test(text)) return undefined;

@@ -1,4 +1,4 @@
-/** From the arguments of the sending methods to a checked message, and from its outcome to their result. */
+/** Converts the arguments of the sending methods to a checked message, and its outcome to their result. */
 import { withCallers } from "../client/caller-stack.ts";
 import type { Client } from "../client/client.ts";
 import { type Body, type Content, contentOf, discard } from "../client/content.ts";
@@ -13,7 +13,7 @@ import { type CallOptions, callSignal, checkObject, checkSignal } from "./option
 
 export type { DeliveryRequest, Envelope } from "./envelope.ts";
 
-/** Sends a checked message, by a session or by a pool; resolves with what `read` makes of the outcome. */
+/** Sends a checked message, by a session or by a pool; resolves with the value that `read` makes of the outcome. */
 export type Deliver = <Result>(
   request: MessageRequest | Promise<MessageRequest>,
   signal: AbortSignal | undefined,
@@ -34,16 +34,16 @@ export function delivererOf(client: Client, events: Events): Deliver {
   return reporting(deliver, events);
 }
 
-/** Delivers, and reports each message to the events while anyone listens. */
+/** Delivers messages, and reports each to the events while there is a listener. */
 export function reporting(deliver: Deliver, events: Events): Deliver {
-  // A function of its own: what a closure captures is allocated for each message, needed or not.
+  // A separate function: a closure allocates its captured variables for each message, needed or not.
   const reported: Deliver = (request, signal, read) =>
     events.delivering(request, read, (read) => deliver(request, signal, read));
   return (request, signal, read) =>
     events.enabled === undefined ? deliver(request, signal, read) : reported(request, signal, read);
 }
 
-/** A message that one call waits for. */
+/** A message whose outcome one call receives. */
 class CallersDelivery extends MessageDelivery {
   readonly #caller: Caller;
 

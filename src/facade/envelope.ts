@@ -1,4 +1,4 @@
-/** A message and its envelope as the sending methods take them, checked at the call, before anything is sent. */
+/** Checks the message and envelope of the sending methods, at the call, before any byte is sent. */
 import { fromCaller } from "../client/caller-errors.ts";
 import { type Body, type Content, contentOf } from "../client/content.ts";
 import type { MessageRequest } from "../client/delivery.ts";
@@ -16,11 +16,11 @@ import { checkObject } from "./options.ts";
 export type DeliveryRequest = Omit<MailOptions, "body"> & {
   /** The reverse path; "" for none. */
   from: string;
-  /** The recipients, each with what is asked for it. */
+  /** The recipients, each with its ESMTP parameters. */
   to: readonly (string | (RcptOptions & { address: string }))[];
   /** The message. */
   body: Body;
-  /** BODY= (RFC 6152, 3030), which is `body` among the options of `sendmail`. */
+  /** BODY= (RFC 6152, 3030), which the options of `sendmail` call `body`. */
   bodyType?: MailOptions["body"];
   /** Aborting it ends the delivery. */
   signal?: AbortSignal | undefined;
@@ -34,13 +34,13 @@ export type Envelope = {
   readonly rcpt_options: Options<RcptOptions> | undefined;
 };
 
-/** An address as the caller gave it, and as it was read. */
+/** The caller's address, and its parsed form. */
 type Address = { readonly given: string; readonly mailbox: Mailbox };
 
 /**
- * Checks what `sendmail` was given. The request keeps copies: the caller may change its objects after the call.
+ * Checks the arguments of `sendmail`. The request keeps copies: the caller may change its objects after the call.
  * @throws {TypeError} or {RangeError} naming the argument
- * @throws {SMTPRecipientsRefused} with no recipients, if there are none: Python finds out by asking the server
+ * @throws {SMTPRecipientsRefused} without recipients, if the list is empty; Python asks the server instead
  */
 export function requestOf(envelope: Envelope, content: Content, utf8Headers = false): MessageRequest {
   const { from_addr, to_addrs, mail_options, rcpt_options } = envelope;
@@ -58,8 +58,8 @@ export function requestOf(envelope: Envelope, content: Content, utf8Headers = fa
 }
 
 /**
- * Checks what `deliver` was given.
- * @throws as `requestOf` does
+ * Checks the argument of `deliver`.
+ * @throws the errors of `requestOf`
  */
 export function requestOfDelivery(delivery: DeliveryRequest, content: Content): MessageRequest {
   const { from, to, body: _body, bodyType, signal: _signal, ...options } = delivery;
@@ -74,17 +74,17 @@ function requestWith(from: string, content: Content, needs: EnvelopeNeeds): Mess
   return { from, to: needs.recipients.map(({ given }) => given), content, needs };
 }
 
-/** The body of `deliver`'s request, looked at before its envelope: a body that is not taken is given back. */
+/** The body of a `deliver` request, checked before its envelope, so that a refused call can release it. */
 export function contentOfDelivery(delivery: DeliveryRequest): Content {
   return contentOf(delivery.body, "body");
 }
 
-/** The parameters of MAIL that options of either form become. */
+/** Converts options of either form to parameters of MAIL. */
 export function mailParametersOf(options: unknown): EsmtpParameters {
   return parametersOf(options, "mail_options", mailParameters);
 }
 
-/** The parameters of RCPT that options of either form become. */
+/** Converts options of either form to parameters of RCPT. */
 export function rcptParametersOf(options: unknown): EsmtpParameters {
   return parametersOf(options, "rcpt_options", rcptParameters);
 }
@@ -97,13 +97,13 @@ function parametersOf(options: unknown, argument: string, check: (typed: object)
   return Object.keys(options).length === 0 ? noParameters : check(options);
 }
 
-/** A reverse path: "" for none. */
+/** Reads a reverse path: "" for none. */
 function senderOf(address: unknown, argument: string): Address {
   const mailbox = parseMailbox(address, argument);
   return { given: String(address), mailbox };
 }
 
-/** A forward path, which is never null. */
+/** Reads a forward path, which is never null. */
 function recipientOf(address: unknown, argument: string): Address {
   const recipient = senderOf(address, argument);
   if (recipient.mailbox.path !== "") return recipient;
@@ -116,7 +116,7 @@ function entryOf(entry: unknown, index: number): Recipient {
   return { ...recipientOf(address, `to[${index}].address`), parameters: rcptParametersOf(options) };
 }
 
-/** Python finds out by asking the server; here nothing is sent. */
+/** The error for an empty list of recipients; Python asks the server instead. */
 export function noRecipients(why: string): SMTPRecipientsRefused {
   return new SMTPRecipientsRefused(Object.create(null), { delivery: "not-sent", hint: `: ${why}` });
 }

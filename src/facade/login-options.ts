@@ -7,7 +7,7 @@ import { checkObject } from "./options.ts";
 
 /** Options of `auth()`. */
 export type AuthOptions = {
-  /** Python's: false lets the server ask first. Default: true. */
+  /** False: AUTH has no initial response. Default: true. */
   initial_response_ok?: boolean | undefined;
 };
 
@@ -26,7 +26,7 @@ export type CheckedLoginOptions = {
   readonly mechanisms: readonly string[] | undefined;
 };
 
-/** Checked arguments of `auth()`: an authobject of Python's kind has a name of its own nowhere. */
+/** Checked arguments of `auth()`, with a name, which an authobject of Python's kind lacks. */
 export type CheckedAuth = {
   readonly name: string;
   readonly authobject: AuthObject | Mechanism;
@@ -34,8 +34,8 @@ export type CheckedAuth = {
 };
 
 /**
- * The options of `login()`, copied.
- * @throws {TypeError} or {RangeError} that names the option
+ * Checks and copies the options of `login()`.
+ * @throws {TypeError} or {RangeError} naming the option
  */
 export function checkLoginOptions(options: LoginOptions): CheckedLoginOptions {
   const initialResponse = initialResponseOf(options);
@@ -45,8 +45,8 @@ export function checkLoginOptions(options: LoginOptions): CheckedLoginOptions {
 }
 
 /**
- * The arguments of `auth()`.
- * @throws {TypeError} or {RangeError} that names the argument
+ * Checks the arguments of `auth()`.
+ * @throws {TypeError} or {RangeError} naming the argument
  */
 export function checkAuth(mechanism: string, authobject: AuthObject | Mechanism, options: AuthOptions): CheckedAuth {
   const initialResponse = initialResponseOf(options);
@@ -65,7 +65,7 @@ function initialResponseOf(options: AuthOptions): Initial {
   return initial ? "allowed" : "never";
 }
 
-/** The name of a SASL mechanism: one word (RFC 4422 3.1). */
+/** Checks the name of a SASL mechanism: one word (RFC 4422 3.1). */
 function checkMechanismName(name: unknown): string {
   const text = checkArgument(name, "mechanism");
   if (/^[\w-]+$/.test(text)) return text;

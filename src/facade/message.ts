@@ -1,4 +1,4 @@
-/** What `send_message` takes: a whole RFC 5322 message, or an object of a MIME library that can give one. */
+/** Reads the message of `send_message`: a whole RFC 5322 message, or an object of a MIME library that returns one. */
 
 import { callerContext } from "../client/caller-context.ts";
 import { fromCaller, resultFromCaller } from "../client/caller-errors.ts";
@@ -18,18 +18,18 @@ import { type Envelope, noRecipients, requestOf } from "./envelope.ts";
  */
 export type Message = string | Uint8Array | object;
 
-/** A message on its way into memory. */
+/** A message that is being read into memory. */
 export type Reading = {
-  /** The message, checked with its envelope, as soon as it is read. */
+  /** Resolves with the message, checked with its envelope, once it is read. */
   readonly request: Promise<MessageRequest>;
-  /** Gives up reading. Never throws. */
+  /** Stops reading. Never throws. */
   stop(reason: unknown): void;
 };
 
 /**
- * Gets the message out of what the caller has, and checks it with its envelope: the header supplies what the arguments
- * leave open. Synchronous where the message is in memory.
- * @throws {TypeError} naming `msg`, if it is no message and gives none; else as `requestOf` does
+ * Gets the message from `msg`, and checks it with its envelope: the header supplies missing arguments. Synchronous if
+ * the message is in memory.
+ * @throws {TypeError} naming `msg`, if it is no message and returns none; and the errors of `requestOf`
  */
 export function requestOfMessage(msg: unknown, envelope: Envelope): MessageRequest | Reading {
   const octets = octetsOf(msg);
@@ -63,7 +63,7 @@ function noSender({ resent }: ReadMessage): TypeError {
   return new TypeError(`from_addr is missing, and ${fields}`);
 }
 
-/** Gives the source back that `send_message` was given, where a call fails before it is read. Never throws. */
+/** Releases the source for `send_message`, if a call fails before it is read. Never throws. */
 export function discardMessage(msg: unknown): void {
   if (octetsOf(msg) !== undefined || !isSource(msg)) return;
   heardOf(msg);
@@ -72,7 +72,7 @@ export function discardMessage(msg: unknown): void {
 
 /** Reads one message that is not in memory. */
 class MessageReader {
-  /** The caller's code runs in it, also when another call ends this one. */
+  /** The context of the caller's code, even if another call ends this one. */
   readonly #within = callerContext();
   #chunks: Chunks | undefined;
   #stopped = false;
@@ -116,13 +116,13 @@ class MessageReader {
 
   async #next(): Promise<Uint8Array | undefined> {
     const chunk = await this.#chunks?.next();
-    // Nobody waits for it any more, and a part of a message must not be taken for the whole.
+    // The call has ended, and part of a message must not be used as the whole.
     if (this.#stopped) throw new Error("reading was given up");
     return chunk;
   }
 }
 
-/** nodemailer's nodes leave Bcc out unless they are told otherwise; who is in it gets mail, and the field is removed here. */
+/** nodemailer's nodes omit Bcc by default, but its recipients get the mail; this library removes the field later. */
 async function builtWithBcc(msg: { build: () => unknown; keepBcc?: unknown }): Promise<unknown> {
   const before = msg.keepBcc;
   if (typeof before !== "boolean") return resultFromCaller(() => msg.build());
@@ -134,7 +134,7 @@ async function builtWithBcc(msg: { build: () => unknown; keepBcc?: unknown }): P
   }
 }
 
-/** emailjs never writes Bcc, but keeps it among the headers of the object. */
+/** emailjs never writes Bcc, but stores it among the headers of the object. */
 function hiddenBcc(msg: object): string {
   const header: unknown = Reflect.get(msg, "header");
   if (typeof header !== "object" || header === null) return "";
@@ -142,7 +142,7 @@ function hiddenBcc(msg: object): string {
   return typeof bcc === "string" && bcc !== "" ? `Bcc: ${bcc}\r\n` : "";
 }
 
-/** The text of an object whose class has a `toString()` that gives a message: those of the language give none. */
+/** The text of an object whose class has a `toString()` that returns a message; built-in ones return none. */
 function ownText(msg: object): unknown {
   const own: unknown = Reflect.get(msg, "toString");
   if (typeof own !== "function" || isBuiltIn(own, msg)) throw notAMessage(msg);
@@ -152,14 +152,14 @@ function ownText(msg: object): unknown {
 }
 
 function isBuiltIn(method: object, of: object): boolean {
-  // Some runtimes write classes of the platform, such as URL, in JavaScript.
+  // Some runtimes implement platform classes, such as URL, in JavaScript.
   const platform: unknown = Reflect.get(globalThis, kindOf(of));
   if (typeof platform === "function" && method === Reflect.get(Object(platform.prototype), "toString")) return true;
   const bound = String(Reflect.get(method, "name")).startsWith("bound ");
   return !bound && /\{\s*\[native code\]\s*\}\s*$/.test(Function.prototype.toString.call(method));
 }
 
-/** A message that is in memory. Texts are joined before they are encoded: a surrogate pair may be cut in two. */
+/** A message in memory. Joins texts before encoding them: a surrogate pair may be split between two. */
 function octetsOf(value: unknown): Uint8Array | undefined {
   if (typeof value === "string") return utf8(value);
   if (value instanceof Uint8Array) return value;
@@ -180,7 +180,7 @@ function joined(chunks: readonly unknown[]): Uint8Array | undefined {
 }
 
 function hasMethod<Name extends string>(value: object, name: Name): value is { [key in Name]: () => unknown } {
-  // RegExp has a compile() of its own.
+  // RegExp has its own compile().
   return typeof Reflect.get(value, name) === "function" && !(value instanceof RegExp);
 }
 

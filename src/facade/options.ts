@@ -1,4 +1,4 @@
-/** The facade's options and arguments: their types, and the checks that name what is wrong before a byte is written. */
+/** The facade's options and arguments: their types, and the checks, which run before a byte is written. */
 import type { Endpoint, PeerInfo, TlsOptions, Transport } from "../byte-stream.ts";
 import { keepError } from "../client/caller-errors.ts";
 import { numbersOf, resolveTimeouts } from "../client/deadline.ts";
@@ -13,25 +13,25 @@ import type { TimeoutPhase } from "../errors.ts";
 /** Options of `SMTP`, `SMTP_SSL` and `LMTP`: Python's, under their names, and further ones. */
 export type SMTPOptions = {
   /**
-   * The name for EHLO and HELO; it goes as A-labels. Default, for "" too: the local address of the connection, as an
+   * The name for EHLO and HELO; sent as A-labels. Default, also for "": the local address of the connection, as an
    * address literal.
    */
   local_hostname?: string | undefined;
-  /** Seconds for each phase but `quit` and `total`. Default: RFC 5321's, phase by phase. */
+  /** Seconds for each phase except `quit` and `total`. Default: RFC 5321's limits for each phase. */
   timeout?: number | null | undefined;
   /** The local address and port to connect from. */
   source_address?: [host: string, port: number] | undefined;
-  /** How TLS is set up and the server verified. */
+  /** TLS options, including the verification of the server. */
   context?: TlsOptions | undefined;
-  /** How to connect. Default: the running runtime's own transport. */
+  /** The transport that connects. Default: the running runtime's own. */
   transport?: Transport | undefined;
   /** Aborting it drops the session, at any time. */
   signal?: AbortSignal | undefined;
   /** Seconds for single phases. */
   timeouts?: { readonly [phase in TimeoutPhase]?: number | null | undefined } | undefined;
   /**
-   * How much the server may say, in octets: a `line`, a `reply`, the reply to EHLO (`ehlo`). `minRate`: how many octets
-   * of a message it has to take each second, on the whole; default 500.
+   * The maximum size in bytes of a `line`, a `reply`, and the reply to EHLO (`ehlo`). `minRate`: the bytes of a message
+   * that the server must accept per second, on average; default 500.
    */
   limits?: { readonly [name in keyof SessionLimits]?: number | undefined } | undefined;
   /**
@@ -40,26 +40,26 @@ export type SMTPOptions = {
    */
   logger?: Logger | undefined;
   /**
-   * False: one command, one reply. Default: true, which pipelines where the server offers it (RFC 2920).
-   * "eager": where the server offers CHUNKING as well, whole messages of up to 256 KiB leave in one flight, several at a
-   * time; a lost connection leaves all of those "unknown" that were not answered.
+   * False: one command, one reply. Default: true, which pipelines if the server offers it (RFC 2920). "eager": if the
+   * server also offers CHUNKING, sends whole messages of up to 256 KiB in one flight, several at a time; if the
+   * connection is lost, all unanswered ones are "unknown".
    */
   pipelining?: Pipelining | undefined;
   /**
-   * Whether BDAT carries messages where the server offers CHUNKING (RFC 3030). True: all of them; false: none, and
+   * Whether messages are sent by BDAT if the server offers CHUNKING (RFC 3030). True: all of them; false: none, and
    * BODY=BINARYMIME is refused. Default: those that gain by it, which are streams, messages of more than 64 KiB,
-   * BODY=BINARYMIME and `pipelining: "eager"`. A server that answers BDAT by 500, 502 or 504, and has accepted none on
+   * BODY=BINARYMIME and `pipelining: "eager"`. A server that replies 500, 502 or 504 to BDAT, and has accepted none on
    * this connection, does not know it and may have read the message as commands: the connection is dropped, and, unless
    * this is true, DATA is used from then on.
    */
   chunking?: boolean | undefined;
-  /** Permits mechanisms that show the password or token over an unencrypted connection. */
+  /** Permits mechanisms that reveal the password or token on an unencrypted connection. */
   allowInsecureAuth?: boolean | undefined;
-  /** Octets over 127 for a server without 8BITMIME: refuse the message, the default, or send it all the same, as Python does. */
+  /** Bytes over 127 if the server lacks 8BITMIME: "refuse" (default) or, as Python does, "send". */
   eightBit?: EightBitPolicy | undefined;
 };
 
-/** What every sending method takes last. */
+/** The last argument of every sending method. */
 export type CallOptions = {
   /** Aborting it ends the call, and the session if the call has begun; the promise rejects with the signal's reason. */
   signal?: AbortSignal | undefined;
@@ -67,7 +67,7 @@ export type CallOptions = {
 
 type Check = (value: unknown, argument: string) => unknown;
 
-/** Every option has its check here: what is not here is no option. */
+/** The check of each option; other names are invalid. */
 const CHECKS: { readonly [name in keyof Required<SMTPOptions>]: Check } = {
   local_hostname: (value, name) => asciiHostName(checkHostName(value, name), name),
   timeout: (value) => resolveTimeouts(value),
@@ -85,7 +85,7 @@ const CHECKS: { readonly [name in keyof Required<SMTPOptions>]: Check } = {
 };
 
 /**
- * Checks the options, all of them.
+ * Checks all options.
  * @throws {TypeError} for an option that does not exist or has the wrong type
  * @throws {RangeError} for a value that is out of range or holds control characters
  */
@@ -102,7 +102,7 @@ export function checkOptions(options: SMTPOptions | null | undefined): SMTPOptio
 function copyNested(options: SMTPOptions): SMTPOptions {
   const { context, limits, local_hostname, timeouts, source_address, ...others } = options;
   const copy: SMTPOptions = { ...others };
-  // As in Python, no name is the default one.
+  // As in Python, an empty name means the default.
   if (local_hostname) copy.local_hostname = asciiHostName(local_hostname, "local_hostname");
   if (context) copy.context = copyLists(context);
   if (limits) copy.limits = { ...limits };
@@ -111,7 +111,7 @@ function copyNested(options: SMTPOptions): SMTPOptions {
   return copy;
 }
 
-/** The TLS options, with lists of their own. */
+/** The TLS options, with copied lists. */
 function copyLists({ ca, fingerprint256, ...others }: TlsOptions): TlsOptions {
   const copy: TlsOptions = { ...others };
   if (ca !== undefined) copy.ca = Array.isArray(ca) ? [...ca] : ca;
@@ -120,7 +120,7 @@ function copyLists({ ca, fingerprint256, ...others }: TlsOptions): TlsOptions {
   return copy;
 }
 
-/** The limits with the defaults filled in. */
+/** The limits, completed by the defaults. */
 export function resolveLimits(limits: unknown = {}): SessionLimits {
   return numbersOf(DEFAULT_LIMITS, checkObject(limits, "limits"), "limits", (value, name) =>
     value === undefined ? value : checkWholeNumber(value, name, 1, Number.MAX_SAFE_INTEGER),
@@ -128,12 +128,12 @@ export function resolveLimits(limits: unknown = {}): SessionLimits {
 }
 
 /**
- * "host:port" and "[v6]:port" are understood where no port is given, as in Python, which knows the first only. A name
- * that is not ASCII becomes A-labels: resolvers, TLS and errors see those.
+ * Parses a host. "host:port" and "[v6]:port" are accepted if there is no port argument; Python accepts only the first.
+ * A non-ASCII name becomes A-labels for resolvers, TLS and errors.
  * @throws {TypeError} or {RangeError} naming the argument
  */
 export function parseHost(host: unknown, port: unknown, defaultPort: number): Endpoint {
-  // A URL may hold a password: it is not shown.
+  // A URL may hold a password: it is not quoted.
   if (typeof host === "string" && /[@/]/.test(host)) {
     throw new RangeError(
       'host must be a host name or an address, without "/" and "@"; a connection URL is for SMTPPool',
@@ -149,7 +149,7 @@ export function parseHost(host: unknown, port: unknown, defaultPort: number): En
   return { host: asciiHostName(name, "host"), port: given || own || defaultPort };
 }
 
-/** Our name for EHLO: our address on the connection, since nobody can resolve a name that is not ours (RFC 5321 4.1.3). */
+/** The client's name for EHLO: its address on the connection, since no DNS name is known (RFC 5321 4.1.3). */
 export function addressLiteral(peer: PeerInfo | undefined): string {
   const address = peer?.localAddress?.replace(/^::ffff:(?=\d+\.)/i, "").replace(/%.*$/, "") ?? "";
   if (address.includes(":")) return `[IPv6:${address}]`;
@@ -163,7 +163,7 @@ export function callSignal(call: CallOptions | undefined): AbortSignal | undefin
   return checkSignal(signal, "call.signal");
 }
 
-/** A signal, or nothing. */
+/** Checks an optional signal. */
 export function checkSignal(signal: unknown, argument: string): AbortSignal | undefined {
   if (signal === undefined) return undefined;
   if (!(signal instanceof AbortSignal)) throw wrongType(argument, "an AbortSignal", signal);
@@ -171,7 +171,7 @@ export function checkSignal(signal: unknown, argument: string): AbortSignal | un
   return signal;
 }
 
-/** An object that is no array. */
+/** Checks an object that is no array. */
 export function checkObject(value: unknown, argument: string): object {
   if (typeof value === "object" && value !== null && !Array.isArray(value)) return value;
   throw wrongType(argument, "an object", value);
@@ -187,7 +187,7 @@ function isA(type: "boolean" | "function"): Check {
   };
 }
 
-/** A name that stands in a command or goes to the resolver: no control characters and no spaces. */
+/** Checks a name for a command or the resolver: no control characters and no spaces. */
 export function checkHostName(value: unknown, argument: string): string {
   const text = checkArgument(value, argument);
   if (text.includes(" ")) throw new RangeError(`${argument} must not contain spaces: ${quoted(text)}`);
@@ -195,7 +195,7 @@ export function checkHostName(value: unknown, argument: string): string {
 }
 
 /**
- * A whole number in a range.
+ * Checks a whole number in a range.
  * @throws {TypeError} or {RangeError} naming the argument
  */
 export function checkWholeNumber(value: unknown, argument: string, least: number, most: number): number {

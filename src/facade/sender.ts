@@ -30,7 +30,7 @@ export abstract class Sender {
    * @throws {SMTPRecipientsRefused} if it refuses all recipients
    * @throws {SMTPDataError} if it refuses the message
    * @throws {SMTPNotSupportedError} if it lacks an extension that the message needs; nothing was sent then
-   * @throws {SMTPServerDisconnected} if the connection is lost; `delivery` shows what is known about the message
+   * @throws {SMTPServerDisconnected} if the connection is lost; `delivery` is the outcome, which may be unknown
    * @throws {SMTPException} "not-sent" and `temporary`, if `maxQueue` messages already wait in a pool
    */
   sendmail(
@@ -45,9 +45,9 @@ export abstract class Sender {
   }
 
   /**
-   * Sends a message without its Bcc fields: Python's `send_message()`. The sender and the recipients come from the header
-   * unless they are arguments; a `Resent-` block takes precedence over the other address fields.
-   * @throws as `sendmail` does; {RangeError} if an address field is ambiguous
+   * Sends a message without its Bcc fields: Python's `send_message()`. The sender and the recipients come from the
+   * header unless they are arguments; a `Resent-` block takes precedence over the other address fields.
+   * @throws the errors of `sendmail`; {RangeError} if an address field is ambiguous
    */
   send_message(
     msg: Message,
@@ -62,7 +62,7 @@ export abstract class Sender {
 
   /**
    * Sends a message and returns all replies, with the accepted and the refused recipients.
-   * @throws as `sendmail` does
+   * @throws the errors of `sendmail`
    */
   deliver(delivery: DeliveryRequest): Promise<Delivery> {
     return deliverBy(this.#deliver, delivery);

@@ -1,4 +1,4 @@
-/** The methods of `SMTP` that send one command each, and what the server answered to EHLO. */
+/** The methods of `SMTP` that send one command each, and the properties from the reply to EHLO. */
 import { withCallers } from "../client/caller-stack.ts";
 import type { Client } from "../client/client.ts";
 import { type Body, contentOf, discard } from "../client/content.ts";
@@ -107,7 +107,7 @@ export abstract class SMTPCommands extends Sender {
 
   /**
    * Sends EXPN: asks for the members of a mailing list (RFC 5321 4.1.1.7).
-   * @throws as `verify` does
+   * @throws the errors of `verify`
    */
   async expn(address: string): Promise<Reply> {
     const question = checkQuestion(address);

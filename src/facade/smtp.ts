@@ -136,7 +136,7 @@ export class SMTP extends SMTPCommands {
   /**
    * Connects, and discards the state of an earlier session: Python's `connect()`. Accepts "host:port" and "[v6]:port".
    * @returns the greeting, whatever its code
-   * @throws as `SMTP.connect` does, except for the greeting's code
+   * @throws the errors of `SMTP.connect`, except for the greeting's code
    */
   async connect(host = "localhost", port = 0): Promise<Reply> {
     const target = this.#target(host, port);

@@ -6,16 +6,16 @@ import type { Reply } from "../core/reply.ts";
 import { checkTlsOptions, tlsOptions } from "./tls.ts";
 
 /**
- * The options of a call of `starttls()`.
- * @throws {TypeError} or {RangeError} that names the option
+ * Checks the options of a call of `starttls()`.
+ * @throws {TypeError} or {RangeError} naming the option
  */
 export function checkStartTls(tls: unknown): TlsOptions {
   return tls === undefined ? {} : checkTlsOptions(tls, "tls");
 }
 
-/** Upgrades the session, with the call's options on top of the instance's; the exceptions are those of `SMTP.starttls`. */
+/** Upgrades the session; the call's options override the instance's. Throws the errors of `SMTP.starttls`. */
 export async function startTls(session: Session, context: TlsOptions | undefined, own: TlsOptions): Promise<Reply> {
-  // Without a session there is no host to verify: that there is none is the error.
+  // Without a session there is no host to verify, so this is the error.
   session.requireConnection();
   return upgrade(session, tlsOptions({ ...context, ...own }, "tls", session.host));
 }

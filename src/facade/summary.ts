@@ -2,7 +2,7 @@
 import type { Endpoint, PeerInfo } from "../byte-stream.ts";
 import type { Session } from "../client/session.ts";
 
-/** Where a session is connected to, in which state it is, how it is secured, and what the server offers. */
+/** The server, the state of the session, its encryption, and the server's extensions. */
 export function sessionSummary(
   { user }: { readonly user: string | undefined },
   session: Session,
@@ -22,7 +22,7 @@ function stateOf({ connecting, connection }: Session): "connecting" | "connected
   return connection.end === undefined ? "connected" : "closed";
 }
 
-/** False in clear. */
+/** False if unencrypted. */
 function tlsSummary(peer: PeerInfo | undefined): object | false {
   if (peer?.tls === undefined) return false;
   const { protocol, verified } = peer.tls;

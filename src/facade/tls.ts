@@ -1,4 +1,4 @@
-/** How TLS is to be set up: checked before the connection is made. */
+/** The TLS options, checked before the connection is made. */
 import type { TlsOptions } from "../byte-stream.ts";
 import { tlsUpgrade } from "../client/implicit-tls.ts";
 import type { Upgrade } from "../client/open.ts";
@@ -7,9 +7,8 @@ import { checkTlsMembers } from "../core/tls-options.ts";
 import { checkObject } from "./options.ts";
 
 /**
- * The upgrade to implicit TLS, if that is what is to be; the options for STARTTLS are checked only, before anything is
- * connected.
- * @throws as `tlsOptions` does
+ * The upgrade to implicit TLS, if configured; for STARTTLS, only checks the options, before connecting.
+ * @throws the errors of `tlsOptions`
  */
 export function implicitTls(
   tls: "starttls" | "implicit",
@@ -21,9 +20,9 @@ export function implicitTls(
 }
 
 /**
- * The options, checked, with the name that the server's certificate must bear.
+ * Checks the options, and adds the name that the server's certificate must contain.
  * @throws {TypeError} naming the option; also if there is no name, as on a Unix socket
- * @throws {RangeError} if a value is none of those allowed
+ * @throws {RangeError} if a value is not allowed
  */
 export function tlsOptions(tls: unknown, argument: string, host: string): TlsOptions & { servername: string } {
   const options: TlsOptions = checkTlsOptions(tls, argument);
@@ -33,8 +32,8 @@ export function tlsOptions(tls: unknown, argument: string, host: string): TlsOpt
 }
 
 /**
- * The options, checked.
- * @throws as `tlsOptions` does
+ * Checks the options.
+ * @throws the errors of `tlsOptions`
  */
 export function checkTlsOptions(tls: unknown, argument: string): TlsOptions {
   const options: TlsOptions = { ...checkObject(tls, argument) };
