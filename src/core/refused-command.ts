@@ -16,7 +16,7 @@ export function refusedCommand(reply: Reply | undefined): string | undefined {
   return reply && commands.get(reply);
 }
 
-/** True if a reply refuses a message's content: after DATA's dot or a BDAT; in LMTP for one recipient (RFC 2033 4.2). */
+/** True if a reply refuses a message's content: after DATA's dot or BDAT; in LMTP for one recipient (RFC 2033 4.2). */
 export function refusesContent(reply: Reply | undefined): boolean {
   const command = refusedCommand(reply);
   return command === "." || command === "BDAT";

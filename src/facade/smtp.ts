@@ -159,7 +159,8 @@ export class SMTP extends SMTPCommands {
   /**
    * Logs in (RFC 4954). Tries the mechanisms that both sides support, strongest first: SCRAM with and without channel
    * binding, CRAM-MD5, PLAIN and LOGIN.
-   * @throws {SMTPNotSupportedError} if the server offers no AUTH, or only mechanisms that reveal the password to the network
+   * @throws {SMTPNotSupportedError} if the server lacks AUTH, or all mechanisms would reveal the password to the
+   * network
    * @throws {SMTPAuthenticationError} if the server refuses all; `causes` has an error for each
    * @throws {SMTPException} if there is no common mechanism
    */
@@ -199,14 +200,14 @@ export class SMTP extends SMTPCommands {
     return (await import("../sasl/cram-md5.ts")).cramMd5Response(user, password, challenge);
   };
 
-  /** Prints the dialogue with `console.error`: 1 or true without, 2 with the time of day. Masks credentials. 0 or false: off. */
+  /** Prints the dialogue with `console.error`: 1 or true without, 2 with the time; 0: off. Masks credentials. */
   set_debuglevel(level: number | boolean): void {
     this.#events.debuglevel = Number(level);
   }
 
   /**
-   * Sends QUIT after all earlier calls are settled, and closes the connection (RFC 5321 4.1.1.10). The server cannot make
-   * it reject, so that it is safe in a `finally` block: it hides neither a success nor a failure.
+   * Sends QUIT after all earlier calls are settled, and closes the connection (RFC 5321 4.1.1.10). The server cannot
+   * make it reject, so it is safe in a `finally` block: it hides neither a success nor a failure.
    * @returns the reply, whatever its code; `[-1, reason]` if there is none (garbage, a lost connection, a timeout by
    * `timeouts.quit`), or if the session has already ended
    * @throws {SMTPServerDisconnected} if this instance was never connected; if connecting failed and another call threw

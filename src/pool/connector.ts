@@ -162,7 +162,7 @@ export class Connector {
     return this.#reconnection.isUnderWay ? { error: this.#reconnection.lastError } : undefined;
   }
 
-  /** Rejects messages that waited too long for a connection, unless connections begun before the first failure are still opening. */
+  /** Rejects messages that waited too long, unless connections begun before the first failure are still opening. */
   wake(now: number): void {
     const { isUnderWay, lastError, since } = this.#reconnection;
     if (!isUnderWay) return;

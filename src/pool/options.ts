@@ -15,8 +15,8 @@ import { NEVER } from "./timer.ts";
 import { optionsOfUrl } from "./url.ts";
 
 /**
- * The credentials of the pool. A token may be a function: the pool calls it for each login, once for all connections that
- * log in at the same time, and again if the server reports that the token has expired. It runs in the `AsyncLocalStorage`
+ * The credentials of the pool. A token may be a function: the pool calls it for each login, once for all connections
+ * that log in together, and again if the server reports that the token has expired. It runs in the `AsyncLocalStorage`
  * context of a message that needs the connection. A `Mechanism` contains its own credentials.
  */
 export type PoolAuth =
@@ -49,7 +49,7 @@ export type PoolOptions = SMTPOptions & {
   auth?: PoolAuth | undefined;
   /** The maximum number of connections at a time. Default: 5. */
   maxConnections?: number | undefined;
-  /** The maximum number of messages on one connection, which is then replaced. Default: as many as the server accepts. */
+  /** The maximum number of messages on one connection, which is then replaced. Default: the server's limit. */
   maxMessages?: number | undefined;
   /** Seconds after which an idle connection is closed. Default: 60. */
   idleTimeout?: number | undefined;

@@ -72,7 +72,7 @@ export class SMTPPool extends Sender {
   }
 
   /**
-   * Resolves when fewer than `maxQueue` messages wait, and reserves a place for a call that follows immediately. If each
+   * Resolves when fewer than `maxQueue` messages wait, and reserves a place for a call that follows at once. If each
    * call awaits it first, from any number of places in your code, the queue never overflows.
    */
   ready(): Promise<void> {
@@ -85,10 +85,11 @@ export class SMTPPool extends Sender {
   }
 
   /**
-   * Accepts no more messages, sends those it has, sends QUIT on each connection, and resolves when all are closed; never
-   * rejects. Messages that wait for a connection are sent if one can be made within `reconnectFor` seconds, and rejected
-   * otherwise. The pool waits for a message of `send_message` whose source is still being read, without a limit unless
-   * `timeouts.total` is set. Each call returns the same promise. To drop everything instead, abort the option `signal`.
+   * Accepts no more messages, sends those it has, sends QUIT on each connection, and resolves when all are closed.
+   * Never rejects. Messages that wait for a connection are sent if one can be made within `reconnectFor` seconds,
+   * otherwise rejected. The pool waits for a message of `send_message` whose source is still being read, without a
+   * limit unless `timeouts.total` is set. Each call returns the same promise. To drop everything instead, abort the
+   * option `signal`.
    */
   close(): Promise<void> {
     return this.#dispatcher.close();

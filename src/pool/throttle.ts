@@ -50,7 +50,7 @@ export class Throttle {
     if (this.#refusals >= REFUSALS_PER_COMPLAINT) this.complained(inUse, now);
   }
 
-  /** Records that the server accepts no more than these connections. Deliveries meanwhile do not shorten the next pause. */
+  /** Records that the server accepts no more than these connections. Deliveries do not shorten the next pause. */
   full(connections: number, now: number): void {
     const isNews = now >= this.opensAt(1);
     this.complained(this.#maximum * 2, now);
