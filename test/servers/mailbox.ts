@@ -44,13 +44,13 @@ export async function storedMessages(server: Server, marker: string): Promise<St
  */
 export async function awaitMessages(server: Server, marker: string, count: number): Promise<StoredMessage[]> {
   const deadline = Date.now() + 10_000;
-  for (;;) {
+  for (let wait = 10; ; wait = Math.min(2 * wait, 250)) {
     const found = await storedMessages(server, marker);
     if (found.length === count) return found;
     if (found.length > count || Date.now() > deadline) {
       throw new Error(`${server.name} has ${found.length} messages with ${marker}, not ${count}`);
     }
-    await delay(20); // no event tells on all three runtimes that another process wrote a file
+    await delay(wait); // no event tells on all three runtimes that another process wrote a file
   }
 }
 
