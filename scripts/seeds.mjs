@@ -11,6 +11,7 @@ import { join, relative } from "node:path";
 import { parseArgs } from "node:util";
 import { build } from "esbuild";
 import { BREAKS } from "../test/seeds/breaks.mjs";
+import { commands } from "./runtimes.mjs";
 
 const root = join(import.meta.dirname, "..");
 const { values } = parseArgs({
@@ -26,11 +27,7 @@ const { values } = parseArgs({
 
 // The garbage of a scenario dies with it: large young generations, and no threads that take the other workers' time.
 const GC = ["--single-threaded-gc", "--min-semi-space-size=32", "--max-semi-space-size=32"];
-const COMMANDS = {
-  node: [process.execPath, ...GC],
-  deno: [join(root, "node_modules/.bin/deno"), "run", "-A", `--v8-flags=${GC.join(",")}`],
-  bun: [join(root, "node_modules/.bin/bun")],
-};
+const COMMANDS = commands(...GC);
 
 /** So many seeds go to one process, and so many milliseconds may pass before it says that it goes on. */
 const CHUNK = 25_000;
