@@ -1,4 +1,5 @@
 /** The code in README, docs/ and doc comments compiles and works, word for word, on the runtimes that it names. */
+import PostalMime from "postal-mime";
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
 import { type EmbeddedServer, startEmbeddedServer } from "../support/embedded-server.ts";
 import { type ImapServer, startImapServer } from "../support/imap-server.ts";
@@ -125,6 +126,18 @@ describe("the guides", () => {
     expect(servers.SMTP.messages).toMatchObject([{ to: expect.arrayContaining(["mary@example.net"]) }]);
     expect(text(servers.SMTP)).toContain("note-g.csv");
     expect(text(servers.SMTP)).not.toContain("mary");
+  });
+
+  it("render a template, and send its text as an alternative to its HTML", async () => {
+    await shown(snippetWith("react-email"));
+    const { html, text: plain, subject } = await PostalMime.parse(text(servers.SMTP));
+    expect(text(servers.SMTP)).toMatch(/^Content-Type: multipart\/alternative;/m);
+    expect(subject).toBe("Welcome");
+    expect(html).toMatch(
+      /^<!DOCTYPE html.*Dear Charles, your account is ready\..*href="https:\/\/app\.example\.com\/"/s,
+    );
+    // Without the preview, which mail programs show in the list of messages.
+    expect(plain?.trim()).toBe("Dear Charles, your account is ready.\n\nOpen it https://app.example.com/");
   });
 
   it("send a newsletter to all its readers", async () => {
