@@ -35,8 +35,8 @@ export type Position =
   | "closing"
   | "closed";
 
-/** A row of the table. */
-type Row = {
+/** A row of `TRANSITIONS`. */
+export type TransitionRow = {
   /** Where the command may be sent. */
   readonly at: readonly Position[];
   /** The position after sending. */
@@ -47,12 +47,16 @@ type Row = {
   readonly only?: number;
 };
 
-const GROUPED: Row = { at: ["command"], sent: "command", after: [null, null, null, null] };
-const SINGLE: Row = { at: ["command"], sent: "await-reply", after: ["command", "command", "command", "command"] };
+const GROUPED: TransitionRow = { at: ["command"], sent: "command", after: [null, null, null, null] };
+const SINGLE: TransitionRow = {
+  at: ["command"],
+  sent: "await-reply",
+  after: ["command", "command", "command", "command"],
+};
 
 /** The table: verb -> row. "connect" stands for the connection, "." for a message's end, "" for an answer to a challenge. */
 // biome-ignore format: a table
-export const TRANSITIONS: Readonly<Record<string, Row>> = {
+export const TRANSITIONS: Readonly<Record<string, TransitionRow>> = {
   connect:   { at: ["connected"],              sent: "connected",   after: ["command", "command", "command", "command"] },
   EHLO:      SINGLE,
   LHLO:      SINGLE,

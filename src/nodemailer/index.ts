@@ -43,7 +43,7 @@ import { checkNames, watchingToken } from "./options.ts";
 import { PendingMails } from "./pending.ts";
 
 export type { ErrorCode, ErrorFields, NodemailerError } from "./errors.ts";
-export type { Mail } from "./mail.ts";
+export type { DsnOptions, Mail } from "./mail.ts";
 
 /** The version of this package, for nodemailer's log. */
 export const VERSION = "0.1.0";

@@ -50,7 +50,7 @@ const UNDER_WAY = 20;
 /** The transport. */
 export class SmtplibTransport implements Transport, AsyncDisposable {
   /** The name of this transport in receipts, as `provider`. */
-  readonly id: typeof PROVIDER = PROVIDER;
+  readonly id: "smtplib" = PROVIDER;
   readonly #pool: SMTPPool;
 
   /**

@@ -36,7 +36,7 @@ export type SmtplibReceiptError = {
   readonly category: FailureCategory;
   /** True if the same message may be sent again: it was certainly not taken, and the reason may pass. */
   readonly retryable: boolean;
-  readonly provider: typeof PROVIDER;
+  readonly provider: "smtplib";
   readonly providerDetails: {
     /** What became of the message, where that is known: as in `SMTPException`. */
     readonly delivery?: DeliveryOutcome | undefined;
@@ -65,7 +65,7 @@ export type SentReceipt = {
   readonly successful: true;
   /** The Message-ID that is in the message, in angle brackets. */
   readonly messageId: string;
-  readonly provider: typeof PROVIDER;
+  readonly provider: "smtplib";
   /** How often the message was sent: once. */
   readonly attempts: number;
   /** When the receipt was made, in ISO 8601. */
@@ -88,7 +88,7 @@ export type FailedReceipt = {
    * this is false: sending it again could double it.
    */
   readonly retryable: boolean;
-  readonly provider: typeof PROVIDER;
+  readonly provider: "smtplib";
   /** How often the message was tried: once. */
   readonly attempts: number;
   /** When the receipt was made, in ISO 8601. */
@@ -122,7 +122,7 @@ export function failedReceipt(error: unknown): FailedReceipt {
   };
 }
 
-function common(): { provider: typeof PROVIDER; attempts: number; timestamp: string } {
+function common(): { provider: "smtplib"; attempts: number; timestamp: string } {
   return { provider: PROVIDER, attempts: 1, timestamp: new Date().toISOString() };
 }
 
