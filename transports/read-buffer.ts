@@ -1,4 +1,4 @@
-/** The buffer that a socket of Node's reads into by its option `onread`, which avoids an event and the socket's own queue. */
+/** The buffer for the option `onread` of Node's sockets, which avoids an event and the socket's own queue. */
 
 /** Bytes of the buffer: replies are short. */
 const size = 65_536;
