@@ -1,7 +1,7 @@
 /**
  * All tests: vitest, then CPython's own test-suite, each on Node, Deno and Bun. Ends with one line of sums.
  * `npm test` runs it while the real mail servers are up; arguments go to vitest (`npm test -- test/core`), and leave
- * CPython's tests out. `--runtime deno` runs one runtime alone, `--coverage` measures what the tests cover on Node, and
+ * CPython's tests out. `--runtime deno` runs only one runtime, `--coverage` measures what the tests cover on Node, and
  * what those of the transports cover on Deno and Bun, each of which has a transport of its own.
  */
 import { spawn } from "node:child_process";
@@ -20,7 +20,7 @@ const runtimes = {
 };
 /** The only tests that are measured on Deno and Bun, each of which has a transport of its own. */
 const TRANSPORTS = "test/transports";
-/** The tests that are not measured on Node: they take long, or run the built package. */
+/** The tests without coverage on Node: they take long, or run the built package. */
 const UNMEASURED = ["exhaustive", "seeds", "peers", "servers", "packaging", "bench"].map((name) => `test/${name}/`);
 const filters = process.argv.slice(2);
 const measured = takeOption("--coverage");
@@ -59,7 +59,7 @@ const total = results.map(({ counts }) => counts).reduce(plus);
 console.log(`\n${sumLine(total)}`);
 process.exitCode = total.failed === 0 ? 0 : 1;
 
-/** Runs the tests on a runtime. Measuring takes half as long again: only what needs it is measured. */
+/** Runs the tests on a runtime. Coverage makes tests half as slow again, so only those that need it have it. */
 async function testOn(runtime) {
   const name = `vitest, ${runtime}`;
   heading(name);
@@ -78,7 +78,7 @@ function joinReports(runtime) {
     const [one, other] = [whole, part].map((file) => JSON.parse(readFileSync(file, "utf8")));
     writeFileSync(whole, JSON.stringify({ ...one, testResults: [...one.testResults, ...other.testResults] }));
   } catch {
-    // One of them died before it could report, which counts as a failure.
+    // One of the runs died before it could report, which counts as a failure.
   }
 }
 
@@ -95,7 +95,7 @@ function coverageOf(runtime) {
   return join(reports, `coverage-${runtime}`);
 }
 
-/** Takes an option out of the arguments: its value, whether it is there if it has none, or `undefined`. */
+/** Removes an option from the arguments; returns its value, or whether it was given if it has none. */
 function takeOption(name, hasValue = false) {
   const at = filters.indexOf(name);
   if (at === -1) return undefined;
@@ -123,7 +123,7 @@ async function runConformance(runtime) {
   return { name, counts: withStatus({ passed: +passed, failed: +failed, skipped: +skipped }, status), seconds };
 }
 
-/** Runs a command with its output both shown and kept. */
+/** Runs a command; its output is both shown and returned. */
 function run([file, ...args], env = {}) {
   const start = performance.now();
   return new Promise((resolve) => {
