@@ -1,4 +1,4 @@
-/** Loaded before each test file: the one place where the judge is put between the client and its byte streams. */
+/** Loaded before each test file: puts the judge between the client and its byte streams. */
 import { vi } from "vitest";
 import type { AuthContext } from "../../src/client/authenticate-with.ts";
 import type { CallQueue } from "../../src/client/call-queue.ts";
@@ -55,7 +55,7 @@ vi.mock("../../src/client/delivery.ts", async (original) => {
   return { ...module, MessageDelivery: JudgedDelivery };
 });
 
-/** Commands that a caller may send at any time without making the dialogue its own. */
+/** Commands that a caller may send at any time, and that the judge still understands. */
 const HARMLESS = /^(NOOP|RSET|VRFY|EXPN|HELP|QUIT)$/i;
 
 vi.mock("../../src/facade/commands.ts", async (original) => {
