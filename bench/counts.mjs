@@ -1,6 +1,6 @@
 /**
- * `npm run bench:counts`: what a message costs in things that can be counted, held to `counts/budget.json`. No times:
- * the same sources give the same figures on any machine. `-- --update` writes what was counted into the budget.
+ * `npm run bench:counts`: counts writes, bytes and memory of a message, and compares them with `counts/budget.json`. It
+ * measures no times: the same sources give the same figures on any machine. `-- --update` writes the budget.
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -11,7 +11,7 @@ import { DEFAULTS, SCENARIOS } from "./counts/scenarios.mjs";
 import { Peer } from "./counts/server.mjs";
 import { heapOfWaiting } from "./counts/waiting.mjs";
 
-/** How far heap may be over what it was: it varies by a fifth from run to run, and with the engine. */
+/** How much the heap may exceed the budget: it varies by a fifth between runs and engines. */
 const SLACK = 1.25;
 
 const file = join(import.meta.dirname, "counts/budget.json");
@@ -23,12 +23,12 @@ counted["waiting in a pool"] = { heap: await heapOfWaiting() };
 if (process.argv.includes("--update")) writeFileSync(file, `${JSON.stringify(budgetFor(counted), null, 2)}\n`);
 else for (const [name, figures] of Object.entries(counted)) compare(name, figures, budget[name] ?? {});
 
-/** What a message of this scenario costs. */
+/** The cost of a message of this scenario. */
 async function count(scenario) {
   const { messages } = scenario;
   const counts = { writes: 0, flights: 0, copied: 0 };
   const smtp = await open(scenario, counts);
-  // What is loaded, compiled and cached on first use is no message's share.
+  // Code that is loaded, compiled and cached on first use does not count.
   for (let round = 0; round < 3; round++) await send(smtp, scenario);
   counts.writes = counts.flights = 0;
   await countCopies(counts, () => send(smtp, scenario));

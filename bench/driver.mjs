@@ -1,5 +1,5 @@
 /**
- * One subject does one workload in this process, and says how long it took as a line of JSON:
+ * Runs one workload with one subject in this process, and prints the time as a line of JSON:
  * `driver.mjs SUBJECT WORKLOAD PORT [CA]`. Messages are loaded and prepared outside the clock.
  */
 import { readFileSync } from "node:fs";

@@ -29,7 +29,7 @@ if (!process.argv.includes("--print")) {
   );
 }
 
-/** Qualities are the same on each runtime, or the cell says so; times differ. */
+/** A quality is the same on each runtime, or the cell shows the differences; times differ. */
 function tableOf(results) {
   const names = Object.keys(results[0][1]);
   const versions = { "nodemailer's MailComposer": "nodemailer", mimetext: "mimetext", "emailjs' Message": "emailjs" };

@@ -1,7 +1,7 @@
 /**
- * `npm run bench`: measures everything on the three runtimes and writes the report. Parts, whose results are kept beside
- * those of other runs: `npm run bench -- --workloads M1,M2 --runtimes node --reps 5`. The report alone: `-- --report`.
- * With `--subjects`, for a quick look, nothing is kept.
+ * `npm run bench`: measures everything on the three runtimes and writes the report. Parts, whose results are kept
+ * beside those of other runs: `npm run bench -- --workloads M1,M2 --runtimes node --reps 5`. The report alone: `--
+ * --report`. With `--subjects`, for a quick look, nothing is kept.
  */
 import { parseArgs } from "node:util";
 import { circumstancesNow } from "./lib/circumstances.mjs";
@@ -14,7 +14,7 @@ import { beginRun, inUnit } from "./lib/results.mjs";
 import { RUNTIMES, WORKLOADS } from "./lib/workloads.mjs";
 import { SUBJECTS } from "./subjects/index.mjs";
 
-/** Workloads that mostly wait for the delay line run side by side. */
+/** Workloads that mostly wait for the delay line run in parallel. */
 const SLEEPY_LANES = 16;
 
 const { values: options } = parseArgs({

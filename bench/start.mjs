@@ -1,6 +1,6 @@
 /**
- * A process that imports a library, sends one message and ends: `start.mjs SUBJECT MESSAGE PORT`. Its wall time is taken
- * from outside; the time of the import is printed.
+ * A process that imports a library, sends one message and ends: `start.mjs SUBJECT MESSAGE PORT`. Another
+ * process measures its wall time; it prints the time of the import.
  */
 import { readFileSync } from "node:fs";
 import process from "node:process";

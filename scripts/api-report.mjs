@@ -1,6 +1,6 @@
 /**
- * The public surface as text, a file for each subpath in `etc/api/`, made from the built declarations by API Extractor: a
- * change of it shows in review. `npm run release` compares them; `npm run release -- --update-api` writes them.
+ * The public surface as text, a file for each subpath in `etc/api/`, made from the built declarations by API Extractor:
+ * a change of it shows in review. `npm run release` compares them; `npm run release -- --update-api` writes them.
  */
 import { mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -46,7 +46,7 @@ function configOf(name, declarations, files) {
       apiReport: {
         enabled: true,
         reportFileName: name,
-        // Base classes and types that are not exported themselves, but seen through what is.
+        // Base classes and types that are not exported, but appear in exported declarations.
         includeForgottenExports: true,
         reportFolder: join(root, "etc/api"),
         reportTempFolder: join(root, ".cache/api"),

@@ -1,7 +1,7 @@
 /**
- * `npm run check`: the quick check while one works: Biome, the types, and the tests of core, client and facade on Node, side
- * by side. `-- lint`, `-- types`, `-- tests` runs one of them; `-- lint --write` mends what Biome can mend. Prints the time
- * that each takes.
+ * `npm run check`: the quick check during work: Biome, the types, and the tests of core, client and facade on Node, in
+ * parallel. `-- lint`, `-- types`, `-- tests` runs one of them; `-- lint --write` fixes what Biome can fix. Prints the
+ * time of each.
  */
 import { spawn } from "node:child_process";
 import { join } from "node:path";
@@ -27,7 +27,7 @@ for (const { step, status, seconds } of results) {
 console.log(`together in ${secondsSince(started)} s`);
 process.exitCode = results.every(({ status }) => status === 0) ? 0 : 1;
 
-/** Runs a step, and prints its output once it has ended, so that those of two steps do not mix. */
+/** Runs a step, and prints its output when it ends, so that the outputs of two steps do not mix. */
 function run(step, args) {
   const start = performance.now();
   return new Promise((resolve) => {

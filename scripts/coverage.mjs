@@ -1,6 +1,6 @@
 /**
- * The coverage of `src/` and `transports/`, merged over the runtimes, since a native transport runs on its own runtime
- * alone. `npm test -- --coverage` measures it while the tests run, and fails where too few branches were taken.
+ * The coverage of `src/` and `transports/`, merged over the runtimes, since a native transport runs only on its own
+ * runtime. `npm test -- --coverage` measures it while the tests run, and fails if too few branches were taken.
  */
 import { readFileSync } from "node:fs";
 import { join, relative } from "node:path";
@@ -12,7 +12,10 @@ import reports from "istanbul-reports";
 const COMPANIONS = /^src\/(?:nodemailer|upyo|outbox|testing)\/|^src\/opentelemetry\.ts$/;
 const COMMAND_LINE = /^src\/cli\//;
 
-/** The percentage of branches that must be taken. Most tests of the command line run it in a process that is not measured. */
+/**
+ * The percentage of branches that must be taken. Most tests of the command line run it in a process that is not
+ * measured.
+ */
 const DEMANDS = [
   { name: "the client", least: 95, holds: (file) => !COMPANIONS.test(file) && !COMMAND_LINE.test(file) },
   { name: "the client and what is built on it", least: 95, holds: (file) => !COMMAND_LINE.test(file) },
@@ -21,7 +24,7 @@ const DEMANDS = [
 
 const root = join(import.meta.dirname, "..");
 
-/** The options with which vitest measures what one run covers, into `folder`. */
+/** The options of vitest that write the coverage of one run into `folder`. */
 export function coverageOptions(folder) {
   return [
     "--coverage.enabled",
@@ -37,7 +40,7 @@ export function coverageOptions(folder) {
   ];
 }
 
-/** Prints what the runs in `folders` covered together; returns the counts of the demands that are met and are not. */
+/** Prints the merged coverage of the runs in `folders`; returns how many of the thresholds are met and are not. */
 export function printCoverage(folders) {
   const merged = coverage.createCoverageMap();
   for (const folder of folders) merged.merge(JSON.parse(readFileSync(join(folder, "coverage-final.json"), "utf8")));

@@ -1,4 +1,4 @@
-/** Builds dist/ unless it is newer than everything it is made of: what runs before the demo and the tests. */
+/** Builds dist/ unless it is newer than all of its sources. Runs before the demo and the tests. */
 import { execSync } from "node:child_process";
 import { existsSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";

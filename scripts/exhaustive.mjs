@@ -1,8 +1,8 @@
 /**
- * Every small case: two messages, and all that a server, a caller, a body and a clock can do to them, up to so many
- * deviations from a good conversation; see `test/exhaustive/explore.ts`. Prints states and paths, and each finding with the
- * path that leads to it. `npm run exhaustive -- --deviations 1 --chunks 2 --only "smtp eager" --runtime bun`;
- * `--small` is what CI plays.
+ * Every small case: two messages, and everything that a server, a caller, a body and a clock can do to them, up to a
+ * number of deviations from a good session; see `test/exhaustive/explore.ts`. Prints states and paths, and each finding
+ * with the path that leads to it. `npm run exhaustive -- --deviations 1 --chunks 2 --only "smtp eager" --runtime bun`;
+ * `--small` is the bound of CI.
  */
 import { spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
@@ -57,7 +57,7 @@ if (values.small && values.only === "" && !readFileSync(join(root, "docs/trust.m
   process.exitCode = 1;
 }
 
-/** Explores these configurations, each process taking every so manieth. */
+/** Explores these configurations, divided among the processes. */
 async function explore(indexes, deviations) {
   const processes = Math.min(Number(values.processes), indexes.length);
   const shares = Array.from({ length: processes }, (_, n) => indexes.filter((_, at) => at % processes === n));

@@ -1,6 +1,6 @@
 /**
- * The table of extensions and mechanisms, with what became of each row on each runtime: put together from vitest's reports,
- * in which a test that proves a row is called "[row, server] …".
+ * The table of extensions and mechanisms, with the result of each row on each runtime, made from vitest's reports, in
+ * which a test of a row is called "[row, server] …".
  */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -21,7 +21,7 @@ export function printExtensions(reports) {
       return { worst, text: `${runtime} ${worst}`.padEnd(16) };
     });
     const worst = worstOf(cells.map((cell) => cell.worst));
-    // Without the servers, which CI insists on, the tests against them do not run.
+    // Without the servers, which CI requires, the tests against them are skipped.
     const absent = worst === "missing" && process.env.CI !== "true";
     counts[worst === "passed" ? "passed" : absent ? "skipped" : "failed"]++;
     console.log(`${name.padEnd(24)}${cells.map(({ text }) => text).join("")}${provenAgainst.join(", ")}`);
@@ -42,11 +42,11 @@ function assertionsOf(path) {
   try {
     return JSON.parse(readFileSync(path, "utf8")).testResults.flatMap(({ assertionResults }) => assertionResults);
   } catch {
-    return []; // the runner died before it could report, which counts elsewhere
+    return []; // the runner died before it could report, which is counted elsewhere
   }
 }
 
-/** A row without a test is no proven row. */
+/** A row without a test fails. */
 function worstOf(outcomes) {
   if (outcomes.length === 0) return "missing";
   return (

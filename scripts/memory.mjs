@@ -1,7 +1,7 @@
 /**
- * Sends a generated message of 1 GB to a server that reads slowly, on Node, Deno and Bun, by DATA and by BDAT, and fails
- * if the process grows: neither the body nor what the server has not taken yet may pile up in memory.
- * Arguments: the size in MB (1024), the server's MB a second (150). It uses `dist/`.
+ * Sends a generated message of 1 GB to a server that reads slowly, on Node, Deno and Bun, by DATA and by BDAT, and
+ * fails if the process grows: neither the body nor unsent bytes may accumulate in memory. Arguments: the size in MB
+ * (1024), the server's MB a second (150). It uses `dist/`.
  */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -10,7 +10,7 @@ import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { commands } from "./runtimes.mjs";
 
-/** How much the process may grow, in MB, from when it has got going. */
+/** How much the process may grow after the start-up phase, in MB. */
 const MOST_GROWTH = 64;
 
 const MB = 1024 * 1024;
@@ -19,7 +19,7 @@ const [role, ...rest] = process.argv.slice(2);
 if (role === "client") await client(...rest);
 else await main(Number(role ?? 1024), Number(rest[0] ?? 150));
 
-/** The server lives here, so that its memory is not the client's. */
+/** The server runs in this process, so that its memory does not count. */
 async function main(megabytes, rate) {
   for (const extension of ["8BITMIME", "CHUNKING"]) {
     for (const [name, [file, ...args]] of Object.entries(commands())) {
@@ -34,7 +34,7 @@ async function main(megabytes, rate) {
   }
 }
 
-/** Just enough of a server: it never looks into a message but for its end. */
+/** A minimal server, which only looks for the end of a message. */
 function serve(socket, extension, bytesPerSecond) {
   let inMessage = false;
   let owed = 0;
@@ -93,7 +93,7 @@ async function client(port, megabytes, name) {
       yield piece.slice();
       if (sent % (16 * MB) !== 0) continue;
       const { rss } = process.memoryUsage();
-      // Until then buffers, caches and compiled code come to be.
+      // Buffers, caches and compiled code are allocated until then.
       if (sent <= 64 * MB) base = Math.max(base, rss);
       peak = Math.max(peak, rss);
     }

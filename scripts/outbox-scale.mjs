@@ -1,6 +1,7 @@
 /**
- * Measures what an outbox takes on Redis and PostgreSQL, for docs/scale.md: `node scripts/outbox-scale.mjs --messages 5000`.
- * One worker of 20 messages at a time, messages of one kilobyte, a mail server on the same machine that takes all.
+ * Measures the cost of an outbox on Redis and PostgreSQL, for docs/scale.md: `node scripts/outbox-scale.mjs --messages
+ * 5000`. One worker of 20 messages at a time, messages of one kilobyte, a mail server on the same machine that takes
+ * all.
  */
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";

@@ -1,8 +1,9 @@
 /**
- * The crash test of the outbox: 20,000 messages for each row, while workers are killed and frozen, and Redis, PostgreSQL
- * and the mail server are killed and restarted. None may be lost; none may be doubled under "hold", and under "retry" only
- * those whose outcome was unknown. Prints a table for Markdown. `npm run test:outbox -- --messages 400 --seed 1
- * --rows redis,postgresql --runtime node --faults 10 --parallel`: faults for ten seconds, and the rows at the same time.
+ * The crash test of the outbox: 20,000 messages for each row, while workers are killed and frozen, and Redis,
+ * PostgreSQL and the mail server are killed and restarted. None may be lost; none may be doubled under "hold", and
+ * under "retry" only those whose outcome was unknown. Prints a table for Markdown. `npm run test:outbox -- --messages
+ * 400 --seed 1 --rows redis,postgresql --runtime node --faults 10 --parallel`: faults for ten seconds, and the rows at
+ * the same time.
  */
 import { mkdtempSync, rmSync } from "node:fs";
 import { join } from "node:path";
@@ -23,7 +24,7 @@ const { values } = parseArgs({
   },
 });
 
-/** What each row has; `loses`: what is written to no disk may be lost, and so be doubled. */
+/** The rows; `loses`: data that is not flushed to disk may be lost, and messages then be lost or doubled. */
 const ROWS = {
   redis: { queue: "redis", unknown: "hold" },
   "redis-retry": { queue: "redis", unknown: "retry" },

@@ -24,8 +24,8 @@ export async function bundle(sources, folder) {
 }
 
 /**
- * Runs a program that prints its result as a line of JSON at its end; undefined if it fails or does not end within `timeout`
- * milliseconds, which is printed under `name`.
+ * Runs a program that prints its result as a line of JSON at its end; undefined if it fails or does not end within
+ * `timeout` milliseconds, which is printed under `name`.
  */
 export function resultOf(name, [file, ...args], timeout) {
   return new Promise((resolve) => {
@@ -39,12 +39,15 @@ export function resultOf(name, [file, ...args], timeout) {
       console.error(`${name}: ${why}\n${stdout}${stderr}`);
       resolve(undefined);
     });
-    // Its own processes go with it.
+    // Its child processes end with it.
     process.once("SIGTERM", () => child.kill("SIGTERM"));
   });
 }
 
-/** Prints a table for Markdown: a row for each entry of `rows`, a column for each result, of which `undefined` has failed. */
+/**
+ * Prints a table for Markdown: a row for each entry of `rows`, a column for each result, of which `undefined` has
+ * failed.
+ */
 export function printTable(rows, names, results, { titleWidth, cellWidth }) {
   const line = (title, cells) =>
     console.log(`| ${title.padEnd(titleWidth)} |${cells.map((one) => ` ${one.padStart(cellWidth)} |`).join("")}`);

@@ -1,8 +1,8 @@
 /**
- * `npm run release`: everything that has to be true before a release, without releasing anything. The versions of npm and
- * JSR are one; the changelog has a section for it; the tarball and the JSR package hold what they should; publint, "Are the
- * types wrong" and `deno publish` find nothing; the public surface is what `etc/api/` says. `-- --update-api` writes that
- * report; `-- --version 1.2.3` demands that version and a dated section of the changelog.
+ * `npm run release`: checks everything that has to be true before a release, without releasing. The versions of npm and
+ * JSR are equal; the changelog has a section for it; the tarball and the JSR package have the right contents; publint,
+ * "Are the types wrong" and `deno publish` find nothing; the public surface is that of `etc/api/`. `-- --update-api`
+ * writes that report; `-- --version 1.2.3` demands that version and a dated section of the changelog.
  */
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
@@ -21,7 +21,7 @@ const jsr = readJson("deno.json");
 /** What only npm's package has: a subpath there is the same on JSR. */
 const NOT_ON_JSR = ["./package.json"];
 
-/** Folders and files of the tarball; all else is a mistake. */
+/** The folders and files of the tarball; any other is an error. */
 const PACKED = /^(?:dist|src|transports)\/|^(?:README\.md|CHANGELOG\.md|LICENSE|package\.json)$/;
 const NEVER_PACKED = /\.test\.ts$|(?:^|\/)node_modules\/|\.tsbuildinfo$/;
 

@@ -1,8 +1,9 @@
 /**
  * Random schedules of the pool: each seed is a scenario of a pool, its server, its network and its caller, played on a
- * clock of its own (`test/seeds/`). `node scripts/seeds.mjs` plays 100,000 seeds on each runtime; `-- --seed N` plays one, step by
- * step, and shrinks it if it fails; `--seed N --count M` plays M from N on; `--breaks` breaks the pool in many ways, and
- * fails if a break goes unnoticed (`--only "ready"`: those whose names have that). `--runtimes node,bun`, `--jobs 2`.
+ * clock of its own (`test/seeds/`). `node scripts/seeds.mjs` plays 100,000 seeds on each runtime; `-- --seed N` plays
+ * one, step by step, and shrinks it if it fails; `--seed N --count M` plays M from N on; `--breaks` puts faults into
+ * the pool, and fails if one goes unnoticed (`--only "ready"`: those whose names contain that). `--runtimes node,bun`,
+ * `--jobs 2`.
  */
 import { spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
@@ -25,15 +26,15 @@ const { values } = parseArgs({
   },
 });
 
-// The garbage of a scenario dies with it: large young generations, and no threads that take the other workers' time.
+// The garbage of a scenario is short-lived: a large young generation, and no threads that take time from other workers.
 const GC = ["--single-threaded-gc", "--min-semi-space-size=32", "--max-semi-space-size=32"];
 const COMMANDS = commands(...GC);
 
-/** So many seeds go to one process, and so many milliseconds may pass before it says that it goes on. */
+/** The number of seeds for one process, and the most milliseconds between two signs of life. */
 const CHUNK = 25_000;
 const PATIENCE = 180_000;
 
-/** So many seeds have to notice a break. */
+/** The number of seeds, one of which has to notice a fault. */
 const SEEDS_FOR_A_BREAK = 60_000;
 
 const folder = mkdtempSync(join(root, "node_modules/.seeds-"));
@@ -76,7 +77,7 @@ function breaking({ file, from, to }) {
   };
 }
 
-/** True if the source to be broken has changed since. */
+/** True if the source of a fault has changed since. */
 function isStale({ file, from }) {
   return readFileSync(join(root, file), "utf8").split(from).length !== 2;
 }
@@ -161,7 +162,7 @@ function report({ what }, verdict, isNoticed) {
   console.log(`${what.padEnd(72)} ${verdict}`);
 }
 
-/** Plays a range in a process of its own, and gives its sums. */
+/** Plays a range of seeds in a process of its own, and returns its sums. */
 async function play(runtime, file, { from, count, enough = 5 }) {
   const [command, ...args] = COMMANDS[runtime];
   const child = spawn(command, [...args, file, "range", from, count, enough], { stdio: ["ignore", "pipe", "pipe"] });

@@ -1,8 +1,8 @@
 /**
  * The soak: 200,000 messages through a pool of 20 connections, to servers on loopback that misbehave by chance, on each
- * runtime. The server must have taken each message once if its sender was told so, and never if its sender was told the
- * opposite; the judge of the wire must have no objection; memory has to be flat, and nothing may be left. Prints a table
- * for Markdown. `npm run soak -- --messages 5000 --connections 20 --seed 1 --runtimes node,bun`
+ * runtime. The server must have accepted each message once if the caller was told so, and never if the caller was told
+ * the opposite; the judge must find no violation; memory has to stay flat, and no socket or timer may be left. Prints a
+ * table for Markdown. `npm run soak -- --messages 5000 --connections 20 --seed 1 --runtimes node,bun`
  */
 import { mkdtempSync, rmSync } from "node:fs";
 import { join } from "node:path";
@@ -20,7 +20,7 @@ const { values } = parseArgs({
   },
 });
 
-/** Octets of the heap that may be there in the end and were not there after the first fifth; megabytes. */
+/** How much the heap may grow between the first fifth and the end, in megabytes. */
 const MARGIN = 8;
 
 const folder = mkdtempSync(join(root, "node_modules/.soak-"));

@@ -2,7 +2,7 @@
  * All tests: vitest on Node, Deno and Bun side by side, then CPython's own test-suite on each. Prints the output of a part
  * when it has ended; ends with the time that each part took, and one line of sums.
  * `npm test` runs it while the real mail servers are up; arguments go to vitest (`npm test -- test/core`), and leave
- * CPython's tests out. `--runtime deno` runs one runtime alone, `--coverage` measures what the tests cover on Node, and
+ * CPython's tests out. `--runtime deno` runs only one runtime, `--coverage` measures what the tests cover on Node, and
  * what those of the transports cover on Deno and Bun, each of which has a transport of its own.
  */
 import { spawn } from "node:child_process";
@@ -18,7 +18,7 @@ const vitest = join(root, "node_modules/vitest/vitest.mjs");
 const runtimes = commands();
 /** The only tests that are measured on Deno and Bun, each of which has a transport of its own. */
 const TRANSPORTS = "test/transports";
-/** The tests that are not measured on Node: they take long, or run the built package. */
+/** The tests without coverage on Node: they take long, or run the built package. */
 const UNMEASURED = ["exhaustive", "seeds", "peers", "servers", "packaging", "bench"].map((name) => `test/${name}/`);
 const filters = process.argv.slice(2);
 const measured = takeOption("--coverage");
@@ -58,7 +58,7 @@ const total = results.map(({ counts }) => counts).reduce(plus);
 console.log(`\n${sumLine(total)}`);
 process.exitCode = total.failed === 0 ? 0 : 1;
 
-/** Runs the tests on a runtime. Measuring takes half as long again: only what needs it is measured. */
+/** Runs the tests on a runtime. Coverage makes tests half as slow again, so only those that need it have it. */
 async function testOn(runtime) {
   const name = `vitest, ${runtime}`;
   if (!measured || filters.length > 0) return { name, ...(await runVitest(runtime, "", filters, measured)) };
@@ -76,7 +76,7 @@ function joinReports(runtime) {
     const [one, other] = [whole, part].map((file) => JSON.parse(readFileSync(file, "utf8")));
     writeFileSync(whole, JSON.stringify({ ...one, testResults: [...one.testResults, ...other.testResults] }));
   } catch {
-    // One of them died before it could report, which counts as a failure.
+    // One of the runs died before it could report, which counts as a failure.
   }
 }
 
@@ -98,7 +98,7 @@ function coverageOf(runtime) {
   return join(reports, `coverage-${runtime}`);
 }
 
-/** Takes an option out of the arguments: its value, whether it is there if it has none, or `undefined`. */
+/** Removes an option from the arguments; returns its value, or whether it was given if it has none. */
 function takeOption(name, hasValue = false) {
   const at = filters.indexOf(name);
   if (at === -1) return undefined;

@@ -1,9 +1,9 @@
 /**
- * What the protocol knows of the outside world: types only, no code.
- * A transport implements them, the client consumes them; nothing else connects the two.
+ * The interface between the protocol and the runtimes: types only, no code.
+ * Transports implement it, and the client uses it.
  */
 
-/** A connected, bidirectional stream of bytes: all that the protocol knows of the outside world. */
+/** A connected, bidirectional stream of bytes. */
 export interface ByteStream {
   /**
    * The next bytes received, or null once the peer has ended its side.
@@ -11,15 +11,15 @@ export interface ByteStream {
    */
   read(): Promise<Uint8Array | null>;
   /**
-   * Takes all of `data`, in order. Undefined: more may follow at once; a promise: wait for it (back-pressure).
-   * A failed write surfaces there or in the next call.
-   * `data` belongs to the stream from then on and is never changed or reused, unless `unsent` allows it.
+   * Takes all of `data`, in order. Returns undefined if more may follow at once, or a promise to wait for
+   * (back-pressure). A failed write rejects that promise, or the next call fails. The caller never changes or reuses
+   * `data` after the call, unless `unsent` allows it.
    */
   write(data: Uint8Array): Promise<void> | undefined;
   /**
-   * How many of the octets that were written, the last ones, the stream may still look at: the memory of those before
-   * them may be used again. Undefined, or no such method: none of it may. It is asked with the `write` that was called,
-   * so that a wrapper with one of its own, which may keep what it is given, need not know of this.
+   * Returns how many of the last written bytes the stream may still read: the memory of those before them may be
+   * reused. Undefined, or no such method: none of it may. The argument is the `write` that was called, so that a
+   * wrapper with its own `write`, which may keep the data, need not implement this method.
    */
   unsent?(write: ByteStream["write"]): number | undefined;
   /**
@@ -33,7 +33,7 @@ export interface ByteStream {
   abort(reason?: unknown): void;
   /**
    * Lets the process end although the connection is open; a pool calls this for idle connections. Optional: a stream
-   * without a socket has no hold on the process.
+   * without a socket does not keep the process alive.
    */
   unref?(): void;
   /** Keeps the process alive again while the connection is open, which is how a stream begins. */
@@ -43,7 +43,7 @@ export interface ByteStream {
 }
 
 /**
- * A transport is a function that connects, in clear: implicit TLS is connect, then `startTls`.
+ * A transport is a function that connects without TLS: implicit TLS is connect, then `startTls`.
  * Proxies are functions from transport to transport.
  */
 export type Transport = (endpoint: Endpoint, options: ConnectOptions) => Promise<ByteStream>;
@@ -53,7 +53,7 @@ export type Endpoint = { host: string; port: number } | { path: string };
 
 /** How to connect. */
 export type ConnectOptions = {
-  /** Gives up connecting; the promise rejects with the signal's reason. */
+  /** Aborts connecting; the promise rejects with the signal's reason. */
   signal?: AbortSignal | undefined;
   /** The local address and port to connect from; "" and 0 leave the choice to the system. */
   sourceAddress?: [host: string, port: number] | undefined;
@@ -61,7 +61,7 @@ export type ConnectOptions = {
 
 /** How TLS is set up and the server verified. Everything is in PEM. */
 export type TlsOptions = {
-  /** The name that the certificate must bear, if it is not the host connected to. */
+  /** The name that the certificate must have. Default: the host connected to. */
   servername?: string | undefined;
   /** Certificate authorities to trust in place of the runtime's own. */
   ca?: string | string[] | undefined;
@@ -77,18 +77,18 @@ export type TlsOptions = {
   minVersion?: "TLSv1.2" | "TLSv1.3" | undefined;
   /**
    * The ciphers to offer, as OpenSSL names them: "ECDHE+AESGCM:!SHA1", "DEFAULT@SECLEVEL=0". Default: the runtime's.
-   * Node takes all of OpenSSL's list; Bun takes no names of TLS 1.3 and no security level; a transport that cannot set
-   * them, such as those of Deno and of Workers, throws a `TypeError`.
+   * Node accepts all of OpenSSL's names; Bun accepts no names of TLS 1.3 and no security level; a transport that cannot
+   * set them, such as those of Deno and of Workers, throws a `TypeError`.
    */
   ciphers?: string | undefined;
   /**
-   * The groups (curves) for the key exchange, the most wanted first, as OpenSSL names them: "X25519:P-256". Default: the
-   * runtime's. A transport that cannot set them, such as those of Deno and of Workers, throws a `TypeError`.
+   * The groups (curves) for the key exchange, the most preferred first, as OpenSSL names them: "X25519:P-256". Default:
+   * the runtime's. A transport that cannot set them, such as those of Deno and of Workers, throws a `TypeError`.
    */
   groups?: string | undefined;
 };
 
-/** Of the SMTP endpoint, never of a proxy on the way. `loopback` is true only where the transport itself knows it. */
+/** The SMTP endpoint, never a proxy on the way. `loopback` is true only if the transport itself knows it. */
 export type PeerInfo = {
   remoteAddress: string | undefined;
   localAddress: string | undefined;
@@ -107,11 +107,13 @@ export type TlsInfo = {
   /** The server's certificate in DER, for channel binding (RFC 5929). */
   certificate?: Uint8Array | undefined;
   /**
-   * The chain of the server's certificate in DER, its own first: what the server sent, and the authority that it ends at
-   * where that is trusted. Undefined for a resumed session, and where the transport cannot tell.
+   * The chain of the server's certificate in DER, its own first: the certificates that the server sent, and the
+   * authority at its end if that is trusted. Undefined for a resumed session, and if the transport does not know it.
    */
   readonly chain?: readonly Uint8Array[] | undefined;
-  /** With `rejectUnauthorized: false`: the `TlsError` that a verification would have thrown, where the transport can tell. */
+  /**
+   * With `rejectUnauthorized: false`: the `TlsError` that verification would have thrown, if the transport knows it.
+   */
   readonly verificationError?: Error | undefined;
   /** Keying material exporter (RFC 5705), for channel binding. */
   exporter: ((label: string, length: number) => Uint8Array) | undefined;

@@ -1,16 +1,16 @@
 /**
- * The exceptions of Python's smtplib, under their own names, and the error that transports throw. Errors carry fields:
- * no caller has to match their texts.
+ * The exceptions of Python's smtplib, under their own names, and the error that transports throw. Errors have fields,
+ * so that callers need not match their texts.
  */
 import type { Refused, Reply } from "./core/reply.ts";
 
 /**
  * The outcome of the message that a failed call concerned: certainly not delivered, refused by the server, or unknown,
- * because the connection died after the end of the data was sent (RFC 1047).
+ * because the connection was lost after the end of the data was sent (RFC 1047).
  */
 export type DeliveryOutcome = "not-sent" | "rejected" | "unknown";
 
-/** The phases of a session that have a deadline of their own: the keys of the option `timeouts`. */
+/** The phases of a session that have their own deadline: the keys of the option `timeouts`. */
 export type TimeoutPhase =
   | "connect"
   | "greeting"
@@ -23,19 +23,19 @@ export type TimeoutPhase =
   | "quit"
   | "total";
 
-/** What an exception of this module can be given beside Python's own arguments. */
+/** The details of an exception, beside Python's arguments. */
 export type ExceptionDetails = {
   /** True if the same call may succeed later. */
   temporary?: boolean | undefined;
-  /** What became of the message, where the call concerned one. */
+  /** The outcome of the message, if the call concerned one. */
   delivery?: DeliveryOutcome | undefined;
-  /** The error underneath. */
+  /** The underlying error. */
   cause?: unknown;
-  /** Advice for a person, added to the message; `smtp_error` stays the server's text. */
+  /** Advice that is added to the message; `smtp_error` remains the server's text. */
   hint?: string | undefined;
 };
 
-/** The details of an exception that a reply of the server led to. */
+/** The details of an exception caused by a reply. */
 export type ResponseDetails = ExceptionDetails & {
   /** The whole reply. */
   reply?: Reply | undefined;
@@ -44,12 +44,12 @@ export type ResponseDetails = ExceptionDetails & {
 /** Base class of all exceptions of this module: Python's `smtplib.SMTPException`. */
 export class SMTPException extends Error {
   /**
-   * True if the same call may succeed later: 4yz replies, 552 to RCPT, lost connections, a server that cannot be reached
-   * now, a Unix socket that is missing (its server may be starting). Never a failed certificate, a host name that does
-   * not exist, a Unix socket without permission (EACCES), or a proxy that refuses the credentials.
+   * True if the same call may succeed later: 4yz replies, 552 to RCPT, lost connections, a server that cannot be
+   * reached now, a Unix socket that is missing (its server may be starting). Never a failed certificate, a host name
+   * that does not exist, a Unix socket without permission (EACCES), or a proxy that refuses the credentials.
    */
   temporary: boolean;
-  /** Whether the message of this call was delivered; undefined where the call concerned no message. */
+  /** Whether the message of this call was delivered; undefined if the call concerned no message. */
   declare delivery: DeliveryOutcome | undefined;
 
   constructor(message?: string, details: ExceptionDetails = {}) {
@@ -64,7 +64,7 @@ export class SMTPException extends Error {
 
 /** The connection was lost, or used before `connect()`: Python's `smtplib.SMTPServerDisconnected`. */
 export class SMTPServerDisconnected extends SMTPException {
-  /** LMTP that died between the replies to the data: those that had come, in the order of the recipients. */
+  /** LMTP, if the connection was lost between the replies to the data: those that arrived, in the recipients' order. */
   readonly replies: readonly Reply[];
 
   constructor(message?: string, details: ExceptionDetails & { replies?: readonly Reply[] | undefined } = {}) {
@@ -74,9 +74,9 @@ export class SMTPServerDisconnected extends SMTPException {
   }
 }
 
-/** A timeout ran out; the session is closed. Python has its superclass, `SMTPServerDisconnected`, here. */
+/** A timeout expired; the session is closed. Python throws the superclass, `SMTPServerDisconnected`. */
 export class SMTPTimeoutError extends SMTPServerDisconnected {
-  /** Which of the `timeouts` it was. */
+  /** The key of `timeouts` that expired. */
   readonly phase: TimeoutPhase;
 
   constructor(
@@ -91,7 +91,7 @@ export class SMTPTimeoutError extends SMTPServerDisconnected {
 
 /** The server lacks what the call needs: Python's `smtplib.SMTPNotSupportedError`. */
 export class SMTPNotSupportedError extends SMTPException {
-  /** The EHLO keyword that would have to be offered, in upper case, where it is one. */
+  /** The EHLO keyword of the missing extension, in upper case, if there is one. */
   declare readonly capability: string | undefined;
 
   constructor(message?: string, details: ExceptionDetails & { capability?: string | undefined } = {}) {
@@ -113,11 +113,11 @@ export class SMTPRecipientsRefused extends SMTPException {
 
 /** Base class of all exceptions that carry a reply code: Python's `smtplib.SMTPResponseException`. */
 export class SMTPResponseException extends SMTPException {
-  /** The reply code; -1 where no reply came. */
+  /** The reply code; -1 if no reply came. */
   smtp_code: number;
   /** The text of the reply, lines joined with "\n". */
   smtp_error: string;
-  /** The whole reply, where there was one. */
+  /** The whole reply, if there was one. */
   readonly reply: Reply | undefined;
 
   constructor(code: number, msg: string, details: ResponseDetails = {}) {
@@ -128,7 +128,7 @@ export class SMTPResponseException extends SMTPException {
     this.smtp_code = code;
     this.smtp_error = msg;
     this.reply = details.reply;
-    // Printed, it repeats the two above.
+    // Hidden when printed, since it repeats the two above.
     Object.defineProperty(this, "reply", { enumerable: false });
   }
 }
@@ -155,36 +155,37 @@ export class SMTPHeloError extends SMTPResponseException {}
 
 /** The details of a failed authentication. */
 export type AuthenticationDetails = ResponseDetails & {
-  /** What each mechanism that was tried failed with. */
+  /** The error of each mechanism that was tried. */
   causes?: readonly SMTPException[] | undefined;
-  /** What the mechanism's own error says. */
+  /** The fields of the mechanism's own error. */
   serverError?: Readonly<Record<string, string>> | undefined;
 };
 
 /** The server did not accept the credentials: Python's `smtplib.SMTPAuthenticationError`. */
 export class SMTPAuthenticationError extends SMTPResponseException {
-  /** What each mechanism that was tried failed with, in the order of the tries. */
+  /** The error of each mechanism that was tried, in order. */
   readonly causes: readonly SMTPException[];
   /**
-   * What the mechanism's own error says, where the server sent one before its reply: `status` and other fields, such as
-   * OAUTHBEARER's `scope` (RFC 7628 3.2.2).
+   * The fields of the mechanism's own error, if the server sent one before its reply: `status` and other fields, such
+   * as OAUTHBEARER's `scope` (RFC 7628 3.2.2).
    */
   declare readonly serverError: Readonly<Record<string, string>> | undefined;
 
   constructor(code: number, msg: string, details: AuthenticationDetails = {}) {
     super(code, msg, details);
     this.causes = details.causes ?? [];
-    // Printed, they repeat this error, or those of the cause.
+    // Hidden when printed, since they repeat this error or those of the cause.
     Object.defineProperty(this, "causes", { enumerable: false });
     if (details.serverError !== undefined) this.serverError = details.serverError;
   }
 }
 
 /**
- * Why TLS could not be established: the certificate has another `name`, an untrusted `issuer`, has `expired`, none of the
- * pinned fingerprints (`fingerprint`), or another fault (`certificate`); the server's key or signature is a `weak-key` to
- * this runtime; there is `no-shared-cipher`, group or signature algorithm; no protocol `version` in common; plain text
- * came in place of TLS (`not-tls`); the connection was `closed`; or the `handshake` failed for another reason.
+ * Why TLS could not be established: the certificate has another `name`, an untrusted `issuer`, has `expired`, none of
+ * the pinned fingerprints (`fingerprint`), or another fault (`certificate`); the server's key or signature is a
+ * `weak-key` to this runtime; there is `no-shared-cipher`, group or signature algorithm; no protocol `version` in
+ * common; plain text came in place of TLS (`not-tls`); the connection was `closed`; or the `handshake` failed for
+ * another reason.
  */
 export type TlsFailure =
   | "name"
@@ -199,9 +200,9 @@ export type TlsFailure =
   | "closed"
   | "handshake";
 
-/** How a transport's `startTls` says what went wrong; it arrives as the `cause` of an `SMTPException`. */
+/** The error of a transport's `startTls`; it becomes the `cause` of an `SMTPException`. */
 export class TlsError extends Error {
-  /** What went wrong. */
+  /** The kind of the failure. */
   readonly failure: TlsFailure;
 
   constructor(failure: TlsFailure, message: string, options: { cause?: unknown } = {}) {
@@ -215,7 +216,7 @@ export class TlsError extends Error {
   }
 }
 
-/** Text of the server's, for a message or a log: one line, and control characters, which could drive a terminal, escaped. */
+/** Makes text of the server safe for a message or a log: one line, with control characters escaped. */
 export function escapeControls(text: string): string {
   const escaped = (c: string): string => `\\x${c.charCodeAt(0).toString(16).padStart(2, "0")}`;
   return text.replaceAll("\n", " / ").replace(/[\x00-\x1f\x7f-\x9f]/g, escaped);
@@ -226,7 +227,7 @@ function describeRefused(recipients: Refused): string {
   return list.length === 0 ? "no recipient was given" : ["no recipient was accepted", ...list].join("; ");
 }
 
-/** Class names survive no minifier: the names are fixed here, where Python's users look for them. */
+/** Sets the names of the classes, since a minifier would change them. */
 const NAMED = {
   SMTPException,
   SMTPServerDisconnected,
@@ -245,7 +246,7 @@ for (const [name, { prototype }] of Object.entries(NAMED)) {
   prototype.name = name;
 }
 
-/** Fields that say nothing are no properties of their own, so that none is printed. */
+/** Default values of fields are on the prototypes, so that they are not printed. */
 for (const [{ prototype }, field] of [
   [SMTPException, "delivery"],
   [SMTPNotSupportedError, "capability"],

@@ -23,6 +23,7 @@ export type { Body } from "./client/content.ts";
 export type { AuthAnswer, AuthObject } from "./client/exchanges.ts";
 export type { LogFields, Logger } from "./client/logger.ts";
 export type { Delivery } from "./client/outcome.ts";
+export type { Pipelining } from "./client/session.ts";
 export { quoteaddr } from "./core/address.ts";
 export type { MailOptions, RcptOptions } from "./core/extensions/extension.ts";
 export type { Features } from "./core/features.ts";
@@ -30,7 +31,10 @@ export type { Options } from "./core/plan.ts";
 export { quotedata } from "./core/quotedata.ts";
 export type { Refused, Reply } from "./core/reply.ts";
 export {
+  type AuthenticationDetails,
   type DeliveryOutcome,
+  type ExceptionDetails,
+  type ResponseDetails,
   SMTPAuthenticationError,
   SMTPConnectError,
   SMTPDataError,
@@ -51,7 +55,7 @@ export { LMTP, LMTP_PORT } from "./facade/lmtp.ts";
 export type { AuthOptions, LoginOptions } from "./facade/login-options.ts";
 export type { Message } from "./facade/message.ts";
 export type { CallOptions, SMTPOptions } from "./facade/options.ts";
-export { type Flavour, SMTP, SMTP_PORT } from "./facade/smtp.ts";
+export { type Flavour, SMTP, SMTP_PORT, type SMTPClass } from "./facade/smtp.ts";
 export { SMTP_SSL, SMTP_SSL_PORT } from "./facade/smtp-ssl.ts";
 export type { PoolAuth, PoolOptions } from "./pool/options.ts";
 export { SMTPPool } from "./pool/pool.ts";

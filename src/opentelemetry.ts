@@ -1,6 +1,6 @@
 /**
- * Spans and metrics of OpenTelemetry for every session of the process, made of what the diagnostics channels tell.
- * They hold no addresses of mail, no content and no credentials.
+ * Spans and metrics of OpenTelemetry for every session of the process, made from the diagnostics channels.
+ * They contain no mail addresses, no content and no credentials.
  *
  * @example
  * ```ts
@@ -36,7 +36,7 @@ import type { Endpoint } from "./byte-stream.ts";
 import { type ConnectionInfo, type DeliveryInfo, type DiagnosticsChannels, diagnostics } from "./client/channels.ts";
 import { type OutboxChannels, onEnd } from "./outbox/channels.ts";
 
-/** Where spans and metrics go. */
+/** The providers of tracers and meters. */
 export type InstrumentOptions = {
   /** Default: the global one. */
   tracerProvider?: TracerProvider | undefined;
@@ -44,15 +44,15 @@ export type InstrumentOptions = {
   meterProvider?: MeterProvider | undefined;
 };
 
-/** What `instrument()` began. */
+/** The result of `instrument()`. */
 export type Instrumentation = {
-  /** Ends it. Spans that are open stay so; twice is fine. */
+  /** Stops the instrumentation. Open spans stay open. Idempotent. */
   disable(): void;
 };
 
 /**
- * Begins to make a client span for each delivery and each connection, as children of the span that is active where they
- * are asked for, and these metrics: `messaging.client.operation.duration`, `messaging.client.sent.messages`,
+ * Starts to make a client span for each delivery and each connection, as children of the span that is active at the
+ * call, and these metrics: `messaging.client.operation.duration`, `messaging.client.sent.messages`,
  * `smtp.client.recipients` and `smtp.client.open_connections`; for workers of an outbox `smtp.outbox.attempts` and
  * `smtp.outbox.duration`. Names follow the semantic conventions for messaging.
  * @throws {Error} if the runtime has no `node:diagnostics_channel`; Node, Deno and Bun have it
@@ -85,10 +85,10 @@ export function instrument(options: InstrumentOptions = {}): Instrumentation {
 type Result = DiagnosticsChannels["smtplib:delivery:end"]["result"];
 type Begun = { readonly span: Span; readonly at: number };
 
-/** The buckets that the conventions advise for durations, in seconds. */
+/** The buckets that the conventions recommend for durations, in seconds. */
 const SECONDS = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10];
 
-/** The spans that are open, and the instruments. */
+/** The open spans, and the instruments. */
 class Telemetry {
   readonly #tracer: Tracer;
   readonly #duration: Histogram;
@@ -134,7 +134,7 @@ class Telemetry {
   }
 
   disconnected(connection: ConnectionInfo): void {
-    // Those that were open before are not counted.
+    // Connections that were open before are not counted.
     if (this.#open.delete(connection)) this.#connections.add(-1, serverOf(connection.endpoint));
   }
 
@@ -174,7 +174,7 @@ class Telemetry {
     if (begun === undefined) return;
     this.#begun.delete(about);
     const { span, at } = begun;
-    // Where it goes may have become known only meanwhile.
+    // The endpoint may only be known now.
     span.setAttributes({ ...serverAndProtocolOf(about), ...attributes });
     const error = attributes["error.type"];
     if (error !== undefined) span.setStatus({ code: SpanStatusCode.ERROR });
@@ -186,7 +186,7 @@ class Telemetry {
   }
 }
 
-/** What workers of an outbox do. Tenants stay out: there may be any number of them. */
+/** The metrics of an outbox's workers. They have no tenants, of which there may be any number. */
 class OutboxTelemetry {
   readonly #attempts: Counter;
   readonly #duration: Histogram;
@@ -252,7 +252,7 @@ function replyOf(code: number | undefined, enhancedCode: string | undefined): At
   return { "smtp.response.status_code": code, "smtp.response.enhanced_status_code": enhancedCode };
 }
 
-/** The text stays out: servers write addresses into it. */
+/** Without the text, into which servers write addresses. */
 function failureOf(error: unknown): Attributes {
   const code = field(error, "smtp_code", "number");
   const reply = field(error, "reply", "object");
@@ -264,7 +264,7 @@ function failureOf(error: unknown): Attributes {
 
 type Types = { readonly string: string; readonly number: number; readonly object: object };
 
-/** A field of an error, by its shape: the exceptions of another copy of the package have it, too. */
+/** Reads a field of an error by name, so that exceptions of another copy of the package work as well. */
 function field<T extends keyof Types>(owner: unknown, name: string, type: T): Types[T] | undefined {
   const value: unknown = typeof owner === "object" && owner !== null ? Reflect.get(owner, name) : undefined;
   return isA(value, type) ? value : undefined;

@@ -23,8 +23,8 @@ import { type Deferred, deferred, type Failure } from "./util.ts";
  *
  * TLS is BoringSSL's, which accepts neither `ciphers` of TLS 1.3 nor a security level: these throw a `TypeError`.
  *
- * `node:net` connects: a `Bun.connect` that has begun cannot be cancelled, and keeps the process alive until the system's
- * timeout of two minutes. The connected socket is the same as that of `Bun.connect`.
+ * `node:net` connects: a `Bun.connect` that has begun cannot be cancelled, and keeps the process alive until the
+ * system's timeout of two minutes. The connected socket is the same as that of `Bun.connect`.
  *
  * @throws TypeError for a `sourceAddress`, which Bun cannot choose: use the transport for Node, which works on Bun
  * @throws the reason of the signal, or Bun's own error; an `AggregateError` if a host has several addresses
@@ -57,7 +57,7 @@ async function withoutHandle(socket: NodeSocket, endpoint: Endpoint): Promise<By
   return new SocketStream(socket, peerInfo(endpoint, socket.remoteAddress, socket.localAddress));
 }
 
-/** A connected socket of Bun's as a `ByteStream`. */
+/** A connected socket of Bun as a `ByteStream`. */
 class BunStream implements ByteStream {
   #peer: PeerInfo;
   /** The socket in use: under TLS not the raw one, whose handlers keep getting ciphertext. */

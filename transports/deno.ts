@@ -23,12 +23,12 @@ const readSize = 64 * 1024;
 /**
  * Connects by `Deno.connect`, unencrypted; tries all addresses of a host (RFC 8305).
  *
- * `startTls` is Deno's own if that supports the options. Deno trusts `ca` in addition to its own authorities, not instead
- * of them, and supports neither client certificates nor fingerprints, a minimum version or Unix sockets: for these,
- * `node:tls` runs over the same connection. Neither can set `ciphers` or `groups`: these throw a `TypeError`.
+ * `startTls` is Deno's own if that supports the options. Deno trusts `ca` in addition to its own authorities, not
+ * instead of them, and supports neither client certificates nor fingerprints, a minimum version or Unix sockets: for
+ * these, `node:tls` runs over the same connection. Neither can set `ciphers` or `groups`: these throw a `TypeError`.
  *
- * Under `Deno.startTls` an abort rejects what is pending at once, but Deno keeps the socket until an unfinished handshake
- * or write ends, or the peer closes the connection.
+ * Under `Deno.startTls` an abort rejects what is pending at once, but Deno keeps the socket until an unfinished
+ * handshake or write ends, or the peer closes the connection.
  *
  * @throws TypeError for a `sourceAddress`, which Deno cannot choose: use the transport for Node, which works on Deno
  * @throws the reason of the signal, or Deno's own error
@@ -51,7 +51,7 @@ async function open(endpoint: Endpoint, signal: AbortSignal | undefined): Promis
   return connection;
 }
 
-/** A connection of Deno's as a `ByteStream`. */
+/** A connection of Deno as a `ByteStream`. */
 class DenoStream implements ByteStream {
   #connection: DenoConnection;
   #peer: PeerInfo;

@@ -1,13 +1,13 @@
 /** Connecting to a host with several addresses, as RFC 8305 sections 4 and 5 describe it; no sockets of its own. */
 import { deferred } from "./util.ts";
 
-/** An address of a host, as the resolver gives it: `family` is 4 or 6. */
+/** An address of a host, as the resolver returns it: `family` is 4 or 6. */
 export type Address = { readonly address: string; readonly family: number };
 
-/** An attempt to connect that has begun. */
+/** A started attempt to connect. */
 export type Attempt<T> = {
   readonly connected: Promise<T>;
-  /** Ends the attempt, and the connection if there is one already. */
+  /** Cancels the attempt, and drops the connection if there is one already. */
   cancel(): void;
 };
 
@@ -99,7 +99,7 @@ class Race<T> {
   }
 
   #succeeded(attempt: Attempt<T>, value: T): void {
-    // A loser that connects in the same turn of the event loop as the winner has been cancelled already.
+    // An attempt that connects in the same turn of the event loop as the first one was cancelled already.
     if (this.#over) return;
     this.#running.delete(attempt);
     this.#end();

@@ -6,7 +6,10 @@ import type { Failure, Resolvers } from "./util.ts";
 
 /** Options of a pair of memory streams. */
 export type MemoryOptions = {
-  /** The maximum number of bytes that one read returns, or a function that returns it for each read. Default: as written. */
+  /**
+   * The maximum number of bytes that one read returns, or a function that returns it for each read. Default: as
+   * written.
+   */
   chunkSize?: number | (() => number) | undefined;
   /** Unread bytes in each direction at which a writer has to wait. Default: 65,536. */
   highWaterMark?: number | undefined;
@@ -68,7 +71,7 @@ function memoryStream(end: End): MemoryStream {
   return Object.assign(upgradable(end), { end: () => end.end() });
 }
 
-/** One end, in clear. */
+/** One end, without TLS. */
 class End implements PlainStream {
   readonly peer: PeerInfo = peer;
   readonly #incoming: Pipe;
@@ -167,13 +170,13 @@ class Pipe {
     return new Promise((resolve, reject) => this.#writers.push({ resolve, reject }));
   }
 
-  /** The writing end is gone: queued bytes stay readable, and an end that was sent before counts. */
+  /** The writing end was aborted: queued bytes stay readable, and an end that was sent before counts. */
   fail(writeReason: unknown, readReason: unknown): void {
     this.#failWriter(writeReason);
     if (!this.#reading.ended) this.#reading.fail(readReason);
   }
 
-  /** The reading end is gone: drops the queued bytes. */
+  /** The reading end was aborted: drops the queued bytes. */
   abandon(readReason: unknown, writeReason: unknown): void {
     this.#queue.length = 0;
     this.size = 0;

@@ -1,7 +1,7 @@
 /**
- * The few pieces of Node's modules that the transports use, on Node, Deno and Bun.
- * Typed here and not by `@types/node`, fetched at run time: neither bundlers nor type checkers of other runtimes
- * come across a `node:` import.
+ * The parts of Node's modules that the transports use, on Node, Deno and Bun.
+ * They are typed here, without `@types/node`, and loaded at run time, so that neither bundlers nor type checkers of
+ * other runtimes find a `node:` import.
  */
 
 /** The events of a `NodeDuplex`. */
@@ -12,7 +12,7 @@ export interface NodeListening {
   (event: string, listener: () => void): unknown;
 }
 
-/** What `net.Socket`, `tls.TLSSocket` and `stream.Duplex` have in common, as far as it is used. */
+/** The used members that `net.Socket`, `tls.TLSSocket` and `stream.Duplex` share. */
 export interface NodeDuplex {
   readonly on: NodeListening;
   readonly once: NodeListening;
@@ -48,17 +48,17 @@ export interface NodeTlsSocket extends NodeSocket {
   getPeerCertificate(detailed?: boolean): PeerCertificate;
   exportKeyingMaterial?(length: number, label: string, context: Uint8Array): Uint8Array;
   isSessionReused?(): boolean;
-  /** Of a client; `name` is missing for finite fields, and on Deno. */
+  /** The ephemeral key of the key exchange; `name` is missing for finite fields, and on Deno. */
   getEphemeralKeyInfo?(): { name?: string | undefined } | null;
 }
 
-/** What `getPeerCertificate` gives; empty where there is none. */
+/** The result of `getPeerCertificate`; empty if there is no certificate. */
 export interface PeerCertificate {
   fingerprint256?: string;
   raw?: Uint8Array;
   valid_from?: string;
   valid_to?: string;
-  /** With `detailed`: the certificate that signed it; itself where it is the last one that is known. */
+  /** With `detailed`: the certificate that signed it; the last known one refers to itself. */
   issuerCertificate?: PeerCertificate;
 }
 
@@ -90,10 +90,10 @@ export interface DuplexOptions {
   destroy(error: Error | null, done: (error?: Error | null) => void): void;
 }
 
-/** Options of `net.connect`: where to, and how. */
+/** Options of `net.connect`: the endpoint and others. */
 export type NetConnectOptions = NetLocalOptions & ({ host: string; port: number } | { path: string });
 
-/** Options of `net.connect` about this end. */
+/** Options of `net.connect` for the local end. */
 export interface NetLocalOptions {
   localAddress?: string | undefined;
   localPort?: number | undefined;
@@ -148,9 +148,9 @@ declare const process:
   | undefined;
 
 /**
- * A module of Node's.
+ * A module of Node.
  *
- * @throws Error where the runtime has none.
+ * @throws Error if the runtime does not have it.
  */
 export function builtin<Name extends keyof NodeModules>(name: Name): NodeModules[Name] {
   const found = typeof process === "undefined" ? undefined : process.getBuiltinModule?.(name);
@@ -158,7 +158,7 @@ export function builtin<Name extends keyof NodeModules>(name: Name): NodeModules
   return found;
 }
 
-/** Whose `node:` modules `builtin` gives: Node's own, or those of a runtime that plays its part. */
+/** The runtime whose `node:` modules `builtin` returns: Node, or another one that implements them. */
 export function runtime(): "node" | "deno" | "bun" {
   const { bun, deno } = builtin("node:process").versions;
   return bun !== undefined ? "bun" : deno !== undefined ? "deno" : "node";

@@ -1,11 +1,11 @@
-/** A connected socket of Node's, or a `TLSSocket`, as a `ByteStream`; `startTls` replaces the socket by a `TLSSocket`. */
+/** A connected socket of Node, or a `TLSSocket`, as a `ByteStream`; `startTls` replaces the socket by a `TLSSocket`. */
 import type { ByteStream, PeerInfo, TlsOptions } from "../src/byte-stream.ts";
 import { builtin, type NodeDuplex } from "./node-builtins.ts";
 import type { ReadBuffer } from "./read-buffer.ts";
 import { checkUpgradable, closeGracefully, LOW_WATER, ReadQueue, untilSent, WriteSide } from "./socket-stream.ts";
 import { noop } from "./util.ts";
 
-/** How long bytes that arrived before a failed write may take to be read: milliseconds. */
+/** The time to read bytes that arrived before a failed write, in milliseconds. */
 const lastReadTimeout = 10;
 
 /** The stream below a `TLSSocket` that runs over `duplex` instead of a socket of the system; both end together. */
@@ -213,8 +213,9 @@ export class SocketStream implements ByteStream {
   }
 
   /**
-   * After a failed write, Node destroys a socket at once, together with a reply that arrived before and gives the reason.
-   * This delays the destruction until the reply is read, bypassing the socket's own buffer, which accepts nothing more.
+   * After a failed write, Node destroys a socket at once, together with a reply that arrived before and gives the
+   * reason. This delays the destruction until the reply is read, bypassing the socket's own buffer, which accepts
+   * nothing more.
    */
   #destroyLate(guarded: NodeDuplex): void {
     const destroy = guarded.destroy.bind(guarded);

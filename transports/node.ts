@@ -10,8 +10,8 @@ import { peerInfo } from "./socket-stream.ts";
  * Connects to a TCP port or a Unix socket, unencrypted. Tries all addresses of a host, 250 ms apart, and uses the first
  * that answers (RFC 8305 5).
  *
- * @throws the runtime's own error if connecting fails, an `AggregateError` if a host has several addresses; the signal's
- * reason if it aborts
+ * @throws the runtime's own error if connecting fails, an `AggregateError` if a host has several addresses; the
+ * signal's reason if it aborts
  * @example
  * ```ts
  * import { connect } from "smtplib/transports/node";

@@ -1,14 +1,14 @@
-/** From a host to its addresses, by the system's resolver. */
+/** Resolves a host to its addresses with the system's resolver. */
 import type { Address } from "./happy-eyeballs.ts";
 import { builtin } from "./node-builtins.ts";
 import { asciiName, isAddress } from "./tls/options.ts";
 import { noop, raceAbort } from "./util.ts";
 
 /**
- * The addresses of a host in the resolver's order; an address is its own.
+ * Returns the addresses of a host in the resolver's order; an address resolves to itself.
  *
  * @param family 4 or 6 for addresses of that family only, 0 for all
- * @throws the resolver's error, or the reason of the signal; a query that is given up still ends in its own time
+ * @throws the resolver's error, or the reason of the signal; an abandoned query still runs to its end
  */
 export async function addressesOf(
   host: string,
@@ -26,7 +26,7 @@ function lookUp(host: string, family: number): Promise<readonly Address[]> {
   return builtin("node:dns").promises.lookup(host, { all: true, family });
 }
 
-/** What of `Bun` is used here. */
+/** The used part of `Bun`. */
 declare const Bun: {
   dns: { lookup(host: string, options: { family: number; backend: "libc" }): Promise<readonly Address[]> };
 };

@@ -1,6 +1,6 @@
 /**
- * What the socket streams share: the slot of the one pending read, queues with their back-pressure, why reading or
- * writing is over, and closing. Each runtime's stream adds how its sockets read, write and end.
+ * The parts that all socket streams share: the pending read, queues with back-pressure, the errors that end reading or
+ * writing, and closing. Each runtime's stream adds reading, writing and ending of its sockets.
  */
 import type { ByteStream, ConnectOptions, Endpoint, PeerInfo } from "../src/byte-stream.ts";
 import { builtin } from "./node-builtins.ts";
@@ -10,7 +10,7 @@ import { type Deferred, deferred, type Failure, type Resolvers } from "./util.ts
 export const HIGH_WATER: number = 256 * 1024;
 export const LOW_WATER: number = 64 * 1024;
 
-/** How long `close` may take to send what is queued, and a closed socket waits for the peer's end: milliseconds. */
+/** The time for `close` to send queued bytes, and for a closed socket to wait for the peer's end, in milliseconds. */
 const closeTimeout = 2_000;
 const lingerTimeout = 1_000;
 
@@ -18,7 +18,7 @@ const lingerTimeout = 1_000;
 export class ReadSide {
   /** True after the end or an error of the socket. */
   ended = false;
-  /** The error that follows what was received. */
+  /** The error that follows the received bytes. */
   failure: Failure | undefined;
   #reader: Resolvers<Uint8Array | null> | undefined;
 
@@ -51,7 +51,7 @@ export class ReadSide {
     return true;
   }
 
-  /** Nothing more comes: the pending read gets the error if there is one, and else the end. */
+  /** Ends reading: the pending read gets the error if there is one, else the end. */
   end(): void {
     this.ended = true;
     if (this.failure === undefined) this.#reader?.resolve(null);
@@ -186,7 +186,7 @@ export class WriteQueue extends WriteSide {
     else this.#chunks.shift();
   }
 
-  /** Drops what is queued; rejects those who wait, and later writes. */
+  /** Drops the queued bytes; rejects waiting and later writes. */
   override fail(failure: Failure): void {
     this.#chunks.length = 0;
     this.size = 0;
@@ -245,9 +245,8 @@ export async function untilSent(sending: Promise<unknown>, stream: Pick<ByteStre
 }
 
 /**
- * Releases a closed socket after a while, by when the peer should have ended its side; the function that it returns
- * releases the socket at once. A socket closed with unread bytes would send RST, which can destroy what the peer has not
- * read yet.
+ * Releases a closed socket after a delay in which the peer should end its side; returns a function that releases it at
+ * once. A socket closed with unread bytes would send RST, which can destroy bytes that the peer has not read yet.
  *
  * The timer keeps neither the process alive nor a released socket in memory.
  */

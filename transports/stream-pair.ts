@@ -12,7 +12,10 @@ export type StreamPair = {
   readonly writable: { getWriter(): StreamWriter };
 };
 
-/** The used parts of a `ReadableStreamDefaultReader`: the types of browsers and of Node are not assignable to each other. */
+/**
+ * The used parts of a `ReadableStreamDefaultReader`: the types of browsers and of Node are not assignable to each
+ * other.
+ */
 export type StreamReader = {
   read(): Promise<{ done: boolean; value?: Uint8Array | undefined }>;
   cancel(reason?: unknown): Promise<unknown>;
@@ -38,7 +41,7 @@ export class WebStream implements PlainStream {
   readonly #writer: StreamWriter;
 
   readonly #reading = new ReadSide();
-  /** True while the source is asked for a chunk, also after the read that asked was rejected. */
+  /** True while the source is producing a chunk, even after the read that requested it was rejected. */
   #isReceiving = false;
   readonly #writing = new WriteSide();
   /** Bytes that the consumer of `writable` has not accepted yet. */
@@ -49,7 +52,7 @@ export class WebStream implements PlainStream {
   /**
    * Takes over the pair.
    *
-   * @throws TypeError where one of the streams is locked
+   * @throws TypeError if one of the streams is locked
    */
   constructor({ readable, writable }: StreamPair, peer: PeerInfo) {
     this.peer = peer;
@@ -76,7 +79,7 @@ export class WebStream implements PlainStream {
     return this.#queued <= HIGH_WATER ? undefined : this.#writing.untilLow();
   }
 
-  /** Resolves when everything that was written is sent. */
+  /** Resolves when all written bytes are sent. */
   async untilSent(): Promise<void> {
     if (this.#writing.failure !== undefined) throw this.#writing.failure.reason;
     if (this.#queued > 0) await this.#writing.untilEmpty();
@@ -125,7 +128,7 @@ export class WebStream implements PlainStream {
     if (this.#queued === 0) this.#writing.emptied();
   }
 
-  /** Neither direction goes on. */
+  /** Ends both directions. */
   #breakReading(reason: unknown): void {
     this.#reading.failure ??= { reason };
     this.#breakWriting(this.#reading.failure.reason);
@@ -149,7 +152,7 @@ export class WebStream implements PlainStream {
   }
 }
 
-/** Where chunks come from. */
+/** A source of chunks. */
 type Source = {
   readonly reader: Pick<StreamReader, "cancel" | "releaseLock">;
   /** The next chunk, valid until the next call; null at the end. */
@@ -157,8 +160,8 @@ type Source = {
 };
 
 /**
- * Streams of bytes are read into one buffer, which goes forth and back: with those of a Deno socket an exchange takes
- * half of the time that it takes with a buffer for each read. Other streams give chunks of their own.
+ * Reads byte streams into one buffer that is passed back and forth: with the streams of a Deno socket this halves the
+ * time of an exchange, compared with a buffer for each read. Other streams return their own chunks.
  */
 function sourceOf(readable: StreamPair["readable"]): Source {
   const intoBuffer = bufferReaderOf(readable);
@@ -183,6 +186,6 @@ function bufferReaderOf(readable: StreamPair["readable"]): ReadableStreamBYOBRea
   try {
     return readable.getReader({ mode: "byob" });
   } catch {
-    return undefined; // no stream of bytes, or locked: then the other reader is refused, too
+    return undefined; // not a byte stream, or locked: then the other reader is refused as well
   }
 }

@@ -1,6 +1,6 @@
-/** Promises that the transports settle from outside, and waiting for one until a signal aborts. */
+/** Promises with their settling functions, and waiting for a promise until a signal aborts. */
 
-/** Why nothing more can be read or written: an object, since a reason may be any value, `undefined` included. */
+/** The reason that ended reading or writing, in an object, since it may be any value, including `undefined`. */
 export type Failure = { readonly reason: unknown };
 
 /** The functions that settle a promise. */
@@ -9,7 +9,7 @@ export type Resolvers<T> = { resolve(value: T): void; reject(reason: unknown): v
 /** A promise and the functions that settle it. */
 export type Deferred<T> = Resolvers<T> & { promise: Promise<T> };
 
-/** Returns a promise to settle from outside. Its rejection may stay unhandled. */
+/** Returns a promise with its settling functions. Its rejection may stay unhandled. */
 export function deferred<T>(): Deferred<T> {
   let resolvers: Resolvers<T> = { resolve: noop, reject: noop };
   const promise = new Promise<T>((resolve, reject) => {
@@ -22,7 +22,7 @@ export function deferred<T>(): Deferred<T> {
 /**
  * Resolves as `connecting` does, unless the signal aborts first: then calls `giveUp`.
  *
- * @throws the reason of the signal, or what `connecting` rejects with
+ * @throws the reason of the signal, or the rejection of `connecting`
  */
 export async function raceAbort<T>(
   connecting: Promise<T>,

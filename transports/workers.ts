@@ -13,7 +13,7 @@ import { type StreamPair, WebStream } from "./stream-pair.ts";
 import { asciiName, checkTlsOptions, isAddress } from "./tls/options.ts";
 import { type Failure, noop, raceAbort } from "./util.ts";
 
-/** What of `cloudflare:sockets` is used here: its own types are global ones, which not every user has. */
+/** The used part of `cloudflare:sockets`: its own types are global, and not every user has them. */
 type Sockets = {
   connect(
     address: { hostname: string; port: number },
@@ -29,13 +29,14 @@ type Socket = StreamPair & {
 };
 
 /**
- * Connects by `connect` of `cloudflare:sockets`, in clear.
+ * Connects by `connect` of `cloudflare:sockets`, without TLS.
  *
  * `startTls` is the platform's: it verifies the certificate against the platform's authorities, by TLS 1.2 or newer,
- * and tells nothing about the session. That happens with the first octets after it, so that a refused certificate shows
- * as a connection that is lost there, with a `TlsError` as the cause; nothing is sent to that server. It knows neither `ca`, `cert` and `key`, `fingerprint256`, `rejectUnauthorized`,
- * `minVersion: "TLSv1.3"`, `ciphers` nor `groups`: with one of these it throws a `TypeError` and the connection ends. Cloudflare lets no
- * Worker connect to port 25.
+ * and tells nothing about the session. The handshake happens with the first bytes after it, so a refused certificate
+ * appears as a lost connection, with a `TlsError` as the cause; nothing is sent to that server. It supports neither
+ * `ca`, `cert` and `key`, `fingerprint256`, `rejectUnauthorized`, `minVersion: "TLSv1.3"`, `ciphers` nor `groups`: with
+ * one of these it throws a `TypeError` and the connection ends. Cloudflare does not allow Workers to connect to port
+ * 25.
  *
  * @throws TypeError for a Unix socket or a `sourceAddress`, which a Worker does not have; the signal's reason where it
  * aborts; otherwise the platform's own error
@@ -53,7 +54,7 @@ export const connect: Transport = async (endpoint: Endpoint, options: ConnectOpt
   if (sourceAddress !== undefined && (sourceAddress[0] !== "" || sourceAddress[1] !== 0)) {
     throw new TypeError("Workers cannot choose a local address: there is no sourceAddress");
   }
-  // No bundler or minifier works this out: those for other platforms would look for the module.
+  // Bundlers and minifiers cannot evaluate this: those for other platforms would look for the module.
   const { href: cloudflareSockets } = new URL("cloudflare:sockets");
   const sockets: Sockets = await import(/* webpackIgnore: true */ /* @vite-ignore */ cloudflareSockets);
   signal?.throwIfAborted();
@@ -69,7 +70,7 @@ export const connect: Transport = async (endpoint: Endpoint, options: ConnectOpt
   });
 };
 
-/** All that is known of the platform's TLS. */
+/** The known properties of the platform's TLS. */
 const platformTls: TlsInfo = {
   protocol: undefined,
   cipher: undefined,
@@ -79,7 +80,7 @@ const platformTls: TlsInfo = {
   exporter: undefined,
 };
 
-/** What the platform cannot do must not be passed over in silence. */
+/** Refuses options that the platform does not support, since ignoring them would be unsafe. */
 function checkForPlatform(options: TlsOptions & { servername: string }): { servername: string } {
   const { servername, ca, cert, pins, rejectUnauthorized, minVersion, ciphers, groups } = checkTlsOptions(options);
   const asked = {
@@ -96,7 +97,7 @@ function checkForPlatform(options: TlsOptions & { servername: string }): { serve
   throw new TypeError(`the TLS of Workers has no ${missing.join(", ")}: it verifies by the platform's own authorities`);
 }
 
-/** The platform gives what was asked for, a name perhaps, with the port. */
+/** The platform returns the requested host, which may be a name, with the port. */
 function addressIn(text: string | undefined): string | undefined {
   const host = text?.replace(/:\d+$/, "").replace(/^\[|\]$/g, "");
   return host !== undefined && isAddress(host) ? host : undefined;
@@ -112,7 +113,9 @@ class WorkerStream implements ByteStream {
   #stream: WebStream;
   #state: "clear" | "handshake" | "secure" = "clear";
   #dropped: Failure | undefined;
-  /** Whom TLS is spoken with, until something has come over it: the platform does the handshake with the first octets. */
+  /**
+   * Whom TLS is spoken with, until something has come over it: the platform does the handshake with the first octets.
+   */
   #unproven: string | undefined;
 
   constructor(socket: Socket, peer: PeerInfo) {
@@ -142,7 +145,7 @@ class WorkerStream implements ByteStream {
       await this.#stream.untilSent();
       this.#throwIfDropped();
       this.#state = "handshake";
-      // Fails where a read is pending. What has come unread stays with the platform, whose handshake fails on it.
+      // Fails if a read is pending. Unread bytes stay with the platform, whose handshake fails on them.
       this.#stream.release();
       this.#socket = this.#socket.startTls({ expectedServerHostname: servername });
       const peer = { ...this.#stream.peer, tls: platformTls };

@@ -1,6 +1,6 @@
-/** What is counted: writes and flights at the byte stream, octets copied by the client, and the heap that it takes. */
+/** Counts writes and flights at the byte stream, bytes copied by the client, and the heap that it uses. */
 
-/** A transport that counts the client's writes, and its flights: those that answer something that was read. */
+/** A transport that counts the client's writes, and its flights: writes after a read. */
 export function countingTransport(transport, counts) {
   return async (endpoint, options) => {
     const stream = await transport(endpoint, options);
@@ -24,8 +24,8 @@ export function countingTransport(transport, counts) {
 const TypedArray = Object.getPrototypeOf(Uint8Array.prototype);
 
 /**
- * Counts the octets that go through the engine's copying methods while `task` runs, and those that text becomes. Runs of
- * a few octets that are copied one by one are not seen; that they land in new memory shows in the buffers taken.
+ * Counts the bytes that the engine's copying methods copy while `task` runs, and those encoded from text. It does not
+ * see bytes that are copied one by one; if they are copied into new memory, the count of buffers shows it.
  */
 export async function countCopies(counts, task) {
   const { set, slice, copyWithin } = TypedArray;
@@ -61,7 +61,9 @@ export async function countCopies(counts, task) {
   }
 }
 
-/** How many octets `task` takes of heap, and of buffers. The young generation must be so large that nothing is collected. */
+/**
+ * The bytes that `task` uses of heap and of buffers. The young generation must be large enough to prevent collection.
+ */
 export async function memoryTaken(task) {
   globalThis.gc();
   const before = process.memoryUsage();

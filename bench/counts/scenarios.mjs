@@ -1,4 +1,4 @@
-/** The situations in which it is counted. Each is one session, on which `messages` are sent. */
+/** The counted scenarios. Each is one session, on which `messages` are sent. */
 const LINES = "lorem ipsum dolor sit amet, consectetur adipiscing elit, sed do eiusmod\r\n";
 
 const BASE = ["PIPELINING", "8BITMIME", "SMTPUTF8", "SIZE 1073741824"];
@@ -24,7 +24,7 @@ export const SCENARIOS = {
   "BDAT, 1 MiB from memory": { body: large, keywords: CHUNKING, messages: 8 },
 };
 
-/** What a scenario does not say. */
+/** The defaults of a scenario. */
 export const DEFAULTS = { keywords: BASE, pipelining: true, recipients: 1, messages: 100, queued: false };
 
 function text(length, opening = "") {

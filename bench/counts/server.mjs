@@ -15,7 +15,7 @@ export class Peer {
   #stream;
   #ehlo;
   #inData = false;
-  /** The last octets of a body, in which its end may have begun. */
+  /** The last bytes of a body, which may be the beginning of its end. */
   #tail = "";
   #chunkLeft = 0;
   #lastChunk = false;
@@ -78,7 +78,7 @@ export class Peer {
     return length;
   }
 
-  /** The end may have begun in what came before. */
+  /** The length up to and including the end, which may have begun in the bytes before; undefined if it is missing. */
   #lengthToEnd(bytes) {
     const border = this.#tail + decoder.decode(bytes.subarray(0, END.length));
     const early = border.indexOf(END);

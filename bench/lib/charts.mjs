@@ -1,4 +1,4 @@
-/** A chart for each workload: what each client reaches on each runtime. */
+/** A chart for each workload, with the results of each client on each runtime. */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { init } from "echarts";
@@ -9,7 +9,7 @@ import { RUNTIMES, WORKLOADS } from "./workloads.mjs";
 
 const SIZE = { width: 860, height: 420 };
 
-/** Ours, the peers and the bare sockets are told apart by hue. */
+/** This client, the peers and the bare sockets have different hues. */
 const COLORS = {
   smtplib: "#1565c0",
   "smtplib-chunking": "#42a5f5",
@@ -23,7 +23,7 @@ const COLORS = {
   "raw-bdat": "#546e7a",
 };
 
-/** Draws a workload's chart and gives its path from bench/. */
+/** Draws a workload's chart and returns its path from bench/. */
 export function drawChart(name, results) {
   const { title, unit } = WORKLOADS[name];
   const medianOf = (runtime, subject) => results.spread(name, runtime, subject, inUnit)?.median ?? null;

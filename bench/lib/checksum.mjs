@@ -1,4 +1,4 @@
-/** What the sink should have counted, computed here by code that shares nothing with it: CRC-32C, eight octets at a time. */
+/** The sum that the sink should have, computed by code that shares nothing with it: CRC-32C, eight bytes at a time. */
 
 const TABLES = Array.from({ length: 8 }, () => new Uint32Array(256));
 const [first] = TABLES;
@@ -16,7 +16,7 @@ for (let k = 1; k < 8; k++) {
 
 const MASK_64 = (1n << 64n) - 1n;
 
-/** The CRC-32C of `bytes`, behind those that gave `crc`. */
+/** The CRC-32C of `bytes`, continued from `crc`. */
 export function crc32c(bytes, crc = 0) {
   const [t0, t1, t2, t3, t4, t5, t6, t7] = TABLES;
   const words = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);

@@ -1,4 +1,4 @@
-/** Where, when and with what it was measured. */
+/** The circumstances of a measurement: place, time and versions. */
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { cpus, release, totalmem } from "node:os";

@@ -1,6 +1,6 @@
 /**
- * The messages. All is deterministic, and every message carries its number, so that a lost, doubled or damaged one
- * changes the sink's sum. Lines begin with dots often, and some are nothing but a dot.
+ * The messages. They are deterministic, and each has its number, so that a lost, doubled or damaged one changes the
+ * sink's sum. Many lines begin with a dot, and some consist of a single dot.
  */
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { crc32c, share, sumOf } from "./checksum.mjs";
@@ -14,7 +14,7 @@ const TEXTS = 64;
 
 const encoder = new TextEncoder();
 
-/** Writes a workload's messages into the cache, unless they are there, and gives what the sink must count. */
+/** Writes a workload's messages into the cache, unless they exist, and returns the counts that the sink must have. */
 export function prepare(workload) {
   ensureCache();
   const { octets, expected } = files(workload);
@@ -27,7 +27,7 @@ export function prepare(workload) {
   return JSON.parse(readFileSync(expected, "utf8"));
 }
 
-/** A workload's messages, each an array of octets. */
+/** A workload's messages, each an array of bytes. */
 export function load(workload) {
   const content = readFileSync(files(workload).octets);
   const { messages, size, block } = workload;
@@ -67,7 +67,7 @@ function small({ messages, size }) {
   return { content, shares };
 }
 
-/** The first block begins with the header; then one and the same block comes again and again. */
+/** The first block begins with the header; the same block follows repeatedly. */
 function large({ size, block }) {
   const first = textOf(1, block, 7, 8);
   const rest = encoder.encode(linesOf(block, 8, 8));
@@ -100,7 +100,7 @@ function headerOf(number) {
   return `${fields.join("\r\n")}\r\n\r\n`;
 }
 
-/** CRLF lines of `length` octets in all. Of 3 × `dots` lines one begins with a dot, one with two, one is a dot. */
+/** Lines of `length` bytes in total. Of 3 × `dots` lines, one begins with a dot, one with two, and one is a dot. */
 function linesOf(length, seed, dots) {
   const random = generator(seed);
   let text = "";

@@ -1,10 +1,10 @@
-/** The measuring instruments, which are C programs: built on first use, started, and asked for their counts. */
+/** Builds the measuring instruments, which are C programs, on first use, starts them, and reads their counts. */
 import { spawn, spawnSync } from "node:child_process";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { BENCH, CACHE, ensureCache } from "./paths.mjs";
 
-/** What the sink says that it offers, beside CHUNKING. */
+/** The extensions that the sink offers, beside CHUNKING. */
 const KEYWORDS = "PIPELINING,8BITMIME,SMTPUTF8,ENHANCEDSTATUSCODES,SIZE 1073741824";
 
 /** The certificate authority of the sink. */
@@ -12,7 +12,7 @@ export const AUTHORITY = join(CACHE, "ca.pem");
 
 /**
  * Builds the instruments unless they are there.
- * @throws with what is to be installed, if they cannot be built
+ * @throws an error that names the packages to install, if they cannot be built
  */
 export function buildInstruments() {
   ensureCache();
@@ -28,7 +28,7 @@ const ADVICE =
   "The sink, the delay line and the process timer are C programs for Linux, built on first use: " +
   "apt-get install gcc make openssl libssl-dev";
 
-/** The program that runs another one and tells its wall time, CPU and peak memory. */
+/** The program that runs another one and prints its wall time, CPU time and peak memory. */
 export const MEASURED = join(CACHE, "measured");
 
 /** Starts a sink: `tls` is undefined, "implicit" or "starttls". */
@@ -38,12 +38,12 @@ export function startSink({ tls, chunking }) {
   return Instrument.start("sink", [keywords, ...certificate]);
 }
 
-/** Starts a line that delays what goes to `port` by so many milliseconds each way. */
+/** Starts a proxy to `port` that delays each direction by a number of milliseconds. */
 export function startDelay(port, milliseconds) {
   return Instrument.start("delay", [String(port), String(milliseconds)]);
 }
 
-/** A running instrument. It ends with its standard input, so that it never outlives this process. */
+/** A running instrument. It ends with its standard input, so that it does not outlive this process. */
 class Instrument {
   #process;
   #lines;
@@ -57,7 +57,7 @@ class Instrument {
     return instrument;
   }
 
-  /** Asks the sink to "reset" its counts, or for its "counts". */
+  /** Sends the sink "reset", or "counts" to read them. */
   async ask(question) {
     this.#process.stdin.write(`${question}\n`);
     return JSON.parse(await this.#line());

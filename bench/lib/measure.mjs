@@ -1,4 +1,4 @@
-/** One run: a subject does a workload in a process of its own, and the sink says what arrived. */
+/** One run: a subject runs a workload in its own process, and the sink reports the messages that arrived. */
 import { spawn } from "node:child_process";
 import { readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
@@ -7,12 +7,12 @@ import { AUTHORITY, MEASURED, startDelay, startSink } from "./instruments.mjs";
 import { BENCH, CACHE, COMMANDS } from "./paths.mjs";
 import { WORKLOADS } from "./workloads.mjs";
 
-/** A run that takes longer is ended, and does not count. */
+/** The time limit of a run; a longer one is ended and does not count. */
 const MOST_SECONDS = 240;
 
 let lanes = 0;
 
-/** A lane does one run after the other; its sinks are its own. */
+/** A lane executes one run after the other, with its own sinks. */
 export class Lane {
   #file = join(CACHE, `measured-${process.pid}-${lanes++}.json`);
   #instruments = new Map();
@@ -67,7 +67,7 @@ export class Lane {
     return running;
   }
 
-  /** Runs a command to its end. What it prints last is JSON. */
+  /** Runs a command to its end; its last output is JSON. */
   async #run(command) {
     rmSync(this.#file, { force: true });
     const child = spawn(MEASURED, [this.#file, ...command], {

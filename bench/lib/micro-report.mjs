@@ -5,12 +5,12 @@ import { CACHE } from "./paths.mjs";
 import { figure, table } from "./tables.mjs";
 import { RUNTIMES } from "./workloads.mjs";
 
-/** Where a runtime's results are kept. */
+/** The file of a runtime's results. */
 export function microFile(runtime) {
   return join(CACHE, `micro-${runtime}.json`);
 }
 
-/** Markdown, or nothing where nothing was measured. */
+/** Markdown; empty if nothing was measured. */
 export function microTables() {
   const measured = RUNTIMES.filter((runtime) => existsSync(microFile(runtime)));
   const byRuntime = measured.map((runtime) => JSON.parse(readFileSync(microFile(runtime), "utf8")));

@@ -1,16 +1,16 @@
-/** Where things are. */
+/** Paths. */
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 
 export const ROOT = join(import.meta.dirname, "../..");
 export const BENCH = join(ROOT, "bench");
-/** Instruments, messages and raw results: made when they are missing, never committed. */
+/** Instruments, messages and raw results: created when missing, never committed. */
 export const CACHE = join(ROOT, ".cache/bench");
 export const RESULTS = join(CACHE, "results");
 
 const bin = (name) => join(ROOT, "node_modules/.bin", name);
 
-/** How each runtime runs a module. */
+/** The command with which each runtime runs a module. */
 export const COMMANDS = {
   node: [process.execPath],
   deno: [bin("deno"), "run", "-A", "--no-check", "-q"],

@@ -1,10 +1,10 @@
-/** Which runs there are, and in which order. */
+/** The runs, and their order. */
 import { subjectNamed } from "../subjects/index.mjs";
 import { OURS, REPETITIONS_OF_OTHERS, WORKLOADS } from "./workloads.mjs";
 
 /**
- * All runs: repetitions outside, and each begins with another subject, so that a slow spell of the machine hits
- * everybody. Ratios are taken within a repetition.
+ * All runs. Repetitions are the outer loop, and each begins with another subject, so that a slow phase of the machine
+ * affects all of them. Ratios are taken within a repetition.
  */
 export async function planRuns({ workloads, runtimes, subjects, repetitions }) {
   const runs = [];

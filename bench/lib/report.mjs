@@ -1,4 +1,4 @@
-/** Writes what was measured into bench/README.md, behind what is written there by hand. */
+/** Writes the results into bench/README.md, after the part that is written by hand. */
 import { execFileSync } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -14,7 +14,7 @@ const README = join(BENCH, "README.md");
 const MARK = "<!-- What follows is written by `npm run bench`. -->";
 const GOAL = { minified: 40_000, gzip: 12_000 };
 
-/** Makes the report of the newest results, whichever runs they are from. */
+/** Makes the report of the newest results, from all runs. */
 export function writeReport() {
   const results = Results.load();
   const notes = JSON.parse(readFileSync(join(BENCH, "notes.json"), "utf8"));
@@ -57,7 +57,7 @@ function sizeOutput() {
   try {
     return execFileSync(process.execPath, [join(ROOT, "scripts/size.mjs")], { encoding: "utf8" });
   } catch ({ stdout }) {
-    return stdout; // over its budget, which is not what is asked here
+    return stdout; // over its budget, which does not matter here
   }
 }
 

@@ -1,11 +1,11 @@
-/** Raw results: a file of JSON lines a run, kept in the cache. Reports are made of the newest ones. */
+/** Raw results: a file of JSON lines for each run, in the cache. Reports use the newest ones. */
 import { appendFileSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { max, median, min, quantileSorted } from "simple-statistics";
 import { ensureCache, RESULTS } from "./paths.mjs";
 import { WORKLOADS } from "./workloads.mjs";
 
-/** Begins the file of a run, which opens with where and when it was made; gives what adds a row. */
+/** Starts the file of a run, which begins with its circumstances; returns a function that adds a row. */
 export function beginRun(circumstances) {
   ensureCache();
   const file = join(RESULTS, `${circumstances.date.replaceAll(":", "-")}.jsonl`);
@@ -14,7 +14,7 @@ export function beginRun(circumstances) {
   return add;
 }
 
-/** What was measured: of each workload on each runtime, its newest run; of circumstances, those of the runs that count. */
+/** The results: of each workload on each runtime, its newest run, with the circumstances of those runs. */
 export class Results {
   #rows;
   runs;
@@ -38,7 +38,7 @@ export class Results {
     return new Results(names.sort().map((name) => parse(readFileSync(join(RESULTS, name), "utf8"))));
   }
 
-  /** Runs whose count, sum or exit was not as it should be: they are in no table. */
+  /** Runs with a wrong count, sum or exit code, which are in no table. */
   get failed() {
     return this.#rows.filter(({ ok }) => !ok);
   }
@@ -54,12 +54,12 @@ export class Results {
     return this.#rows.filter((row) => row.ok && matches(row));
   }
 
-  /** How some figure of a subject's runs spreads; undefined if there is none. */
+  /** The spread of a figure over a subject's runs; undefined if there is none. */
   spread(workload, runtime, subject, figure) {
     return spreadOf(this.of(workload, runtime, subject).map(figure));
   }
 
-  /** How a figure compares with another subject's in the same repetition, by `compare(ours, theirs)`. */
+  /** Compares a figure with that of another subject in the same repetition, by `compare(ours, theirs)`. */
   compared(workload, runtime, subject, against, figure, compare) {
     const theirs = new Map(this.of(workload, runtime, against).map((row) => [row.repetition, figure(row)]));
     const both = this.of(workload, runtime, subject).filter(({ repetition }) => theirs.has(repetition));
@@ -67,7 +67,7 @@ export class Results {
   }
 }
 
-/** What a row comes to in its workload's unit. */
+/** The result of a row in its workload's unit. */
 export function inUnit({ workload, seconds }) {
   const { unit, messages, size } = WORKLOADS[workload];
   if (unit === "ms") return seconds * 1000;

@@ -9,7 +9,7 @@ export function table(head, rows, texts = 1) {
   return [head, line, ...rows].map((cells) => `| ${cells.join(" | ")} |`).join("\n");
 }
 
-/** A number with three digits that mean something. */
+/** A number with three significant digits. */
 export function figure(value) {
   if (value === undefined) return "";
   if (Number.isInteger(value) && value < 1000) return String(value);
@@ -17,12 +17,12 @@ export function figure(value) {
   return value >= 100 ? value.toFixed(0) : value >= 10 ? value.toFixed(1) : value.toFixed(2);
 }
 
-/** A median, and in brackets the range that half of the values are in. */
+/** A median, and in brackets the range of the middle half of the values. */
 export function withSpread({ median, quartiles }) {
   return `${figure(median)} (${quartiles.map(figure).join("–")})`;
 }
 
-/** All that was measured of a workload. */
+/** All results of a workload. */
 export function workloadTable(name, results) {
   const { unit } = WORKLOADS[name];
   const rows = RUNTIMES.flatMap((runtime) =>

@@ -1,7 +1,7 @@
-/** What is to be reached: each a ratio or a count, taken within one run. */
+/** The targets: ratios or counts, each taken within one run. */
 import { RUNTIMES } from "./workloads.mjs";
 
-/** What is compared: a figure of a row, how two of them are compared (if not alone), and how that reads. */
+/** The compared figures: the figure of a row, the comparison of two of them (if any), and its description. */
 const speed = (against, least) => ({ figure: "speed", against, least });
 const most = (figure, limit, against) => ({ figure, against, most: limit });
 
@@ -9,10 +9,10 @@ const DATA = "smtplib";
 const CHUNKING = "smtplib-chunking";
 const EAGER = "smtplib-eager";
 
-/** The mode that each of our subjects stands for. */
+/** The mode of each subject of this client. */
 export const MODES = { [DATA]: "DATA", [CHUNKING]: "CHUNKING", [EAGER]: "eager" };
 
-/** Workload, subject, and what is asked of it. A limit is a number, or one for each runtime that it is set for. */
+/** Workload, subject, and target. A limit is a number, or one for each runtime that has one. */
 const ASKED = [
   ["M1", DATA, speed("nodemailer", 1.25), speed("raw-pipelined", 0.8), most("reads", 2.1), most("writes", 2.1)],
   ["M1", DATA, most("cpu", { node: 1.35 }, "raw-pipelined")],
@@ -43,7 +43,7 @@ export const TARGETS = ASKED.flatMap(([workload, subject, ...asked]) =>
   asked.map((one) => ({ workload, subject, ...one, limits: limitsOf(one.least ?? one.most) })),
 );
 
-/** How a target turned out on a runtime: what was measured, and whether that is enough. */
+/** The verdict on a target on a runtime: the figure, and whether it passes. */
 export function judge(target, runtime, results) {
   const limit = target.limits[runtime];
   const measured = limit === undefined ? undefined : measure(target, runtime, results);
@@ -59,7 +59,7 @@ export function idOf({ workload, subject, figure, against }, runtime) {
 const ratio = (ours, theirs) => ours / theirs;
 const difference = (ours, theirs) => ours - theirs;
 
-/** Figures: of a row, and how they are compared where there is somebody to compare with. */
+/** The figures of a row, compared with those of another subject if the target names one. */
 const FIGURES = {
   speed: { of: ({ seconds }) => 1 / seconds, compare: ratio },
   time: { of: ({ seconds }) => seconds, compare: ratio },

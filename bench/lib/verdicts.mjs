@@ -21,13 +21,13 @@ export class Verdicts {
   missing = 0;
   /** The notes that the table refers to, in order. */
   footnotes = [];
-  /** The ids of failures that have no note. */
+  /** The ids of failures without a note. */
   unexplained = [];
   /** The table, in Markdown. */
   text;
   #notes;
 
-  /** `sizes` are `{ name, limit, value }`: what no run measures. */
+  /** `sizes` are `{ name, limit, value }`: figures that no run measures. */
   constructor(results, notes, sizes) {
     this.#notes = notes;
     const rows = TARGETS.map((target) => this.#row(target, results));
@@ -36,7 +36,7 @@ export class Verdicts {
     this.text = table(head, [...rows, ...others], head.length);
   }
 
-  /** How many there are of each. */
+  /** The number of each verdict. */
   get sum() {
     return `${this.passed} passed, ${this.failed} failed, ${this.missing} not measured`;
   }

@@ -1,11 +1,11 @@
-/** What is sent: the workloads that the targets are set for, and who takes part in each. */
+/** The workloads of the targets, and the subjects of each. */
 
 /**
- * `mode`: "awaited", each message after the last one's reply; "queued", all at once; "stream", one from an async iterable;
- * "memory", one large array; "connections", one connection a message; "start", a process that sends one message.
- * `unit` is what is compared: messages or megabytes a second, or milliseconds, of which fewer are better.
- * `times` is how often it is done within a repetition, where one run is short.
- * `against` are the subjects that targets compare with; `others` take part in the first repetitions only.
+ * `mode`: "awaited", each message after the last one's reply; "queued", all at once; "stream", one from an async
+ * iterable; "memory", one large array; "connections", one connection a message; "start", a process that sends one
+ * message. `unit` is the compared unit: messages or megabytes a second, or milliseconds, of which fewer are better.
+ * `times` is the number of runs within a repetition, if one run is short. `against` are the subjects that targets
+ * compare with; `others` take part in the first repetitions only.
  */
 export const WORKLOADS = {
   M1: {
@@ -119,10 +119,10 @@ export const WORKLOADS = {
   },
 };
 
-/** Our own subjects: by DATA, by BDAT where a server offers CHUNKING, and with `pipelining: "eager"`. */
+/** The subjects of this client: by DATA, by BDAT where a server offers CHUNKING, and with `pipelining: "eager"`. */
 export const OURS = ["smtplib", "smtplib-chunking", "smtplib-eager"];
 
-/** In how many repetitions those take part that no target compares with. */
+/** The number of repetitions with subjects that no target compares with. */
 export const REPETITIONS_OF_OTHERS = 2;
 
 /** The runtimes, in the order of the tables. */

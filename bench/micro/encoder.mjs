@@ -1,8 +1,8 @@
-/** What the body encoders cost: 64 KiB of several kinds of text, against a plain copy of them. */
+/** The cost of the body encoders: 64 KiB of several kinds of text, compared with a plain copy. */
 import { bench } from "mitata";
 import { ChunkEncoder, DataEncoder, measure, skipSendable, skipUndotted } from "smtplib/core";
 
-/** How many octets one call takes. */
+/** The bytes of one call. */
 export const OCTETS = 65_536;
 
 const BODIES = {

@@ -1,4 +1,4 @@
-/** The micro-benchmarks on the running runtime; prints their results as JSON: nanoseconds a call. */
+/** The micro-benchmarks on the running runtime; prints their results as JSON, in nanoseconds a call. */
 import { run } from "mitata";
 import { encoderBenchmarks, OCTETS } from "./encoder.mjs";
 import { parserBenchmarks } from "./parser.mjs";

@@ -1,11 +1,11 @@
-/** What the reply parser costs a reply: as they come in, many at once, of many lines, and octet by octet. */
+/** The cost of the reply parser for each reply: one by one, many at once, of many lines, and byte by byte. */
 import { bench } from "mitata";
 import { makeReplyParser } from "smtplib/core";
 
 const MESSAGE = ["250 2.1.0 Ok", "250 2.1.5 Ok", "354 End data with <CR><LF>.<CR><LF>", "250 2.0.0 Ok: queued as 4F2A"];
 const EHLO = ["250-mx.example.org", "250-PIPELINING", "250-SIZE 52428800", "250-AUTH PLAIN LOGIN", "250 8BITMIME"];
 
-/** Defines the benchmarks and gives how many replies one call of each takes. */
+/** Defines the benchmarks and returns the number of replies in one call of each. */
 export function parserBenchmarks() {
   const replies = {};
   const add = (name, count, lines, step = Number.POSITIVE_INFINITY) => {

@@ -1,4 +1,4 @@
-/** Builds the message by each builder on this runtime, looks at what came out, and prints it as JSON. */
+/** Builds the message with each builder on this runtime, checks the result, and prints it as JSON. */
 import PostalMime from "postal-mime";
 import { content, subjects } from "./subjects.mjs";
 
@@ -15,7 +15,7 @@ for (const [name, build] of Object.entries(subjects)) {
 }
 console.log(JSON.stringify(found));
 
-/** What a receiver would see. */
+/** The qualities of a message, as a receiver parses it. */
 async function qualities(message) {
   const bytes = typeof message === "string" ? new TextEncoder().encode(message) : message;
   const wire = Buffer.from(bytes).toString("latin1");

@@ -1,5 +1,5 @@
 /**
- * emailjs takes only its own Message, so it gets one whose stream has the finished text. It does no dot-stuffing:
+ * emailjs accepts only its own Message, so it gets one whose stream has the finished text. It does no dot-stuffing, so
  * the text is stuffed beforehand. It adds CRLF before the dot, so it gets the message without its last one.
  */
 import { EventEmitter } from "node:events";

@@ -1,7 +1,7 @@
 /**
- * Who is measured. A subject is a module whose default export has
+ * The measured subjects. A subject is a module whose default export has
  * - `name`, `runtimes` and `modes` that it can do, and `chunking`, if the sink is to offer that;
- * - `prepare(bytes)`: the message as this client takes it, outside the clock;
+ * - `prepare(bytes)`: returns the message in the client's form, before the clock starts;
  * - `open({ host, port, connections, mode, tls, ca })`: `{ send(from, to, message), sendStream?(from, to, chunks),
  *   sendAll?(from, to, messages), close() }`. Without `sendAll`, queueing is calling `send` for all at once.
  */

@@ -1,4 +1,7 @@
-/** nodemailer's transporter, as most of its users call it; finished octets by `raw`, over which its composer runs. */
+/**
+ * nodemailer's transporter, as most of its users call it, with finished messages by `raw`, which its composer
+ * processes.
+ */
 import { Readable } from "node:stream";
 import nodemailer from "nodemailer";
 import { ALL_MODES, ALL_RUNTIMES } from "./index.mjs";

@@ -1,4 +1,4 @@
-/** nodemailer's SMTPConnection: finished octets in, no MIME. It pipelines the envelope. */
+/** nodemailer's SMTPConnection, with finished messages and no MIME. It pipelines the envelope. */
 import { once } from "node:events";
 import { Readable } from "node:stream";
 import SMTPConnection from "nodemailer/lib/smtp-connection/index.js";

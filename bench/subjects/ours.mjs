@@ -1,8 +1,8 @@
-/** smtplib, by what its users call and nothing else. */
+/** smtplib, by its public API. */
 import { SMTP, SMTP_SSL, SMTPPool } from "smtplib";
 import { ALL_MODES, ALL_RUNTIMES } from "./index.mjs";
 
-/** A subject with these options of ours, on a sink that offers CHUNKING, and gets all messages by BDAT, or does not. */
+/** A subject with these options, on a sink with or without CHUNKING, which then gets all messages by BDAT. */
 export function ours(name, options) {
   const { chunking } = options;
   return {

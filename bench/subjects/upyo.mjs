@@ -1,6 +1,6 @@
 /**
- * @upyo/smtp. It builds its own MIME, so the same octets as everybody's go through its internal connection, with the
- * steps of `SmtpTransport.send()` around it: take one from the pool, send, RSET, give it back. It adds CRLF before the
+ * @upyo/smtp. It builds its own MIME, so the common messages go through its internal connection, with the
+ * steps of `SmtpTransport.send()` around it: take one from the pool, send, RSET, return it. It adds CRLF before the
  * dot, so it gets the message without its last one.
  */
 import { SmtpTransport } from "@upyo/smtp";
@@ -30,7 +30,10 @@ export default {
     };
     return {
       send,
-      /** On one connection as its `sendMany()`, without RSET; its pool has no bound, so else as many loops as may be. */
+      /**
+       * On one connection like its `sendMany()`, without RSET; its pool has no limit, so otherwise a loop for each
+       * connection.
+       */
       async sendAll(from, to, messages) {
         if (connections === 1) return sendMany(transport, { from, to }, messages);
         const waiting = messages.values();

@@ -1,10 +1,10 @@
-/** Arguments by tables: what a command takes, how it is read, and what is said where it cannot be meant. */
+/** Parses the arguments of a command by tables of its options, and reports those that are invalid. */
 import { type ParseArgsConfig, parseArgs } from "node:util";
 import { UsageError } from "./exit-codes.ts";
 
 /** One option of a command. */
 export type OptionRow = {
-  /** What stands for its value in the help; left out for a flag. */
+  /** The placeholder of its value in the help; left out for a flag. */
   readonly value?: string;
   /** It may be given more than once. */
   readonly multiple?: true;
@@ -14,7 +14,7 @@ export type OptionRow = {
   readonly empty?: true;
   /** Its value may hold line ends and other control characters. */
   readonly free?: true;
-  /** Its letter. */
+  /** Its one-letter form. */
   readonly short?: string;
   /** A line for the help. */
   readonly help: string;
@@ -23,9 +23,9 @@ export type OptionRow = {
 /** Options by their names. */
 export type OptionTable = Readonly<Record<string, OptionRow>>;
 
-/** What a command was given. */
+/** The parsed arguments of a command. */
 export class Arguments {
-  /** What is no option. */
+  /** The arguments that are not options. */
   readonly operands: readonly string[];
   readonly #values = new Map<string, string[]>();
 
@@ -81,8 +81,8 @@ export class Arguments {
   }
 
   /**
-   * The number that an option has for its value.
-   * @throws {UsageError} if it is none, or out of range
+   * The value of an option as a number.
+   * @throws {UsageError} if it is not a number, or out of range
    */
   number(
     name: string,

@@ -1,4 +1,4 @@
-/** The options that say how a server is reached, for all commands that are clients; and what they come to. */
+/** The options for the connection to a server, of all commands that are clients, and the settings they result in. */
 import { createPrivateKey, X509Certificate } from "node:crypto";
 import { isIP } from "node:net";
 import { createSecureContext, type SecureContextOptions } from "node:tls";
@@ -10,7 +10,7 @@ import { readText, reasonOf } from "./files.ts";
 import { proxyTransport } from "./proxy.ts";
 import { endpointOf, parseTarget, type Target, type TlsMode } from "./target.ts";
 
-/** How a server is reached. */
+/** How to reach a server. */
 export const CONNECTION_OPTIONS: OptionTable = {
   tls: { help: "TLS from the first byte on, as on port 465" },
   starttls: { value: "POLICY", help: "required, opportunistic or never" },
@@ -30,7 +30,7 @@ export const CONNECTION_OPTIONS: OptionTable = {
   timeout: { value: "SECONDS", help: "how long each step may take" },
 };
 
-/** How a server is reached. */
+/** How to reach a server. */
 export type Connection = {
   readonly protocol: "smtp" | "lmtp";
   readonly endpoint: Endpoint;
@@ -38,19 +38,19 @@ export type Connection = {
   /** Whether `tls` was asked for, and is not the default. */
   readonly tlsAsked: boolean;
   readonly context: TlsOptions;
-  /** Leads through a proxy; undefined for the runtime's own. */
+  /** A transport through a proxy; undefined: the runtime's own transport. */
   readonly transport: Transport | undefined;
   readonly sourceAddress: [host: string, port: number] | undefined;
   readonly helo: string | undefined;
   /** Seconds. */
   readonly timeout: number | undefined;
-  /** Credentials that the target itself holds. */
+  /** Credentials in the target's URL. */
   readonly target: Target;
 };
 
 /**
  * Reads the options of a connection to a target.
- * @throws {UsageError} for what cannot be meant; {CommandError} for a file that cannot be read
+ * @throws {UsageError} for an invalid option; {CommandError} for a file that cannot be read
  */
 export async function connectionOf(args: Arguments, text: string, argument: string): Promise<Connection> {
   const target = parseTarget(text, argument);
@@ -81,7 +81,7 @@ export async function connectionOf(args: Arguments, text: string, argument: stri
   };
 }
 
-/** The options of `SMTP` and its kin for a connection. */
+/** The options of `SMTP`, `SMTP_SSL` or `LMTP` for a connection. */
 export function smtpOptions({ context, sourceAddress, helo, timeout }: Connection): SMTPOptions {
   return {
     context,
@@ -91,7 +91,7 @@ export function smtpOptions({ context, sourceAddress, helo, timeout }: Connectio
   };
 }
 
-/** A client of the class that a connection asks for, which is not connected yet. */
+/** A client of the class that a connection requires, not connected yet. */
 export function clientFor({ protocol, tls }: Connection, options: SMTPOptions): SMTP {
   if (protocol === "lmtp") return new LMTP(undefined, undefined, options);
   return tls === "implicit" ? new SMTP_SSL(undefined, undefined, options) : new SMTP(undefined, undefined, options);
@@ -161,7 +161,7 @@ export function checkPair(cert: string, key: string): void {
 }
 
 /**
- * Has the runtime try what TLS is to be spoken with.
+ * Lets the runtime check the TLS options before they are used.
  * @throws {UsageError} if it cannot be used
  */
 function checkUsable(argument: string, options: SecureContextOptions): void {

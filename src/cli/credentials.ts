@@ -1,4 +1,4 @@
-/** Who logs in: user, password or token, and where those come from without showing in the list of processes. */
+/** Credentials: user, password or token, from sources that the list of processes does not show. */
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 import type { Mechanism, PoolAuth, Reply, SMTP } from "../index.ts";
@@ -25,7 +25,7 @@ export const LOGIN_OPTIONS: OptionTable = {
   "allow-insecure-auth": { help: "send passwords over connections without TLS, too" },
 };
 
-/** What a client logs in with. */
+/** The credentials of a client. */
 export type Credentials =
   | {
       readonly kind: "password";
@@ -44,7 +44,7 @@ export type Credentials =
 
 /**
  * The credentials that the options ask for; undefined without a login.
- * @throws {UsageError} if something is missing, or too much
+ * @throws {UsageError} if something is missing or superfluous
  */
 export async function credentialsOf(
   args: Arguments,
@@ -89,7 +89,7 @@ export function poolAuth(credentials: Credentials): PoolAuth {
   }
 }
 
-/** Logs in by a client that has said EHLO. */
+/** Logs in with a client that has sent EHLO. */
 export async function logIn(smtp: SMTP, credentials: Credentials, endpoint: Connection["endpoint"]): Promise<Reply> {
   switch (credentials.kind) {
     case "mechanism":
@@ -174,7 +174,7 @@ async function tokenOf(command: string, { env }: Surroundings): Promise<string> 
   throw new CommandError(EXIT.login, "--token-command printed no token");
 }
 
-/** How a command ended. The message of the runtime's own error holds the command, and what it has printed. */
+/** How a command ended. The runtime's own error is not used: its message has the command and its output. */
 function endOf(error: unknown): string {
   const member = (name: string): unknown => (error instanceof Error ? Reflect.get(error, name) : undefined);
   const [code, signal] = [member("code"), member("signal")];

@@ -1,4 +1,4 @@
-/** How the commands end: the numbers of BSD's sysexits, and two of our own for what those have no number for. */
+/** The exit codes of the commands: those of BSD's sysexits, and two more for outcomes that have no number there. */
 import {
   SMTPAuthenticationError,
   SMTPConnectError,
@@ -13,11 +13,11 @@ import { ProxyError } from "../proxy/index.ts";
 
 /** The exit codes; `docs/cli.md` explains them. */
 export const EXIT = {
-  /** Done: the message was accepted, the server is fine. */
+  /** The message was accepted; the server has no fault. */
   ok: 0,
   /** Wrong arguments. */
   usage: 64,
-  /** The server rejected the message for good. */
+  /** The server rejected the message permanently. */
   rejected: 65,
   /** A file cannot be read. */
   noInput: 66,
@@ -25,15 +25,15 @@ export const EXIT = {
   unavailable: 69,
   /** A fault of this program. */
   software: 70,
-  /** A file cannot be written, or a port not be listened on. */
+  /** A file cannot be written, or a port cannot be opened. */
   cannotCreate: 73,
-  /** Not now: it may work later. */
+  /** A temporary failure. */
   temporary: 75,
-  /** The server answers, but cannot do what is asked for, or does it wrong. */
+  /** The server answers, but cannot do what was requested, or fails at it. */
   protocol: 76,
   /** The login was refused. */
   login: 77,
-  /** The connection was lost after the message: nobody knows whether it was accepted. */
+  /** The connection was lost after the message was sent: it is unknown whether it was accepted. */
   unknown: 79,
   /** The message was accepted, but not for all recipients. */
   partial: 80,
@@ -42,7 +42,7 @@ export const EXIT = {
 /** One of the exit codes. */
 export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
 
-/** An argument that cannot be meant. */
+/** An invalid argument. */
 export class UsageError extends Error {
   override readonly name = "UsageError";
   /** The argument as it is written: "--port", "HOST". */
@@ -54,7 +54,7 @@ export class UsageError extends Error {
   }
 }
 
-/** A failure of the surroundings, with the exit code that goes with it. */
+/** A failure outside the program, with its exit code. */
 export class CommandError extends Error {
   override readonly name = "CommandError";
   readonly exitCode: ExitCode;
@@ -70,7 +70,7 @@ export function exitCodeOf(error: unknown): ExitCode {
   if (error instanceof UsageError) return EXIT.usage;
   if (error instanceof CommandError) return error.exitCode;
   if (error instanceof SMTPException) return exitCodeOfException(error);
-  // What the library refuses before it writes a byte is an argument of ours.
+  // The library refused an argument before it wrote a byte.
   if (error instanceof TypeError || error instanceof RangeError) return EXIT.usage;
   return EXIT.software;
 }
@@ -106,7 +106,7 @@ export function causeOf<E extends Error>(error: unknown, wanted: new (...args: n
   return causes(error).find((cause): cause is E => cause instanceof wanted);
 }
 
-/** Whether the connection was lost, for whatever reason. */
+/** Whether the connection was lost, for any reason. */
 export function isLost(error: unknown): boolean {
   return error instanceof SMTPServerDisconnected;
 }

@@ -1,7 +1,7 @@
-/** What the keywords of EHLO mean, a line each, with the RFC. */
+/** The meaning of EHLO's keywords, in a line each, with the RFC. */
 import { offerOf } from "../core/index.ts";
 
-/** What is known of a keyword. */
+/** The description of a keyword. */
 export type ExtensionMeaning = { readonly rfc: string; readonly meaning: string };
 
 type Row = { readonly rfc: string; readonly meaning: string | ((parameters: string) => string) };
@@ -52,7 +52,7 @@ const ROWS: Readonly<Record<string, Row>> = {
   SAML: { rfc: "RFC 821", meaning: "obsolete" },
 };
 
-/** What a keyword of EHLO means, with its parameters. */
+/** Describes a keyword of EHLO with its parameters. */
 export function meaningOf(keyword: string, parameters: string): ExtensionMeaning {
   const { rfc, meaning } = (Object.hasOwn(ROWS, keyword) ? ROWS[keyword] : undefined) ?? {
     rfc: "",
@@ -61,7 +61,7 @@ export function meaningOf(keyword: string, parameters: string): ExtensionMeaning
   return { rfc, meaning: typeof meaning === "string" ? meaning : meaning(parameters) };
 }
 
-/** A number of octets for people: "10.2 MB". */
+/** A readable number of bytes: "10.2 MB". */
 export function shownOctets(octets: number): string {
   for (const [unit, size] of UNITS) if (octets >= size) return `${Number((octets / size).toFixed(1))} ${unit}`;
   return `${octets} octets`;

@@ -17,7 +17,7 @@ export async function readText(argument: string, path: string): Promise<string> 
 }
 
 /**
- * Whether a file can be read, before anything is done that cannot be undone.
+ * Checks that a file can be read, before anything is done that cannot be undone.
  * @throws {CommandError} if it cannot
  */
 export async function checkReadable(argument: string, path: string): Promise<void> {
@@ -48,7 +48,7 @@ export async function writeText(argument: string, path: string, text: string): P
 }
 
 /**
- * Whether a file can be written, before anything is done that cannot be undone. It is made, if it is missing.
+ * Checks that a file can be written, before anything is done that cannot be undone. Creates it if it is missing.
  * @throws {CommandError} if it cannot
  */
 export function checkWritable(argument: string, path: string): void {
@@ -63,7 +63,7 @@ function unwritable(argument: string, path: string, cause: unknown): CommandErro
   return new CommandError(EXIT.cannotCreate, `${argument} ${path} cannot be written: ${reasonOf(cause)}`, { cause });
 }
 
-/** Why something failed, in a few words: the system's code where it has one. */
+/** The reason of a failure in a few words: the system's code, if there is one. */
 export function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   const code: unknown = Reflect.get(error, "code");

@@ -1,8 +1,8 @@
-/** The texts of `--help`, made of the tables of the options. */
+/** Makes the texts of `--help` from the tables of options. */
 import type { OptionTable } from "./arguments.ts";
 import { type Output, styled } from "./surroundings.ts";
 
-/** What a command is, for the help and for reading its arguments. */
+/** The description of a command, for the help and for parsing its arguments. */
 export type CommandDescription = {
   readonly name: string;
   /** One line. */

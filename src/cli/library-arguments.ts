@@ -1,7 +1,7 @@
-/** The library's own refusals of arguments, told by the name that the argument has on the command line. */
+/** Translates the library's errors about arguments: they name the option of the command line. */
 import { UsageError } from "./exit-codes.ts";
 
-/** What the library calls it -> the option. */
+/** The library's name of an argument -> the option. */
 const OPTIONS: ReadonlyMap<string, string> = new Map([
   ["local_hostname", "--helo"],
   ["context.servername", "--servername"],
@@ -24,7 +24,7 @@ const OPTIONS: ReadonlyMap<string, string> = new Map([
   ["authzid", "--authzid"],
 ]);
 
-/** The error as one of usage, where the library names an argument that an option stands for; else the error as it is. */
+/** Returns a usage error if the library's error names an argument that is an option here; else the error itself. */
 export function namedByOption(error: unknown): unknown {
   if (!(error instanceof TypeError || error instanceof RangeError)) return error;
   const [, name = "", problem = ""] = /^(?:the option )?([\w.]+)(?:\[\d+\])?:? (.*)$/s.exec(error.message) ?? [];

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /**
- * The command line: `npx smtplib`, `deno run -A jsr:@smtplib/smtplib/cli`, `bunx smtplib`. Running it is all that this
- * module does; it exports nothing.
+ * The command line: `npx smtplib`, `deno run -A jsr:@smtplib/smtplib/cli`, `bunx smtplib`. This
+ * module runs the program and exports nothing.
  *
  * @module
  */
@@ -11,7 +11,7 @@ import { processSurroundings } from "./surroundings.ts";
 
 const surroundings = processSurroundings();
 const code = await run(process.argv.slice(2), surroundings);
-// Output that was lost has set one already.
+// Lost output has already set an exit code.
 if (code !== 0) process.exitCode = code;
 // A read of standard input that has begun would keep the process until the other end is closed.
 if (surroundings.signal.aborted) process.exit();

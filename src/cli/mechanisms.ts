@@ -1,20 +1,20 @@
-/** SASL mechanisms: what they are, and what they show of a password. */
+/** SASL mechanisms, and whether they reveal a password. */
 
-/** What is known of a mechanism. */
+/** The description of a mechanism. */
 export type MechanismRow = {
   readonly rfc: string;
   readonly meaning: string;
-  /** Whether it shows the password, or a token that is as good, to the server and to whoever reads the connection. */
+  /** Whether it reveals the password or token to the server and to anyone who reads the connection. */
   readonly showsSecret: boolean;
-  /** Whether this client has it. */
+  /** Whether this client supports it. */
   readonly supported: boolean;
-  /** What it logs in with. */
+  /** The kind of credentials that it uses. */
   readonly by: "password" | "token" | "certificate" | "nothing" | "ticket";
 };
 
 const scram = (hash: string, bound: boolean, rfc: string): MechanismRow => ({
   rfc,
-  meaning: `proves the password by ${hash} without showing it${bound ? ", and that nobody is in between" : ""}`,
+  meaning: `proves the password by ${hash} without revealing it${bound ? ", and rules out a man in the middle" : ""}`,
   showsSecret: false,
   supported: true,
   by: "password",

@@ -5,7 +5,7 @@ import { UsageError } from "./exit-codes.ts";
 
 /**
  * A transport through a proxy.
- * @throws {UsageError} if the URL names none; it is not shown, since it may hold a password
+ * @throws {UsageError} for an invalid URL; the error does not show it, since it may contain a password
  */
 export function proxyTransport(text: string): Transport {
   const url = URL.canParse(text) ? new URL(text) : undefined;
@@ -30,7 +30,7 @@ export function proxyTransport(text: string): Transport {
         throw new UsageError("--proxy", "must begin with socks5h://, socks4a://, http:// or https://");
     }
   } catch (error) {
-    // The proxies name what is wrong, and show neither user nor password.
+    // The errors of the proxies name the fault, and show neither user nor password.
     if (error instanceof TypeError || error instanceof RangeError) throw new UsageError("--proxy", error.message);
     throw error;
   }

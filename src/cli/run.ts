@@ -1,4 +1,4 @@
-/** From arguments to a command and its exit code. Everything that goes wrong ends here, in one line. */
+/** Runs the command that the arguments name, and turns every failure into one line and an exit code. */
 import { causes, EXIT, type ExitCode, exitCodeOf, UsageError } from "./exit-codes.ts";
 import { type CommandDescription, commandHelp, programHelp } from "./help.ts";
 import { namedByOption } from "./library-arguments.ts";
@@ -20,7 +20,7 @@ const COMMANDS: readonly Command[] = [
   { description: SERVE, run: runServe },
 ];
 
-/** Runs the program; the exit code. Never throws. */
+/** Runs the program and returns its exit code. Never throws. */
 export async function run(args: readonly string[], around: Surroundings): Promise<ExitCode> {
   const [name = "", ...rest] = args;
   const command = COMMANDS.find(({ description }) => description.name === name);
@@ -52,7 +52,7 @@ function runWithout(name: string, { stdout }: Surroundings): ExitCode {
   return name === "" ? EXIT.usage : EXIT.ok;
 }
 
-/** An option's value may be "-h": only what stands for itself counts. */
+/** The value of an option may be "-h": only an argument of its own counts. */
 function asksForHelp(args: readonly string[]): boolean {
   const end = args.indexOf("--");
   return (end < 0 ? args : args.slice(0, end)).some((arg) => arg === "--help" || arg === "-h");
@@ -61,7 +61,7 @@ function asksForHelp(args: readonly string[]): boolean {
 function report(error: unknown, command: string | undefined, { stderr, signal }: Surroundings): ExitCode {
   const program = command === undefined ? "smtplib" : `smtplib ${command}`;
   const code = exitCodeOf(error);
-  // Whatever a stopped command failed with, nothing of what it was asked for is known to have been done.
+  // Whatever the error of a stopped command is, the command did not finish.
   if (signal.aborted && code !== EXIT.unknown && causes(error).includes(signal.reason)) {
     stderr.write(`${program}: ${printable(textOf(signal.reason))}\n`);
     return EXIT.temporary;

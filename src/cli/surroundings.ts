@@ -1,4 +1,4 @@
-/** What a command has around it: its streams, the environment, the terminal. Tests hand in others. */
+/** The surroundings of a command: its streams, the environment, the terminal. Tests pass others. */
 import { once } from "node:events";
 import process from "node:process";
 import { styleText } from "node:util";
@@ -8,25 +8,25 @@ import { reasonOf } from "./files.ts";
 /** A stream to write text to. */
 export type Output = {
   write(text: string): void;
-  /** Whether a person looks at it. */
+  /** Whether it is a terminal. */
   readonly isTerminal: boolean;
   /** Whether colours are wanted there. */
   readonly hasColours: boolean;
 };
 
-/** What a command has around it. */
+/** The surroundings of a command. */
 export type Surroundings = {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly stdin: AsyncIterable<Uint8Array | string>;
   readonly stdout: Output;
   readonly stderr: Output;
-  /** Asks on the terminal, without an echo; undefined where there is none. */
+  /** Prompts on the terminal without echo; undefined if there is no terminal. */
   readonly ask: (question: string) => Promise<string | undefined>;
   /** Fires when the command is to end: Ctrl-C, SIGTERM. */
   readonly signal: AbortSignal;
 };
 
-/** Those of this process. */
+/** The surroundings of this process. */
 export function processSurroundings(): Surroundings {
   const stopping = new AbortController();
   for (const name of ["SIGINT", "SIGTERM"] as const) {
@@ -60,7 +60,7 @@ function output(stream: NodeJS.WriteStream): Output {
   const isTerminal = stream.isTTY === true;
   const forced = FORCE_COLOR !== undefined && FORCE_COLOR !== "0";
   const onError = (error: unknown): void => {
-    // A reader that has gone, as `head` does, is no fault of the command.
+    // A reader that closes the pipe, as `head` does, is not an error of the command.
     if (failed || (error instanceof Error && Reflect.get(error, "code") === "EPIPE")) return;
     failed = true;
     process.exitCode ||= EXIT.cannotCreate;
@@ -96,7 +96,7 @@ async function askHidden(question: string, signal: AbortSignal): Promise<string 
   if (stdin.isTTY !== true) return undefined;
   stdin.setRawMode(true);
   stdin.resume();
-  // Not before: what is typed at once would show.
+  // Only now is the prompt printed: earlier input would be echoed.
   stderr.write(question);
   try {
     return await readHidden(signal);
@@ -107,7 +107,7 @@ async function askHidden(question: string, signal: AbortSignal): Promise<string 
   }
 }
 
-/** What is typed up to a line end; undefined if there is none. */
+/** The input up to a line end; undefined if there is none. */
 async function readHidden(signal: AbortSignal): Promise<string | undefined> {
   const decoder = new TextDecoder();
   let typed = "";
@@ -122,7 +122,7 @@ async function readHidden(signal: AbortSignal): Promise<string | undefined> {
   }
 }
 
-/** The next keys; undefined where the terminal is gone. */
+/** The next keys; undefined if the terminal is closed. */
 function nextChunk(signal: AbortSignal): Promise<Uint8Array | string | undefined> {
   const { stdin } = process;
   const listening = new AbortController();

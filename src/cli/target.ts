@@ -1,11 +1,11 @@
-/** Which server is meant: HOST, HOST:PORT, a connection URL, or the path of a Unix socket. */
+/** Parses the name of a server: HOST, HOST:PORT, a connection URL, or the path of a Unix socket. */
 import type { Endpoint } from "../index.ts";
 import { UsageError } from "./exit-codes.ts";
 
-/** How a connection goes over to TLS. */
+/** How a connection is encrypted. */
 export type TlsMode = "implicit" | "required" | "opportunistic" | "never";
 
-/** What an argument says of a server; what it leaves open is undefined. */
+/** The parts of a server's name; those that are not given are undefined. */
 export type Target = {
   readonly protocol: "smtp" | "lmtp" | undefined;
   readonly host: string;
@@ -41,9 +41,9 @@ const SCHEMES: Readonly<Record<string, Partial<Target>>> = {
 };
 
 /**
- * Reads what stands for a server.
- * @param argument - what it is called in the error
- * @throws {UsageError} if it cannot be read; a URL, which may hold a password, is not shown
+ * Parses the name of a server.
+ * @param argument - its name in the error
+ * @throws {UsageError} if it is invalid; the error does not show a URL, which may contain a password
  */
 export function parseTarget(text: string, argument: string): Target {
   if (text.startsWith("/")) return { ...NOTHING, path: text };
@@ -57,7 +57,7 @@ export function parseTarget(text: string, argument: string): Target {
   throw new UsageError(argument, `is neither HOST, HOST:PORT nor [ADDRESS]:PORT: ${JSON.stringify(text)}`);
 }
 
-/** Where a target is, with the port that its protocol and TLS have if none is given. */
+/** The endpoint of a target, with the default port of its protocol and TLS. */
 export function endpointOf({ path, host, port, protocol, tls }: Target, hasLogin: boolean): Endpoint {
   if (path !== undefined) return { path };
   if (port !== undefined) return { host, port };
@@ -66,7 +66,7 @@ export function endpointOf({ path, host, port, protocol, tls }: Target, hasLogin
   return { host, port: hasLogin ? 587 : 25 };
 }
 
-/** A server as it is shown: "smtp://mail.example.com:587", without credentials. */
+/** The URL of a server for display: "smtp://mail.example.com:587", without credentials. */
 export function shownTarget(protocol: "smtp" | "lmtp", endpoint: Endpoint, implicit: boolean): string {
   if ("path" in endpoint) return `${protocol}://${endpoint.path}`;
   const host = endpoint.host.includes(":") ? `[${endpoint.host}]` : endpoint.host;
@@ -102,7 +102,7 @@ function credentialsOf(text: string | undefined, argument: string): Partial<Targ
   return { user, password };
 }
 
-/** What the URLs of `SMTPPool` say of the session; what they say of the pool has options here. */
+/** The parameters of `SMTPPool`'s URLs that concern the session; the program has options for the others. */
 function parametersOf(query: string, argument: string): Partial<Target> {
   const found: { tls?: TlsMode; helo?: string } = {};
   for (const [name, value] of new URLSearchParams(query)) {

@@ -6,25 +6,25 @@ import { EXIT, type ExitCode } from "./exit-codes.ts";
 import { checkWritable, reasonOf, writeText } from "./files.ts";
 import { type Output, type Surroundings, styled } from "./surroundings.ts";
 
-/** What shows the dialogue. */
+/** The options that show the dialogue. */
 export const TRACE_OPTIONS: OptionTable = {
   trace: { short: "t", help: "print the dialogue with its times, without secrets, to standard error" },
   "trace-html": { value: "FILE", help: "write the dialogue as a picture into a page of its own" },
 };
 
-/** The shorter name of that where there is no other `--html`. */
+/** The shorter name of that option, for commands without another `--html`. */
 export const PICTURE_OPTION: OptionTable = { html: { value: "FILE", help: "the same as --trace-html" } };
 
-/** Octets of each message that a trace shows. */
+/** The bytes of each message that a trace shows. */
 const SHOWN_CONTENT = 2_000;
 
-/** Octets of each message that a picture keeps. */
+/** The bytes of each message that a picture keeps. */
 const KEPT_CONTENT = 65_536;
 
 /** The trace of a command. */
 export class Trace {
   readonly #printed: boolean;
-  /** Writes the picture of a transcript, if one was asked for. */
+  /** Writes the picture of a transcript, if one was requested. */
   readonly #picture: ((transcript: string) => Promise<void>) | undefined;
   readonly #around: Surroundings;
   #recording: Recording | undefined;
@@ -35,7 +35,7 @@ export class Trace {
     this.#around = around;
   }
 
-  /** The transport, observed if that was asked for. It may be called once. */
+  /** The transport, observed if that was requested. Call it once. */
   observe(transport: Transport): Transport {
     let observed = transport;
     if (this.#printed) {
@@ -54,7 +54,7 @@ export class Trace {
     return this.#printed || this.#picture !== undefined;
   }
 
-  /** Runs a command, and writes the picture of it, if one was asked for, also where it fails. */
+  /** Runs a command and writes its picture, if one was requested, even if the command fails. */
   async during(task: () => Promise<ExitCode>): Promise<ExitCode> {
     let code: ExitCode;
     try {
@@ -66,7 +66,7 @@ export class Trace {
     try {
       await this.#finish();
     } catch (error) {
-      // What became of a message says more than what became of a picture.
+      // The error of the command matters more than that of the picture.
       if (code === EXIT.ok) throw error;
       const { stderr } = this.#around;
       stderr.write(`${styled(stderr, "red", "error")}: ${reasonOf(error)}\n`);
@@ -80,7 +80,7 @@ export class Trace {
 }
 
 /**
- * What writes the picture of a transcript into the file that one of the options names; undefined if none was given.
+ * Returns a function that writes the picture of a transcript into the file that an option names; undefined without one.
  * @throws {UsageError} if more than one was given; {CommandError} if the file cannot be written
  */
 export function pictureFile(
@@ -95,7 +95,7 @@ export function pictureFile(
   return (transcript) => writeText(`--${option}`, file, renderTranscript(transcript));
 }
 
-/** Prints the lines of a recording, each with its time; the number of the session too, where there are several. */
+/** Prints the lines of a recording with their times, and with the number of the session if there are several. */
 export function tracePrinter(output: Output): (line: string, about: { session: number; at: number }) => void {
   return (line, { session, at }) => {
     const time = styled(output, "dim", at.toFixed(1).padStart(9));

@@ -14,7 +14,7 @@ export function exposedArguments(args: Arguments, operand?: string): string[] {
   return [...operands, ...[...options, ...urls].map((name) => `--${name}`)];
 }
 
-/** Takes the arguments out of the list of processes, where the runtime can: Node writes the title over them. */
+/** Removes the arguments from the list of processes, if the runtime can: Node overwrites them with the title. */
 export function hideArguments(exposed: readonly string[]): void {
   if (exposed.length > 0) process.title = "smtplib";
 }
@@ -27,7 +27,7 @@ export function warnOfExposure(args: readonly string[], { stderr }: Surroundings
   }
 }
 
-/** Whether the credentials of a URL have a password. */
+/** Whether a URL has a password. */
 function hasPassword(text: string): boolean {
   return /^[a-z0-9]+:\/\/[^@/?#]*:[^@]+@/i.test(text);
 }

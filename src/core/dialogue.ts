@@ -36,8 +36,8 @@ export type Position =
   | "closing"
   | "closed";
 
-/** A row of the table. */
-type Row = {
+/** A row of `TRANSITIONS`. */
+export type TransitionRow = {
   /** The positions that permit the command. */
   readonly at: readonly Position[];
   /** The position after sending. */
@@ -48,12 +48,16 @@ type Row = {
   readonly only?: number;
 };
 
-const GROUPED: Row = { at: ["command"], sent: "command", after: [null, null, null, null] };
-const SINGLE: Row = { at: ["command"], sent: "await-reply", after: ["command", "command", "command", "command"] };
+const GROUPED: TransitionRow = { at: ["command"], sent: "command", after: [null, null, null, null] };
+const SINGLE: TransitionRow = {
+  at: ["command"],
+  sent: "await-reply",
+  after: ["command", "command", "command", "command"],
+};
 
 /** The table: verb -> row. "connect" represents the connection, "." a message's end, "" a response to a challenge. */
 // biome-ignore format: a table
-export const TRANSITIONS: Readonly<Record<string, Row>> = {
+export const TRANSITIONS: Readonly<Record<string, TransitionRow>> = {
   connect:   { at: ["connected"],              sent: "connected",   after: ["command", "command", "command", "command"] },
   EHLO:      SINGLE,
   LHLO:      SINGLE,

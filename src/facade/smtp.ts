@@ -35,7 +35,8 @@ export type Flavour = {
   readonly tls: "starttls" | "implicit";
 };
 
-type SMTPClass<T> = new (host?: string, port?: number, options?: SMTPOptions) => T;
+/** A class whose `connect()` returns its own instances: `SMTP` or one that extends it. */
+export type SMTPClass<T> = new (host?: string, port?: number, options?: SMTPOptions) => T;
 
 /**
  * A connection to an SMTP server: Python's `smtplib.SMTP`.

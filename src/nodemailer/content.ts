@@ -1,15 +1,18 @@
-/** A mail's content on its way: what nodemailer makes of the mail, read when it is sent, and measured as nodemailer does. */
+/**
+ * The content of a mail: nodemailer's stream, opened when the mail is sent, with the measurements that nodemailer
+ * reports.
+ */
 import { type Chunks, chunkIterator, chunksOf } from "../client/chunks.ts";
 import { DataEncoder } from "../core/body.ts";
 import { ObservedBody } from "../core/observed-body.ts";
 import type { Server } from "../core/plan.ts";
 import type { Mail } from "./mail.ts";
 
-/** The content, opened when it is sent: a queue of thousands of mails holds no file open. */
+/** The content, opened only when it is sent, so that queued mails hold no file open. */
 export class MailContent extends ObservedBody implements AsyncIterable<Uint8Array> {
   /** Bytes of the message as DATA carries it, with doubled dots and the last line's dot. */
   octets = 0;
-  /** What went wrong with the reading. */
+  /** The error of reading the content. */
   error: unknown;
   /** The lines of the server's answer to EHLO, without the first; undefined if there are none. */
   ehlo: string[] | undefined;
@@ -38,7 +41,7 @@ export class MailContent extends ObservedBody implements AsyncIterable<Uint8Arra
     };
   }
 
-  /** The content in chunks; each reading begins a stream of nodemailer's. */
+  /** The content in chunks; each iteration opens a new stream of nodemailer. */
   [Symbol.asyncIterator](): AsyncIterator<Uint8Array, undefined> {
     this.#readAt = performance.now();
     this.octets = 0;

@@ -1,4 +1,4 @@
-/** Our exceptions with the fields that nodemailer's users look at: `code`, `command`, `response`, `responseCode`, `rejected`. */
+/** Adds nodemailer's fields to exceptions: `code`, `command`, `response`, `responseCode`, `rejected`. */
 import { failedLookup } from "../core/connect-failure.ts";
 import { HiddenEndError } from "../core/hidden-end.ts";
 import { refusedCommand, refusesContent } from "../core/refused-command.ts";
@@ -19,7 +19,7 @@ import {
   TlsError,
 } from "../errors.ts";
 
-/** nodemailer's codes, as far as they arise here. */
+/** Those of nodemailer's codes that occur here. */
 export type ErrorCode =
   | "EABORT"
   | "EAUTH"
@@ -36,39 +36,39 @@ export type ErrorCode =
   | "ETIMEDOUT"
   | "ETLS";
 
-/** What nodemailer adds to an error. */
+/** The fields that nodemailer adds to an error. */
 export type ErrorFields = {
-  /** What went wrong, in nodemailer's words. */
+  /** nodemailer's code of the failure. */
   code: ErrorCode;
-  /** The command that it went wrong with; "CONN" for the connection, "API" for none. */
+  /** The command that failed; "CONN" for the connection, "API" for none. */
   command?: string | undefined;
   /** The server's reply, with its code. */
   response?: string | undefined;
   /** The code of the reply. */
   responseCode?: number | undefined;
-  /** Whether the same message would be refused again; where there is a reply. */
+  /** Whether the same message would be refused again, if there is a reply. */
   permanent?: boolean | undefined;
-  /** The code that the error underneath has, such as ECONNREFUSED. */
+  /** The code of the underlying error, such as ECONNREFUSED. */
   originalCode?: string | undefined;
-  /** Which wait it was that took too long. */
+  /** The timeout that expired. */
   timeoutType?: "CONNECT_TIMEOUT" | "GREETING_TIMEOUT" | "UPGRADE_TIMEOUT" | "SOCKET_TIMEOUT" | undefined;
   /** The refused recipient. */
   recipient?: string | undefined;
-  /** The recipients, where all were refused. */
+  /** The recipients, if all were refused. */
   rejected?: string[] | undefined;
   /** An error for each of them. */
   rejectedErrors?: NodemailerError[] | undefined;
 };
 
-/** An error as nodemailer's users expect it. Most are `SMTPException`s of ours, too. */
+/** An error with nodemailer's fields. Most are also `SMTPException`s. */
 export type NodemailerError = Error & ErrorFields;
 
-/** An error of the envelope that was found before anything was sent. */
+/** An error of the envelope, found before anything was sent. */
 export function envelopeError(message: string, command: string): NodemailerError {
   return Object.assign(new Error(message), { code: "EENVELOPE" as const, command });
 }
 
-/** The error of an aborted mail, as nodemailer has it. */
+/** nodemailer's error of an aborted mail. */
 export function abortError(reason: unknown): NodemailerError {
   const error = new Error("Message sending aborted", { cause: reason });
   return Object.assign(error, { name: "AbortError", code: "EABORT" as const });
@@ -81,12 +81,14 @@ export function recipientError(recipient: string, reply: Reply): NodemailerError
   return Object.assign(new Error(`${text}: ${responseOf(reply)}`), { code, command, recipient }, replyFields(reply));
 }
 
-/** The step of a transaction at which a recipient was refused: RCPT, or in LMTP the reply to the content, one for each. */
+/**
+ * The step of a transaction at which a recipient was refused: RCPT, or in LMTP the reply to the content, one for each.
+ */
 function refusalOf(reply: Reply | undefined): { code: "EENVELOPE" | "EMESSAGE"; command: string } {
   return refusesContent(reply) ? { code: "EMESSAGE", command: "DATA" } : { code: "EENVELOPE", command: "RCPT TO" };
 }
 
-/** A reply as nodemailer writes it: each line with the code. */
+/** A reply in nodemailer's form: each line with the code. */
 export function responseOf(reply: Reply): string {
   const { code, lines } = reply;
   return lines.map((line, index) => `${code}${index + 1 < lines.length ? "-" : " "}${line}`).join("\n");
@@ -105,7 +107,7 @@ export function asNodemailerError(error: unknown, tokenFailures: WeakSet<object>
   return Object.assign(new Error(wrapped, { cause: error }), { code: "ECONNECTION" as const, command: "CONN" });
 }
 
-/** Adds nodemailer's fields to what is wrong with the options. */
+/** Adds nodemailer's fields to an error about the options. */
 export function asOptionError(error: unknown): unknown {
   if (!(error instanceof TypeError || error instanceof RangeError)) return error;
   const code = error.message.startsWith("auth") ? ("EAUTH" as const) : ("ECONFIG" as const);
@@ -126,7 +128,7 @@ function fieldsOf(error: SMTPException): ErrorFields {
   if (error instanceof SMTPNotSupportedError) return lackOf(error.capability);
   if (error instanceof SMTPServerDisconnected) return lossFields(error);
   if (error.cause instanceof HiddenEndError) return { code: "EMESSAGE", command: "DATA" };
-  // The pool's own: as many messages wait as may. Otherwise the login could not be tried, or not be brought to an end.
+  // Thrown by the pool: the queue is full. Other exceptions of this class: the login could not be completed.
   const full = error.temporary && error.cause === undefined;
   return { code: full ? "EMAXLIMIT" : "EAUTH", command: "API" };
 }
@@ -141,7 +143,7 @@ function refusedFields({ recipients }: SMTPRecipientsRefused): ErrorFields {
   const rejected = Object.entries(recipients);
   if (rejected.length === 0) return { code: "EENVELOPE", command: "API" };
   const rejectedErrors = rejected.map(([address, reply]) => recipientError(address, reply));
-  // As nodemailer: a temporary refusal stands for all, if there is one.
+  // As in nodemailer: a temporary refusal, if there is one, represents all.
   const [, reply] = rejected.find(([, { code }]) => code < 500) ?? rejected.at(-1) ?? [];
   return { ...refusalOf(reply), rejected: Object.keys(recipients), rejectedErrors, ...replyFields(reply) };
 }
@@ -164,7 +166,7 @@ function lossFields({ cause }: SMTPServerDisconnected): ErrorFields {
   return { code: "ECONNECTION", command, ...lastLineFields(cause) };
 }
 
-/** A refusal that the server began and did not end before it closed the connection. */
+/** A refusal whose end is missing because the server closed the connection. */
 function lastLineFields(cause: unknown): Partial<ErrorFields> {
   const { cause: line }: { cause?: unknown } = cause instanceof Error ? cause : {};
   if (!(line instanceof Error)) return {};
@@ -214,7 +216,7 @@ function codeFields(responseCode: number, response: string): Partial<ErrorFields
   return { response, responseCode, permanent };
 }
 
-/** The code of the error underneath, of which a `TlsError` may be the wrapping. */
+/** The code of the underlying error, which a `TlsError` may wrap. */
 function originalOf(error: unknown): { originalCode?: string } {
   if (!(error instanceof Error)) return {};
   const code: unknown = Reflect.get(error, "code");

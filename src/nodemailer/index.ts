@@ -1,6 +1,6 @@
 /**
- * A transport for nodemailer, which sends through `SMTPPool`: nodemailer builds and signs the mail, as ever, and this
- * brings it to the server.
+ * A transport for nodemailer, which sends through `SMTPPool`: nodemailer builds and signs the mail as usual, and the
+ * transport sends it.
  *
  * @example
  * ```ts
@@ -43,7 +43,7 @@ import { checkNames, watchingToken } from "./options.ts";
 import { PendingMails } from "./pending.ts";
 
 export type { ErrorCode, ErrorFields, NodemailerError } from "./errors.ts";
-export type { Mail } from "./mail.ts";
+export type { DsnOptions, Mail } from "./mail.ts";
 
 /** The version of this package, for nodemailer's log. */
 export const VERSION = "0.1.0";
@@ -52,9 +52,9 @@ export const VERSION = "0.1.0";
 export type SentMessageInfo = {
   /** The addresses that the mail was sent with. */
   envelope: { from: string; to: string[] };
-  /** The Message-ID that is in the mail. */
+  /** The Message-ID of the mail. */
   messageId: string;
-  /** The recipients whose mail the server took. */
+  /** The recipients that the server accepted. */
   accepted: string[];
   /** The others. */
   rejected: string[];
@@ -62,7 +62,7 @@ export type SentMessageInfo = {
   rejectedErrors?: NodemailerError[];
   /** The server's last reply, with its queue id. */
   response: string;
-  /** What the server offers, if it offers anything: the lines of its answer to EHLO, without the first. */
+  /** The extensions of the server, if it has any: the lines of its answer to EHLO without the first. */
   ehlo?: string[];
   /** Milliseconds from MAIL until the server asked for the content. */
   envelopeTime: number;
@@ -72,7 +72,7 @@ export type SentMessageInfo = {
   messageSize: number;
 };
 
-/** What nodemailer's methods call when they are done. */
+/** A callback of nodemailer's methods. */
 export type Callback<T> = (error: NodemailerError | null, result?: T) => void;
 
 /**
@@ -83,7 +83,7 @@ export function smtplib(...given: [options: PoolOptions] | [url: string, options
   return new SmtplibTransport(...given);
 }
 
-/** How many messages wait behind those that are being sent before the transport is no longer idle, by connection. */
+/** The number of waiting messages per connection at which the transport is no longer idle. */
 const WAITING = 1;
 
 /** The transport. Its methods are those that nodemailer calls. */
@@ -92,11 +92,11 @@ export class SmtplibTransport {
   readonly name = "smtplib";
   /** For nodemailer's log. */
   readonly version: string = VERSION;
-  /** A mail's `signal` is looked after here. */
+  /** Tells nodemailer that the transport handles the `signal` of a mail. */
   readonly supportsAbortSignal = true;
   /**
-   * None of the services that nodemailer knows by name. In the types, it distinguishes the transport from nodemailer's
-   * options, all of which are optional, so that `createTransport()` returns this `SentMessageInfo`.
+   * Not one of the services that nodemailer knows by name. In the types, it distinguishes the transport from
+   * nodemailer's options, all of which are optional, so that `createTransport()` returns this `SentMessageInfo`.
    */
   readonly service = false as const;
   readonly #pool: SMTPPool;
@@ -155,8 +155,8 @@ export class SmtplibTransport {
   }
 
   /**
-   * Tries whether mail could be sent: connects, encrypts and logs in, by a connection of its own.
-   * Rejects, or calls back, with what `sendMail()` would.
+   * Checks whether mail can be sent: connects, encrypts and logs in, on a separate connection.
+   * Rejects, or calls back, with the errors of `sendMail()`.
    */
   verify(): Promise<true>;
   verify(callback: Callback<true>): void;
@@ -172,13 +172,13 @@ export class SmtplibTransport {
     return this.#mails.sending < (this.#pool.stats.limit || this.#connections) * (1 + WAITING);
   }
 
-  /** How many mails were taken and are not settled. */
+  /** The number of mails that are not settled. */
   pendingCount(): number {
     return this.#mails.sending;
   }
 
   /**
-   * Accepts no more mails, sends those that it has and those that nodemailer is building, then closes all connections
+   * Accepts no more mails, sends those it has and those that nodemailer is building, then closes all connections
    * and resolves. Mails that nodemailer has not built after 30 seconds are refused. With `force` it drops all mails
    * now: those being sent or built fail.
    */
@@ -193,19 +193,19 @@ export class SmtplibTransport {
     return this.#closing;
   }
 
-  /** Listens to an event: "idle" when mails could be sent soon again, and once at the beginning. */
+  /** Adds a listener: "idle" fires when another mail would be sent soon, and once at the beginning. */
   on(event: string | symbol, listener: (...args: unknown[]) => void): this {
     this.#listeners.add(event, listener);
     return this;
   }
 
-  /** Listens to an event once. */
+  /** Adds a listener for one event. */
   once(event: string | symbol, listener: (...args: unknown[]) => void): this {
     this.#listeners.add(event, listener, "once");
     return this;
   }
 
-  /** Ends listening. */
+  /** Removes a listener. */
   off(event: string | symbol, listener: (...args: unknown[]) => void): this {
     this.#listeners.remove(event, listener);
     return this;
@@ -225,9 +225,9 @@ export class SmtplibTransport {
     }
   }
 
-  /** Tells once that mails can be sent: who feeds the transport when it is idle begins with this. */
+  /** Emits the first "idle", with which programs begin that send mails when the transport is idle. */
   async #reportIdle(): Promise<void> {
-    // Listeners may be added a few awaits after the transport was made. No timer: tests may have replaced those.
+    // Listeners may be added a few awaits after the transport is made. Not a timer: tests may have replaced timers.
     for (let turn = 0; turn < 20; turn++) await undefined;
     if (this.#idling) this.#listeners.tell("idle");
   }
@@ -279,7 +279,7 @@ function infoOf({ accepted, refused, reply }: Delivery): Pick<SentMessageInfo, "
   return { accepted, rejected, ...(rejected.length > 0 ? { rejectedErrors } : {}), response: responseOf(reply) };
 }
 
-/** Calls back when the work is over. What the callback throws is an unhandled rejection: it is not for us to swallow. */
+/** Calls back when the work is over. An error of the callback becomes an unhandled rejection and is not swallowed. */
 function settle<T>(work: Promise<T>, callback: Callback<T>): void {
   void work.then(
     (result) => callback(null, result),

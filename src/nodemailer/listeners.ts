@@ -1,9 +1,9 @@
-/** Who listens to a transport's events; `node:events` is not on every runtime. */
+/** The listeners of a transport's events; `node:events` does not exist on every runtime. */
 
 type Listener = (...args: unknown[]) => void;
 type Entry = { readonly tell: Listener; readonly times: "always" | "once" };
 
-/** The listeners of each event, in the order in which they came. */
+/** The listeners of each event, in the order of their registration. */
 export class Listeners {
   readonly #entries = new Map<string | symbol, Entry[]>();
 

@@ -1,8 +1,8 @@
-/** What nodemailer hands to a transport, as far as it is read here, and the delivery that it asks for. */
+/** The parts of nodemailer's mail that a transport reads, and the delivery that they request. */
 import type { DeliveryRequest } from "../facade/delivery.ts";
 import { envelopeError } from "./errors.ts";
 
-/** The wishes for delivery reports, in each of the names that nodemailer takes. */
+/** The options of delivery reports, by all names that nodemailer accepts. */
 export type DsnOptions = {
   ret?: string | undefined;
   return?: string | undefined;
@@ -13,7 +13,7 @@ export type DsnOptions = {
   orcpt?: string | undefined;
 };
 
-/** An envelope of nodemailer's. */
+/** An envelope of nodemailer. */
 export type Envelope = {
   readonly from?: unknown;
   readonly to?: unknown;
@@ -22,9 +22,9 @@ export type Envelope = {
   readonly requireTLSExtensionEnabled?: unknown;
 };
 
-/** A mail of nodemailer's: its `MailMessage`. */
+/** A mail of nodemailer: its `MailMessage`. */
 export type Mail = {
-  /** The `Mail` whose `sendMail()` built it; a mail that is given to `send()` directly may have none. */
+  /** The `Mail` whose `sendMail()` built it; undefined for a mail passed to `send()` directly. */
   readonly mailer?: unknown;
   readonly data: {
     readonly signal?: AbortSignal | undefined;
@@ -38,7 +38,7 @@ export type Mail = {
   };
 };
 
-/** What a mail asks for, beside its content. */
+/** The requested delivery of a mail, without its content. */
 export type Wanted = Omit<DeliveryRequest, "body" | "signal"> & { readonly wantsDsn: boolean };
 
 /**
@@ -62,7 +62,7 @@ export function wantedBy(mail: Mail): Wanted {
   };
 }
 
-/** The same without delivery reports, for a server that has none: nodemailer leaves them out, too. */
+/** The same without delivery reports, for a server that does not support them, as in nodemailer. */
 export function withoutDsn({ ret: _, envid: __, to, ...rest }: Wanted): Wanted {
   return { ...rest, to: to.map((one) => (typeof one === "string" ? one : one.address)), wantsDsn: false };
 }

@@ -1,6 +1,6 @@
 /**
- * The entry of npm's package: `index.ts`, and the type that nodemailer's `createTransport()` gives for it. JSR allows no
- * declarations of another package's, so its entry is `index.ts` alone.
+ * The entry of the npm package: `index.ts`, and the type of nodemailer's `createTransport()` for it. JSR does not allow
+ * to augment another package's types, so its entry is `index.ts` alone.
  *
  * @module
  */
@@ -9,7 +9,7 @@ import type { SentMessageInfo, SmtplibTransport } from "./index.ts";
 
 export * from "./index.ts";
 
-/** `SentMessageInfo` is another type in the declaration below: nodemailer's types have one of that name. */
+/** In the declaration below, `SentMessageInfo` is a type of nodemailer with the same name. */
 type SmtplibSentMessageInfo = SentMessageInfo;
 
 declare module "nodemailer" {

@@ -1,4 +1,4 @@
-/** The options: those of `SMTPPool`, and a hint for each of nodemailer's own that has another name here. */
+/** Checks the options: those of `SMTPPool`, with a hint for each option of nodemailer that has another name here. */
 import { SMTPException } from "../errors.ts";
 import type { PoolOptions } from "../pool/options.ts";
 
@@ -7,7 +7,7 @@ const TRANSPORT = "the option is transport, see smtplib/proxy";
 const TOKEN = "the option is auth.token, a string or a function that gives one";
 const LOGGER = "the option is logger, an object with debug, info, warn and error, which gets the dialogue, too";
 
-/** An option of nodemailer's -> what to write here. */
+/** An option of nodemailer -> the option here. */
 const CALLED: Readonly<Record<string, string>> = {
   pool: "it is always a pool",
   url: "the URL is the first argument",
@@ -68,8 +68,8 @@ const AUTH_CALLED: Readonly<Record<string, string>> = {
 };
 
 /**
- * Names the option that one of nodemailer's stands for.
- * @throws {TypeError} for the first of those that are given
+ * Refuses options of nodemailer that have another name here, and names that.
+ * @throws {TypeError} for the first of them
  */
 export function checkNames(options: PoolOptions): void {
   checkAgainst(CALLED, options, "");
@@ -86,7 +86,7 @@ function checkAgainst(called: Readonly<Record<string, string>>, options: object,
   }
 }
 
-/** The options with a token function whose failures are remembered: they are failures of the login. */
+/** Wraps the token function of the options to record its failures, which are failures of the login. */
 export function watchingToken(options: PoolOptions, failed: WeakSet<object>): PoolOptions {
   const { auth } = options;
   if (typeof auth !== "object" || auth === null || !("token" in auth) || typeof auth.token !== "function") {

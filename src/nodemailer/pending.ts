@@ -1,48 +1,51 @@
-/** The mails that are not settled: those that a transport has, and those that nodemailer is building for it. */
+/** Counts the unsettled mails: those that a transport has, and those that nodemailer is building for it. */
 import { holdProcess } from "../client/timer.ts";
 
-/** What nodemailer makes of a transport: its `Mail`, whose `sendMail()` builds a mail and then calls `send()`. */
+/** nodemailer's `Mail`, whose `sendMail()` builds a mail and then calls the transport's `send()`. */
 type Mailer = { sendMail(mail: unknown, callback?: Done | null): unknown };
 type Done = (...outcome: unknown[]) => void;
-/** A mail, as far as it tells where it comes from. */
+/** A mail with the `Mail` that built it. */
 type Built = { readonly mailer?: unknown };
 
-/** How long `none()` waits for mails that are still being built: milliseconds. */
+/** How long `none()` waits for mails that are still being built, in milliseconds. */
 const BUILDING_TIMEOUT = 30_000;
 
-/** Counts mails, and tells when there are none. */
+/** Counts mails, and resolves when there are none. */
 export class PendingMails {
   /** Mails that the transport has. */
   sending = 0;
-  /** Mails that were given to `sendMail()` before `close()`, those that the transport has included: how to refuse each. */
+  /**
+   * The mails passed to `sendMail()` before `close()`, including those of the transport, with a function to refuse
+   * each.
+   */
   readonly #given = new Set<(error: Error) => void>();
   readonly #mailers = new WeakSet<object>();
   #isClosed = false;
   #hasGivenUp = false;
   #waiting: (() => void)[] = [];
 
-  /** True if the mail is to be sent: after `close()`, only one that was being built then, and is waited for. */
+  /** True if the mail may be sent: after `close()`, only a mail that was being built at that time. */
   takes(mail: Built): boolean {
     return !this.#isClosed || (!this.#hasGivenUp && this.#isBuilt(mail));
   }
 
-  /** Takes no more mails, except for those that are being built. */
+  /** Accepts no more mails, except for those that are being built. */
   close(): void {
     this.#isClosed = true;
   }
 
-  /** The transport got a mail. */
+  /** Counts a mail that the transport got. */
   begin(): void {
     this.sending++;
   }
 
-  /** That mail is settled. */
+  /** Counts a mail that is settled. */
   end(): void {
     this.sending--;
     this.#settled();
   }
 
-  /** Resolves when no mail is pending; mails that are still being built are waited for 30 seconds. */
+  /** Resolves when no mail is pending; waits up to 30 seconds for mails that are still being built. */
   async none(): Promise<void> {
     if (this.#isDone()) return;
     const timer = setTimeout(() => this.giveUp(), BUILDING_TIMEOUT);
@@ -51,18 +54,18 @@ export class PendingMails {
     clearTimeout(timer);
   }
 
-  /** Ends the wait for mails that are still being built: a plug-in of nodemailer's may never call back. */
+  /** Ends the wait for mails that are still being built: a plug-in of nodemailer may never call back. */
   giveUp(): void {
     this.#hasGivenUp = true;
     this.#settled();
   }
 
-  /** Refuses the mails whose `sendMail()` has not ended, once the wait for them was given up. */
+  /** Refuses the mails whose `sendMail()` has not ended, when the wait for them ends. */
   refuse(refusal: () => Error): void {
     if (this.#hasGivenUp) for (const refuse of [...this.#given]) refuse(refusal());
   }
 
-  /** Counts the mails that are given to `sendMail()`; those that come after `close()` are refused. */
+  /** Counts the mails passed to `sendMail()`; refuses those after `close()`. */
   watch(mailer: Mailer, refusal: () => Error): void {
     this.#mailers.add(mailer);
     const sendMail = mailer.sendMail.bind(mailer);
@@ -79,7 +82,7 @@ export class PendingMails {
 
   #withCallback(sendMail: Mailer["sendMail"], mail: unknown, callback: Done): unknown {
     const done: Done = (...outcome) => {
-      // A mail that was refused may be built later: its caller has its answer.
+      // A refused mail may still be built later: its caller has its answer.
       if (this.#returned(done)) callback(...outcome);
     };
     this.#given.add(done);
@@ -110,7 +113,7 @@ export class PendingMails {
     });
   }
 
-  /** Takes a mail off the list; false if it was off already. */
+  /** Removes a mail from the list; false if it was not there. */
   #returned(refuse: (error: Error) => void): boolean {
     const wasGiven = this.#given.delete(refuse);
     this.#settled();

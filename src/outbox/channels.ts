@@ -1,6 +1,5 @@
 /** The diagnostics channels of an outbox, and what is published on them. They are found where the runtime has them. */
 import { type Channel, channelOf } from "../client/channels.ts";
-import type { Conclusion } from "./conclusion.ts";
 import type { OutboxMessage } from "./message.ts";
 
 /** A message of an outbox, without its content and its credentials. */
@@ -26,7 +25,7 @@ export type OutboxChannels = {
   /** The attempt has ended. "defer": no attempt was made; `resolved`: a held message has its answer. */
   "smtplib:outbox:end": {
     readonly message: OutboxInfo;
-    readonly action: Conclusion["action"];
+    readonly action: "done" | "retry" | "give-up" | "hold" | "defer";
     /** Seconds until it is looked at again. */
     readonly after: number;
     readonly resolved: boolean;

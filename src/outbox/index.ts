@@ -19,6 +19,8 @@ export type { DeadLetter } from "./dead-letters.ts";
 export type { Connect, Sender } from "./destinations.ts";
 export {
   type EnvelopeOptions,
+  type HeldState,
+  type MessageState,
   type OutboxEnvelope,
   type OutboxMessage,
   type QueuedRecipient,
@@ -34,12 +36,20 @@ export {
   type PgBossWorkOptions,
   pgBossOutbox,
 } from "./pg-boss.ts";
-export type { PgBoss, PgBossDatabase, PgBossJob } from "./pg-boss-client.ts";
+export type {
+  JobAttempt,
+  PgBoss,
+  PgBossCallOptions,
+  PgBossDatabase,
+  PgBossJob,
+  PgBossTransaction,
+} from "./pg-boss-client.ts";
 export type { BudgetRules } from "./places.ts";
 export { type PostgresStoreOptions, postgresStore, type SqlClient } from "./postgres-store.ts";
 export { type RedisClient, type RedisStoreOptions, redisStore } from "./redis-store.ts";
 export type { ReportOptions } from "./report.ts";
 export type { Admission, Budget, BudgetStore, HeldMessage, HeldStore, OutboxStore, Request } from "./store.ts";
+export type { StoredRefused, StoredReply } from "./stored-reply.ts";
 export {
   type Taking,
   type Ticket,

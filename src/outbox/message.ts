@@ -26,7 +26,7 @@ export const VERSION = 1;
 
 /** A message in a queue. Times are in milliseconds since 1970. */
 export type OutboxMessage = {
-  readonly version: typeof VERSION;
+  readonly version: 1;
   /** Its name in the queue, and of its tickets. */
   readonly id: string;
   /** In angle brackets; the same in all attempts. */

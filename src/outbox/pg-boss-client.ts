@@ -11,30 +11,36 @@ export type JobAttempt = { readonly id: string; readonly retryCount: number };
 /** A job of pg-boss. */
 export type PgBossJob = JobAttempt & { readonly data: unknown };
 
-type Within = { readonly db?: PgBossDatabase };
+/** The option of a call that runs it within a transaction. */
+export type PgBossCallOptions = { readonly db?: PgBossDatabase };
 
 /** A `PgBoss`, started. */
 export type PgBoss = {
   createQueue(name: string): Promise<unknown>;
-  insert(name: string, jobs: object[], options?: Within & { readonly returnId?: boolean }): Promise<string[] | null>;
+  insert(
+    name: string,
+    jobs: object[],
+    options?: PgBossCallOptions & { readonly returnId?: boolean },
+  ): Promise<string[] | null>;
   fetch(name: string, options: { batchSize: number }): Promise<PgBossJob[]>;
   touch(name: string, jobs: JobAttempt[]): Promise<unknown>;
-  complete(name: string, job: JobAttempt, data: object, options?: Within): Promise<unknown>;
-  fail(name: string, job: JobAttempt, data: object, options?: Within): Promise<unknown>;
+  complete(name: string, job: JobAttempt, data: object, options?: PgBossCallOptions): Promise<unknown>;
+  fail(name: string, job: JobAttempt, data: object, options?: PgBossCallOptions): Promise<unknown>;
   update(
     name: string,
     data: object | undefined,
-    options: Within & { id: string; startAfter?: string },
+    options: PgBossCallOptions & { id: string; startAfter?: string },
   ): Promise<unknown>;
-  deleteJob(name: string, id: string, options?: Within): Promise<unknown>;
+  deleteJob(name: string, id: string, options?: PgBossCallOptions): Promise<unknown>;
   findJobs(name: string, options: { id?: string; queued?: boolean; limit?: number }): Promise<{ data: unknown }[]>;
-  getDb(): PgBossDatabase & { beginTransaction?(): Promise<Transaction> };
+  getDb(): PgBossDatabase & { beginTransaction?(): Promise<PgBossTransaction> };
 };
 
-type Transaction = { readonly db: PgBossDatabase; commit(): Promise<void>; rollback(): Promise<void> };
+/** A transaction of the database of pg-boss. */
+export type PgBossTransaction = { readonly db: PgBossDatabase; commit(): Promise<void>; rollback(): Promise<void> };
 
 /** The option that runs a call within a transaction. */
-export function within(db: PgBossDatabase | undefined): Within {
+export function within(db: PgBossDatabase | undefined): PgBossCallOptions {
   return db === undefined ? {} : { db };
 }
 

@@ -57,8 +57,8 @@ export interface TicketStore {
   /** The ticket of a key, if one was taken, and the store's time in milliseconds. */
   read(key: string): Promise<{ readonly ticket: Ticket | undefined; readonly now: number }>;
   /**
-   * Takes the ticket, unless it is taken, or the store's time is past `notAfter`.
-   * @param over - the token of a ticket to replace: the caller answers for what that attempt may have sent
+   * Takes the ticket, unless it is taken, or the store's time is past `notAfter`. `over` is the token of a ticket to
+   * replace: the caller answers for what that attempt may have sent.
    */
   take(
     key: string,

@@ -1,4 +1,6 @@
-/** The exchange with a proxy before the tunnel begins: requests, answers of bounded length, and the bytes after them. */
+/**
+ * The exchange with a proxy before the tunnel begins: requests, answers of bounded length, and the bytes after them.
+ */
 import type { ByteStream } from "../byte-stream.ts";
 import { concat } from "../core/bytes.ts";
 import { ProxyError } from "./proxy-error.ts";
@@ -16,15 +18,15 @@ export class ProxyHandshake {
     this.#stream = stream;
   }
 
-  /** Says something. */
+  /** Sends bytes. */
   async send(request: Uint8Array): Promise<void> {
     await this.#stream.write(request);
   }
 
   /**
-   * The next answer, as soon as the parser has it; parsers refuse what goes on for too long.
+   * Returns the next answer once the parser has it; parsers refuse answers that are too long.
    *
-   * @throws ProxyError if the proxy ends the connection before
+   * @throws ProxyError if the proxy ends the connection before it
    */
   async receive<T>(parse: (bytes: Uint8Array) => Parsed<T>): Promise<T> {
     for (;;) {
@@ -35,7 +37,7 @@ export class ProxyHandshake {
       }
       const chunk = await this.#stream.read();
       if (chunk === null) throw new ProxyError("closed the connection before it answered");
-      // The view is the stream's again at the next read.
+      // The view is only valid until the next read.
       this.rest = concat([this.rest, chunk.slice()]);
     }
   }

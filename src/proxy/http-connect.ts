@@ -6,25 +6,28 @@ import { connectRequest, parseConnectReply } from "./http.ts";
 import { checkProxy, checkSecret, checkTarget, type ProxyAddress } from "./target.ts";
 import { openTunnel } from "./tunnel.ts";
 
-/** Where an HTTP proxy is (a host and port, or a Unix socket), and how to speak with it. */
+/** The endpoint of an HTTP proxy (a host and port, or a Unix socket), and its options. */
 export type HttpConnectOptions = ProxyAddress & {
-  /** The user name for Basic authentication (RFC 7617); goes with `password`. In clear unless there is `tls`. */
+  /**
+   * The user name for Basic authentication (RFC 7617); goes with `password`. Sent without encryption unless `tls` is
+   * set.
+   */
   user?: string | undefined;
   /** The password that goes with it. */
   password?: string | undefined;
-  /** TLS to the proxy, verified by default; `{}` for the defaults. Left out: in clear. */
+  /** TLS to the proxy, verified by default; `{}` for the defaults. Left out: no TLS. */
   tls?: TlsOptions | undefined;
 };
 
 /**
  * A transport that goes through an HTTP proxy by CONNECT; the proxy also resolves the names of hosts.
  *
- * With `tls` the proxy is spoken to in TLS, and the TLS of the session with the mail server goes within that.
- * Peers on the other side are never taken for this machine: passwords need TLS, wherever the proxy is.
+ * With `tls` the connection to the proxy uses TLS, and the TLS session with the mail server runs within it.
+ * The server behind a proxy is never treated as local: passwords need TLS, wherever the proxy is.
  *
- * @param via how to reach the proxy, another proxy perhaps. Default: the running runtime's own transport
- * @throws TypeError or RangeError at once for options that cannot be meant; connecting throws a `ProxyError` where the
- * proxy cannot be reached or refuses, a `TlsError` where TLS to it fails, and a `TypeError` for Unix sockets
+ * @param via how to connect to the proxy, for example through another proxy. Default: the runtime's own transport
+ * @throws TypeError or RangeError at once for invalid options; connecting throws a `ProxyError` if the proxy cannot be
+ * reached or refuses, a `TlsError` if TLS to it fails, and a `TypeError` for Unix sockets
  * @example
  * ```ts
  * import { httpConnect } from "smtplib/proxy";

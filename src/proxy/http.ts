@@ -1,4 +1,4 @@
-/** The head of an HTTP exchange as CONNECT needs it (RFC 9110 9.3.6, RFC 9112): text to bytes, bytes to a status; no I/O. */
+/** The heads of CONNECT and its answer (RFC 9110 9.3.6, RFC 9112): text to bytes, bytes to a status; no I/O. */
 import { encodeBase64 } from "../core/base64.ts";
 import { decodeText, utf8 } from "../core/bytes.ts";
 import type { Parsed } from "./handshake.ts";
@@ -6,10 +6,10 @@ import { ProxyError } from "./proxy-error.ts";
 import type { Credentials } from "./socks5.ts";
 import { authority, type Target } from "./target.ts";
 
-/** How long the head of an answer may be, in octets. */
+/** The longest head of an answer, in bytes. */
 export const LONGEST_HEAD = 16_384;
 
-/** CONNECT, with Basic authentication where there are credentials (RFC 7617). */
+/** CONNECT, with Basic authentication if there are credentials (RFC 7617). */
 export function connectRequest(target: Target, credentials: Credentials | undefined): Uint8Array {
   const to = authority(target.host, target.port);
   const lines = [`CONNECT ${to} HTTP/1.1`, `Host: ${to}`];
@@ -21,15 +21,15 @@ export function connectRequest(target: Target, credentials: Credentials | undefi
 }
 
 /**
- * The head of an answer: true once the tunnel is open, false for an interim answer (1yz), behind which comes another.
- * After a 2yz the tunnel begins right behind the head, whatever length that may announce (RFC 9110 9.3.6).
+ * Parses the head of an answer: true once the tunnel is open, false for an interim answer (1yz), which another follows.
+ * After a 2yz the tunnel begins right after the head, whatever length that announces (RFC 9110 9.3.6).
  *
- * @throws ProxyError for a refusal, and for what is no HTTP
+ * @throws ProxyError for a refusal, and for an answer that is not HTTP
  */
 export function parseConnectReply(bytes: Uint8Array): Parsed<boolean> {
   const length = lengthOfHead(bytes);
   const text = decodeText(bytes.subarray(0, length ?? LONGEST_HEAD));
-  // Told early: a server that speaks first, as those of SMTP do, would wait for us as we for it.
+  // Detected early: after the start of an SMTP greeting, both sides would wait for each other.
   if (!"HTTP/1.".startsWith(text.slice(0, 7)))
     throw new ProxyError(`does not speak HTTP: it said "${shortened(text)}"`, { permanent: true });
   if (length === undefined) {

@@ -1,5 +1,5 @@
 /**
- * Proxies: functions from transport to transport, and nothing that a session without one would load.
+ * Proxies: functions from transport to transport, loaded only by programs that use them.
  *
  * @module
  */

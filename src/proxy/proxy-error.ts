@@ -1,13 +1,15 @@
-/** The one error of the proxies: what the proxy said, in its own words where it had any. */
+/** The error of the proxies, with the proxy's own text if it sent one. */
 import { escapeControls } from "../errors.ts";
 
-/** A proxy that cannot be reached, refuses, or breaks its protocol; it arrives as the `cause` of an `SMTPConnectError`. */
+/**
+ * A proxy that cannot be reached, refuses, or breaks its protocol; it arrives as the `cause` of an `SMTPConnectError`.
+ */
 export class ProxyError extends Error {
-  /** The code of the proxy's refusal: of SOCKS5 (RFC 1928 6), SOCKS4 or HTTP; undefined where it gave none. */
+  /** The code of the proxy's refusal: of SOCKS5 (RFC 1928 6), SOCKS4 or HTTP; undefined if it sent none. */
   readonly code: number | undefined;
   /**
    * True if trying again will not help: the proxy refuses the credentials or the request itself, speaks another
-   * protocol, or has a name that does not exist. False where it, or the server behind it, may be reached later.
+   * protocol, or has a name that does not exist. False if the proxy, or the server behind it, may be reachable later.
    */
   readonly permanent: boolean;
 
@@ -21,5 +23,5 @@ export class ProxyError extends Error {
   }
 }
 
-// Class names survive no minifier.
+// A minifier would change the name of the class.
 Object.defineProperty(ProxyError.prototype, "name", { value: "ProxyError", configurable: true, writable: true });

@@ -6,11 +6,11 @@ import * as socks5 from "./socks5.ts";
 import { checkProxy, checkSecret, checkTarget, type ProxyAddress, type Target } from "./target.ts";
 import { openTunnel } from "./tunnel.ts";
 
-/** Where a SOCKS proxy is (port 1080 unless given, or a Unix socket), and how to speak with it. */
+/** The endpoint of a SOCKS proxy (by default port 1080, or a Unix socket), and its options. */
 export type SocksOptions = ProxyAddress & {
   /** 5, the default, or "4a". */
   version?: 5 | "4a" | undefined;
-  /** The user name: with a password for SOCKS5 (RFC 1929), alone for SOCKS4a. SOCKS sends both in clear. */
+  /** The user name: with a password for SOCKS5 (RFC 1929), alone for SOCKS4a. SOCKS sends both without encryption. */
   user?: string | undefined;
   /** The password that goes with it. */
   password?: string | undefined;
@@ -19,11 +19,11 @@ export type SocksOptions = ProxyAddress & {
 /**
  * A transport that goes through a SOCKS proxy, which also resolves the names of hosts.
  *
- * Peers on the other side are never taken for this machine: passwords need TLS, wherever the proxy is.
+ * The server behind a proxy is never treated as local: passwords need TLS, wherever the proxy is.
  *
- * @param via how to reach the proxy, another proxy perhaps. Default: the running runtime's own transport
- * @throws TypeError or RangeError at once for options that cannot be meant; connecting throws a `ProxyError` where the
- * proxy cannot be reached or refuses, and a `TypeError` for Unix sockets
+ * @param via how to connect to the proxy, for example through another proxy. Default: the runtime's own transport
+ * @throws TypeError or RangeError at once for invalid options; connecting throws a `ProxyError` if the proxy cannot be
+ * reached or refuses, and a `TypeError` for Unix sockets
  * @example
  * ```ts
  * import { socks } from "smtplib/proxy";
@@ -44,7 +44,7 @@ export function socks(options: SocksOptions, via?: Transport | undefined): Trans
   };
 }
 
-/** What is to be said for a target; throws before anything is said. */
+/** Makes the request for a target; throws before anything is sent. */
 type Negotiation = (target: Target) => (handshake: ProxyHandshake) => Promise<void>;
 
 function overSocks5(user: string | undefined, password: string | undefined): Negotiation {

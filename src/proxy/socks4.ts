@@ -1,13 +1,13 @@
-/** The octets of SOCKS4 with the extension 4a, by which the proxy resolves names; no I/O. */
+/** The messages of SOCKS4 with the extension 4a, by which the proxy resolves names; no I/O. */
 import { concat, utf8 } from "../core/bytes.ts";
 import type { Parsed } from "./handshake.ts";
 import { ProxyError } from "./proxy-error.ts";
 import type { Target } from "./target.ts";
 
 /**
- * CONNECT; a name follows an address that cannot be, 0.0.0.1.
+ * CONNECT; a name follows the invalid address 0.0.0.1.
  *
- * @throws RangeError for an IPv6 address, for which SOCKS4 has no place
+ * @throws RangeError for an IPv6 address, which SOCKS4 does not support
  */
 export function connectRequest({ kind, host, octets, port }: Target, user: string): Uint8Array {
   if (kind === "IPv6") throw new RangeError(`SOCKS4a knows no IPv6 addresses: ${JSON.stringify(host)}`);
@@ -17,7 +17,7 @@ export function connectRequest({ kind, host, octets, port }: Target, user: strin
   return concat(kind === "IPv4" ? head : [...head, octets, end]);
 }
 
-/** The proxy's answer: eight octets, of which the second says it; a refusal counts as soon as that is there. */
+/** The proxy's answer: eight bytes, the second of which is the code; a refusal counts as soon as it has arrived. */
 export function parseConnectReply(bytes: Uint8Array): Parsed<true> {
   const [version, code] = bytes;
   if (version !== undefined && version !== 0) {

@@ -1,4 +1,4 @@
-/** The octets of SOCKS5 (RFC 1928) with user and password (RFC 1929): requests to bytes, bytes to replies; no I/O. */
+/** The messages of SOCKS5 (RFC 1928) with user and password (RFC 1929): requests to bytes, bytes to replies; no I/O. */
 import { concat, utf8 } from "../core/bytes.ts";
 import type { Parsed } from "./handshake.ts";
 import { ProxyError } from "./proxy-error.ts";
@@ -7,15 +7,15 @@ import type { Target } from "./target.ts";
 /** A user name and password for the proxy. */
 export type Credentials = { readonly user: string; readonly password: string };
 
-/** How the proxy wants to know who we are (RFC 1928 3). */
+/** The authentication methods (RFC 1928 3). */
 export type Method = "none" | "password";
 
-/** What we can do, with or without credentials (RFC 1928 3). */
+/** The methods that the client offers, with or without credentials (RFC 1928 3). */
 export function greeting(credentials: Credentials | undefined): Uint8Array {
   return credentials === undefined ? Uint8Array.of(5, 1, 0) : Uint8Array.of(5, 2, 0, 2);
 }
 
-/** The proxy's choice among what we can do. */
+/** The proxy's choice among the offered methods. */
 export function parseMethod(bytes: Uint8Array, credentials: Credentials | undefined): Parsed<Method> {
   const [version, method] = bytes;
   checkVersion(version, 5);
@@ -35,7 +35,7 @@ export function parseMethod(bytes: Uint8Array, credentials: Credentials | undefi
 /**
  * The request of RFC 1929 2.
  *
- * @throws RangeError for a user name or password that has no place in it
+ * @throws RangeError for a user name or password that is too long
  */
 export function passwordRequest({ user, password }: Credentials): Uint8Array {
   const [name, secret] = [utf8(user), utf8(password)];
@@ -54,13 +54,13 @@ export function parsePasswordReply(bytes: Uint8Array): Parsed<true> {
   return { value: true, length: 2 };
 }
 
-/** CONNECT (RFC 1928 4); names go as names, for the proxy to resolve. */
+/** CONNECT (RFC 1928 4); names are sent as names, for the proxy to resolve. */
 export function connectRequest({ kind, octets, port }: Target): Uint8Array {
   const address = { name: [3, octets.length], IPv4: [1], IPv6: [4] }[kind];
   return concat([Uint8Array.of(5, 1, 0, ...address), octets, Uint8Array.of(port >> 8, port & 0xff)]);
 }
 
-/** The proxy's answer to CONNECT (RFC 1928 6); a refusal counts as soon as its code is there. */
+/** The proxy's answer to CONNECT (RFC 1928 6); a refusal counts as soon as its code has arrived. */
 export function parseConnectReply(bytes: Uint8Array): Parsed<true> {
   const [version, code, , type, first] = bytes;
   checkVersion(version, 5);
@@ -70,7 +70,7 @@ export function parseConnectReply(bytes: Uint8Array): Parsed<true> {
     throw new ProxyError(`refused to connect: ${reason} (${code})`, { code, permanent: LASTING.has(code) });
   }
   if (type === undefined) return undefined;
-  // What the proxy bound (its own address on the way to the server) is of no use to us, but has to be read past.
+  // The address that the proxy bound is not used, but its bytes have to be skipped.
   const address = type === 1 ? 4 : type === 4 ? 16 : type === 3 ? lengthOfName(first) : undefined;
   if (address === undefined)
     throw new ProxyError(`answered with an address of unknown type ${type}`, { permanent: true });
@@ -90,7 +90,7 @@ const REFUSALS: readonly (string | undefined)[] = [
   "it does not know that type of address",
 ];
 
-/** Refusals of the request itself; the others tell of the network, or of the proxy, at this moment. */
+/** Refusals of the request itself; the others concern the present state of the network or the proxy. */
 const LASTING: ReadonlySet<number> = new Set([2, 7, 8]);
 
 function lengthOfName(first: number | undefined): number {

@@ -1,4 +1,4 @@
-/** Where a proxy is, and where it is to connect to: checked before a byte is written, as text and as octets. */
+/** The endpoints of a proxy and of its target, checked before a byte is written. */
 import type { Endpoint } from "../byte-stream.ts";
 import { asciiHostName } from "../core/a-label.ts";
 import { utf8 } from "../core/bytes.ts";
@@ -6,21 +6,21 @@ import { utf8 } from "../core/bytes.ts";
 /** Where a proxy listens: a host and port, or the path of a Unix socket. */
 export type ProxyAddress = { host: string; port?: number | undefined } | { path: string };
 
-/** What a proxy is asked to connect to; names are resolved by the proxy. */
+/** The target that a proxy connects to; the proxy resolves names. */
 export type Target = {
   readonly kind: "name" | "IPv4" | "IPv6";
   /** ASCII: a name, or an address without brackets. */
   readonly host: string;
-  /** The name's characters, or the 4 or 16 octets of the address. */
+  /** The name's characters, or the 4 or 16 bytes of the address. */
   readonly octets: Uint8Array;
   readonly port: number;
 };
 
 /**
- * Checks what a proxy is to be asked for: nothing in it may end a line or a field of the request.
+ * Checks a target: nothing in it may end a line or a field of the request.
  *
- * @throws TypeError for a Unix socket, which is on this machine and not on the proxy's
- * @throws RangeError for what can be neither a name nor an address, or no port
+ * @throws TypeError for a Unix socket, which is on this machine and not on the proxy
+ * @throws RangeError for an invalid name or address, or an invalid port
  */
 export function checkTarget(endpoint: Endpoint): Target {
   if ("path" in endpoint)
@@ -30,12 +30,12 @@ export function checkTarget(endpoint: Endpoint): Target {
 }
 
 /**
- * Checks where the proxy is.
+ * Checks the endpoint of a proxy.
  *
- * @throws TypeError or RangeError where it can be nowhere
+ * @throws TypeError or RangeError if it is invalid
  */
 export function checkProxy(address: ProxyAddress, defaultPort?: number): Endpoint {
-  // A URL perhaps, with a password in it, which the runtime's own error would show.
+  // It may be a URL with a password, which the runtime's own error would show.
   if (typeof address !== "object") throw new TypeError("a proxy must be an object with host and port, or with path");
   if ("path" in address) return { path: checkText(address.path, "path") };
   return {
@@ -47,7 +47,7 @@ export function checkProxy(address: ProxyAddress, defaultPort?: number): Endpoin
 /**
  * A user name or password: any text without control characters.
  *
- * @throws TypeError if it is no string, RangeError if it holds one
+ * @throws TypeError if it is not a string, RangeError if it contains one
  */
 export function checkSecret(value: unknown, name: string): string {
   if (typeof value !== "string") throw new TypeError(`${name} must be a string`);
@@ -92,7 +92,7 @@ function resolved(text: string): Pick<Target, "kind" | "host" | "octets"> {
 }
 
 function ipv6(text: string): Pick<Target, "kind" | "host" | "octets"> {
-  // The parser of URLs knows all ways to write one, and gives one: groups without zeros in front, no dots.
+  // The URL parser normalizes every notation: groups without leading zeros, no dots.
   const url = `http://[${text}]/`;
   const host = URL.canParse(url) ? new URL(url).hostname.slice(1, -1) : undefined;
   if (host === undefined || !/^[0-9A-Fa-f:.]+$/.test(text)) throw unusable(text);

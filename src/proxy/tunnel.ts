@@ -60,7 +60,7 @@ async function reach(setup: TunnelOptions, options: ConnectOptions): Promise<Byt
   }
 }
 
-/** Errors say which of the proxies on the way they come from. */
+/** Adds to an error the proxy that it comes from. */
 function named({ kind, proxy }: TunnelOptions, what: string, error: unknown): unknown {
   if (error instanceof TypeError || error instanceof RangeError) return error;
   const text = `the ${kind} proxy ${shown(proxy)}`;
@@ -71,16 +71,16 @@ function named({ kind, proxy }: TunnelOptions, what: string, error: unknown): un
   return new ProxyError(`${text} ${what}${said}`, { code: error.code, ...details });
 }
 
-/** TLS within the TLS that leads to the proxy: no runtime's own can do that. */
+/** TLS within the TLS to the proxy, which no runtime supports natively. */
 async function withOwnTls(tunnel: Tunnel): Promise<ByteStream> {
   const { upgradable } = await import("../../transports/tls/upgradable.ts");
   return upgradable(tunnel);
 }
 
-/** A stream through a proxy. What is at its other end is unknown but for its TLS, and never on this machine. */
+/** A stream through a proxy. Its peer is unknown except for its TLS, and never local. */
 class Tunnel implements ByteStream {
   readonly #stream: ByteStream;
-  /** What came behind the proxy's answer. */
+  /** The bytes after the proxy's answer. */
   #rest: Uint8Array;
   #secured = false;
 

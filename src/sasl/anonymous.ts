@@ -3,7 +3,7 @@ import { utf8 } from "../core/bytes.ts";
 import type { Mechanism } from "./mechanism.ts";
 import { isProhibited } from "./saslprep.ts";
 
-/** What an anonymous client leaves behind. */
+/** The trace of an anonymous client. */
 export type AnonymousCredentials = {
   /** An address or a word without `@`, of up to 255 characters, which proves nothing. Default: none. */
   readonly trace?: string | undefined;
@@ -12,7 +12,8 @@ export type AnonymousCredentials = {
 /**
  * ANONYMOUS.
  *
- * @throws TypeError if the trace is not a string. @throws RangeError if it is too long or holds what RFC 4505 3 prohibits.
+ * @throws TypeError if the trace is not a string. @throws RangeError if it is too long or has characters that RFC 4505
+ * 3 prohibits.
  */
 export function anonymous(credentials: AnonymousCredentials = {}): Mechanism {
   const { trace = "" } = credentials;

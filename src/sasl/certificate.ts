@@ -1,10 +1,10 @@
-/** The one thing that a channel binding asks of a certificate: which hash it was signed with (RFC 5929 4.1). */
+/** Finds the hash that a certificate was signed with, for channel binding (RFC 5929 4.1). */
 import { hex } from "../core/bytes.ts";
 
-/** The hashes that WebCrypto has, and that are good enough for a binding. */
+/** The hashes of WebCrypto that a binding may use. */
 export type BindingHash = "SHA-256" | "SHA-384" | "SHA-512";
 
-/** Object identifiers of signature algorithms, in hexadecimal. MD5 and SHA-1 give way to SHA-256, as RFC 5929 has it. */
+/** Object identifiers of signature algorithms, in hexadecimal. RFC 5929 replaces MD5 and SHA-1 by SHA-256. */
 const HASHES: ReadonlyMap<string, BindingHash> = new Map([
   ["2a864886f70d010104", "SHA-256"], // md5WithRSAEncryption
   ["2a864886f70d010105", "SHA-256"], // sha1WithRSAEncryption
@@ -34,7 +34,7 @@ export function signatureHash(certificate: Uint8Array): BindingHash | undefined 
 
 const OBJECT_IDENTIFIER = 6;
 
-/** Where the contents of the DER element at `at` lie; undefined if it does not fit. */
+/** The range of the contents of the DER element at `at`; undefined if it is incomplete. */
 function element(der: Uint8Array, at: number): { start: number; end: number } | undefined {
   const first = der[at + 1];
   if (first === undefined) return undefined;

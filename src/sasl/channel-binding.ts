@@ -1,24 +1,24 @@
-/** What ties an authentication to the TLS session that it runs in (RFC 5056), so that nobody in between can relay it. */
+/** Binds an authentication to its TLS session (RFC 5056), so that a man in the middle cannot relay it. */
 import type { TlsInfo } from "../byte-stream.ts";
 import { signatureHash } from "./certificate.ts";
 
-/** The kinds of channel binding that there are here: RFC 9266's and RFC 5929's. */
+/** The supported kinds of channel binding: those of RFC 9266 and RFC 5929. */
 export type ChannelBindingType = "tls-exporter" | "tls-server-end-point";
 
 /** A channel binding of one TLS session. */
 export type ChannelBinding = {
   readonly type: ChannelBindingType;
-  /** The octets that both ends know. */
+  /** The bytes that both ends know. */
   data(): Promise<Uint8Array>;
 };
 
 /**
- * The binding of a TLS session; undefined in clear, or where the runtime tells too little of the session. Without a
- * wish it is the stronger one that can be had.
+ * The binding of a TLS session; undefined without TLS, or where the runtime exposes too little of the session. Without
+ * a requested kind, the stronger one that is available.
  *
- * `tls-exporter` takes TLS 1.3: before it, keying material is unique to a session only with an extension of which no
- * runtime tells whether it was negotiated (RFC 9266 4.2). `tls-server-end-point` takes the server's certificate, with a
- * signature that has one hash (RFC 5929 4.1).
+ * `tls-exporter` requires TLS 1.3: before it, keying material is unique to a session only with an extension, and no
+ * runtime tells whether it was negotiated (RFC 9266 4.2). `tls-server-end-point` requires the server's certificate,
+ * with a signature that has one hash (RFC 5929 4.1).
  */
 export function channelBinding(tls: TlsInfo | undefined, wanted?: ChannelBindingType): ChannelBinding | undefined {
   const bindings = [exported(tls), endPoint(tls)];

@@ -1,4 +1,4 @@
-/** Which mechanisms to try, in which order. */
+/** Chooses the mechanisms to try, and their order. */
 import { cramMd5 } from "./cram-md5.ts";
 import { login } from "./login.ts";
 import type { AuthorizingCredentials, Mechanism } from "./mechanism.ts";
@@ -7,7 +7,7 @@ import { oauthbearer, type TokenCredentials, xoauth2 } from "./oauth.ts";
 import { plain } from "./plain.ts";
 import { scramSha1, scramSha1Plus, scramSha256, scramSha256Plus, scramSha512, scramSha512Plus } from "./scram.ts";
 
-/** What a user and password can be used with, strongest first. */
+/** The mechanisms for a user and password, strongest first. */
 export const passwordMechanisms: ReadonlyMap<string, (credentials: AuthorizingCredentials) => Mechanism> = new Map([
   ["SCRAM-SHA-512-PLUS", scramSha512Plus],
   ["SCRAM-SHA-512", scramSha512],
@@ -20,20 +20,20 @@ export const passwordMechanisms: ReadonlyMap<string, (credentials: AuthorizingCr
   ["LOGIN", login],
 ]);
 
-/** What a bearer token can be used with, the standard's own first. */
+/** The mechanisms for a bearer token, the standard one first. */
 export const tokenMechanisms: ReadonlyMap<string, (credentials: TokenCredentials) => Mechanism> = new Map([
   ["OAUTHBEARER", oauthbearer],
   ["XOAUTH2", xoauth2],
 ]);
 
 /**
- * The mechanisms to try, in order and in upper case, each once: what the server offers, whatever the case of its names,
- * and we have credentials for. Empty if nothing is left.
+ * The mechanisms to try, in order and in upper case, each once: those that the server offers, in any case, and that the
+ * credentials allow. Empty if none is left.
  *
  * @param offered - the mechanisms in the reply to EHLO.
- * @param available - those that we can do, in upper case, strongest first: `passwordMechanisms.keys()`.
- * @param mechanisms - the user's choice: restricts, and gives the order.
- * @param argument - what the errors call it.
+ * @param available - the supported ones, in upper case, strongest first: `passwordMechanisms.keys()`.
+ * @param mechanisms - the caller's choice: restricts and orders them.
+ * @param argument - its name in the errors.
  * @throws TypeError if `mechanisms` is not an array of strings. @throws RangeError if a name in it is not available.
  */
 export function chooseMechanisms(

@@ -5,11 +5,11 @@ import { hmacMd5 } from "./md5.ts";
 import type { Mechanism, PasswordCredentials } from "./mechanism.ts";
 
 /**
- * CRAM-MD5 from credentials, which are taken as they are, in UTF-8. The password never crosses the wire, but whoever listens
- * can try passwords against the hash, and the server does not prove that it knows it.
+ * CRAM-MD5 from credentials, which are used as they are, in UTF-8. The password is not sent, but an eavesdropper can
+ * try passwords against the hash, and the server does not prove that it knows the password.
  *
- * @throws TypeError if a credential is not a string, or holds NUL or a lone surrogate. @throws RangeError if it holds
- * another control character.
+ * @throws TypeError if a credential is not a string, or contains NUL or a lone surrogate. @throws RangeError if it
+ * contains another control character.
  */
 export function cramMd5(credentials: PasswordCredentials): Mechanism {
   const user = checkCredential(credentials.user, "user");

@@ -1,14 +1,14 @@
-/** The check of user names, passwords and identities that are sent as they were given, in UTF-8. */
+/** Checks user names, passwords and identities that are sent unchanged, in UTF-8. */
 
 const CONTROL = /[\x00-\x1f\x7f]/;
 const LONE_SURROGATE = /\p{Surrogate}/u;
 
 /**
- * The value itself: SASLprep is for the server to do (RFC 4616 2). Control characters of ASCII separate the fields of
- * messages, and are no part of a password that anybody chose: mostly they are the end of the line that it was read from.
- * @param argument - what the errors call the value; they never show any of it
- * @throws TypeError if it is not a string, or holds NUL or a lone surrogate, which has no UTF-8 form
- * @throws RangeError if it holds another control character
+ * Returns the value itself: SASLprep is the server's task (RFC 4616 2). Control characters of ASCII separate the fields
+ * of messages, and are not part of a real password: usually they are the end of the line that it was read from.
+ * @param argument - the name of the value in errors, which never show any of it
+ * @throws TypeError if it is not a string, or contains NUL or a lone surrogate, which has no UTF-8 form
+ * @throws RangeError if it contains another control character
  */
 export function checkCredential(value: unknown, argument: string): string {
   if (typeof value !== "string") throw new TypeError(`${argument} must be a string`);

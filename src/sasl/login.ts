@@ -3,11 +3,11 @@ import { checkCredential } from "./credential.ts";
 import type { Mechanism, PasswordCredentials } from "./mechanism.ts";
 
 /**
- * LOGIN from credentials, which are sent as they are, in UTF-8. The first question is answered with the user and the second
- * with the password, whatever the server calls them.
+ * LOGIN from credentials, which are sent as they are, in UTF-8. The answer to the first challenge is the user, the
+ * answer to the second the password, whatever the challenges say.
  *
- * @throws TypeError if a credential is not a string, or holds NUL or a lone surrogate. @throws RangeError if it holds
- * another control character.
+ * @throws TypeError if a credential is not a string, or contains NUL or a lone surrogate. @throws RangeError if it
+ * contains another control character.
  */
 export function login(credentials: PasswordCredentials): Mechanism {
   const user = checkCredential(credentials.user, "user");

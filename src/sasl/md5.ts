@@ -1,8 +1,8 @@
-/** MD5 (RFC 1321) and HMAC-MD5 (RFC 2104) for CRAM-MD5, which WebCrypto lacks. For nothing that needs a strong hash. */
+/** MD5 (RFC 1321) and HMAC-MD5 (RFC 2104) for CRAM-MD5, which WebCrypto lacks. Not for uses that need a strong hash. */
 
 const BLOCK = 64;
 const ROTATIONS = [7, 12, 17, 22, 5, 9, 14, 20, 4, 11, 16, 23, 6, 10, 15, 21];
-/** Which word of the block round r takes in step i: (FACTORS[r] * i + OFFSETS[r]) mod 16. */
+/** The word of the block that round r uses in step i is (FACTORS[r] * i + OFFSETS[r]) mod 16. */
 const FACTORS = [1, 5, 3, 7];
 const OFFSETS = [0, 1, 5, 0];
 

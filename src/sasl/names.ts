@@ -16,7 +16,7 @@ export const PASSWORD_MECHANISMS: readonly string[] = [
 /**
  * The caller's choice of mechanisms, in upper case.
  * @param argument - its name in the errors
- * @throws {TypeError} if it is no array of strings
+ * @throws {TypeError} if it is not an array of strings
  * @throws {RangeError} if a name in it is not one of `known`
  */
 export function checkMechanismNames(mechanisms: unknown, known: readonly string[], argument: string): string[] {

@@ -1,4 +1,4 @@
-/** Bearer tokens of OAuth 2.0: OAUTHBEARER (RFC 7628) and Google's XOAUTH2, which came before it. */
+/** Bearer tokens of OAuth 2.0: OAUTHBEARER (RFC 7628) and its predecessor, Google's XOAUTH2. */
 import { decodeText, utf8 } from "../core/bytes.ts";
 import { noteTokenFailure } from "../core/token-failure.ts";
 import { SMTPAuthenticationError, SMTPException } from "../errors.ts";
@@ -8,27 +8,27 @@ import { escapeName } from "./scram-messages.ts";
 
 /** A user, a bearer token, and the further fields of OAUTHBEARER. */
 export type TokenCredentials = {
-  /** Whose mail it is: an address, mostly. */
+  /** The user of the mailbox, usually an address. */
   readonly user: string;
-  /** The token, or a function that gets one: it is called when a token is needed, and once more after a refusal. */
+  /** The token, or a function that returns one: it is called when a token is needed, and once more after a refusal. */
   readonly token: string | (() => Promise<string>);
 };
 
-/** A user and a bearer token, and what else OAUTHBEARER can tell the server. */
+/** A user and a bearer token, and the other fields of OAUTHBEARER. */
 export type OAuthBearerCredentials = TokenCredentials & {
   /** The server's name. Default: the host connected to. */
   readonly host?: string | undefined;
-  /** The port connected to, for servers that want to know. */
+  /** The port connected to, for servers that require it. */
   readonly port?: number | undefined;
 };
 
 /**
- * OAUTHBEARER. What the server says of a refusal (RFC 7628 3.2.2) is in the exception's `serverError`, as `status`,
+ * OAUTHBEARER. After a refusal, the exception's `serverError` has the server's reason (RFC 7628 3.2.2), as `status`,
  * `scope` and `openid-configuration`.
  *
- * User and token are sent as they are, in UTF-8. An exchange throws `SMTPException` before anything is sent if the token
- * function fails, or gives no token; what it threw is the `cause`.
- * @throws TypeError if a credential is not of its type, or holds NUL or a lone surrogate. @throws RangeError if it holds
+ * User and token are sent as they are, in UTF-8. An exchange throws `SMTPException` before anything is sent if the
+ * token function fails or returns no token; its error is the `cause`.
+ * @throws TypeError if a credential has the wrong type, or contains NUL or a lone surrogate. @throws RangeError if it holds
  * control characters.
  */
 export function oauthbearer(credentials: OAuthBearerCredentials): Mechanism {
@@ -44,7 +44,7 @@ export function oauthbearer(credentials: OAuthBearerCredentials): Mechanism {
 }
 
 /**
- * XOAUTH2, as Google and Microsoft take it. What the server says of a refusal is in the exception's `serverError`, as
+ * XOAUTH2, for Google and Microsoft. After a refusal, the exception's `serverError` has the server's reason, as
  * `status`, `schemes` and `scope`. The exceptions are those of `oauthbearer`.
  *
  * @example
@@ -69,10 +69,10 @@ export function xoauth2(credentials: TokenCredentials): Mechanism {
 
 type TokenFunction = () => Promise<string>;
 
-/** How to make a mechanism with a token function again, with another function. */
+/** The constructors of mechanisms with a token function, to make them again with another function. */
 const remakes = new WeakMap<Mechanism, (wrap: (token: TokenFunction) => TokenFunction) => Mechanism>();
 
-/** The mechanism with its token function wrapped; as it is, if it has none. */
+/** Returns the mechanism with its token function wrapped; unchanged, if it has none. */
 export function wrapToken(mechanism: Mechanism, wrap: (token: TokenFunction) => TokenFunction): Mechanism {
   return remakes.get(mechanism)?.(wrap) ?? mechanism;
 }
@@ -80,7 +80,7 @@ export function wrapToken(mechanism: Mechanism, wrap: (token: TokenFunction) => 
 function bearer(
   name: string,
   { token }: TokenCredentials,
-  /** What answers the server's error, whereupon it refuses (RFC 7628 3.2.3). */
+  /** The response to the server's error, after which it refuses (RFC 7628 3.2.3). */
   dummy: string,
   message: (token: string, context: { readonly host: string }) => string,
 ): Mechanism {
@@ -105,12 +105,12 @@ function bearer(
   return mechanism;
 }
 
-/** What the function gives. That it fails is no refusal by the server, but as good a reason for the login to fail. */
+/** Calls the function. Its failure is not a refusal by the server, and makes the login fail as well. */
 async function tokenFrom(token: TokenFunction): Promise<string> {
   try {
     return checkToken(await token());
   } catch (error) {
-    // A refusal by the server comes this way when the function gives the refused token again.
+    // A refusal by the server arrives here if the function returns the refused token again.
     if (error instanceof SMTPAuthenticationError) throw error;
     if (error instanceof SMTPException) throw noteTokenFailure(error);
     const why = error instanceof Error ? error.message : String(error);
@@ -118,13 +118,13 @@ async function tokenFrom(token: TokenFunction): Promise<string> {
   }
 }
 
-/** RFC 6750 2.1 has letters, digits and `-._~+/=` in a token; anything that can be seen may pass. Errors show none of it. */
+/** RFC 6750 2.1 allows letters, digits and `-._~+/=`; any visible character is accepted here. Errors do not show it. */
 export function checkToken(token: unknown, argument = "token"): string {
   if (typeof token === "string" && /^[\x21-\x7e]+$/.test(token)) return token;
   throw new TypeError(`${argument} must be a string of visible ASCII characters`);
 }
 
-/** The fields of the server's JSON, all as texts; undefined if it is no object. */
+/** The fields of the server's JSON, all as strings; undefined if it is not an object. */
 function explainJson(challenge: Uint8Array): ServerError | undefined {
   let parsed: unknown;
   try {

@@ -2,14 +2,14 @@
 import { checkCredential } from "./credential.ts";
 import type { AuthorizingCredentials, Mechanism } from "./mechanism.ts";
 
-/** The user that logs in by PLAIN, and the identity to act as. */
+/** The credentials of PLAIN, and the identity to act as. */
 export type PlainCredentials = AuthorizingCredentials;
 
 /**
  * PLAIN from credentials, which are sent as they are, in UTF-8.
  *
- * @throws TypeError if a credential is not a string, or holds NUL or a lone surrogate. @throws RangeError if it holds
- * another control character.
+ * @throws TypeError if a credential is not a string, or contains NUL or a lone surrogate. @throws RangeError if it
+ * contains another control character.
  */
 export function plain(credentials: PlainCredentials): Mechanism {
   const authzid = checkCredential(credentials.authzid ?? "", "authzid");

@@ -6,21 +6,21 @@ import { checkCredential } from "./credential.ts";
 const SPACE = /[\p{Zs}\u200b]/gu;
 /** RFC 3454 B.1. */
 const NOTHING = /\u00ad|\u034f|\u1806|[\u180b-\u180d]|\u200c|\u200d|\u2060|[\ufe00-\ufe0f]|\ufeff/g;
-/** RFC 3454 C.2 to C.9, by today's properties: what they hold beyond those tables is of the same kinds. */
+/** RFC 3454 C.2 to C.9, by Unicode's properties, which also have later characters of the same kinds. */
 const PROHIBITED = /[\p{Cc}\p{Cf}\p{Co}\p{Cs}\p{Zl}\p{Zp}\p{Noncharacter_Code_Point}\u2ff0-\u2ffb\ufffc\ufffd]/u;
-/** RFC 3454 D.1, by script: what is written from right to left. */
+/** RFC 3454 D.1, by script: characters written from right to left. */
 const RIGHT_TO_LEFT =
   /(?![\p{M}\p{Nd}])[\p{Script=Hebrew}\p{Script=Arabic}\p{Script=Syriac}\p{Script=Thaana}\u061b\u061f\u0640]/u;
-/** RFC 3454 D.2, of which letters are what matters. */
+/** RFC 3454 D.2, of which only the letters matter. */
 const LEFT_TO_RIGHT =
   /(?![\p{Script=Hebrew}\p{Script=Arabic}\p{Script=Syriac}\p{Script=Thaana}\u0640])[\p{L}\p{Nl}\p{Mc}]/u;
 
 /**
- * `value` prepared by SASLprep. ASCII without control characters stays as it is. Code points that Unicode 3.2 did not
- * know are allowed, as in a stringprep "query", which is what a client sends (RFC 4616 2), and are normalised as the
- * runtime's Unicode has it.
+ * Prepares `value` by SASLprep. ASCII without control characters is not changed. Code points that Unicode 3.2 did not
+ * have are allowed, as in a stringprep "query", which is what a client sends (RFC 4616 2), and are normalized by the
+ * runtime's version of Unicode.
  *
- * @param argument - what the errors call the value; they never show any of it.
+ * @param argument - the name of the value in errors, which never show any of it.
  * @throws TypeError if it is not a string. @throws RangeError if RFC 4013 2.3 or 2.4 prohibits it.
  */
 export function saslprep(value: string, argument: string): string {
@@ -41,13 +41,13 @@ export function saslprep(value: string, argument: string): string {
   return prepared;
 }
 
-/** Whether stringprep's tables of what no protocol should carry have a character of `value`. */
+/** Whether a character of `value` is in stringprep's tables of prohibited characters. */
 export function isProhibited(value: string): boolean {
   return PROHIBITED.test(value);
 }
 
 /**
- * A credential as SCRAM takes it: prepared, or as it was given where SASLprep prohibits it, as servers then store it.
+ * A credential for SCRAM: prepared, or unchanged if SASLprep prohibits it, since servers then store it unchanged.
  *
  * @throws TypeError or RangeError as `checkCredential` does
  */

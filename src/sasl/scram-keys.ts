@@ -3,13 +3,13 @@
 /** The hashes that SCRAM is registered with here. */
 export type ScramHash = "SHA-1" | "SHA-256" | "SHA-512";
 
-/** What the client shows, and what it will ask of the server. */
+/** The client's proof, and the signature that the server must send. */
 export type Proofs = {
   readonly proof: Uint8Array;
   readonly serverSignature: Uint8Array;
 };
 
-/** The octets that each hash gives. */
+/** The length of each hash in bytes. */
 const LENGTHS: { readonly [hash in ScramHash]: number } = { "SHA-1": 20, "SHA-256": 32, "SHA-512": 64 };
 
 /** ClientProof and ServerSignature for `authMessage`. */
@@ -34,7 +34,7 @@ export async function prove(
   return { proof, serverSignature: new Uint8Array(serverSignature) };
 }
 
-/** Compares in a time that does not tell where they differ. */
+/** Compares in constant time. */
 export function isSame(left: Uint8Array, right: Uint8Array): boolean {
   if (left.length !== right.length) return false;
   return left.reduce((difference, octet, i) => difference | (octet ^ (right[i] ?? 0)), 0) === 0;

@@ -1,20 +1,20 @@
-/** The messages of SCRAM (RFC 5802 7): read strictly, since a server that strays from them must not get a proof. */
+/** The messages of SCRAM (RFC 5802 7), parsed strictly: a server that deviates from them must not get a proof. */
 import { decodeBase64 } from "../core/base64.ts";
 import { decodeText } from "../core/bytes.ts";
 import { SMTPException } from "../errors.ts";
 import type { ServerError } from "./mechanism.ts";
 
-/** What the server asks for with its first message. */
+/** The server's first message. */
 export type ServerFirst = {
   readonly nonce: string;
   readonly salt: Uint8Array;
   readonly iterations: number;
 };
 
-/** What the server ends with: its signature, or why there is none. */
+/** The server's last message: its signature, or the reason why there is none. */
 export type ServerFinal = { readonly signature: Uint8Array } | { readonly error: string };
 
-/** RFC 7677 4 asks for 4,096 at least; a million keeps a hostile server from keeping us busy (RFC 5802 9). */
+/** RFC 7677 4 requires at least 4,096; the maximum keeps a hostile server from using up CPU time (RFC 5802 9). */
 const ITERATIONS = { least: 4096, most: 1_000_000 };
 
 /** `saslname`: a comma or an equals sign would end the attribute. */
@@ -24,8 +24,8 @@ export function escapeName(name: string): string {
 
 /**
  * Reads the server's first message.
- * @param ownNonce - the client's part, which the nonce must begin with, and go on after
- * @throws {SMTPException} if it is not one, or asks for what a client must not do
+ * @param ownNonce - the client's part, with which the longer nonce must begin
+ * @throws {SMTPException} if it is invalid, or requires something that a client must not do
  */
 export function readServerFirst(message: Uint8Array, ownNonce: string): ServerFirst {
   const text = textOf(message);
@@ -48,7 +48,7 @@ export function readServerFirst(message: Uint8Array, ownNonce: string): ServerFi
 
 /**
  * Reads the server's last message.
- * @throws {SMTPException} if it is not one
+ * @throws {SMTPException} if it is invalid
  */
 export function readServerFinal(message: Uint8Array): ServerFinal {
   const text = textOf(message);
@@ -59,7 +59,7 @@ export function readServerFinal(message: Uint8Array): ServerFinal {
   return { signature };
 }
 
-/** What the server's last message says of the reason, if it is one that does. */
+/** The reason of a refusal in the server's last message, if it has one. */
 export function explainServerFinal(message: Uint8Array): ServerError | undefined {
   const [, status] = /^e=([^,]+)/.exec(decodeText(message)) ?? [];
   return status === undefined ? undefined : { status };

@@ -1,6 +1,6 @@
 /**
- * SCRAM (RFC 5802, RFC 7677): proves the password without showing it, and has the server prove that it knows it, too.
- * The -PLUS forms also prove that both ends speak through the same TLS session.
+ * SCRAM (RFC 5802, RFC 7677): proves the password without revealing it, and makes the server prove that it knows it.
+ * The -PLUS forms also prove that both ends use the same TLS session.
  */
 import { encodeBase64 } from "../core/base64.ts";
 import { concat, utf8 } from "../core/bytes.ts";
@@ -11,19 +11,19 @@ import { prepareCredential } from "./saslprep.ts";
 import { isSame, type Proofs, prove, type ScramHash } from "./scram-keys.ts";
 import { escapeName, explainServerFinal, readServerFinal, readServerFirst } from "./scram-messages.ts";
 
-/** The user that logs in by SCRAM, and the identity to act as. */
+/** The credentials of SCRAM, and the identity to act as. */
 export type ScramCredentials = AuthorizingCredentials;
 
-/** The user that logs in by SCRAM with channel binding. */
+/** The credentials of SCRAM with channel binding. */
 export type ScramPlusCredentials = ScramCredentials & {
-  /** The kind of binding. Default: `tls-exporter` where the TLS session has it, or else `tls-server-end-point`. */
+  /** The kind of binding. Default: `tls-exporter` if the TLS session has it, else `tls-server-end-point`. */
   readonly channelBinding?: ChannelBindingType | undefined;
 };
 
 /**
- * SCRAM-SHA-1 (RFC 5802). Credentials are prepared by SASLprep; those that it prohibits are taken as they are.
- * @throws TypeError if a credential is not a string, or holds NUL or a lone surrogate. @throws RangeError if it holds
- * another control character.
+ * SCRAM-SHA-1 (RFC 5802). Credentials are prepared by SASLprep; those that it prohibits are used unchanged.
+ * @throws TypeError if a credential is not a string, or contains NUL or a lone surrogate. @throws RangeError if it
+ * contains another control character.
  */
 export function scramSha1(credentials: ScramCredentials): Mechanism {
   return scram("SHA-1", credentials);
@@ -40,9 +40,9 @@ export function scramSha512(credentials: ScramCredentials): Mechanism {
 }
 
 /**
- * SCRAM-SHA-1-PLUS: with channel binding. An exchange throws `SMTPNotSupportedError` where the connection has none: in
- * clear, or where the runtime tells too little of its TLS.
- * @throws TypeError if a credential is not a string, or holds NUL or a lone surrogate. @throws RangeError if it holds
+ * SCRAM-SHA-1-PLUS: with channel binding. An exchange throws `SMTPNotSupportedError` if the connection has none:
+ * without TLS, or if the runtime exposes too little of its TLS.
+ * @throws TypeError if a credential is not a string, or contains NUL or a lone surrogate. @throws RangeError if it holds
  * another control character, or for a kind of binding that does not exist.
  */
 export function scramSha1Plus(credentials: ScramPlusCredentials): Mechanism {
@@ -62,7 +62,7 @@ export function scramSha512Plus(credentials: ScramPlusCredentials): Mechanism {
 /** SCRAM without channel binding. The nonce may be given, for the examples of the RFCs. */
 export function scram(hash: ScramHash, credentials: ScramCredentials, makeNonce: () => string = freshNonce): Mechanism {
   const plus = `SCRAM-${hash}-PLUS`;
-  // "y": we could, but believe that the server cannot. It refuses then if it can: somebody changed what it offered.
+  // "y": the client could bind, and the server did not offer it. A server that did refuses: its offer was changed.
   const flag = ({ tls, offered }: MechanismContext): string =>
     offered !== undefined && !offered.includes(plus) && channelBinding(tls) !== undefined ? "y" : "n";
   return mechanism(`SCRAM-${hash}`, hash, credentials, (context) => ({ flag: flag(context) }), makeNonce);
@@ -120,7 +120,7 @@ function mechanism(
         proofs = await prove(hash, password, asked, authMessage);
         return utf8(`${withoutProof},p=${encodeBase64(proofs.proof)}`);
       };
-      // A 235 here is an empty message, which is no proof: reading it throws.
+      // A 235 here is an empty message without a proof: parsing it throws.
       const final = readServerFinal(yield respond());
       if ("error" in final) {
         yield new Uint8Array();
@@ -134,7 +134,7 @@ function mechanism(
   };
 }
 
-/** 24 octets of chance, in base64: printable, and without a comma. */
+/** 24 random bytes in base64, which is printable and has no comma. */
 function freshNonce(): string {
   return encodeBase64(crypto.getRandomValues(new Uint8Array(24)));
 }

@@ -2,9 +2,9 @@
 import type { TestMessage } from "./message.ts";
 
 /**
- * The points at which a server speaks. "connect" is the greeting, "data" the answer to DATA, "body" stands for the first
- * octets of a message, where only a reply or a fault that is asked for shows, "bdat" for a chunk that is not the last,
- * "message" for the end of a message (LMTP: once a recipient), "other" for commands that have no stage of their own.
+ * The points at which a server replies. "connect" is the greeting, "data" the answer to DATA, "body" stands for the
+ * first bytes of a message, where the server only sends a requested reply or fault, "bdat" for a chunk that is not the
+ * last, "message" for the end of a message (LMTP: once for each recipient), "other" for all other commands.
  */
 export type Stage =
   | "connect"
@@ -22,36 +22,36 @@ export type Stage =
   | "other";
 
 /**
- * What the server does at a stage: a reply such as "550 5.1.1 no such user" (lines parted by "\n", codes only in front of
- * the first), or that with a fault. After a 421 it closes.
+ * What the server does at a stage: a reply such as "550 5.1.1 no such user" (lines separated by "\n", with a code in
+ * the first only), or a reply with a fault. After a 421 it closes.
  */
 export type Reaction =
   | string
   | {
-      /** Left out: what it would have said anyway. */
+      /** Left out: the usual reply. */
       readonly reply?: string | undefined;
-      /** Seconds to wait before it speaks. */
+      /** Seconds to wait before the reply. */
       readonly delay?: number | undefined;
-      /** Sends the reply in pieces of that many octets. */
+      /** Sends the reply in pieces of so many bytes. */
       readonly pieces?: number | undefined;
-      /** Sends only so many octets of the reply; then comes `end`, or nothing any more. */
+      /** Sends only so many bytes of the reply, then does what `end` says, or sends nothing more. */
       readonly cut?: number | undefined;
       /**
-       * What follows the reply or, without `reply`, replaces it: "close" ends the connection in order, "reset" drops
-       * it, "stall" sends nothing any more. At "message", without a reply, the message is accepted all the same.
+       * What follows the reply or, without `reply`, replaces it: "close" ends the connection, "reset" drops
+       * it, "stall" sends nothing more. At "message", without a reply, the message is accepted anyway.
        */
       readonly end?: "close" | "reset" | "stall" | undefined;
     };
 
 /** The command that the server is about to answer. */
 export type AnswerContext = {
-  /** Which connection, from 1 on. */
+  /** The number of the connection, from 1 on. */
   readonly connection: number;
-  /** The command line; "" where there is none. Credentials are masked. */
+  /** The command line; "" if there is none. Credentials are masked. */
   readonly line: string;
   /** The sender at "mail", the recipient at "rcpt", and with LMTP at "message". */
   readonly address: string | undefined;
-  /** The parameters of MAIL or RCPT: names in upper case, true where there is no value. */
+  /** The parameters of MAIL or RCPT: names in upper case, true if there is no value. */
   readonly parameters: Readonly<Record<string, string | true>>;
   /** The message, at "message". */
   readonly message: TestMessage | undefined;
@@ -63,7 +63,7 @@ export type Answer = Reaction | ((context: AnswerContext) => Reaction | undefine
 /** Answers by stage. */
 export type Answers = { readonly [stage in Stage]?: Answer | undefined };
 
-/** A reply as it goes on the wire: the code before every line (RFC 5321 4.2.1). */
+/** A reply as it is sent: with the code before every line (RFC 5321 4.2.1). */
 export function formatReply(reply: string): string {
   const [, code, text] = /^([2-5]\d\d)(?: ([\s\S]*))?$/.exec(reply) ?? [];
   if (code === undefined)

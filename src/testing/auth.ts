@@ -1,11 +1,11 @@
-/** AUTH as the test server understands it: PLAIN, LOGIN and XOAUTH2, which show it user and password or token. */
+/** AUTH of the test server: PLAIN, LOGIN and XOAUTH2, which send user and password or token. */
 import { decodeBase64, encodeBase64 } from "../core/base64.ts";
 import { utf8 } from "../core/bytes.ts";
 
-/** The mechanisms that it offers. */
+/** The mechanisms that the server offers. */
 export const MECHANISMS: readonly string[] = ["PLAIN", "LOGIN", "XOAUTH2"];
 
-/** The accounts that may log in: one account, or a function that decides; "any": everybody. */
+/** The accounts that may log in: one account, a function that decides, or "any" for all. */
 export type Account =
   | { readonly user: string; readonly password: string }
   | ((user: string, password: string) => boolean | Promise<boolean>)
@@ -15,8 +15,8 @@ export type Account =
 export type Claim = { readonly user: string; readonly password: string };
 
 /**
- * Holds the exchange of a mechanism: `ask` sends a challenge and gives the response.
- * Undefined where a response makes no sense; "cancelled" where the client gave up.
+ * Runs the exchange of a mechanism: `ask` sends a challenge and returns the response.
+ * Returns undefined for an invalid response, "cancelled" if the client cancels.
  */
 export async function claimOf(
   mechanism: string,

@@ -1,20 +1,20 @@
-/** Knows which of a client's octets are a message: what follows 354 to DATA, and the chunks of BDAT. */
+/** Tracks which of a client's bytes are a message: those after 354 to DATA, and the chunks of BDAT. */
 
-/** What a part of a client's octets is: a command, content of a message, or the dot that ends it. */
+/** The kind of a part of a client's bytes: a command, content of a message, or the dot that ends it. */
 export type PartKind = "command" | "content" | "end";
 
-/** Follows one session; each line, or rest of a chunk, has to be shown to it, in order. */
+/** Follows one session; pass it each line, or rest of a chunk, in order. */
 export class ContentTracker {
-  /** How many octets of a chunk of BDAT are still to come. */
+  /** The bytes of a chunk of BDAT that are still missing. */
   chunk = 0;
   #data: "asked" | "content" | undefined;
 
-  /** Takes a line of the server's: replies to what was pipelined before DATA come first. */
+  /** Takes a line of the server; replies to commands pipelined before DATA come first. */
   reply(line: string): void {
     if (this.#data === "asked" && line.startsWith("354")) this.#data = "content";
   }
 
-  /** Takes a line of the client's, or what there is of a chunk; `octets` counts its line end, too. */
+  /** Takes a line of the client, or the available part of a chunk; `octets` includes its line end. */
   take(text: string, octets: number): PartKind {
     if (this.chunk > 0) {
       this.chunk -= Math.min(octets, this.chunk);
@@ -31,7 +31,7 @@ export class ContentTracker {
     return "command";
   }
 
-  /** Octets of the content were left out of what is shown. */
+  /** Bytes of the content were left out of the transcript. */
   skip(octets: number): void {
     this.chunk -= Math.min(octets, this.chunk);
   }

@@ -1,10 +1,10 @@
-/** What a client says, as the test server takes it: lines, messages up to their dot, counted octets. */
+/** Reads a client's bytes for the test server: lines, messages up to their dot, and counted bytes. */
 import type { ByteStream } from "../byte-stream.ts";
 
-/** Reads one stream; each method gives undefined once the client has gone. */
+/** Reads one stream; each method returns undefined once the client has disconnected. */
 export class Incoming {
   readonly #stream: Pick<ByteStream, "read">;
-  /** What has come and was not taken: from `#start` to `#end`. */
+  /** The unread bytes, from `#start` to `#end`. */
   #buffer: Uint8Array = new Uint8Array(4_096);
   #start = 0;
   #end = 0;
@@ -25,28 +25,28 @@ export class Incoming {
     return line?.subarray(0, -2);
   }
 
-  /** A message up to its last dot, with the dots that were put in taken out again (RFC 5321 4.5.2). */
+  /** A message up to its last dot, with the doubled dots restored (RFC 5321 4.5.2). */
   async message(): Promise<Uint8Array | undefined> {
     const stuffed = await this.#until((whole, from) => endOfMessage(whole, from));
     return stuffed === undefined ? undefined : unstuffed(stuffed.subarray(0, -3));
   }
 
-  /** So many octets. */
+  /** The given number of bytes. */
   octets(count: number): Promise<Uint8Array | undefined> {
     return this.#until((whole) => (whole.length < count ? undefined : count));
   }
 
-  /** Forgets what has come and was not taken: nothing in clear may pass for what came over TLS (RFC 3207 4.2). */
+  /** Discards the unread bytes: those sent before TLS must not be taken for bytes over TLS (RFC 3207 4.2). */
   discard(): void {
     this.#start = this.#end;
   }
 
-  /** Waits until something is there; false if nothing will come. */
+  /** Waits for bytes; false at the end of the stream. */
   async any(): Promise<boolean> {
     return this.#end > this.#start || (await this.#more());
   }
 
-  /** Cuts off what ends where `end` says, which is told how far it need not look again. */
+  /** Takes the bytes up to the end that `end` finds; its argument is the part that was already searched. */
   async #until(end: (whole: Uint8Array, from: number) => number | undefined): Promise<Uint8Array | undefined> {
     for (let from = 0; ; ) {
       const whole = this.#buffer.subarray(this.#start, this.#end);
@@ -83,7 +83,7 @@ const CRLF: readonly number[] = [13, 10];
 const END: readonly number[] = [13, 10, 46, 13, 10];
 const DOT = 46;
 
-/** Where a sequence ends that begins at or behind `from`. */
+/** The end of the first sequence that begins at or after `from`. */
 function after(bytes: Uint8Array, sequence: readonly number[], from: number): number | undefined {
   const [first = 0] = sequence;
   for (let at = bytes.indexOf(first, from); at >= 0; at = bytes.indexOf(first, at + 1)) {
@@ -92,7 +92,7 @@ function after(bytes: Uint8Array, sequence: readonly number[], from: number): nu
   return undefined;
 }
 
-/** The empty message is its dot alone. */
+/** An empty message is only its dot. */
 function endOfMessage(bytes: Uint8Array, from: number): number | undefined {
   if (bytes[0] === DOT && bytes[1] === 13 && bytes[2] === 10) return 3;
   return after(bytes, END, from);

@@ -1,6 +1,6 @@
 /**
  * For tests of code that sends mail: a mail server in memory, and transcripts of dialogues, recorded and replayed.
- * A test double, and no mail server: it keeps what it gets, says what it is told to, and listens on no port.
+ * It is a test double: it keeps the messages that it gets, replies as requested, and listens on no port.
  *
  * @module
  */

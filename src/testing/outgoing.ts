@@ -1,27 +1,27 @@
-/** What a test server says, with the faults that it was told to make. */
+/** Sends the replies of a test server, with the requested faults. */
 
 import { utf8 } from "../core/bytes.ts";
 import { formatReply, type Reaction } from "./answers.ts";
 import type { ServerStream } from "./server-stream.ts";
 
-/** Ends the session: a reaction of the server closed the connection. */
+/** Thrown to end the session: a reaction of the server closed the connection. */
 export class SessionOver extends Error {}
 
-/** Speaks on one stream. */
+/** Writes to one stream. */
 export class Outgoing {
   readonly #stream: ServerStream;
   readonly #closed: AbortSignal;
 
-  /** `closed` fires when the server is closed: nothing is waited for any more then. */
+  /** `closed` fires when the server is closed: all waiting ends then. */
   constructor(stream: ServerStream, closed: AbortSignal) {
     this.#stream = stream;
     this.#closed = closed;
   }
 
   /**
-   * Does what is asked for, and gives the code of the reply.
+   * Sends the reply with its faults, and returns its code.
    *
-   * @throws SessionOver where that ended the session
+   * @throws SessionOver if that ended the session
    */
   async react(reaction: Reaction | undefined, otherwise: string): Promise<number> {
     const { reply, delay, pieces, cut, end } = typeof reaction === "string" ? { reply: reaction } : { ...reaction };
@@ -36,7 +36,7 @@ export class Outgoing {
   async #say(reply: string, pieces: number | undefined, cut: number | undefined): Promise<void> {
     const bytes = utf8(formatReply(reply)).subarray(0, cut);
     for (let at = 0; at < bytes.length; at += pieces ?? bytes.length) {
-      // A client that has gone is noticed by the next read.
+      // The next read notices a client that has disconnected.
       await this.#stream.write(bytes.slice(at, at + (pieces ?? bytes.length)))?.catch(() => {});
       if (pieces !== undefined) await Promise.resolve();
     }

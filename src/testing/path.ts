@@ -1,10 +1,10 @@
-/** The arguments of commands, as the test server reads them. */
+/** Parses the arguments of commands for the test server. */
 import type { TestRecipient } from "./message.ts";
 
-/** An address and the parameters behind it. */
+/** An address and its parameters. */
 export type Path = TestRecipient;
 
-/** What follows MAIL FROM: or RCPT TO:; undefined if it is none of that. */
+/** Parses the text after MAIL FROM: or RCPT TO:; undefined if it is invalid. */
 export function parsePath(line: string, command: string): Path | undefined {
   if (!line.toUpperCase().startsWith(command)) return undefined;
   const [, address, rest] =

@@ -1,7 +1,7 @@
-/** TLS as a test double has it: agreed upon and not done, since nothing leaves the process. */
+/** Simulated TLS: STARTTLS succeeds without encryption, since nothing leaves the process. */
 import type { ByteStream, PeerInfo, TlsInfo, TlsOptions } from "../byte-stream.ts";
 
-/** What the client is told of a TLS session that there is not. */
+/** The description of the simulated TLS session for the client. */
 const pretended: TlsInfo = {
   protocol: "TLSv1.3",
   cipher: undefined,
@@ -11,7 +11,7 @@ const pretended: TlsInfo = {
   exporter: undefined,
 };
 
-/** The client's end of a stream, whose `startTls` succeeds at once, as far as `accept` does not reject. */
+/** The client's end of a stream, whose `startTls` succeeds at once unless `accept` rejects. */
 export function pretendingTls(
   stream: ByteStream,
   accept: (options: TlsOptions & { servername: string }) => Promise<void>,

@@ -1,10 +1,10 @@
-/** Records what is said over a transport, credentials left out: a transcript to read, to keep, or to replay. */
+/** Records the dialogue over a transport without credentials, as a transcript to read, to keep, or to replay. */
 import type { ByteStream, Endpoint, PeerInfo, TlsInfo, Transport } from "../byte-stream.ts";
 import { SessionRecorder } from "./session-recorder.ts";
 
 /** A recording. */
 export type Recording = {
-  /** To be given to the client in place of the transport that it records. */
+  /** The transport for the client, in place of the recorded one. */
   readonly transport: Transport;
   /** The dialogue so far, session by session. */
   readonly transcript: string;
@@ -14,12 +14,12 @@ export type Recording = {
 export type RecordOptions = {
   /**
    * Whether lines such as "# 12.345 ms" note the time of each piece, in milliseconds since the first connection was
-   * begun, and the kind of TLS. Replays skip them. Default: false.
+   * started, and the kind of TLS. Replays skip them. Default: false.
    */
   readonly times?: boolean | undefined;
   /**
-   * The most octets that are kept of each message; a line such as "# 1234 more octets" stands for the rest. What has such
-   * a line cannot be replayed. Default: all of them.
+   * The most bytes that are kept of each message; a line such as "# 1234 more octets" stands for the rest. A transcript
+   * with such a line cannot be replayed. Default: all of them.
    */
   readonly maxContent?: number | undefined;
   /** Called with each line as it is recorded: the session it belongs to, from 1 on, and its time in milliseconds. */
@@ -27,8 +27,8 @@ export type RecordOptions = {
 };
 
 /**
- * Records the dialogues of a transport, in clear also where TLS carries them. What AUTH says is "***", and so are what the
- * server echoes of it and the challenges of SCRAM; messages are recorded as they are.
+ * Records the dialogues of a transport, decrypted if they use TLS. "***" replaces the credentials of AUTH, their echoes
+ * by the server, and the challenges of SCRAM; messages are recorded as they are.
  *
  * @example
  * ```ts
@@ -88,7 +88,7 @@ function recorded(stream: ByteStream, recorder: SessionRecorder): ByteStream {
   };
 }
 
-/** An endpoint as a transcript shows it. */
+/** Formats an endpoint for a transcript. */
 function shownEndpoint(endpoint: Endpoint): string {
   return "path" in endpoint ? endpoint.path : `${endpoint.host}:${endpoint.port}`;
 }

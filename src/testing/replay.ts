@@ -1,4 +1,4 @@
-/** Replays a transcript: the server's part is played, and the client's is checked. */
+/** Replays a transcript: plays the server's part and checks the client's. */
 
 import { type MemoryStream, memoryTransport } from "../../transports/memory.ts";
 import type { Transport } from "../byte-stream.ts";
@@ -9,28 +9,28 @@ import { type Entry, escapeOctets, MASK, parseTranscript, unescapeOctets } from 
 
 /** A transcript that is being replayed. */
 export type Replay = AsyncDisposable & {
-  /** Leads to the replaying server: the n-th connection plays the n-th session. */
+  /** Connects to the replaying server: the n-th connection plays the n-th session. */
   readonly transport: Transport;
   /**
    * Ends it.
    *
-   * @throws Error if the client said anything else than it did in the transcript, or less
+   * @throws Error if the client sent anything else than in the transcript, or less
    */
   finish(): Promise<void>;
 };
 
-/** How a transcript is replayed. */
+/** Options of a replay. */
 export type ReplayOptions = {
-  /** Whether a line of the client's is what the transcript has there. Default: "***" is anything, all else the same. */
+  /** Compares a line of the client with the transcript. Default: "***" matches anything, all else must be equal. */
   matches?: ((expected: string, said: string) => boolean) | undefined;
 };
 
 /**
- * A server that plays a transcript as `recordTranscript` made it, or somebody by hand. The client has to say the same
- * again, in the same groups; "***" in its lines is anything, and our own address in EHLO any address. TLS is pretended.
- * What is said otherwise ends the connection, and `finish` tells.
+ * Starts a server that plays a transcript, made by `recordTranscript` or by hand. The client has to send the same lines
+ * in the same groups; "***" in them matches anything, and the client's address in EHLO any address. TLS is simulated.
+ * A difference ends the connection, and `finish()` reports it.
  *
- * @throws SyntaxError for what is no transcript
+ * @throws SyntaxError for an invalid transcript
  * @example
  * ```ts
  * import { replayTranscript } from "smtplib/testing";
@@ -56,7 +56,7 @@ export function replayTranscript(transcript: string, options: ReplayOptions = {}
   const problems: string[] = [];
   const players: Player[] = [];
   const finish = async (): Promise<void> => {
-    // What the client has just said is taken first.
+    // First takes what the client has just sent.
     await new Promise((resolve) => setTimeout(resolve));
     for (const player of players) player.stop();
     const unplayed = sessions.slice(players.length).map(() => "a session was not begun");
@@ -120,7 +120,7 @@ class Player {
     });
   }
 
-  /** What the client has not done yet, in words. */
+  /** Describes what the client has not done yet. */
   get missing(): string | undefined {
     const next = this.#failed
       ? undefined

@@ -1,12 +1,13 @@
-/** The server's end of a connection, as the test server takes it: in memory, or a socket of the caller's. */
+/** The server's end of a connection for the test server: in memory, or a socket of the caller. */
 import type { ByteStream } from "../byte-stream.ts";
 
-/** A connected stream that a test server speaks on. */
+/** A connected stream for a test server. */
 export type ServerStream = Pick<ByteStream, "read" | "write" | "close" | "abort"> & {
   /**
-   * Goes over to TLS as the server, once the reply to STARTTLS is written. Left out: the client's transport pretends it.
+   * Upgrades to TLS as the server, once the reply to STARTTLS is written. Left out: the client's transport simulates
+   * it.
    *
-   * @throws where the handshake fails; the session is over then
+   * @throws if the handshake fails; the session is over then
    */
   startTls?(): Promise<void>;
 };

@@ -1,4 +1,4 @@
-/** The mail server in memory: it hands out the transport that leads to it, and keeps what comes. */
+/** The mail server in memory: provides the transport that connects to it, and keeps the messages. */
 
 import { type MemoryOptions, type MemoryStream, memoryTransport } from "../../transports/memory.ts";
 import type { Transport } from "../byte-stream.ts";
@@ -9,63 +9,63 @@ import { pretendingTls } from "./pretended-tls.ts";
 import type { ServerStream } from "./server-stream.ts";
 import { type ServerHooks, TestSession } from "./session.ts";
 
-/** How a test server behaves; everything has a default. */
+/** Options of a test server; all have defaults. */
 export type TestServerOptions = {
   /** Its name in the greeting. Default: "mail.test". */
   name?: string | undefined;
   /**
-   * What EHLO offers beside STARTTLS and AUTH; the server behaves by it. Default: PIPELINING, 8BITMIME, SMTPUTF8, DSN,
-   * CHUNKING, BINARYMIME, ENHANCEDSTATUSCODES and "SIZE 10485760".
+   * The extensions that EHLO offers beside STARTTLS and AUTH; the server behaves accordingly. Default: PIPELINING,
+   * 8BITMIME, SMTPUTF8, DSN, CHUNKING, BINARYMIME, ENHANCEDSTATUSCODES and "SIZE 10485760".
    */
   extensions?: readonly string[] | undefined;
   /**
-   * "offered", the default: STARTTLS succeeds, and is pretended: nothing is encrypted and no certificate looked at, since
-   * nothing leaves the process; implicit TLS is pretended likewise. "refused": offered, and answered with 454;
-   * implicit TLS fails. "absent": not offered.
+   * "offered", the default: STARTTLS succeeds and is simulated, without encryption or certificates, since nothing
+   * leaves the process; so is implicit TLS. "refused": offered, and answered with 454; implicit TLS fails. "absent":
+   * not offered.
    */
   starttls?: "offered" | "refused" | "absent" | undefined;
-  /** Offers AUTH PLAIN, LOGIN and XOAUTH2 to this account, and takes no mail before. Default: AUTH is not offered. */
+  /** Offers AUTH PLAIN, LOGIN and XOAUTH2 for this account, and accepts mail only after it. Default: no AUTH. */
   auth?: Account | undefined;
-  /** What to answer otherwise than usual, and which faults to make, by stage. */
+  /** Replies and faults that differ from the usual ones, by stage. */
   answers?: Answers | undefined;
-  /** "lmtp" knows LHLO and refuses EHLO, "smtp" the other way round. Default: both are known. */
+  /** "lmtp" knows LHLO and refuses EHLO, "smtp" the reverse. Default: both are accepted. */
   protocol?: "smtp" | "lmtp" | undefined;
-  /** How many messages, and how many command lines, are kept; older ones go. Default: all. */
+  /** The number of messages and of command lines that are kept; older ones are dropped. Default: all. */
   keep?: number | undefined;
-  /** Whether clients are to take the server for one on their own machine, and send passwords in clear. Default: true. */
+  /** Whether clients treat the server as local, and send passwords without TLS. Default: true. */
   loopback?: boolean | undefined;
-  /** How the octets travel: in pieces, with back-pressure. */
+  /** How the stream transfers bytes: in pieces, with back-pressure. */
   memory?: MemoryOptions | undefined;
 };
 
 /** A running test server. */
 export type TestServer = AsyncDisposable & {
-  /** Leads to the server, whatever host and port are named: the option `transport` of `SMTP`, `LMTP` and `SMTPPool`. */
+  /** Connects to the server for any host and port: for the option `transport` of `SMTP`, `LMTP` and `SMTPPool`. */
   readonly transport: Transport;
   /** The accepted messages, in order; a message is here before its client learns that it was accepted. */
   readonly messages: readonly TestMessage[];
   /** The command lines of all connections, in order; credentials are "***". */
   readonly commands: readonly string[];
-  /** How many connections there were. */
+  /** The number of connections so far. */
   readonly connections: number;
   /**
-   * The next message that no earlier call gave, as soon as it is there.
+   * Returns the next message that no earlier call returned, as soon as it arrives.
    *
-   * @throws the reason of the signal; an Error where the server is closed
+   * @throws the reason of the signal; an Error if the server is closed
    */
   next(options?: { signal?: AbortSignal | undefined }): Promise<TestMessage>;
   /**
-   * Speaks on a stream of the caller's, a socket perhaps, as on those of `transport`; resolves when the session is over.
+   * Serves a stream of the caller, such as a socket, like those of `transport`; resolves when the session is over.
    *
-   * @throws what a function among the answers threw
+   * @throws the error of a function among the answers
    */
   accept(stream: ServerStream, about?: { readonly secure?: boolean | undefined }): Promise<void>;
-  /** Answers so at that stage, the next time only; several calls queue up. Comes before `answers`. */
+  /** Sets the answer at a stage for the next time only; several calls queue up. Takes precedence over `answers`. */
   once(stage: Stage, answer: Answer): void;
   /**
    * Ends all connections. Idempotent.
    *
-   * @throws what a function among the answers threw, the first time
+   * @throws the error of a function among the answers, the first time
    */
   close(): Promise<void>;
 };
@@ -94,7 +94,7 @@ export function startServer(options: TestServerOptions = {}): TestServer {
   return new MemoryServer(options);
 }
 
-/** What a server offers by default. */
+/** The default extensions. */
 export const usualExtensions: readonly string[] = [
   "PIPELINING",
   "8BITMIME",
@@ -120,7 +120,7 @@ class MemoryServer implements TestServer {
   readonly #hooks: ServerHooks;
   readonly #keep: number;
   readonly #waiting = new Set<Waiting>();
-  /** What the user's own answers threw. */
+  /** The errors of the caller's answers. */
   readonly #failures: unknown[] = [];
   #given = 0;
 
@@ -266,7 +266,7 @@ class MemoryServer implements TestServer {
   }
 }
 
-/** A stream in memory without its TLS, which the client's end pretends. */
+/** A stream in memory without its TLS, which the client's end simulates. */
 function streamOf(stream: MemoryStream): ServerStream {
   return {
     read: () => stream.read(),

@@ -4,13 +4,13 @@ import { AuthMask } from "./auth-mask.ts";
 import { ContentTracker } from "./content-tracker.ts";
 import { type Entry, escapeOctets, formatEntry } from "./transcript.ts";
 
-/** How a session is recorded. */
+/** Options of a recording of a session. */
 export type SessionRecording = {
   /** Milliseconds since the recording began. */
   readonly now: () => number;
-  /** Whether notes tell the times, and the kind of TLS. */
+  /** Whether notes have the times and the kind of TLS. */
   readonly times: boolean;
-  /** The most octets that are kept of each message. */
+  /** The most bytes that are kept of each message. */
   readonly maxContent: number;
   /** Receives each line as it is recorded, and its time. */
   readonly onLine: (line: string, at: number) => void;
@@ -25,11 +25,11 @@ export class SessionRecorder {
   readonly #pending: Record<Side, Uint8Array> = { client: new Uint8Array(0), server: new Uint8Array(0) };
   readonly #mask = new AuthMask();
   readonly #content = new ContentTracker();
-  /** Octets of the message that were kept, and that were left out. */
+  /** The bytes of the message that were kept, and that were left out. */
   #kept = 0;
   #skipped = 0;
   #ended = false;
-  /** Whether the next entry is the first of a piece that was written or read at once. */
+  /** Whether the next entry is the first of a piece that was written or read together. */
   #begins = true;
 
   constructor(endpoint: string, how: SessionRecording) {
@@ -41,14 +41,14 @@ export class SessionRecorder {
     return `${this.#entries.map(formatEntry).join("\n")}\n`;
   }
 
-  /** The session speaks TLS from now on. */
+  /** Notes that the session uses TLS from now on. */
   secured(kind?: string): void {
     this.#begins = true;
     this.#push({ does: "tls" });
     if (this.#how.times && kind !== undefined) this.#push({ does: "note", text: kind });
   }
 
-  /** Takes what one side sent; null: it ended its side. */
+  /** Takes the bytes that one side sent; null: it ended its side. */
   sent(side: Side, chunk: Uint8Array | null): void {
     this.#begins = true;
     if (chunk === null) {
@@ -56,7 +56,7 @@ export class SessionRecorder {
       this.#ended = true;
       return;
     }
-    // What the client left without a line end, as the end of a chunk may be, came before this.
+    // A rest of the client without a line end, such as the end of a chunk, came before this.
     if (side === "server") this.#flush("client");
     const whole = concat([this.#pending[side], chunk.slice()]);
     let at = 0;
@@ -67,7 +67,7 @@ export class SessionRecorder {
     this.#pending[side] = whole.subarray(at);
   }
 
-  /** How many octets at the beginning belong together: a line, or the rest of a chunk of BDAT; 0 if more has to come. */
+  /** The length of the first unit in bytes: a line, or the rest of a chunk of BDAT; 0 if it is incomplete. */
   #unit(side: Side, bytes: Uint8Array): number {
     const most = side === "client" ? this.#content.chunk : 0;
     const line = bytes.subarray(0, most === 0 ? bytes.length : most).indexOf(10) + 1;
@@ -97,7 +97,7 @@ export class SessionRecorder {
     this.#push({ does, text: part === "command" ? this.#mask.client(text) : text, ended });
   }
 
-  /** Whether so many octets of the message are to be kept, too. */
+  /** Whether so many more bytes of the message are kept. */
   #keeps(octets: number): boolean {
     this.#kept += octets;
     if (this.#kept <= this.#how.maxContent) return true;

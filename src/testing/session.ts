@@ -1,4 +1,4 @@
-/** One connection to the test server: the dialogue as RFC 5321 has it, unless it was told to answer otherwise. */
+/** One connection to the test server: the dialogue of RFC 5321, with the requested answers. */
 
 import { concat } from "../core/bytes.ts";
 import type { AnswerContext, Reaction, Stage } from "./answers.ts";
@@ -9,7 +9,7 @@ import { Outgoing, SessionOver } from "./outgoing.ts";
 import { type Path, parsePath, splitOnce } from "./path.ts";
 import type { ServerStream } from "./server-stream.ts";
 
-/** What a session needs of its server. */
+/** The part of the server that a session needs. */
 export type ServerHooks = {
   readonly name: string;
   readonly extensions: readonly string[];
@@ -29,7 +29,7 @@ type Transaction = {
   chunks: Uint8Array[];
 };
 
-/** The keyword that must be offered for a parameter of MAIL or RCPT. */
+/** The keyword that permits a parameter of MAIL or RCPT. */
 const EXTENSION_OF: Readonly<Record<string, string>> = {
   SIZE: "SIZE",
   BODY: "8BITMIME",
@@ -46,7 +46,7 @@ const EXTENSION_OF: Readonly<Record<string, string>> = {
 
 /** Plays the server's part. */
 export class TestSession {
-  /** Set once the client speaks TLS, or what passes for it. */
+  /** Set once the client uses TLS, or simulates it. */
   secure = false;
   readonly #hooks: ServerHooks;
   readonly #number: number;
@@ -65,7 +65,7 @@ export class TestSession {
     this.#outgoing = new Outgoing(stream, hooks.closed);
   }
 
-  /** Talks until one side ends the connection. */
+  /** Runs the dialogue until one side ends the connection. */
   async run(): Promise<void> {
     try {
       await this.#say("connect", `220 ${this.#hooks.name} ESMTP test server`);
@@ -115,7 +115,7 @@ export class TestSession {
   async #greet(verb: string, line: string): Promise<void> {
     const { name, extensions, starttls, account, protocol } = this.#hooks;
     if (protocol !== undefined && (verb === "LHLO") !== (protocol === "lmtp")) {
-      // RFC 2033 4.1: neither protocol has the other one's greeting.
+      // RFC 2033 4.1: neither protocol has the greeting command of the other.
       return void (await this.#say("other", `500 5.5.1 this is ${protocol.toUpperCase()}`, { line }));
     }
     const offers = [
@@ -262,7 +262,7 @@ export class TestSession {
     await this.#finish(transaction, concat(transaction.chunks), "BDAT");
   }
 
-  /** A fault in the middle of a message, or an early reply: what nobody asked for does not show. */
+  /** Sends a requested fault in the middle of a message, or an early reply; otherwise nothing. */
   async #faultInBody(): Promise<void> {
     const reaction = await this.#hooks.answer("body", this.#context({}));
     if (reaction !== undefined) await this.#outgoing.react(reaction, "451 4.3.0 enough");
@@ -293,10 +293,10 @@ export class TestSession {
     for (const of of answers) {
       const context = { address: this.#hello === "LHLO" ? of[0]?.address : undefined, message };
       const reaction = await this.#hooks.answer("message", this.#context(context));
-      // A server that dies in place of an answer has taken the message: that is what makes its fate unknown.
+      // A server that fails in place of the answer has accepted the message, so that its outcome is unknown.
       const reply = typeof reaction === "string" ? reaction : (reaction?.reply ?? usual);
       if (reply.startsWith("2")) accepted.push(...of);
-      // Before the client is told, who may look for it at once.
+      // Before the reply: the client's program may look for the message at once.
       if (of === answers.at(-1) && accepted.length > 0) this.#hooks.take(makeMessage(about, accepted));
       await this.#outgoing.react(reaction, usual);
     }

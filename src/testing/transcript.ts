@@ -1,11 +1,11 @@
 /**
- * Transcripts as text: a line for each line that was said, "S: " before the server's and "C: " before the client's.
- * "CONNECT host:port" begins a session, "TLS" stands where it turned to TLS, "END" where the server ended it.
- * "S> " and "C> " are pieces without a line end; octets that are no text are "\xNN", a backslash is doubled.
- * "# 12.345 ms" tells the time of what follows, "# " and anything else is a note.
+ * Transcripts as text: a line for each line of the dialogue, with "S: " for the server and "C: " for the client.
+ * "CONNECT host:port" begins a session, "TLS" marks the upgrade to TLS, "END" the end by the server.
+ * "S> " and "C> " are pieces without a line end; bytes that are not text are "\xNN", a backslash is doubled.
+ * "# 12.345 ms" is the time of what follows, "# " and anything else is a note.
  */
 
-/** What happened, in order. */
+/** The entries, in order. */
 export type Entry =
   | { readonly does: "connect"; readonly endpoint: string }
   | { readonly does: "client" | "server"; readonly text: string; readonly ended: boolean }
@@ -13,7 +13,7 @@ export type Entry =
   | { readonly does: "time"; readonly at: number }
   | { readonly does: "note"; readonly text: string };
 
-/** What stands for what was left out, and for what may be anything when a transcript is replayed. */
+/** Stands for text that was left out; in a replay, it matches anything. */
 export const MASK = "***";
 
 /** The lines of a transcript. */
@@ -37,7 +37,7 @@ export function formatEntry(entry: Entry): string {
 /**
  * The sessions of a transcript without its times and notes.
  *
- * @throws SyntaxError for a line that is none of a transcript
+ * @throws SyntaxError for an invalid line
  */
 export function parseTranscript(text: string): Entry[][] {
   return parseNotedTranscript(text).map((session) => session.filter(({ does }) => does !== "time" && does !== "note"));
@@ -46,7 +46,7 @@ export function parseTranscript(text: string): Entry[][] {
 /**
  * The sessions of a transcript; empty lines are left out. Notes before a session's first line belong to it.
  *
- * @throws SyntaxError for a line that is none of a transcript
+ * @throws SyntaxError for an invalid line
  */
 export function parseNotedTranscript(text: string): Entry[][] {
   const sessions: Entry[][] = [];
@@ -85,7 +85,7 @@ function parseNote(line: string): Entry {
   return time === undefined ? { does: "note", text: line.slice(1).trim() } : { does: "time", at: Number(time) };
 }
 
-/** Octets as a transcript shows them. */
+/** Encodes bytes for a transcript. */
 export function escapeOctets(bytes: Uint8Array): string {
   try {
     const text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
@@ -95,13 +95,13 @@ export function escapeOctets(bytes: Uint8Array): string {
         new TextEncoder().encode(c).reduce((all, octet) => all + hex(octet), ""),
       );
   } catch {
-    // No UTF-8: each octet for itself.
+    // Not UTF-8: each byte is escaped.
     const shown = (octet: number): string => (octet === 0x5c ? "\\\\" : String.fromCharCode(octet));
     return Array.from(bytes, (octet) => (octet < 0x21 || octet > 0x7e ? hex(octet) : shown(octet))).join("");
   }
 }
 
-/** The octets that a transcript shows so. */
+/** Decodes the bytes of a transcript. */
 export function unescapeOctets(text: string): Uint8Array {
   const octets: number[] = [];
   const encoder = new TextEncoder();

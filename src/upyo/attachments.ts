@@ -1,7 +1,7 @@
-/** Attachments of Upyo's messages: in its version 0.6 their content may be a `Blob` or a function, too. */
+/** Attachments of Upyo's messages; since Upyo 0.6 their content may also be a `Blob` or a function. */
 import type { Attachment, Message } from "@upyo/core";
 
-/** An attachment as nodemailer's MailComposer takes it. */
+/** An attachment for nodemailer's MailComposer. */
 export type ComposedAttachment = {
   readonly filename: string;
   readonly content: unknown;
@@ -11,23 +11,23 @@ export type ComposedAttachment = {
 };
 
 /**
- * Keeps attachments that are promises, and fail, from ending the process as unhandled: `send()` reports them. To be called
- * as soon as a message is there, since it may be long before its attachments are read, or they never are.
+ * Marks the rejections of attachments that are promises as handled, since `send()` reports them. Called as soon as a
+ * message is passed, since its attachments may be read much later or never.
  */
 export function expectFailures(message: Message): void {
-  // A message that is none is reported by `build()`.
+  // `build()` reports an invalid message.
   const attachments: unknown = Object(message).attachments;
   if (!Array.isArray(attachments)) return;
   for (const attachment of attachments) {
     const content: unknown = Object(attachment).content;
-    // Promises of another realm are none of this one's: Jest's, for example.
+    // Promises of another realm, such as that of Jest, are not instances of this one's `Promise`.
     if (typeof Object(content).then === "function") Promise.resolve(content).catch(() => {});
   }
 }
 
 /**
  * Reads all attachments at the same time.
- * @throws what the first one that fails throws; {TypeError} if a content is of no known kind
+ * @throws the error of the first one that fails; {TypeError} if a content is of an unknown kind
  */
 export function readAttachments(
   { attachments }: Message,
@@ -44,7 +44,7 @@ async function composed(attachment: Attachment, signal: AbortSignal | undefined)
 }
 
 async function contentOf(attachment: Attachment, signal: AbortSignal | undefined): Promise<Uint8Array | string> {
-  // Upyo 0.5's type knows arrays and promises alone.
+  // The type of Upyo 0.5 has only arrays and promises.
   const given: unknown = attachment.content;
   const content: unknown = await (typeof given === "function" ? given(signal) : given);
   if (typeof content === "string") return content;
@@ -68,7 +68,7 @@ async function collected(
     if (bytes === undefined) {
       throw new TypeError(`attachments: ${JSON.stringify(filename)} yields something else than a Uint8Array`);
     }
-    // The source may use the memory again.
+    // The source may reuse the memory.
     chunks.push(new Uint8Array(bytes));
     length += bytes.length;
   }

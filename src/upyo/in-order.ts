@@ -1,30 +1,29 @@
-/** Works on several things at a time, and yields the results in order. */
+/** Runs work on several items concurrently, and yields the results in order. */
 import { onAbort } from "../client/abort.ts";
 
-/** How `inOrder()` works on what it is given. */
+/** Options of `inOrder()`. */
 export type Work<Item, Result> = {
-  /** How many are under way at most. */
+  /** The most items in progress. */
   readonly most: number;
-  /** Works on an item. The signal fires when nobody waits for the result any more. */
+  /** Works on an item. The signal fires when the result is no longer needed. */
   run(item: Item, signal: AbortSignal): Promise<Result>;
-  /** Takes an item that came too late to be worked on. */
+  /** Takes an item that arrived after the end. */
   discard(item: Item): void;
   readonly signal: AbortSignal | undefined;
   /** Called with each result right before the consumer gets it. */
   taken?(result: Result): void;
 };
 
-/** What asking a source for its next item led to. */
+/** The result of asking a source for its next item. */
 type Asked<Item> = { readonly next: IteratorResult<Item> } | { readonly error: unknown };
 
 /** One item's work. */
 type UnderWay<Result> = { readonly result: Promise<Result>; readonly abort: (reason: unknown) => void };
 
 /**
- * Yields the result for each item, as soon as it and all before it are there. Asks for no more items than results are
- * taken and `most` allows. Where the source fails, the results of the items that it gave are yielded before its error is
- * thrown. When the signal fires, when a result fails, and when the consumer stops, what is under way is aborted and the
- * source is ended.
+ * Yields the result for each item, as soon as it and all before it are ready. Asks for items only as results are
+ * consumed and `most` allows. If the source fails, the results of its items are yielded before its error is thrown.
+ * When the signal fires, a result fails, or the consumer stops, it aborts the work in progress and ends the source.
  */
 export async function* inOrder<Item, Result>(
   items: Iterable<Item> | AsyncIterable<Item>,
@@ -72,7 +71,7 @@ export async function* inOrder<Item, Result>(
       if ("next" in late && !late.next.done) discard(late.next.value);
     });
     const ended = more ? end(iterator) : undefined;
-    // A source that was asked for an item may take its time, and ends after that; an error that is being thrown does not wait.
+    // A source that is producing an item ends after it; an error does not wait for that.
     if (asked === undefined && !failed) await ended;
   }
 }
@@ -97,7 +96,7 @@ async function ask<Item>(iterator: Iterator<Item> | AsyncIterator<Item>): Promis
   }
 }
 
-/** The source's answer, or undefined once the first result is there. */
+/** The source's answer, or undefined once the first result is ready. */
 function firstOf<Item>(
   asked: Promise<Asked<Item>> | undefined,
   result: Promise<unknown> | undefined,
@@ -114,7 +113,7 @@ function end(iterator: Iterator<unknown> | AsyncIterator<unknown>): Promise<unkn
   return heardOf((async () => iterator.return?.())());
 }
 
-/** A failure is reported when its turn has come: it is not unhandled until then. */
+/** Marks a failure as handled until its turn comes and it is reported. */
 function heardOf<T>(work: Promise<T>): Promise<T> {
   work.catch(() => {});
   return work;

@@ -44,17 +44,17 @@ export type {
   SmtplibReceiptError,
 } from "./receipt.ts";
 
-/** How many messages `sendMany()` has under way. */
+/** How many messages `sendMany()` sends concurrently. */
 const UNDER_WAY = 20;
 
 /** The transport. */
 export class SmtplibTransport implements Transport, AsyncDisposable {
   /** The name of this transport in receipts, as `provider`. */
-  readonly id: typeof PROVIDER = PROVIDER;
+  readonly id: "smtplib" = PROVIDER;
   readonly #pool: SMTPPool;
 
   /**
-   * Opens nothing yet.
+   * Opens no connection.
    * @param given - the options of `SMTPPool`; or a URL, `smtp://user:password@host:587`, and options
    * @throws {TypeError} or {RangeError} naming the option that is wrong
    */
@@ -64,7 +64,7 @@ export class SmtplibTransport implements Transport, AsyncDisposable {
   }
 
   /**
-   * Sends a message. What goes wrong is in the receipt.
+   * Sends a message. Failures are in the receipt.
    * @throws the signal's reason, if the message was aborted
    */
   async send(message: Message, { signal }: TransportOptions = {}): Promise<SmtplibReceipt> {
@@ -75,23 +75,23 @@ export class SmtplibTransport implements Transport, AsyncDisposable {
   }
 
   /**
-   * Sends messages, several at a time, and yields their receipts in their order, each as soon as it is there. Asks for the
-   * next messages as the receipts are taken. If the caller stops before the last receipt, messages that are under way are
-   * aborted, and no more are asked for.
-   * @throws the signal's reason, if that is aborted; what `messages` throws, after the receipts of the messages before it
+   * Sends messages, several at a time, and yields their receipts in order, each as soon as it is ready. Asks for the
+   * next messages as receipts are consumed. If the caller stops before the last receipt, it aborts the messages in
+   * progress and asks for no more.
+   * @throws the signal's reason, if it is aborted; the error of `messages`, after the receipts of the messages before it
    */
   sendMany(
     messages: Iterable<Message> | AsyncIterable<Message>,
     { signal }: TransportOptions = {},
   ): AsyncIterable<SmtplibReceipt> {
-    // The others of an array are there already, whether or not their turn comes.
+    // The other messages of an array exist already, even if their turn never comes.
     if (Array.isArray(messages)) messages.forEach(expectFailures);
-    // They are built at the same time, and go to the pool in their order.
+    // Messages are built concurrently, and passed to the pool in order.
     let before: Promise<unknown> = Promise.resolve();
     const run = (message: Message, own: AbortSignal): Promise<SmtplibReceipt> => {
       expectFailures(message);
       const built = build(message, own);
-      // Those before it may take longer than it takes to fail.
+      // It may fail before its turn comes.
       built.catch(() => {});
       const turn = before.then(() => built);
       before = turn.catch(() => {});
@@ -104,15 +104,15 @@ export class SmtplibTransport implements Transport, AsyncDisposable {
   }
 
   /**
-   * Tries whether mail could be sent: connects, encrypts and logs in, by a connection of its own (Upyo 0.6's
-   * `VerifiableTransport`).
-   * @throws {SMTPException} what connecting and signing on throw; the signal's reason
+   * Checks whether mail can be sent: connects, encrypts and logs in, on a separate connection (`VerifiableTransport` of
+   * Upyo 0.6).
+   * @throws {SMTPException} if connecting or logging in fails; the signal's reason
    */
   verify({ signal }: TransportOptions = {}): Promise<void> {
     return this.#pool.check({ signal });
   }
 
-  /** Takes no more messages, sends those that it has, and closes all connections. */
+  /** Accepts no more messages, sends those it has, and closes all connections. */
   close(): Promise<void> {
     return this.#pool.close();
   }

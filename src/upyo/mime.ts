@@ -1,11 +1,11 @@
-/** A message of Upyo's -> RFC 5322, by nodemailer's MailComposer. */
+/** Turns a message of Upyo into RFC 5322, with nodemailer's MailComposer. */
 import type { Address, Message } from "@upyo/core";
 import { hex } from "../core/bytes.ts";
 import { readAttachments } from "./attachments.ts";
 
-/** A message that was built. */
+/** A built message. */
 export type Built = {
-  /** The Message-ID that is in it, in angle brackets. */
+  /** Its Message-ID, in angle brackets. */
   readonly messageId: string;
   /** True if its header has addresses that only SMTPUTF8 can carry (RFC 6531 3.2). */
   readonly smtputf8: boolean;
@@ -13,7 +13,7 @@ export type Built = {
   readonly content: () => AsyncIterable<Uint8Array>;
 };
 
-/** The fields that messages have in Upyo 0.6. */
+/** The fields that messages have since Upyo 0.6. */
 type Later = {
   readonly messageId?: string | undefined;
   readonly date?: Date | undefined;
@@ -24,7 +24,7 @@ type Later = {
 
 /**
  * Builds a message. Reads its attachments. `tags` are for mail services: SMTP has nothing like them.
- * @throws {Error} if nodemailer is not installed; what the attachments throw
+ * @throws {Error} if nodemailer is not installed; the errors of the attachments
  */
 export async function build(message: Message & Later, signal: AbortSignal | undefined): Promise<Built> {
   const [MailComposer, attachments] = await Promise.all([composer(), readAttachments(message, signal)]);
@@ -66,8 +66,8 @@ async function composer(): Promise<Composer> {
 }
 
 /**
- * The Message-ID: the message's own, else one that is made of its `idempotencyKey`, so that each attempt to send the
- * message has the same, and a receiver can tell that it has it already; else a new one.
+ * The Message-ID: the message's own, else one made from its `idempotencyKey`, so that each attempt to send the message
+ * has the same and receivers can recognize a duplicate; else a new one.
  */
 async function identify(node: Composed, message: Message & Later): Promise<string> {
   const { idempotencyKey, sender } = message;
@@ -85,7 +85,7 @@ function named({ name, address }: Address): { name: string; address: string } {
   return { name: name ?? "", address };
 }
 
-/** An empty text is a part of its own, too: MailComposer leaves out what is false. */
+/** An empty text becomes a part as well: MailComposer leaves out falsy values. */
 function textOf(text: string | undefined): string | Uint8Array | undefined {
   return text === "" ? new Uint8Array() : text;
 }
@@ -104,7 +104,7 @@ function alternativesOf({ calendar }: Later): object[] {
 
 type Header = { readonly key: string; readonly value: string };
 
-/** What the message itself says, or its structure does: a header of that name does not count. */
+/** Fields that the message or its structure determines: a header of that name is ignored. */
 const OWN: readonly string[] = [
   ...["from", "to", "cc", "bcc", "reply-to", "subject"],
   ...["mime-version", "content-type", "content-transfer-encoding"],

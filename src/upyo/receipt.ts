@@ -1,4 +1,4 @@
-/** Upyo's receipts: what a delivery, or its failure, is in Upyo's terms. */
+/** Makes Upyo's receipts from deliveries and failures. */
 import type { Delivery } from "../client/outcome.ts";
 import { mayPass } from "../core/refused-command.ts";
 import { isTokenFailure } from "../core/token-failure.ts";
@@ -16,7 +16,7 @@ import {
 /** The identifier of this transport in receipts. */
 export const PROVIDER = "smtplib";
 
-/** What kind of failure it was: of Upyo's categories, those that occur here. */
+/** The kind of a failure: those of Upyo's categories that occur here. */
 export type FailureCategory =
   | "auth"
   | "rate-limit"
@@ -34,13 +34,13 @@ export type SmtplibReceiptError = {
   /** `smtp.550` for a reply, `smtp.smtputf8-unsupported` for an extension that is missing; else the category. */
   readonly code: string;
   readonly category: FailureCategory;
-  /** True if the same message may be sent again: it was certainly not taken, and the reason may pass. */
+  /** True if the same message may be sent again: it was certainly not accepted, and the reason is temporary. */
   readonly retryable: boolean;
-  readonly provider: typeof PROVIDER;
+  readonly provider: "smtplib";
   readonly providerDetails: {
-    /** What became of the message, where that is known: as in `SMTPException`. */
+    /** The outcome of the message, if it is known, as in `SMTPException`. */
     readonly delivery?: DeliveryOutcome | undefined;
-    /** The recipient whom the reply refused. */
+    /** The recipient that the reply refused. */
     readonly recipient?: string | undefined;
     /** The reply's text. */
     readonly response?: string | undefined;
@@ -65,8 +65,8 @@ export type SentReceipt = {
   readonly successful: true;
   /** The Message-ID that is in the message, in angle brackets. */
   readonly messageId: string;
-  readonly provider: typeof PROVIDER;
-  /** How often the message was sent: once. */
+  readonly provider: "smtplib";
+  /** The number of attempts: 1. */
   readonly attempts: number;
   /** When the receipt was made, in ISO 8601. */
   readonly timestamp: string;
@@ -81,23 +81,23 @@ export type FailedReceipt = {
   readonly successful: false;
   /** The messages of `errors`. */
   readonly errorMessages: readonly string[];
-  /** An error for each recipient, if it was the recipients that were refused; else one. */
+  /** An error for each recipient, if the recipients were refused; else one error. */
   readonly errors: readonly SmtplibReceiptError[];
   /**
-   * True if the same message may be sent again. Where nobody knows whether the server took it (`delivery` is "unknown"),
-   * this is false: sending it again could double it.
+   * True if the same message may be sent again. False if it is unknown whether the server accepted it (`delivery` is
+   * "unknown"), since sending it again could duplicate it.
    */
   readonly retryable: boolean;
-  readonly provider: typeof PROVIDER;
-  /** How often the message was tried: once. */
+  readonly provider: "smtplib";
+  /** The number of attempts: 1. */
   readonly attempts: number;
   /** When the receipt was made, in ISO 8601. */
   readonly timestamp: string;
-  /** The error: mostly an `SMTPException`, whose `delivery` and `temporary` say what a retry would mean. */
+  /** The error, usually an `SMTPException`, whose `delivery` and `temporary` tell whether to retry. */
   readonly error: unknown;
 };
 
-/** Upyo's receipt, and what smtplib knows beyond it. */
+/** Upyo's receipt, with further fields. */
 export type SmtplibReceipt = SentReceipt | FailedReceipt;
 
 /** The receipt of a message that was accepted. */
@@ -109,7 +109,7 @@ export function sentReceipt(messageId: string, delivery: Delivery): SentReceipt 
   return { successful: true, messageId, ...common(), rejectedRecipients, delivery };
 }
 
-/** The receipt of a message that was not accepted, or not for all that is known. */
+/** The receipt of a message that was not accepted, or whose outcome is unknown. */
 export function failedReceipt(error: unknown): FailedReceipt {
   const errors = errorsOf(error);
   return {
@@ -122,7 +122,7 @@ export function failedReceipt(error: unknown): FailedReceipt {
   };
 }
 
-function common(): { provider: typeof PROVIDER; attempts: number; timestamp: string } {
+function common(): { provider: "smtplib"; attempts: number; timestamp: string } {
   return { provider: PROVIDER, attempts: 1, timestamp: new Date().toISOString() };
 }
 
@@ -181,7 +181,7 @@ function kindOf(error: SMTPException): Kind {
   return { category: error.temporary ? "rate-limit" : "unknown" };
 }
 
-/** An error of the message, or of what it was made of. */
+/** An error of the message or its parts. */
 function foreign(error: unknown): Kind {
   return { category: error instanceof TypeError || error instanceof RangeError ? "validation" : "unknown" };
 }
@@ -191,7 +191,7 @@ function replyOf(error: SMTPException): SmtplibReceiptError["providerDetails"] {
   return { response: error.smtp_error, enhancedStatusCode: error.reply?.enhancedCode };
 }
 
-/** As Upyo's own SMTP transport has it. */
+/** As in Upyo's own SMTP transport. */
 function refusal(code: number): FailureCategory {
   if (code >= 400 && code < 500) return "service-unavailable";
   return code >= 500 && code < 600 ? "rejected" : "unknown";

@@ -330,7 +330,7 @@ describe("send --dry-run", () => {
     expect(stdout).toBe(`(TLSv1.3)
     the session is encrypted, and the server verified
 AUTH SCRAM-SHA-256 ***
-    the strongest of PLAIN, SCRAM-SHA-256: proves the password by SHA-256 without showing it
+    the strongest of PLAIN, SCRAM-SHA-256: proves the password by SHA-256 without revealing it
 MAIL FROM:<ada@example.com> SIZE=86 BODY=8BITMIME
     SIZE=86: the server takes the size beforehand (RFC 1870)
     BODY=8BITMIME: the content has octets over 127, and the server offers 8BITMIME (RFC 6152)

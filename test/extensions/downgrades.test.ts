@@ -44,11 +44,11 @@ const said =
 
 /** What stands in the first column -> what shows that the rest of the row is true. */
 const CHECKS: Readonly<Record<string, Check>> = {
-  "octets over 127": async () => {
+  "bytes over 127": async () => {
     await refused(send("ü"), ["SIZE"], "8BITMIME");
     await goes(send("ü"), [], message("ü\r\n"), { eightBit: "send" });
   },
-  "a stream, which may hold octets over 127": async () => {
+  "a stream, which may hold bytes over 127": async () => {
     const { server, smtp } = await session();
     const error = await reasonOf(send(["x".repeat(9), "ü"])(smtp));
     expect(error).toMatchObject({ name: "SMTPNotSupportedError", capability: "8BITMIME", delivery: "not-sent" });
@@ -68,7 +68,7 @@ const CHECKS: Readonly<Record<string, Check>> = {
     await refused(call, ["8BITMIME"], "SMTPUTF8");
     await goes(call, [], message("From: a@b.c\r\nTo: d@e.f\r\nSubject: ü\r\n\r\n"), { eightBit: "send" });
   },
-  "more octets than SIZE allows": async () => {
+  "more bytes than SIZE allows": async () => {
     await refused(send("123456"), ["SIZE 5"], "SIZE");
     await refused(send("123456", { size: 1 }), ["SIZE 5"], "SIZE");
     await refused(send(["x"], { size: 6 }), ["SIZE 5"], "SIZE");
@@ -87,7 +87,7 @@ const CHECKS: Readonly<Record<string, Check>> = {
     }
     await goes(send("x\n\0.", { body: "BINARYMIME" }), ["CHUNKING", "BINARYMIME"], message("x\n\0."));
   },
-  "NUL elsewhere, or lines over 998 octets": () =>
+  "NUL elsewhere, or lines over 998 bytes": () =>
     goes(send(`\0${"x".repeat(5000)}\r\n`), [], message(`\0${"x".repeat(5000)}\r\n`)),
   "more recipients or domains than LIMITS allows": async () => {
     const call: Send = (smtp) => smtp.sendmail("a@b.c", ["d@e.f", "g@h.i"], "hi");

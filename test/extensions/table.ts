@@ -22,7 +22,7 @@ export const rows: readonly Row[] = JSON.parse(readFileSync(join(import.meta.dir
 /** The rows of a kind as the Markdown table that the docs have. */
 export function markdownOf(kind: Row["kind"]): string {
   const name = kind === "extension" ? "Extension" : "Mechanism";
-  const head = [name, "RFC", "Option", "Where it is not offered", "Proven in CI against", "Node", "Deno", "Bun"];
+  const head = [name, "RFC", "Option", "Where it is not offered", "Tested in CI against", "Node", "Deno", "Bun"];
   const lines = rows
     .filter((row) => row.kind === kind)
     .map(({ name, rfc, option, missing, provenAgainst }) => {

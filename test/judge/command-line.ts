@@ -12,7 +12,7 @@ const MAILBOX = new RegExp(`^${LOCAL}(?:@[^\\x00-\\x20\\x7f<>()\\\\,;@"]+)?$`);
 const BASE64 = "(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?";
 const RESPONSE = new RegExp(`^(?:\\*|${BASE64})$`);
 
-/** Command -> the form of the whole line, and the rule that says so. */
+/** Command -> the form of the whole line, and its rule. */
 const FORMS: Readonly<Record<string, readonly [form: RegExp, rule: string]>> = {
   EHLO: [/^\S+ \S+$/, "RFC 5321 4.1.1.1: EHLO has a name"],
   HELO: [/^\S+ \S+$/, "RFC 5321 4.1.1.1: EHLO has a name"],
@@ -31,7 +31,7 @@ const FORMS: Readonly<Record<string, readonly [form: RegExp, rule: string]>> = {
   AUTH: [new RegExp(`^AUTH [A-Z0-9_-]{1,20}( (=|(?=.)${BASE64}))?$`, "i"), "RFC 4954 4: AUTH mechanism [base64]"],
 };
 
-/** What every line of the client's has to be; `challenged`: it answers a challenge. Returns the line without its end. */
+/** Checks any line of the client; `challenged`: it answers a challenge. Returns the line without its end. */
 export function checkLine(wire: string, challenged: boolean, fail: Fail): string {
   if (!wire.endsWith("\r\n")) fail("RFC 5321 2.3.8: a line ends in CRLF", JSON.stringify(wire.slice(-20)));
   const line = wire.replace(/\r?\n$/, "");
@@ -54,7 +54,7 @@ export function checkForm(line: string, fail: Fail): string {
   return verb;
 }
 
-/** Takes MAIL or RCPT apart; a path that is none is undefined. */
+/** Parses MAIL or RCPT; an invalid path is undefined. */
 export function pathOf(line: string, fail: Fail): { path: string | undefined; parameters: string } {
   const [, path, parameters = ""] = /^[^:]*:<((?:"(?:\\.|[^"\\])*"|[^<>"])*)>(.*)$/s.exec(line) ?? [];
   if (path === undefined) {
@@ -73,7 +73,7 @@ export function authOf(line: string): { mechanism: string; initial: string | und
   return { mechanism: mechanism.toUpperCase(), initial };
 }
 
-/** The beginning of a line; the secrets of AUTH are not for reports. */
+/** The beginning of a line for a report, without the secrets of AUTH. */
 function shown(line: string): string {
   return /^AUTH /i.test(line) ? authOf(line).mechanism : line.slice(0, 200);
 }

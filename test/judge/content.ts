@@ -5,14 +5,14 @@ const CR = 13;
 const LF = 10;
 const DOT = 46;
 
-/** The bytes of a content: whether its lines end in CRLF, and whether its bytes are ones that the transaction may carry. */
+/** Checks the bytes of a content: lines end in CRLF, and the transaction may carry the bytes. */
 export class ContentBytes {
   readonly #fail: Fail;
   readonly #eightBitFault: string | undefined;
   #before = LF;
   #eightBit = false;
 
-  /** `eightBitFault` is the rule that a byte over 127 breaks, if it breaks one. */
+  /** `eightBitFault` is the rule that a byte over 127 breaks, if any. */
   constructor(eightBitFault: string | undefined, fail: Fail) {
     this.#eightBitFault = eightBitFault;
     this.#fail = fail;
@@ -43,14 +43,14 @@ export class ContentReader {
   #lineLength = 0;
   #dots = 0;
 
-  /** `nobody`: no recipient was accepted, so that nothing but the end may follow. */
+  /** `nobody`: no recipient was accepted, so that only the end may follow. */
   constructor(bytes: ContentBytes, nobody: boolean, fail: Fail) {
     this.#bytes = bytes;
     this.#nobody = nobody;
     this.#fail = fail;
   }
 
-  /** True if what has left may be the beginning of the end: a dot alone on its line so far. */
+  /** True if the bytes so far may be the beginning of the end: the current line is a single dot. */
   get nearEnd(): boolean {
     return this.#dots === 1 && this.#lineLength === 1;
   }
@@ -91,7 +91,7 @@ export class ChunkReader {
   readonly #last: boolean;
   #left: number;
 
-  /** `bytes` is undefined for binary content, which may hold anything. */
+  /** `bytes` is undefined for binary content, which may have any bytes. */
   constructor(bytes: ContentBytes | undefined, size: number, last: boolean) {
     this.#bytes = bytes;
     this.#left = size;

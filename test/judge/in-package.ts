@@ -1,6 +1,6 @@
 /**
- * The judge inside the package as its users get it: bundled, put beside `dist/`, and loaded by what stands in the place of
- * the package's transports. It meets the client at the package's public seams: streams, and diagnostics channels.
+ * The judge inside the packed package: bundled, put into `dist/`, and loaded by wrappers of the package's transports.
+ * It observes the client at the package's public interfaces: streams and diagnostics channels.
  */
 import type { Transport } from "../../src/byte-stream.ts";
 import {
@@ -13,7 +13,7 @@ import {
   whatWasSeen,
 } from "./watch.ts";
 
-/** What a program's judge has to say, a line of JSON each time that something was found or seen. */
+/** The report of a program's judge: a line of JSON for each event. */
 const file = globalThis.process?.env?.["SMTPLIB_JUDGE_REPORT"];
 const fs = file === undefined ? undefined : builtin<typeof import("node:fs")>("fs");
 let last = "";
@@ -26,16 +26,16 @@ observe(() => {
   else lines.push(line);
 });
 
-/** The same lines, where there is no file system. */
+/** The same lines, for runtimes without a file system. */
 export const lines: string[] = [];
 
-/** A transport of the package's, judged. */
+/** A transport of the package, watched by the judge. */
 export function judged(transport: Transport): Transport {
   return watchTransport(transport);
 }
 
 const diagnostics = builtin<typeof import("node:diagnostics_channel")>("diagnostics_channel");
-/** Held for good: Bun up to 1.4 forgets the subscribers of a channel that nobody holds. */
+/** Kept in a variable: Bun up to 1.4 forgets the subscribers of a channel that is not referenced. */
 export const channels: readonly unknown[] = [
   channel("smtplib:delivery:end", (message) => report(message, reportOfDelivery)),
   channel("smtplib:delivery:error", (message) => report(message, reportOfError)),

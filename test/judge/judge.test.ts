@@ -1,4 +1,4 @@
-/** The judge itself: it names each planted fault, and nothing in transcripts that have none. */
+/** The judge itself: it names each planted fault, and reports nothing for transcripts without one. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
@@ -41,7 +41,7 @@ describe.runIf(onNode)("the rules", () => {
     expect(files.size).toBeGreaterThan(8);
     expect([...files.keys()].filter((file) => !/^test\/judge\/[\w-]+\.ts$/.test(file))).toEqual([]);
     expect([...files.values()].flatMap(({ packages }) => packages)).toEqual([]);
-    // They run where the client runs, and not only where Node's globals are.
+    // They run on every runtime of the client, so they use no globals of Node.
     expect([...files.values()].flatMap(({ names }) => names.filter((name) => /^(Buffer|process)$/.test(name)))).toEqual(
       [],
     );
@@ -69,7 +69,7 @@ describe.runIf(onNode)("the rules", () => {
   });
 });
 
-/** All files that these import, and they themselves. */
+/** These files, and all files that they import. */
 function rulesFrom(files: readonly string[]): Map<string, ReturnType<typeof read>> {
   const found = new Map<string, ReturnType<typeof read>>();
   const open = [...files];

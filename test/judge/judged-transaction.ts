@@ -1,4 +1,4 @@
-/** One mail transaction (RFC 5321 3.3) as the judge saw it. */
+/** One mail transaction (RFC 5321 3.3) as the judge observed it. */
 
 /** One mail transaction, from MAIL to its last reply. */
 export class JudgedTransaction {
@@ -17,7 +17,7 @@ export class JudgedTransaction {
   readonly utf8: boolean;
   /** The first byte of the end, or of BDAT LAST, left the client. */
   endSent = false;
-  /** Replies after the end: one, or in LMTP one a recipient. */
+  /** Replies after the end: one, or in LMTP one for each recipient. */
   readonly final: number[] = [];
   /** A reply to a part of the content that refuses it. */
   refusedEarly: number | undefined;
@@ -40,7 +40,7 @@ export class JudgedTransaction {
     return (this.mail !== undefined && this.mail >= 300) || (this.rcpt.length > 0 && answered && this.accepted === 0);
   }
 
-  /** True once nothing more of it can be answered. */
+  /** True once no more replies can come. */
   isAnswered(protocol: "smtp" | "lmtp"): boolean {
     return this.final.length >= (protocol === "lmtp" ? Math.max(1, this.accepted) : 1);
   }

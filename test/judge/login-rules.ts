@@ -2,7 +2,7 @@
 import { authOf } from "./command-line.ts";
 import type { Fail, Features } from "./transcript.ts";
 
-/** Mechanisms that show the password, or a token that is as good as one. */
+/** Mechanisms that reveal the password or a token. */
 const SHOWS_SECRET = new Set(["PLAIN", "LOGIN", "XOAUTH2", "OAUTHBEARER"]);
 /** Mechanisms in which the server speaks first. */
 const SERVER_FIRST = new Set(["CRAM-MD5", "DIGEST-MD5"]);
@@ -11,7 +11,7 @@ const SERVER_FIRST = new Set(["CRAM-MD5", "DIGEST-MD5"]);
 export class LoginRules {
   /** The next line answers a challenge. */
   challenged = false;
-  /** The caller chose the mechanism itself, and may know better than the server says. */
+  /** The caller chose the mechanism, which the server need not offer. */
   chosen = false;
   clearTextAllowed: boolean;
   readonly #fail: Fail;
@@ -45,7 +45,7 @@ export class LoginRules {
     if (SERVER_FIRST.has(mechanism) && initial !== "") {
       this.#fail("RFC 4954 4: no initial response where the server speaks first", mechanism);
     }
-    // Where the server refused the command alone, there is no other way to send it.
+    // If the server refused the command alone, the initial response has to be sent with it.
     if (length > 512 && !this.#refusedBare.has(mechanism)) {
       this.#fail("RFC 4954 4: no initial response in a command of more than 512 octets", `${mechanism}, ${length}`);
     }
@@ -58,7 +58,7 @@ export class LoginRules {
     if (code >= 400 && this.#last.bare) this.#refusedBare.add(this.#last.mechanism);
   }
 
-  /** RFC 3207 4.2: nothing of the session in clear is known any more. */
+  /** RFC 3207 4.2: forgets the session before TLS. */
   forget(): void {
     this.#authenticated = false;
     this.challenged = false;

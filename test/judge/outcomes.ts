@@ -1,30 +1,30 @@
-/** Says whether what the API reports of a message is true, by what passed on the wire (RFC 5321 4.2.5, 2033 4.2). */
+/** Checks the API's report of a message against the transactions on the wire (RFC 5321 4.2.5, 2033 4.2). */
 
 import type { JudgedTransaction } from "./judged-transaction.ts";
 import type { Violation } from "./transcript.ts";
 
-/** A reply that the API reports, by its code. */
+/** A reply in the API's report, by its code. */
 export type ReportedReply = {
-  /** What it is said to answer: MAIL, RCPT or LMTP's end for a recipient, or DATA and the content. */
+  /** The command that it is reported to answer: MAIL, RCPT or LMTP's end for a recipient, or DATA and the content. */
   readonly to: "sender" | "recipient" | "content";
   readonly recipient?: string | undefined;
   readonly code: number;
 };
 
-/** What the API reported of one message. */
+/** The API's report of one message. */
 export type Reported = {
-  /** The replies that it gives as reasons or results. */
+  /** The replies in it, as reasons or results. */
   readonly replies?: readonly ReportedReply[] | undefined;
 } & (
   | {
       readonly kind: "delivered";
-      /** How many recipients, or which. */
+      /** The number of recipients, or the recipients. */
       readonly accepted: number | readonly string[];
     }
   | { readonly kind: "failed"; readonly delivery: "not-sent" | "rejected" | "unknown" | undefined }
 );
 
-/** Compares a report with the transactions that carried the message; several if it went in portions, or was tried again. */
+/** Compares a report with the transactions of the message: several if it was sent in batches, or tried again. */
 export function judgeOutcome(
   reported: Reported,
   transactions: readonly JudgedTransaction[],
@@ -50,7 +50,7 @@ function judgeDelivery(
   const names = typeof accepted === "number" ? [] : accepted;
   const most = typeof accepted === "number" ? accepted : accepted.length;
   if (most > paths.length) return "accepted without a 2yz to the end";
-  // What is written otherwise on the wire, an A-label for example, cannot be compared.
+  // An address that is written differently on the wire, for example as an A-label, cannot be compared.
   const named = new Set(transactions.flatMap((one) => one.paths));
   const wrong = names.find((name) => named.has(name) && !paths.includes(name));
   return wrong === undefined ? undefined : "accepted without a 2yz to the end";
@@ -76,7 +76,7 @@ function judgeFailure(
   return undefined;
 }
 
-/** Each reply that is reported is one that the server gave to that command. */
+/** Each reported reply is one of the server to that command. */
 function judgeCredit(
   { to, recipient, code }: ReportedReply,
   transactions: readonly JudgedTransaction[],
@@ -87,14 +87,15 @@ function judgeCredit(
     const content = [one.data, one.refusedEarly, ...one.final];
     if (to === "content") return content;
     const own = repliesFor(recipient ?? "", one, protocol);
-    // In a further portion, what refuses all of it refuses each of its recipients; RFC 5321 3.8: a loss is as a 451.
+    // In a further batch, a refusal of the message refuses each recipient; RFC 5321 3.8: a lost connection counts as
+    // 451.
     return index === 0 ? own : [...own, one.mail, ...content, one.isAnswered(protocol) ? undefined : 451];
   });
   const comparable = to !== "recipient" || transactions.some((one) => one.paths.includes(recipient ?? ""));
   return comparable && !given.includes(code) ? "a reply credited to another command" : undefined;
 }
 
-/** RFC 5321 4.2.5, 4.5.4.1: what the server took, or may have taken, is not sent to the same recipient again. */
+/** RFC 5321 4.2.5, 4.5.4.1: a message that was or may have been accepted is not sent to the same recipient again. */
 function judgeRepetition(transactions: readonly JudgedTransaction[], protocol: "smtp" | "lmtp"): string | undefined {
   const had = new Set<string>();
   for (const transaction of transactions) {
@@ -116,7 +117,7 @@ function mayHave(one: JudgedTransaction, path: string, index: number, protocol: 
   return takenPaths(one, protocol).includes(path);
 }
 
-/** The codes of the replies that a recipient got: RCPT's, and in LMTP that to the end. */
+/** The codes of the replies for a recipient: that to RCPT, and in LMTP that to the end. */
 function repliesFor(recipient: string, one: JudgedTransaction, protocol: "smtp" | "lmtp"): number[] {
   let accepted = 0;
   return one.paths.flatMap((path, index) => {
@@ -127,7 +128,7 @@ function repliesFor(recipient: string, one: JudgedTransaction, protocol: "smtp" 
   });
 }
 
-/** The recipients for whom the server said yes to the end. */
+/** The recipients for whom the server accepted the message. */
 function takenPaths(one: JudgedTransaction, protocol: "smtp" | "lmtp"): string[] {
   if (!one.endSent || !mayBeTaken(one)) return [];
   const accepted = one.paths.filter((_, index) => (one.rcpt[index] ?? 999) < 300);
@@ -136,7 +137,7 @@ function takenPaths(one: JudgedTransaction, protocol: "smtp" | "lmtp"): string[]
   return code >= 200 && code < 300 ? accepted : [];
 }
 
-/** Whether the server said no to the sender, a recipient, DATA or the content. */
+/** Whether the server refused the sender, a recipient, DATA or the content. */
 function isRefused({ mail, rcpt, data, final, refusedEarly }: JudgedTransaction): boolean {
   const envelope = [mail, ...rcpt].some((code) => code !== undefined && code >= 300);
   const content = [...final, refusedEarly].some((code) => code !== undefined && code >= 400);
@@ -145,13 +146,13 @@ function isRefused({ mail, rcpt, data, final, refusedEarly }: JudgedTransaction)
 
 type Answers = Pick<JudgedTransaction, "mail" | "rcpt" | "data">;
 
-/** Whether the envelope's answers allow the server to take a message; where they do not, an end delivers nothing. */
+/** Whether the replies to the envelope permit a message; if they do not, its end delivers nothing. */
 function mayBeTaken({ mail, rcpt, data }: Answers): boolean {
   if ((mail !== undefined && mail >= 300) || (data !== undefined && data !== 354)) return false;
   return rcpt.some((code) => code === undefined || code < 300);
 }
 
-/** Answers that are no verdict: 3yz to the end, or a message that was taken although nobody was accepted. */
+/** Replies that decide nothing: 3yz to the end, or acceptance of a message without an accepted recipient. */
 function isOdd(transactions: readonly JudgedTransaction[]): boolean {
   return transactions.some(
     (one) =>

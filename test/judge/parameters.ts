@@ -1,15 +1,15 @@
-/** The parameters of MAIL and RCPT: none is sent that was not offered, and each has the form that its RFC gives it. */
+/** The parameters of MAIL and RCPT: each was offered, and has the form of its RFC. */
 import type { Fail, Features } from "./transcript.ts";
 
 type Parameter = {
-  /** The extensions that have it. */
+  /** The extensions that define it. */
   readonly of: readonly string[];
-  /** The form of its value, and the rule that says so. */
+  /** The form of its value, and its rule. */
   readonly value?: readonly [form: RegExp, rule: string];
 };
 
 const NUMBER = /^=\d{1,20}$/;
-/** RFC 3461 4: `+XX` stands for what may not stand by itself. RFC 6533 3 adds characters beyond ASCII. */
+/** RFC 3461 4: `+XX` encodes characters that are not allowed. RFC 6533 3 adds characters beyond ASCII. */
 const XTEXT = "(?:[!-*,-<>-~\\x80-\\xff]|\\+[0-9A-F]{2})*";
 
 const PARAMETERS: Readonly<Record<string, Readonly<Record<string, Parameter>>>> = {
@@ -36,7 +36,7 @@ const PARAMETERS: Readonly<Record<string, Readonly<Record<string, Parameter>>>> 
   },
 };
 
-/** Checks the parameters behind a path. Keywords of extensions that the judge does not know have to be offered as such. */
+/** Checks the parameters after a path. A keyword that the judge does not know must itself be offered. */
 export function checkParameters(verb: "MAIL" | "RCPT", text: string, features: Features, fail: Fail): void {
   if (text === "") return;
   // RFC 5321 4.1.2: a value has no "=".

@@ -1,4 +1,6 @@
-/** Transcripts with one planted fault each, and the rule that the judge has to name; and transcripts without a fault. */
+/**
+ * Transcripts with one planted fault each, and the rule that the judge has to name; and transcripts without a fault.
+ */
 import { CONTENT } from "./planted/content.ts";
 import { OUTCOMES } from "./planted/outcomes.ts";
 import type { Planted } from "./planted/script.ts";

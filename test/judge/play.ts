@@ -4,13 +4,13 @@ import type { Circumstances, Violation, WireEvent } from "./transcript.ts";
 import { WireJudge } from "./wire-judge.ts";
 
 /**
- * A transcript, a line each: `S: ` what the server sends, `C: ` one write of the client's, `C+ ` more in the same write,
- * each with CRLF added; `C~ ` a write without it; `TLS`, `CLOSE` (in order), `DROP`, `LOST`; `CREDIT VERB CODE` what a
- * call returned; `RECONNECT` begins another connection. `\r`, `\n` and `\xHH` stand for bytes.
+ * A transcript, one event a line: `S: ` bytes of the server, `C: ` one write of the client, `C+ ` more in the same
+ * write, each with CRLF added; `C~ ` a write without it; `TLS`, `CLOSE` (in order), `DROP`, `LOST`; `CREDIT VERB CODE`
+ * what a call returned; `RECONNECT` begins another connection. `\r`, `\n` and `\xHH` stand for bytes.
  */
 export type Script = string;
 
-/** Plays a transcript to a judge, which has acted on all that came before each write of the client's. */
+/** Plays a transcript to a judge; before each write, the client has acted on everything it received. */
 function play(script: Script, circumstances: Partial<Circumstances> = {}): WireJudge {
   const judge = new WireJudge({ protocol: "smtp", clearTextAllowed: false, ...circumstances });
   const lines = script
@@ -33,7 +33,7 @@ function play(script: Script, circumstances: Partial<Circumstances> = {}): WireJ
   return judge;
 }
 
-/** What the judge says of transcripts and, where there is one, of the report of their only message. */
+/** The judge's violations for transcripts and, if there is one, for the report of their only message. */
 export function verdicts(script: Script, circumstances: Partial<Circumstances> = {}, reported?: Reported): Violation[] {
   const judges = script.split("\nRECONNECT\n").map((connection) => play(connection, circumstances));
   const { protocol = "smtp" } = circumstances;

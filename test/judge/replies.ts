@@ -1,18 +1,18 @@
-/** Reads replies by the grammar of RFC 5321 4.2. It shares no code with the client. */
+/** Parses replies by the grammar of RFC 5321 4.2. It shares no code with the client. */
 import { latin1 } from "./transcript.ts";
 
-/** One reply; `broken` says why it is none. */
+/** One reply; `broken` is the reason why it is invalid. */
 export type JudgedReply = { readonly code: number; readonly lines: readonly string[] };
 
-/** Cuts a stream of bytes into replies. */
+/** Splits a stream of bytes into replies. */
 export class ReplyReader {
-  /** What broke the grammar; nothing is read after it. */
+  /** The violation of the grammar; nothing is read after it. */
   broken: string | undefined;
   #text = "";
   #lines: string[] = [];
   #code: string | undefined;
 
-  /** True if bytes wait that are no whole reply. */
+  /** True if there are bytes of an incomplete reply. */
   get partial(): boolean {
     return this.#text !== "" || this.#lines.length > 0;
   }
@@ -30,7 +30,7 @@ export class ReplyReader {
     return replies;
   }
 
-  /** Forgets what waits: TLS begins. */
+  /** Discards those bytes: TLS begins. */
   reset(): void {
     this.#text = "";
     this.#lines = [];

@@ -2,9 +2,9 @@
 import type { JudgedReply } from "./replies.ts";
 import type { Circumstances, Fail, Features } from "./transcript.ts";
 
-/** Judges what a session consists of, except for its transactions and its login. */
+/** Judges the commands of a session, except for its transactions and its login. */
 export class SessionRules {
-  /** What the last EHLO offers. */
+  /** The offer of the last EHLO. */
   features: Features = new Map();
   tls: boolean;
   /** The server has answered QUIT. */
@@ -23,7 +23,7 @@ export class SessionRules {
     this.tls = circumstances.implicitTls === true;
   }
 
-  /** Takes any line of the client's. */
+  /** Takes any line of the client. */
   line(line: string): void {
     if (this.#greeting === undefined) this.#fail("RFC 5321 4.3.1: nothing is sent before the greeting", line);
     if (this.#quit) this.#fail("RFC 5321 4.1.1.10: nothing follows QUIT", line);
@@ -94,10 +94,10 @@ export class SessionRules {
     );
   }
 
-  /** Takes the end of a handshake; `unread`: the client knows of bytes that came before it. */
+  /** Takes the end of a handshake; `unread`: bytes had arrived before it. */
   secured(unread: boolean, isManual: boolean): void {
-    // Before the greeting it is implicit TLS, of which nothing was known when the connection was made.
-    // Of a caller that makes the dialogue its own, the commands were not read.
+    // Before the greeting it is implicit TLS, which was not known when the connection was made.
+    // The commands of a caller that uses `putcmd` or `send` were not read.
     if (!this.#circumstances.implicitTls && !this.#awaitsTls && this.#greeting !== undefined && !isManual) {
       this.#fail("RFC 3207 4: TLS begins after the 220 to STARTTLS", "");
     }
@@ -109,7 +109,7 @@ export class SessionRules {
     this.#introduced = false;
   }
 
-  /** Takes the end of a session that nothing forced to end. */
+  /** Takes the end of a session without a cause. */
   closed(): void {
     if (this.#greeting !== 220) return;
     if (!this.#quit) this.#fail("RFC 5321 4.1.1.10: QUIT before the end of the connection", "");

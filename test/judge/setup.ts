@@ -55,7 +55,7 @@ vi.mock("../../src/client/delivery.ts", async (original) => {
   return { ...module, MessageDelivery: JudgedDelivery };
 });
 
-/** Commands that a caller may send at any time without making the dialogue its own. */
+/** Commands that a caller may send at any time, and that the judge still understands. */
 const HARMLESS = /^(NOOP|RSET|VRFY|EXPN|HELP|QUIT)$/i;
 
 vi.mock("../../src/facade/commands.ts", async (original) => {

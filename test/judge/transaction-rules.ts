@@ -8,7 +8,7 @@ import type { Circumstances, Fail, Features } from "./transcript.ts";
 /** Judges the transactions of one connection. */
 export class TransactionRules {
   readonly transactions: JudgedTransaction[] = [];
-  /** A transaction has begun, and neither ended nor been reset. */
+  /** True while a transaction is open: neither ended nor reset. */
   open = false;
   current: JudgedTransaction | undefined;
   readonly #circumstances: Circumstances;
@@ -16,7 +16,7 @@ export class TransactionRules {
   readonly #fail: Fail;
   #content: ContentReader | undefined;
   #chunk: ChunkReader | undefined;
-  /** What the chunks of the current transaction consist of. */
+  /** The checks of the current transaction's chunks. */
   #bytes: ContentBytes | undefined;
   #resetInWrite = false;
 
@@ -36,7 +36,7 @@ export class TransactionRules {
     this.#resetInWrite = false;
   }
 
-  /** Takes a command; `outstanding`: how many replies the client waits for. Returns what its reply will answer. */
+  /** Takes a command; `outstanding`: the number of awaited replies. Returns the command that its reply will answer. */
   command(verb: string, line: string, outstanding: number): string {
     if (outstanding === 0 && this.#chunkRefused && !/^(RSET|QUIT|EHLO|LHLO|HELO|BDAT)$/.test(verb)) {
       this.#fail("RFC 3030 2: RSET follows a chunk that was refused", line);
@@ -200,7 +200,7 @@ export class TransactionRules {
     this.open = false;
   }
 
-  /** Takes the end of a session that nothing forced to end. */
+  /** Takes the end of a session without a cause. */
   closed(): void {
     if (this.takesContent) this.#fail("RFC 3030 2: a chunk has as many octets as its command says", "");
   }

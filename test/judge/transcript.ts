@@ -1,8 +1,8 @@
-/** What passes between a client and a server, as the client sees it: the input of the judge. */
+/** The events between a client and a server, as the client sees them: the input of the judge. */
 
-/** Something that happened on a connection, in order. */
+/** An event on a connection. */
 export type WireEvent =
-  /** One write of the client's. */
+  /** One write of the client. */
   | { readonly kind: "write"; readonly bytes: Uint8Array; readonly at?: number | undefined }
   /** Bytes that the client has received. */
   | { readonly kind: "read"; readonly bytes: Uint8Array; readonly at?: number | undefined }
@@ -10,19 +10,19 @@ export type WireEvent =
   | { readonly kind: "settled" }
   /** TLS is up; `verified`: the server's certificate was checked. */
   | { readonly kind: "tls" }
-  /** The client ended the connection in order, or dropped it; or the server did. */
+  /** The client closed or dropped the connection, or the server did. */
   | { readonly kind: "closed" | "dropped" | "lost" }
   /** A call for one command returned a reply with this code. */
   | { readonly kind: "credited"; readonly verb: string; readonly code: number }
-  /** The bytes from here on are the caller's own words (`putcmd`, `send`): the client does not answer for them. */
+  /** The bytes from here on are the caller's (`putcmd`, `send`): the client is not responsible for them. */
   | { readonly kind: "manual" }
-  /** The caller chose a mechanism itself, whatever the server offers; or permits passwords in clear. */
+  /** The caller chose a mechanism itself, or permits passwords without TLS. */
   | { readonly kind: "chosen-auth" | "clear-text-allowed" };
 
 /** Circumstances that the wire does not show. */
 export type Circumstances = {
   readonly protocol: "smtp" | "lmtp";
-  /** The server runs on this machine, or the caller permits passwords in clear. */
+  /** The server runs on this machine, or the caller permits passwords without TLS. */
   readonly clearTextAllowed: boolean;
   /** The connection began with TLS. */
   readonly implicitTls?: boolean | undefined;
@@ -38,13 +38,13 @@ export type Violation = { readonly rule: string; readonly detail: string };
 /** Records a violation. */
 export type Fail = (rule: string, detail: string) => void;
 
-/** What the server offers: the keyword of each extension in capitals, and its parameters in capitals. */
+/** The server's offer: the keyword of each extension, and its parameters, in upper case. */
 export type Features = ReadonlyMap<string, string>;
 
 /** Bytes as text, one character a byte. */
 export function latin1(bytes: Uint8Array): string {
   let text = "";
-  // A call takes only so many arguments.
+  // The number of arguments of a call is limited.
   for (let at = 0; at < bytes.length; at += 8192) text += String.fromCharCode(...bytes.subarray(at, at + 8192));
   return text;
 }

@@ -1,6 +1,6 @@
 /**
- * The judge under every test: after each of them no violation may stand. A test whose caller breaks a rule on purpose
- * says so by `permit()`.
+ * The judge of every test: a test with a violation fails. A test whose caller breaks a rule on purpose names it with
+ * `permit()`.
  */
 import { afterEach, expect } from "vitest";
 import type { Violation } from "./transcript.ts";
@@ -8,17 +8,17 @@ import { takeViolations } from "./watch.ts";
 
 const permitted: RegExp[] = [];
 
-/** Permits violations of rules for the rest of the test: its caller, or its server, is not one that keeps to the RFCs. */
+/** Permits violations of rules for the rest of the test, whose caller or server breaks them on purpose. */
 export function permit(rule: RegExp): void {
   permitted.push(rule);
 }
 
-/** What was found since the last call, except what was permitted. */
+/** The violations since the last call, except the permitted ones. */
 export function violations(): Violation[] {
   return takeViolations().filter(({ rule }) => !permitted.some((one) => one.test(rule)));
 }
 
-/** Fails each test of the file after which a violation stands. */
+/** Fails each test of the file with a violation. */
 export function judgeEachTest(): void {
   afterEach(() => {
     const left = violations();

@@ -1,6 +1,6 @@
 /**
- * Puts the judge between a client and its byte streams. It knows nothing of a test runner: tests, the soak and the
- * examples each ask it for the violations in their own way.
+ * Puts the judge between a client and its byte streams. It is independent of a test runner: tests, the soak and the
+ * examples read the violations in their own ways.
  */
 import type { ByteStream, Transport } from "../../src/byte-stream.ts";
 import type { JudgedTransaction } from "./judged-transaction.ts";
@@ -15,11 +15,11 @@ type Carried = { readonly transactions: JudgedTransaction[] };
 type Watched = {
   readonly judge: WireJudge;
   readonly circumstances: Circumstances;
-  /** The messages that were planned and have sent no MAIL yet. */
+  /** The planned messages whose MAIL was not sent yet. */
   readonly planned: Carried[];
   /** The message of the last transaction. */
   carries: Carried | undefined;
-  /** The client has spoken SMTP, or heard it. */
+  /** True once the client has sent or received SMTP. */
   begun: boolean;
 };
 
@@ -29,13 +29,13 @@ const found: Violation[] = [];
 /** The transactions that belong to no planned message, by their senders. */
 const unassigned = new Map<string, { transaction: JudgedTransaction; connection: Watched }[]>();
 
-/** What the judge has seen: its silence means something only where these are not 0. */
+/** The judge's counts: its silence means nothing if they are 0. */
 export type Seen = { connections: number; transactions: number; reports: number };
 
 const seen: Seen = { connections: 0, transactions: 0, reports: 0 };
 let observer: (() => void) | undefined;
 
-/** What was seen so far. */
+/** The counts so far. */
 export function whatWasSeen(): Seen {
   return { ...seen };
 }
@@ -45,7 +45,7 @@ export function observe(callback: () => void): void {
   observer = callback;
 }
 
-/** Watches a stream, in place: what the client compares by identity stays the same. */
+/** Watches a stream in place, so that its identity does not change. */
 export function watchStream(stream: ByteStream, circumstances: Circumstances): void {
   const judge = new WireJudge({ ...circumstances, implicitTls: stream.peer.tls !== undefined });
   const connection: Watched = { judge, circumstances, planned: [], carries: undefined, begun: false };
@@ -93,7 +93,7 @@ function begin(connection: Watched, toProxy: boolean): void {
   else seen.connections++;
 }
 
-/** A transport whose connections are watched. What a proxy carries has to be watched behind the proxy. */
+/** A transport whose connections are watched. A connection through a proxy has to be watched inside the proxy. */
 export function watchTransport(transport: Transport, circumstances: Partial<Circumstances> = {}): Transport {
   return async (endpoint, options) => {
     const stream = await transport(endpoint, options);
@@ -107,7 +107,7 @@ function asksProxy(bytes: Uint8Array): boolean {
   return bytes[0] === 4 || bytes[0] === 5 || latin1(bytes.subarray(0, 8)) === "CONNECT ";
 }
 
-/** Tells the judge of a connection what the caller chose. */
+/** Tells the judge of a connection about the caller's choice. */
 export function tellJudge(stream: ByteStream | undefined, kind: "manual" | "chosen-auth" | "clear-text-allowed"): void {
   if (stream !== undefined) watched.get(stream)?.judge.take({ kind });
 }
@@ -119,7 +119,7 @@ export function creditReply(stream: ByteStream | undefined, verb: string, code: 
   connection?.judge.take({ kind: "credited", verb: said, code });
 }
 
-/** A message that a client is about to send: reports of it are judged by what its connections carry. */
+/** A message that a client is about to send: its report is judged by the transactions on its connections. */
 export class WatchedMessage {
   readonly #carried: Carried = { transactions: [] };
   #connection: Watched | undefined;
@@ -130,7 +130,7 @@ export class WatchedMessage {
     this.#connection?.planned.push(this.#carried);
   }
 
-  /** Takes what the API reports. */
+  /** Takes the API's report. */
   reported(reported: Reported | undefined): void {
     const connection = this.#connection;
     if (reported === undefined || connection === undefined || connection.judge.manual) return;
@@ -143,8 +143,8 @@ export class WatchedMessage {
 }
 
 /**
- * Takes what the API reports of a message that is known by its envelope: for programs that see their client from outside.
- * The recipients are those that the message has; a connection that the caller spoke on is left out.
+ * Takes the API's report of a message that is identified by its envelope, for programs that watch the client from
+ * outside. `recipients` are those of the message; connections on which the caller sent its own bytes are left out.
  */
 export function judgeEnvelope(from: string, to: readonly string[], reported: Reported | undefined): void {
   const own = (unassigned.get(from) ?? []).filter(({ transaction }) =>
@@ -156,7 +156,7 @@ export function judgeEnvelope(from: string, to: readonly string[], reported: Rep
   seen.reports++;
   found.push(...judgeOutcome(reported, transactions, protocol));
   observer?.();
-  // The envelope of the next message to the same recipients may have left already.
+  // The envelope of the next message to the same recipients may already have been sent.
   const over = own.filter(({ transaction, connection }) => transaction.isAnswered(protocol) || connection.judge.over);
   const left = (unassigned.get(from) ?? []).filter((one) => !over.includes(one));
   if (left.length > 0) unassigned.set(from, left);
@@ -164,8 +164,8 @@ export function judgeEnvelope(from: string, to: readonly string[], reported: Rep
 }
 
 /**
- * Gives the transactions that began since the last call to the messages that were planned for the connection, in order.
- * A message in portions has several: the next message is planned only when the last portion was sent.
+ * Assigns the transactions since the last call to the messages that were planned for the connection, in order.
+ * A message in batches has several: the next message is planned only when the last batch was sent.
  */
 function assign(connection: Watched): void {
   for (const transaction of connection.judge.transactions.splice(0)) {
@@ -179,7 +179,7 @@ function assign(connection: Watched): void {
   }
 }
 
-/** What was found on all connections since the last call. */
+/** The violations on all connections since the last call. */
 export function takeViolations(): Violation[] {
   for (const connection of judges) {
     found.push(...connection.judge.violations.splice(0));
@@ -188,7 +188,7 @@ export function takeViolations(): Violation[] {
   return found.splice(0);
 }
 
-/** What a delivery reports: the API's own object, of this or of another copy of the package. */
+/** The report in a delivery, of this or of another copy of the package. */
 export function reportOfDelivery(delivery: object): Reported {
   const accepted: unknown = Reflect.get(delivery, "accepted");
   const last = codeOf(Reflect.get(delivery, "reply"));
@@ -197,7 +197,7 @@ export function reportOfDelivery(delivery: object): Reported {
   return { kind: "delivered", accepted: Array.isArray(accepted) ? accepted.map(String) : 0, replies };
 }
 
-/** What an exception reports; undefined for an error that says nothing of a message, such as the reason of an abort. */
+/** The report in an exception; undefined for an error without one, such as the reason of an abort. */
 export function reportOfError(error: unknown): Reported | undefined {
   if (!(error instanceof Error) || !("delivery" in error && "temporary" in error)) return undefined;
   const { name, delivery } = error;

@@ -1,6 +1,6 @@
 /**
- * Says what a client did wrong on the wire, by the texts of RFC 5321, 2920, 3030, 3207, 4954, 2033, 6531, 1870 and 3461.
- * It shares no code with the client. Each rule is named by the section that it comes from.
+ * Finds a client's violations on the wire, by the texts of RFC 5321, 2920, 3030, 3207, 4954, 2033, 6531, 1870 and 3461.
+ * It shares no code with the client. Each rule is named by its section.
  */
 import { checkForm, checkLine } from "./command-line.ts";
 import type { JudgedTransaction } from "./judged-transaction.ts";
@@ -28,7 +28,7 @@ export class WireJudge {
   readonly #pending: Pending[] = [{ verb: "greeting", transaction: undefined }];
   /** The code of the last reply to each command. */
   readonly #answered = new Map<string, number>();
-  /** Why nothing more may be sent: as soon as it was received, and once the client has acted on it. */
+  /** The reason why nothing more may be sent: when it was received, and once the client has acted on it. */
   #over: string | undefined;
   #overSettled: string | undefined;
   #manual = false;
@@ -46,12 +46,12 @@ export class WireJudge {
     return this.#mail.transactions;
   }
 
-  /** True once the caller spoke for itself on this connection. */
+  /** True once the caller has sent its own bytes on this connection. */
   get manual(): boolean {
     return this.#manual;
   }
 
-  /** True once nothing more can be answered on this connection. */
+  /** True once no more replies can come on this connection. */
   get over(): boolean {
     return this.#over !== undefined;
   }
@@ -84,7 +84,7 @@ export class WireJudge {
       case "closed":
         return this.#closed();
       case "lost":
-        // What is on its way within the client may still be written, until it has acted on this.
+        // The client may still write until it has acted on this.
         this.#over ??= "the server ended the connection";
         return;
       case "dropped":
@@ -138,7 +138,7 @@ export class WireJudge {
     this.#await(this.#mail.command(verb, line, this.#pending.length));
   }
 
-  /** RFC 2920 3.1: which commands another one may follow before their reply. */
+  /** RFC 2920 3.1: the commands that another one may follow before their reply. */
   #checkGroup(verb: string): void {
     const last = this.#pending.at(-1);
     if (last === undefined || last.verb === "greeting") return;
@@ -161,7 +161,7 @@ export class WireJudge {
   }
 
   #settled(): void {
-    // A command that left before the client has acted on these bytes is answered by them, for all it can know.
+    // A command that was sent before the client acted on these bytes may be answered by them.
     if (this.#pending.length === 0 && (this.#unclaimed.length > 0 || this.#replies.partial)) {
       this.#over ??= "bytes that nothing asked for";
     }
@@ -179,7 +179,7 @@ export class WireJudge {
     if (!stays) this.#pending.shift();
   }
 
-  /** What a reply means for the command that it answers; true: another reply answers the same command. */
+  /** Applies a reply to the command that it answers; true: another reply answers the same command. */
   #answer({ verb, transaction }: Pending, reply: JudgedReply): boolean {
     const { code } = reply;
     this.#answered.set(verb, code);
@@ -190,7 +190,7 @@ export class WireJudge {
     if (/^[EHL][HEL]LO$/.test(verb) && code < 300) this.#mail.reset();
     if (verb === "DATA" && code === 354) {
       this.#mail.begin();
-      // The reply to the end is awaited since the 354: an early one answers the content.
+      // The reply to the end is awaited from the 354 on: an early one answers the content.
       this.#await(".");
     }
     return false;

@@ -2,6 +2,7 @@
 import { spawnSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { transformSync } from "esbuild";
 import { describe, expect, it } from "vitest";
 import { Arguments } from "../../src/cli/arguments.ts";
 import { PROBE } from "../../src/cli/probe/command.ts";
@@ -55,6 +56,12 @@ describe.runIf(onNode)("the blocks of code", () => {
     for (const line of left) console.warn(line);
     expect(left.length).toBeLessThanOrEqual(5);
     expect(left.filter((line) => line.split("not run: ")[1]?.length === 0)).toEqual([]);
+  });
+
+  it("are called JavaScript exactly where Node 20 runs them as they are", () => {
+    const scripts = blocks.filter(({ language }) => language === "js" || language === "ts");
+    const wrong = scripts.filter(({ language, code }) => (language === "js") !== isJavaScript(code));
+    expect(wrong.map(({ where, language }) => `${where}: ${language}`)).toEqual([]);
   });
 
   it.each([
@@ -142,6 +149,17 @@ describe.runIf(onNode)("README", () => {
   });
 });
 
+/** Whether a program has only syntax of JavaScript; no version of Node before 24 knows `await using`. */
+function isJavaScript(code: string): boolean {
+  if (/^\s*await using\b/m.test(code)) return false;
+  try {
+    transformSync(code, { loader: "js", logLevel: "silent" });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /** What is wrong with a line for the shell. */
 function faultOfCommand(line: string): string | undefined {
   const command = line.replace(/ +#.*$/, "").replace(/^.*\| /, "");
@@ -159,19 +177,26 @@ function faultOfCommand(line: string): string | undefined {
     case "deno":
       return faultOfInstall(args) ?? undefined;
     case "node":
-      return existsSync(join(root, args[0] ?? "")) ? undefined : `there is no ${args[0]}`;
+      return isReaders(args) || existsSync(join(root, args[0] ?? "")) ? undefined : `there is no ${args[0]}`;
     default:
       return `unknown: ${line}`;
   }
 }
 
 function faultOfInstall([verb = "", ...names]: readonly string[]): string | undefined {
-  if (verb === "ci" || verb === "test") return undefined;
+  if (verb === "ci" || verb === "test" || isReaders([verb, ...names])) return undefined;
   if (verb === "run") return names[0] !== undefined && names[0] in scripts ? undefined : `no script ${names[0]}`;
   const missing = names
     .filter((name) => !name.startsWith("-"))
-    .find((name) => !packages.has(name.replace("jsr:@smtplib/smtplib", "smtplib")));
+    .find(
+      (name) => !packages.has(name.replace(/^smtplib@jsr:@smtplib\/smtplib$/, "smtplib").replace(/(?<=.)@\d+$/, "")),
+    );
   return missing === undefined ? undefined : `no package of ours or that we test: ${missing}`;
+}
+
+/** Whether a command runs the program that the reader has saved, as `snippets.test.ts` and others run it. */
+function isReaders(args: readonly string[]): boolean {
+  return args.at(-1) === "mail.mjs";
 }
 
 /** What is wrong with a call of the command line. */

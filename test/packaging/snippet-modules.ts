@@ -14,6 +14,7 @@ class Idle {
   async start(): Promise<void> {}
   async stop(): Promise<void> {}
   async close(): Promise<void> {}
+  async end(): Promise<void> {}
   async install(): Promise<void> {}
   async enqueue(): Promise<void> {}
   async work(): Promise<Idle> {

@@ -1,4 +1,7 @@
 /** The code in README, docs/ and doc comments compiles and works, word for word, on the runtimes that it names. */
+import { once } from "node:events";
+import { createServer } from "node:net";
+import PostalMime from "postal-mime";
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
 import { type EmbeddedServer, startEmbeddedServer } from "../support/embedded-server.ts";
 import { type ImapServer, startImapServer } from "../support/imap-server.ts";
@@ -20,7 +23,7 @@ const here = all.filter(
 const auth = { user: "user", password: "password", token: "a-fresh-token" };
 const oauth = {
   client: { id: "my-client", secret: "my-secret" },
-  code: "the code that the redirect carries",
+  code: "the-code-of-the-redirect",
   refreshToken: "the-refresh-token",
   accessToken: auth.token,
 };
@@ -103,7 +106,7 @@ describe("the guides", () => {
 
   it("get a refresh token for a code, with the proof that they asked for it", async () => {
     tokens.requests.length = 0;
-    expect(await shown(snippetWith("code_challenge"))).toContain("keep in a safe place: string");
+    expect(await shown(snippetWith("code_challenge"))).toContain("keep this in a safe place: the-refresh-token");
     expect(tokens.requests).toEqual([{ grant: "authorization_code", status: 200 }]);
   });
 
@@ -125,6 +128,18 @@ describe("the guides", () => {
     expect(servers.SMTP.messages).toMatchObject([{ to: expect.arrayContaining(["mary@example.net"]) }]);
     expect(text(servers.SMTP)).toContain("note-g.csv");
     expect(text(servers.SMTP)).not.toContain("mary");
+  });
+
+  it("render a template, and send its text as an alternative to its HTML", async () => {
+    await shown(snippetWith("react-email"));
+    const { html, text: plain, subject } = await PostalMime.parse(text(servers.SMTP));
+    expect(text(servers.SMTP)).toMatch(/^Content-Type: multipart\/alternative;/m);
+    expect(subject).toBe("Welcome");
+    expect(html).toMatch(
+      /^<!DOCTYPE html.*Dear Charles, your account is ready\..*href="https:\/\/app\.example\.com\/"/s,
+    );
+    // Without the preview, which mail programs show in the list of messages.
+    expect(plain?.trim()).toBe("Dear Charles, your account is ready.\n\nOpen it https://app.example.com/");
   });
 
   it("send a newsletter to all its readers", async () => {
@@ -201,13 +216,13 @@ async function shown(snippet: Snippet): Promise<string> {
   const print = (...words: unknown[]): void => {
     const line = words.map(String).join(" ");
     lines.push(line);
-    // The user opens the address in a browser, and grants what is asked for.
-    if (line.startsWith("open https://")) tokens.authorize(line.slice(5));
+    if (line.startsWith("open https://")) openInBrowser(line.slice(5));
   };
   const spy = vi.spyOn(console, "error").mockImplementation(print);
   const console_ = { log: print, error: print, debug: print, info: print, warn: print };
   try {
-    await run(snippet, snippetModules(servers, opened), {
+    const code = snippet.code.replaceAll("8400", String(await freePort()));
+    await run({ ...snippet, code }, snippetModules(servers, opened), {
       console: console_,
       fetch: (_: string, init: RequestInit) => fetch(tokens.url, init),
     });
@@ -215,6 +230,23 @@ async function shown(snippet: Snippet): Promise<string> {
     spy.mockRestore();
   }
   return lines.join("\n");
+}
+
+/** The user opens an authorization URL and grants what it asks for: the browser follows the redirect. */
+function openInBrowser(url: string): void {
+  tokens.authorize(url);
+  const redirect = new URL(new URL(url).searchParams.get("redirect_uri") ?? "");
+  redirect.searchParams.set("code", oauth.code);
+  void fetch(redirect, { headers: { connection: "close" } });
+}
+
+/** A port for a program that names one: the runtimes run it at the same time. */
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, "localhost");
+  await once(server, "listening");
+  const address = server.address();
+  server.close();
+  return typeof address === "object" && address !== null ? address.port : 0;
 }
 
 function first(snippets: readonly Snippet[]): Snippet {

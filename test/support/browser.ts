@@ -1,4 +1,4 @@
-/** Pages in headless Chromium, where that is installed: pictures, accessibility, and whether texts lie on each other. */
+/** Pages in headless Chromium, if it is installed: pictures, accessibility, and overlapping texts. */
 import { existsSync } from "node:fs";
 import { mkdir, readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
@@ -15,8 +15,8 @@ const path = [env["CHROMIUM"], "/usr/bin/chromium", "/usr/bin/chromium-browser",
 let launched: Promise<Browser> | undefined;
 
 /**
- * A test in the browser, on Node, since pages are the same whoever made them. Without Chromium it is skipped, and says
- * so; where servers are required it fails instead. Called once a file: the file's browser is closed at its end.
+ * A test in the browser, only on Node, since the pages are the same on each runtime. Without Chromium it is skipped
+ * with a message, or fails if servers are required. Call it once in a file: it closes the file's browser at the end.
  */
 export function itInBrowser(): typeof it | typeof it.skip {
   if (!onNode) return it.skip;
@@ -26,14 +26,14 @@ export function itInBrowser(): typeof it | typeof it.skip {
   return it.skip;
 }
 
-/** Files may share this module: the next one starts a browser of its own. */
+/** Files may share this module: the next file starts another browser. */
 async function closeBrowser(): Promise<void> {
   const closing = launched;
   launched = undefined;
   await (await closing)?.close();
 }
 
-/** How pages are looked at: widths of a desktop and of a phone, light and dark. */
+/** The looks of a page: widths of a desktop and of a phone, light and dark. */
 export const looks = [1280, 390].flatMap((width) =>
   (["light", "dark"] as const).map((colorScheme) => ({ name: `${width} px, ${colorScheme}`, width, colorScheme })),
 );
@@ -47,7 +47,7 @@ export async function inEachLook(page: Page, use: (name: string) => Promise<void
   }
 }
 
-/** Opens a page of its own, which `use` has; what it asks for and whether it runs a script is for `use` to see. */
+/** Opens a new page for `use`, which can observe its requests and scripts. */
 export async function withPage<T>(options: BrowserContextOptions, use: (page: Page) => Promise<T>): Promise<T> {
   const { chromium } = await import("playwright-core");
   launched ??= chromium.launch({ executablePath: path ?? "chromium", args: ["--no-sandbox"] });
@@ -60,8 +60,8 @@ export async function withPage<T>(options: BrowserContextOptions, use: (page: Pa
 }
 
 /**
- * What axe-core finds wrong with a page as it is: rules, and the elements that break them. The page has to be opened with
- * `bypassCSP`, where its own policy allows no script.
+ * The violations that axe-core finds in a page: rules, and the elements that break them. Open the page with `bypassCSP`
+ * if its own policy allows no script.
  */
 export async function violationsOf(page: Page): Promise<string[]> {
   const source = await readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
@@ -70,7 +70,7 @@ export async function violationsOf(page: Page): Promise<string[]> {
   return Array.isArray(found) ? found.map(String) : [String(found)];
 }
 
-/** Texts that lie on each other, or stand out of the page: a pair, or a text, each. */
+/** Texts that overlap, as pairs, and texts outside the page. */
 export async function collisionsOf(page: Page): Promise<string[]> {
   const found = await page.evaluate(() => {
     const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
@@ -97,7 +97,7 @@ export async function collisionsOf(page: Page): Promise<string[]> {
   return found;
 }
 
-/** Takes a picture, where SMTPLIB_PICTURES names a folder for them. */
+/** Takes a picture if SMTPLIB_PICTURES names a folder. */
 export async function picture(page: Page, name: string): Promise<void> {
   const folder = env["SMTPLIB_PICTURES"];
   if (folder === undefined) return;

@@ -1,4 +1,4 @@
-/** What the tests of stacks share: a program that makes a call, and what a stack says of it. */
+/** Helpers of the tests of stacks: a program that makes a call, and the functions in a stack. */
 import { expect } from "vitest";
 
 /** The functions of a program that awaits a call in another function, as the stack of the rejection has them. */
@@ -15,7 +15,7 @@ export async function callersOf(call: () => Promise<unknown>): Promise<string[]>
   });
 }
 
-/** What every call of `callersOf()` should give. */
+/** The expected result of every call of `callersOf()`. */
 export const CALLERS = ["sendNewsletter", "handleRequest"];
 
 /** The functions that are named in an error's stack, in their order. */

@@ -1,4 +1,4 @@
-/** Throw-away certificates, made anew in each test process: an authority, leaves for every kind of failure, a client. */
+/** Certificates made in each test process: an authority, leaves for every kind of failure, a client. */
 import { X509Certificate } from "node:crypto";
 import { generate } from "selfsigned";
 
@@ -13,7 +13,7 @@ export type Certificates = {
   otherCa: string;
   /** Good for "localhost", 127.0.0.1 and ::1. */
   good: Pair;
-  /** As good, with a key of its own. */
+  /** For the same names, with another key. */
   renewed: Pair;
   /** Good for "elsewhere.example" only. */
   wrongName: Pair;
@@ -21,11 +21,11 @@ export type Certificates = {
   expired: Pair;
   /** For "localhost", not valid yet. */
   future: Pair;
-  /** For "localhost", signed by itself and no authority. */
+  /** For "localhost", self-signed. */
   selfSigned: Pair;
   /** For "localhost", signed by `otherCa`. */
   foreign: Pair;
-  /** A client's, signed by `ca`. */
+  /** A client certificate, signed by `ca`. */
   client: Pair;
 };
 

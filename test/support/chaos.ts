@@ -1,4 +1,4 @@
-/** Misbehaviour by chance, the same for the same seed: what the pool's ledger and the soak are played against. */
+/** Random misbehaviour, the same for the same seed, for the pool's ledger and the soak. */
 import { type Asked, type Behaviour, GOOD } from "../hostile/fuzz-server.ts";
 
 /** Numbers from 0 to 1 that look random (Marsaglia's xorshift32). */
@@ -22,7 +22,7 @@ export type Rates = {
   readonly hangUp: number;
   /** No reply and no end. */
   readonly stall: number;
-  /** No SMTP. */
+  /** Not SMTP. */
   readonly babble: number;
   /** Late, by some turns of the event loop. */
   readonly dawdle: number;
@@ -30,7 +30,7 @@ export type Rates = {
 
 const REFUSALS = ["450 later", "451 later", "452 full", "454 later", "550 no", "552 too big", "554 no"];
 
-/** Draws what a server does in the place of one reply. */
+/** Draws the behaviour of a server in place of one reply. */
 export function misbehaviour(random: () => number, rates: Rates): () => Behaviour {
   const some = <T>(list: readonly T[], otherwise: T): T => list[Math.floor(random() * list.length)] ?? otherwise;
   return () => {
@@ -54,8 +54,8 @@ export function misbehaviour(random: () => number, rates: Rates): () => Behaviou
 }
 
 /**
- * The same, drawn for what is asked instead of when: whatever else happens, and in whatever order, the same message meets
- * the same misbehaviour, and so does the same message when it is sent again.
+ * The same, drawn by the command instead of the time: the same message meets the same misbehaviour, in any order of
+ * events, and also when it is sent again.
  */
 export function misbehaviourByMessage(seed: number, rates: Rates): (asked: Asked) => Behaviour {
   const tries = new Map<string, number>();

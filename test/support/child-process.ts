@@ -1,4 +1,4 @@
-/** Programs in a process of their own, on the runtime that the tests run on. */
+/** Runs programs in separate processes, on the runtime of the tests. */
 import { type ExecFileException, execFile, spawn } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -11,14 +11,14 @@ const root = join(import.meta.dirname, "../..");
 
 /** How a process ended. */
 export type Ended = {
-  /** Its exit code; undefined where a signal ended it. */
+  /** Its exit code; undefined if a signal ended it. */
   readonly code: number | undefined;
   readonly output: string;
-  /** Milliseconds from its line "ready" to its end; NaN where it did not print that line. */
+  /** Milliseconds from its line "ready" to its end; NaN without that line. */
   readonly milliseconds: number;
 };
 
-/** Bundles a program, since Node 20 runs no TypeScript; the file that each runtime can run. */
+/** Bundles a program, since Node 20 does not run TypeScript; returns the file. */
 export async function bundled(entry: string): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), "smtplib-child-"));
   onTestFinished(() => rm(folder, { recursive: true, force: true }));

@@ -1,4 +1,4 @@
-/** Servers by Node in a process of their own: what the TLS of other runtimes, or of this Node, would not do. */
+/** Servers on Node in separate processes, for TLS settings that other runtimes, or this Node, do not support. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import type { TlsOptions } from "node:tls";
@@ -6,7 +6,7 @@ import { onTestFinished } from "vitest";
 import type { Pair } from "./certificates.ts";
 import { runtimes } from "./runtimes.ts";
 
-/** Reads the options, says its port; greets whoever comes over TLS with the argument. */
+/** Reads the options, prints its port, and sends the argument as a greeting over TLS. */
 const program = `
 const tls = require("node:tls");
 process.stdin.once("data", (text) => {
@@ -39,7 +39,7 @@ process.stdin.once("data", (text) => {
 });
 `;
 
-/** Starts a TLS server that ends with the test; its port on 127.0.0.1. Options are those that JSON has room for. */
+/** Starts a TLS server that ends with the test; its port on 127.0.0.1. The options must be JSON. */
 export function startTlsChild(options: TlsOptions, greeting = "hello"): Promise<number> {
   return start(program, options, greeting);
 }

@@ -1,4 +1,4 @@
-/** The embedded server itself, by a client that is not ours. */
+/** The embedded server itself, tested with another client. */
 import nodemailer from "nodemailer";
 import { expect, it } from "vitest";
 import { type EmbeddedOptions, startEmbeddedServer } from "./embedded-server.ts";

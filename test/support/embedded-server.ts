@@ -10,33 +10,33 @@ import {
 } from "smtp-server";
 import { certificates } from "./certificates.ts";
 
-/** How the server behaves; everything has a default. */
+/** Options of the server; all have defaults. */
 export type EmbeddedOptions = {
   /** TLS by STARTTLS (the default), from the first byte on, or not at all. */
   tls?: "starttls" | "implicit" | "none" | undefined;
-  /** The one account. With it, nothing but `AUTH` is allowed before authentication; in the clear too. */
+  /** The one account. With it, only `AUTH` is allowed before authentication, also without TLS. */
   auth?: Account | undefined;
   /** LMTP in place of SMTP. */
   lmtp?: boolean | undefined;
-  /** Whatever else smtp-server can be told. */
+  /** Other options of smtp-server. */
   settings?: SMTPServerOptions | undefined;
 };
 
-/** Who may log in: by password, and by a bearer token where there is one. */
+/** The credentials of an account: a password, and a bearer token if there is one. */
 export type Account = { readonly user: string; readonly password: string; readonly token?: string | undefined };
 
-/** A message that the server took. */
+/** A message that the server accepted. */
 export type ReceivedMessage = {
   from: string;
   /** The accepted recipients. */
   to: string[];
   /** The parameters of MAIL, with upper-case names; those without a value are true. */
   parameters: Readonly<Record<string, string | true>>;
-  /** As sent, with the dots taken out again. */
+  /** The content, with doubled dots restored. */
   content: Uint8Array;
-  /** Whether it came over TLS. */
+  /** Whether it arrived over TLS. */
   secure: boolean;
-  /** Who had authenticated. */
+  /** The authenticated user. */
   user: string | undefined;
 };
 
@@ -46,9 +46,9 @@ export type EmbeddedServer = {
   port: number;
   /** The authority that signed its certificate, in PEM; the certificate is good for localhost, 127.0.0.1 and ::1. */
   ca: string;
-  /** The messages it took, in order; a message is here before its client is told so. */
+  /** The accepted messages, in order; a message is here before the client gets the reply. */
   messages: ReceivedMessage[];
-  /** How many connections it has taken so far. */
+  /** The number of connections so far. */
   connections: number;
   /** Drops all connections and stops listening. */
   close(): Promise<void>;
@@ -94,7 +94,7 @@ export async function startEmbeddedServer(options: EmbeddedOptions = {}): Promis
     },
     ...settings,
   });
-  // Clients that hang up in the middle are part of many tests; without a listener each would end the process.
+  // Many tests disconnect early; without a listener each such error would end the process.
   server.on("error", () => {});
 
   const listener = server.listen(0, "127.0.0.1");
@@ -140,7 +140,7 @@ function refusal(responseCode: number, text: string): Error {
 }
 
 async function receive(stream: SMTPServerDataStream, session: SMTPServerSession): Promise<ReceivedMessage> {
-  const { envelope, secure, user } = session; // now: the session is reset before the next message
+  const { envelope, secure, user } = session; // read now, since the session is reset before the next message
   const chunks: Buffer[] = [];
   for await (const chunk of stream) chunks.push(chunk);
   return {
@@ -149,6 +149,6 @@ async function receive(stream: SMTPServerDataStream, session: SMTPServerSession)
     parameters: envelope.mailFrom === false ? {} : Object.fromEntries(Object.entries(envelope.mailFrom.args)),
     content: Buffer.concat(chunks),
     secure,
-    user: typeof user === "string" ? user : undefined, // smtp-server says false where its types say undefined
+    user: typeof user === "string" ? user : undefined, // smtp-server returns false, although its types say undefined
   };
 }

@@ -1,4 +1,4 @@
-/** A promise that a test settles, to hold something up until then. */
+/** A promise that a test settles, to delay something until then. */
 
 /** Closed at first: `opened` resolves once `open` is called. */
 export type Gate = { readonly open: () => void; readonly opened: Promise<void> };

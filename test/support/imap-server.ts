@@ -1,11 +1,11 @@
-/** As much of an IMAP server (RFC 9051) as storing a message takes: a login, the list of folders, APPEND. */
+/** The part of an IMAP server (RFC 9051) that storing a message needs: a login, the list of folders, APPEND. */
 import { once } from "node:events";
 import net, { type AddressInfo, type Socket } from "node:net";
 
 /** A running server. */
 export type ImapServer = {
   readonly port: number;
-  /** What was stored: the folder, the flags, and the message. */
+  /** The stored messages, with their folders and flags. */
   readonly stored: { folder: string; flags: string; message: string }[];
   close(): Promise<void>;
 };
@@ -59,7 +59,7 @@ export async function startImapServer({ user, password }: { user: string; passwo
         case "NAMESPACE":
           return ok('* NAMESPACE (("" "/")) NIL NIL');
         case "LIST":
-          // The question after the delimiter.
+          // The request for the delimiter.
           if (rest === '"" ""') return ok('* LIST (\\Noselect) "/" ""');
           return ok('* LIST (\\HasNoChildren) "/" INBOX', '* LIST (\\HasNoChildren \\Sent) "/" "Sent Items"');
         case "LSUB":

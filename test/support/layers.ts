@@ -1,8 +1,8 @@
-/** The rings of the architecture: which layer may import which. CONTRIBUTING.md has them as a table. */
+/** The layers of the architecture, and the imports that each may have. CONTRIBUTING.md has them as a table. */
 import { builtinModules } from "node:module";
 import type { Edge } from "../packaging/import-graph.ts";
 
-/** What a layer may import: at all, and for types alone. */
+/** The permitted imports of a layer: in general, and for types only. */
 export type Rule = {
   imports: readonly string[];
   types?: readonly string[];
@@ -69,7 +69,7 @@ export const layers: Readonly<Record<string, Rule>> = {
     types: ["src/byte-stream.ts"],
     packages: ["@opentelemetry/api"],
   },
-  // Workers have their sockets in a module that only they have: it is loaded with the first connection.
+  // The sockets of Workers are in a module that only Workers have; it is loaded with the first connection.
   "transports/workers.ts": {
     imports: ["transports/", "src/errors.ts"],
     types: ["src/byte-stream.ts"],
@@ -83,7 +83,7 @@ export const layers: Readonly<Record<string, Rule>> = {
     types: ["src/client/"],
     packages: ["@upyo/core", "nodemailer/lib/mail-composer/index.js"],
   },
-  // A program, and no part of a library: it imports what the package exports, and Node's modules as they are.
+  // A program, not a part of the library: it imports the package's exports, and Node's modules directly.
   "src/cli/": {
     imports: [
       ...["src/cli/", "src/index.ts", "src/core/index.ts", "src/sasl/index.ts", "src/proxy/index.ts"],

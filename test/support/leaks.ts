@@ -1,11 +1,11 @@
 /**
- * What a test leaves behind: rejections that nobody handled, sockets, and timers. Node and Deno tell of their resources;
- * Bun does not, so that timers are counted here as they are set: those of `src/` and `transports/`, on every runtime.
- * That every connection was ended is seen by the other end: the scripted server fails a test that leaves one open.
+ * Detects leaks of a test: unhandled rejections, sockets, and timers. Node and Deno list their resources; Bun does not,
+ * so timers of `src/` and `transports/` are counted here when they are set, on every runtime. The scripted server fails
+ * a test that leaves a connection open.
  */
 import { afterEach, beforeEach, expect } from "vitest";
 
-/** After each test: no unhandled rejection, no timer of ours and no socket that was not there before. */
+/** After each test: no unhandled rejection, no timer of the package and no new socket. */
 export function watchForLeaks(): void {
   const unhandled: unknown[] = [];
   const remember = (reason: unknown): void => void unhandled.push(reason);
@@ -31,15 +31,15 @@ export function watchForLeaks(): void {
 
 type SetTimer = typeof globalThis.setTimeout;
 
-/** A timer that was set: by whom, and for how long. */
+/** A timer that was set: its caller and its time. */
 type LiveTimer = { readonly origin: Error; readonly wait: number | undefined };
 
-/** Where a timer was set, if that was in our sources. */
+/** The place that set a timer, if it is in the sources of the package. */
 const OURS = /\/(?:src|transports)\/[\w/-]+\.ts[^\n]*/;
 
 /**
- * The timers that our sources have set since, and neither cleared nor seen fire. The stack of each is only formatted, which
- * takes long, where the timer is still there at the end.
+ * The timers that the sources have set since, and that are neither cleared nor fired. A stack is only formatted, which
+ * is slow, if its timer still exists at the end.
  */
 class OwnTimers {
   readonly #live = new Map<unknown, LiveTimer>();
@@ -76,7 +76,7 @@ class OwnTimers {
   }
 }
 
-/** The place that sets a timer, and few of its callers. */
+/** The place that sets a timer, and its nearest callers. */
 function origin(): Error {
   const { stackTraceLimit } = Error;
   Error.stackTraceLimit = 6;
@@ -96,7 +96,7 @@ function resources(): readonly string[] {
 /** The real clock, which tests may replace. */
 const clock = performance.now.bind(performance);
 
-/** Waits a little for what is on its way out, without a timer of its own. */
+/** Waits a little for resources that are being released, without a timer. */
 async function quiet(isQuiet: () => boolean): Promise<void> {
   const until = clock() + 800;
   do {
@@ -104,7 +104,7 @@ async function quiet(isQuiet: () => boolean): Promise<void> {
   } while (!isQuiet() && clock() < until);
 }
 
-/** What is there now and was not before; vitest's own timers come and go. */
+/** The resources that are new; vitest's own timers are ignored. */
 function surplus(before: readonly string[]): readonly string[] {
   const known = [...before];
   return resources().filter((kind) => {

@@ -6,14 +6,14 @@ const SMALL = 64 * KIB;
 const TIMES = 16;
 /** Sixteen times the input may take this many times as long: 16 is linear, 256 is quadratic. */
 const GROWTH = 50;
-/** Below this many milliseconds the compiler and the garbage collector say more than the algorithm. */
+/** Below this many milliseconds, the compiler and the garbage collector matter more than the algorithm. */
 const NOISE = 5;
-/** What else the process does in its other threads counts, too: a failure has to show itself this often. */
+/** Other threads of the process count as well, so a failure has to occur this often. */
 const TRIES = 4;
 
 /**
- * Runs `work` on what `make` makes, of `size` bytes and of sixteen times as many, and compares the processor time, which
- * load does not change.
+ * Runs `work` on the results of `make` for `size` bytes and for sixteen times as many, and compares the processor time,
+ * which does not depend on the load.
  */
 export function expectLinear<T>(make: (size: number) => T, work: (input: T) => void, size: number = SMALL): void {
   const [small, large] = [make(size), make(TIMES * size)];

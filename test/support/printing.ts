@@ -1,4 +1,7 @@
-/** A program that prints an instance of each kind by the runtime's own `console.log`; bundled and run by `inspect.test.ts`. */
+/**
+ * A program that prints an instance of each kind by the runtime's own `console.log`; bundled and run by
+ * `inspect.test.ts`.
+ */
 import { LMTP, SMTP, SMTPPool } from "../../src/index.ts";
 import { smtplib } from "../../src/nodemailer/npm.ts";
 import { plain } from "../../src/sasl/index.ts";

@@ -2,7 +2,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 
-/** Whether the tests run on Node: what is the same on each runtime is looked at there. */
+/** Whether the tests run on Node, where checks run that are the same on each runtime. */
 export const onNode: boolean = !("Deno" in globalThis || "Bun" in globalThis);
 
 /** A way to run a module. */

@@ -1,15 +1,15 @@
-/** What a scripted server does, as data, and one connection that does it and remembers what the client said. */
+/** The dialogue of a scripted server as data, and a connection that plays it and records the client. */
 import type { TlsOptions } from "node:tls";
 import type { Pair } from "./certificates.ts";
 import type { Ending, Wire } from "./scripted-wire.ts";
 
 /**
- * One thing that a server does. A string is a reply, to which CRLF is added; octets go out as they are; a list is done
- * in order.
+ * One step of a server. A string is a reply, to which CRLF is added; bytes are sent as they are; a list is executed in
+ * order.
  */
 export type Act = string | Uint8Array | Step | readonly Act[];
 
-/** Everything that is not plain talking; made by the functions below. */
+/** A step other than a reply; made by the functions below. */
 export type Step =
   | { readonly does: "expect"; readonly line: string | RegExp }
   | { readonly does: "body" }
@@ -24,43 +24,43 @@ export type Step =
   | { readonly does: "close" | "reset" | "halfClose" | "stall" | "freeze" };
 
 /**
- * What a server answers to each verb. "." stands for the end of the message, be it by DATA or by BDAT LAST, "BDAT" for
- * any other chunk, "chunk" for what the server does between a BDAT line and its octets, "334" for a line that answers
- * a challenge, "cancel" for the line that gives up, "*" for any other verb. Not given: what a friendly server says.
+ * The answers of a server to each verb. "." stands for the end of the message, by DATA or by BDAT LAST, "BDAT" for
+ * any other chunk, "chunk" for a step between a BDAT line and its bytes, "334" for a line that answers a challenge,
+ * "cancel" for the line that cancels, "*" for any other verb. Default: the answers of a friendly server.
  */
 export type Answers = { readonly [verb: string]: Act };
 
-/** Waits for a line: one that begins so (in any case), or that matches. Any other is a failure of the test. */
+/** Waits for a line that begins with a text (in any case) or matches. Any other line fails the test. */
 export const expectLine = (line: string | RegExp): Step => ({ does: "expect", line });
 /** Waits for the rest of a message, to its final dot. */
 export const body = (): Step => ({ does: "body" });
-/** Waits until so many octets more have come, whatever they are. */
+/** Waits for so many more bytes. */
 export const take = (octets: number): Step => ({ does: "take", octets });
 /** Does nothing for a time. */
 export const delay = (seconds: number): Step => ({ does: "delay", seconds });
-/** Sends a reply octet by octet, with a pause after each. */
+/** Sends a reply byte by byte, with a pause after each. */
 export const drip = (text: string, seconds = 0): Step => ({ does: "drip", text, seconds });
 /** Sends a reply cut at these offsets, a packet each. */
 export const pieces = (text: string, ...cuts: number[]): Step => ({ does: "pieces", text, cuts });
-/** Does the first the first time it gets here, then the second; the last for ever. */
+/** Executes the first step the first time, then the second, and so on; the last one from then on. */
 export const inOrder = (...acts: Act[]): Step => ({ does: "inOrder", acts });
 /** Calls back into the test. */
 export const callback = (callback: () => void | Promise<void>): Step => ({ does: "call", callback });
-/** Speaks TLS from here on. */
+/** Uses TLS from here on. */
 export const startTls = (pair: Pair, options: TlsOptions = {}): Step => ({ does: "tls", pair, options });
-/** Answers whatever comes, until the client is gone or an answer ends it. */
+/** Answers all commands, until the client disconnects or an answer ends the connection. */
 export const converse = (answers: Answers = {}): Step => ({ does: "converse", answers });
-/** Ends the connection in order (FIN), after what was said. */
+/** Closes the connection (FIN), after everything is sent. */
 export const close: Step = { does: "close" };
 /** Drops the connection (RST). */
 export const reset: Step = { does: "reset" };
 /** Ends the server's side and goes on reading. */
 export const halfClose: Step = { does: "halfClose" };
-/** Says nothing more, but reads. */
+/** Sends nothing more, but reads. */
 export const stall: Step = { does: "stall" };
-/** Says nothing more, and does not read: the client's writes fill up. */
+/** Sends nothing more and does not read, so that the client's buffers fill up. */
 export const freeze: Step = { does: "freeze" };
-/** Octets without a line end. */
+/** Bytes without a line end. */
 export const raw = (text: string): Uint8Array => new TextEncoder().encode(text);
 
 /** A whole friendly server, except for these answers. */
@@ -93,7 +93,7 @@ const FRIENDLY: Answers = {
   "*": "502 5.5.1 unknown command",
 };
 
-/** The script is over for this connection; what the client still says is read and remembered. */
+/** Thrown at the end of the script for this connection; later lines of the client are still recorded. */
 class Over extends Error {}
 
 /** One for all, since a stack takes longer to make than most dialogues to play. */
@@ -105,13 +105,13 @@ export class Conversation {
   readonly lines: string[] = [];
   /** The messages, as they were on the wire: with their final dot, or all chunks together. */
   readonly bodies: string[] = [];
-  /** How many messages the server said yes to. */
+  /** The number of accepted messages. */
   taken = 0;
-  /** The verbs that were followed by more before they were answered: what the client pipelined. */
+  /** The verbs that other commands followed before their reply: those that the client pipelined. */
   readonly pipelined: string[] = [];
   /** How the client ended the connection. */
   ended: Ending | undefined;
-  /** What the script did not expect. */
+  /** Deviations from the script. */
   readonly problems: string[] = [];
   #wire: Wire;
   readonly #acceptTls: (wire: Wire, pair: Pair, options: TlsOptions) => Promise<Wire | undefined>;
@@ -122,7 +122,7 @@ export class Conversation {
   #lastCode = "";
   /** The chunks of a message so far. */
   #chunks = "";
-  /** The first code said since the message ended. */
+  /** The first reply code since the message ended. */
   #verdict: string | undefined;
   #free: () => void = () => {};
   readonly #clientDone = new Promise<void>((resolve) => {
@@ -134,12 +134,12 @@ export class Conversation {
     this.#acceptTls = tls;
   }
 
-  /** Every octet that came, in clear or within TLS. */
+  /** All received bytes, without or within TLS. */
   get received(): Uint8Array {
     return new Uint8Array(Buffer.concat(this.#received));
   }
 
-  /** The same as text, one character an octet. */
+  /** The same as text, one character for each byte. */
   get text(): string {
     return Buffer.concat(this.#received).toString("latin1");
   }
@@ -157,12 +157,12 @@ export class Conversation {
     this.#wire.destroy();
   }
 
-  /** The test's calls are over: a frozen server thaws, to see the client go. */
+  /** The calls of the test are over: a server that did not read reads again, to notice the client's end. */
   clientIsDone(): void {
     this.#free();
   }
 
-  /** Gives a client up that does not go. */
+  /** Drops a client that does not disconnect. */
   abandon(): void {
     this.#free();
     this.ended ??= "reset";

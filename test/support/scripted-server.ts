@@ -8,24 +8,24 @@ import { acceptTls, memoryWire, socketWire, type Wire } from "./scripted-wire.ts
 
 export * from "./scripted-dialogue.ts";
 
-/** A running server. Each connection plays the same dialogue; give one dialogue each to `perConnection` otherwise. */
+/** A running server. Each connection plays the same dialogue, or with `perConnection` its own. */
 export type ScriptedServer = {
   readonly host: "127.0.0.1";
   readonly port: number;
-  /** Set for servers in memory: hand it to the client as its transport. */
+  /** Set for servers in memory: the transport for the client. */
   readonly transport: Transport | undefined;
-  /** What was said on each connection so far. */
+  /** The connections so far. */
   readonly conversations: Conversation[];
   /** The first connection's. Throws if there was none. */
   readonly first: Conversation;
   /**
-   * Ends the server: waits until the clients have ended their connections, and throws what went wrong:
-   * a line that was not expected, a connection that was left open.
+   * Ends the server: waits until the clients have ended their connections, and throws for an unexpected line or a
+   * connection that was left open.
    */
   finish(): Promise<void>;
 };
 
-/** How long a client may take to be gone after its test; seconds. */
+/** The time in which a client has to disconnect after its test, in seconds. */
 const PATIENCE = 3;
 
 /** Starts a server on a free port of 127.0.0.1. Later connections than there are dialogues play the last one. */
@@ -41,14 +41,14 @@ export async function startScriptedServer(...dialogues: readonly Act[]): Promise
   });
 }
 
-/** The same without sockets; TLS is not understood here. */
+/** The same without sockets and without TLS. */
 export function scriptedTransport(dialogues: readonly Act[], options?: MemoryOptions): ScriptedServer {
   const desk = new Desk(dialogues);
   const transport = memoryTransport((stream) => void desk.play(memoryWire(stream)), options);
   return desk.server(25, transport, async () => {});
 }
 
-/** Who answers the connections. */
+/** The dialogues of the connections. */
 class Desk {
   readonly conversations: Conversation[] = [];
   readonly #dialogues: readonly Act[];

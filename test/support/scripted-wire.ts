@@ -9,17 +9,17 @@ import type { Pair } from "./certificates.ts";
 /** How the client ended a connection. */
 export type Ending = "fin" | "reset";
 
-/** A connection as the server sees it. What is not read stays with the client: reading slowly is back-pressure. */
+/** A connection as the server sees it. It reads only on request, so that the client feels back-pressure. */
 export interface Wire {
-  /** The next octets, or how the client ended it. */
+  /** The next bytes, or how the client ended the connection. */
   read(): Promise<Uint8Array | Ending>;
-  /** Writes, and waits while the client does not read; what it no longer takes is nobody's business. */
+  /** Writes, and waits while the client does not read; errors of a client that has disconnected are ignored. */
   write(octets: Uint8Array): Promise<void>;
-  /** Ends the server's side alone. */
+  /** Ends only the server's side. */
   halfClose(): void;
   /** Drops the connection with RST. */
   reset(): void;
-  /** Frees what is left when the client has gone. */
+  /** Releases the connection when the client has disconnected. */
   destroy(): void;
 }
 
@@ -89,7 +89,7 @@ export function memoryWire(stream: MemoryStream): Wire {
   };
 }
 
-/** A client's stream that is another one, but for these parts. */
+/** A client's stream like another one, except for these members. */
 export function wrapped(whole: ByteStream, parts: Partial<ByteStream>): ByteStream {
   return {
     read: () => whole.read(),
@@ -103,8 +103,8 @@ export function wrapped(whole: ByteStream, parts: Partial<ByteStream>): ByteStre
 }
 
 /**
- * Goes on in TLS, as after STARTTLS. The TLS server behind it is reached over a connection of its own, as not all
- * runtimes can upgrade the server's side in place. Gives undefined if the handshake fails.
+ * Continues with TLS, as after STARTTLS. The TLS server is a separate one on another connection, since not all runtimes
+ * can upgrade the server's side in place. Returns undefined if the handshake fails.
  */
 export async function acceptTls(clear: Wire, pair: Pair, options: tls.TlsOptions = {}): Promise<Wire | undefined> {
   const inner = tls.createServer({ ...pair, ...options });

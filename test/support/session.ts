@@ -1,4 +1,4 @@
-/** What the tests of a client begin with: a session with a fake server, and the reason of a rejection. */
+/** Helpers of the tests of a client: a session with a scripted server, and the reason of a rejection. */
 import { SMTP, type SMTPOptions } from "../../src/index.ts";
 import { FakeServer, type Script } from "../client/fake-server.ts";
 
@@ -13,7 +13,7 @@ export async function session(
   return { server, smtp };
 }
 
-/** A session after EHLO, or after `prepare`, of which the server has kept nothing. */
+/** A session after EHLO, or after `prepare`, whose commands so far the server does not record. */
 export async function preparedSession(
   script: Script = {},
   options: SMTPOptions = {},
@@ -25,7 +25,7 @@ export async function preparedSession(
   return { server, smtp };
 }
 
-/** What a promise rejects with. */
+/** Returns the reason of a promise's rejection. */
 export function reasonOf(promise: Promise<unknown>): Promise<unknown> {
   return promise.then(
     () => "no rejection",

@@ -1,4 +1,4 @@
-/** An OAuth 2.0 token endpoint on a port (RFC 6749 4.1.3 and 6, RFC 7636): it grants what it is asked for correctly. */
+/** An OAuth 2.0 token endpoint on a port (RFC 6749 4.1.3 and 6, RFC 7636): it grants correct requests. */
 import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { createServer } from "node:http";
@@ -7,9 +7,9 @@ import type { AddressInfo } from "node:net";
 /** A running token endpoint. */
 export type TokenServer = {
   readonly url: string;
-  /** The grants that it was asked for, with its answers' status. */
+  /** The requested grants, with the status of each answer. */
   readonly requests: { grant: string; status: number }[];
-  /** Plays the browser: the user grants what an authorization URL asks for; the code of the redirect. */
+  /** Plays the browser, in which the user grants the request of an authorization URL. */
   authorize(url: string): void;
   close(): Promise<void>;
 };

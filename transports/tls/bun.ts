@@ -22,7 +22,7 @@ export type BunTlsOptions = {
   ecdhCurve?: string;
 };
 
-/** The session of a TLS socket of Bun's. */
+/** The session of a TLS socket of Bun. */
 export type BunTlsSession = {
   readonly authorized: boolean;
   getTLSVersion(): string;
@@ -100,8 +100,8 @@ function trustOf({ ca, cert, minVersion, ciphers, groups }: CheckedTlsOptions): 
  * The options for `upgradeTLS`.
  *
  * Bun sends an address as SNI, and verifies only the host connected to. For an address it therefore gets no name: it
- * verifies the chain, and `verify` compares the address. `rejectUnauthorized` is always set, since Bun's default depends
- * on the environment.
+ * verifies the chain, and `verify` compares the address. `rejectUnauthorized` is always set, since Bun's default
+ * depends on the environment.
  */
 function bunTlsOptions(options: CheckedTlsOptions): BunTlsOptions {
   const { servername, isAddress, rejectUnauthorized, ca, cert, key, minVersion, ciphers, groups } = options;

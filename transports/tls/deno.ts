@@ -1,4 +1,4 @@
-/** TLS over a connection of Deno's: by `Deno.startTls` if that supports all the options, and otherwise by `layerTls`. */
+/** TLS over a connection of Deno: by `Deno.startTls` if that supports all the options, and otherwise by `layerTls`. */
 import type { TlsInfo, TlsOptions } from "../../src/byte-stream.ts";
 import type { TlsError } from "../../src/errors.ts";
 import type { DenoConnection, DenoRuntime } from "../deno-socket.ts";

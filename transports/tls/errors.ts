@@ -1,12 +1,12 @@
-/** From what runtimes say when a handshake fails to a `TlsError` that says what happened and what would mend it. */
+/** Turns the runtimes' errors of a failed handshake into a `TlsError` that explains the failure and how to fix it. */
 import { TlsError, type TlsFailure } from "../../src/errors.ts";
 
-/** What was asked for, for the message. */
+/** The requested name and options, for the message. */
 export type TlsAttempt = { servername: string; minVersion: string };
 
 /**
- * The `TlsError` for an error of OpenSSL (Node), BoringSSL (Bun) or rustls (Deno); a `TlsError` stays what it is.
- * Undefined stands for a connection that ended without one.
+ * The `TlsError` for an error of OpenSSL (Node), BoringSSL (Bun) or rustls (Deno); a `TlsError` is returned unchanged.
+ * Undefined stands for a connection that ended without an error.
  */
 export function tlsError(error: unknown, attempt: TlsAttempt): TlsError {
   if (error instanceof TlsError) return error;
@@ -14,13 +14,13 @@ export function tlsError(error: unknown, attempt: TlsAttempt): TlsError {
   return makeTlsError(failure, attempt, error);
 }
 
-/** A `TlsError` by its kind. */
+/** Makes a `TlsError` of a kind. */
 export function makeTlsError(failure: TlsFailure, attempt: TlsAttempt, cause?: unknown): TlsError {
   const detail = cause === undefined ? "" : ` (${detailOf(cause)})`;
   return new TlsError(failure, messages[failure](attempt) + detail, cause === undefined ? {} : { cause });
 }
 
-/** The `TlsError` for the first bytes of a server that are no answer to a handshake. */
+/** The `TlsError` for first bytes of a server that are not an answer to a handshake. */
 export function notTls(bytes: Uint8Array, attempt: TlsAttempt): TlsError {
   const said = new TextDecoder("latin1").decode(bytes.subarray(0, 80));
   return makeTlsError("not-tls", attempt, new Error(`it said "${said.trimEnd()}"`));
@@ -81,7 +81,10 @@ const patterns: [RegExp, TlsFailure][] = [
   [/UnexpectedEof|unexpected end|eof|connection reset|broken pipe|socket disconnected|closed/i, "closed"],
 ];
 
-/** Deno's `node:tls` gives this code to most failures, whatever rustls says; Node and Bun say it in the message, too. */
+/**
+ * Deno's `node:tls` gives this code to most failures, whatever the error of rustls; Node and Bun also have it in the
+ * message.
+ */
 const usualCode = "ERR_SSL_SSLV3_ALERT_HANDSHAKE_FAILURE";
 
 function failureOf(error: unknown): TlsFailure {

@@ -13,7 +13,7 @@ import {
 } from "./options.ts";
 import { remember, resumption, type TlsSession } from "./sessions.ts";
 
-/** A handshake under way. */
+/** A handshake in progress. */
 export type Handshake = {
   /** The socket that will carry the session; nothing may be written to it before `done`. */
   socket: NodeTlsSocket;
@@ -22,15 +22,15 @@ export type Handshake = {
 };
 
 /**
- * Starts a handshake over `below`, which may be paused, and goes on then.
+ * Starts a handshake over `below`, which it resumes if it is paused.
  *
- * @throws TypeError for options that cannot be meant, or a certificate or key that cannot be used.
- * @throws TlsError if the peer has ended `below` already, or said something.
+ * @throws TypeError for invalid options, or an unusable certificate or key.
+ * @throws TlsError if the peer has already ended `below` or sent bytes.
  */
 export function beginHandshake(below: NodeDuplex, asked: TlsOptions & { servername: string }): Handshake {
   const options = checkTlsOptions(asked);
   if (below.readableEnded || below.destroyed) throw makeTlsError("closed", options);
-  // Nobody answers a handshake before it has begun; and Bun's node:tls would not see what is in a socket already.
+  // Bytes before the handshake cannot answer it; and Bun's node:tls would not see those already in a socket.
   const early = below.read();
   if (early !== null) throw isTlsRecord(early) ? makeTlsError("handshake", options) : notTls(early, options);
   const tls = builtin("node:tls");
@@ -111,17 +111,17 @@ function untilSecure(socket: NodeTlsSocket, options: CheckedTlsOptions, judge: (
   });
 }
 
-/** The certificate that the runtime had checked for the name, and what is wrong with it. */
+/** The certificate that the runtime checked for the name, and the error of that check. */
 type Identity = { readonly certificate: PeerCertificate; readonly error: Error | undefined };
 
-/** The runtime has checked chain and name already; that it did so, and the pins, are checked here. */
+/** Checks that the runtime has verified chain and name, and compares the pins. */
 function verify(
   socket: NodeTlsSocket,
   options: CheckedTlsOptions,
   { session, identity }: { session: TlsSession | undefined; identity: Identity | undefined },
 ): TlsInfo {
   const { pins, rejectUnauthorized, servername } = options;
-  // A resumed session shows no certificate; its server's was verified under the same options, see `resumption`.
+  // A resumed session has no certificate; that of its server was verified under the same options, see `resumption`.
   const resumed = session !== undefined && socket.isSessionReused?.() === true ? session : undefined;
   const certificate = resumed === undefined ? (identity?.certificate ?? socket.getPeerCertificate()) : {};
   const fingerprint = resumed === undefined ? fingerprintOf(certificate) : resumed.fingerprint256;
@@ -135,7 +135,7 @@ function verify(
   return {
     protocol: socket.getProtocol() ?? undefined,
     cipher: cipher?.standardName ?? cipher?.name,
-    // Deno says `authorized` also where it verified nothing.
+    // Deno reports `authorized` even if it verified nothing.
     verified: pinned || rejectUnauthorized,
     fingerprint256: fingerprint,
     group: socket.getEphemeralKeyInfo?.()?.name,
@@ -151,11 +151,11 @@ function verify(
 function refusalOf(socket: NodeTlsSocket, servername: string, identity: Partial<Identity>): unknown {
   if (identity.error !== undefined) return identity.error;
   if (!socket.authorized) return outOfDate(socket) ?? authorizationError(socket);
-  // The runtime has not asked for the name.
+  // The runtime has not checked the name.
   return "error" in identity ? undefined : nameFault(servername, identity.certificate ?? {});
 }
 
-/** Deno names no reason but the issuer where it is not to refuse the certificate. */
+/** With verification off, Deno reports every failure as one of the issuer. */
 function outOfDate(socket: NodeTlsSocket): Error | undefined {
   if (runtime() !== "deno") return undefined;
   const { valid_from: from = "", valid_to: until = "" } = socket.getPeerCertificate();
@@ -179,7 +179,7 @@ function fingerprintOf({ fingerprint256, raw }: PeerCertificate): string | undef
   return shownFingerprint(builtin("node:crypto").createHash("sha256").update(raw).digest("hex"));
 }
 
-/** Follows the issuers up to one that is its own. Read only when it is asked for: each certificate is parsed for it. */
+/** Follows the issuers up to a self-signed one. Computed on demand, since each certificate is parsed for it. */
 function chainOf(socket: NodeTlsSocket): readonly Uint8Array[] | undefined {
   const seen = new Set<PeerCertificate>();
   const chain: Uint8Array[] = [];
@@ -224,10 +224,10 @@ function secretsOf({ ca, cert, key, minVersion, ciphers, groups }: CheckedTlsOpt
 
 type Context = { readonly id: string; readonly context: object };
 
-/** The context used last, and what it was made of. */
+/** The context used last, and the digest of its options. */
 let latest: { readonly text: string; readonly context: Context } | undefined;
 
-/** Reading the authorities takes longer than a handshake: contexts are kept by the digest of what they were made of. */
+/** Parsing the authorities takes longer than a handshake, so contexts are kept by the digest of their options. */
 function contextOf(options: CheckedTlsOptions): Context {
   const secrets = secretsOf(options);
   const text = JSON.stringify(secrets);
@@ -253,11 +253,11 @@ const contexts = new Map<string, object>();
 
 /**
  * `SSL_OP_NO_RENEGOTIATION`: a server could present another certificate within a session, and no check would compare it
- * with the pins. Deno's and Bun's TLS refuse that by themselves. TLS 1.3 has no renegotiation.
+ * with the pins. The TLS of Deno and Bun refuses that itself. TLS 1.3 has no renegotiation.
  */
 const noRenegotiation = 0x40000000;
 
-/** Deno waits for ever on a certificate or key that it cannot read. */
+/** Deno waits forever on a certificate or key that it cannot parse. */
 function checkPair({ cert, key }: CheckedTlsOptions): void {
   if (cert === undefined || key === undefined) return;
   const { X509Certificate, createPrivateKey } = builtin("node:crypto");

@@ -118,7 +118,7 @@ function duplexOver(
   return duplex;
 }
 
-/** How long bytes that the peer sent before a failed write may take to be read: milliseconds. */
+/** The time to read bytes that the peer sent before a failed write, in milliseconds. */
 const lastReadTimeout = 500;
 
 function asError(reason: unknown): Error {

@@ -1,18 +1,18 @@
-/** Checks `TlsOptions` before a byte is sent, and brings them into the one form that the transports work with. */
+/** Checks `TlsOptions` before a byte is sent, and normalizes them for the transports. */
 import type { TlsOptions } from "../../src/byte-stream.ts";
 
 /** `TlsOptions`, checked and complete. */
 export type CheckedTlsOptions = {
-  /** The name or address that the certificate must bear: ASCII, without a dot at its end. */
+  /** The name or address that the certificate must have: ASCII, without a final dot. */
   servername: string;
   /** Whether `servername` is an IP address: verified as one, and not sent as SNI (RFC 6066 3). */
   isAddress: boolean;
-  /** One authority in PEM an element; undefined for the runtime's own. */
+  /** The authorities in PEM, one for each element; undefined: the runtime's own. */
   ca: string[] | undefined;
   cert: string | undefined;
   key: string | undefined;
   rejectUnauthorized: boolean;
-  /** Lower-case hexadecimal without colons; undefined where nothing is pinned. */
+  /** Lower-case hexadecimal without colons; undefined if nothing is pinned. */
   pins: string[] | undefined;
   minVersion: "TLSv1.2" | "TLSv1.3";
   ciphers: string | undefined;
@@ -22,7 +22,7 @@ export type CheckedTlsOptions = {
 /**
  * Checks the options of `startTls`.
  *
- * @throws TypeError where one of them cannot be meant: a wrong one must not weaken the verification in silence.
+ * @throws TypeError for an invalid one, since it must not weaken the verification silently.
  */
 export function checkTlsOptions(options: TlsOptions & { servername: string }): CheckedTlsOptions {
   const { cert, key, rejectUnauthorized = true, minVersion = "TLSv1.2" } = options;
@@ -54,7 +54,7 @@ export function checkTlsOptions(options: TlsOptions & { servername: string }): C
 /**
  * Refuses ciphers and groups for a runtime that would ignore them.
  *
- * @throws TypeError if they are asked for
+ * @throws TypeError if they are set
  */
 export function refuseCipherOptions(runtime: string, { ciphers, groups }: CheckedTlsOptions): void {
   const asked = Object.entries({ ciphers, groups }).flatMap(([name, value]) => (value === undefined ? [] : [name]));
@@ -64,24 +64,24 @@ export function refuseCipherOptions(runtime: string, { ciphers, groups }: Checke
 /**
  * Refuses ciphers that Bun's TLS, which is BoringSSL's, would ignore.
  *
- * @throws TypeError if there is one of TLS 1.3 among them
+ * @throws TypeError if one of them is of TLS 1.3
  */
 export function refuseTls13Ciphers({ ciphers }: CheckedTlsOptions): void {
   if (ciphers === undefined || !/TLS_/.test(ciphers)) return;
   throw new TypeError(`the TLS of Bun cannot set ciphers of TLS 1.3: ${JSON.stringify(ciphers)}`);
 }
 
-/** Whether a text is an IPv4 or IPv6 address and no name. */
+/** Whether a text is an IPv4 or IPv6 address, as opposed to a name. */
 export function isAddress(text: string): boolean {
   return /^\d{1,3}(\.\d{1,3}){3}$/.test(text) || text.includes(":");
 }
 
-/** A fingerprint as pins are compared: lower-case hexadecimal without colons. */
+/** A fingerprint for comparison: lower-case hexadecimal without colons. */
 export function normalFingerprint(fingerprint: string): string {
   return fingerprint.replaceAll(":", "").toLowerCase();
 }
 
-/** A fingerprint as `TlsInfo` shows it: upper-case hexadecimal with colons. */
+/** A fingerprint for `TlsInfo`: upper-case hexadecimal with colons. */
 export function shownFingerprint(fingerprint: string): string {
   return normalFingerprint(fingerprint)
     .toUpperCase()
@@ -115,9 +115,9 @@ function pins(fingerprints: string | string[] | undefined): string[] | undefined
 }
 
 /**
- * A host name as resolvers and TLS take it: a name that is not ASCII as A-labels (UTS 46).
+ * A host name for resolvers and TLS: a name that is not ASCII as A-labels (UTS 46).
  *
- * @throws TypeError where it has none
+ * @throws TypeError if it has no such form
  */
 export function asciiName(name: string, argument: string): string {
   if (/^[\x00-\x7f]*$/.test(name)) return name;

@@ -1,25 +1,25 @@
-/** TLS sessions to resume: of verified servers only, and each under the very options that its server was verified by. */
+/** TLS sessions for resumption: only of verified servers, and only with the options that verified them. */
 import type { TlsInfo } from "../../src/byte-stream.ts";
 import type { CheckedTlsOptions } from "./options.ts";
 
-/** A session that can be resumed, and what its server showed when it was verified. */
+/** A session that can be resumed, and the certificate that was verified in it. */
 export type TlsSession = { readonly ticket: Uint8Array } & Pick<TlsInfo, "fingerprint256" | "certificate" | "chain">;
 
-/** What one handshake has to do with sessions. */
+/** The sessions of one handshake. */
 export type Resumption = {
   /** The session to offer to the server. */
   readonly session: TlsSession | undefined;
-  /** The server has issued a ticket, which it may do before or after it is verified. */
+  /** Keeps a ticket of the server, which it may issue before or after it is verified. */
   issued(ticket: Uint8Array): void;
-  /** The server is verified. */
+  /** Notes that the server is verified. */
   verified(info: TlsInfo): void;
-  /** The handshake has failed: maybe the session is why. */
+  /** Drops the session after a failed handshake, since it may be the reason. */
   failed(): void;
 };
 
 /**
  * The sessions for a handshake by these options.
- * @param trust - stands for the options `ca`, `cert`, `key` and `minVersion`; undefined where nothing is to be resumed
+ * @param trust - stands for the options `ca`, `cert`, `key` and `minVersion`; undefined: no resumption
  */
 export function resumption(options: CheckedTlsOptions, trust: string | undefined): Resumption {
   const { servername, pins, rejectUnauthorized } = options;
@@ -30,7 +30,7 @@ export function resumption(options: CheckedTlsOptions, trust: string | undefined
     if (id === undefined || ticket === undefined || info === undefined) return;
     const { fingerprint256, certificate } = info;
     const before = sessions.get(id);
-    // A socket has to be asked for its chain while it is open; once for each certificate is enough.
+    // The chain can only be read while the socket is open; once for each certificate is enough.
     const isSame = before !== undefined && before.fingerprint256 === fingerprint256;
     const chain = isSame ? before.chain : info.chain;
     remember(sessions, id, { ticket, fingerprint256, certificate, chain }, 64);

@@ -13,7 +13,7 @@ export class BdatConnection extends RawConnection {
   #answered = 0;
   #done = () => this.#accepted();
 
-  /** What is queued in the same turn of the event loop leaves together. */
+  /** Messages that are queued in the same turn of the event loop are sent together. */
   advance() {
     if (this.#scheduled || this.#inFlight >= MOST_A_WRITE) return;
     this.#scheduled = true;

@@ -1,4 +1,4 @@
-/** What the raw engines share: a socket, the replies that are awaited, and a queue of messages. */
+/** The common part of the raw engines: a socket, the awaited replies, and a queue of messages. */
 import { openSocket } from "./socket.mjs";
 
 const LF = 10;
@@ -6,7 +6,7 @@ const HYPHEN = 45;
 const TWO = 50;
 const THREE = 51;
 
-/** A reply that need only be there. */
+/** A receiver that ignores the content of a reply. */
 export const counted = () => {};
 
 export class RawConnection {
@@ -37,7 +37,7 @@ export class RawConnection {
     return this;
   }
 
-  /** `receiver` is called at the next reply that nobody awaits yet. */
+  /** Calls `receiver` with the next reply that has no receiver yet. */
   expect(receiver) {
     this.#awaited.push(receiver);
   }

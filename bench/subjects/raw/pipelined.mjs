@@ -8,7 +8,7 @@ const WHOLE = 262_144;
 export class PipelinedConnection extends RawConnection {
   #current;
   #next;
-  /** The current body is on its way, and no envelope behind it. */
+  /** True while the current body is being sent and no envelope follows it. */
   #open = false;
   #go = () => this.#sendBody();
   #done = () => this.#accepted();

@@ -26,7 +26,7 @@ export async function openSocket({ host, port, tls, ca }, listener) {
       if (verified) opened();
       else listener.closed(error);
     },
-    // The raw half of an upgraded socket still reports what is encrypted.
+    // The raw half of an upgraded socket still reports the encrypted bytes.
     data(from, bytes) {
       if (from === socket) listener.data(bytes, bytes.length);
     },

@@ -1,4 +1,4 @@
-/** Node: `node:net` with a buffer of ours, and `node:tls`. */
+/** Node: `node:net` with its own buffer, and `node:tls`. */
 import { once } from "node:events";
 import net from "node:net";
 
@@ -20,7 +20,7 @@ export async function openSocket({ host, port, tls, ca }, listener) {
   if (tls === "implicit") {
     await secure({ host, port });
   } else {
-    // What is read into a buffer of ours cannot be handed over to TLS.
+    // Bytes that are read into the buffer cannot be passed on to TLS.
     const buffer = Buffer.allocUnsafeSlow(65_536);
     const callback = (length, bytes) => {
       listener.data(bytes, length);

@@ -1,6 +1,7 @@
 /**
- * The thinnest socket of the running runtime: `write(bytes)` and `writeBoth(head, bytes)`, false where the writer should
- * wait for `drained()`; `upgrade()` to TLS; `end()`. `listener` is told of `data(bytes, length)` and `closed(error)`.
+ * The thinnest socket of the runtime: `write(bytes)` and `writeBoth(head, bytes)`, which return false if the writer
+ * should wait for `drained()`; `upgrade()` to TLS; `end()`. It calls `data(bytes, length)` and `closed(error)` of
+ * `listener`.
  */
 export async function openSocket(target, listener) {
   const file = "Bun" in globalThis ? "bun" : "Deno" in globalThis ? "deno" : "node";

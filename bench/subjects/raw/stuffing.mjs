@@ -1,11 +1,11 @@
-/** Dots, doubled by a native search and copied runs: which search is fastest differs (PERFORMANCE, micro-choices). */
+/** Dot-stuffing by a native search and copied runs; the fastest search differs by runtime. */
 const LF = 10;
 const DOT = 46;
 
-/** Deno's own `Buffer.indexOf` is slower than that of its arrays. */
+/** On Deno, `Buffer.indexOf` is slower than that of typed arrays. */
 const indexOf = "Deno" in globalThis ? Uint8Array.prototype.indexOf : Buffer.prototype.indexOf;
 
-/** Where the next line that begins with a dot does so, from `i` on; -1: nowhere. */
+/** The index of the next line that begins with a dot, from `i` on; -1 if there is none. */
 function nextDot(bytes, i) {
   for (let at = indexOf.call(bytes, DOT, i); at >= 0; at = indexOf.call(bytes, DOT, at + 1)) {
     if (at > 0 && bytes[at - 1] === LF) return at;
@@ -13,7 +13,7 @@ function nextDot(bytes, i) {
   return -1;
 }
 
-/** A whole message and what follows it, in one buffer. */
+/** A whole message and the commands after it, in one buffer. */
 export function stuffed(message, tail) {
   const out = Buffer.allocUnsafe(message.length + (message.length >> 3) + tail.length + 1024);
   let written = 0;
@@ -34,7 +34,7 @@ export function stuffed(message, tail) {
 export class StuffedChunks {
   #last = LF;
 
-  /** The chunk itself, if it has nothing to stuff. */
+  /** Returns the chunk itself if it has nothing to stuff. */
   encode(chunk) {
     let at = chunk[0] === DOT && this.#last === LF ? 0 : nextDot(chunk, 0);
     this.#last = chunk[chunk.length - 1];

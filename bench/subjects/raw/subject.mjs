@@ -1,6 +1,6 @@
 /**
- * What bare sockets can do in a runtime: three protocol engines without timeouts, checks of arguments or errors.
- * Whatever goes wrong ends the process, and the run does not count.
+ * The ceiling of bare sockets in a runtime: three protocol engines without timeouts, checks of arguments or error
+ * handling. Any failure ends the process, and the run does not count.
  */
 import { ALL_MODES, ALL_RUNTIMES } from "../index.mjs";
 import { BdatConnection } from "./bdat.mjs";
@@ -9,7 +9,7 @@ import { PipelinedConnection } from "./pipelined.mjs";
 
 const PROTOCOLS = { lockstep: LockstepConnection, pipelined: PipelinedConnection, bdat: BdatConnection };
 
-/** The subject that speaks one of the three. */
+/** A subject with one of the three engines. */
 export function rawSubject(protocol) {
   return {
     name: `raw-${protocol}`,

@@ -1,4 +1,4 @@
-/** Certificates as a report shows them, and what is wrong with a chain. */
+/** Describes certificates for the report, and finds the faults of a chain. */
 import { X509Certificate } from "node:crypto";
 import { isIPv6 } from "node:net";
 import type { TlsError } from "../../index.ts";
@@ -15,9 +15,9 @@ export function describeChain(chain: readonly Uint8Array[], now: number): Certif
 }
 
 /**
- * What is wrong with a chain.
- * @param refusal - why a client refuses it; undefined if it does not
- * @param name - the name that was asked for
+ * The faults of a chain.
+ * @param refusal - the reason why a client refuses it; undefined if it does not
+ * @param name - the name that must match
  */
 export function certificateFindings(
   chain: readonly CertificateReport[],
@@ -93,11 +93,11 @@ function describe(certificate: X509Certificate, now: number): CertificateReport 
   };
 }
 
-/** "CN=a\nO=b" as "a"; without a common name, all of it in one line. */
+/** Turns "CN=a\nO=b" into "a"; without a common name, puts all of it into one line. */
 function shortName(name: string | undefined): string {
   const parts = (name ?? "").split("\n");
   const common = parts.find((part) => part.startsWith("CN="));
-  // The runtime escapes commas and the like, as RFC 2253 has it.
+  // The runtime escapes commas and other characters as in RFC 2253.
   return (common?.slice(3) ?? parts.join(", ")).replace(/\\([^\da-f])/gi, "$1");
 }
 
@@ -119,7 +119,7 @@ function matches(pattern: string, host: string): boolean {
   return wanted.slice(wanted.indexOf(".")) === name.slice(1);
 }
 
-/** A name in lower case; an IPv6 address in its one shortest form. */
+/** A name in lower case; an IPv6 address in its shortest form. */
 function canonical(name: string): string {
   return isIPv6(name) ? new URL(`http://[${name.replace(/%.*$/, "")}]/`).hostname : name.toLowerCase();
 }

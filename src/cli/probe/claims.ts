@@ -1,4 +1,4 @@
-/** Puts claims of EHLO to the test: PIPELINING and CHUNKING. Nothing of it is a message. */
+/** Tests two claims of EHLO, PIPELINING and CHUNKING, without sending a message. */
 import type { SMTP } from "../../index.ts";
 import { isLost } from "../exit-codes.ts";
 import { fault } from "./explain.ts";
@@ -27,7 +27,7 @@ export async function testClaims(session: ProbeSession): Promise<void> {
   findings.push(fault("pipelining-broken", text, "--pipelining off, or the option pipelining: false"));
 }
 
-/** Sends an empty last chunk without a transaction, which a server that knows BDAT refuses by 503 (RFC 3030 2). */
+/** Sends an empty last chunk without a transaction; a server that knows BDAT refuses it with 503 (RFC 3030 2). */
 async function testChunking(smtp: SMTP): Promise<TestReport> {
   if (!smtp.has_extn("chunking")) return { claimed: false, detail: "not offered" };
   const { code, message } = await smtp.docmd("BDAT", "0 LAST");

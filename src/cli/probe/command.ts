@@ -1,4 +1,4 @@
-/** `smtplib probe`: what a mail server is, offers and does wrong. */
+/** `smtplib probe`: reports what a mail server offers and what is wrong with it. */
 import { Arguments } from "../arguments.ts";
 import { CONNECTION_OPTIONS, connectionOf } from "../connection.ts";
 import { credentialsOf, LOGIN_OPTIONS } from "../credentials.ts";
@@ -10,7 +10,7 @@ import { exposedArguments, hideArguments, warnOfExposure } from "../warnings.ts"
 import { printedReport } from "./print.ts";
 import { probe } from "./probe.ts";
 
-/** What the command is. */
+/** The description of the command. */
 export const PROBE: CommandDescription = {
   name: "probe",
   summary: "Connects to a mail server as a client would, and reports what it is, offers and does wrong",

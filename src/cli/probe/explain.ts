@@ -1,4 +1,4 @@
-/** From what a session failed with to a finding: what is wrong, in one sentence, and what mends it. */
+/** Turns the error of a session into a finding: the fault in one sentence, and how to fix it. */
 import {
   SMTPException,
   SMTPNotSupportedError,
@@ -11,13 +11,13 @@ import { causeOf } from "../exit-codes.ts";
 import { reasonOf } from "../files.ts";
 import type { Finding } from "./report.ts";
 
-/** What is known when a session fails. */
+/** The state of a session that failed. */
 export type Failure = {
   readonly error: unknown;
   /** The step that it failed in. */
   readonly step: string;
   readonly port: number | undefined;
-  /** How the session speaks TLS. */
+  /** How the session uses TLS. */
   readonly tls: "implicit" | "starttls" | "none";
   /** Whether the host's name has been resolved. */
   readonly hasAddresses: boolean;
@@ -25,7 +25,7 @@ export type Failure = {
   readonly firstLine: string | undefined;
 };
 
-/** The finding for a session that came to no greeting. */
+/** The finding for a session that failed before the greeting. */
 export function explainConnecting(failure: Failure): Finding {
   const { error, port, firstLine, hasAddresses } = failure;
   const proxy = causeOf(error, ProxyError);
@@ -84,7 +84,7 @@ export function explainTls(error: TlsError, { port, tls }: Failure): Finding {
   }
 }
 
-/** The finding for a session that ended in the middle. */
+/** The finding for a session that ended early. */
 export function explainEnd({ error, step }: Failure): Finding {
   if (error instanceof SMTPTimeoutError) return fault("no-reply", `there is no reply to ${step}: ${error.message}`);
   return fault("connection-lost", `the session ends at ${step}: ${messageOf(error)}`);
@@ -124,7 +124,7 @@ function explainSilence({ phase, message }: SMTPTimeoutError, { tls }: Failure):
   return fault("no-greeting", `the server is silent: ${message}`, fix);
 }
 
-/** What an error says. */
+/** The text of an error. */
 export function messageOf(error: unknown): string {
   return error instanceof SMTPException || error instanceof Error ? error.message : String(error);
 }

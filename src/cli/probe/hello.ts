@@ -1,9 +1,9 @@
-/** EHLO, and what the server demands before a message. */
+/** EHLO, and the server's requirements before a message. */
 import { fault } from "./explain.ts";
 import { offerOf } from "./offers.ts";
 import type { ProbeSession } from "./session.ts";
 
-/** Says EHLO, or HELO where that is not known; false if both are refused. */
+/** Sends EHLO, or HELO if the server does not know EHLO; false if it refuses both. */
 export async function sayHello(session: ProbeSession, over: "clear" | "tls"): Promise<boolean> {
   const { findings, report, smtp } = session;
   const verb = report.protocol === "lmtp" ? "LHLO" : "EHLO";
@@ -31,7 +31,7 @@ export async function sayHello(session: ProbeSession, over: "clear" | "tls"): Pr
   return true;
 }
 
-/** Finds out what has to come before a message: by MAIL with the empty sender, which RSET takes back. */
+/** Finds out whether MAIL requires TLS or a login: sends MAIL with the empty sender, and cancels it with RSET. */
 export async function askForDemands(session: ProbeSession): Promise<void> {
   const { report, smtp } = session;
   const { code, message } = await session.say("MAIL", () => smtp.docmd("MAIL", "FROM:<>"));

@@ -1,9 +1,9 @@
-/** The login, where one is asked for and the server can be trusted with it. */
+/** The login, if one was requested and the server's certificate is trusted. */
 import { logIn } from "../credentials.ts";
 import { explainLogin, fault } from "./explain.ts";
 import type { ProbeSession } from "./session.ts";
 
-/** Logs in, and writes down what came of it. */
+/** Logs in, and records the result. */
 export async function logInTo(session: ProbeSession): Promise<void> {
   const { findings, report, settings, smtp } = session;
   const { credentials, connection } = settings;

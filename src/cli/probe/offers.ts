@@ -1,4 +1,4 @@
-/** What EHLO offers, and what is to be said of it. */
+/** The offers of EHLO, and the findings about them. */
 import { offerOf as readOffer } from "../../core/index.ts";
 import type { SMTP } from "../../index.ts";
 import { meaningOf, shownOctets } from "../extensions.ts";
@@ -7,10 +7,10 @@ import { fault } from "./explain.ts";
 import type { Finding, MechanismReport, OfferReport } from "./report.ts";
 import type { ProbeSession } from "./session.ts";
 
-/** What every server has to take (RFC 5321 4.5.3.1.7), in octets. */
+/** The size of a message that every server has to accept (RFC 5321 4.5.3.1.7), in bytes. */
 const LEAST_SIZE = 65_536;
 
-/** What the server has just said of itself. */
+/** The offer in the server's last reply to EHLO. */
 export function offerOf(smtp: SMTP, over: "clear" | "tls", command: OfferReport["command"]): OfferReport {
   const [name = ""] = ((command === "HELO" ? smtp.helo_resp : smtp.ehlo_resp) ?? "").split("\n");
   const extensions = Object.entries(smtp.esmtp_features).map(([lower, parameters]) => {
@@ -33,7 +33,7 @@ export function mechanismsIn(offers: readonly OfferReport[]): MechanismReport[] 
   });
 }
 
-/** What is to be said of the offers, now that all of them are known; fills in what follows from them. */
+/** The findings about all offers, once they are known; also records what follows from them. */
 export function offerFindings({ report, settings, smtp }: ProbeSession): Finding[] {
   const { mechanisms, offers } = report;
   const limit = sizeLimitIn(offers);

@@ -1,4 +1,4 @@
-/** The first stage: a connection, TLS where that comes first, and the greeting. */
+/** The first stage: the connection, implicit TLS if requested, and the greeting. */
 import { explainConnecting, fault } from "./explain.ts";
 import { racingTransport } from "./racing-transport.ts";
 import type { ProbeSession } from "./session.ts";
@@ -8,7 +8,7 @@ import { noteTls } from "./tls.ts";
 /** Seconds without a greeting after which TLS is tried on another connection. */
 const PATIENCE = 3;
 
-/** Connects; false if there is no session, which a finding explains. */
+/** Connects; false if there is no session; a finding then explains why. */
 export async function openSession(session: ProbeSession): Promise<boolean> {
   const { findings, report, settings, smtp } = session;
   const { endpoint, tls } = settings.connection;
@@ -34,7 +34,7 @@ export async function openSession(session: ProbeSession): Promise<boolean> {
   return false;
 }
 
-/** A server that is silent, or hangs up, may wait for a ClientHello: another connection finds out. */
+/** A server that sends nothing or closes may expect a ClientHello: a second connection finds out. */
 async function speaksTlsAtOnce(session: ProbeSession, connecting: Promise<unknown>): Promise<boolean> {
   const outcome = connecting.then(
     () => "greeted" as const,
@@ -51,7 +51,7 @@ async function speaksTlsAtOnce(session: ProbeSession, connecting: Promise<unknow
   const silent = (answered || session.settings.connection.transport !== undefined) && session.firstLine === undefined;
   if (first === "failed") return silent && (await completesHandshake(session));
   const trial = completesHandshake(session);
-  // A greeting that is only late comes first, unless TLS is spoken.
+  // A greeting that is only late arrives first, unless the port expects TLS.
   return await Promise.race([trial, outcome.then((how) => (how === "greeted" ? false : trial))]);
 }
 
@@ -67,7 +67,7 @@ async function completesHandshake(session: ProbeSession): Promise<boolean> {
     await stream.startTls({ ...session.context, servername: session.name });
     signal.removeEventListener("abort", drop);
     stream.abort();
-    // The session in clear will not come to anything.
+    // The session without TLS cannot continue.
     session.smtp.close();
     return true;
   } catch {

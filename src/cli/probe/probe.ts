@@ -1,4 +1,4 @@
-/** Talks to a server as a client would, and writes down what it learns. No message is sent. */
+/** Connects to a server as a client would, and records its behaviour. Sends no message. */
 import { testClaims } from "./claims.ts";
 import { explainEnd, fault } from "./explain.ts";
 import { askForDemands, sayHello } from "./hello.ts";
@@ -38,7 +38,7 @@ function mayBeClientHello({ findings }: Draft, { connection }: ProbeSettings): b
   return findings.some(({ code }) => code === "tls-closed" || code === "tls-failed");
 }
 
-/** All that can be learnt from one session. */
+/** Runs all stages of one session. */
 async function probeOnce(settings: ProbeSettings): Promise<Draft> {
   const session = new ProbeSession(settings);
   try {

@@ -1,4 +1,4 @@
-/** A transport that connects as the client's own does, and notes which addresses there are and how long each step took. */
+/** A transport that connects as the client's own does, and records the addresses and the time of each step. */
 import { connectToAny, interleaved } from "../../../transports/happy-eyeballs.ts";
 import { connect as connectByNode } from "../../../transports/node.ts";
 import { addressesOf } from "../../../transports/resolve.ts";
@@ -7,8 +7,8 @@ import type { AddressReport } from "./report.ts";
 import type { Steps } from "./steps.ts";
 
 /**
- * The transport of Node on each runtime: it alone tells the chain of a certificate that it does not trust.
- * @param onAddresses - receives what became of the addresses, each time that it changes
+ * Node's transport on each runtime: no other one shows the chain of an untrusted certificate.
+ * @param onAddresses - receives the state of the addresses each time it changes
  */
 export function racingTransport(steps: Steps, onAddresses: (addresses: readonly AddressReport[]) => void): Transport {
   return async (endpoint, options) => {

@@ -1,4 +1,4 @@
-/** What `probe` reports: the data behind its text, and what `--json` prints. `docs/probe.schema.json` describes it. */
+/** The report of `probe`, which `--json` prints as it is. `docs/probe.schema.json` describes it. */
 import type { ExitCode } from "../exit-codes.ts";
 
 /** A reply of the server. */
@@ -10,7 +10,7 @@ export type AddressReport = {
   readonly outcome: "answered" | "failed" | "given-up" | "not-tried";
   /** How long it took to answer or fail. */
   readonly milliseconds?: number;
-  /** Why it failed. */
+  /** The reason of the failure. */
   readonly error?: string;
 };
 
@@ -23,11 +23,11 @@ export type ExtensionReport = {
   readonly rfc: string;
 };
 
-/** What a greeting command was answered with. */
+/** The answer to a greeting command. */
 export type OfferReport = {
   readonly over: "clear" | "tls";
   readonly command: "EHLO" | "LHLO" | "HELO";
-  /** What the server calls itself. */
+  /** The server's name for itself. */
   readonly name: string;
   readonly extensions: readonly ExtensionReport[];
 };
@@ -36,7 +36,7 @@ export type OfferReport = {
 export type CertificateReport = {
   readonly subject: string;
   readonly issuer: string;
-  /** The names and addresses that it is for. */
+  /** The names and addresses in it. */
   readonly names: readonly string[];
   readonly validFrom: string;
   readonly validUntil: string;
@@ -53,9 +53,9 @@ export type TlsReport = {
   readonly protocol?: string;
   readonly cipher?: string;
   readonly group?: string;
-  /** Whether the certificate is one that a client accepts, by the options that were given. */
+  /** Whether a client with the given options accepts the certificate. */
   readonly trusted: boolean;
-  /** The server's own certificate first, towards the authority. */
+  /** From the server's own certificate to the authority. */
   readonly chain: readonly CertificateReport[];
 };
 
@@ -65,13 +65,13 @@ export type MechanismReport = {
   readonly offeredOver: readonly ("clear" | "tls")[];
   readonly meaning: string;
   readonly rfc: string;
-  /** Whether it shows the password or token; null for a mechanism that is not known here. */
+  /** Whether it reveals the password or token; null for an unknown mechanism. */
   readonly showsSecret: boolean | null;
   /** Whether this client can use it. */
   readonly supported: boolean;
 };
 
-/** What came of a claim that was put to the test. */
+/** The result of testing a claim. */
 export type TestReport = {
   readonly claimed: boolean;
   /** Undefined: it was not tested. */
@@ -79,14 +79,14 @@ export type TestReport = {
   readonly detail: string;
 };
 
-/** What must come before a login or a message; undefined: it could not be found out. */
+/** The server's requirements before a login or a message; undefined: not known. */
 export type DemandReport = {
   readonly tlsBeforeAuth?: boolean;
   readonly tlsBeforeMail?: boolean;
   readonly authBeforeMail?: boolean;
 };
 
-/** The login that was asked for. */
+/** The requested login. */
 export type LoginReport = {
   readonly user?: string;
   readonly mechanism?: string;
@@ -97,24 +97,24 @@ export type LoginReport = {
 /** A step, and how long it took. */
 export type StepReport = { readonly step: string; readonly milliseconds: number };
 
-/** Something to know: an "error" keeps mail from being sent, or is a fault of the server; a "warning" may become one. */
+/** A finding: an "error" prevents mail from being sent, or is a fault of the server; a "warning" may become one. */
 export type Finding = {
   /** One of the codes in `docs/cli.md`. */
   readonly code: string;
   readonly severity: "error" | "warning" | "note";
   readonly text: string;
-  /** What would mend it. */
+  /** How to fix it. */
   readonly fix?: string;
 };
 
-/** What it comes to. */
+/** The conclusion. */
 export type Verdict = {
   readonly outcome: "good" | "faulty" | "unusable" | "later" | "login-refused";
   readonly text: string;
   readonly fix?: string;
 };
 
-/** All that was found out about a server. */
+/** The whole report on a server. */
 export type ProbeReport = {
   readonly version: 1;
   readonly server: string;
@@ -124,7 +124,7 @@ export type ProbeReport = {
   readonly offers: readonly OfferReport[];
   readonly tls?: TlsReport;
   readonly mechanisms: readonly MechanismReport[];
-  /** The most octets of a message; undefined: it names no limit. */
+  /** The largest message in bytes; undefined: the server announces no limit. */
   readonly sizeLimit?: number;
   readonly demands: DemandReport;
   readonly pipelining?: TestReport;

@@ -1,4 +1,4 @@
-/** What the stages of a probe share: the client, what was found out so far, and how long it took. */
+/** The state that the stages of a probe share: the client, the report so far, and the times. */
 import type { SMTP, Transport } from "../../index.ts";
 import { recordTranscript } from "../../testing/index.ts";
 import { type Connection, clientFor, smtpOptions } from "../connection.ts";
@@ -9,7 +9,7 @@ import { racingTransport, timedTransport } from "./racing-transport.ts";
 import type { Draft, Finding } from "./report.ts";
 import { Steps } from "./steps.ts";
 
-/** How a server is probed. */
+/** The settings of a probe. */
 export type ProbeSettings = {
   readonly connection: Connection;
   /** Logs in, once the server is trusted. */

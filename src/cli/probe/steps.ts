@@ -25,7 +25,7 @@ export class Steps {
     this.#reports.push({ step, milliseconds: Math.round(milliseconds * 1000) / 1000 });
   }
 
-  /** What the steps from one on took together. */
+  /** The total time of the steps from a given one on. */
   since(index: number): number {
     return this.#reports.slice(index).reduce((sum, { milliseconds }) => sum + milliseconds, 0);
   }

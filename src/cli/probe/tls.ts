@@ -1,4 +1,4 @@
-/** STARTTLS, and what there is to know of a TLS session and its certificate. */
+/** STARTTLS, and the description of a TLS session and its certificate. */
 import { TlsError } from "../../index.ts";
 import { causeOf } from "../exit-codes.ts";
 import { certificateFindings, describeChain } from "./certificates.ts";
@@ -7,7 +7,7 @@ import { askForDemands, sayHello } from "./hello.ts";
 import type { CertificateReport, Finding } from "./report.ts";
 import type { ProbeSession } from "./session.ts";
 
-/** Goes over to TLS where that is offered; false if the session is over. */
+/** Upgrades to TLS if that is offered; false if the session is over. */
 export async function startTls(session: ProbeSession): Promise<boolean> {
   const { findings, report, smtp } = session;
   if (!smtp.has_extn("starttls")) return noteMissing(session);
@@ -26,7 +26,7 @@ export async function startTls(session: ProbeSession): Promise<boolean> {
   return true;
 }
 
-/** Writes down what the TLS session is, and what is wrong with the certificate. */
+/** Records the TLS session and the faults of the certificate. */
 export function noteTls(session: ProbeSession, by: "implicit" | "starttls"): void {
   const info = session.smtp.peer?.tls;
   if (info === undefined) return;
@@ -68,6 +68,6 @@ function judgeCertificate(
     ];
   }
   const findings = certificateFindings(chain, refusal instanceof TlsError ? refusal : undefined, name);
-  // Without verification, what is wrong is still said.
+  // The faults are reported even without verification.
   return rejectUnauthorized === false ? findings.map((one) => ({ ...one, severity: "warning" })) : findings;
 }

@@ -1,4 +1,4 @@
-/** What a probe comes to: one sentence, and the exit code. */
+/** The verdict of a probe: one sentence, and the exit code. */
 import { EXIT, type ExitCode } from "../exit-codes.ts";
 import type { Draft, Finding, ProbeReport, Verdict } from "./report.ts";
 

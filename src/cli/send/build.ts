@@ -1,11 +1,11 @@
-/** Messages from options, built by nodemailer's MailComposer where that is installed. */
+/** Builds messages from options, with nodemailer's MailComposer if it is installed. */
 import { basename } from "node:path";
 import type { Arguments, OptionTable } from "../arguments.ts";
 import { CommandError, EXIT, UsageError } from "../exit-codes.ts";
 import { checkReadable, readText, reasonOf } from "../files.ts";
 import type { Surroundings } from "../surroundings.ts";
 
-/** What a message is built of. */
+/** The options that describe a message. */
 export const BUILDING_OPTIONS: OptionTable = {
   subject: { value: "TEXT", empty: true, short: "s", help: "the subject" },
   text: { value: "TEXT|@FILE|-", empty: true, free: true, help: "the text; a file, or standard input" },

@@ -1,4 +1,4 @@
-/** `smtplib send`: a message to a server, and a truthful exit code. */
+/** `smtplib send`: sends a message, and reports its outcome by the exit code. */
 import type { PoolOptions, SMTPOptions } from "../../index.ts";
 import { Arguments, type OptionTable } from "../arguments.ts";
 import { CONNECTION_OPTIONS, type Connection, connectionOf, ownTransport, smtpOptions } from "../connection.ts";
@@ -30,7 +30,7 @@ const SENDING_OPTIONS: OptionTable = {
   "dry-run": { help: "show what would be said to this server, and why" },
 };
 
-/** What the command is. */
+/** The description of the command. */
 export const SEND: CommandDescription = {
   name: "send",
   summary: "Sends a message, and says truthfully what became of it",
@@ -68,7 +68,7 @@ export async function runSend(args: readonly string[], around: Surroundings): Pr
   const last = given.choice("stop-after", STAGES);
   given.atMostOneOf("stop-after", "dry-run", "repeat");
   given.atMostOneOf("stop-after", "dry-run", "json");
-  // Before anything takes time, as the message on standard input may.
+  // Checked before anything that takes time, such as reading the message from standard input.
   const exposed = exposedArguments(given);
   hideArguments(exposed);
   const sending = sendingOptions(given);

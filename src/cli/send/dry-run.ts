@@ -1,4 +1,4 @@
-/** `--dry-run`: what would be said to this server, and why. Nothing of the message is sent to it. */
+/** `--dry-run`: prints the commands for this server with their reasons. Sends nothing of the message. */
 import { LMTP, SMTP, type SMTPOptions } from "../../index.ts";
 import { recordTranscript, startServer } from "../../testing/index.ts";
 import type { Connection } from "../connection.ts";
@@ -23,8 +23,8 @@ export type Plan = {
 };
 
 /**
- * Asks the server what it offers, plays the delivery against a server in memory that offers the same, and shows what the
- * client said to that.
+ * Asks the server for its extensions, plays the delivery against a server in memory that offers the same, and prints
+ * the commands that the client sent there.
  * @throws {SMTPException} if there is no session, or the server lacks what the message needs
  */
 export async function showPlan(plan: Plan, { stdout }: Surroundings): Promise<ExitCode> {
@@ -41,7 +41,7 @@ export async function showPlan(plan: Plan, { stdout }: Surroundings): Promise<Ex
   if (credentials !== undefined) {
     const [line, reason] = authLine(credentials, features["auth"] ?? "");
     write(line, reason);
-    // Without the login that was asked for, no message goes out.
+    // Without the requested login, no message would be sent.
     if (line === NO_LOGIN) return EXIT.login;
   }
   const lines = await linesOf(plan, server);
@@ -58,7 +58,7 @@ const NO_LOGIN = "(no login)";
 type Line = { readonly line: string /** It left in one write with the line before it. */; readonly joined: boolean };
 type Known = { readonly esmtp: boolean; readonly features: Readonly<Record<string, string>>; readonly secure: boolean };
 
-/** What the client says to a server that offers the same, from MAIL up to the content. */
+/** The commands for a server that offers the same, from MAIL up to the content. */
 async function linesOf(plan: Plan, server: Known): Promise<Line[]> {
   const transcript = await rehearse(plan, server);
   const lines: Line[] = [];

@@ -1,4 +1,4 @@
-/** Who a message is from and for: by the options, else by its header. */
+/** The sender and the recipients of a message: from the options, else from its header. */
 import { readMessage } from "../../core/index.ts";
 import type { Arguments, OptionTable } from "../arguments.ts";
 import { UsageError } from "../exit-codes.ts";
@@ -17,10 +17,10 @@ export const ENVELOPE_OPTIONS: OptionTable = {
   "envelope-from": { value: "ADDRESS", empty: true, help: "where failures are reported, if that is not --from" },
 };
 
-/** Who a message is from and for. */
+/** The sender and the recipients of a message. */
 export type Envelope = { readonly from: string; readonly to: readonly string[] };
 
-/** What a message's header says of that. */
+/** The sender and the recipients in a message's header. */
 export type HeaderAddresses = { sender(): string | undefined; recipients(): string[] };
 
 /**
@@ -58,7 +58,7 @@ function addressesIn(name: string, text: string): string[] {
   } catch {
     throw new UsageError(`--${name}`, `is no list of addresses: ${JSON.stringify(text)}`);
   }
-  // Whoever names recipients must not reach those of the message's header in their place.
+  // With recipients in the options, those of the message's header must not get the message.
   if (found.length === 0) throw new UsageError(`--${name}`, `holds no address: ${JSON.stringify(text)}`);
   return found;
 }

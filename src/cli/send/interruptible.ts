@@ -1,9 +1,9 @@
-/** Ctrl-C while messages are on their way: their connections are lost, and what that means for each is told as ever. */
+/** Ctrl-C while messages are being sent: drops their connections, so that each message settles with its outcome. */
 import type { Transport } from "../../index.ts";
 
 /**
- * A transport whose connections end with a signal. A message that was complete by then has an unknown fate, which an
- * aborted call would not tell.
+ * A transport whose connections end with a signal. A message that was sent completely by then is reported as unknown,
+ * which the error of an aborted call would not say.
  */
 export function interruptible(transport: Transport, signal: AbortSignal): Transport {
   return async (endpoint, options) => {

@@ -1,9 +1,9 @@
-/** The options that ask something of the server for a message: delivery reports and the other extensions, typed. */
+/** The options of a message that use an extension of the server, such as delivery reports, as typed options. */
 import type { DeliveryRequest, MailOptions, RcptOptions } from "../../index.ts";
 import type { Arguments, OptionTable } from "../arguments.ts";
 import { UsageError } from "../exit-codes.ts";
 
-/** What may be asked of the server. */
+/** The options. */
 export const MESSAGE_OPTIONS: OptionTable = {
   notify: { value: "LIST", help: "report NEVER, or on SUCCESS,FAILURE,DELAY (RFC 3461)" },
   ret: { value: "FULL|HDRS", help: "how much of the message a failure report returns (RFC 3461)" },
@@ -20,23 +20,23 @@ export const MESSAGE_OPTIONS: OptionTable = {
   submitter: { value: "ADDRESS", help: "who submitted the message first: AUTH= of MAIL (RFC 4954)" },
 };
 
-/** What is asked of a message. */
+/** The options of a message. */
 export type Asked = Omit<DeliveryRequest, "from" | "to" | "body" | "signal">;
 
-/** What is asked of each recipient. */
+/** The options of each recipient. */
 export type AskedOfRecipients = RcptOptions;
 
 const NOTIFY = ["NEVER", "SUCCESS", "FAILURE", "DELAY"] as const;
 
 /**
- * What is asked of the message.
- * @throws {UsageError} for what cannot be meant
+ * Reads the options of the message.
+ * @throws {UsageError} for an invalid option
  */
 export function askedOfMessage(args: Arguments): Asked {
   const by = args.text("by");
   const until = dateOf(args, "hold-until");
   const submitter = args.text("submitter");
-  // The library tells what is wrong with it only once a server offers AUTH.
+  // The library checks it only if the server offers AUTH.
   if (submitter !== undefined && /\s/.test(submitter)) throw new UsageError("--submitter", "must be one address");
   args.atMostOneOf("hold-for", "hold-until");
   return defined({
@@ -54,8 +54,8 @@ export function askedOfMessage(args: Arguments): Asked {
 }
 
 /**
- * What is asked of each recipient.
- * @throws {UsageError} for what cannot be meant
+ * Reads the options of each recipient.
+ * @throws {UsageError} for an invalid option
  */
 export function askedOfRecipients(args: Arguments): AskedOfRecipients {
   const notify = args.list("notify").map((name) => {

@@ -1,4 +1,4 @@
-/** The message to send: a finished one from a file or standard input, one that is built here, or one for a test. */
+/** The message to send: from a file or standard input, built from options, or a test message. */
 import { randomUUID } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { stat } from "node:fs/promises";
@@ -22,14 +22,14 @@ export type OutgoingMessage = {
   readonly header: HeaderAddresses;
   /** True if header fields are raw UTF-8. */
   readonly utf8Headers: boolean;
-  /** Octets, as far as that is known before the end was read. */
+  /** The size in bytes, if it is known before the end was read. */
   readonly size: number | undefined;
-  /** The content, anew at each call; a stream can be had once. */
+  /** Returns the content again at each call; a stream only once. */
   readonly content: () => Uint8Array | AsyncIterable<Uint8Array>;
   readonly isStream: boolean;
 };
 
-/** What is read into memory; a longer message is a stream. */
+/** The largest message that is read into memory; a larger one is streamed. */
 const LARGEST_IN_MEMORY = 8 * 1024 * 1024;
 
 /**
@@ -94,7 +94,7 @@ function inMemory(bytes: Uint8Array): OutgoingMessage {
   };
 }
 
-/** A message whose beginning was read: its header is in there, or it has none. */
+/** A message whose beginning was read, with its whole header if it has one. */
 function streamed(
   head: Uint8Array,
   rest: AsyncIterator<Uint8Array | string>,

@@ -1,4 +1,4 @@
-/** Which TLS a session must have: what was asked for, else TLS wherever there is a login. */
+/** The TLS policy of a session: the requested one, else TLS required with a login. */
 import type { Connection } from "../connection.ts";
 import type { TlsMode } from "../target.ts";
 

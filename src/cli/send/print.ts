@@ -1,4 +1,4 @@
-/** What `send` prints. */
+/** Prints the results of `send`. */
 import type { Arguments } from "../arguments.ts";
 import { EXIT, type ExitCode } from "../exit-codes.ts";
 import { type Output, type Surroundings, styled } from "../surroundings.ts";
@@ -6,7 +6,7 @@ import { printable } from "../text.ts";
 import type { Outcome } from "./sending.ts";
 import type { StageReply } from "./stages.ts";
 
-/** The codes in the order in which one of them stands for all messages. */
+/** The codes in order: the first that occurs is the exit code for all messages. */
 const WORST: readonly ExitCode[] = [
   EXIT.unknown,
   EXIT.login,
@@ -17,7 +17,7 @@ const WORST: readonly ExitCode[] = [
   EXIT.partial,
 ];
 
-/** Prints what came of the messages; the exit code for all of them. */
+/** Prints the outcomes of the messages; returns the exit code for all of them. */
 export function printOutcomes(outcomes: readonly Outcome[], args: Arguments, around: Surroundings): ExitCode {
   const codes = new Set(outcomes.map(({ exitCode }) => exitCode));
   const others = outcomes.find((outcome) => outcome.exitCode !== EXIT.ok);
@@ -60,7 +60,7 @@ function printOutcome(
 
 type Summary = { readonly count: number; readonly outcome: Outcome };
 
-/** The messages, counted by what came of them. */
+/** The messages, counted by their outcomes. */
 function summaryOf(outcomes: readonly Outcome[]): Summary[] {
   const found = new Map<string, { count: number; outcome: Outcome }>();
   for (const outcome of outcomes) {

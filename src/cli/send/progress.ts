@@ -1,7 +1,7 @@
-/** A bar that shows how far a long body, or many messages, have come; on terminals only. */
+/** A progress bar for a long body or many messages, on terminals only. */
 import type { Output } from "../surroundings.ts";
 
-/** Milliseconds between two pictures of the bar. */
+/** Milliseconds between two updates of the bar. */
 const PAUSE = 100;
 
 const WIDTH = 30;
@@ -15,8 +15,8 @@ export class Progress {
   #drawn = false;
 
   /**
-   * @param total - what there is to do; undefined where that is not known
-   * @param shown - how an amount is shown: octets, messages
+   * @param total - the whole amount; undefined if it is not known
+   * @param shown - formats an amount: bytes, messages
    */
   constructor(output: Output, total: number | undefined, shown: (amount: number) => string) {
     this.#output = output;
@@ -32,7 +32,7 @@ export class Progress {
     this.#output.write(`\r${this.#line(done)}\x1b[K`);
   }
 
-  /** Takes the bar away. */
+  /** Removes the bar. */
   finish(): void {
     if (this.#drawn) this.#output.write("\r\x1b[K");
     this.#drawn = false;
@@ -47,7 +47,7 @@ export class Progress {
   }
 }
 
-/** Counts what is read of a body. */
+/** Counts the bytes that are read of a body. */
 export async function* counted(
   body: AsyncIterable<Uint8Array>,
   onOctets: (octets: number) => void,

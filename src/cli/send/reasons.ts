@@ -1,9 +1,9 @@
-/** Why the client says what it says: a sentence for each command, and for each parameter. */
+/** The reasons for the client's commands: a sentence for each command and each parameter. */
 import type { SMTPOptions } from "../../index.ts";
 import type { OutgoingMessage } from "./message.ts";
 import type { Asked } from "./message-options.ts";
 
-/** What decides about a command. */
+/** The facts that decide about a command. */
 export type Circumstances = {
   readonly features: Readonly<Record<string, string>>;
   readonly message: OutgoingMessage;

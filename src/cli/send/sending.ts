@@ -1,4 +1,4 @@
-/** Sends a message, once or many times, by a pool; and adds up what came of it. */
+/** Sends a message, once or many times, through a pool, and collects the outcomes. */
 import {
   type Delivery,
   type PoolOptions,
@@ -16,7 +16,7 @@ import type { OutgoingMessage } from "./message.ts";
 import type { Asked, AskedOfRecipients } from "./message-options.ts";
 import { counted, Progress } from "./progress.ts";
 
-/** What is sent, and how. */
+/** The message, and how to send it. */
 export type Sending = {
   readonly pool: PoolOptions & { readonly host: string };
   readonly message: OutgoingMessage;
@@ -26,24 +26,24 @@ export type Sending = {
   /** How many times. */
   readonly repeat: number;
   readonly signal: AbortSignal;
-  /** Where a person is told how far it is. */
+  /** Where the progress is shown. */
   readonly progress: Output;
 };
 
-/** What came of one message. */
+/** The outcome of one message. */
 export type Outcome = {
   readonly exitCode: ExitCode;
   readonly accepted: readonly string[];
   readonly refused: readonly { readonly address: string; readonly code: number; readonly text: string }[];
   /** The last reply. */
   readonly reply?: { readonly code: number; readonly text: string };
-  /** What went wrong, where nobody got it. */
+  /** The error, if no recipient was accepted. */
   readonly error?: string;
-  /** What is known of a message that failed. */
+  /** The `delivery` of a message that failed. */
   readonly delivery?: "not-sent" | "rejected" | "unknown";
 };
 
-/** Sends; an outcome a message, in the order in which they were settled. */
+/** Sends, and yields an outcome for each message, in the order in which they settle. */
 export async function sendAll(sending: Sending): Promise<Outcome[]> {
   const pool = new SMTPPool({ ...sending.pool, signal: afterwards(sending.signal) });
   try {
@@ -133,7 +133,7 @@ function outcomeOfError(error: SMTPException): Outcome {
   return { exitCode: exitCodeOf(error), accepted: [], refused, error: error.message, ...known };
 }
 
-/** The outcome of a message that Ctrl-C kept from being sent. */
+/** The outcome of a message that was not sent because of Ctrl-C. */
 function notSent({ reason }: AbortSignal): Outcome {
   const error = reason instanceof Error ? reason.message : String(reason);
   return { exitCode: EXIT.temporary, accepted: [], refused: [], error, delivery: "not-sent" };

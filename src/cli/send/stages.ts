@@ -1,4 +1,4 @@
-/** `--stop-after STAGE`: a session up to a stage, by the commands of the client one by one. */
+/** `--stop-after STAGE`: runs a session up to a stage, with single commands of the client. */
 import { type Reply, type SMTP, SMTPException, SMTPNotSupportedError, SMTPResponseException } from "../../index.ts";
 import { type Connection, clientFor, smtpOptions } from "../connection.ts";
 import { type Credentials, logIn } from "../credentials.ts";
@@ -20,7 +20,7 @@ export type Session = {
   readonly credentials: Credentials | undefined;
 };
 
-/** What a stage was answered with. */
+/** The replies to a stage. */
 export type StageReply = {
   readonly stage: Stage;
   readonly about: string;
@@ -29,7 +29,7 @@ export type StageReply = {
 };
 
 /**
- * Opens a session and goes on to a stage; the replies. Any that refuses ends it.
+ * Opens a session and goes on to a stage; returns the replies. A refusal ends the session.
  * @throws {SMTPException} if a stage fails
  */
 export async function runStages(
@@ -83,7 +83,7 @@ export async function tryEnvelope(
   return bad.length < replies.length ? EXIT.partial : refusal(bad);
 }
 
-/** Ends a session; what the server makes of it does not matter any more. */
+/** Ends a session, whatever the server answers. */
 export async function quietly(smtp: SMTP): Promise<void> {
   try {
     if (smtp.connected) await smtp.quit();

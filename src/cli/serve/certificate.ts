@@ -1,4 +1,4 @@
-/** An authority and a certificate of it (RFC 5280), made for one run of a test server. */
+/** Makes an authority and a certificate (RFC 5280) for one run of a test server. */
 import { createHash, generateKeyPairSync, type KeyObject, randomBytes, sign } from "node:crypto";
 import { isIP } from "node:net";
 import {
@@ -16,7 +16,7 @@ import {
   utf8String,
 } from "./der.ts";
 
-/** What a server speaks TLS with, in PEM. */
+/** The TLS material of a server, in PEM. */
 export type ServerCertificate = { readonly cert: string; readonly key: string; readonly ca: string };
 
 const DAY = 24 * 60 * 60 * 1000;
@@ -91,12 +91,12 @@ function basicConstraints(kind: "authority" | "end"): Der {
   return extension("2.5.29.19", kind === "authority" ? sequence(TRUE) : sequence(), "critical");
 }
 
-/** The bits of the first octet, and how many at its end are not used. */
+/** The bits of the first byte, and the number of unused bits at its end. */
 function keyUsage(bits: number, unused: number): Der {
   return extension("2.5.29.15", bitString(Uint8Array.of(bits), unused), "critical");
 }
 
-/** RFC 5280 4.2.1.2: any value that tells keys apart. */
+/** RFC 5280 4.2.1.2: any value that distinguishes keys. */
 function identifierOf(key: KeyObject): Uint8Array {
   return new Uint8Array(createHash("sha256").update(spki(key)).digest().subarray(0, 20));
 }
@@ -119,10 +119,10 @@ function alternativeNames(names: readonly string[]): Der {
   );
 }
 
-/** The 4 or 16 octets of an address. */
+/** The 4 or 16 bytes of an address. */
 function addressOctets(address: string): Uint8Array {
   if (isIP(address) === 4) return Uint8Array.from(address.split(".").map(Number));
-  // The parser of URLs writes out all forms of it but the run of zeros.
+  // The URL parser normalizes all forms of it except the run of zeros.
   const whole = new URL(`http://[${address}]/`).hostname.slice(1, -1);
   const [left = "", right] = whole.split("::");
   const groups = (half: string): string[] => (half === "" ? [] : half.split(":"));

@@ -1,4 +1,4 @@
-/** `smtplib serve`: a mail server for tests, which answers and fails as it is told. */
+/** `smtplib serve`: a mail server for tests, which refuses and fails on request. */
 import { mkdtemp } from "node:fs/promises";
 import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
@@ -52,10 +52,10 @@ const MESSAGES: OptionTable = {
   ui: { value: "PORT", optional: true, help: "a page that shows sessions and messages as they come" },
 };
 
-/** What the command is. */
+/** The description of the command. */
 export const SERVE: CommandDescription = {
   name: "serve",
-  summary: "Plays a mail server that answers, and fails, as it is told",
+  summary: "Runs a mail server for tests, which refuses and fails on request",
   usage: ["serve [--port 2525] [--starttls] [--auth USER:PASSWORD] [--script FILE] [--ui] [OPTIONS]"],
   options: {
     Listening: LISTENING,
@@ -71,7 +71,7 @@ export const SERVE: CommandDescription = {
   notes: ["A test double, for this machine: it is not meant for the internet. Ctrl-C ends it."],
 };
 
-/** Messages and sessions that are kept in memory. */
+/** The number of messages and of sessions that are kept in memory. */
 const KEPT = 1_000;
 
 /** Runs it, until the signal fires. */
@@ -109,13 +109,13 @@ export async function runServe(args: readonly string[], around: Surroundings): P
   return EXIT.ok;
 }
 
-/** What the arguments ask for. */
+/** The settings from the arguments. */
 type Wanted = {
   readonly host: string;
   readonly port: number;
   readonly implicitTls: boolean;
   readonly certificate: ServerCertificate | undefined;
-  /** Where the authority was written, if it was made. */
+  /** The file with the authority, if one was made. */
   readonly caFile: string | undefined;
   readonly forwarder: Forwarder | undefined;
   readonly behaviour: TestServerOptions;
@@ -191,14 +191,14 @@ function accountIn(text: string, argument: string): [user: string, password: str
   throw new UsageError(argument, "must be USER:PASSWORD, or any");
 }
 
-/** What is answered: by the script, and at the end of a message by what becomes of it. */
+/** The answers: those of the script, and at the end of a message the result of forwarding and storing it. */
 function answersWith(script: Script | undefined, destinations: Destinations): Answers {
   const rules: Script = script ?? (() => undefined);
   const disposal = new Disposal(rules, destinations);
   return { ...answersOf(rules), message: (context) => disposal.answer(context) };
 }
 
-/** The limit that EHLO tells, in octets; 0 without one. */
+/** The limit that EHLO announces, in bytes; 0 without one. */
 function sizeLimitIn(extensions: readonly string[]): number {
   const [, limit = "0"] = extensions.map((line) => /^SIZE (\d+)$/i.exec(line)).find((found) => found !== null) ?? [];
   return Number(limit);

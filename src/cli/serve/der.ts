@@ -1,6 +1,6 @@
-/** Writes ASN.1 in DER (X.690), as much as a certificate needs. */
+/** Writes the ASN.1 types of a certificate in DER (X.690). */
 
-/** Octets of a value, with its tag and length. */
+/** The bytes of a value, with its tag and length. */
 export type Der = Uint8Array;
 
 /** SEQUENCE. */
@@ -13,7 +13,7 @@ export function set(...parts: readonly Der[]): Der {
   return tagged(0x31, joined(parts));
 }
 
-/** INTEGER, by its octets, of which the first must not make it negative. */
+/** INTEGER, from its bytes; a leading zero keeps it positive. */
 export function integer(octets: Uint8Array): Der {
   const [first = 0] = octets;
   return tagged(0x02, first > 0x7f ? joined([Uint8Array.of(0), octets]) : octets);
@@ -42,7 +42,7 @@ export function generalizedTime(date: Date): Der {
   return tagged(0x18, new TextEncoder().encode(text));
 }
 
-/** BIT STRING of whole octets; `unused` bits at the end of the last one do not count. */
+/** BIT STRING of whole bytes; the last `unused` bits do not count. */
 export function bitString(octets: Uint8Array, unused = 0): Der {
   return tagged(0x03, joined([Uint8Array.of(unused), octets]));
 }

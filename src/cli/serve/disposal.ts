@@ -1,4 +1,4 @@
-/** What becomes of a message before its sender is answered: it is passed on, and kept in a folder. */
+/** Forwards a message and stores it in a folder, before the sender is answered. */
 import type { AnswerContext, Reaction, TestMessage } from "../../testing/index.ts";
 import { reasonOf } from "../files.ts";
 import type { Forwarder } from "./forward.ts";
@@ -9,17 +9,17 @@ import type { MessageStore } from "./store.ts";
 export type Destinations = {
   readonly store: MessageStore | undefined;
   readonly forwarder: Forwarder | undefined;
-  /** The largest message that is taken, in octets; 0: any. */
+  /** The largest message that is accepted, in bytes; 0: any. */
   readonly sizeLimit: number;
-  /** Receives what the sender cannot be told. */
+  /** Receives failures that cannot be reported to the sender. */
   readonly onError: (error: unknown) => void;
 };
 
-/** Answers the end of messages: by a script, and by what becomes of them. */
+/** Answers the end of messages: by a script, and by the result of forwarding and storing. */
 export class Disposal {
   readonly #script: Script;
   readonly #destinations: Destinations;
-  /** In LMTP a message is answered once a recipient, and kept once. */
+  /** In LMTP a message is answered once for each recipient, and stored once. */
   readonly #kept = new WeakMap<TestMessage, Promise<unknown>>();
 
   constructor(script: Script, destinations: Destinations) {
@@ -34,12 +34,12 @@ export class Disposal {
     const { message } = context;
     if (message === undefined || isRefusal(asked.reply) || this.#isTooBig(message)) return reaction;
     const reply = await this.#dispose(message, context.address);
-    // A server that dies in place of its answer does so whatever became of the message.
+    // A scripted fault in place of the answer applies whatever the result is.
     if (reply === undefined || (asked.end !== undefined && asked.reply === undefined)) return reaction;
     return isRefusal(reply) || asked.reply === undefined ? { ...asked, reply } : reaction;
   }
 
-  /** Passes a message on, then keeps it: what another server has taken must not be refused here. */
+  /** Forwards a message, then stores it: a message that the other server accepted must not be refused here. */
   async #dispose(message: TestMessage, recipient: string | undefined): Promise<string | undefined> {
     const { forwarder, onError } = this.#destinations;
     const reply = await forwarder?.forward(message, recipient === undefined ? message.to : [recipient]);
@@ -51,7 +51,7 @@ export class Disposal {
     return reply;
   }
 
-  /** What keeping the message failed with, if it did. */
+  /** The error of storing the message, if any. */
   #keep(message: TestMessage): Promise<unknown> {
     const { store } = this.#destinations;
     if (store === undefined) return Promise.resolve(undefined);

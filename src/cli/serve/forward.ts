@@ -1,4 +1,4 @@
-/** `--forward URL`: each message goes on to another server before its sender is answered. */
+/** `--forward URL`: forwards each message to another server before the sender is answered. */
 import {
   type DeliveryRequest,
   type Refused,
@@ -10,11 +10,11 @@ import {
 import type { TestMessage } from "../../testing/index.ts";
 import { UsageError } from "../exit-codes.ts";
 
-/** Passes messages on. */
+/** Forwards messages. */
 export class Forwarder {
   readonly #pool: SMTPPool;
 
-  /** @throws {UsageError} for a URL that cannot be read; it is not shown */
+  /** @throws {UsageError} for an invalid URL, which the error does not show */
   constructor(url: string) {
     try {
       this.#pool = new SMTPPool(url, { maxConnections: 2, reconnectFor: 0 });
@@ -23,7 +23,7 @@ export class Forwarder {
     }
   }
 
-  /** Sends a message on to these of its recipients; the reply that its sender is to have. */
+  /** Forwards a message to these recipients; returns the reply for its sender. */
   async forward({ content, from, parameters }: TestMessage, to: readonly string[]): Promise<string> {
     const asked: Partial<DeliveryRequest> = parameters["SMTPUTF8"] === true ? { smtputf8: true } : {};
     try {
@@ -42,8 +42,8 @@ export class Forwarder {
 }
 
 /**
- * The refusal of some recipients. There is one reply for all of them: one that accepts would lose the message for these,
- * so it is refused, and the text says that others have it.
+ * The reply if some recipients were refused. It is one reply for all: a positive one would lose the message for these,
+ * so it refuses the message, and its text says that others have it.
  */
 function partialRefusal(refused: Refused): string | undefined {
   const all = Object.entries(refused);
@@ -53,7 +53,7 @@ function partialRefusal(refused: Refused): string | undefined {
   return `${code} passed on, but refused there for ${firstLine(shown)}`;
 }
 
-/** An unknown fate is told as one that may pass: the sender tries again, and may make two, as RFC 1047 has it. */
+/** An unknown outcome is reported as temporary: the sender tries again, which may duplicate the message (RFC 1047). */
 function refusalOf(error: SMTPException): string {
   const text = firstLine(error instanceof SMTPResponseException ? error.smtp_error : error.message);
   if (error instanceof SMTPNotSupportedError) return `554 5.0.0 cannot be passed on: ${text}`;

@@ -1,4 +1,4 @@
-/** What a server has seen: its sessions and messages, the last ones of them, and who wants to hear of more. */
+/** The last sessions and messages of a server, and the listeners for new ones. */
 import type { TestMessage } from "../../testing/index.ts";
 
 /** A session. */
@@ -12,10 +12,10 @@ export type SessionRecord = {
   readonly transcript: () => string;
 };
 
-/** A message that was taken. */
+/** A message that was accepted. */
 export type MessageRecord = { readonly id: number; readonly came: Date; readonly message: TestMessage };
 
-/** Something has happened to a session or a message. */
+/** A change of a session or a message. */
 export type HistoryEvent =
   | { readonly kind: "session"; readonly session: SessionRecord }
   | { readonly kind: "message"; readonly message: MessageRecord };
@@ -51,14 +51,14 @@ export class History {
     return this.#messages.get(id);
   }
 
-  /** Remembers a session, or that it has changed. */
+  /** Records a session, or a change of it. */
   addSession(session: SessionRecord): void {
     this.#sessions.set(session.id, session);
     forgetOldest(this.#sessions, this.#most);
     this.#tell({ kind: "session", session });
   }
 
-  /** Remembers a message. */
+  /** Records a message. */
   addMessage(message: TestMessage): MessageRecord {
     this.#count += 1;
     const record = { id: this.#count, came: new Date(), message };
@@ -68,7 +68,7 @@ export class History {
     return record;
   }
 
-  /** Hears of everything from now on; the function that it gives back ends that. */
+  /** Adds a listener for all changes; returns a function that removes it. */
   listen(listener: (event: HistoryEvent) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);

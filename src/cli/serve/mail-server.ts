@@ -20,11 +20,11 @@ export type MailServerOptions = {
   readonly history: History;
   /** Receives each line of each dialogue. */
   readonly onLine: (line: string, about: { readonly session: number; readonly at: number }) => void;
-  /** Receives what an answer threw. */
+  /** Receives the errors that answers throw. */
   readonly onError: (error: unknown) => void;
 };
 
-/** Octets of each message that a record of a dialogue keeps. */
+/** The bytes of each message that the record of a dialogue keeps. */
 const KEPT_CONTENT = 65_536;
 
 /** A server that listens. */
@@ -43,7 +43,7 @@ export class MailServer {
     this.#context = certificate === undefined ? undefined : tls.createSecureContext(certificateOf(certificate));
     if (implicitTls && certificate !== undefined) {
       const listener = tls.createServer(certificateOf(certificate), (socket) => this.#serve(socket, true));
-      // A client that speaks no TLS is none of our business.
+      // A client that fails the handshake is not an error of the server.
       listener.on("tlsClientError", (_, socket) => socket.destroy());
       this.#listener = listener;
     } else {
@@ -57,7 +57,7 @@ export class MailServer {
 
   /**
    * Listens.
-   * @throws {CommandError} if the port cannot be listened on
+   * @throws {CommandError} if the port cannot be opened
    */
   static async start(options: MailServerOptions): Promise<MailServer> {
     const server = new MailServer(options);
@@ -153,7 +153,7 @@ function certificateOf({ cert, key }: ServerCertificate): { cert: string; key: s
 }
 
 /**
- * Has a server listen.
+ * Starts a server.
  * @throws {CommandError} if it cannot
  */
 export function listen(

@@ -1,4 +1,4 @@
-/** So many events in so many seconds: the last ones are remembered. */
+/** Limits the number of events in a number of seconds. */
 
 /** A sliding window. */
 export class RateWindow {
@@ -13,7 +13,7 @@ export class RateWindow {
     this.#now = now;
   }
 
-  /** Takes one more; false if that is too many, and it does not count then. */
+  /** Counts one more event; false if that exceeds the limit, in which case it does not count. */
   take(): boolean {
     const now = this.#now();
     this.#times = this.#times.filter((time) => time > now - this.#milliseconds);

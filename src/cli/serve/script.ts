@@ -3,7 +3,7 @@ import type { Answer, AnswerContext, Reaction, Stage } from "../../testing/index
 import { UsageError } from "../exit-codes.ts";
 import { RateWindow } from "./rate-window.ts";
 
-/** What the server is told to answer; undefined leaves it to the server. */
+/** The answer of a script; undefined: the server's usual one. */
 export type Script = (stage: Stage, context: AnswerContext) => Reaction | undefined;
 
 /** The stages that a script can have answers for. */
@@ -12,14 +12,14 @@ export const STAGES: readonly Stage[] = [
   ...(["body", "bdat", "message", "rset", "quit", "other"] as const),
 ];
 
-/** One rule: a reaction, for whom, and how often. */
+/** One rule: an answer, the addresses it is for, and how often it applies. */
 type Rule = { readonly reaction: Reaction; readonly address: RegExp | undefined; left: number };
 
 type Limit = { readonly window: RateWindow; readonly stage: Stage; readonly reply: string };
 
 /**
  * Reads a script.
- * @throws {UsageError} that names the part that cannot be meant
+ * @throws {UsageError} that names the invalid part
  */
 export function parseScript(text: string, now: () => number = Date.now): Script {
   const { answers = {}, once = {}, limits = [], ...others } = objectIn(parsed(text), "the script");

@@ -1,4 +1,4 @@
-/** The server's end of a socket, as the test server speaks on it; TLS takes the socket's place on STARTTLS. */
+/** The server's end of a socket as a stream for the test server; STARTTLS replaces the socket by a TLS socket. */
 import type { Socket } from "node:net";
 import tls from "node:tls";
 import type { ServerStream } from "../../testing/index.ts";
@@ -6,7 +6,7 @@ import type { ServerStream } from "../../testing/index.ts";
 /** Seconds that a handshake may take. */
 const HANDSHAKE = 30;
 
-/** A connected socket of a server. What is not read stays with the client: reading slowly is back-pressure. */
+/** A connected socket of a server. It reads only on request, so that the client feels back-pressure. */
 export class SocketStream implements ServerStream {
   readonly #raw: Socket;
   readonly #context: tls.SecureContext | undefined;
@@ -14,7 +14,7 @@ export class SocketStream implements ServerStream {
   #queue: (Uint8Array | null)[] = [];
   #waiting: ((chunk: Uint8Array | null) => void) | undefined;
 
-  /** @param context - what STARTTLS is done with; undefined for a socket that speaks TLS already, or never will */
+  /** @param context - the TLS context of STARTTLS; undefined if the socket uses TLS already, or never will */
   constructor(socket: Socket, context: tls.SecureContext | undefined) {
     this.#raw = socket;
     this.#socket = socket;
@@ -23,7 +23,7 @@ export class SocketStream implements ServerStream {
     this.#listen(socket);
   }
 
-  /** The kind of TLS, once there is one. */
+  /** The kind of TLS, once it is established. */
   get tls(): string | undefined {
     if (!(this.#socket instanceof tls.TLSSocket)) return undefined;
     return [this.#socket.getProtocol(), this.#socket.getCipher()?.standardName].filter(Boolean).join(", ");
@@ -68,7 +68,7 @@ export class SocketStream implements ServerStream {
       if (socket.destroyed) return resolve();
       socket.once("close", () => resolve());
       socket.end();
-      // Reads what is left, so that the close comes through.
+      // Reads the rest, so that the close is noticed.
       socket.resume();
       setTimeout(() => socket.destroy(), 2_000).unref();
     });

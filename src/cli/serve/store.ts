@@ -7,7 +7,7 @@ import type { TestMessage } from "../../testing/index.ts";
 import { CommandError, EXIT } from "../exit-codes.ts";
 import { reasonOf } from "../files.ts";
 
-/** How messages are kept. */
+/** How messages are stored. */
 export const STORE_FORMATS = ["eml", "maildir"] as const;
 
 /** A folder of messages. */
@@ -22,8 +22,8 @@ export class MessageStore {
   }
 
   /**
-   * Makes the folder, if it is missing.
-   * @throws {CommandError} if it cannot be made
+   * Creates the folder if it is missing.
+   * @throws {CommandError} if it cannot be created
    */
   static async open(folder: string, format: (typeof STORE_FORMATS)[number]): Promise<MessageStore> {
     const parts = format === "maildir" ? ["tmp", "new", "cur"] : [""];
@@ -36,10 +36,10 @@ export class MessageStore {
     return new MessageStore(folder, format);
   }
 
-  /** Keeps a message; the path of its file. */
+  /** Stores a message; returns the path of its file. */
   async save(message: TestMessage): Promise<string> {
     this.#count += 1;
-    // Unique among processes, and in the order in which the messages came.
+    // Unique among processes, and in the order of arrival.
     const name = `${Date.now()}.${process.pid}_${String(this.#count).padStart(6, "0")}`;
     if (this.#format === "eml") {
       return await put(message.content, join(this.#folder, `.${name}.tmp`), join(this.#folder, `${name}.eml`));
@@ -50,7 +50,7 @@ export class MessageStore {
   }
 }
 
-/** Writes a file that has its name only once it is whole; a part of it does not remain. */
+/** Writes a file under another name and renames it when it is complete; removes it after a failure. */
 async function put(content: Uint8Array, unfinished: string, file: string): Promise<string> {
   try {
     await writeFile(unfinished, content, { flag: "wx" });
@@ -62,7 +62,7 @@ async function put(content: Uint8Array, unfinished: string, file: string): Promi
   return file;
 }
 
-/** A Maildir has the line ends of its system. */
+/** The files of a Maildir have the line ends of the system. */
 function withLineFeeds(content: Uint8Array): Uint8Array {
   return content.filter((octet, at) => !(octet === 13 && content[at + 1] === 10));
 }

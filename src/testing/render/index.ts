@@ -3,11 +3,11 @@ import { STYLE } from "./style.ts";
 import { type Step, type Timeline, timelinesOf } from "./timeline.ts";
 
 /**
- * Draws a transcript, as `recordTranscript` makes it, as a page of HTML: the client left, the server right, who waited for
- * whom, what left together in one write, octets and round trips. With the option `times` of the recording it has a time
- * axis, on which longer pauses are drawn shorter than they were. The page asks for nothing from elsewhere.
+ * Draws a transcript of `recordTranscript` as an HTML page: the client left, the server right, which side waited, which
+ * lines were sent in one write, numbers of bytes and round trips. With the option `times` of the recording it has a
+ * time axis, on which longer pauses are shortened. The page loads nothing.
  *
- * @throws SyntaxError for what is no transcript
+ * @throws SyntaxError for an invalid transcript
  * @example
  * ```ts
  * import { recordTranscript, renderTranscript, startServer } from "smtplib/testing";
@@ -18,7 +18,7 @@ import { type Step, type Timeline, timelinesOf } from "./timeline.ts";
  * await smtp.noop();
  * await smtp.quit();
  * await server.close();
- * const page = renderTranscript(recording.transcript); // to be written into a file
+ * const page = renderTranscript(recording.transcript); // an HTML document
  * console.log(page.startsWith("<!doctype html>")); // true
  * ```
  */
@@ -26,7 +26,7 @@ export function renderTranscript(transcript: string): string {
   const timelines = timelinesOf(transcript);
   const [first] = timelines;
   const title = first === undefined ? "No dialogue" : `Dialogue with ${first.endpoint}`;
-  // A recording may have begun long before what is drawn.
+  // A recording may have begun long before the first session.
   const start = first?.steps[0]?.at ?? 0;
   const sections = timelines.map((timeline, index) =>
     section(timeline, start, timelines.length > 1 ? index + 1 : undefined),
@@ -54,7 +54,7 @@ ${sections.join("\n")}
 const ABOUT =
   "Times count from the first line. A row is what was written or read at once; open it for the octets. Secrets are ***.";
 
-/** Lines that a row shows before it is opened. */
+/** The number of lines that a row shows before it is opened. */
 const SHOWN = 8;
 
 function section(timeline: Timeline, start: number, number: number | undefined): string {
@@ -122,7 +122,7 @@ function shownSize(octets: number, masked: boolean): string {
   return octets === 0 ? "a secret" : `${shownOctets(octets)} and a secret`;
 }
 
-/** The last line of each reply; a reply of several lines by its first one, and how many there are. */
+/** Each reply; of a reply with several lines, the first one and the number of lines. */
 function replyLines(lines: readonly string[]): string[] {
   const shown: string[] = [];
   let length = 0;
@@ -137,7 +137,7 @@ function replyLines(lines: readonly string[]): string[] {
   return b > 0 ? [...a, `and ${b} more replies`] : a;
 }
 
-/** Who waited: the client for a reply, the server for what the client does next. */
+/** The side that waited: the client for a reply, the server for the client's next step. */
 function pauseHtml({ gap, kind }: Step, before: Step | undefined): string {
   if (gap === undefined || gap < 0.05) return "";
   const what =
@@ -153,14 +153,14 @@ function pauseHtml({ gap, kind }: Step, before: Step | undefined): string {
   return `<div class="pause"><span>${what} ${shownTime(gap)}</span></div>`;
 }
 
-/** How a reply is shown: refused for good, or for now. */
+/** The style of a reply: refused permanently, or temporarily. */
 function severityOf(kind: Step["kind"], line: string): string {
   if (kind !== "server") return "";
   if (line.startsWith("5")) return ' class="refused"';
   return line.startsWith("4") ? ' class="later"' : "";
 }
 
-/** Pixels for a pause. */
+/** The height of a pause in pixels. */
 function height(milliseconds: number): number {
   return Math.round(Math.min(120, 22 + 22 * Math.log10(1 + milliseconds)));
 }

@@ -1,4 +1,6 @@
-/** The style sheet of a rendered transcript: dark and light, from phones to paper, and nothing from elsewhere. */
+/**
+ * The style sheet of a rendered transcript: dark and light, for screens of all widths and for print; it loads nothing.
+ */
 export const STYLE = `
 :root { color-scheme: light dark; --paper: #fff; --ink: #1c2128; --dim: #57606a; --line: #8c959f; --soft: #eaeef2;
   --client: #0550ae; --server: #1a7f37; --refused: #b42318; --later: #7d4e00; --tls: #6639ba; --wait: #d4a72c; }

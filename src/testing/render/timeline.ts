@@ -1,24 +1,24 @@
-/** A transcript as steps in time: what was written or read at once, by whom, after what pause. */
+/** Turns a transcript into steps in time: the lines of one write, its side, and the pause before it. */
 import { ContentTracker } from "../content-tracker.ts";
 import { type Entry, parseNotedTranscript, unescapeOctets } from "../transcript.ts";
 
-/** What happened at once. */
+/** One step: lines that were written or read together. */
 export type Step = {
   readonly kind: "connect" | "client" | "server" | "tls" | "end";
-  /** Milliseconds since the recording began; undefined where the transcript has no times. */
+  /** Milliseconds since the recording began; undefined if the transcript has no times. */
   readonly at: number | undefined;
   /** Milliseconds since the step before. */
   readonly gap: number | undefined;
-  /** The lines as the transcript has them. */
+  /** The lines of the transcript. */
   readonly lines: readonly string[];
-  /** Those of the lines that are no content of a message: commands, or the reply. */
+  /** The lines that are not content of a message: commands, or the reply. */
   readonly commands: readonly string[];
   readonly octets: number;
-  /** Those of the octets that are content of a message. */
+  /** The bytes that are content of a message. */
   readonly content: number;
-  /** Whether a secret was masked: how long that was is not known. */
+  /** Whether a secret was masked, whose length is not known. */
   readonly masked: boolean;
-  /** What the transcript notes of it: the kind of TLS. */
+  /** The note of the transcript: the kind of TLS. */
   readonly notes: readonly string[];
 };
 
@@ -30,12 +30,12 @@ export type Timeline = {
   readonly duration: number | undefined;
   readonly sent: number;
   readonly received: number;
-  /** Whether the octets of masked secrets are missing in that. */
+  /** Whether the bytes of masked secrets are missing in that number. */
   readonly sentMasked: boolean;
   readonly receivedMasked: boolean;
-  /** How often the client wrote. */
+  /** The number of the client's writes. */
   readonly writes: number;
-  /** How often the client had to wait for the server: a write, and what came back. */
+  /** The number of round trips: writes after which the client had to wait for the server. */
   readonly roundTrips: number;
   /** Milliseconds for which each side waited for the other. */
   readonly clientWaited: number | undefined;
@@ -45,7 +45,7 @@ export type Timeline = {
 /**
  * Reads a transcript.
  *
- * @throws SyntaxError for what is none
+ * @throws SyntaxError for an invalid one
  */
 export function timelinesOf(transcript: string): Timeline[] {
   return parseNotedTranscript(transcript).map((entries) => timelineOf(new StepReader().read(entries)));
@@ -69,7 +69,7 @@ function timelineOf(steps: readonly Step[]): Timeline {
     receivedMasked: masked("server"),
     writes: steps.filter(({ kind }) => kind === "client").length,
     roundTrips: steps.filter(({ kind }, index) => kind === "server" && steps[index - 1]?.kind === "client").length,
-    // A client that writes twice in a row has kept the server waiting, too.
+    // Between two writes of the client, the server has waited.
     clientWaited: waited("server"),
     serverWaited: waited("client"),
   };
@@ -86,15 +86,15 @@ type Draft = {
   notes: string[];
 };
 
-/** What stands for a login's secrets in a transcript: a response, or the challenge of SCRAM. */
+/** The mask of a login's secrets in a transcript: a response, or the challenge of SCRAM. */
 const MASKED = { client: /^(?:\s*AUTH\s+\S+\s+)?\*\*\*$/i, server: /^334 \*\*\*$/ };
 
-/** Puts the entries of one session together into steps. */
+/** Groups the entries of one session into steps. */
 class StepReader {
   readonly #drafts: Draft[] = [];
   readonly #content = new ContentTracker();
   #at: number | undefined;
-  /** Whether a time came since the last step: what follows was not written together with that. */
+  /** Whether a time was noted since the last step: the next line belongs to another write. */
   #apart = true;
 
   read(entries: readonly Entry[]): Step[] {
@@ -134,7 +134,7 @@ class StepReader {
     const part = side === "client" ? this.#content.take(text, octets) : "command";
     if (part !== "command") step.content += octets;
     else step.commands.push(text);
-    // The mask says nothing of the length of what it stands for.
+    // The mask does not tell the length of the secret.
     if (part === "command" && MASKED[side].test(text)) step.masked = true;
     else step.octets += octets;
   }

@@ -1,4 +1,4 @@
-/** Transcripts without a fault: what the judge must accept. */
+/** Transcripts without a fault, which the judge must accept. */
 import { envelope, type Faultless, hello, lhlo, message, toContent } from "./script.ts";
 
 export const FAULTLESS: readonly Faultless[] = [

@@ -1,4 +1,4 @@
-/** What planted faults are written with. */
+/** The helpers with which planted faults are written. */
 import type { Reported } from "../outcomes.ts";
 import type { Script } from "../play.ts";
 import type { Circumstances } from "../transcript.ts";
@@ -14,7 +14,7 @@ export type Faultless = {
 /** A transcript with one fault, and the rule that the judge has to name. */
 export type Planted = Faultless & {
   readonly rule: RegExp;
-  /** Rules that are broken by what follows from the fault. */
+  /** Rules that the consequences of the fault break. */
   readonly also?: RegExp;
 };
 

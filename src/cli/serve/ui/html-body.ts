@@ -1,14 +1,14 @@
-/** The HTML of a message, to be shown in a frame that runs nothing and asks for nothing. */
+/** The HTML of a message, for a frame that runs no script and loads nothing. */
 import type { Attachment, ReadMail } from "./mime.ts";
 
-/** The policy of the frame: no script, and nothing from elsewhere; pictures are those of the message itself. */
+/** The policy of the frame: no script, and only the pictures of the message itself. */
 export const BODY_POLICY =
   "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; font-src data:; base-uri 'none'; form-action 'none'";
 
 /** The most characters that pictures add to the HTML: one may be named many times. */
 const MOST_ADDED = 20_000_000;
 
-/** The HTML, with the pictures that it names by "cid:" put in. */
+/** The HTML with the pictures that it names by "cid:" inlined. */
 export function htmlBody({ attachments, html }: ReadMail): string {
   const urls = new Map<Attachment, string>();
   let added = 0;

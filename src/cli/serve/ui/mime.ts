@@ -1,15 +1,15 @@
-/** Reads a message for people (RFC 2045, 2046, 2047, 2231): its header, texts and attachments. Lenient: it is for looking at. */
+/** Parses a message for display (RFC 2045, 2046, 2047, 2231): its header, texts and attachments. Tolerates errors. */
 
 /** A file in a message. */
 export type Attachment = {
   readonly name: string;
   readonly type: string;
   readonly content: Uint8Array;
-  /** What the HTML calls it by "cid:". */
+  /** Its name in the HTML, after "cid:". */
   readonly contentId: string | undefined;
 };
 
-/** A message, read. */
+/** A parsed message. */
 export type ReadMail = {
   /** All fields of the header, decoded, in order. */
   readonly headers: readonly (readonly [name: string, text: string])[];
@@ -18,11 +18,11 @@ export type ReadMail = {
   readonly attachments: readonly Attachment[];
 };
 
-/** How deep parts may lie within parts, and how many there may be. */
+/** The greatest depth and number of parts. */
 const DEEPEST = 20;
 const MOST_PARTS = 500;
 
-/** Reads a message. Never throws: what cannot be read is shown as it is. */
+/** Parses a message. Never throws: invalid parts are shown as they are. */
 export function readMail(content: Uint8Array): ReadMail {
   const reader = new MailReader();
   const root = splitHeader(content);
@@ -103,7 +103,7 @@ function partsOf(body: Uint8Array, boundary: string): Uint8Array[] {
   });
 }
 
-/** A value and its parameters (RFC 2045 5.1), those in pieces or with a charset put together (RFC 2231). */
+/** A value and its parameters (RFC 2045 5.1); parameters in pieces or with a charset are joined (RFC 2231). */
 function parameterized(text: string): { readonly value: string; readonly parameters: ReadonlyMap<string, string> } {
   const [, value = ""] = /^\s*([^;]*)/.exec(text) ?? [];
   const parameters = new Map<string, string>();
@@ -155,7 +155,7 @@ function decodeBase64(text: string): Uint8Array {
 
 function decodeQuoted(body: Uint8Array): Uint8Array {
   const text = latin1(body)
-    // From the first of the spaces on only: a run of them that ends no line would be tried from each of them.
+    // Starts at the first space only, so that a long run of spaces takes linear time.
     .replace(/(?<![ \t])[ \t]+(?=\r?\n|$)/g, "")
     .replace(/=\r?\n/g, "");
   return fromLatin1(decodeHex(text));

@@ -1,4 +1,4 @@
-/** The page itself: its skeleton, its style and its script, which knows no framework. */
+/** The page: its HTML, its style and its script, without a framework. */
 
 /** The policy of the page: its own files, and frames of its own. */
 export const PAGE_POLICY =
@@ -87,7 +87,7 @@ a { color: var(--accent); }
 }
 `;
 
-/** Its script. Text of others is only ever set as text. */
+/** Its script. Text from messages is only set as text, never as HTML. */
 export const PAGE_SCRIPT = `
 const find = (id) => document.getElementById(id);
 const make = (name, content, properties = {}) => {
@@ -162,7 +162,7 @@ function views(parts) {
 const text = (content) => () => make("pre", content, { tabIndex: 0 });
 const frame = (src, title, className = "") => () => {
   const element = make("iframe", undefined, { title, className });
-  // Nothing in it may run, whatever the policy of what is shown.
+  // Nothing in it may run, whatever the policy of the content.
   element.setAttribute("sandbox", "");
   element.src = src;
   return element;

@@ -1,4 +1,4 @@
-/** The page of `serve` over HTTP: what has come, as it comes. For this machine only. */
+/** Serves the page of `serve` over HTTP, with messages as they arrive, on this machine only. */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { renderTranscript } from "../../../testing/index.ts";
 import type { History, HistoryEvent, MessageRecord, SessionRecord } from "../history.ts";
@@ -10,18 +10,18 @@ import { PAGE, PAGE_POLICY, PAGE_SCRIPT, PAGE_STYLE } from "./page.ts";
 /** A running page. */
 export type Ui = { readonly url: string; close(): Promise<void> };
 
-/** The policy of what is only looked at, or saved. */
+/** The policy of files that are only viewed or saved. */
 const INERT = "sandbox; default-src 'none'";
 
 /** Characters of a subject that lists and titles show. */
 const LONGEST_SUBJECT = 500;
 
-/** A picture of a dialogue has its own style, and nothing else. */
+/** The policy of a picture of a dialogue: its own style, and nothing else. */
 const PICTURE_POLICY = "sandbox; default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'self'";
 
 /**
  * Serves the page on 127.0.0.1.
- * @throws {CommandError} if the port cannot be listened on
+ * @throws {CommandError} if the port cannot be opened
  */
 export async function startUi(history: History, port: number): Promise<Ui> {
   const ui = new UiServer(history);
@@ -52,7 +52,7 @@ class UiServer implements Ui {
   }
 
   #answer(request: IncomingMessage, response: ServerResponse): void {
-    // Another site's name may lead here, too, and its scripts must not read what is here.
+    // Another site's name may also resolve to this address; its scripts must not read the messages.
     const host = /^(?:127\.0\.0\.1|localhost)(?::\d+)?$/.test(request.headers.host ?? "");
     if (!host || request.method !== "GET") return void response.writeHead(host ? 405 : 421).end();
     const [path = "/"] = (request.url ?? "/").split("?", 1);
@@ -92,7 +92,7 @@ class UiServer implements Ui {
   }
 }
 
-/** What is served. */
+/** A resource of the page. */
 type Resource = {
   readonly type: string;
   readonly policy: string;
