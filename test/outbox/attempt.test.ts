@@ -14,7 +14,7 @@ async function play(...extensions: string[]): Promise<{ world: World; queue: One
 
 it("declares the size of a message where the server offers SIZE", async () => {
   const { world, queue } = await play("SIZE 1000");
-  expect(world.server.commands).toContain("MAIL FROM:<ada@example.com> SIZE=24");
+  expect(world.server.commands).toContain("MAIL FROM:<ada@example.com> SIZE=23");
   expect(queue.ended).toBe("done");
 });
 
