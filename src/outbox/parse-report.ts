@@ -1,5 +1,6 @@
 /** Reads delivery reports (RFC 3464), and what some servers send in their place. */
 import { wrongType } from "../core/bytes.ts";
+import { decodeXtext } from "../core/xtext.ts";
 import { allParts, type Part, readFields, textOfPart } from "./mime.ts";
 
 /** A delivery report, parsed. */
@@ -59,7 +60,37 @@ function fromStatus(parts: readonly Part[]): DeliveryReport | undefined {
   const recipients = groups.flatMap((group) => recipientOf(group) ?? []);
   if (recipients.length === 0) return undefined;
   const envelopeId = groups.map((group) => group.get("original-envelope-id")).find((one) => one !== undefined);
-  return { envelopeId: envelopeId || undefined, messageId: messageIdOf(parts), recipients };
+  const report = { envelopeId: envelopeId || undefined, messageId: messageIdOf(parts), recipients };
+  return isOfExim(parts) ? withoutXtext(report, below(parts)) : report;
+}
+
+/** Exim has its name in the boundary. */
+function isOfExim([message]: readonly Part[]): boolean {
+  return /boundary=\S*-eximdsn-/i.test(message?.fields.get("content-type") ?? "");
+}
+
+/** Exim repeats ENVID and ORCPT as they came, in xtext, and has the reason of a local failure in the text alone. */
+function withoutXtext(
+  { envelopeId, messageId, recipients }: DeliveryReport,
+  reasons: ReadonlyMap<string, string>,
+): DeliveryReport {
+  return {
+    envelopeId: plain(envelopeId),
+    messageId,
+    recipients: recipients.map((one) => ({
+      ...one,
+      original: plain(one.original),
+      diagnostic: one.diagnostic ?? reasons.get(one.address),
+    })),
+  };
+}
+
+function plain(xtext: string | undefined): string | undefined {
+  try {
+    return xtext === undefined ? undefined : decodeXtext(xtext);
+  } catch {
+    return xtext;
+  }
 }
 
 const ACTIONS = ["failed", "delayed", "delivered", "relayed", "expanded"] as const;
@@ -120,23 +151,27 @@ function bracketed(field: string | undefined): string | undefined {
 
 /** Exim's reports without a status part: the addresses are in a field, what happened is in the text. */
 function fromExim(parts: readonly Part[]): DeliveryReport | undefined {
-  const [message] = parts;
-  const failed = message?.fields.get("x-failed-recipients");
-  if (message === undefined || failed === undefined) return undefined;
-  const text = textOfPart(parts.find(({ type }) => type === "text/plain") ?? message);
-  const below = paragraphs(text);
+  const failed = parts[0]?.fields.get("x-failed-recipients");
+  if (failed === undefined) return undefined;
+  const reasons = below(parts);
   const recipients = failed
     .split(",")
     .map((one) => one.trim())
     .filter((one) => one !== "")
-    .map((address) => failure(address, below.get(address) ?? ""));
-  return { envelopeId: undefined, messageId: bracketed(fieldIn(text, "message-id")), recipients };
+    .map((address) => failure(address, reasons.get(address) ?? ""));
+  return { envelopeId: undefined, messageId: bracketed(fieldIn(plainText(parts), "message-id")), recipients };
 }
 
-/** The paragraph below each line of a text that stands alone, such as an address. */
-function paragraphs(text: string): ReadonlyMap<string, string> {
+/** The text for people: a part of its own, or the message as a whole. */
+function plainText(parts: readonly Part[]): string {
+  const part = parts.find(({ type }) => type === "text/plain") ?? parts[0];
+  return part === undefined ? "" : textOfPart(part);
+}
+
+/** The lines below the first line of each paragraph, such as an address. */
+function below(parts: readonly Part[]): ReadonlyMap<string, string> {
   const found = new Map<string, string>();
-  for (const paragraph of text.split(/\n[ \t]*\n/)) {
+  for (const paragraph of plainText(parts).split(/\n[ \t]*\n/)) {
     const lines = paragraph.trim().split("\n");
     const first = lines[0]?.trim() ?? "";
     if (!found.has(first)) found.set(first, oneLine(lines.slice(1)));
@@ -146,18 +181,16 @@ function paragraphs(text: string): ReadonlyMap<string, string> {
 
 /** qmail's reports (QSBMF): a paragraph a recipient, which begins with its address in angle brackets and a colon. */
 function fromQmail(parts: readonly Part[]): DeliveryReport | undefined {
-  const [message] = parts;
-  if (message === undefined) return undefined;
-  const text = textOfPart(parts.find(({ type }) => type === "text/plain") ?? message);
+  const text = plainText(parts);
   if (!/^\s*Hi\. This is the\b/.test(text)) return undefined;
-  const [above = "", below = ""] = text.split(/^--- /m, 2);
+  const [above = "", copy = ""] = text.split(/^--- /m, 2);
   const recipients = above.split(/\n[ \t]*\n/).flatMap((paragraph) => {
     const [first = "", ...rest] = paragraph.trim().split("\n");
     const address = /^<([^<>]+)>:$/.exec(first.trim())?.[1];
     return address === undefined ? [] : [failure(address, oneLine(rest))];
   });
   if (recipients.length === 0) return undefined;
-  return { envelopeId: undefined, messageId: bracketed(fieldIn(below, "message-id")), recipients };
+  return { envelopeId: undefined, messageId: bracketed(fieldIn(copy, "message-id")), recipients };
 }
 
 function failure(address: string, diagnostic: string): ReportedRecipient {
