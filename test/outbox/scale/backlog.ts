@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { Queue } from "bullmq";
 import pg from "pg";
 import { Program } from "../crash/processes.ts";
-import { type Opened, openQueue, type QueueName } from "../crash/queues.ts";
+import { connectQueues, type QueueName, type Queues } from "../queues.ts";
 import { freePort, startPostgres, startRedis } from "../services.ts";
 import { BODY, memoryOf } from "./measures.ts";
 
@@ -24,25 +24,26 @@ const mailSettings = { port: mailPort, log: join(service.dir, "taken"), seed: 1,
 const mailServer = new Program([process.execPath, join(folder, "mail-server.mjs"), JSON.stringify(mailSettings)]);
 try {
   await mailServer.start();
-  const opened = await openQueue(name, service.port, { connect: () => ({ host: "127.0.0.1", port: mailPort }) });
-  const { jobs } = await opened.outbox.enqueue({ from: "ada@example.com", to: ["charles@example.net"] }, BODY);
+  const queues = await connectQueues(name, service.port);
+  const outbox = await queues.open({ connect: () => ({ host: "127.0.0.1", port: mailPort }) });
+  const { jobs } = await outbox.enqueue({ from: "ada@example.com", to: ["charles@example.net"] }, BODY);
   const results: object[] = [];
-  for (const count of waiting) results.push(await measured(opened, jobs[0]?.id ?? "", count));
+  for (const count of waiting) results.push(await measured(queues, jobs[0]?.id ?? "", count));
   console.log(JSON.stringify(results));
-  await opened.close();
+  await queues.close();
 } finally {
   await mailServer.kill();
   await service.close();
 }
 process.exit(0);
 
-async function measured(opened: Opened, model: string, count: number): Promise<object> {
-  const before = { memory: await memoryOf(name, service.port), waiting: await opened.waiting() };
+async function measured(queues: Queues, model: string, count: number): Promise<object> {
+  const before = { memory: await memoryOf(name, service.port), waiting: await queues.waiting() };
   const copies = count - before.waiting;
   await (name === "redis" ? fillRedis(model, copies) : fillPostgres(model, copies));
   const after = await memoryOf(name, service.port);
   return {
-    ...{ queue: name, waiting: await opened.waiting(), octetsAMessage: Math.round((after - before.memory) / copies) },
+    ...{ queue: name, waiting: await queues.waiting(), octetsAMessage: Math.round((after - before.memory) / copies) },
     ...(await workerMemory()),
   };
 }
@@ -68,7 +69,7 @@ async function workerMemory(): Promise<object> {
 }
 
 async function fillRedis(model: string, count: number): Promise<void> {
-  const queue = new Queue("mail", { connection: { host: "127.0.0.1", port: service.port } });
+  const queue = new Queue("mail-1", { connection: { host: "127.0.0.1", port: service.port } });
   const job = await queue.getJob(model);
   if (job === undefined) throw new Error("the message is not in the queue any more");
   const { name: kind, data, opts } = job;

@@ -4,7 +4,7 @@
  */
 import { join } from "node:path";
 import { Program } from "../crash/processes.ts";
-import { openQueue, type QueueName } from "../crash/queues.ts";
+import { type AnyOutbox, connectQueues, type QueueName } from "../queues.ts";
 import { freePort, startPostgres, startRedis } from "../services.ts";
 import { BODY, postgresRow, redisInfo } from "./measures.ts";
 
@@ -29,24 +29,25 @@ process.exit(0);
 
 async function measured(): Promise<object> {
   const connect = () => ({ host: "127.0.0.1", port: mailPort, maxConnections: 20 });
-  const opened = await openQueue(queue, service.port, { connect });
+  const queues = await connectQueues(queue, service.port);
+  const outbox = await queues.open({ connect });
   const counters = queue === "redis" ? redisCounters : postgresCounters;
   const before = await counters();
-  const enqueued = await seconds(() => enqueueAll(opened.outbox));
+  const enqueued = await seconds(() => enqueueAll(outbox));
   const queued = await counters();
-  const worker = await opened.work(20);
+  const worker = await outbox.work({ concurrency: 20 });
   const delivered = await seconds(async () => {
-    while ((await opened.waiting()) > 0) await new Promise((resolve) => setTimeout(resolve, 200));
+    while ((await queues.waiting()) > 0) await new Promise((resolve) => setTimeout(resolve, 200));
   });
   await worker.close();
   const after = await counters();
   const rates = { enqueued: messages / enqueued, delivered: messages / delivered };
   const perMessage = { enqueue: difference(before, queued), deliver: difference(queued, after) };
-  await opened.close();
+  await queues.close();
   return { queue, messages, rates, perMessage };
 }
 
-async function enqueueAll(outbox: Awaited<ReturnType<typeof openQueue>>["outbox"]): Promise<void> {
+async function enqueueAll(outbox: AnyOutbox): Promise<void> {
   let next = 0;
   const one = async (): Promise<void> => {
     while (next++ < messages) await outbox.enqueue({ from: "ada@example.com", to: ["charles@example.net"] }, BODY);

@@ -1,7 +1,7 @@
 /** What the measurements of an outbox have in common. */
 import Redis from "ioredis";
 import pg from "pg";
-import type { QueueName } from "../crash/queues.ts";
+import type { QueueName } from "../queues.ts";
 
 /** A message of one kilobyte. */
 export const BODY: string = `Subject: Hello\r\n\r\n${"Lorem ipsum dolor sit amet, consectetur adipiscing elit.\r\n".repeat(17)}`;
