@@ -41,19 +41,23 @@ export type OutboxChannels = {
   };
 };
 
-type Named = { [N in keyof OutboxChannels]?: Channel<OutboxChannels[N]> | undefined };
+type Named = { readonly [N in keyof OutboxChannels]: Channel<OutboxChannels[N]> | undefined };
 
-/** The channels that were asked for: Bun up to 1.4 forgets the subscribers of a channel that nobody holds. */
-const found: Named = {};
+/** The channels, once asked for: Bun up to 1.4 forgets the subscribers of a channel that nobody holds. */
+let named: Named | undefined;
 
-function keptChannel<N extends keyof OutboxChannels>(name: N): Named[N] {
-  found[name] ??= channelOf<OutboxChannels[N]>(name);
-  return found[name];
+function channelNamed<N extends keyof OutboxChannels>(name: N): Named[N] {
+  named ??= {
+    "smtplib:outbox:enqueue": channelOf("smtplib:outbox:enqueue"),
+    "smtplib:outbox:start": channelOf("smtplib:outbox:start"),
+    "smtplib:outbox:end": channelOf("smtplib:outbox:end"),
+  };
+  return named[name];
 }
 
 /** Publishes, where anybody listens. */
 export function publish<N extends keyof OutboxChannels>(name: N, make: () => OutboxChannels[N]): void {
-  const channel = keptChannel(name);
+  const channel = channelNamed(name);
   if (channel?.hasSubscribers) channel.publish(make());
 }
 
@@ -75,7 +79,7 @@ export function subscribe<N extends keyof OutboxChannels>(
   name: N,
   listener: (message: OutboxChannels[N]) => void,
 ): () => void {
-  const channel = keptChannel(name);
+  const channel = channelNamed(name);
   channel?.subscribe(listener);
   return () => void channel?.unsubscribe(listener);
 }
