@@ -163,7 +163,7 @@ async function restartQueue(): Promise<void> {
 function heard(line: string): void {
   if (line === "done") done++;
   else if (line === "resolved") resolved++;
-  else if (line.startsWith("fault") && faultsSeen.length < 5) faultsSeen.push(line.slice(0, 300));
+  else if (line.startsWith("fault") && faultsSeen.length < 5) faultsSeen.push(line.slice(0, 2000));
 }
 
 function watchLog(): void {

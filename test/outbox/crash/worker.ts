@@ -20,7 +20,7 @@ subscribe("smtplib:outbox:end", (message) => {
 });
 
 for (const event of ["uncaughtException", "unhandledRejection"]) {
-  process.on(event, (error) => console.log(`fault ${String(Object(error).stack).replaceAll("\n", " ")}`));
+  process.on(event, (error) => console.log(`fault ${event} ${String(Object(error).stack).replaceAll("\n", " ")}`));
 }
 
 const options: OutboxOptions = {
