@@ -34,7 +34,7 @@ import {
 } from "@opentelemetry/api";
 import type { Endpoint } from "./byte-stream.ts";
 import { type ConnectionInfo, type DeliveryInfo, type DiagnosticsChannels, diagnostics } from "./client/channels.ts";
-import { type OutboxChannels, onEnd } from "./outbox/channels.ts";
+import { type OutboxChannels, type OutboxInfo, subscribe } from "./outbox/channels.ts";
 
 /** The providers of tracers and meters. */
 export type InstrumentOptions = {
@@ -51,17 +51,20 @@ export type Instrumentation = {
 };
 
 /**
- * Starts to make a client span for each delivery and each connection, as children of the span that is active at the
- * call, and these metrics: `messaging.client.operation.duration`, `messaging.client.sent.messages`,
- * `smtp.client.recipients` and `smtp.client.open_connections`; for workers of an outbox `smtp.outbox.attempts` and
- * `smtp.outbox.duration`. Names follow the semantic conventions for messaging.
+ * Begins to make a client span for each delivery and each connection, as children of the span that is active where they
+ * are asked for, and these metrics: `messaging.client.operation.duration`, `messaging.client.sent.messages`,
+ * `smtp.client.recipients` and `smtp.client.open_connections`. For workers of an outbox it makes a consumer span for each
+ * attempt, the parent of its delivery's span, and the metrics `smtp.outbox.attempts` and `smtp.outbox.duration`. Names
+ * follow the semantic conventions for messaging.
  * @throws {Error} if the runtime has no `node:diagnostics_channel`; Node, Deno and Bun have it
  */
 export function instrument(options: InstrumentOptions = {}): Instrumentation {
   const channels = diagnostics();
   if (channels === undefined) throw new Error("this runtime has no node:diagnostics_channel");
   const { tracerProvider = trace.getTracerProvider(), meterProvider = metrics.getMeterProvider() } = options;
-  const telemetry = new Telemetry(tracerProvider.getTracer("smtplib"), meterProvider.getMeter("smtplib"));
+  const tracer = tracerProvider.getTracer("smtplib");
+  const meter = meterProvider.getMeter("smtplib");
+  const telemetry = new Telemetry(tracer, meter);
   const ends: (() => void)[] = [];
   const on = <N extends keyof DiagnosticsChannels>(name: N, take: (message: DiagnosticsChannels[N]) => void): void => {
     ends.push(channels.subscribe(name, take));
@@ -73,8 +76,9 @@ export function instrument(options: InstrumentOptions = {}): Instrumentation {
   on("smtplib:delivery:start", ({ delivery }) => telemetry.sending(delivery));
   on("smtplib:delivery:end", ({ delivery, result }) => telemetry.delivered(delivery, result));
   on("smtplib:delivery:error", ({ delivery, error }) => telemetry.notDelivered(delivery, error));
-  const outbox = new OutboxTelemetry(meterProvider.getMeter("smtplib"));
-  ends.push(onEnd((end) => outbox.ended(end)));
+  const outbox = new OutboxTelemetry(tracer, meter);
+  ends.push(subscribe("smtplib:outbox:start", (start) => outbox.started(start)));
+  ends.push(subscribe("smtplib:outbox:end", (end) => outbox.ended(end)));
   return {
     disable() {
       for (const end of ends.splice(0)) end();
@@ -188,10 +192,13 @@ class Telemetry {
 
 /** The metrics of an outbox's workers. They have no tenants, of which there may be any number. */
 class OutboxTelemetry {
+  readonly #tracer: Tracer;
   readonly #attempts: Counter;
   readonly #duration: Histogram;
+  readonly #spans = new WeakMap<OutboxInfo, Span>();
 
-  constructor(meter: Meter) {
+  constructor(tracer: Tracer, meter: Meter) {
+    this.#tracer = tracer;
     this.#attempts = meter.createCounter("smtp.outbox.attempts", {
       description: "Number of times that a worker had a queued message, by what came of it.",
       unit: "{attempt}",
@@ -203,19 +210,45 @@ class OutboxTelemetry {
     });
   }
 
-  ended({ message, action, resolved, error }: OutboxChannels["smtplib:outbox:end"]): void {
+  started({ message, runIn }: OutboxChannels["smtplib:outbox:start"]): void {
     const attributes: Attributes = {
-      "messaging.system.name": "smtp",
-      "messaging.destination.name": message.destination,
+      ...queueOf(message),
+      ...PROCESS,
+      "messaging.message.id": message.id,
+      "messaging.message.envelope.size": message.octets,
+      "smtp.recipients.count": message.recipients,
+      "smtp.outbox.attempt": message.attempt,
+    };
+    const parent = context.active();
+    const name = `process ${message.destination}`;
+    const span = this.#tracer.startSpan(name, { kind: SpanKind.CONSUMER, attributes }, parent);
+    this.#spans.set(message, span);
+    runIn((call) => context.with(trace.setSpan(parent, span), call));
+  }
+
+  ended({ message, action, after, resolved, error }: OutboxChannels["smtplib:outbox:end"]): void {
+    const outcome: Attributes = {
       "smtp.outbox.action": action,
       ...(resolved ? { "smtp.outbox.resolved": true } : {}),
-      ...(error instanceof Error ? { "error.type": error.name } : {}),
+      ...(error === undefined ? {} : { "error.type": failureOf(error)["error.type"] }),
     };
+    const attributes = { ...queueOf(message), ...outcome };
     this.#attempts.add(1, attributes);
     if (action === "done" || action === "give-up")
       this.#duration.record((Date.now() - message.queuedAt) / 1000, attributes);
+    const span = this.#spans.get(message);
+    if (action !== "done" && action !== "give-up") span?.setAttribute("smtp.outbox.retry_after", after);
+    span?.setAttributes({ ...(error === undefined ? {} : failureOf(error)), ...outcome });
+    if (error !== undefined) span?.setStatus({ code: SpanStatusCode.ERROR });
+    span?.end();
   }
 }
+
+function queueOf({ destination }: OutboxInfo): Attributes {
+  return { "messaging.system.name": "smtp", "messaging.destination.name": destination };
+}
+
+const PROCESS: Attributes = { "messaging.operation.name": "process", "messaging.operation.type": "process" };
 
 const SEND: Attributes = { "messaging.operation.name": "send", "messaging.operation.type": "send" };
 

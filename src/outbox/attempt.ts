@@ -2,10 +2,12 @@
  * One attempt to deliver a queued message. Whatever step it dies in, the next attempt finds in the ticket whether the end
  * of the message may have been sent, and what the server answered.
  */
+import type { Delivery } from "../client/outcome.ts";
+import { notOffered } from "../core/features.ts";
 import type { DeliveryRequest } from "../facade/delivery.ts";
 import { type BodyStore, readBody } from "./body-store.ts";
 import { afterDelivered, afterFailure, type Conclusion, deferred, expired, held, repeated } from "./conclusion.ts";
-import type { Destinations } from "./destinations.ts";
+import type { Destinations, Sender } from "./destinations.ts";
 import { delivery as deliveryOf, textOf } from "./error-fields.ts";
 import { type OutboxMessage, recipientsLeft, ticketKey } from "./message.ts";
 import type { Places } from "./places.ts";
@@ -162,8 +164,10 @@ export class Attempt {
     let answer: TicketAnswer;
     try {
       const octets = await readBody(this.#message.body, bodies);
-      const request = { ...this.#request(), body: ticketedBody([octets], take), signal: this.#stop.signal };
-      const { reply, refused } = await destinations.using(this.#message.destination, (pool) => pool.deliver(request));
+      const request = () => ({ ...this.#request(), body: ticketedBody([octets], take), signal: this.#stop.signal });
+      const { reply, refused } = await destinations.using(this.#message.destination, (pool) =>
+        deliverSized(pool, request, octets.length),
+      );
       answer = { outcome: "delivered", code: reply.code, text: reply.message, refused: storedRefused(refused) };
     } catch (error) {
       return this.#failed(error);
@@ -173,9 +177,8 @@ export class Attempt {
   }
 
   #request(): Omit<DeliveryRequest, "body"> {
-    const { from, options, octets } = this.#message;
-    const to = recipientsLeft(this.#message).map((one) => ({ ...one }));
-    return { ...options, from, to, size: octets };
+    const { from, options } = this.#message;
+    return { ...options, from, to: recipientsLeft(this.#message).map((one) => ({ ...one })) };
   }
 
   async #failed(error: unknown): Promise<Conclusion> {
@@ -225,6 +228,19 @@ export class Attempt {
     if (awaited) await this.#parts.wake(this.#message.id).catch(() => {});
   }
 }
+
+/** Declares the size where the server offers SIZE. The pool cannot know it from the body, which ends by the ticket. */
+async function deliverSized(pool: Sender, request: () => DeliveryRequest, size: number): Promise<Delivery> {
+  try {
+    return await pool.deliver({ ...request(), size });
+  } catch (error) {
+    // Nothing was sent, unlike where the server offers SIZE and the message is too large for it.
+    if (textOf(error) !== NO_SIZE) throw error;
+    return await pool.deliver(request());
+  }
+}
+
+const NO_SIZE: string = notOffered("SIZE", "the option size").message;
 
 const LOST: Error = Object.assign(new Error("the connection died before the server's reply to the message"), {
   delivery: "unknown",

@@ -9,7 +9,7 @@ import { type Enqueued, Outbox, type QueuedMessage } from "./outbox.ts";
 import { type RedisClient, redisStore } from "./redis-store.ts";
 import { resolveTicket } from "./resolve.ts";
 import type { HeldMessage, OutboxStore } from "./store.ts";
-import { Attempts, ClaimLostError, type OutboxWorker, outboxWorker, type WorkOptions } from "./worker.ts";
+import { Attempts, ClaimLostError, type OutboxWorker, outboxWorker, STORE_GONE, type WorkOptions } from "./worker.ts";
 
 /** A job of BullMQ, as far as it is used. */
 export type BullJob = {
@@ -187,7 +187,7 @@ export class BullmqOutbox {
       removeOnFail: false,
       // What is unforeseen is tried again: only a verdict ends a message.
       attempts: 1_000_000,
-      backoff: { type: "fixed", delay: 5000 },
+      backoff: { type: "fixed", delay: STORE_GONE * 1000 },
     };
     return { name: "message", data: message, opts };
   }

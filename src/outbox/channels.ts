@@ -16,12 +16,19 @@ export type OutboxInfo = {
   readonly queuedAt: number;
 };
 
+/** Makes a call, and returns its result. */
+export type Around = <T>(call: () => T) => T;
+
 /** Channel of `node:diagnostics_channel` -> what is published there. */
 export type OutboxChannels = {
   /** A message was queued. */
   "smtplib:outbox:enqueue": { readonly message: OutboxInfo };
-  /** A worker begins with it. */
-  "smtplib:outbox:start": { readonly message: OutboxInfo };
+  /** A worker begins with it; `message` is the same object as at the end. */
+  "smtplib:outbox:start": {
+    readonly message: OutboxInfo;
+    /** Call it at once to have the attempt made in a context of the subscriber's, such as that of a span. */
+    readonly runIn: (around: Around) => void;
+  };
   /** The attempt has ended. "defer": no attempt was made; `resolved`: a held message has its answer. */
   "smtplib:outbox:end": {
     readonly message: OutboxInfo;
@@ -33,33 +40,47 @@ export type OutboxChannels = {
   };
 };
 
-/** The channels that were asked for. */
-const found = new Map<string, Channel<unknown>>();
+type Named = { readonly [N in keyof OutboxChannels]: Channel<OutboxChannels[N]> | undefined };
 
-function keptChannel(name: string): Channel<unknown> | undefined {
-  const channel = found.get(name) ?? channelOf<unknown>(name);
-  if (channel !== undefined) found.set(name, channel);
-  return channel;
+/** The channels, once asked for: Bun up to 1.4 forgets the subscribers of a channel that nobody holds. */
+let named: Named | undefined;
+
+function channelNamed<N extends keyof OutboxChannels>(name: N): Named[N] {
+  named ??= {
+    "smtplib:outbox:enqueue": channelOf("smtplib:outbox:enqueue"),
+    "smtplib:outbox:start": channelOf("smtplib:outbox:start"),
+    "smtplib:outbox:end": channelOf("smtplib:outbox:end"),
+  };
+  return named[name];
 }
 
 /** Publishes, where anybody listens. */
 export function publish<N extends keyof OutboxChannels>(name: N, make: () => OutboxChannels[N]): void {
-  const channel = keptChannel(name);
+  const channel = channelNamed(name);
   if (channel?.hasSubscribers) channel.publish(make());
 }
 
-/** Subscribes to the ends of attempts, until the returned function is called. */
-export function onEnd(listener: (end: OutboxChannels["smtplib:outbox:end"]) => void): () => void {
-  const channel = keptChannel("smtplib:outbox:end");
-  const heard = (message: unknown): void => {
-    if (isEnd(message)) listener(message);
-  };
-  channel?.subscribe(heard);
-  return () => void channel?.unsubscribe(heard);
+/** Publishes the start of an attempt, and makes it in the contexts that subscribers asked for. */
+export function runPublished<T>(message: OutboxInfo, attempt: () => T): T {
+  let run = attempt;
+  publish("smtplib:outbox:start", () => ({
+    message,
+    runIn: (around) => {
+      const inner = run;
+      run = () => around(inner);
+    },
+  }));
+  return run();
 }
 
-function isEnd(message: unknown): message is OutboxChannels["smtplib:outbox:end"] {
-  return typeof message === "object" && message !== null && "message" in message && "action" in message;
+/** Subscribes to a channel, until the returned function is called. */
+export function subscribe<N extends keyof OutboxChannels>(
+  name: N,
+  listener: (message: OutboxChannels[N]) => void,
+): () => void {
+  const channel = channelNamed(name);
+  channel?.subscribe(listener);
+  return () => void channel?.unsubscribe(listener);
 }
 
 /** The description of a message for listeners. */

@@ -104,14 +104,11 @@ export class Outbox {
     );
   }
 
-  /** Follows up an attempt: publishes it, and pauses the destination if the server is overloaded. */
-  async follow(message: OutboxMessage, conclusion: Conclusion): Promise<void> {
-    const { action, after, error, slowDown } = conclusion;
-    const resolved = message.state.held !== undefined && action === "done";
-    publish("smtplib:outbox:end", () => ({ message: infoOf(message), action, after, error, resolved }));
+  /** Pauses the destination of an attempt whose server is overloaded. */
+  async follow({ destination }: OutboxMessage, { slowDown }: Conclusion): Promise<void> {
     if (slowDown <= 0) return;
     // The next message finds out by itself.
-    await this.#places.pause(message.destination, slowDown).catch(() => {});
+    await this.#places.pause(destination, slowDown).catch(() => {});
   }
 
   /** The report to the sender that a state asks for, as a message of its own; undefined if none. */

@@ -1,6 +1,15 @@
 /** Reads delivery reports (RFC 3464), and what some servers send in their place. */
-import { wrongType } from "../core/bytes.ts";
-import { allParts, type Part, readFields, textOfPart } from "./mime.ts";
+import { utf8, wrongType } from "../core/bytes.ts";
+import {
+  decodeCharset,
+  decodedBody,
+  fieldOf,
+  innerParts,
+  type MimePart,
+  parameterized,
+  readPart,
+} from "../core/mime.ts";
+import { decodeXtext } from "../core/xtext.ts";
 
 /** A delivery report, parsed. */
 export type DeliveryReport = {
@@ -39,7 +48,7 @@ export type ReportedRecipient = {
  * ```
  */
 export function parseReport(message: string | Uint8Array): DeliveryReport | undefined {
-  const parts = allParts(textOf(message).replace(/\r\n?/g, "\n"));
+  const parts = allParts(readPart(utf8(textOf(message).replace(/\r\n?/g, "\n"))));
   return fromStatus(parts) ?? fromExim(parts) ?? fromQmail(parts);
 }
 
@@ -49,30 +58,79 @@ function textOf(message: unknown): string {
   throw wrongType("message", "a string or a Uint8Array", message);
 }
 
+/** How deep parts may be nested. */
+const DEEPEST = 10;
+
+/** A part and all parts in it, from the outside in. */
+function allParts(part: MimePart, depth = 0): MimePart[] {
+  const inner = depth < DEEPEST ? innerParts(part) : undefined;
+  return [part, ...(inner ?? []).flatMap((one) => allParts(one, depth + 1))];
+}
+
+function typeOf(part: MimePart): string {
+  return parameterized(fieldOf(part, "content-type") ?? "text/plain").value;
+}
+
+function textOfPart(part: MimePart): string {
+  return decodeCharset(decodedBody(part)).replace(/\r\n?/g, "\n");
+}
+
 /** Reports as RFC 3464 has them, and in the form of RFC 6533. */
-function fromStatus(parts: readonly Part[]): DeliveryReport | undefined {
-  const part = parts.find(({ type }) => /^message\/(?:global-)?delivery-status$/.test(type));
+function fromStatus(parts: readonly MimePart[]): DeliveryReport | undefined {
+  const part = parts.find((one) => /^message\/(?:global-)?delivery-status$/.test(typeOf(one)));
   if (part === undefined) return undefined;
   const groups = textOfPart(part)
     .split(/\n[ \t]*\n/)
-    .map(readFields);
+    .map((group) => readPart(utf8(group)));
   const recipients = groups.flatMap((group) => recipientOf(group) ?? []);
   if (recipients.length === 0) return undefined;
-  const envelopeId = groups.map((group) => group.get("original-envelope-id")).find((one) => one !== undefined);
-  return { envelopeId: envelopeId || undefined, messageId: messageIdOf(parts), recipients };
+  const envelopeId = groups
+    .map((group) => fieldOf(group, "original-envelope-id")?.trim())
+    .find((one) => one !== undefined);
+  const report = { envelopeId: envelopeId || undefined, messageId: messageIdOf(parts), recipients };
+  return isOfExim(parts) ? withoutXtext(report, below(parts)) : report;
+}
+
+/** Exim has its name in the boundary. */
+function isOfExim([message]: readonly MimePart[]): boolean {
+  return /boundary=\S*-eximdsn-/i.test((message && fieldOf(message, "content-type")) ?? "");
+}
+
+/** Exim repeats ENVID and ORCPT as they came, in xtext, and has the reason of a local failure in the text alone. */
+function withoutXtext(
+  { envelopeId, messageId, recipients }: DeliveryReport,
+  reasons: ReadonlyMap<string, string>,
+): DeliveryReport {
+  return {
+    envelopeId: plain(envelopeId),
+    messageId,
+    recipients: recipients.map((one) => ({
+      ...one,
+      original: plain(one.original),
+      diagnostic: one.diagnostic ?? reasons.get(one.address),
+    })),
+  };
+}
+
+function plain(xtext: string | undefined): string | undefined {
+  try {
+    return xtext === undefined ? undefined : decodeXtext(xtext);
+  } catch {
+    return xtext;
+  }
 }
 
 const ACTIONS = ["failed", "delayed", "delivered", "relayed", "expanded"] as const;
 
-function recipientOf(group: ReadonlyMap<string, string>): ReportedRecipient | undefined {
-  const original = addressOf(group.get("original-recipient"));
+function recipientOf(group: MimePart): ReportedRecipient | undefined {
+  const original = addressOf(fieldOf(group, "original-recipient"));
   // Some reports name the original recipient alone.
-  const address = addressOf(group.get("final-recipient")) ?? original;
+  const address = addressOf(fieldOf(group, "final-recipient")) ?? original;
   if (address === undefined) return undefined;
-  const status = statusIn(group.get("status"));
-  const said = group.get("action")?.toLowerCase() ?? "";
+  const status = statusIn(fieldOf(group, "status"));
+  const said = fieldOf(group, "action")?.toLowerCase() ?? "";
   const action = ACTIONS.find((one) => said.startsWith(one)) ?? actionOf(status);
-  return { address, original, action, status, diagnostic: typed(group.get("diagnostic-code")) };
+  return { address, original, action, status, diagnostic: typed(fieldOf(group, "diagnostic-code")) };
 }
 
 /** The address of "rfc822; user@example.com"; some leave out the type, or write angle brackets. */
@@ -92,7 +150,10 @@ function unescaped(whole: string, digits: string): string {
 
 /** A field without its type. */
 function typed(field: string | undefined): string | undefined {
-  return field?.replace(/^[A-Za-z0-9.-]+\s*;\s*/, "").trim();
+  return field
+    ?.replace(/^[A-Za-z0-9.-]+\s*;/, "")
+    .replace(/\s+/g, " ")
+    .trim();
 }
 
 function statusIn(text: string | undefined): string | undefined {
@@ -105,13 +166,11 @@ function actionOf(status: string | undefined): ReportedRecipient["action"] {
 }
 
 /** The Message-ID of the header that the report returns, whole or in part. */
-function messageIdOf(parts: readonly Part[]): string | undefined {
-  const returned = parts.find(({ type }) =>
-    /^(?:message\/(?:rfc822|global|global-headers)|text\/rfc822-headers)$/.test(type),
+function messageIdOf(parts: readonly MimePart[]): string | undefined {
+  const returned = parts.find((one) =>
+    /^(?:message\/(?:rfc822|global|global-headers)|text\/rfc822-headers)$/.test(typeOf(one)),
   );
-  if (returned === undefined) return undefined;
-  const header = textOfPart(returned).split("\n\n", 1)[0] ?? "";
-  return bracketed(readFields(header).get("message-id"));
+  return returned && bracketed(fieldOf(readPart(decodedBody(returned)), "message-id"));
 }
 
 function bracketed(field: string | undefined): string | undefined {
@@ -119,24 +178,28 @@ function bracketed(field: string | undefined): string | undefined {
 }
 
 /** Exim's reports without a status part: the addresses are in a field, what happened is in the text. */
-function fromExim(parts: readonly Part[]): DeliveryReport | undefined {
-  const [message] = parts;
-  const failed = message?.fields.get("x-failed-recipients");
-  if (message === undefined || failed === undefined) return undefined;
-  const text = textOfPart(parts.find(({ type }) => type === "text/plain") ?? message);
-  const below = paragraphs(text);
+function fromExim(parts: readonly MimePart[]): DeliveryReport | undefined {
+  const failed = parts[0] && fieldOf(parts[0], "x-failed-recipients");
+  if (failed === undefined) return undefined;
+  const reasons = below(parts);
   const recipients = failed
     .split(",")
     .map((one) => one.trim())
     .filter((one) => one !== "")
-    .map((address) => failure(address, below.get(address) ?? ""));
-  return { envelopeId: undefined, messageId: bracketed(fieldIn(text, "message-id")), recipients };
+    .map((address) => failure(address, reasons.get(address) ?? ""));
+  return { envelopeId: undefined, messageId: bracketed(fieldIn(plainText(parts), "message-id")), recipients };
 }
 
-/** The paragraph below each line of a text that stands alone, such as an address. */
-function paragraphs(text: string): ReadonlyMap<string, string> {
+/** The text for people: a part of its own, or the message as a whole. */
+function plainText(parts: readonly MimePart[]): string {
+  const part = parts.find((one) => typeOf(one) === "text/plain") ?? parts[0];
+  return part === undefined ? "" : textOfPart(part);
+}
+
+/** The lines below the first line of each paragraph, such as an address. */
+function below(parts: readonly MimePart[]): ReadonlyMap<string, string> {
   const found = new Map<string, string>();
-  for (const paragraph of text.split(/\n[ \t]*\n/)) {
+  for (const paragraph of plainText(parts).split(/\n[ \t]*\n/)) {
     const lines = paragraph.trim().split("\n");
     const first = lines[0]?.trim() ?? "";
     if (!found.has(first)) found.set(first, oneLine(lines.slice(1)));
@@ -145,19 +208,17 @@ function paragraphs(text: string): ReadonlyMap<string, string> {
 }
 
 /** qmail's reports (QSBMF): a paragraph a recipient, which begins with its address in angle brackets and a colon. */
-function fromQmail(parts: readonly Part[]): DeliveryReport | undefined {
-  const [message] = parts;
-  if (message === undefined) return undefined;
-  const text = textOfPart(parts.find(({ type }) => type === "text/plain") ?? message);
+function fromQmail(parts: readonly MimePart[]): DeliveryReport | undefined {
+  const text = plainText(parts);
   if (!/^\s*Hi\. This is the\b/.test(text)) return undefined;
-  const [above = "", below = ""] = text.split(/^--- /m, 2);
+  const [above = "", copy = ""] = text.split(/^--- /m, 2);
   const recipients = above.split(/\n[ \t]*\n/).flatMap((paragraph) => {
     const [first = "", ...rest] = paragraph.trim().split("\n");
     const address = /^<([^<>]+)>:$/.exec(first.trim())?.[1];
     return address === undefined ? [] : [failure(address, oneLine(rest))];
   });
   if (recipients.length === 0) return undefined;
-  return { envelopeId: undefined, messageId: bracketed(fieldIn(below, "message-id")), recipients };
+  return { envelopeId: undefined, messageId: bracketed(fieldIn(copy, "message-id")), recipients };
 }
 
 function failure(address: string, diagnostic: string): ReportedRecipient {

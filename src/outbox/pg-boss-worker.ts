@@ -3,7 +3,7 @@ import type { Conclusion } from "./conclusion.ts";
 import { textOf } from "./error-fields.ts";
 import { type OutboxMessage, readMessage, UnknownMessageError } from "./message.ts";
 import type { JobAttempt, PgBoss, PgBossJob } from "./pg-boss-client.ts";
-import type { Attempts } from "./worker.ts";
+import { type Attempts, STORE_GONE } from "./worker.ts";
 
 /** The settings of a worker. Times are in seconds. */
 type Settings = {
@@ -83,7 +83,7 @@ export class PgBossWorker {
       conclusion = await this.#settings.attempts.run(message);
     } catch (error) {
       // The store is gone, and nothing was sent.
-      return await this.#putBack(job, 5, error);
+      return await this.#putBack(job, STORE_GONE, error);
     }
     await this.#settings.attempts.persist(() => this.#settings.conclude(job, message, conclusion));
   }

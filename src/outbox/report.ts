@@ -1,5 +1,6 @@
 /** Delivery reports (RFC 3464) to the sender about recipients that are given up, built by nodemailer's MimeNode. */
 import { quoted } from "../core/bytes.ts";
+import { mailDate } from "../core/mail-date.ts";
 import { headerOf, type OutboxMessage } from "./message.ts";
 import type { StoredReply } from "./stored-reply.ts";
 
@@ -94,7 +95,7 @@ function deliveryStatus(message: OutboxMessage, failures: readonly FailedRecipie
   const fields = [
     ...(envid === undefined ? [] : [`Original-Envelope-Id: ${envid}`]),
     `Reporting-MTA: dns; ${host}`,
-    `Arrival-Date: ${mailDate(message.queuedAt)}`,
+    `Arrival-Date: ${mailDate(new Date(message.queuedAt))}`,
   ];
   const groups = failures.map((failure) => recipientFields(message, failure).join("\r\n"));
   return [fields.join("\r\n"), ...groups, ""].join("\r\n\r\n");
@@ -127,9 +128,4 @@ function utf8Address(address: string): string {
 function oneLine(text: string): string {
   const line = text.replaceAll("\n", " ");
   return isAscii(line) ? line : quoted(line).replace(/[^\x20-\x7e]/g, "?");
-}
-
-/** A time as mail has it (RFC 5322 3.3). */
-function mailDate(time: number): string {
-  return new Date(time).toUTCString().replace("GMT", "+0000");
 }

@@ -1,6 +1,6 @@
 /** The part of a worker that is the same on each queue: its pools, its attempts and its end. */
 import type { Attempt } from "./attempt.ts";
-import { infoOf, publish } from "./channels.ts";
+import { infoOf, publish, runPublished } from "./channels.ts";
 import type { Conclusion } from "./conclusion.ts";
 import { Destinations } from "./destinations.ts";
 import type { OutboxMessage } from "./message.ts";
@@ -25,6 +25,9 @@ export type OutboxWorker = AsyncDisposable & {
   close(): Promise<void>;
 };
 
+/** Seconds until a message is handed out again whose attempt the store kept from beginning. */
+export const STORE_GONE = 5;
+
 /** The attempts of a worker. */
 export class Attempts {
   readonly destinations: Destinations;
@@ -42,15 +45,28 @@ export class Attempts {
 
   /** Makes an attempt. @throws what the store throws before anything was sent */
   async run(message: OutboxMessage): Promise<Conclusion> {
-    publish("smtplib:outbox:start", () => ({ message: infoOf(message) }));
     const { destinations } = this;
     const attempt = this.#outbox.attempt(message, { destinations, persist: this.persist, wake: this.#wake });
     this.#running.add(attempt);
     if (this.#stopping) attempt.stop(new WorkerClosedError());
+    const info = infoOf(message);
     try {
-      const conclusion = await attempt.run();
+      const conclusion = await runPublished(info, () => attempt.run());
+      const { action, after, error } = conclusion;
+      const resolved = message.state.held !== undefined && action === "done";
+      publish("smtplib:outbox:end", () => ({ message: info, action, after, error, resolved }));
       await this.#outbox.follow(message, conclusion);
       return conclusion;
+    } catch (error) {
+      // The store is gone: the queue hands the message out again.
+      publish("smtplib:outbox:end", () => ({
+        message: info,
+        action: "defer",
+        after: STORE_GONE,
+        error,
+        resolved: false,
+      }));
+      throw error;
     } finally {
       this.#running.delete(attempt);
     }

@@ -2,6 +2,7 @@
 
 import { utf8 } from "../core/bytes.ts";
 import { formatReply, type Reaction } from "./answers.ts";
+import type { Pauses } from "./pauses.ts";
 import type { ServerStream } from "./server-stream.ts";
 
 /** Thrown to end the session: a reaction of the server closed the connection. */
@@ -10,12 +11,11 @@ export class SessionOver extends Error {}
 /** Writes to one stream. */
 export class Outgoing {
   readonly #stream: ServerStream;
-  readonly #closed: AbortSignal;
+  readonly #pauses: Pauses;
 
-  /** `closed` fires when the server is closed: all waiting ends then. */
-  constructor(stream: ServerStream, closed: AbortSignal) {
+  constructor(stream: ServerStream, pauses: Pauses) {
     this.#stream = stream;
-    this.#closed = closed;
+    this.#pauses = pauses;
   }
 
   /**
@@ -25,7 +25,7 @@ export class Outgoing {
    */
   async react(reaction: Reaction | undefined, otherwise: string): Promise<number> {
     const { reply, delay, pieces, cut, end } = typeof reaction === "string" ? { reply: reaction } : { ...reaction };
-    if (delay !== undefined) await this.#pause(delay);
+    if (delay !== undefined) await this.#pauses.pause(delay);
     const text = reply ?? (end === undefined || cut !== undefined ? otherwise : "");
     if (text !== "") await this.#say(text, pieces, cut);
     if (end !== undefined || cut !== undefined) await this.#end(end ?? "stall");
@@ -43,29 +43,9 @@ export class Outgoing {
   }
 
   async #end(how: "close" | "reset" | "stall"): Promise<never> {
-    if (how === "stall") await this.#untilClosed();
+    if (how === "stall") await this.#pauses.pause();
     if (how === "reset") this.#stream.abort(new Error("reset by the test"));
     else await this.#stream.close();
     throw new SessionOver();
-  }
-
-  #pause(seconds: number): Promise<void> {
-    return new Promise((resolve) => {
-      const done = (): void => {
-        clearTimeout(timer);
-        this.#closed.removeEventListener("abort", done);
-        resolve();
-      };
-      const timer = setTimeout(done, seconds * 1000);
-      if (this.#closed.aborted) done();
-      else this.#closed.addEventListener("abort", done);
-    });
-  }
-
-  #untilClosed(): Promise<void> {
-    return new Promise((resolve) => {
-      if (this.#closed.aborted) resolve();
-      else this.#closed.addEventListener("abort", () => resolve(), { once: true });
-    });
   }
 }

@@ -5,6 +5,7 @@ import type { Transport } from "../byte-stream.ts";
 import { type Answer, type AnswerContext, type Answers, formatReply, type Reaction, type Stage } from "./answers.ts";
 import type { Account } from "./auth.ts";
 import type { TestMessage } from "./message.ts";
+import { Pauses } from "./pauses.ts";
 import { pretendingTls } from "./pretended-tls.ts";
 import type { ServerStream } from "./server-stream.ts";
 import { type ServerHooks, TestSession } from "./session.ts";
@@ -115,7 +116,7 @@ class MemoryServer implements TestServer {
   connections = 0;
   readonly #answers: Answers;
   readonly #queued = new Map<Stage, Answer[]>();
-  readonly #closed = new AbortController();
+  readonly #pauses = new Pauses();
   readonly #running = new Map<TestSession, { ended: Promise<void>; abort: () => void }>();
   readonly #hooks: ServerHooks;
   readonly #keep: number;
@@ -135,7 +136,7 @@ class MemoryServer implements TestServer {
       starttls,
       account: auth,
       protocol: options.protocol,
-      closed: this.#closed.signal,
+      pauses: this.#pauses,
       answer: (stage, context) => this.#answer(stage, context),
       heard: (line) => this.#heard(line),
       take: (message) => this.#take(message),
@@ -147,7 +148,7 @@ class MemoryServer implements TestServer {
     stream: ServerStream,
     { secure = false }: { readonly secure?: boolean | undefined } = {},
   ): Promise<void> {
-    if (this.#closed.signal.aborted) throw new Error("the test server is closed");
+    if (this.#pauses.ended) throw new Error("the test server is closed");
     this.connections += 1;
     const session = new TestSession(stream, this.#hooks, this.connections);
     session.secure = secure;
@@ -167,8 +168,7 @@ class MemoryServer implements TestServer {
       this.#given += 1;
       return Promise.resolve(message);
     }
-    if (this.#closed.signal.aborted)
-      return Promise.reject(new Error("the test server is closed: no message will come"));
+    if (this.#pauses.ended) return Promise.reject(new Error("the test server is closed: no message will come"));
     return new Promise((resolve, reject) => {
       const aborted = (): void => {
         this.#waiting.delete(waiting);
@@ -196,7 +196,7 @@ class MemoryServer implements TestServer {
   }
 
   async close(): Promise<void> {
-    this.#closed.abort();
+    this.#pauses.end();
     for (const { reject } of this.#waiting) reject(new Error("the test server was closed while a message was awaited"));
     this.#waiting.clear();
     for (const { abort } of this.#running.values()) abort();
@@ -210,7 +210,7 @@ class MemoryServer implements TestServer {
 
   #transport({ loopback = true, memory, starttls }: TestServerOptions): Transport {
     return async (endpoint, options) => {
-      if (this.#closed.signal.aborted) throw new Error("the test server is closed");
+      if (this.#pauses.ended) throw new Error("the test server is closed");
       this.connections += 1;
       const number = this.connections;
       let session: TestSession | undefined;

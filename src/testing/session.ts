@@ -7,6 +7,7 @@ import { Incoming } from "./incoming.ts";
 import { makeMessage, type TestMessage, type TestRecipient } from "./message.ts";
 import { Outgoing, SessionOver } from "./outgoing.ts";
 import { type Path, parsePath, splitOnce } from "./path.ts";
+import type { Pauses } from "./pauses.ts";
 import type { ServerStream } from "./server-stream.ts";
 
 /** The part of the server that a session needs. */
@@ -16,7 +17,7 @@ export type ServerHooks = {
   readonly starttls: "offered" | "refused" | "absent";
   readonly account: Account | undefined;
   readonly protocol: "smtp" | "lmtp" | undefined;
-  readonly closed: AbortSignal;
+  readonly pauses: Pauses;
   answer(stage: Stage, context: AnswerContext): Promise<Reaction | undefined>;
   heard(line: string): void;
   take(message: TestMessage): void;
@@ -62,7 +63,7 @@ export class TestSession {
     this.#hooks = hooks;
     this.#number = number;
     this.#incoming = new Incoming(stream);
-    this.#outgoing = new Outgoing(stream, hooks.closed);
+    this.#outgoing = new Outgoing(stream, hooks.pauses);
   }
 
   /** Runs the dialogue until one side ends the connection. */

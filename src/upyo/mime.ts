@@ -1,6 +1,7 @@
 /** Turns a message of Upyo into RFC 5322, with nodemailer's MailComposer. */
 import type { Address, Message } from "@upyo/core";
 import { hex } from "../core/bytes.ts";
+import { mailDate } from "../core/mail-date.ts";
 import { readAttachments } from "./attachments.ts";
 
 /** A built message. */
@@ -93,7 +94,7 @@ function textOf(text: string | undefined): string | Uint8Array | undefined {
 function dateOf({ date }: Later): string | undefined {
   if (date === undefined) return undefined;
   if (Number.isNaN(date.getTime())) throw new RangeError("date: an invalid date");
-  return date.toUTCString().replace("GMT", "+0000");
+  return mailDate(date);
 }
 
 function alternativesOf({ calendar }: Later): object[] {

@@ -83,8 +83,11 @@ export class World {
   /** The worker whose dialogue is counted. */
   #current: Life | undefined;
 
-  /** @param answers - what the server answers once its steps are counted */
-  constructor(answers: Answers = {}) {
+  /**
+   * @param answers - what the server answers once its steps are counted
+   * @param extensions - what it offers; undefined: the usual ones
+   */
+  constructor(answers: Answers = {}, extensions?: readonly string[]) {
     const counted = async (stage: keyof Answers, context: AnswerContext) => {
       // The server continues without a dead worker. If the worker is frozen, the server waits for its next bytes.
       await Promise.race([
@@ -95,6 +98,7 @@ export class World {
       return typeof answer === "function" ? answer(context) : answer;
     };
     this.server = startServer({
+      extensions,
       answers: {
         mail: (context) => counted("mail", context),
         rcpt: (context) => counted("rcpt", context),

@@ -8,28 +8,34 @@ import { SMTPPool } from "../../src/index.ts";
 import { fileBodies, type OutboxOptions, OutboxUnavailableError, type OutboxWorker } from "../../src/outbox/index.ts";
 import { type Answers, startServer, type TestServer } from "../../src/testing/index.ts";
 import { failureOf } from "../servers/failure.ts";
-import { type AnyOutbox, type Bench, postgresBench, redisBench } from "./adapters.ts";
 import { describeService } from "./describe-service.ts";
+import { type AnyOutbox, connectQueues, type QueueName, type Queues } from "./queues.ts";
+import { type Service, startPostgres, startRedis } from "./services.ts";
 
-describeService("redis", () => addTests(redisBench));
-describeService("postgresql", () => addTests(postgresBench));
+describeService("redis", () => addTests("redis", startRedis));
+describeService("postgresql", () => addTests("postgresql", startPostgres));
 
 const letter = "Subject: Hello\r\n\r\nHi!\r\n";
 const envelope = { from: "ada@example.com", to: ["charles@example.net"] };
 /** Delays that tests can wait for. */
 const soon = { first: 0.05, greylisting: 0.05, jitter: 0, longest: 0.1 };
 
-function addTests(openBench: () => Promise<Bench>): void {
-  let bench: Bench;
+function addTests(name: QueueName, start: () => Promise<Service>): void {
+  let service: Service;
+  let queues: Queues;
   const workers: OutboxWorker[] = [];
 
   beforeAll(async () => {
-    bench = await openBench();
+    service = await start();
+    queues = await connectQueues(name, service.port);
   }, 120_000);
   afterEach(async () => {
     await Promise.all(workers.splice(0).map((worker) => worker.close()));
   });
-  afterAll(() => bench?.close());
+  afterAll(async () => {
+    await queues?.close();
+    await service?.close();
+  });
 
   /** A server, and an outbox that leads to it. */
   async function opened(
@@ -40,7 +46,7 @@ function addTests(openBench: () => Promise<Bench>): void {
     onTestFinished(() => server.close());
     const connect = (): SMTPPool =>
       new SMTPPool({ host: "mail.example.com", transport: server.transport, reconnectFor: 0 });
-    const outbox = await bench.open({ connect, policy: soon, ...options });
+    const outbox = await queues.open({ connect, policy: soon, ...options });
     const work = async (): Promise<OutboxWorker> => {
       const worker = await outbox.work({ concurrency: 5 });
       workers.push(worker);
@@ -157,7 +163,7 @@ function addTests(openBench: () => Promise<Bench>): void {
     );
     await outbox.resolve(id, "delivered");
     await until(
-      () => bench.waits(id),
+      () => queues.waits(id),
       (waits) => !waits,
     );
     expect(server.messages).toHaveLength(1);
@@ -199,7 +205,7 @@ function addTests(openBench: () => Promise<Bench>): void {
     release();
     await closed;
     expect(server.messages.map(({ to }) => to[0])).toEqual(["late@example.net"]);
-    expect(await bench.waits(jobs[0]?.id ?? "")).toBe(true);
+    expect(await queues.waits(jobs[0]?.id ?? "")).toBe(true);
     await work();
     await server.next();
     expect(await server.next()).toMatchObject({ to: ["early@example.net"] });
@@ -242,11 +248,11 @@ function addTests(openBench: () => Promise<Bench>): void {
   it("leaves a job of a newer version in the queue", async () => {
     const { server, outbox, work } = await opened();
     const id = randomUUID();
-    await bench.smuggle(id, { version: 2, id, from: "ada@example.com", to: ["x@example.net"] });
+    await queues.add(id, { version: 2, id, from: "ada@example.com", to: ["x@example.net"] });
     await outbox.enqueue(envelope, letter);
     await work();
     await server.next();
-    expect(await bench.waits(id)).toBe(true);
+    expect(await queues.waits(id)).toBe(true);
     expect(server.messages).toHaveLength(1);
     expect(await outbox.deadLetters()).toEqual([]);
   });
@@ -341,7 +347,7 @@ function addTests(openBench: () => Promise<Bench>): void {
     const server = startServer();
     const closed = startServer({ answers: { connect: "421 4.3.2 closed" } });
     onTestFinished(() => Promise.all([server.close(), closed.close()]).then(() => {}));
-    const outbox = await bench.open({
+    const outbox = await queues.open({
       connect: (destination) => ({
         ...{ host: destination, reconnectFor: 0 },
         transport: destination === "closed.example" ? closed.transport : server.transport,
@@ -374,7 +380,7 @@ function addTests(openBench: () => Promise<Bench>): void {
     stop.abort();
     await worker.close();
     const { jobs } = await outbox.enqueue(envelope, letter);
-    expect(await bench.waits(jobs[0]?.id ?? "")).toBe(true);
+    expect(await queues.waits(jobs[0]?.id ?? "")).toBe(true);
     expect(server.messages).toHaveLength(1);
   });
 
@@ -385,7 +391,7 @@ function addTests(openBench: () => Promise<Bench>): void {
     await expect(outbox.enqueue(envelope, letter, { priority: 1.5 })).rejects.toThrow("priority");
     await expect(outbox.enqueue(envelope, letter, { expiresAt: new Date(0) })).rejects.toThrow("expiresAt");
     await expect(outbox.enqueue(envelope, letter, { deliverAt: new Date(Number.NaN) })).rejects.toThrow("deliverAt");
-    await expect(bench.open({ connect: () => ({}), policy: { unknown: "ask" } })).rejects.toThrow("ask");
+    await expect(queues.open({ connect: () => ({}), policy: { unknown: "ask" } })).rejects.toThrow("ask");
   });
 
   it("says so when the queue is gone, and goes on by itself when it is back", async () => {
@@ -393,10 +399,10 @@ function addTests(openBench: () => Promise<Bench>): void {
     await work();
     await outbox.enqueue(envelope, letter, { key: "before" });
     await server.next();
-    await bench.service.kill();
+    await service.kill();
     const error = await failureOf(outbox.enqueue(envelope, letter, { key: "meanwhile" }));
     expect(error).toBeInstanceOf(OutboxUnavailableError);
-    await bench.service.start();
+    await service.start();
     // The same key: whether the call above was too late or not.
     await until(
       () => outbox.enqueue(envelope, letter, { key: "meanwhile" }).catch(() => undefined),

@@ -160,6 +160,52 @@ describe("parseReport", () => {
     ]);
   });
 
+  it("decodes what Exim 4.96 repeats in xtext, and takes the reason out of its text", () => {
+    const report = (recipient: string): string =>
+      mail(`
+    X-Failed-Recipients: gone@example.net
+    From: Mail Delivery System <Mailer-Daemon@mx.example.net>
+    Content-Type: multipart/report; report-type=delivery-status; boundary=1795920621-eximdsn-239342150
+
+    --1795920621-eximdsn-239342150
+    Content-type: text/plain; charset=us-ascii
+
+    A message that you sent could not be delivered to one or more of its
+    recipients. This is a permanent error. The following address(es) failed:
+
+      gone@example.net
+        no such mailbox
+
+    --1795920621-eximdsn-239342150
+    Content-type: message/delivery-status
+
+    Reporting-MTA: dns; mx.example.net
+    Original-Envelope-ID: order+2B17+3Dx
+
+    Original-Recipient: rfc822;${recipient}
+    Action: failed
+    Final-Recipient: rfc822;gone@example.net
+    Status: 5.0.0
+
+    --1795920621-eximdsn-239342150--
+`);
+    expect(parseReport(report("old+2Baddress@example.net"))).toEqual({
+      envelopeId: "order+17=x",
+      messageId: undefined,
+      recipients: [
+        {
+          address: "gone@example.net",
+          original: "old+address@example.net",
+          action: "failed",
+          status: "5.0.0",
+          diagnostic: "no such mailbox",
+        },
+      ],
+    });
+    // No xtext: it is left as it is.
+    expect(parseReport(report("old+address@example.net"))?.recipients[0]?.original).toBe("old+address@example.net");
+  });
+
   it("reads what qmail sends", () => {
     const report = parseReport(
       mail(`

@@ -22,13 +22,13 @@ export type Service = {
 };
 
 /** What a Redis is started with. */
-export type RedisOptions = { readonly appendfsync?: "always" | "everysec" };
+export type RedisOptions = { readonly appendfsync?: "always" | "everysec"; readonly appendonly?: "yes" | "no" };
 
-/** Starts a Redis that loses nothing, or at most a second with "everysec". */
-export async function startRedis({ appendfsync = "always" }: RedisOptions = {}): Promise<Service> {
+/** Starts a Redis that loses nothing, at most a second with "everysec", or all with `appendonly: "no"`. */
+export async function startRedis({ appendfsync = "always", appendonly = "yes" }: RedisOptions = {}): Promise<Service> {
   const port = await freePort();
   const dir = await mkdtemp(join(tmpdir(), "smtplib-redis-"));
-  const options = { port, dir, bind: "127.0.0.1", appendonly: "yes", appendfsync, save: "", loglevel: "warning" };
+  const options = { port, dir, bind: "127.0.0.1", appendonly, appendfsync, save: "", loglevel: "warning" };
   const args = Object.entries(options).flatMap(([name, value]) => [`--${name}`, String(value)]);
   return started([port, dir], ["redis-server", ...args], () => accepts(port));
 }

@@ -1,15 +1,47 @@
-/** What an outbox tells: diagnostics channels, and OpenTelemetry's metrics. */
+/** What an outbox tells: diagnostics channels, and OpenTelemetry's spans and metrics. */
+
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
+import { context, SpanKind, SpanStatusCode } from "@opentelemetry/api";
+import { AsyncLocalStorageContextManager } from "@opentelemetry/context-async-hooks";
 import {
   AggregationTemporality,
   InMemoryMetricExporter,
   MeterProvider,
   PeriodicExportingMetricReader,
 } from "@opentelemetry/sdk-metrics";
+import {
+  BasicTracerProvider,
+  InMemorySpanExporter,
+  type ReadableSpan,
+  SimpleSpanProcessor,
+} from "@opentelemetry/sdk-trace-base";
+import {
+  ATTR_MESSAGING_DESTINATION_NAME,
+  ATTR_MESSAGING_MESSAGE_ENVELOPE_SIZE,
+  ATTR_MESSAGING_MESSAGE_ID,
+  ATTR_MESSAGING_OPERATION_NAME,
+  ATTR_MESSAGING_OPERATION_TYPE,
+  ATTR_MESSAGING_SYSTEM_NAME,
+} from "@opentelemetry/semantic-conventions/incubating";
 import { expect, it, onTestFinished } from "vitest";
 import { instrument } from "../../src/opentelemetry.ts";
 import { Life, message, World } from "./lives.ts";
 import { OneMessageQueue } from "./memory-store.ts";
+
+/** The spans that are finished while something runs, by name. */
+async function spansOf(run: () => Promise<unknown>): Promise<(name: string) => ReadableSpan[]> {
+  const exporter = new InMemorySpanExporter();
+  const tracerProvider = new BasicTracerProvider({ spanProcessors: [new SimpleSpanProcessor(exporter)] });
+  context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable());
+  const instrumentation = instrument({ tracerProvider });
+  try {
+    await run();
+  } finally {
+    instrumentation.disable();
+    context.disable();
+  }
+  return (name) => exporter.getFinishedSpans().filter((span) => span.name.startsWith(name));
+}
 
 /** One message, the first attempt of which is put off. */
 async function play(): Promise<void> {
@@ -35,7 +67,10 @@ it("publishes the beginning and the end of each attempt, without addresses or co
     { message: { id: "one", attempt: 2 } },
     { message: { id: "one" }, action: "done", after: 0, error: undefined },
   ]);
-  expect(JSON.stringify(heard.map((event) => Reflect.get(Object(event), "message")))).not.toContain("charles");
+  // The two events of an attempt are about the same object.
+  const messages = heard.map((event) => Reflect.get(Object(event), "message"));
+  expect([messages[0] === messages[1], messages[1] === messages[2]]).toEqual([true, false]);
+  expect(JSON.stringify(messages)).not.toContain("charles");
 });
 
 it("counts attempts, and measures how long messages waited", async () => {
@@ -57,4 +92,42 @@ it("counts attempts, and measures how long messages waited", async () => {
     ["done", 1],
   ]);
   expect(points("smtp.outbox.duration")).toMatchObject([{ value: { count: 1 } }]);
+});
+
+it("makes a span for each attempt, the parent of the spans of its connection and its delivery", async () => {
+  const named = await spansOf(play);
+  const attempts = named("process relay");
+  const common = {
+    [ATTR_MESSAGING_SYSTEM_NAME]: "smtp",
+    [ATTR_MESSAGING_OPERATION_NAME]: "process",
+    [ATTR_MESSAGING_OPERATION_TYPE]: "process",
+    [ATTR_MESSAGING_DESTINATION_NAME]: "relay",
+    [ATTR_MESSAGING_MESSAGE_ID]: "one",
+    [ATTR_MESSAGING_MESSAGE_ENVELOPE_SIZE]: 24,
+    "smtp.recipients.count": 1,
+  };
+  const failed = { "error.type": "SMTPDataError", "smtp.response.status_code": 451, "smtp.outbox.action": "retry" };
+  expect(attempts).toMatchObject([
+    { kind: SpanKind.CONSUMER, attributes: { ...common, ...failed, "smtp.outbox.attempt": 1 } },
+    { kind: SpanKind.CONSUMER, attributes: { ...common, "smtp.outbox.attempt": 2, "smtp.outbox.action": "done" } },
+  ]);
+  expect(attempts.map(({ status }) => status.code)).toEqual([SpanStatusCode.ERROR, SpanStatusCode.UNSET]);
+  expect(attempts[0]?.attributes["smtp.outbox.retry_after"]).toBeGreaterThan(200);
+  const ids = attempts.map((span) => span.spanContext().spanId);
+  for (const name of ["send", "connect"]) {
+    expect(named(name).map(({ parentSpanContext }) => parentSpanContext?.spanId)).toEqual(ids);
+  }
+  expect(JSON.stringify(attempts.map(({ attributes }) => attributes))).not.toMatch(/charles|ada@/);
+});
+
+it("ends the span of an attempt that the store keeps from beginning", async () => {
+  const named = await spansOf(async () => {
+    const world = new World();
+    const worker = world.worker(new Life({ fate: "fail-before", at: 1 }));
+    await expect(worker.run(message())).rejects.toThrow("the store is gone");
+    await world.server.close();
+  });
+  expect(named("process relay")).toMatchObject([
+    { attributes: { "error.type": "Error", "smtp.outbox.action": "defer" }, status: { code: SpanStatusCode.ERROR } },
+  ]);
 });

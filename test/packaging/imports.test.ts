@@ -64,9 +64,9 @@ describe.runIf(onNode)("the import graph", () => {
       [],
     );
     // Diagnostics channels and contexts of callers are found where the runtime has them, and in one place.
-    expect(own.filter(({ strings }) => strings.includes("process")).map(({ file }) => file)).toEqual([
-      "src/client/builtin-module.ts",
-    ]);
+    // In src/opentelemetry.ts it is the name of an operation.
+    const named = own.filter(({ file, strings }) => strings.includes("process") && file !== "src/opentelemetry.ts");
+    expect(named.map(({ file }) => file)).toEqual(["src/client/builtin-module.ts"]);
   });
 
   it("leads to neither timers nor promises nor I/O in src/core/", () => {

@@ -9,6 +9,8 @@ import { redirected, redirectedOptions, type Servers } from "./redirected.ts";
 
 /** Stands for queues and their outboxes, which have tests of their own against real servers. */
 class Idle {
+  /** bull-board knows a queue by it. */
+  readonly metaValues: object = { version: "bullmq" };
   async connect(): Promise<void> {}
   async query(): Promise<void> {}
   async start(): Promise<void> {}

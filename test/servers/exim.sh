@@ -68,6 +68,11 @@ elsewhere:
   driver = redirect
   domains = ! lab.test
   data = :blackhole:
+bounced:
+  driver = redirect
+  local_parts = bounced
+  data = :fail: no such mailbox
+  allow_fail
 here:
   driver = accept
   transport = maildir

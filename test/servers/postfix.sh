@@ -1,6 +1,6 @@
 # Postfix: STARTTLS, AUTH by way of Dovecot and, on a port of its own, Cyrus SASL, implicit TLS; all mail goes to one Maildir, none leaves. Sourced by keeper.sh.
 # refused@lab.test is refused with 550, later@lab.test with 450, members@lab.test with 530 before authentication,
-# mail from spammer@client.test with 550.
+# mail from spammer@client.test with 550; mail for bounced@lab.test is taken, and comes back as a report.
 
 postfix_missing() {
   command -v postfix >/dev/null || echo "package postfix"
@@ -32,6 +32,7 @@ alias_maps =
 # Bounces and whatever an authenticated client addresses elsewhere: nothing may leave this machine.
 default_transport = discard
 
+transport_maps = inline:{{bounced@lab.test=bounced:}}
 virtual_mailbox_domains = lab.test xn--bcher-kva.test
 virtual_mailbox_base = $home/mail
 virtual_mailbox_maps = static:all/
@@ -91,6 +92,8 @@ verify unix - - n - 1 verify
 flush unix n - n 1000? 0 flush
 proxymap unix - - n - - proxymap
 error unix - - n - - error
+bounced unix - n n - - pipe
+  user=nobody argv=/bin/sh -c {echo no such mailbox; exit 67}
 retry unix - - n - - error
 discard unix - - n - - discard
 virtual unix - n n - - virtual

@@ -18,7 +18,8 @@ sendmail_start() {
   chmod 700 "$home/queue"
   cat >"$home/deliver" <<'SH'
 #!/bin/sh
-# deliver MAILDIR USER: the message on stdin becomes a file in the Maildir.
+# deliver MAILDIR USER: the message on stdin becomes a file in the Maildir; there is no user "bounced" (EX_NOUSER).
+case $2 in bounced@*) exit 67 ;; esac
 name=$(date +%s).$$.localhost
 { echo "Delivered-To: <$2@lab.test>"; cat; } >"$1/tmp/$name" && mv "$1/tmp/$name" "$1/new/$name"
 SH

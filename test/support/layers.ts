@@ -83,10 +83,19 @@ export const layers: Readonly<Record<string, Rule>> = {
     types: ["src/client/"],
     packages: ["@upyo/core", "nodemailer/lib/mail-composer/index.js"],
   },
-  // A program, not a part of the library: it imports the package's exports, and Node's modules directly.
+  // A program, and no part of a library: it imports what the package exports, what reads and writes mail, and Node's
+  // modules as they are.
   "src/cli/": {
     imports: [
-      ...["src/cli/", "src/index.ts", "src/core/index.ts", "src/sasl/index.ts", "src/proxy/index.ts"],
+      ...[
+        "src/cli/",
+        "src/index.ts",
+        "src/core/index.ts",
+        "src/core/mime.ts",
+        "src/core/mail-date.ts",
+        "src/sasl/index.ts",
+        "src/proxy/index.ts",
+      ],
       ...["src/testing/", "src/runtime.ts", "transports/"],
     ],
     packages: ["nodemailer/lib/mail-composer/index.js", ...nodeModules],

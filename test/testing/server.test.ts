@@ -1,4 +1,5 @@
 /** The server that users test with: it takes mail, refuses what it is told to, and makes the faults asked for. */
+import process from "node:process";
 import fc from "fast-check";
 import { describe, expect, it, onTestFinished } from "vitest";
 import {
@@ -488,6 +489,22 @@ describe("an answer", () => {
       expect(await sending).toBeInstanceOf(SMTPServerDisconnected);
     },
   );
+
+  it("may be late for any number of clients at once, without a warning of the runtime", async () => {
+    const warnings: string[] = [];
+    const listen = (warning: Error): void => void warnings.push(warning.name);
+    process.on("warning", listen);
+    onTestFinished(() => void process.off("warning", listen));
+    const server = started({ answers: { mail: { delay: 3600 } } });
+    const clients = Array.from({ length: 20 }, () =>
+      reasonOf(session(server).then((smtp) => smtp.sendmail(ada, charles, letter))),
+    );
+    const asked = (): number => server.commands.filter((line) => line.startsWith("MAIL")).length;
+    while (asked() < clients.length) await new Promise((go) => setImmediate(go));
+    await server.close();
+    for (const client of clients) expect(await client).toBeInstanceOf(SMTPServerDisconnected);
+    expect(warnings).toEqual([]);
+  });
 
   it("comes late, and in pieces, where it is to", async () => {
     const server = started({

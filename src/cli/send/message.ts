@@ -1,9 +1,11 @@
-/** The message to send: from a file or standard input, built from options, or a test message. */
+/** The message to send: a finished one from a file or standard input, one that is built here, or one for a test. */
+
 import { randomUUID } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { stat } from "node:fs/promises";
 import { hostname } from "node:os";
 import { type ReadMessage, readMessage } from "../../core/index.ts";
+import { mailDate } from "../../core/mail-date.ts";
 import type { Arguments, OptionTable } from "../arguments.ts";
 import { CommandError, EXIT, UsageError } from "../exit-codes.ts";
 import { unreadable } from "../files.ts";
@@ -129,15 +131,10 @@ function testMessage(args: Arguments): Uint8Array {
     field("From", args.text("from")),
     field("To", args.texts("to").join(", ")),
     field("Cc", args.texts("cc").join(", ")),
-    `Subject: Test of ${new Date().toISOString()}\r\nDate: ${rfc5322Date(new Date())}\r\nMessage-ID: <${id}>\r\n`,
+    `Subject: Test of ${new Date().toISOString()}\r\nDate: ${mailDate(new Date())}\r\nMessage-ID: <${id}>\r\n`,
     "MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n",
   ];
   return new TextEncoder().encode(`${header.join("")}This is a test, sent by npx smtplib.\r\n`);
-}
-
-/** A date as header fields have it (RFC 5322 3.3). */
-function rfc5322Date(date: Date): string {
-  return date.toUTCString().replace("GMT", "+0000");
 }
 
 function bytesOf(chunk: Uint8Array | string): Uint8Array {

@@ -3,7 +3,6 @@
  * before the reply to it leaves; by chance it puts off recipients and messages, and drops connections.
  */
 
-import { setMaxListeners } from "node:events";
 import { appendFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { SocketStream } from "../../../src/cli/serve/socket-stream.ts";
@@ -20,8 +19,6 @@ type Settings = {
 
 const { port, log, seed, calm = false }: Settings = JSON.parse(process.argv[2] ?? "{}");
 const random = new Random(seed);
-// Each reply that is delayed listens for the server's end.
-setMaxListeners(0);
 
 const server = startServer({
   keep: 10,

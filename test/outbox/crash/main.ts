@@ -6,10 +6,10 @@ import { existsSync, readdirSync, readFileSync, statSync, truncateSync } from "n
 import { join } from "node:path";
 import type { Enqueued, UnknownPolicy } from "../../../src/outbox/index.ts";
 import { Random } from "../../seeds/random.ts";
+import { type AnyOutbox, connectQueues, type QueueName } from "../queues.ts";
 import { freePort, type Service, startPostgres, startRedis } from "../services.ts";
 import { makeFaults } from "./chaos.ts";
 import { Program } from "./processes.ts";
-import { type Opened, openQueue, type QueueName } from "./queues.ts";
 
 type Settings = {
   readonly queue: QueueName;
@@ -57,10 +57,11 @@ process.once("SIGTERM", () => {
 
 try {
   await mailServer.start();
-  const opened = await openQueue(name, service.port, { connect: () => ({ host: "127.0.0.1" }), timeout: 5 });
-  console.log(JSON.stringify(await play(opened)));
+  const queues = await connectQueues(name, service.port);
+  const outbox = await queues.open({ connect: () => ({ host: "127.0.0.1" }), timeout: 5 });
+  console.log(JSON.stringify(await play(outbox, queues.waiting)));
   await Promise.all([...workers, mailServer].map((one) => one.kill()));
-  await opened.close();
+  await queues.close();
 } finally {
   await endAll();
 }
@@ -71,12 +72,12 @@ async function endAll(): Promise<void> {
   await service.close();
 }
 
-async function play(opened: Opened): Promise<object> {
+async function play(outbox: AnyOutbox, waiting: () => Promise<number>): Promise<object> {
   const began = performance.now();
   const watched = setInterval(watchLog, 100);
   await Promise.all(workers.map((one) => one.start()));
   let isQueued = false;
-  const queued = enqueueAll(opened).then(() => {
+  const queued = enqueueAll(outbox).then(() => {
     isQueued = true;
   });
   // Until most messages have passed: the rest shows how long everything takes to recover.
@@ -89,21 +90,21 @@ async function play(opened: Opened): Promise<object> {
   );
   await queued;
   const faultless = performance.now();
-  const recovered = await settled(opened);
+  const recovered = await settled(outbox, waiting);
   clearInterval(watched);
   const seconds = { all: (faultless - began) / 1000, recovery: Math.max(0, recovered - faultless) / 1000 };
-  return { ...(await account(opened)), resolved, faults, seconds, faultsSeen };
+  return { ...(await account(outbox, waiting)), resolved, faults, seconds, faultsSeen };
 }
 
 /** Enqueues each message until it is there, however often the queue is gone meanwhile. */
-async function enqueueAll(opened: Opened): Promise<void> {
+async function enqueueAll(outbox: AnyOutbox): Promise<void> {
   let next = 0;
   const one = async (): Promise<void> => {
     for (let number = next++; number < messages; number = next++) {
       const body = `X-Number: ${number}\r\nSubject: Message ${number}\r\n\r\n${"Lorem ipsum dolor sit amet. ".repeat(20)}\r\n`;
       const envelope = { from: "ada@example.com", to: [`user${number % 100}@example.net`] };
       while (ids[number] === undefined) {
-        ids[number] = await opened.outbox.enqueue(envelope, body, { key: `message ${number}` }).then(idOf, nothing);
+        ids[number] = await outbox.enqueue(envelope, body, { key: `message ${number}` }).then(idOf, nothing);
       }
     }
   };
@@ -117,31 +118,27 @@ function idOf({ jobs }: Enqueued): string | undefined {
 function nothing(): undefined {}
 
 /** Waits until nothing waits but what is held, and that no more changes; when it was so first. */
-async function settled(opened: Opened): Promise<number> {
+async function settled(outbox: AnyOutbox, waiting: () => Promise<number>): Promise<number> {
   const limit = performance.now() + 300_000;
   let since = performance.now();
   let last = "";
   while (performance.now() < limit) {
-    const [waiting, held] = await Promise.all([opened.waiting(), opened.outbox.held()]);
-    if (`${waiting} ${held.length}` !== last) since = performance.now();
-    last = `${waiting} ${held.length}`;
+    const [left, held] = await Promise.all([waiting(), outbox.held()]);
+    if (`${left} ${held.length}` !== last) since = performance.now();
+    last = `${left} ${held.length}`;
     // An answer that is on its way comes as soon as its worker is awake.
-    if (waiting <= held.length && performance.now() - since > 8000) break;
+    if (left <= held.length && performance.now() - since > 8000) break;
     await new Promise((resolve) => setTimeout(resolve, 250));
   }
   return since;
 }
 
 /** What became of each message, by what the server took and what the queue says. */
-async function account(opened: Opened): Promise<object> {
+async function account(outbox: AnyOutbox, waiting: () => Promise<number>): Promise<object> {
   const copies = new Uint8Array(messages);
   const taken = existsSync(log) ? readFileSync(log, "utf8").trim().split("\n") : [];
   for (const number of taken) copies[Number(number)] = (copies[Number(number)] ?? 0) + 1;
-  const [held, dead, waiting] = await Promise.all([
-    opened.outbox.held(),
-    opened.outbox.deadLetters(0, 99_999),
-    opened.waiting(),
-  ]);
+  const [held, dead, left] = await Promise.all([outbox.held(), outbox.deadLetters(0, 99_999), waiting()]);
   const known = new Set([...held, ...dead].map(({ id }) => id));
   // What nobody got has to be among those that are held or given up.
   const lost = ids.filter((id, number) => copies[number] === 0 && !known.has(id ?? "")).length;
@@ -149,10 +146,10 @@ async function account(opened: Opened): Promise<object> {
     messages,
     delivered: copies.filter((count) => count > 0).length,
     doubled: copies.filter((count) => count > 1).length,
-    lost: waiting > held.length ? 0 : lost,
+    lost: left > held.length ? 0 : lost,
     held: held.length,
     rejected: dead.length,
-    waiting: Math.max(0, waiting - held.length),
+    waiting: Math.max(0, left - held.length),
   };
 }
 
@@ -166,7 +163,7 @@ async function restartQueue(): Promise<void> {
 function heard(line: string): void {
   if (line === "done") done++;
   else if (line === "resolved") resolved++;
-  else if (line.startsWith("fault") && faultsSeen.length < 5) faultsSeen.push(line.slice(0, 300));
+  else if (line.startsWith("fault") && faultsSeen.length < 5) faultsSeen.push(line.slice(0, 2000));
 }
 
 function watchLog(): void {

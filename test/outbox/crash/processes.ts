@@ -12,6 +12,10 @@ export class Program {
     this.#heard = heard;
   }
 
+  get pid(): number | undefined {
+    return this.#child?.pid;
+  }
+
   /** Starts it; it need not be ready before it is killed. */
   start(): Promise<void> {
     const [command, ...args] = this.#command;

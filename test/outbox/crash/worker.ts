@@ -1,7 +1,7 @@
 /** A worker of the crash test, in a process of its own that is killed or frozen at any time. It prints what it sees. */
 import { subscribe } from "node:diagnostics_channel";
 import type { OutboxOptions, UnknownPolicy } from "../../../src/outbox/index.ts";
-import { type Opened, openQueue, type QueueName } from "./queues.ts";
+import { type AnyOutbox, connectQueues, type QueueName } from "../queues.ts";
 
 type Settings = {
   readonly queue: QueueName;
@@ -20,7 +20,7 @@ subscribe("smtplib:outbox:end", (message) => {
 });
 
 for (const event of ["uncaughtException", "unhandledRejection"]) {
-  process.on(event, (error) => console.log(`fault ${String(Object(error).stack).replaceAll("\n", " ")}`));
+  process.on(event, (error) => console.log(`fault ${event} ${String(Object(error).stack).replaceAll("\n", " ")}`));
 }
 
 const options: OutboxOptions = {
@@ -36,10 +36,11 @@ const options: OutboxOptions = {
 };
 
 /** Opens the queue as soon as its server is there: what supervises a process would start it again until then. */
-async function opened(): Promise<Opened> {
+async function opened(): Promise<AnyOutbox> {
   for (;;) {
     try {
-      return await openQueue(settings.queue, settings.port, options);
+      const queues = await connectQueues(settings.queue, settings.port);
+      return await queues.open(options);
     } catch {
       await new Promise((resolve) => setTimeout(resolve, 300));
     }
@@ -47,5 +48,5 @@ async function opened(): Promise<Opened> {
 }
 
 const { work } = await opened();
-await work(settings.concurrency);
+await work({ concurrency: settings.concurrency });
 console.log("ready");

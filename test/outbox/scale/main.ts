@@ -3,11 +3,10 @@
  * `scripts/outbox-scale.mjs` runs it.
  */
 import { join } from "node:path";
-import Redis from "ioredis";
-import pg from "pg";
 import { Program } from "../crash/processes.ts";
-import { openQueue, type QueueName } from "../crash/queues.ts";
+import { type AnyOutbox, connectQueues, type QueueName } from "../queues.ts";
 import { freePort, startPostgres, startRedis } from "../services.ts";
+import { BODY, postgresRow, redisInfo } from "./measures.ts";
 
 type Settings = { readonly queue: QueueName; readonly messages: number; readonly folder: string };
 
@@ -30,28 +29,28 @@ process.exit(0);
 
 async function measured(): Promise<object> {
   const connect = () => ({ host: "127.0.0.1", port: mailPort, maxConnections: 20 });
-  const opened = await openQueue(queue, service.port, { connect });
+  const queues = await connectQueues(queue, service.port);
+  const outbox = await queues.open({ connect });
   const counters = queue === "redis" ? redisCounters : postgresCounters;
   const before = await counters();
-  const enqueued = await seconds(() => enqueueAll(opened.outbox));
+  const enqueued = await seconds(() => enqueueAll(outbox));
   const queued = await counters();
-  const worker = await opened.work(20);
+  const worker = await outbox.work({ concurrency: 20 });
   const delivered = await seconds(async () => {
-    while ((await opened.waiting()) > 0) await new Promise((resolve) => setTimeout(resolve, 200));
+    while ((await queues.waiting()) > 0) await new Promise((resolve) => setTimeout(resolve, 200));
   });
   await worker.close();
   const after = await counters();
   const rates = { enqueued: messages / enqueued, delivered: messages / delivered };
   const perMessage = { enqueue: difference(before, queued), deliver: difference(queued, after) };
-  await opened.close();
+  await queues.close();
   return { queue, messages, rates, perMessage };
 }
 
-async function enqueueAll(outbox: Awaited<ReturnType<typeof openQueue>>["outbox"]): Promise<void> {
+async function enqueueAll(outbox: AnyOutbox): Promise<void> {
   let next = 0;
-  const body = `Subject: Hello\r\n\r\n${"Lorem ipsum dolor sit amet, consectetur adipiscing elit.\r\n".repeat(17)}`;
   const one = async (): Promise<void> => {
-    while (next++ < messages) await outbox.enqueue({ from: "ada@example.com", to: ["charles@example.net"] }, body);
+    while (next++ < messages) await outbox.enqueue({ from: "ada@example.com", to: ["charles@example.net"] }, BODY);
   };
   await Promise.all(Array.from({ length: 20 }, one));
 }
@@ -72,10 +71,7 @@ function difference(before: Counters, after: Counters): Counters {
 }
 
 async function redisCounters(): Promise<Counters> {
-  const client = new Redis(service.port, "127.0.0.1");
-  const info = await client.info();
-  client.disconnect();
-  const number = (name: string): number => Number(new RegExp(`^${name}:(\\d+)`, "m").exec(info)?.[1]);
+  const number = await redisInfo(service.port);
   return {
     commands: number("total_commands_processed"),
     octetsIn: number("total_net_input_bytes"),
@@ -86,14 +82,11 @@ async function redisCounters(): Promise<Counters> {
 }
 
 async function postgresCounters(): Promise<Counters> {
-  const client = new pg.Client({ host: "127.0.0.1", port: service.port, user: "postgres" });
-  await client.connect();
   // Statistics are written with a delay.
   await new Promise((resolve) => setTimeout(resolve, 1500));
-  const { rows } = await client.query(
+  return postgresRow(
+    service.port,
     `SELECT xact_commit::float8 AS transactions, pg_database_size('postgres')::float8 AS memory,
       pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')::float8 AS log FROM pg_stat_database WHERE datname = 'postgres'`,
   );
-  await client.end();
-  return rows[0];
 }

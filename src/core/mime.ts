@@ -1,0 +1,144 @@
+/** As much of MIME as it takes to look into a message (RFC 2045, 2046, 2231): parts, fields, and their encodings. Lenient. */
+
+/** A part of a message, or all of it. */
+export type MimePart = {
+  /** The fields of its header, unfolded, in order. */
+  readonly fields: readonly (readonly [name: string, text: string])[];
+  /** What is below the header, as it stands. */
+  readonly body: Uint8Array;
+};
+
+/** Reads a part down to its header and its body. Lines end in CRLF or LF. */
+export function readPart(content: Uint8Array): MimePart {
+  const text = latin1(content);
+  const end = /(?:^|\r?\n)\r?\n/.exec(text);
+  const head = text.slice(0, end === null ? text.length : end.index);
+  const body = end === null ? new Uint8Array(0) : content.subarray(end.index + end[0].length);
+  const lines = head.replace(/\r?\n(?=[ \t])/g, "").split(/\r?\n/);
+  const fields = lines.flatMap((line) => {
+    const [, name, value] = /^([!-9;-~]+)[ \t]*:[ \t]*(.*)$/.exec(line) ?? [];
+    return name === undefined || value === undefined ? [] : [[name, utf8Or(value)] as const];
+  });
+  return { fields, body };
+}
+
+/** The first field of that name, which is in lower case. */
+export function fieldOf({ fields }: MimePart, wanted: string): string | undefined {
+  return fields.find(([name]) => name.toLowerCase() === wanted)?.[1];
+}
+
+/** The parts within a part; undefined if it is no multipart. */
+export function innerParts(part: MimePart): MimePart[] | undefined {
+  const { value, parameters } = parameterized(fieldOf(part, "content-type") ?? "");
+  const boundary = parameters.get("boundary");
+  if (!value.startsWith("multipart/") || boundary === undefined) return undefined;
+  return partsOf(part.body, boundary).map(readPart);
+}
+
+function partsOf(body: Uint8Array, boundary: string): Uint8Array[] {
+  const text = latin1(body);
+  const escaped = boundary.replace(/[\\^$.*+?()[\]{}|]/g, "\\$&");
+  const lines = [...text.matchAll(new RegExp(`(?:^|\\r?\\n)--${escaped}(--)?[ \\t]*(?=\\r?\\n|$)`, "g"))];
+  return lines.flatMap((line, index) => {
+    if (line[1] !== undefined) return [];
+    const from = line.index + line[0].length;
+    const begin = text.startsWith("\r\n", from) ? from + 2 : from + 1;
+    return [body.subarray(begin, lines[index + 1]?.index ?? text.length)];
+  });
+}
+
+/** A value and its parameters (RFC 2045 5.1), those in pieces or with a charset put together (RFC 2231). */
+export function parameterized(text: string): {
+  readonly value: string;
+  readonly parameters: ReadonlyMap<string, string>;
+} {
+  const [, value = ""] = /^\s*([^;]*)/.exec(text) ?? [];
+  const parameters = new Map<string, string>();
+  for (const [, name = "", quoted, bare = ""] of text.matchAll(
+    // A quoted string that does not end goes to the end.
+    /;\s*([^\s=;]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)\\?(?:"|$)|([^\s;]*))/g,
+  )) {
+    const given = quoted === undefined ? bare : quoted.replace(/\\(.)/g, "$1");
+    const [, plain = "", , extended] = /^([^*]+)(\*\d+)?(\*)?$/.exec(name.toLowerCase()) ?? [];
+    const decoded = extended === undefined ? given : decodeExtended(given);
+    parameters.set(plain, (parameters.get(plain) ?? "") + decoded);
+  }
+  return { value: value.trim().toLowerCase(), parameters };
+}
+
+function decodeExtended(text: string): string {
+  const [, charset = "utf-8", encoded = text] = /^([^']*)'[^']*'(.*)$/.exec(text) ?? [];
+  const octets = encoded.replace(/%([\da-f]{2})/gi, (_, code: string) =>
+    String.fromCharCode(Number.parseInt(code, 16)),
+  );
+  return decodeCharset(fromLatin1(octets), charset);
+}
+
+/** The body of a part out of its encoding. */
+export function decodedBody(part: MimePart): Uint8Array {
+  switch (fieldOf(part, "content-transfer-encoding")?.trim().toLowerCase()) {
+    case "base64":
+      return decodeBase64(latin1(part.body));
+    case "quoted-printable":
+      return decodeQuoted(part.body);
+    default:
+      return part.body;
+  }
+}
+
+/** Encoded words (RFC 2047); those side by side belong together. */
+export function decodeWords(text: string): string {
+  const word = /=\?([^?\s]+)\?([bq])\?([^?\s]*)\?=(?:[ \t]+(?==\?[^?\s]+\?[bq]\?[^?\s]*\?=))?/gi;
+  return text.replace(word, (_, charset: string, kind: string, encoded: string) => {
+    const octets =
+      kind.toLowerCase() === "b" ? decodeBase64(encoded) : fromLatin1(decodeHex(encoded.replaceAll("_", " ")));
+    return decodeCharset(octets, charset.replace(/\*.*$/, ""));
+  });
+}
+
+function decodeBase64(text: string): Uint8Array {
+  const clean = text.replace(/[^A-Za-z0-9+/]/g, "");
+  return fromLatin1(atob(clean.slice(0, clean.length - (clean.length % 4 === 1 ? 1 : 0))));
+}
+
+function decodeQuoted(body: Uint8Array): Uint8Array {
+  const text = latin1(body)
+    // From the first of the spaces on only: a run of them that ends no line would be tried from each of them.
+    .replace(/(?<![ \t])[ \t]+(?=\r?\n|$)/g, "")
+    .replace(/=\r?\n/g, "");
+  return fromLatin1(decodeHex(text));
+}
+
+function decodeHex(text: string): string {
+  return text.replace(/=([\da-f]{2})/gi, (_, code: string) => String.fromCharCode(Number.parseInt(code, 16)));
+}
+
+/** Octets as text; in UTF-8 where the runtime does not know the charset. */
+export function decodeCharset(octets: Uint8Array, charset = "utf-8"): string {
+  try {
+    return new TextDecoder(charset).decode(octets);
+  } catch {
+    return new TextDecoder().decode(octets);
+  }
+}
+
+/** Header fields may be raw UTF-8 (RFC 6532). */
+function utf8Or(text: string): string {
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(fromLatin1(text));
+  } catch {
+    return text;
+  }
+}
+
+function latin1(octets: Uint8Array): string {
+  let text = "";
+  for (let at = 0; at < octets.length; at += 8_192) text += String.fromCharCode(...octets.subarray(at, at + 8_192));
+  return text;
+}
+
+function fromLatin1(text: string): Uint8Array {
+  const octets = new Uint8Array(text.length);
+  for (let at = 0; at < text.length; at += 1) octets[at] = text.charCodeAt(at) & 0xff;
+  return octets;
+}
