@@ -96,9 +96,6 @@ const FRIENDLY: Answers = {
 /** Thrown at the end of the script for this connection; later lines of the client are still recorded. */
 class Over extends Error {}
 
-/** One for all, since a stack takes longer to make than most dialogues to play. */
-const OVER = new Over();
-
 /** One connection: plays the dialogue, and remembers. */
 export class Conversation {
   /** The lines that the client sent, messages left out; "(TLS)" marks where TLS began. */
@@ -208,16 +205,16 @@ export class Conversation {
         return this.#converse(step.answers);
       case "freeze":
         await this.#clientDone;
-        throw OVER;
+        throw new Over();
       case "reset":
         this.#wire.reset();
-        throw OVER;
+        throw new Over();
       case "close":
       case "halfClose":
         this.#wire.halfClose();
-        throw OVER;
+        throw new Over();
       case "stall":
-        throw OVER;
+        throw new Over();
     }
   }
 
@@ -256,7 +253,7 @@ export class Conversation {
     if (matches) return;
     this.problems.push(`expected ${String(wanted)}, but the client said ${JSON.stringify(line)}`);
     this.#wire.halfClose();
-    throw OVER;
+    throw new Over();
   }
 
   async #converse(answers: Answers): Promise<void> {
@@ -310,7 +307,7 @@ export class Conversation {
     const secure = await this.#acceptTls(this.#wire, pair, options);
     if (secure === undefined) {
       this.ended = "reset";
-      throw OVER;
+      throw new Over();
     }
     this.#wire = secure;
     this.lines.push("(TLS)");
@@ -337,8 +334,7 @@ export class Conversation {
   async #until(end: Uint8Array): Promise<Uint8Array> {
     const parts: Uint8Array[] = [];
     for (;;) {
-      const { buffer, byteOffset, byteLength } = this.#pending;
-      const at = Buffer.from(buffer, byteOffset, byteLength).indexOf(end);
+      const at = Buffer.from(this.#pending).indexOf(end);
       if (at >= 0) return Buffer.concat([...parts, this.#cut(at + end.length)]);
       const whole = Math.max(0, this.#pending.length - end.length);
       parts.push(this.#cut(whole));
@@ -353,7 +349,7 @@ export class Conversation {
   }
 
   async #moreOrOver(): Promise<void> {
-    if (this.ended !== undefined) throw OVER;
+    if (this.ended !== undefined) throw new Over();
     await this.#more();
   }
 
