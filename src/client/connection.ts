@@ -123,14 +123,7 @@ export class Connection {
 
   /** Puts the commands of a group into the output, from index `from`; `end` as for `send`. */
   sendGroup(commands: readonly Command[], from: number, end?: Command): void {
-    const isTraced = this.settings.events.traceEnabled !== undefined;
-    for (let at = from; at < commands.length; at++) {
-      const command = commands[at];
-      if (command === undefined) continue;
-      const body = command.verb === "DATA" ? end : undefined;
-      if (isTraced) this.send(command, body);
-      else this.dialogue.send(command, this.output, body);
-    }
+    for (const command of commands.slice(from)) this.send(command, command.verb === "DATA" ? end : undefined);
   }
 
   /** Sends a command and returns its reply. `delivery` is the outcome if the connection is lost. */
@@ -163,18 +156,18 @@ export class Connection {
   }
 
   /** Passes the replies to their receivers. */
-  dispatch({ replies, exchanges, fault }: Received): void {
+  dispatch({ exchanges, fault }: Received): void {
     // Set before the replies are dispatched, so that no receiver continues because of one of them.
     if (fault !== undefined) this.#fault = { ...fault, detail: this.#shown(fault.detail) };
     this.#isDispatching = true;
     for (const { command, reply } of exchanges) {
-      if (command instanceof EnvelopeGroup) command.replied(reply);
+      if (command instanceof EnvelopeGroup) this.#dealToGroup(command, reply);
       else if (command.within === undefined) this.#deal(command, reply);
       else command.within(() => this.#deal(command, reply));
     }
     this.#isDispatching = false;
     if (this.#fault !== undefined) this.#broken(this.#fault);
-    else if (replies > 0) this.restartReplyTimer();
+    else if (exchanges.length > 0) this.restartReplyTimer();
     if (this.partlyReplied !== undefined && this.dialogue.hasUnreadBytes) this.partlyReplied();
   }
 
@@ -297,6 +290,12 @@ export class Connection {
   async #requestAfterReset(command: Command, delivery: DeliveryOutcome | undefined): Promise<Reply> {
     await this.reset();
     return this.request(command, delivery);
+  }
+
+  /** Observers may begin to listen after the group was sent. */
+  #dealToGroup(group: EnvelopeGroup, reply: RawReply): void {
+    this.settings.events.traceEnabled?.replied(group.shown, reply.reply, this.redact(reply.message));
+    group.dispatch(reply);
   }
 
   #deal(command: Command, reply: RawReply): void {

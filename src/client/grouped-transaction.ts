@@ -48,7 +48,7 @@ export class GroupedTransaction extends EnvelopeGroup implements TransferObserve
   }
 
   /** Receives the last reply to the envelope, or the reply to the message. */
-  replied(reply: RawReply): void {
+  protected replied(reply: RawReply): void {
     if (!this.#hasData) this.#envelopeAnswered(reply);
     else if (this.#refusal !== undefined) this.#observer.reject(this.#refusal);
     else if (this.#sentAt === undefined) this.#carefully().replied(undefined, reply);

@@ -84,15 +84,11 @@ export type Fault =
 /** Has a pending reply: a command, or a message's envelope in one group. */
 export type Awaited = Command | EnvelopeGroup;
 
-/** A command and its reply; for a group, the replies to DATA and to the message. */
+/** A command, or a group, and a reply to it. */
 export type Exchange = { readonly command: Awaited; readonly reply: RawReply };
 
-/** The result of received bytes: the number of replies, complete exchanges in order, and a fault after them. */
-export type Received = {
-  readonly replies: number;
-  readonly exchanges: readonly Exchange[];
-  readonly fault: Fault | undefined;
-};
+/** The result of received bytes: complete exchanges in order, and a fault after them. */
+export type Received = { readonly exchanges: readonly Exchange[]; readonly fault: Fault | undefined };
 
 /** Maximum bytes of a reply line, of a reply, and of the reply to EHLO. */
 export type Limits = { readonly line: number; readonly reply: number; readonly ehlo: number };
@@ -280,20 +276,19 @@ export class Dialogue {
   }
 
   #drain(): Received {
-    const limits = this.#limits;
+    const { line, reply: mostBytes } = this.#limits;
     const exchanges: Exchange[] = [];
-    let replies = 0;
-    for (let command = this.oldestPending; command !== undefined; command = this.oldestPending) {
+    for (;;) {
+      const command = this.oldestPending;
+      if (command === undefined) return { exchanges, fault: this.#surplus() };
       const isGroup = command instanceof EnvelopeGroup;
-      const reply = isGroup ? this.#parser.next(limits.line, limits.reply) : this.#nextReply(command.verb);
-      if (reply === undefined) return { replies, exchanges, fault: this.#parser.fault };
-      replies++;
-      const isAnswered =
-        command instanceof EnvelopeGroup ? this.#groupAnswered(command, reply) : this.#answered(command, reply.code);
-      if (isAnswered) exchanges.push({ command, reply });
-      if (reply.code === 421) return { replies, exchanges, fault: lastWord(reply) };
+      const reply = isGroup ? this.#parser.next(line, mostBytes) : this.#nextReply(command.verb);
+      if (reply === undefined) return { exchanges, fault: this.#parser.fault };
+      if (isGroup) this.#groupAnswered(command, reply);
+      else this.#answered(command, reply.code);
+      exchanges.push({ command, reply });
+      if (reply.code === 421) return { exchanges, fault: lastWord(reply) };
     }
-    return { replies, exchanges, fault: this.#surplus() };
   }
 
   /** Handles an unsolicited reply. */
@@ -311,27 +306,26 @@ export class Dialogue {
     return this.#parser.next(mostInLine, verb === "EHLO" || verb === "LHLO" ? ehlo : reply);
   }
 
-  /** Processes a reply to a command; returns whether the receiver can act on it, which is always true. */
-  #answered(command: Command, code: number): true {
+  /** Processes a reply to a command. */
+  #answered(command: Command, code: number): void {
     const { verb } = command;
-    if (command.endsMessage && this.#moreFinalReplies()) return true;
+    if (command.endsMessage && this.#moreFinalReplies()) return;
     this.#first++;
     this.#count(command, code);
     if (verb === "?") this.#fetched();
     // Once the end of a message is sent, its replies no longer change the position.
     else if (verb !== "." || this.#position === "body") this.#move(verb, code);
-    return true;
   }
 
-  /** Does the same for a command of a group: the receiver acts on the envelope's last reply. */
-  #groupAnswered(group: EnvelopeGroup, reply: RawReply): boolean {
+  /** Processes a reply to one of the commands of a group: only the reply to DATA and the final one change the position. */
+  #groupAnswered(group: EnvelopeGroup, reply: RawReply): void {
     const isData = !group.isEnvelopeAnswered;
-    if (!group.take(reply)) return false;
+    group.take(reply);
+    if (!group.isEnvelopeAnswered) return;
     this.#accepted = 0;
     if (isData) this.#move("DATA", reply.code);
     else if (this.#position === "body") this.#move(".", reply.code);
     if (!isData || this.#position !== "body") this.#first++;
-    return true;
   }
 
   /** In LMTP, a message has one reply for each accepted recipient (RFC 2033 4.2); RCPT's replies have all arrived. */

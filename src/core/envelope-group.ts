@@ -16,6 +16,7 @@ export abstract class EnvelopeGroup {
   isAccepted = true;
   /** The number of replies to the envelope. */
   readonly #envelopeReplies: number;
+  #dispatched = 0;
 
   /** Parameters are the lines of MAIL and of each RCPT, without CRLF. */
   constructor(mail: string, recipients: readonly string[]) {
@@ -46,17 +47,23 @@ export abstract class EnvelopeGroup {
     return Math.max(1, this.#envelopeReplies - this.replies.length);
   }
 
-  /**
-   * Adds the next reply; returns whether the receiver can act on it. Must not do more: bytes that arrived with it may
-   * end the session.
-   */
-  take(reply: RawReply): boolean {
+  /** Adds the next reply. Must not do more: bytes that arrived with it may end the session. */
+  take(reply: RawReply): void {
     const { code } = reply;
     const last = this.#envelopeReplies;
     const count = this.replies.push(reply);
     if (count === last ? code !== 354 : code >= 300) this.isAccepted = false;
     if (code >= 400) noteRefusal(reply.reply, this.verbOf(count - 1));
-    return count >= last;
+  }
+
+  /** The line that the next reply for `dispatch()` answers; "." for the message. */
+  get shown(): string {
+    return this.#dispatched < this.#envelopeReplies ? (this.wire.split("\r\n")[this.#dispatched] ?? "") : ".";
+  }
+
+  /** Passes on a reply that was taken, in order: only the reply to DATA and the final one concern the receiver. */
+  dispatch(reply: RawReply): void {
+    if (++this.#dispatched >= this.#envelopeReplies) this.replied(reply);
   }
 
   /** The verb that a reply answers; "." for the message. */
@@ -67,7 +74,7 @@ export abstract class EnvelopeGroup {
   }
 
   /** Receives the reply to DATA, after those before it, and the reply to the message. */
-  abstract replied(reply: RawReply): void;
+  protected abstract replied(reply: RawReply): void;
 
   /** Called if the missing replies will not come. */
   abstract lost(): void;

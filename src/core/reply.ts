@@ -139,6 +139,7 @@ export class ReplyParser {
     const chunk = this.#chunk;
     const start = this.#at;
     if (start === chunk.length || this.#heldLength > 0 || this.#firstLine !== undefined) return undefined;
+    if (this.#fault !== undefined) return undefined;
     const end = chunk.indexOf(LF, start);
     if (chunk[start + 3] !== SPACE || end < 0 || end - start > mostInLine) return undefined;
     const code = codeAt(chunk, start, end);

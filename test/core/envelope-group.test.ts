@@ -22,7 +22,7 @@ class Probe extends EnvelopeGroup {
     );
   }
 
-  replied(reply: RawReply): void {
+  protected replied(reply: RawReply): void {
     this.handedOver.push(reply.code);
   }
 
@@ -103,7 +103,7 @@ test("hands over the reply to DATA and the reply to the message, and no other", 
   const group = new Probe();
   dialogue.sendEnvelope(group, output);
   const handOver = ({ exchanges }: Received): void => {
-    for (const { command, reply } of exchanges) if (command === group) group.replied(reply);
+    for (const { command, reply } of exchanges) if (command === group) group.dispatch(reply);
   };
   handOver(dialogue.receive(utf8("250 sender\r\n250 one\r\n550 two\r\n")));
   expect(group).toMatchObject({ handedOver: [], isEnvelopeAnswered: false, isAccepted: false });
