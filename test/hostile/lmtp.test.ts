@@ -124,7 +124,7 @@ const rows: Row[] = [
   },
   {
     name: "fewer replies than recipients, then silence",
-    options: { timeouts: { dataDone: 0.1 } },
+    options: { timeouts: { dataDone: 0.5 } },
     answers: { ".": ["250 b", stall] },
     throws: {
       type: SMTPTimeoutError,
