@@ -29,7 +29,7 @@ const outbox = bullmqOutbox(queue, {
 });
 
 const adapter = new BullMQAdapter(queue, { readOnlyMode: true });
-// Without the bodies. Those who may see the dashboard find messages by their addresses.
+// The dashboard shows the addresses of each message, and no body.
 adapter.setFormatter("data", ({ messageId, from, to }) => ({ messageId, from, to: to.map(({ address }) => address) }));
 const board = new ExpressAdapter();
 board.setBasePath("/queues");

@@ -4,7 +4,7 @@
  */
 import type { ByteStream, PeerInfo } from "../byte-stream.ts";
 import { Command, MASK } from "../core/command.ts";
-import { type Awaited, Dialogue, type Fault, type Received, type SessionLimits } from "../core/dialogue.ts";
+import { Dialogue, type Fault, type PendingCommand, type Received, type SessionLimits } from "../core/dialogue.ts";
 import { EnvelopeGroup } from "../core/envelope-group.ts";
 import { Output } from "../core/output.ts";
 import { noteRefusal } from "../core/refused-command.ts";
@@ -69,7 +69,7 @@ export class Connection {
   readonly #secrets: Command[] = [];
   #flushing: Promise<void> | undefined;
   /** The command whose reply the timer limits. */
-  #timed: Awaited | undefined;
+  #timed: PendingCommand | undefined;
   /** True while replies are dispatched; the timer is set afterwards. */
   #isDispatching = false;
   #writeError: { readonly error: unknown } | undefined;
@@ -121,9 +121,13 @@ export class Connection {
     traceEnabled.sent(command.verb, command.shown);
   }
 
-  /** Puts the commands of a group into the output, from index `from`; `end` as for `send`. */
-  sendGroup(commands: readonly Command[], from: number, end?: Command): void {
-    for (const command of commands.slice(from)) this.send(command, command.verb === "DATA" ? end : undefined);
+  /** Puts a message's envelope into the output, as one group. */
+  sendEnvelope(group: EnvelopeGroup): void {
+    this.dialogue.sendEnvelope(group, this.output);
+    const { traceEnabled } = this.settings.events;
+    if (traceEnabled === undefined) return;
+    group.within = callerContext();
+    for (const line of group.lines) traceEnabled.sent(line.slice(0, 4), line);
   }
 
   /** Sends a command and returns its reply. `delivery` is the outcome if the connection is lost. */
@@ -161,8 +165,7 @@ export class Connection {
     if (fault !== undefined) this.#fault = { ...fault, detail: this.#shown(fault.detail) };
     this.#isDispatching = true;
     for (const { command, reply } of exchanges) {
-      if (command instanceof EnvelopeGroup) this.#dealToGroup(command, reply);
-      else if (command.within === undefined) this.#deal(command, reply);
+      if (command.within === undefined) this.#deal(command, reply);
       else command.within(() => this.#deal(command, reply));
     }
     this.#isDispatching = false;
@@ -292,17 +295,12 @@ export class Connection {
     return this.request(command, delivery);
   }
 
-  /** Observers may begin to listen after the group was sent. */
-  #dealToGroup(group: EnvelopeGroup, reply: RawReply): void {
-    this.settings.events.traceEnabled?.replied(group.shown, reply.reply, this.redact(reply.message));
-    group.dispatch(reply);
-  }
-
-  #deal(command: Command, reply: RawReply): void {
+  #deal(command: PendingCommand, reply: RawReply): void {
     const { code } = reply;
     const { traceEnabled: listener } = this.settings.events;
     // A challenge contains input of the next response.
     if (listener) listener.replied(command.shown, reply.reply, code === 334 ? MASK : this.redact(reply.message));
+    if (command instanceof EnvelopeGroup) return command.dispatch(reply);
     if (code === 235 && command.verb !== ".") this.authenticated = true;
     if (code >= 400) noteRefusal(reply.reply, command.verb);
     command.receiver?.replied(command, reply);

@@ -2,14 +2,14 @@
  * Sends a message's content by DATA, from the 354 to the last reply. The end is sent only after all of the content, so
  * that no server accepts half a message as a whole one. An early reply is final.
  */
-import { DataEncoder } from "../core/body.ts";
+import type { DataEncoder } from "../core/body.ts";
 import { Command, type ReplyReceiver } from "../core/command.ts";
 import { isPositive, type RawReply } from "../core/reply.ts";
 import { type DeliveryOutcome, SMTPDataError, type SMTPException } from "../errors.ts";
 import { type Flush, longDataEncoder, type PieceWriter, pumpBody } from "./body-pump.ts";
 import { type Connection, GRACE } from "./connection.ts";
 import type { Content } from "./content.ts";
-import { PIECE, type TransferObserver } from "./content-transfer.ts";
+import { addMessage, PIECE, type TransferObserver } from "./content-transfer.ts";
 import { disconnected, protocolBroken } from "./session-end.ts";
 
 /** Writes one message's content. */
@@ -40,20 +40,16 @@ export class DataTransfer implements ReplyReceiver, PieceWriter {
 
   /** Writes the content after the 354; `expected` replies will answer it. */
   start(expected: number, sevenBitOnly: boolean): void {
-    const { dialogue, fault, output } = this.#connection;
+    const { dialogue, fault, output, writable } = this.#connection;
     this.#expected = expected;
     // The server sent more than its 354: that is its reply to the message, and arrives here next.
     if (dialogue.position !== "body" || fault !== undefined) return;
     if (dialogue.hasUnreadBytes) return this.#awaitAnswer();
     const { bytes } = this.#content;
     if (bytes === undefined || bytes.length > PIECE) return this.#pump(sevenBitOnly);
-    if (isSendable(this.#content)) {
-      output.addBytes(bytes);
-      return this.#sendEnd(endBehind(bytes));
-    }
-    this.#encoder = new DataEncoder();
-    output.addBytes(this.#encoder.encode(bytes));
-    this.end();
+    if (!writable) return;
+    addMessage(output, bytes, this.#content);
+    this.#ended();
   }
 
   /** Adds a piece of the content. */
@@ -75,8 +71,13 @@ export class DataTransfer implements ReplyReceiver, PieceWriter {
 
   /** Sends the end. */
   end(): void {
-    if (this.#encoder !== undefined) this.#sendEnd(this.#encoder.end());
+    const { dialogue, output, writable } = this.#connection;
+    if (this.#encoder === undefined || !writable) return;
+    if (dialogue.hasUnreadBytes) return this.#awaitAnswer();
+    output.addBytes(this.#encoder.end());
+    this.#ended();
   }
+
   /** DATA ends only with the end of the message, which must not be sent, so the connection is dropped. */
   giveUp(error: SMTPException): void {
     this.#finish()?.undelivered(error);
@@ -100,14 +101,10 @@ export class DataTransfer implements ReplyReceiver, PieceWriter {
     this.#undelivered(hasLeft ? "unknown" : "not-sent");
   }
 
-  #sendEnd(end: string | Uint8Array): void {
-    const { dialogue, output, writable } = this.#connection;
-    if (!writable) return;
-    if (dialogue.hasUnreadBytes) return this.#awaitAnswer();
-    if (typeof end === "string") output.addText(end);
-    else output.addBytes(end);
+  /** The end is in the output. */
+  #ended(): void {
     this.#endedAt = this.#connection.writes;
-    dialogue.endBody();
+    this.#connection.dialogue.endBody();
     this.#endHandedOver = true;
     this.#observer.ended();
     this.#connection.flush();
@@ -158,17 +155,5 @@ export class DataTransfer implements ReplyReceiver, PieceWriter {
     return this.#observer;
   }
 }
-
-/** True for content in memory that needs no encoding: only CRLF line ends, and no line begins with a dot. */
-function isSendable({ bytes, octets, dots }: Content): boolean {
-  return bytes !== undefined && octets === bytes.length && dots === 0;
-}
-
-/** The end of the message, and of its last line if missing. */
-function endBehind(bytes: Uint8Array): string {
-  return bytes.length === 0 || bytes[bytes.length - 1] === LF ? ".\r\n" : "\r\n.\r\n";
-}
-
-const LF = 10;
 
 function nothing(): void {}

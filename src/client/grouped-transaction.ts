@@ -3,17 +3,22 @@
  * the verb is DATA. The envelope is sent as one group, after the end of the message before it; the content and its end
  * are one write. Each path settles the outcome exactly once.
  */
-import { DataEncoder } from "../core/body.ts";
 import { EnvelopeGroup } from "../core/envelope-group.ts";
 import { isPositive, type RawReply } from "../core/reply.ts";
-import { SMTPException } from "../errors.ts";
+import type { SMTPException } from "../errors.ts";
 import type { Connection } from "./connection.ts";
-import { PIECE, type TransferObserver } from "./content-transfer.ts";
+import { addMessage, PIECE, type TransferObserver } from "./content-transfer.ts";
 import { DataTransfer } from "./data-transfer.ts";
-import { FullDelivery, TransactionReplies } from "./outcome.ts";
-import { sendRest } from "./recipient-batches.ts";
-import { disconnected, protocolBroken } from "./session-end.ts";
-import { type PlannedMessage, Transaction, type TransactionObserver, type TransactionSettings } from "./transaction.ts";
+import { Outcome, TransactionReplies } from "./outcome.ts";
+import { protocolBroken } from "./session-end.ts";
+import {
+  type PlannedMessage,
+  rejectAfterReset,
+  reportOutcome,
+  sendEmptyMessage,
+  type TransactionObserver,
+  type TransactionSettings,
+} from "./transaction.ts";
 
 /** A transaction that does not wait for single commands. */
 export class GroupedTransaction extends EnvelopeGroup implements TransferObserver {
@@ -43,7 +48,7 @@ export class GroupedTransaction extends EnvelopeGroup implements TransferObserve
     const connection = this.#connection;
     connection.rejectUnsolicited();
     if (connection.end !== undefined) return this.lost();
-    connection.dialogue.sendEnvelope(this, connection.output);
+    connection.sendEnvelope(this);
     connection.flush();
   }
 
@@ -51,7 +56,7 @@ export class GroupedTransaction extends EnvelopeGroup implements TransferObserve
   protected replied(reply: RawReply): void {
     if (!this.#hasData) this.#envelopeAnswered(reply);
     else if (this.#refusal !== undefined) this.#observer.reject(this.#refusal);
-    else if (this.#sentAt === undefined) this.#carefully().replied(undefined, reply);
+    else if (this.#sentAt === undefined) this.#earlyReplyTransfer().replied(undefined, reply);
     else this.#messageAnswered(reply);
   }
 
@@ -71,13 +76,7 @@ export class GroupedTransaction extends EnvelopeGroup implements TransferObserve
 
   /** Called with all replies to the message. */
   complete(finalReplies: readonly RawReply[]): void {
-    const answers = this.#answers();
-    const outcome = answers.outcome(finalReplies);
-    if (outcome instanceof SMTPException) return this.#observer.reject(outcome);
-    if (!answers.hasFull) return this.#observer.resolve(outcome);
-    sendRest(this.#message, outcome, answers.rcpt, this.#observer, (rest, observer) =>
-      new Transaction(this.#connection, rest, PIPELINED, observer).start(),
-    );
+    reportOutcome(this.#connection, this.#message, PIPELINED, this.#observer, this.#answers(), finalReplies);
   }
 
   /** The message was not delivered, or the outcome is unknown. */
@@ -93,8 +92,10 @@ export class GroupedTransaction extends EnvelopeGroup implements TransferObserve
     connection.pipeliningTrust = "proven";
     const refusal = this.isAccepted ? undefined : this.#answers().refusal();
     if (refusal === undefined) this.#sendContent();
-    else if (code === 354) this.#endEmpty(refusal);
-    else void this.#resetThenFail(refusal);
+    else if (code === 354) {
+      this.#refusal = refusal;
+      sendEmptyMessage(connection);
+    } else void rejectAfterReset(connection, this.#observer, refusal);
   }
 
   #sendContent(): void {
@@ -102,18 +103,9 @@ export class GroupedTransaction extends EnvelopeGroup implements TransferObserve
     const { dialogue, fault, output } = connection;
     // The server sent more than its 354: that is its reply to the message, and arrives here next.
     if (dialogue.position !== "body" || fault !== undefined) return;
-    if (dialogue.hasUnreadBytes) return this.#carefully().start(1, this.#message.plan.sevenBitOnly);
+    if (dialogue.hasUnreadBytes) return this.#earlyReplyTransfer().start(1, this.#message.plan.sevenBitOnly);
     if (!connection.writable) return;
-    const { octets, dots } = this.#message.content;
-    const bytes = this.#bytes;
-    if (octets === bytes.length && dots !== undefined) {
-      output.addContent(bytes, dots);
-      output.addText(bytes.length === 0 || bytes[bytes.length - 1] === LF ? ".\r\n" : "\r\n.\r\n");
-    } else {
-      const encoder = new DataEncoder();
-      output.addBytes(encoder.encode(bytes));
-      output.addBytes(encoder.end());
-    }
+    addMessage(output, this.#bytes, this.#message.content);
     this.#sentAt = connection.writes;
     dialogue.endBody();
     this.ended();
@@ -121,7 +113,7 @@ export class GroupedTransaction extends EnvelopeGroup implements TransferObserve
   }
 
   #messageAnswered(reply: RawReply): void {
-    if (this.isAccepted) return this.#observer.resolve(new FullDelivery(this.#message.to, this.replies, reply));
+    if (this.isAccepted) return this.#observer.resolve(new Outcome(this.#message.to, this.replies.slice(1, -2), reply));
     if (reply.code >= 400 || isPositive(reply.code)) return this.complete([reply]);
     // 3yz is no reply to a message: the outcome is unknown.
     const why = protocolBroken(`${reply.code} as the answer to a message`);
@@ -136,41 +128,20 @@ export class GroupedTransaction extends EnvelopeGroup implements TransferObserve
     return answers;
   }
 
-  #carefully(): DataTransfer {
+  /** Deals with a reply that arrives before the message; it never sends that. */
+  #earlyReplyTransfer(): DataTransfer {
     this.#transfer ??= new DataTransfer(this.#connection, this.#message.content, this);
     return this.#transfer;
-  }
-
-  /** Ends the data with an empty message after a 354 without recipients; its reply means nothing (RFC 2920 3.1). */
-  #endEmpty(refusal: SMTPException): void {
-    const connection = this.#connection;
-    const { dialogue } = connection;
-    this.#refusal = refusal;
-    // After an early reply, the reply to the empty message would be taken for that to the next command.
-    if (dialogue.hasUnreadBytes || dialogue.position !== "body") {
-      return connection.drop(disconnected("the server asked for data that nobody would receive"));
-    }
-    connection.output.addText(".\r\n");
-    dialogue.endBody();
-    connection.flush();
-  }
-
-  /** An accepted recipient of a failed transaction must not remain for the next one (RFC 5321 4.1.1.5). */
-  async #resetThenFail(refusal: SMTPException): Promise<void> {
-    await this.#connection.reset();
-    this.#observer.reject(refusal);
   }
 }
 
 /** The content of a message that one group can send; undefined for other messages. */
 export function contentInGroup(
-  { dialogue, settings }: Connection,
+  { dialogue }: Connection,
   { content: { bytes }, plan }: PlannedMessage,
 ): Uint8Array | undefined {
   if (bytes === undefined || bytes.length > PIECE || plan.verb !== "DATA" || dialogue.transactionOpen) return undefined;
-  return settings.events.traceEnabled === undefined ? bytes : undefined;
+  return bytes;
 }
 
 const PIPELINED: TransactionSettings = { pipelining: true, protocol: "smtp" };
-
-const LF = 10;

@@ -113,11 +113,12 @@ function rejection({ reply }: RawReply): ResponseDetails {
 }
 
 /** A delivery that creates its parts on demand: most callers read only the refused recipients. */
-class Outcome implements Delivery {
+export class Outcome implements Delivery {
   readonly #to: readonly string[];
   readonly #replies: readonly RawReply[];
   readonly #last: RawReply;
 
+  /** `replies` has one for each recipient in `to`, `last` is the last reply to the message. */
   constructor(to: readonly string[], replies: readonly RawReply[], last: RawReply) {
     this.#to = to;
     this.#replies = replies;
@@ -138,32 +139,6 @@ class Outcome implements Delivery {
 
   get replies(): Reply[] {
     return this.#replies.map(({ reply }) => reply);
-  }
-}
-
-/** The delivery of a message that the server accepted for all recipients; `replies` are those of its group. */
-export class FullDelivery implements Delivery {
-  readonly refused: Refused = Object.create(null);
-  readonly #to: readonly string[];
-  readonly #replies: readonly RawReply[];
-  readonly #last: RawReply;
-
-  constructor(to: readonly string[], replies: readonly RawReply[], last: RawReply) {
-    this.#to = to;
-    this.#replies = replies;
-    this.#last = last;
-  }
-
-  get accepted(): string[] {
-    return [...this.#to];
-  }
-
-  get reply(): Reply {
-    return this.#last.reply;
-  }
-
-  get replies(): Reply[] {
-    return this.#replies.slice(1, 1 + this.#to.length).map(({ reply }) => reply);
   }
 }
 

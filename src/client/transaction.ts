@@ -92,10 +92,7 @@ export class Transaction implements ReplyReceiver, TransferObserver {
 
   /** Called with all replies to the message. */
   complete(finalReplies: readonly RawReply[]): void {
-    const outcome = this.#replies.outcome(finalReplies);
-    if (outcome instanceof SMTPException) this.#observer.reject(outcome);
-    else if (this.#replies.hasFull) this.#sendToOthers(outcome);
-    else this.#observer.resolve(outcome);
+    reportOutcome(this.#connection, this.#message, this.#settings, this.#observer, this.#replies, finalReplies);
   }
 
   /** The message was not delivered, or the outcome is unknown. */
@@ -120,7 +117,8 @@ export class Transaction implements ReplyReceiver, TransferObserver {
     if (connection.end !== undefined) return this.lost();
     const end = this.#data?.endCommand;
     if (this.#settings.pipelining) {
-      connection.sendGroup(commands, this.#sent, end);
+      for (const command of commands.slice(this.#sent))
+        connection.send(command, command.verb === "DATA" ? end : undefined);
       this.#sent = commands.length;
     } else if (connection.dialogue.pendingReplies === 0) {
       const command = commands[this.#sent++];
@@ -134,7 +132,7 @@ export class Transaction implements ReplyReceiver, TransferObserver {
     const refusal = this.#replies.refusal();
     if (refusal === undefined) this.#sendContent();
     else if (this.#data !== undefined && this.#replies.isDataAwaited) this.#endEmpty(this.#data, refusal);
-    else void this.#resetThenFail(refusal);
+    else void rejectAfterReset(this.#connection, this.#observer, refusal);
   }
 
   #sendContent(): void {
@@ -144,30 +142,49 @@ export class Transaction implements ReplyReceiver, TransferObserver {
     new BdatTransfer(this.#connection, content, this, { ...plan, ...this.#settings, expected }).start();
   }
 
-  #sendToOthers(delivery: Delivery): void {
-    sendRest(this.#message, delivery, this.#replies.rcpt, this.#observer, (rest, observer) =>
-      new Transaction(this.#connection, rest, this.#settings, observer).start(),
-    );
-  }
-
-  /** Ends the data with an empty message after a 354 without recipients; its reply means nothing (RFC 2920 3.1). */
+  /** Ends the data after a 354 without recipients. */
   #endEmpty({ endCommand }: DataTransfer, refusal: SMTPException): void {
-    const connection = this.#connection;
-    const { dialogue } = connection;
     const fail = (): void => this.#observer.reject(refusal);
     endCommand.receiver = { replied: fail, lost: fail };
-    // After an early reply, the reply to the empty message would be taken for that to the next command.
-    if (this.#settings.protocol === "lmtp" || dialogue.hasUnreadBytes || dialogue.position !== "body") {
-      return connection.drop(disconnected("the server asked for data that nobody would receive"));
-    }
-    connection.output.addText(".\r\n");
-    dialogue.endBody();
-    connection.flush();
+    sendEmptyMessage(this.#connection);
   }
+}
 
-  /** An accepted recipient of a failed transaction must not remain for the next one (RFC 5321 4.1.1.5). */
-  async #resetThenFail(refusal: SMTPException): Promise<void> {
-    await this.#connection.reset();
-    this.#observer.reject(refusal);
+/** Reports the outcome of a transaction, after those of the recipients for which there was no room in it. */
+export function reportOutcome(
+  connection: Connection,
+  message: PlannedMessage,
+  settings: TransactionSettings,
+  observer: TransactionObserver,
+  replies: TransactionReplies,
+  finalReplies: readonly RawReply[],
+): void {
+  const outcome = replies.outcome(finalReplies);
+  if (outcome instanceof SMTPException) return observer.reject(outcome);
+  if (!replies.hasFull) return observer.resolve(outcome);
+  sendRest(message, outcome, replies.rcpt, observer, (rest, observer) =>
+    new Transaction(connection, rest, settings, observer).start(),
+  );
+}
+
+/** Ends the data with an empty message after a 354 without recipients; its reply means nothing (RFC 2920 3.1). */
+export function sendEmptyMessage(connection: Connection): void {
+  const { dialogue, output, settings } = connection;
+  // After an early reply, the reply to the empty message would be taken for that to the next command.
+  if (settings.protocol === "lmtp" || dialogue.hasUnreadBytes || dialogue.position !== "body") {
+    return connection.drop(disconnected("the server asked for data that nobody would receive"));
   }
+  output.addText(".\r\n");
+  dialogue.endBody();
+  connection.flush();
+}
+
+/** An accepted recipient of a failed transaction must not remain for the next one (RFC 5321 4.1.1.5). */
+export async function rejectAfterReset(
+  connection: Connection,
+  observer: TransactionObserver,
+  refusal: SMTPException,
+): Promise<void> {
+  await connection.reset();
+  observer.reject(refusal);
 }

@@ -82,10 +82,10 @@ export type Fault =
   | { readonly kind: "unexpected" | "closing"; readonly detail: string; readonly reply: Reply };
 
 /** Has a pending reply: a command, or a message's envelope in one group. */
-export type Awaited = Command | EnvelopeGroup;
+export type PendingCommand = Command | EnvelopeGroup;
 
 /** A command, or a group, and a reply to it. */
-export type Exchange = { readonly command: Awaited; readonly reply: RawReply };
+export type Exchange = { readonly command: PendingCommand; readonly reply: RawReply };
 
 /** The result of received bytes: complete exchanges in order, and a fault after them. */
 export type Received = { readonly exchanges: readonly Exchange[]; readonly fault: Fault | undefined };
@@ -105,10 +105,10 @@ export class Dialogue {
   readonly #isLmtp: boolean;
   readonly #parser = new ReplyParser();
   #position: Position = "connected";
-  #pending: Awaited[] = [];
+  #pending: PendingCommand[] = [];
   #first = 0;
   /** Represents the end of the message whose DATA was sent. */
-  #body: Awaited | undefined;
+  #body: PendingCommand | undefined;
   /** The last BDAT of a message, if nothing was sent after it. */
   #lastChunk: Command | undefined;
   /** The number of pending replies to the end of a message, in LMTP, after the first. */
@@ -145,7 +145,7 @@ export class Dialogue {
   }
 
   /** The command, or the group, that the next reply answers. */
-  get oldestPending(): Awaited | undefined {
+  get oldestPending(): PendingCommand | undefined {
     return this.#pending[this.#first];
   }
 
@@ -260,14 +260,14 @@ export class Dialogue {
   }
 
   /** Ends the dialogue; returns all commands with pending replies, in order. */
-  end(): readonly Awaited[] {
+  end(): readonly PendingCommand[] {
     const rest = this.#pending.slice(this.#first);
     this.#first = this.#pending.length;
     this.#position = "closed";
     return rest;
   }
 
-  #await(command: Awaited): void {
+  #await(command: PendingCommand): void {
     if (this.#first > 64) {
       this.#pending = this.#pending.slice(this.#first);
       this.#first = 0;
@@ -276,15 +276,13 @@ export class Dialogue {
   }
 
   #drain(): Received {
-    const { line, reply: mostBytes } = this.#limits;
     const exchanges: Exchange[] = [];
     for (;;) {
       const command = this.oldestPending;
       if (command === undefined) return { exchanges, fault: this.#surplus() };
-      const isGroup = command instanceof EnvelopeGroup;
-      const reply = isGroup ? this.#parser.next(line, mostBytes) : this.#nextReply(command.verb);
+      const reply = this.#nextReply(command.verb);
       if (reply === undefined) return { exchanges, fault: this.#parser.fault };
-      if (isGroup) this.#groupAnswered(command, reply);
+      if (command instanceof EnvelopeGroup) this.#groupAnswered(command, reply);
       else this.#answered(command, reply.code);
       exchanges.push({ command, reply });
       if (reply.code === 421) return { exchanges, fault: lastWord(reply) };

@@ -14,6 +14,8 @@ export abstract class EnvelopeGroup {
   readonly replies: RawReply[] = [];
   /** False once a reply was negative: other than 2yz, or 354 to DATA. */
   isAccepted = true;
+  /** Runs observers and the receiver in the context of the call; set if there are observers. */
+  within: (<Result>(work: () => Result) => Result) | undefined = undefined;
   /** The number of replies to the envelope. */
   readonly #envelopeReplies: number;
   #dispatched = 0;
@@ -56,9 +58,14 @@ export abstract class EnvelopeGroup {
     if (code >= 400) noteRefusal(reply.reply, this.verbOf(count - 1));
   }
 
+  /** The lines of the commands, without CRLF. */
+  get lines(): readonly string[] {
+    return this.wire.split("\r\n", this.#envelopeReplies);
+  }
+
   /** The line that the next reply for `dispatch()` answers; "." for the message. */
   get shown(): string {
-    return this.#dispatched < this.#envelopeReplies ? (this.wire.split("\r\n")[this.#dispatched] ?? "") : ".";
+    return this.lines[this.#dispatched] ?? ".";
   }
 
   /** Passes on a reply that was taken, in order: only the reply to DATA and the final one concern the receiver. */

@@ -75,7 +75,7 @@ export class MessageQueue {
   /**
    * Adds a message; resolves with the value that `read` makes of its outcome. `within`: the asynchronous context of the
    * call, for callbacks.
-   * @throws {SMTPException} "not-sent", if the queue is closed or full
+   * Rejects with an {SMTPException}, "not-sent", if the queue is closed or full.
    */
   enqueue<Result>(
     request: MessageRequest | Promise<MessageRequest>,
