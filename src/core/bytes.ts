@@ -28,9 +28,11 @@ export function latin1(octets: Uint8Array): string {
   return text;
 }
 
-/** The bytes of a text that `latin1` returned. */
+/** The bytes of a text that `latin1` returned; of any other text, the low byte of each UTF-16 code unit. */
 export function latin1Octets(text: string): Uint8Array {
-  return Uint8Array.from(text, (character) => character.charCodeAt(0));
+  const octets = new Uint8Array(text.length);
+  for (let at = 0; at < text.length; at++) octets[at] = text.charCodeAt(at);
+  return octets;
 }
 
 /** The UTF-8 bytes of a text. */

@@ -1,14 +1,15 @@
-/** As much of MIME as it takes to look into a message (RFC 2045, 2046, 2231): parts, fields, and their encodings. Lenient. */
+/** Parses the parts and fields of a message and decodes them (RFC 2045, 2046, 2047, 2231). Tolerates errors. */
+import { latin1, latin1Octets } from "./bytes.ts";
 
-/** A part of a message, or all of it. */
+/** A part of a message, or the whole message. */
 export type MimePart = {
   /** The fields of its header, unfolded, in order. */
   readonly fields: readonly (readonly [name: string, text: string])[];
-  /** What is below the header, as it stands. */
+  /** The bytes after the header, not decoded. */
   readonly body: Uint8Array;
 };
 
-/** Reads a part down to its header and its body. Lines end in CRLF or LF. */
+/** Splits a part into its header and its body. Lines end in CRLF or LF. */
 export function readPart(content: Uint8Array): MimePart {
   const text = latin1(content);
   const end = /(?:^|\r?\n)\r?\n/.exec(text);
@@ -22,12 +23,12 @@ export function readPart(content: Uint8Array): MimePart {
   return { fields, body };
 }
 
-/** The first field of that name, which is in lower case. */
+/** The first field with this name, which must be in lower case. */
 export function fieldOf({ fields }: MimePart, wanted: string): string | undefined {
   return fields.find(([name]) => name.toLowerCase() === wanted)?.[1];
 }
 
-/** The parts within a part; undefined if it is no multipart. */
+/** The parts of a multipart; undefined for any other part. */
 export function innerParts(part: MimePart): MimePart[] | undefined {
   const { value, parameters } = parameterized(fieldOf(part, "content-type") ?? "");
   const boundary = parameters.get("boundary");
@@ -47,7 +48,7 @@ function partsOf(body: Uint8Array, boundary: string): Uint8Array[] {
   });
 }
 
-/** A value and its parameters (RFC 2045 5.1), those in pieces or with a charset put together (RFC 2231). */
+/** A value and its parameters (RFC 2045 5.1); parameters in pieces or with a charset are joined (RFC 2231). */
 export function parameterized(text: string): {
   readonly value: string;
   readonly parameters: ReadonlyMap<string, string>;
@@ -55,7 +56,7 @@ export function parameterized(text: string): {
   const [, value = ""] = /^\s*([^;]*)/.exec(text) ?? [];
   const parameters = new Map<string, string>();
   for (const [, name = "", quoted, bare = ""] of text.matchAll(
-    // A quoted string that does not end goes to the end.
+    // A quoted string without its closing quote ends with the field.
     /;\s*([^\s=;]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)\\?(?:"|$)|([^\s;]*))/g,
   )) {
     const given = quoted === undefined ? bare : quoted.replace(/\\(.)/g, "$1");
@@ -71,10 +72,10 @@ function decodeExtended(text: string): string {
   const octets = encoded.replace(/%([\da-f]{2})/gi, (_, code: string) =>
     String.fromCharCode(Number.parseInt(code, 16)),
   );
-  return decodeCharset(fromLatin1(octets), charset);
+  return decodeCharset(latin1Octets(octets), charset);
 }
 
-/** The body of a part out of its encoding. */
+/** The decoded body of a part (RFC 2045 6). */
 export function decodedBody(part: MimePart): Uint8Array {
   switch (fieldOf(part, "content-transfer-encoding")?.trim().toLowerCase()) {
     case "base64":
@@ -86,34 +87,34 @@ export function decodedBody(part: MimePart): Uint8Array {
   }
 }
 
-/** Encoded words (RFC 2047); those side by side belong together. */
+/** Decodes encoded words (RFC 2047) and joins adjacent ones. */
 export function decodeWords(text: string): string {
   const word = /=\?([^?\s]+)\?([bq])\?([^?\s]*)\?=(?:[ \t]+(?==\?[^?\s]+\?[bq]\?[^?\s]*\?=))?/gi;
   return text.replace(word, (_, charset: string, kind: string, encoded: string) => {
     const octets =
-      kind.toLowerCase() === "b" ? decodeBase64(encoded) : fromLatin1(decodeHex(encoded.replaceAll("_", " ")));
+      kind.toLowerCase() === "b" ? decodeBase64(encoded) : latin1Octets(decodeHex(encoded.replaceAll("_", " ")));
     return decodeCharset(octets, charset.replace(/\*.*$/, ""));
   });
 }
 
 function decodeBase64(text: string): Uint8Array {
   const clean = text.replace(/[^A-Za-z0-9+/]/g, "");
-  return fromLatin1(atob(clean.slice(0, clean.length - (clean.length % 4 === 1 ? 1 : 0))));
+  return latin1Octets(atob(clean.slice(0, clean.length - (clean.length % 4 === 1 ? 1 : 0))));
 }
 
 function decodeQuoted(body: Uint8Array): Uint8Array {
   const text = latin1(body)
-    // From the first of the spaces on only: a run of them that ends no line would be tried from each of them.
+    // Starts at the first space only, so that a long run of spaces takes linear time.
     .replace(/(?<![ \t])[ \t]+(?=\r?\n|$)/g, "")
     .replace(/=\r?\n/g, "");
-  return fromLatin1(decodeHex(text));
+  return latin1Octets(decodeHex(text));
 }
 
 function decodeHex(text: string): string {
   return text.replace(/=([\da-f]{2})/gi, (_, code: string) => String.fromCharCode(Number.parseInt(code, 16)));
 }
 
-/** Octets as text; in UTF-8 where the runtime does not know the charset. */
+/** Decodes bytes; as UTF-8 if the runtime does not support the charset. */
 export function decodeCharset(octets: Uint8Array, charset = "utf-8"): string {
   try {
     return new TextDecoder(charset).decode(octets);
@@ -125,20 +126,8 @@ export function decodeCharset(octets: Uint8Array, charset = "utf-8"): string {
 /** Header fields may be raw UTF-8 (RFC 6532). */
 function utf8Or(text: string): string {
   try {
-    return new TextDecoder("utf-8", { fatal: true }).decode(fromLatin1(text));
+    return new TextDecoder("utf-8", { fatal: true }).decode(latin1Octets(text));
   } catch {
     return text;
   }
-}
-
-function latin1(octets: Uint8Array): string {
-  let text = "";
-  for (let at = 0; at < octets.length; at += 8_192) text += String.fromCharCode(...octets.subarray(at, at + 8_192));
-  return text;
-}
-
-function fromLatin1(text: string): Uint8Array {
-  const octets = new Uint8Array(text.length);
-  for (let at = 0; at < text.length; at += 1) octets[at] = text.charCodeAt(at) & 0xff;
-  return octets;
 }

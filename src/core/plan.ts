@@ -135,7 +135,7 @@ export function planPlain(
   const size = features["size"];
   let mail = `MAIL FROM:<${from}>`;
   if (octets !== undefined && size !== undefined) {
-    if (size !== "") checkSize(octets, size);
+    checkSize(octets, size);
     mail += ` SIZE=${octets}`;
   }
   checkContent(content, sevenBitOnly, false);

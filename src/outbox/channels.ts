@@ -1,4 +1,4 @@
-/** The diagnostics channels of an outbox, and what is published on them. They are found where the runtime has them. */
+/** The diagnostics channels of an outbox and their messages. Runtimes without diagnostics channels have none. */
 import { type Channel, channelOf } from "../client/channels.ts";
 import type { OutboxMessage } from "./message.ts";
 
@@ -10,30 +10,30 @@ export type OutboxInfo = {
   readonly tenant: string | undefined;
   readonly octets: number;
   readonly recipients: number;
-  /** Which attempt comes next or is being made, from 1 on. */
+  /** The number of the current or next attempt, from 1. */
   readonly attempt: number;
   /** Milliseconds since 1970. */
   readonly queuedAt: number;
 };
 
-/** Makes a call, and returns its result. */
+/** Makes a call and returns its result. */
 export type Around = <T>(call: () => T) => T;
 
-/** Channel of `node:diagnostics_channel` -> what is published there. */
+/** The messages of each channel of `node:diagnostics_channel`. */
 export type OutboxChannels = {
   /** A message was queued. */
   "smtplib:outbox:enqueue": { readonly message: OutboxInfo };
-  /** A worker begins with it; `message` is the same object as at the end. */
+  /** A worker begins an attempt; `message` is the same object as at the end. */
   "smtplib:outbox:start": {
     readonly message: OutboxInfo;
-    /** Call it at once to have the attempt made in a context of the subscriber's, such as that of a span. */
+    /** Runs the attempt in a context of the subscriber, such as that of a span; call it synchronously. */
     readonly runIn: (around: Around) => void;
   };
-  /** The attempt has ended. "defer": no attempt was made; `resolved`: a held message has its answer. */
+  /** The attempt has ended. "defer": no attempt was made; `resolved`: the outcome of a held message is known. */
   "smtplib:outbox:end": {
     readonly message: OutboxInfo;
     readonly action: "done" | "retry" | "give-up" | "hold" | "defer";
-    /** Seconds until it is looked at again. */
+    /** Seconds until the next attempt. */
     readonly after: number;
     readonly resolved: boolean;
     readonly error: unknown;
@@ -42,7 +42,7 @@ export type OutboxChannels = {
 
 type Named = { readonly [N in keyof OutboxChannels]: Channel<OutboxChannels[N]> | undefined };
 
-/** The channels, once asked for: Bun up to 1.4 forgets the subscribers of a channel that nobody holds. */
+/** The channels, from their first use on: Bun up to 1.4 forgets the subscribers of a channel without references. */
 let named: Named | undefined;
 
 function channelNamed<N extends keyof OutboxChannels>(name: N): Named[N] {
@@ -54,13 +54,13 @@ function channelNamed<N extends keyof OutboxChannels>(name: N): Named[N] {
   return named[name];
 }
 
-/** Publishes, where anybody listens. */
+/** Publishes a message if the channel has subscribers. */
 export function publish<N extends keyof OutboxChannels>(name: N, make: () => OutboxChannels[N]): void {
   const channel = channelNamed(name);
   if (channel?.hasSubscribers) channel.publish(make());
 }
 
-/** Publishes the start of an attempt, and makes it in the contexts that subscribers asked for. */
+/** Publishes the start of an attempt, and runs it in the contexts that subscribers requested by `runIn`. */
 export function runPublished<T>(message: OutboxInfo, attempt: () => T): T {
   let run = attempt;
   publish("smtplib:outbox:start", () => ({
@@ -73,7 +73,7 @@ export function runPublished<T>(message: OutboxInfo, attempt: () => T): T {
   return run();
 }
 
-/** Subscribes to a channel, until the returned function is called. */
+/** Subscribes to a channel; the returned function unsubscribes. */
 export function subscribe<N extends keyof OutboxChannels>(
   name: N,
   listener: (message: OutboxChannels[N]) => void,

@@ -61,7 +61,7 @@ function textOf(message: unknown): string {
 /** How deep parts may be nested. */
 const DEEPEST = 10;
 
-/** A part and all parts in it, from the outside in. */
+/** A part and all parts in it, outer parts first. */
 function allParts(part: MimePart, depth = 0): MimePart[] {
   const inner = depth < DEEPEST ? innerParts(part) : undefined;
   return [part, ...(inner ?? []).flatMap((one) => allParts(one, depth + 1))];
@@ -96,7 +96,7 @@ function isOfExim([message]: readonly MimePart[]): boolean {
   return /boundary=\S*-eximdsn-/i.test((message && fieldOf(message, "content-type")) ?? "");
 }
 
-/** Exim repeats ENVID and ORCPT as they came, in xtext, and has the reason of a local failure in the text alone. */
+/** Exim repeats ENVID and ORCPT in xtext, and states the reason of a local failure only in the text. */
 function withoutXtext(
   { envelopeId, messageId, recipients }: DeliveryReport,
   reasons: ReadonlyMap<string, string>,
@@ -190,13 +190,13 @@ function fromExim(parts: readonly MimePart[]): DeliveryReport | undefined {
   return { envelopeId: undefined, messageId: bracketed(fieldIn(plainText(parts), "message-id")), recipients };
 }
 
-/** The text for people: a part of its own, or the message as a whole. */
+/** The human-readable text: a part, or the whole message. */
 function plainText(parts: readonly MimePart[]): string {
   const part = parts.find((one) => typeOf(one) === "text/plain") ?? parts[0];
   return part === undefined ? "" : textOfPart(part);
 }
 
-/** The lines below the first line of each paragraph, such as an address. */
+/** The first line of each paragraph, such as an address, with the lines below it. */
 function below(parts: readonly MimePart[]): ReadonlyMap<string, string> {
   const found = new Map<string, string>();
   for (const paragraph of plainText(parts).split(/\n[ \t]*\n/)) {

@@ -25,7 +25,7 @@ export type OutboxWorker = AsyncDisposable & {
   close(): Promise<void>;
 };
 
-/** Seconds until a message is handed out again whose attempt the store kept from beginning. */
+/** Seconds until the next attempt for a message whose attempt could not begin, because the store was unreachable. */
 export const STORE_GONE = 5;
 
 /** The attempts of a worker. */
@@ -58,7 +58,7 @@ export class Attempts {
       await this.#outbox.follow(message, conclusion);
       return conclusion;
     } catch (error) {
-      // The store is gone: the queue hands the message out again.
+      // The store is unreachable: the queue tries the message again.
       publish("smtplib:outbox:end", () => ({
         message: info,
         action: "defer",

@@ -1,13 +1,14 @@
-/** The pauses of a test server's sessions. They end with the server. An AbortSignal would warn of so many listeners. */
+/** The pauses of a test server's sessions, which end when the server closes. Node warns of many listeners on one AbortSignal. */
 export class Pauses {
   readonly #running = new Set<() => void>();
   #ended = false;
 
+  /** True once the server is closed. */
   get ended(): boolean {
     return this.#ended;
   }
 
-  /** Resolves after so many seconds, without them never, and at once if the server is closed. */
+  /** Resolves after this number of seconds, or when the server closes; `undefined`: only then. */
   pause(seconds?: number): Promise<void> {
     if (this.#ended) return Promise.resolve();
     return new Promise((resolve) => {
@@ -21,7 +22,7 @@ export class Pauses {
     });
   }
 
-  /** Ends all pauses, and those that would come. */
+  /** Ends all pauses, and later ones at once. */
   end(): void {
     this.#ended = true;
     for (const done of this.#running) done();
