@@ -8,7 +8,7 @@ async function play(...extensions: string[]): Promise<{ world: World; queue: One
   const world = new World({}, extensions);
   const queue = new OneMessageQueue(message());
   await world.run(queue, world.worker(new Life(undefined)));
-  await world.server.close();
+  await world.close();
   return { world, queue };
 }
 

@@ -2,6 +2,7 @@
 import { describe, expect, it } from "vitest";
 import type { OutboxOptions } from "../../src/outbox/index.ts";
 import type { Answers } from "../../src/testing/index.ts";
+import { watchForLeaks } from "../support/leaks.ts";
 import { type Fate, Life, message, type Plan, World } from "./lives.ts";
 import { OneMessageQueue } from "./memory-store.ts";
 
@@ -10,9 +11,11 @@ async function stepsOf(answers: Answers, options: Partial<OutboxOptions> = {}): 
   const world = new World(answers);
   const life = new Life(undefined);
   await world.run(new OneMessageQueue(message()), world.worker(life, options));
-  await world.server.close();
+  await world.close();
   return life.names;
 }
+
+watchForLeaks();
 
 type Outcome = { readonly copies: number; readonly ended: string | undefined; readonly held: boolean };
 
@@ -32,7 +35,7 @@ async function play(plan: Plan, answers: Answers = {}, options: Partial<OutboxOp
     await others(world, queue, options);
   }
   const outcome = { copies: world.server.messages.length, ended: queue.ended, held: queue.action === "hold" };
-  await world.server.close();
+  await world.close();
   return outcome;
 }
 

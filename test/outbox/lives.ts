@@ -80,6 +80,9 @@ export class Life {
 export class World {
   readonly server: TestServer;
   readonly shared: MemoryTickets = new MemoryTickets();
+  /** Dead workers run in this process, too: their pools would connect until they give up. */
+  readonly #end = new AbortController();
+  readonly #pools: SMTPPool[] = [];
   /** The worker whose dialogue is counted. */
   #current: Life | undefined;
 
@@ -114,7 +117,9 @@ export class World {
       host: "mail.example.com",
       transport: life.transport(this.server.transport),
       chunking: false,
+      signal: this.#end.signal,
     });
+    this.#pools.push(pool);
     const bodies = {
       put: async () => {},
       get: () => life.step("bodies.get", async () => new TextEncoder().encode("Subject: Hello\r\n\r\nHi!\r\n")),
@@ -123,6 +128,13 @@ export class World {
     const settings = outboxSettings({ connect: () => pool, bodies, ...options });
     this.#current = life;
     return new Attempts(new Outbox(settings, this.shared.store(life.step)), async () => {});
+  }
+
+  /** Ends the server, and all workers with their pools. */
+  async close(): Promise<void> {
+    this.#end.abort();
+    await Promise.allSettled(this.#pools.map((pool) => pool.close()));
+    await this.server.close();
   }
 
   /** Runs the queue's message once. */

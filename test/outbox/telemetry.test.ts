@@ -50,7 +50,7 @@ async function play(): Promise<void> {
   const queue = new OneMessageQueue(message());
   await world.run(queue, world.worker(new Life(undefined)));
   await world.run(queue, world.worker(new Life(undefined)));
-  await world.server.close();
+  await world.close();
 }
 
 it("publishes the beginning and the end of each attempt, without addresses or content", async () => {
@@ -125,7 +125,7 @@ it("ends the span of an attempt that the store keeps from beginning", async () =
     const world = new World();
     const worker = world.worker(new Life({ fate: "fail-before", at: 1 }));
     await expect(worker.run(message())).rejects.toThrow("the store is gone");
-    await world.server.close();
+    await world.close();
   });
   expect(named("process relay")).toMatchObject([
     { attributes: { "error.type": "Error", "smtp.outbox.action": "defer" }, status: { code: SpanStatusCode.ERROR } },
