@@ -19,6 +19,8 @@ const isolated = files.filter((file) => ALONE.test(readFileSync(file, "utf8")));
 const common = {
   // The judge of the wire sits under every test.
   setupFiles: ["test/judge/setup.ts"],
+  // On Node a larger young generation takes a twentieth of the time off; Deno and Bun have other options.
+  execArgv: "Bun" in globalThis || "Deno" in globalThis ? [] : ["--max-semi-space-size=64"],
   testTimeout: 20_000,
   hookTimeout: 30_000,
 };

@@ -11,6 +11,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { parseArgs } from "node:util";
 import { bundle } from "./programs.mjs";
+import { commands } from "./runtimes.mjs";
 
 const root = join(import.meta.dirname, "..");
 const { values } = parseArgs({
@@ -23,11 +24,6 @@ const { values } = parseArgs({
     processes: { type: "string", default: String(availableParallelism()) },
   },
 });
-const commands = {
-  node: [process.execPath, "--max-semi-space-size=32"],
-  deno: [join(root, "node_modules/.bin/deno"), "run", "-A"],
-  bun: [join(root, "node_modules/.bin/bun")],
-};
 
 /** One deviation everywhere would take minutes: in CI it is in these, and none in the others. */
 const SMALL = /^(smtp \S+ string\/string 2\/1|lmtp \S+ driven\/string 1\/2)$/;
@@ -70,7 +66,7 @@ async function explore(indexes, deviations) {
 }
 
 async function run(args) {
-  const [file, ...options] = commands[values.runtime];
+  const [file, ...options] = commands("--max-semi-space-size=32")[values.runtime];
   const child = spawn(file, [...options, join(folder, "main.mjs"), ...args], {
     cwd: root,
     stdio: ["ignore", "pipe", "inherit"],

@@ -6,26 +6,23 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import net from "node:net";
-import { join } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
+import { commands } from "./runtimes.mjs";
 
 /** How much the process may grow after the start-up phase, in MB. */
 const MOST_GROWTH = 64;
 
 const MB = 1024 * 1024;
 const self = fileURLToPath(import.meta.url);
-const root = join(import.meta.dirname, "..");
-const bin = (name) => join(root, "node_modules/.bin", name);
 const [role, ...rest] = process.argv.slice(2);
 if (role === "client") await client(...rest);
 else await main(Number(role ?? 1024), Number(rest[0] ?? 150));
 
 /** The server runs in this process, so that its memory does not count. */
 async function main(megabytes, rate) {
-  const runtimes = { node: [process.execPath], deno: [bin("deno"), "run", "-A"], bun: [bin("bun"), "--bun"] };
   for (const extension of ["8BITMIME", "CHUNKING"]) {
-    for (const [name, [file, ...args]] of Object.entries(runtimes)) {
+    for (const [name, [file, ...args]] of Object.entries(commands())) {
       const server = net.createServer((socket) => serve(socket, extension, rate * MB)).listen(0, "127.0.0.1");
       await once(server, "listening");
       const options = ["client", String(server.address().port), String(megabytes), `${name}, ${extension}`];

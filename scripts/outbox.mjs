@@ -9,6 +9,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { bundle, printTable, resultOf } from "./programs.mjs";
+import { commands } from "./runtimes.mjs";
 
 const root = join(import.meta.dirname, "..");
 const { values } = parseArgs({
@@ -22,11 +23,6 @@ const { values } = parseArgs({
     parallel: { type: "boolean", default: false },
   },
 });
-const commands = {
-  node: [process.execPath],
-  deno: [join(root, "node_modules/.bin/deno"), "run", "-A", "-q"],
-  bun: [join(root, "node_modules/.bin/bun")],
-};
 
 /** The rows; `loses`: data that is not flushed to disk may be lost, and messages then be lost or doubled. */
 const ROWS = {
@@ -58,7 +54,13 @@ async function play(name) {
   const { loses: _, ...row } = ROWS[name];
   const settings = {
     ...{ appendfsync: "always", messages: Number(values.messages), workers: Number(values.workers) },
-    ...{ seed: Number(values.seed), faults: Number(values.faults), command: commands[values.runtime], folder, ...row },
+    ...{
+      seed: Number(values.seed),
+      faults: Number(values.faults),
+      command: commands()[values.runtime],
+      folder,
+      ...row,
+    },
   };
   const command = [process.execPath, join(folder, "main.mjs"), JSON.stringify(settings)];
   const result = await resultOf(name, command, 900_000);

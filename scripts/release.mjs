@@ -5,7 +5,8 @@
  * writes that report; `-- --version 1.2.3` demands that version and a dated section of the changelog.
  */
 import { spawnSync } from "node:child_process";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { reportApi } from "./api-report.mjs";
@@ -31,17 +32,41 @@ const checks = {
   "the tarball holds what it should": checkTarball,
   "the public surface is the one in etc/api": checkApi,
   publint: () => runTool("publint", ["--strict"]),
-  "the types are right": () => runTool("attw", ["--profile", "esm-only", "--pack", "."]),
+  "the types are right": () => runTool("attw", ["--profile", "esm-only", packed.tarball]),
   "JSR would take it": () => runTool("deno", ["publish", "--dry-run", "--allow-dirty"]),
 };
 
+const folder = mkdtempSync(join(tmpdir(), "smtplib-release-"));
+const packed = pack();
 let failures = 0;
-for (const [name, check] of Object.entries(checks)) {
-  const problems = check();
-  if (problems.length > 0) failures += 1;
-  console.log([`${problems.length === 0 ? "ok    " : "FAILED"} ${name}`, ...problems].join("\n       "));
+try {
+  for (const [name, check] of Object.entries(checks)) {
+    const begun = performance.now();
+    const problems = check();
+    if (problems.length > 0) failures += 1;
+    const title = `${problems.length === 0 ? "ok    " : "FAILED"} ${name} (${secondsSince(begun)} s)`;
+    console.log([title, ...problems].join("\n       "));
+  }
+} finally {
+  rmSync(folder, { recursive: true, force: true });
 }
 process.exitCode = failures === 0 ? 0 : 1;
+
+/** Packs what is built, without building it again: other programs may use dist/ at this time. */
+function pack() {
+  const { status, stdout, stderr } = spawnSync(
+    "npm",
+    ["pack", "--json", "--ignore-scripts", "--pack-destination", folder],
+    { cwd: root, encoding: "utf8" },
+  );
+  if (status !== 0) throw new Error(`npm pack: ${stderr.trim()}`);
+  const [{ filename, files }] = JSON.parse(stdout);
+  return { tarball: join(folder, filename), files: files.map(({ path }) => path) };
+}
+
+function secondsSince(begun) {
+  return ((performance.now() - begun) / 1000).toFixed(1);
+}
 
 function checkVersions() {
   const found = { "package.json": npm.version, "deno.json": jsr.version, "package-lock.json": lockedVersion() };
@@ -80,13 +105,7 @@ function checkSubpaths() {
 }
 
 function checkTarball() {
-  const { status, stdout, stderr } = spawnSync("npm", ["pack", "--dry-run", "--json", "--ignore-scripts"], {
-    cwd: root,
-    encoding: "utf8",
-  });
-  if (status !== 0) return [stderr.trim()];
-  const [{ files }] = JSON.parse(stdout);
-  const paths = files.map(({ path }) => path);
+  const paths = packed.files;
   const targets = Object.values(npm.exports).flatMap((target) =>
     typeof target === "string" ? [target] : Object.values(target),
   );

@@ -12,6 +12,7 @@ import { join, relative } from "node:path";
 import { parseArgs } from "node:util";
 import { build } from "esbuild";
 import { BREAKS } from "../test/seeds/breaks.mjs";
+import { commands } from "./runtimes.mjs";
 
 const root = join(import.meta.dirname, "..");
 const { values } = parseArgs({
@@ -27,11 +28,7 @@ const { values } = parseArgs({
 
 // The garbage of a scenario is short-lived: a large young generation, and no threads that take time from other workers.
 const GC = ["--single-threaded-gc", "--min-semi-space-size=32", "--max-semi-space-size=32"];
-const COMMANDS = {
-  node: [process.execPath, ...GC],
-  deno: [join(root, "node_modules/.bin/deno"), "run", "-A", `--v8-flags=${GC.join(",")}`],
-  bun: [join(root, "node_modules/.bin/bun")],
-};
+const COMMANDS = commands(...GC);
 
 /** The number of seeds for one process, and the most milliseconds between two signs of life. */
 const CHUNK = 25_000;

@@ -8,6 +8,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { bundle, printTable, resultOf } from "./programs.mjs";
+import { commands } from "./runtimes.mjs";
 
 const root = join(import.meta.dirname, "..");
 const { values } = parseArgs({
@@ -18,11 +19,6 @@ const { values } = parseArgs({
     runtimes: { type: "string", default: "node,deno,bun" },
   },
 });
-const commands = {
-  node: [process.execPath, "--expose-gc"],
-  deno: [join(root, "node_modules/.bin/deno"), "run", "-A", "--v8-flags=--expose-gc"],
-  bun: [join(root, "node_modules/.bin/bun")],
-};
 
 /** How much the heap may grow between the first fifth and the end, in megabytes. */
 const MARGIN = 8;
@@ -42,7 +38,13 @@ try {
 process.exitCode = failed ? 1 : 0;
 
 async function soak(name) {
-  const command = [...commands[name], join(folder, "soak.mjs"), values.messages, values.connections, values.seed];
+  const command = [
+    ...commands("--expose-gc")[name],
+    join(folder, "soak.mjs"),
+    values.messages,
+    values.connections,
+    values.seed,
+  ];
   // A process that does not end has a socket or a timer left.
   const result = await resultOf(name, command, 60_000 + Number(values.messages) * 5);
   failed ||= result === undefined;

@@ -1,23 +1,21 @@
 /**
- * All tests: vitest, then CPython's own test-suite, each on Node, Deno and Bun. Ends with one line of sums.
+ * All tests: vitest on Node, Deno and Bun side by side, then CPython's own test-suite on each. Prints the output of a part
+ * when it has ended; ends with the time that each part took, and one line of sums.
  * `npm test` runs it while the real mail servers are up; arguments go to vitest (`npm test -- test/core`), and leave
  * CPython's tests out. `--runtime deno` runs only one runtime, `--coverage` measures what the tests cover on Node, and
  * what those of the transports cover on Deno and Bun, each of which has a transport of its own.
  */
 import { spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import { coverageOptions, printCoverage } from "./coverage.mjs";
 import { printExtensions } from "./extensions-table.mjs";
+import { commands } from "./runtimes.mjs";
 
 const root = join(import.meta.dirname, "..");
 const vitest = join(root, "node_modules/vitest/vitest.mjs");
-const runtimes = {
-  node: [process.execPath],
-  deno: [join(root, "node_modules/.bin/deno"), "run", "-A"],
-  bun: [join(root, "node_modules/.bin/bun"), "--bun"],
-};
+const runtimes = commands();
 /** The only tests that are measured on Deno and Bun, each of which has a transport of its own. */
 const TRANSPORTS = "test/transports";
 /** The tests without coverage on Node: they take long, or run the built package. */
@@ -33,7 +31,8 @@ const results = [];
 const started = performance.now();
 
 try {
-  for (const name of chosen) results.push(await testOn(name));
+  console.log(`vitest runs on ${chosen.join(", ")}; each prints what it did at its end`);
+  results.push(...(await Promise.all(chosen.map(testOn))));
   if (measured) {
     heading("coverage");
     results.push({ name: "coverage", counts: printCoverage(chosen.map(coverageOf)) });
@@ -44,7 +43,7 @@ try {
       const files = chosen.map((name) => [name, join(reports, `${name}.json`)]);
       results.push({ name: "extensions", counts: printExtensions(Object.fromEntries(files)) });
     }
-    for (const name of chosen) results.push(await runConformance(name));
+    results.push(...(await Promise.all(chosen.map(runConformance))));
   }
 } finally {
   rmSync(reports, { recursive: true, force: true });
@@ -62,7 +61,6 @@ process.exitCode = total.failed === 0 ? 0 : 1;
 /** Runs the tests on a runtime. Coverage makes tests half as slow again, so only those that need it have it. */
 async function testOn(runtime) {
   const name = `vitest, ${runtime}`;
-  heading(name);
   if (!measured || filters.length > 0) return { name, ...(await runVitest(runtime, "", filters, measured)) };
   const apart = runtime === "node" ? UNMEASURED : [`${TRANSPORTS}/`];
   const byName = await runVitest(runtime, "-apart", apart, runtime !== "node");
@@ -86,9 +84,14 @@ async function runVitest(runtime, part, options, covers, env = {}) {
   const file = join(reports, `${runtime}${part}.json`);
   const reporters = ["--reporter=default", "--reporter=json", `--outputFile.json=${file}`];
   const measuring = covers ? coverageOptions(coverageOf(runtime)) : [];
-  const command = [...runtimes[runtime], vitest, "run", ...reporters, ...measuring, ...options];
-  const { status, seconds } = await run(command, env);
+  const command = [...runtimes[runtime], vitest, "run", workers(), ...reporters, ...measuring, ...options];
+  const { status, seconds } = await run(`vitest, ${runtime}${part}`, command, env);
   return { counts: withStatus(countsOfReport(file), status), seconds };
+}
+
+/** Many tests wait for a server or a deadline: three times as many workers as processors keep these busy. */
+function workers() {
+  return `--maxWorkers=${Math.max(1, Math.round((3 * availableParallelism()) / chosen.length))}`;
 }
 
 function coverageOf(runtime) {
@@ -115,35 +118,31 @@ function countsOfReport(file) {
 
 async function runConformance(runtime) {
   const name = `CPython, ${runtime}`;
-  heading(name);
   const env = { BRIDGE_RUNTIME: runtime, SMTPLIB_DIST: join(root, "dist/index.js") };
-  const { status, output, seconds } = await run(["bash", join(root, "test/conformance/run.sh")], env);
+  const { status, output, seconds } = await run(name, ["bash", join(root, "test/conformance/run.sh")], env);
   const [, passed = 0, failed = 0, skipped = 0] =
     /^(\d+) passed, (\d+) failed(?:, (\d+) skipped)?\s*$/m.exec(output) ?? [];
   return { name, counts: withStatus({ passed: +passed, failed: +failed, skipped: +skipped }, status), seconds };
 }
 
-/** Runs a command with its output both shown and kept. */
-function run([file, ...args], env = {}) {
+/** Runs a command, and prints its output under its name once it has ended, so that those of two do not mix. */
+function run(name, [file, ...args], env = {}) {
   const start = performance.now();
   return new Promise((resolve) => {
     const child = spawn(file, args, {
       cwd: root,
       env: { ...process.env, ...env },
-      stdio: ["ignore", "pipe", "inherit"],
+      stdio: ["ignore", "pipe", "pipe"],
     });
     const chunks = [];
-    child.stdout.on("data", (chunk) => {
-      chunks.push(chunk);
-      process.stdout.write(chunk);
-    });
-    child.on("error", (error) => {
-      console.error(error.message);
-      resolve({ status: 1, output: "", seconds: 0 });
-    });
+    for (const stream of [child.stdout, child.stderr]) stream.on("data", (chunk) => chunks.push(chunk));
+    child.on("error", (error) => chunks.push(Buffer.from(error.message)));
     child.on("close", (code) => {
       const seconds = (performance.now() - start) / 1000;
-      resolve({ status: code ?? 1, output: Buffer.concat(chunks).toString(), seconds });
+      const output = Buffer.concat(chunks).toString();
+      heading(`${name}, after ${seconds.toFixed(0)} s`);
+      process.stdout.write(output);
+      resolve({ status: code ?? 1, output, seconds });
     });
   });
 }

@@ -9,7 +9,7 @@ import { SmtplibTransport } from "../../src/upyo/index.ts";
 import { FakeServer } from "./fake-server.ts";
 
 const [from, to, host] = ["a@example.com", "b@example.com", "mail.example.com"];
-const MESSAGES = 1000;
+const MESSAGES = 200;
 
 /** A signal that counts its listeners. */
 class Counted {
@@ -99,7 +99,7 @@ const heard = (warning: Error): void => void warnings.push(warning);
 beforeEach(() => void process.on("warning", heard));
 afterEach(() => void process.off("warning", heard));
 
-describe.each(senders)("a signal shared by 1,000 messages of %s", (_, open) => {
+describe.each(senders)("a signal shared by 200 messages of %s", (_, open) => {
   test("has few listeners meanwhile and none afterwards, and no warning is printed", async () => {
     const sender = open(new FakeServer({ ehlo: ["PIPELINING"] }));
     const counted = new Counted();

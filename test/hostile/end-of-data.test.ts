@@ -170,9 +170,9 @@ describe("[smuggling: attacks] an end marker", () => {
 
   for (const carrier of CARRIERS) {
     it.each(MARKERS)(`%s makes no second message by ${carrier.name}`, async (_, { text }) => {
-      const whole = `${HEADER}before${text}${SMUGGLED}`;
+      const parts = [`${HEADER}before`, ...text, SMUGGLED];
       for (const [way, send] of Object.entries(WAYS)) {
-        const seen = await seenOf(carrier, (session) => send(session, whole, [...whole]));
+        const seen = await seenOf(carrier, (session) => send(session, parts.join(""), parts));
         if (seen === undefined) continue;
         expect(
           seen.map(({ from, to }) => ({ from, to })),
@@ -196,10 +196,10 @@ describe("[smuggling: attacks] an end marker", () => {
   }
 
   it("of code units that would become one if they were cut to bytes is text", async () => {
-    const whole = `${HEADER}before${attacks.cut.text}${SMUGGLED}`;
+    const parts = [`${HEADER}before`, ...attacks.cut.text, SMUGGLED];
     for (const carrier of CARRIERS) {
       for (const [way, send] of Object.entries(WAYS)) {
-        const seen = await seenOf(carrier, (session) => send(session, whole, [...whole]));
+        const seen = await seenOf(carrier, (session) => send(session, parts.join(""), parts));
         expect(
           seen?.map(({ from }) => from),
           `${way} by ${carrier.name}`,

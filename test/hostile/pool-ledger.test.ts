@@ -11,7 +11,7 @@ import { wrapped } from "../support/scripted-wire.ts";
 import { type Entry, FuzzServer, GOOD, turn } from "./fuzz-server.ts";
 import { watchForLeaks } from "./scenario.ts";
 
-const RUNS = Number(process.env["SMTPLIB_FUZZ_RUNS"] ?? 300);
+const RUNS = Number(process.env["SMTPLIB_FUZZ_RUNS"] ?? 100);
 const SEED = Number(process.env["SMTPLIB_FUZZ_SEED"] ?? Math.floor(Math.random() * 2 ** 31));
 
 const RATES: Rates = { refuse: 0.01, dismiss: 0.003, hangUp: 0.02, stall: 0.002, babble: 0.005, dawdle: 0.1 };

@@ -3,13 +3,14 @@ import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { commands } from "../../scripts/runtimes.mjs";
 
 const vitest = "node_modules/vitest/vitest.mjs";
-const runtimes = [
-  { name: "node", command: process.execPath, args: [vitest] },
-  { name: "deno", command: "node_modules/.bin/deno", args: ["run", "-A", vitest] },
-  { name: "bun", command: "node_modules/.bin/bun", args: ["--bun", vitest] },
-];
+const runtimes = Object.entries(commands()).map(([name, [command, ...args]]) => ({
+  name,
+  command,
+  args: [...args, vitest],
+}));
 
 const folder = mkdtempSync(join(tmpdir(), "hostile-"));
 const rows = new Map();

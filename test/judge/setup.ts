@@ -1,5 +1,5 @@
-/** Loaded before each test file: the one place where the judge is put between the client and its byte streams. */
-import { vi } from "vitest";
+/** Loaded before each test file: the one place where the judge is put between the client and its byte streams. Octets are compared quickly. */
+import { expect, vi } from "vitest";
 import type { AuthContext } from "../../src/client/authenticate-with.ts";
 import type { CallQueue } from "../../src/client/call-queue.ts";
 import type { Connection } from "../../src/client/connection.ts";
@@ -113,5 +113,13 @@ vi.mock("../../src/client/authenticate-with.ts", async (original) => {
     },
   };
 });
+
+/** Vitest compares octets one by one, and takes a second for some hundred thousand. */
+expect.addEqualityTesters([
+  (one: unknown, other: unknown): true | undefined => {
+    if (!(one instanceof Uint8Array && other instanceof Uint8Array) || one.constructor !== other.constructor) return;
+    return one.length === other.length && Buffer.compare(one, other) === 0 ? true : undefined;
+  },
+]);
 
 judgeEachTest();

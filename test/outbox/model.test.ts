@@ -18,7 +18,7 @@ function check(settings: Readonly<Record<string, number>>): Checked {
   const defines = Object.entries(settings).map(([name, value]) => `-D${name}=${value}`);
   try {
     run(folder, "spin", ...defines, "-a", model);
-    run(folder, "cc", "-O1", "-w", "-DSAFETY", "-o", "pan", "pan.c");
+    run(folder, "cc", "-O0", "-w", "-DSAFETY", "-o", "pan", "pan.c");
     const output = run(folder, "./pan", "-m100000", "-n");
     return {
       states: Number(/^\s*(\d+) states, stored/m.exec(output)?.[1]),

@@ -6,7 +6,7 @@ import { smtplib } from "../../src/nodemailer/npm.ts";
 import { poolSettings } from "../../src/pool/options.ts";
 import { optionsOfUrl } from "../../src/pool/url.ts";
 
-const RUNS = Number(process.env["SMTPLIB_FUZZ_RUNS"] ?? 3000);
+const RUNS = Number(process.env["SMTPLIB_FUZZ_RUNS"] ?? 1000);
 
 /** What was thrown, with all that an error shows or carries. */
 function thrown(call: () => unknown): Error & { cause?: unknown; input?: unknown } {

@@ -38,10 +38,20 @@ export function certificates(): Promise<Certificates> {
 }
 
 /** A certificate for "localhost" with an RSA key of that many bits, and the authority that signed it, which has 2,048. */
-export async function weakCertificate(bits: number): Promise<Pair & { ca: string }> {
-  const ca = await authority("Test CA", { keyType: "rsa", keySize: 2048 });
-  const made = await leaf(ca, {}, { keyType: "rsa", keySize: bits });
-  return { ...made, ca: ca.cert };
+export function weakCertificate(bits: number): Promise<Pair & { ca: string }> {
+  const known = weak.get(bits) ?? makeWeak(bits);
+  weak.set(bits, known);
+  return known;
+}
+
+/** RSA keys take long to make. */
+const weak = new Map<number, Promise<Pair & { ca: string }>>();
+let rsaAuthority: Promise<Pair> | undefined;
+
+async function makeWeak(bits: number): Promise<Pair & { ca: string }> {
+  rsaAuthority ??= authority("Test CA", { keyType: "rsa", keySize: 2048 });
+  const ca = await rsaAuthority;
+  return { ...(await leaf(ca, {}, { keyType: "rsa", keySize: bits })), ca: ca.cert };
 }
 
 /** The SHA-256 fingerprint of a certificate as Node writes it: upper-case hexadecimal with colons. */

@@ -96,6 +96,9 @@ const FRIENDLY: Answers = {
 /** Thrown at the end of the script for this connection; later lines of the client are still recorded. */
 class Over extends Error {}
 
+/** One for all, since a stack takes longer to make than most dialogues to play. */
+const OVER = new Over();
+
 /** One connection: plays the dialogue, and remembers. */
 export class Conversation {
   /** The lines that the client sent, messages left out; "(TLS)" marks where TLS began. */
@@ -205,16 +208,16 @@ export class Conversation {
         return this.#converse(step.answers);
       case "freeze":
         await this.#clientDone;
-        throw new Over();
+        throw OVER;
       case "reset":
         this.#wire.reset();
-        throw new Over();
+        throw OVER;
       case "close":
       case "halfClose":
         this.#wire.halfClose();
-        throw new Over();
+        throw OVER;
       case "stall":
-        throw new Over();
+        throw OVER;
     }
   }
 
@@ -253,7 +256,7 @@ export class Conversation {
     if (matches) return;
     this.problems.push(`expected ${String(wanted)}, but the client said ${JSON.stringify(line)}`);
     this.#wire.halfClose();
-    throw new Over();
+    throw OVER;
   }
 
   async #converse(answers: Answers): Promise<void> {
@@ -307,7 +310,7 @@ export class Conversation {
     const secure = await this.#acceptTls(this.#wire, pair, options);
     if (secure === undefined) {
       this.ended = "reset";
-      throw new Over();
+      throw OVER;
     }
     this.#wire = secure;
     this.lines.push("(TLS)");
@@ -334,7 +337,8 @@ export class Conversation {
   async #until(end: Uint8Array): Promise<Uint8Array> {
     const parts: Uint8Array[] = [];
     for (;;) {
-      const at = Buffer.from(this.#pending).indexOf(end);
+      const { buffer, byteOffset, byteLength } = this.#pending;
+      const at = Buffer.from(buffer, byteOffset, byteLength).indexOf(end);
       if (at >= 0) return Buffer.concat([...parts, this.#cut(at + end.length)]);
       const whole = Math.max(0, this.#pending.length - end.length);
       parts.push(this.#cut(whole));
@@ -349,7 +353,7 @@ export class Conversation {
   }
 
   async #moreOrOver(): Promise<void> {
-    if (this.ended !== undefined) throw new Over();
+    if (this.ended !== undefined) throw OVER;
     await this.#more();
   }
 

@@ -114,7 +114,7 @@ export function describeTls(transport: Transport, check: Check): void {
     const { ca, good } = await certificates();
     const server = await serveTls(good, echo);
     const stream = await secure(transport, server.endpoint, { servername: "localhost", ca });
-    const length = 20 * MiB;
+    const length = 8 * MiB;
     const writer = wiping(stream);
     const sending = (async () => {
       for (let at = 0; at < length; at += 64 * 1024) await writer.write(pattern(at, 64 * 1024));
@@ -140,7 +140,7 @@ export function describeTls(transport: Transport, check: Check): void {
     const socket = await server.accepted();
     socket.unpipe();
     socket.pause();
-    const { taken, blocked } = await fillUntilStuck(stream, 100 * MiB);
+    const { taken, blocked } = await fillUntilStuck(stream, 40 * MiB);
     expect(taken).toBeLessThan(32 * MiB);
     stream.abort(new Error("enough"));
     await expect(blocked).rejects.toThrow("enough");
@@ -149,7 +149,7 @@ export function describeTls(transport: Transport, check: Check): void {
 
   check("makes the peer wait under TLS while nobody reads", async () => {
     const { ca, good } = await certificates();
-    const server = await serveStartTls(good, (socket) => void send(socket, 100 * MiB));
+    const server = await serveStartTls(good, (socket) => void send(socket, 40 * MiB));
     const stream = await open(transport, server.endpoint);
     await stream.write(bytes("STARTTLS\r\n"));
     await readText(stream, 14);
@@ -165,7 +165,7 @@ export function describeTls(transport: Transport, check: Check): void {
       expectPattern(chunk, at);
       at += chunk.length;
     }
-    expect(at).toBe(100 * MiB);
+    expect(at).toBe(40 * MiB);
   });
 
   check("verifies an IP address as an address", async () => {
