@@ -81,6 +81,11 @@ export class Attempt {
     if (this.#taking === undefined) this.#stop.abort(reason);
   }
 
+  /** Stops the attempt, and does not wait for the server's reply: then the outcome of the message is unknown. */
+  abandon(reason: unknown): void {
+    this.#stop.abort(reason);
+  }
+
   /**
    * Makes the attempt.
    * @throws what the store throws before anything was sent

@@ -1,5 +1,5 @@
 /** An outbox on BullMQ, and so on Redis. */
-
+import { type BullJob, BullmqWorker, loadBullmq } from "./bullmq-worker.ts";
 import type { Conclusion } from "./conclusion.ts";
 import { type DeadLetter, deadLetterOf, redriven } from "./dead-letters.ts";
 import { textOf } from "./error-fields.ts";
@@ -10,21 +10,6 @@ import { type RedisClient, redisStore } from "./redis-store.ts";
 import { resolveTicket } from "./resolve.ts";
 import type { HeldMessage, OutboxStore } from "./store.ts";
 import { Attempts, ClaimLostError, type OutboxWorker, outboxWorker, STORE_GONE, type WorkOptions } from "./worker.ts";
-
-/** A job of BullMQ, as far as it is used. */
-export type BullJob = {
-  readonly id?: string | undefined;
-  readonly data: unknown;
-  readonly failedReason?: string | undefined;
-  updateData(data: object): Promise<void>;
-  updateProgress(progress: object): Promise<void>;
-  extendLock(token: string, duration: number): Promise<number>;
-  moveToDelayed(timestamp: number, token?: string): Promise<void>;
-  promote(): Promise<void>;
-  retry(state?: "failed"): Promise<void>;
-  remove(): Promise<void>;
-  isFailed(): Promise<boolean>;
-};
 
 /** A `Queue` of BullMQ, as far as it is used. */
 export type BullQueue = {
@@ -81,7 +66,7 @@ export class BullmqOutbox {
     this.#queue = queue;
     const prefix = `${queue.opts.prefix ?? "bull"}-outbox:${queue.name}`;
     const store = options.store ?? redisStore(clientOf(queue), { prefix });
-    this.#outbox = new Outbox(outboxSettings(options), store);
+    this.#outbox = new Outbox(outboxSettings(options), store, queue.name);
   }
 
   /**
@@ -123,7 +108,7 @@ export class BullmqOutbox {
     worker.on("error", () => {});
     worker.on("completed", (job) => void this.#settle(job));
     await worker.waitUntilReady();
-    return outboxWorker(worker, attempts, options);
+    return outboxWorker(new BullmqWorker(worker, !isRedis({ connection, ...more }.connection)), attempts, options);
   }
 
   /** The messages whose outcome is unknown. */
@@ -275,37 +260,6 @@ type Outcome =
   | { readonly kind: "again"; readonly after: number }
   | { readonly kind: "dead"; readonly why: string }
   | { readonly kind: "done"; readonly result: object };
-
-type BullWorker = {
-  on(event: "error", listener: () => void): unknown;
-  on(event: "completed", listener: (job: BullJob) => void): unknown;
-  waitUntilReady(): Promise<unknown>;
-  close(): Promise<void>;
-};
-
-type Bullmq = {
-  readonly Worker: new (
-    name: string,
-    handle: (job: BullJob, token?: string) => Promise<object>,
-    options: object,
-  ) => BullWorker;
-  readonly DelayedError: new () => Error;
-  readonly UnrecoverableError: new (message: string) => Error;
-};
-
-async function loadBullmq(): Promise<Bullmq> {
-  try {
-    const module: unknown = await import("bullmq");
-    if (isBullmq(module)) return module;
-  } catch (cause) {
-    throw new Error("the worker needs BullMQ: npm install bullmq ioredis", { cause });
-  }
-  throw new Error("this BullMQ has no Worker");
-}
-
-function isBullmq(module: unknown): module is Bullmq {
-  return typeof module === "object" && module !== null && "Worker" in module && "DelayedError" in module;
-}
 
 /** The queue's own connection, once it is there. */
 function clientOf(queue: BullQueue): RedisClient {

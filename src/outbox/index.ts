@@ -7,13 +7,13 @@
 export type { Ask, Finding, Question } from "./attempt.ts";
 export { type BodyStore, BodyUnavailableError, fileBodies, type StoredBody } from "./body-store.ts";
 export {
-  type BullJob,
   type BullmqOutbox,
   type BullmqOutboxOptions,
   type BullmqWorkOptions,
   type BullQueue,
   bullmqOutbox,
 } from "./bullmq.ts";
+export type { BullJob } from "./bullmq-worker.ts";
 export type { OutboxChannels, OutboxInfo } from "./channels.ts";
 export type { DeadLetter } from "./dead-letters.ts";
 export type { Connect, Sender } from "./destinations.ts";

@@ -46,10 +46,13 @@ export type Insert = (messages: readonly QueuedMessage[]) => Promise<ReadonlySet
 export class Outbox {
   readonly settings: OutboxSettings;
   readonly store: OutboxStore;
+  readonly #queue: string;
   readonly #places: Places;
 
-  constructor(settings: OutboxSettings, store: OutboxStore) {
+  /** @param queue - the queue's name: several queues may share a store */
+  constructor(settings: OutboxSettings, store: OutboxStore, queue: string) {
     this.settings = settings;
+    this.#queue = queue;
     this.store = store;
     this.#places = new Places(store.budgets, settings.budgets, settings.policy.random);
   }
@@ -70,7 +73,7 @@ export class Outbox {
     const queued = await this.#within(async () => {
       const messages: QueuedMessage[] = [];
       for (const [destination, recipients] of groups) {
-        const id = await idOf([tenant ?? "", key, destination]);
+        const id = await idOf([this.#queue, tenant ?? "", key, destination]);
         const common = {
           version: VERSION,
           id,

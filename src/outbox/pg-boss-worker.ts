@@ -41,6 +41,11 @@ export class PgBossWorker {
     clearInterval(this.#heartbeat);
   }
 
+  /** Ends its claims; others find the messages when their heartbeats are missed. The connection is that of pg-boss. */
+  async abort(): Promise<void> {
+    clearInterval(this.#heartbeat);
+  }
+
   async #run(): Promise<void> {
     const { queue, concurrency, poll } = this.#settings;
     let pause = 100;

@@ -77,8 +77,8 @@ export class PgBossOutbox {
     this.#boss = boss;
     this.#queue = queue;
     this.#heartbeat = heartbeat;
-    this.#tables = store === undefined ? postgresStore(sqlOf(boss), { schema }) : undefined;
-    this.#outbox = new Outbox(outboxSettings(rest), store ?? this.#made());
+    this.#tables = store === undefined ? postgresStore(sqlOf(boss), { schema, queue }) : undefined;
+    this.#outbox = new Outbox(outboxSettings(rest), store ?? this.#made(), queue);
   }
 
   /** Makes the queues and the tables, where they are missing. */

@@ -13,6 +13,8 @@ export type SqlClient = {
 export type PostgresStoreOptions = {
   /** The schema of the tables; lower-case letters, digits and "_". Default: "smtplib". */
   schema?: string | undefined;
+  /** The queue whose held messages are listed; tickets and budgets are those of all queues. Default: "". */
+  queue?: string | undefined;
 };
 
 /**
@@ -23,12 +25,12 @@ export function postgresStore(
   client: SqlClient,
   options: PostgresStoreOptions = {},
 ): OutboxStore & { readonly install: () => Promise<void> } {
-  const { schema = "smtplib" } = options;
+  const { schema = "smtplib", queue = "" } = options;
   if (!/^[a-z_][a-z0-9_]{0,62}$/.test(schema)) throw new RangeError("schema must be a plain lower-case name");
   return {
     tickets: new PostgresTickets(client, `${schema}.outbox_ticket`),
     budgets: new PostgresBudgets(client, `${schema}.outbox_budget`),
-    held: new PostgresHeld(client, `${schema}.outbox_held`),
+    held: new PostgresHeld(client, `${schema}.outbox_held`, queue),
     install: async () => void (await client.query(tables(schema))),
   };
 }
@@ -46,7 +48,8 @@ CREATE TABLE IF NOT EXISTS ${schema}.outbox_budget (
   key text PRIMARY KEY, tat double precision NOT NULL DEFAULT 0, paused double precision NOT NULL DEFAULT 0,
   leases jsonb NOT NULL DEFAULT '{}');
 CREATE TABLE IF NOT EXISTS ${schema}.outbox_held (
-  id text PRIMARY KEY, message_id text NOT NULL, reason text NOT NULL, since double precision NOT NULL);
+  id text PRIMARY KEY, message_id text NOT NULL, reason text NOT NULL, since double precision NOT NULL,
+  queue text NOT NULL);
 COMMIT;`;
 
 const LOCK = 7_365_821;
@@ -191,17 +194,19 @@ RETURNING verdict AS state, (CASE verdict WHEN 'wait' THEN judged.paused - now
 class PostgresHeld implements HeldStore {
   readonly #client: SqlClient;
   readonly #table: string;
+  readonly #queue: string;
 
-  constructor(client: SqlClient, table: string) {
+  constructor(client: SqlClient, table: string, queue: string) {
     this.#client = client;
     this.#table = table;
+    this.#queue = queue;
   }
 
   async add({ id, messageId, reason, since }: HeldMessage): Promise<void> {
     await this.#client.query(
-      `INSERT INTO ${this.#table} (id, message_id, reason, since) VALUES ($1, $2, $3, $4)
+      `INSERT INTO ${this.#table} (id, message_id, reason, since, queue) VALUES ($1, $2, $3, $4, $5)
        ON CONFLICT (id) DO UPDATE SET reason = excluded.reason`,
-      [id, messageId, reason, since],
+      [id, messageId, reason, since, this.#queue],
     );
   }
 
@@ -211,7 +216,9 @@ class PostgresHeld implements HeldStore {
 
   async list(): Promise<HeldMessage[]> {
     const { rows } = await this.#client.query(
-      `SELECT id, message_id, reason, since::float8 AS since FROM ${this.#table} ORDER BY since LIMIT 100000`,
+      `SELECT id, message_id, reason, since::float8 AS since FROM ${this.#table} WHERE queue = $1
+       ORDER BY since LIMIT 100000`,
+      [this.#queue],
     );
     return rows.map((row) => ({
       id: field(row, "id", "string") ?? "",

@@ -12,7 +12,10 @@ export type WorkOptions = {
   concurrency?: number | undefined;
   /** Aborting it closes the worker as `close()` does. */
   signal?: AbortSignal | undefined;
-  /** Seconds that `close()` gives to messages past the point of no return, and to a store that is gone. Default: 60. */
+  /**
+   * Seconds that `close()` gives to messages past the point of no return, and to a store that is gone. What has not ended
+   * then is given up, and the message is held or tried again by its ticket. Default: 60.
+   */
   closeTimeout?: number | undefined;
 };
 
@@ -78,9 +81,13 @@ export class Attempts {
     for (const attempt of this.#running) attempt.stop(new WorkerClosedError());
   }
 
-  /** Repeats no more steps that fail. What they were for is found in the tickets later. */
+  /**
+   * Gives up the deliveries that have no answer yet, and repeats no more steps that fail. The tickets tell the next worker
+   * what they were for.
+   */
   abandon(): void {
     this.#abandoned = true;
+    for (const attempt of this.#running) attempt.abandon(new WorkerClosedError());
   }
 
   /** Repeats a step until the store answers, or the worker is abandoned. */
@@ -118,7 +125,12 @@ export class WorkerClosedError extends Error {
 type QueueWorker = {
   /** Fetches nothing more, and resolves when what is under way has ended. */
   close(): Promise<void>;
+  /** Drops its connections and timers, whatever is under way. */
+  abort(): Promise<void>;
 };
+
+/** Seconds that a worker has to write down, after `closeTimeout`, what it gave up. */
+const GRACE = 1;
 
 /** The worker that users see, over one of the queue's and its attempts; `close()` is called by them or by the signal. */
 export function outboxWorker(
@@ -126,28 +138,36 @@ export function outboxWorker(
   attempts: Attempts,
   { signal, closeTimeout = 60 }: WorkOptions,
 ): OutboxWorker {
-  const close = (): Promise<void> => {
-    const end = worker.close();
-    attempts.stop();
-    return endWithin(closeTimeout, attempts, end);
-  };
   let closed: Promise<void> | undefined;
-  const once = (): Promise<void> => {
-    closed ??= close();
+  const close = (): Promise<void> => {
+    signal?.removeEventListener("abort", aborted);
+    closed ??= closeWithin(closeTimeout, worker, attempts);
     return closed;
   };
-  const aborted = (): void => void once().catch(() => {});
+  const aborted = (): void => void close().catch(() => {});
   if (signal?.aborted) aborted();
   else signal?.addEventListener("abort", aborted, { once: true });
-  return { close: once, [Symbol.asyncDispose]: once };
+  return { close, [Symbol.asyncDispose]: close };
 }
 
-/** Waits for the end of a worker; after `seconds` the steps that fail are no longer repeated. */
-async function endWithin(seconds: number, attempts: Attempts, end: Promise<unknown>): Promise<void> {
-  const timer = setTimeout(() => attempts.abandon(), seconds * 1000);
+/** Closes a worker. What has not ended after `seconds` is given up: a server that is silent, or a store that is gone. */
+async function closeWithin(seconds: number, worker: QueueWorker, attempts: Attempts): Promise<void> {
+  const end = worker.close().then(() => attempts.destinations.close());
+  attempts.stop();
+  if (await endsWithin(seconds, end)) return;
+  attempts.abandon();
+  if (await endsWithin(GRACE, end)) return;
+  await endsWithin(GRACE, worker.abort());
+}
+
+/** Whether it ends in time. @throws what it rejects with in that time */
+async function endsWithin(seconds: number, end: Promise<void>): Promise<boolean> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<false>((resolve) => {
+    timer = setTimeout(() => resolve(false), seconds * 1000);
+  });
   try {
-    await end;
-    await attempts.destinations.close();
+    return await Promise.race([end.then(() => true), late]);
   } finally {
     clearTimeout(timer);
   }

@@ -30,6 +30,7 @@ it("an outbox queues its messages", async () => {
   const outbox = new Outbox(
     outboxSettings({ connect: () => ({ host: "mail.example.com" }) }),
     new MemoryTickets().store(),
+    "mail",
   );
   const envelope = { from: "ada@example.com", to: ["charles@example.net"] };
   const insert = async (messages: readonly { readonly message: { readonly id: string } }[]): Promise<Set<string>> =>

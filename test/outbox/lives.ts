@@ -127,7 +127,7 @@ export class World {
     };
     const settings = outboxSettings({ connect: () => pool, bodies, ...options });
     this.#current = life;
-    return new Attempts(new Outbox(settings, this.shared.store(life.step)), async () => {});
+    return new Attempts(new Outbox(settings, this.shared.store(life.step), "mail"), async () => {});
   }
 
   /** Ends the server, and all workers with their pools. */

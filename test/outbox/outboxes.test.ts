@@ -5,7 +5,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, expect, it, onTestFinished } from "vitest";
 import { SMTPPool } from "../../src/index.ts";
-import { fileBodies, type OutboxOptions, OutboxUnavailableError, type OutboxWorker } from "../../src/outbox/index.ts";
+import {
+  fileBodies,
+  type OutboxOptions,
+  OutboxUnavailableError,
+  type OutboxWorker,
+  type WorkOptions,
+} from "../../src/outbox/index.ts";
 import { type Answers, startServer, type TestServer } from "../../src/testing/index.ts";
 import { failureOf } from "../servers/failure.ts";
 import { describeService } from "./describe-service.ts";
@@ -41,14 +47,14 @@ function addTests(name: QueueName, start: () => Promise<Service>): void {
   async function opened(
     answers: Answers = {},
     options: Partial<OutboxOptions> = {},
-  ): Promise<{ server: TestServer; outbox: AnyOutbox; work: () => Promise<OutboxWorker> }> {
+  ): Promise<{ server: TestServer; outbox: AnyOutbox; work: (options?: WorkOptions) => Promise<OutboxWorker> }> {
     const server = startServer({ answers });
     onTestFinished(() => server.close());
     const connect = (): SMTPPool =>
       new SMTPPool({ host: "mail.example.com", transport: server.transport, reconnectFor: 0 });
     const outbox = await queues.open({ connect, policy: soon, ...options });
-    const work = async (): Promise<OutboxWorker> => {
-      const worker = await outbox.work({ concurrency: 5 });
+    const work = async (options: WorkOptions = {}): Promise<OutboxWorker> => {
+      const worker = await outbox.work({ concurrency: 5, ...options });
       workers.push(worker);
       return worker;
     };
@@ -132,6 +138,24 @@ function addTests(name: QueueName, start: () => Promise<Service>): void {
       ({ length }) => length === 2,
     );
     expect(server.messages).toHaveLength(0);
+  });
+
+  it("sends a message with the same key once for each queue on the same server, and lists a queue's own held messages", async () => {
+    const cut = { end: "close" } as const;
+    const one = await opened({ message: cut });
+    const first = await one.outbox.enqueue(envelope, letter, { key: "the same" });
+    await one.work();
+    await until(
+      () => one.outbox.held(),
+      (held) => held.length > 0,
+    );
+    const other = await opened();
+    const second = await other.outbox.enqueue(envelope, letter, { key: "the same" });
+    expect(second.jobs).toMatchObject([{ added: true }]);
+    await other.work();
+    await other.server.next();
+    expect(await other.outbox.held()).toEqual([]);
+    expect(await one.outbox.held()).toMatchObject([{ id: first.jobs[0]?.id }]);
   });
 
   it("holds a message whose reply was lost, and sends it again only when a person says that it did not arrive", async () => {
@@ -411,6 +435,63 @@ function addTests(name: QueueName, start: () => Promise<Service>): void {
     await server.next();
     expect(server.messages).toHaveLength(2);
   }, 120_000);
+
+  it("closes a worker within closeTimeout while the queue is gone, and another one goes on", async () => {
+    const { server, outbox, work } = await opened({}, { timeout: 0.5 });
+    const worker = await work({ closeTimeout: 0.3 });
+    await outbox.enqueue(envelope, letter, { key: "before" });
+    await server.next();
+    await service.kill();
+    await gone();
+    await worker.close();
+    await service.start();
+    await work();
+    await until(
+      () => outbox.enqueue(envelope, letter, { key: "after" }).catch(() => undefined),
+      (done) => done !== undefined,
+    );
+    await server.next();
+  }, 120_000);
+
+  it("closes a worker when the queue is back", async () => {
+    const { server, outbox, work } = await opened({}, { timeout: 0.5 });
+    const worker = await work();
+    await outbox.enqueue(envelope, letter);
+    await server.next();
+    await service.kill();
+    await gone();
+    const closed = worker.close();
+    await service.start();
+    await closed;
+  }, 120_000);
+
+  it("gives up the reply of a silent server after closeTimeout, and holds the message", async () => {
+    let isReached = false;
+    const stall = { end: "stall" } as const;
+    const { outbox, work } = await opened({
+      message: () => {
+        isReached = true;
+        return stall;
+      },
+    });
+    const { jobs } = await outbox.enqueue(envelope, letter);
+    const worker = await work({ closeTimeout: 0.2 });
+    await until(
+      async () => isReached,
+      (reached) => reached,
+    );
+    await worker.close();
+    await work();
+    await until(
+      () => outbox.held(),
+      (held) => held.some(({ id }) => id === jobs[0]?.id),
+    );
+  }, 60_000);
+}
+
+/** Long enough for each client to notice that its server is gone, and to try again. */
+function gone(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, 250));
 }
 
 /** Asks until the answer is the one. */
