@@ -1,6 +1,6 @@
 /**
  * The mail server of the crash test, in a process of its own that may be killed at any time. What it takes is in a file
- * before the reply to it leaves; by chance it puts off recipients and messages, and drops connections.
+ * before the reply to it leaves, with the time; by chance it puts off recipients and messages, and drops connections.
  */
 
 import { appendFileSync } from "node:fs";
@@ -30,7 +30,7 @@ const server = startServer({
       const delay = random.between(0, 0.02);
       if (random.chance(0.005)) return { reply: "451 4.3.0 later", delay };
       if (random.chance(0.002)) return { reply: "554 5.7.1 no", delay };
-      appendFileSync(log, `${/^X-Number: (\d+)/m.exec(message?.text ?? "")?.[1]}\n`);
+      appendFileSync(log, `${/^X-Number: (\d+)/m.exec(message?.text ?? "")?.[1]} ${Date.now()}\n`);
       if (random.chance(0.003)) return { end: "reset" };
       return { delay, reply: "250 2.0.0 taken" };
     },

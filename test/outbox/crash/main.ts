@@ -35,6 +35,8 @@ let done = 0;
 const faultsSeen: string[] = [];
 /** The name of each message in the queue. */
 const ids: (string | undefined)[] = [];
+/** When a worker first knew that the message of that name had been delivered; milliseconds since 1970. */
+const knownAt = new Map<string, number>();
 
 const service = name === "redis" ? await startRedis({ appendfsync: settings.appendfsync }) : await startPostgres();
 const log = join(service.dir, "taken");
@@ -136,8 +138,12 @@ async function settled(outbox: AnyOutbox, waiting: () => Promise<number>): Promi
 /** What became of each message, by what the server took and what the queue says. */
 async function account(outbox: AnyOutbox, waiting: () => Promise<number>): Promise<object> {
   const copies = new Uint8Array(messages);
-  const taken = existsSync(log) ? readFileSync(log, "utf8").trim().split("\n") : [];
-  for (const number of taken) copies[Number(number)] = (copies[Number(number)] ?? 0) + 1;
+  let needless = 0;
+  for (const [number = 0, at = 0] of taken()) {
+    const before = copies[number] ?? 0;
+    copies[number] = before + 1;
+    if (before > 0 && at > (knownAt.get(ids[number] ?? "") ?? Number.POSITIVE_INFINITY)) needless++;
+  }
   const [held, dead, left] = await Promise.all([outbox.held(), outbox.deadLetters(0, 99_999), waiting()]);
   const known = new Set([...held, ...dead].map(({ id }) => id));
   // What nobody got has to be among those that are held or given up.
@@ -146,11 +152,20 @@ async function account(outbox: AnyOutbox, waiting: () => Promise<number>): Promi
     messages,
     delivered: copies.filter((count) => count > 0).length,
     doubled: copies.filter((count) => count > 1).length,
-    lost: left > held.length ? 0 : lost,
+    // A copy that left after a worker knew that the message had been delivered.
+    needless,
+    // While messages wait, nobody can tell.
+    lost: left > held.length ? undefined : lost,
     held: held.length,
     rejected: dead.length,
     waiting: Math.max(0, left - held.length),
   };
+}
+
+/** The number of each message that the server took, and when. */
+function taken(): number[][] {
+  const lines = existsSync(log) ? readFileSync(log, "utf8").trim().split("\n") : [];
+  return lines.map((line) => line.split(" ").map(Number));
 }
 
 async function restartQueue(): Promise<void> {
@@ -161,8 +176,10 @@ async function restartQueue(): Promise<void> {
 }
 
 function heard(line: string): void {
-  if (line === "done") done++;
-  else if (line === "resolved") resolved++;
+  const [event, id = "", at] = line.split(" ");
+  if (event === "done") done++;
+  else if (event === "resolved") resolved++;
+  if (event === "done" || event === "resolved") knownAt.set(id, Math.min(Number(at), knownAt.get(id) ?? Number(at)));
   else if (line.startsWith("fault") && faultsSeen.length < 5) faultsSeen.push(line.slice(0, 2000));
 }
 

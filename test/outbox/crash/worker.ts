@@ -14,9 +14,10 @@ type Settings = {
 const settings: Settings = JSON.parse(process.argv[2] ?? "{}");
 
 subscribe("smtplib:outbox:end", (message) => {
-  const { resolved, action } = Object(message);
-  if (resolved === true) console.log("resolved");
-  else if (action === "done") console.log("done");
+  const { resolved, action, message: info } = Object(message);
+  const { id } = Object(info);
+  if (resolved === true) console.log(`resolved ${id} ${Date.now()}`);
+  else if (action === "done") console.log(`done ${id} ${Date.now()}`);
 });
 
 for (const event of ["uncaughtException", "unhandledRejection"]) {
