@@ -4,7 +4,7 @@ import type { Conclusion } from "./conclusion.ts";
 import { type DeadLetter, deadLetterOf, redriven } from "./dead-letters.ts";
 import { textOf } from "./error-fields.ts";
 import { type OutboxEnvelope, type OutboxMessage, readMessage, UnknownMessageError } from "./message.ts";
-import { type EnqueueOptions, type OutboxOptions, outboxSettings } from "./options.ts";
+import { checkWorkOptions, type EnqueueOptions, type OutboxOptions, outboxSettings } from "./options.ts";
 import { type Enqueued, Outbox, type QueuedMessage } from "./outbox.ts";
 import { type RedisClient, redisStore } from "./redis-store.ts";
 import { resolveTicket } from "./resolve.ts";
@@ -83,9 +83,11 @@ export class BullmqOutbox {
 
   /**
    * Starts a worker in this process.
+   * @throws {TypeError} or {RangeError} naming the option that is wrong
    * @throws {Error} if BullMQ is not installed
    */
   async work(options: BullmqWorkOptions = {}): Promise<OutboxWorker> {
+    checkWorkOptions(options);
     const { concurrency = 10, worker: more } = options;
     const { Worker, DelayedError, UnrecoverableError } = await loadBullmq();
     const attempts = new Attempts(this.#outbox, (id) => this.#wake(id));

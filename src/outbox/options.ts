@@ -1,10 +1,13 @@
 /** The options of an outbox, the same for each queue, and their checks. */
+import { wrongType } from "../core/bytes.ts";
+import { checkObject, checkSignal } from "../facade/options.ts";
 import type { Ask } from "./attempt.ts";
 import type { BodyStore } from "./body-store.ts";
 import type { Connect } from "./destinations.ts";
 import type { BudgetRules } from "./places.ts";
 import type { ReportOptions } from "./report.ts";
 import { checkPolicy, type RetryPolicy } from "./verdict.ts";
+import type { WorkOptions } from "./worker.ts";
 
 /** Options of an outbox. Times in seconds. */
 export type OutboxOptions = {
@@ -70,8 +73,14 @@ const LONGEST_LIFE = 14 * 86_400;
  * @throws {TypeError} or {RangeError} naming the option that is wrong
  */
 export function outboxSettings(options: OutboxOptions): OutboxSettings {
-  if (typeof options?.connect !== "function") throw new TypeError("options.connect must be a function");
-  const { ask, bodies, report, policy = {} } = options;
+  checkObject(options, "options");
+  const { ask, bodies, report, policy = {}, budgets = {} } = options;
+  checkMethods({ connect: options.connect }, ["connect"], "options");
+  checkFunctions({ destinationOf: options.destinationOf, ask }, "options");
+  checkObject(policy, "options.policy");
+  checkFunctions(checkObject(budgets, "options.budgets"), "options.budgets");
+  if (bodies !== undefined) checkMethods(bodies, ["put", "get", "delete"], "options.bodies");
+  if (report !== undefined) checkReport(report);
   if (checkPolicy(policy).unknown === "ask" && ask === undefined) {
     throw new TypeError('the policy "ask" needs the option ask');
   }
@@ -80,7 +89,7 @@ export function outboxSettings(options: OutboxOptions): OutboxSettings {
     destinationOf: options.destinationOf ?? (() => "relay"),
     policy,
     ask,
-    budgets: options.budgets ?? {},
+    budgets,
     bodies,
     inline: seconds(options.inline ?? 16_384, "inline", Number.MAX_SAFE_INTEGER),
     report,
@@ -95,6 +104,46 @@ export function outboxSettings(options: OutboxOptions): OutboxSettings {
 function seconds(value: number, name: string, most: number): number {
   if (typeof value === "number" && value >= 0 && value <= most) return value;
   throw new RangeError(`options.${name} must be a number from 0 to ${most}`);
+}
+
+/**
+ * Checks the options of a worker; `poll` is that of pg-boss, in seconds.
+ * @throws {TypeError} or {RangeError} naming the option that is wrong
+ */
+export function checkWorkOptions(options: WorkOptions & { readonly poll?: number | undefined }): void {
+  checkObject(options, "options");
+  const { concurrency = 1, closeTimeout = 0, poll = 1, signal } = options;
+  if (!Number.isSafeInteger(concurrency) || concurrency < 1) {
+    throw new RangeError("options.concurrency must be a whole number from 1 on");
+  }
+  seconds(closeTimeout, "closeTimeout", LONGEST_WAIT);
+  if (seconds(poll, "poll", LONGEST_WAIT) === 0) throw new RangeError("options.poll must be more than 0");
+  checkSignal(signal, "options.signal");
+}
+
+/** Seconds that a timer can wait. */
+const LONGEST_WAIT = 2_147_483;
+
+function checkReport(report: ReportOptions): void {
+  const { host, from }: Partial<ReportOptions> = checkObject(report, "options.report");
+  if (typeof host !== "string" || host === "") throw wrongType("options.report.host", "a host name", host);
+  if (from !== undefined && typeof from !== "string") throw wrongType("options.report.from", "an address", from);
+}
+
+/** Checks optional functions. */
+function checkFunctions(functions: object, where: string): void {
+  for (const [name, value] of Object.entries(functions)) {
+    if (value !== undefined && typeof value !== "function") throw wrongType(`${where}.${name}`, "a function", value);
+  }
+}
+
+/** Checks methods, which may be inherited. */
+function checkMethods(object: object, names: readonly string[], where: string): void {
+  checkObject(object, where);
+  for (const name of names) {
+    const method: unknown = Reflect.get(object, name);
+    if (typeof method !== "function") throw wrongType(`${where}.${name}`, "a function", method);
+  }
 }
 
 /** When a message may first be tried, and until when, in milliseconds since 1970. */

@@ -3,7 +3,7 @@ import type { Conclusion } from "./conclusion.ts";
 import { type DeadLetter, deadLetterOf, redriven } from "./dead-letters.ts";
 import { field, textOf } from "./error-fields.ts";
 import { type OutboxEnvelope, type OutboxMessage, readMessage } from "./message.ts";
-import { type EnqueueOptions, type OutboxOptions, outboxSettings } from "./options.ts";
+import { checkWorkOptions, type EnqueueOptions, type OutboxOptions, outboxSettings } from "./options.ts";
 import { type Enqueued, Outbox, type QueuedMessage } from "./outbox.ts";
 import { inTransaction, type JobAttempt, type PgBoss, type PgBossDatabase, within } from "./pg-boss-client.ts";
 import { PgBossWorker } from "./pg-boss-worker.ts";
@@ -100,8 +100,12 @@ export class PgBossOutbox {
     return this.#outbox.enqueue(envelope, body, rest, (messages) => this.#insert(messages, own));
   }
 
-  /** Starts a worker in this process. */
+  /**
+   * Starts a worker in this process.
+   * @throws {TypeError} or {RangeError} naming the option that is wrong
+   */
   async work(options: PgBossWorkOptions = {}): Promise<OutboxWorker> {
+    checkWorkOptions(options);
     const { concurrency = 10, poll = 1 } = options;
     const attempts = new Attempts(this.#outbox, (id) => this.#wake(id));
     const worker = new PgBossWorker(this.#boss, {

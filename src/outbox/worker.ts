@@ -157,11 +157,11 @@ async function closeWithin(seconds: number, worker: QueueWorker, attempts: Attem
   if (await endsWithin(seconds, end)) return;
   attempts.abandon();
   if (await endsWithin(GRACE, end)) return;
-  await endsWithin(GRACE, worker.abort());
+  await endsWithin(GRACE, Promise.all([worker.abort(), attempts.destinations.close()]));
 }
 
 /** Whether it ends in time. @throws what it rejects with in that time */
-async function endsWithin(seconds: number, end: Promise<void>): Promise<boolean> {
+async function endsWithin(seconds: number, end: Promise<unknown>): Promise<boolean> {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const late = new Promise<false>((resolve) => {
     timer = setTimeout(() => resolve(false), seconds * 1000);

@@ -416,6 +416,11 @@ function addTests(name: QueueName, start: () => Promise<Service>): void {
     await expect(outbox.enqueue(envelope, letter, { expiresAt: new Date(0) })).rejects.toThrow("expiresAt");
     await expect(outbox.enqueue(envelope, letter, { deliverAt: new Date(Number.NaN) })).rejects.toThrow("deliverAt");
     await expect(queues.open({ connect: () => ({}), policy: { unknown: "ask" } })).rejects.toThrow("ask");
+    await expect(outbox.work({ concurrency: 0 })).rejects.toThrow("options.concurrency");
+    await expect(outbox.work({ concurrency: Number.NaN })).rejects.toThrow("options.concurrency");
+    await expect(outbox.work({ closeTimeout: -1 })).rejects.toThrow("options.closeTimeout");
+    await expect(outbox.work({ closeTimeout: Number.POSITIVE_INFINITY })).rejects.toThrow("options.closeTimeout");
+    await expect(Reflect.apply(outbox.work, outbox, [{ signal: "now" }])).rejects.toThrow("options.signal");
   });
 
   it("says so when the queue is gone, and goes on by itself when it is back", async () => {

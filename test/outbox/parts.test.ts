@@ -128,7 +128,25 @@ describe("options", () => {
     expect(outboxSettings({ connect })).toMatchObject({ inline: 16_384, lifetime: 432_000, retention: 86_400 });
     expect(() => outboxSettings({ connect, lifetime: 15 * 86_400 })).toThrow("options.lifetime");
     expect(() => outboxSettings({ connect, timeout: -1 })).toThrow("options.timeout");
-    expect(() => Reflect.apply(outboxSettings, undefined, [undefined])).toThrow("options.connect");
+    expect(() => Reflect.apply(outboxSettings, undefined, [undefined])).toThrow("options must be an object");
+    expect(() => Reflect.apply(outboxSettings, undefined, [{}])).toThrow("options.connect");
+  });
+
+  it.each([
+    ["destinationOf", { destinationOf: "relay" }],
+    ["ask", { ask: true }],
+    ["policy", { policy: "hold" }],
+    ["budgets", { budgets: 5 }],
+    ["budgets.tenant", { budgets: { tenant: { messages: 5 } } }],
+    ["bodies", { bodies: "/var/spool/mail" }],
+    ["bodies.get", { bodies: { put: async () => {} } }],
+    ["report", { report: "mail.example.com" }],
+    ["report.host", { report: {} }],
+    ["report.from", { report: { host: "mail.example.com", from: 5 } }],
+  ])("of a wrong type are refused: %s", (name, wrong) => {
+    expect(() => Reflect.apply(outboxSettings, undefined, [{ connect, ...wrong }])).toThrow(
+      expect.objectContaining({ name: "TypeError", message: expect.stringContaining(`options.${name} `) }),
+    );
   });
 
   it("bound a message's life", () => {
