@@ -69,6 +69,10 @@ export class Attempt {
   readonly #stop: AbortController = new AbortController();
   /** Set from the moment on at which the end of the message may leave. */
   #taking: Promise<Taking> | undefined;
+  /** Whether the ticket is there, so that the end of the message may be on its way. */
+  #isTaken = false;
+  /** Given up before the ticket was there: the end of the message has not left, and does not leave any more. */
+  #isCutShort = false;
 
   constructor(parts: AttemptParts, message: OutboxMessage) {
     this.#parts = parts;
@@ -83,6 +87,7 @@ export class Attempt {
 
   /** Stops the attempt, and does not wait for the server's reply: then the outcome of the message is unknown. */
   abandon(reason: unknown): void {
+    this.#isCutShort = !this.#isTaken;
     this.#stop.abort(reason);
   }
 
@@ -163,12 +168,15 @@ export class Attempt {
   async #deliver(notAfter: number, over: string | undefined): Promise<Conclusion> {
     const { bodies, destinations, tickets, persist, policy } = this.#parts;
     const take = (): Promise<Taking> => {
-      this.#taking = tickets.take(this.#key, this.#token, { notAfter, over });
+      this.#taking = tickets.take(this.#key, this.#token, { notAfter, over }).then((taking) => {
+        this.#isTaken = taking === "taken";
+        return taking;
+      });
       return this.#taking;
     };
     let answer: TicketAnswer;
     try {
-      const octets = await readBody(this.#message.body, bodies);
+      const octets = await unlessAborted(readBody(this.#message.body, bodies), this.#stop.signal);
       const request = () => ({ ...this.#request(), body: ticketedBody([octets], take), signal: this.#stop.signal });
       const { reply, refused } = await destinations.using(this.#message.destination, (pool) =>
         deliverSized(pool, request, octets.length),
@@ -196,13 +204,15 @@ export class Attempt {
     const taking = await this.#taking.catch(() => undefined);
     const known = deliveryOf(error);
     if (taking === "refused" || taking === "late") return this.#refused(taking, error);
-    if (taking === "taken" && (known === "unknown" || known === undefined)) {
+    const isCutShort = this.#isCutShort && known === undefined;
+    if (taking === "taken" && !isCutShort && (known === "unknown" || known === undefined)) {
       const text = textOf(error) ?? "";
       await persist(() => tickets.answer(this.#key, this.#token, { outcome: "unknown", text }));
       return this.#unknown();
     }
     await this.#awaken(await persist(() => tickets.giveBack(this.#key, this.#token)));
-    // The store failed, not the message.
+    // The store failed, or the worker was closed, not the message.
+    if (isCutShort) return deferred(this.#message, 0, this.#message.state.paid, error);
     if (taking === undefined) return deferred(this.#message, 5, [], error);
     return afterFailure(this.#message, error, policy);
   }
@@ -242,6 +252,21 @@ async function deliverSized(pool: Sender, request: () => DeliveryRequest, size: 
     // Nothing was sent, unlike where the server offers SIZE and the message is too large for it.
     if (textOf(error) !== NO_SIZE) throw error;
     return await pool.deliver(request());
+  }
+}
+
+/** Waits for something that knows no signal, until this one is aborted. @throws the signal's reason */
+async function unlessAborted<T>(step: Promise<T>, signal: AbortSignal): Promise<T> {
+  let abort = (): void => {};
+  const aborted = new Promise<never>((_, reject) => {
+    abort = () => reject(signal.reason);
+    if (signal.aborted) abort();
+    else signal.addEventListener("abort", abort);
+  });
+  try {
+    return await Promise.race([step, aborted]);
+  } finally {
+    signal.removeEventListener("abort", abort);
   }
 }
 

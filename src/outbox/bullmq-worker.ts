@@ -52,7 +52,8 @@ function isBullmq(module: unknown): module is Bullmq {
 /** A client of Redis, as far as it is used. */
 type Client = {
   readonly status: string;
-  once(event: string, listener: () => void): unknown;
+  on(event: string, listener: () => void): unknown;
+  off(event: string, listener: () => void): unknown;
   disconnect(): void;
 };
 
@@ -80,9 +81,11 @@ export class BullmqWorker {
     await this.#worker.close(isForced);
   }
 
-  /** Drops its connections, whatever is under way. */
+  /** Ends its timers, which renew the locks of its jobs, and drops its connections, whatever is under way. */
   async abort(): Promise<void> {
     this.#abort();
+    call(this.#worker, "stalledCheckStopper");
+    call(Reflect.get(this.#worker, "lockManager"), "close");
     const [blocking, client] = await this.#clients();
     blocking?.disconnect();
     if (this.#ownsConnection) client?.disconnect();
@@ -95,9 +98,7 @@ export class BullmqWorker {
   async #connected(): Promise<false> {
     for (const client of await this.#clients()) {
       while (client !== undefined && !SETTLED.includes(client.status)) {
-        await new Promise<void>((resolve) => {
-          for (const event of ["ready", "end"]) client.once(event, resolve);
-        });
+        await nextOf(client, ["ready", "end"]);
       }
     }
     return false;
@@ -111,8 +112,25 @@ export class BullmqWorker {
   }
 }
 
+/** Calls a method that BullMQ may have. */
+function call(object: unknown, name: string): void {
+  const method: unknown = Reflect.get(Object(object), name);
+  if (typeof method === "function") Reflect.apply(method, object, []);
+}
+
+/** Waits for the next of these events. */
+function nextOf(client: Client, events: readonly string[]): Promise<void> {
+  return new Promise((resolve) => {
+    const happened = (): void => {
+      for (const event of events) client.off(event, happened);
+      resolve();
+    };
+    for (const event of events) client.on(event, happened);
+  });
+}
+
 function isClient(client: unknown): client is Client {
   return (
-    typeof client === "object" && client !== null && "status" in client && "once" in client && "disconnect" in client
+    typeof client === "object" && client !== null && "status" in client && "off" in client && "disconnect" in client
   );
 }

@@ -64,9 +64,10 @@ export class BullmqOutbox {
 
   constructor(queue: BullQueue, options: BullmqOutboxOptions) {
     this.#queue = queue;
-    const prefix = `${queue.opts.prefix ?? "bull"}-outbox:${queue.name}`;
-    const store = options.store ?? redisStore(clientOf(queue), { prefix });
-    this.#outbox = new Outbox(outboxSettings(options), store, queue.name);
+    const settings = outboxSettings(options);
+    const { prefix = "bull" } = queue.opts;
+    const store = options.store ?? redisStore(clientOf(queue), { prefix: `${prefix}-outbox:${queue.name}` });
+    this.#outbox = new Outbox(settings, store, `${prefix}:${queue.name}`);
   }
 
   /**
@@ -110,7 +111,11 @@ export class BullmqOutbox {
     worker.on("error", () => {});
     worker.on("completed", (job) => void this.#settle(job));
     await worker.waitUntilReady();
-    return outboxWorker(new BullmqWorker(worker, !isRedis({ connection, ...more }.connection)), attempts, options);
+    return outboxWorker(
+      new BullmqWorker(worker, !isClientOfUser({ connection, ...more }.connection)),
+      attempts,
+      options,
+    );
   }
 
   /** The messages whose outcome is unknown. */
@@ -275,6 +280,12 @@ function clientOf(queue: BullQueue): RedisClient {
     evalsha: async (...args) => (await client()).evalsha(...args),
     eval: async (...args) => (await client()).eval(...args),
   };
+}
+
+/** Whether a connection is a client, and no options of one: BullMQ tells them apart by these methods. */
+function isClientOfUser(connection: unknown): boolean {
+  const methods = ["connect", "disconnect", "duplicate"];
+  return methods.every((name) => typeof Reflect.get(Object(connection), name) === "function");
 }
 
 function isRedis(client: unknown): client is RedisClient {

@@ -78,7 +78,8 @@ export function outboxSettings(options: OutboxOptions): OutboxSettings {
   checkMethods({ connect: options.connect }, ["connect"], "options");
   checkFunctions({ destinationOf: options.destinationOf, ask }, "options");
   checkObject(policy, "options.policy");
-  checkFunctions(checkObject(budgets, "options.budgets"), "options.budgets");
+  checkObject(budgets, "options.budgets");
+  checkFunctions({ destination: budgets.destination, tenant: budgets.tenant }, "options.budgets");
   if (bodies !== undefined) checkMethods(bodies, ["put", "get", "delete"], "options.bodies");
   if (report !== undefined) checkReport(report);
   if (checkPolicy(policy).unknown === "ask" && ask === undefined) {

@@ -49,7 +49,7 @@ export class Outbox {
   readonly #queue: string;
   readonly #places: Places;
 
-  /** @param queue - the queue's name: several queues may share a store */
+  /** @param queue - the queue's name, and where it is: several queues may share a store */
   constructor(settings: OutboxSettings, store: OutboxStore, queue: string) {
     this.settings = settings;
     this.#queue = queue;

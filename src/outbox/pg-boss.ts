@@ -1,4 +1,5 @@
 /** An outbox on pg-boss, and so on PostgreSQL. What follows an attempt is one transaction. */
+import { wrongType } from "../core/bytes.ts";
 import type { Conclusion } from "./conclusion.ts";
 import { type DeadLetter, deadLetterOf, redriven } from "./dead-letters.ts";
 import { field, textOf } from "./error-fields.ts";
@@ -71,14 +72,17 @@ export class PgBossOutbox {
   readonly #tables: ReturnType<typeof postgresStore> | undefined;
 
   constructor(boss: PgBoss, options: PgBossOutboxOptions) {
-    const { queue = "mail", schema, heartbeat = 60, store, ...rest } = options;
+    const settings = outboxSettings(options);
+    const { queue = "mail", schema, heartbeat = 60, store } = options;
+    if (typeof queue !== "string" || queue === "") throw wrongType("options.queue", "a name", queue);
     if (!Number.isInteger(heartbeat) || heartbeat < 10)
       throw new RangeError("heartbeat must be a whole number from 10 on");
     this.#boss = boss;
     this.#queue = queue;
     this.#heartbeat = heartbeat;
-    this.#tables = store === undefined ? postgresStore(sqlOf(boss), { schema, queue }) : undefined;
-    this.#outbox = new Outbox(outboxSettings(rest), store ?? this.#made(), queue);
+    this.#tables =
+      store === undefined ? postgresStore(sqlOf(boss), { schema, queue: placeOf(boss, queue) }) : undefined;
+    this.#outbox = new Outbox(settings, store ?? this.#made(), placeOf(boss, queue));
   }
 
   /** Makes the queues and the tables, where they are missing. */
@@ -235,6 +239,12 @@ async function claimed(response: Promise<unknown>): Promise<void> {
 
 function whyOf(data: unknown): string {
   return field(data, "why", "string") ?? "";
+}
+
+/** The queue with the schema that pg-boss has it in: a database may have several. */
+function placeOf(boss: PgBoss, queue: string): string {
+  const config: unknown = Reflect.get(boss.getDb(), "config");
+  return `${field(config, "schema", "string") ?? ""}:${queue}`;
 }
 
 /** pg-boss's own connections, for the tables beside its own. */

@@ -38,7 +38,7 @@ export class Attempts {
   readonly #wake: (id: string) => Promise<unknown>;
   readonly #running = new Set<Attempt>();
   #stopping = false;
-  #abandoned = false;
+  readonly #abandoned = new AbortController();
 
   constructor(outbox: Outbox, wake: (id: string) => Promise<unknown>) {
     this.#outbox = outbox;
@@ -82,25 +82,41 @@ export class Attempts {
   }
 
   /**
-   * Gives up the deliveries that have no answer yet, and repeats no more steps that fail. The tickets tell the next worker
+   * Gives up the deliveries that have no answer yet, and tries a step that fails once more only. The tickets tell the next worker
    * what they were for.
    */
   abandon(): void {
-    this.#abandoned = true;
+    this.#abandoned.abort();
     for (const attempt of this.#running) attempt.abandon(new WorkerClosedError());
   }
 
   /** Repeats a step until the store answers, or the worker is abandoned. */
   readonly persist = async <T>(step: () => Promise<T>): Promise<T> => {
+    const { signal } = this.#abandoned;
     for (let pause = 100; ; pause = Math.min(5000, pause * 2)) {
+      const isLast = signal.aborted;
       try {
         return await step();
       } catch (error) {
-        if (this.#abandoned || error instanceof ClaimLostError) throw error;
-        await new Promise<void>((resolve) => setTimeout(resolve, pause));
+        if (isLast || error instanceof ClaimLostError) throw error;
+        await sleep(pause, signal);
       }
     }
   };
+}
+
+/** Waits for so many milliseconds, or until the signal is aborted. */
+function sleep(milliseconds: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const end = (): void => {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", end);
+      resolve();
+    };
+    const timer = setTimeout(end, milliseconds);
+    if (signal.aborted) end();
+    else signal.addEventListener("abort", end);
+  });
 }
 
 /** The queue has given the message to another worker: this one must write nothing over what that one has written. */
@@ -152,7 +168,7 @@ export function outboxWorker(
 
 /** Closes a worker. What has not ended after `seconds` is given up: a server that is silent, or a store that is gone. */
 async function closeWithin(seconds: number, worker: QueueWorker, attempts: Attempts): Promise<void> {
-  const end = worker.close().then(() => attempts.destinations.close());
+  const end = worker.close().finally(() => attempts.destinations.close());
   attempts.stop();
   if (await endsWithin(seconds, end)) return;
   attempts.abandon();

@@ -1,6 +1,6 @@
 /** How an attempt uses what the server offers. */
 import { expect, it } from "vitest";
-import { Life, message, World } from "./lives.ts";
+import { type Fate, Life, message, World } from "./lives.ts";
 import { OneMessageQueue } from "./memory-store.ts";
 
 /** Runs one attempt against a server that offers these extensions. */
@@ -28,4 +28,83 @@ it("gives up a message that is larger than the server takes, without sending it"
   const { world, queue } = await play("SIZE 20");
   expect(world.server.commands.join()).not.toContain("MAIL");
   expect(queue.ended).toBe("give-up");
+});
+
+/** Gives an attempt up while its worker waits at a step; the step goes on then. */
+async function givenUpAt(step: string, fate: Fate): Promise<{ world: World; queue: OneMessageQueue }> {
+  const counting = new World();
+  const life = new Life(undefined);
+  await counting.run(new OneMessageQueue(message()), counting.worker(life));
+  await counting.close();
+  const world = new World();
+  const queue = new OneMessageQueue(message());
+  const frozen = new Life({ fate, at: life.names.indexOf(step) + 1 });
+  const attempts = world.worker(frozen);
+  const run = world.run(queue, attempts);
+  await frozen.happened;
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  attempts.abandon();
+  frozen.wake();
+  await run;
+  return { world, queue };
+}
+
+it.each<[string, Fate]>([
+  ["bodies.get", "freeze-before"],
+  ["tickets.take", "freeze-before"],
+  ["tickets.take", "freeze-after"],
+])("puts back a message that is given up at %s (%s), since its end has not left", async (step, fate) => {
+  const { world, queue } = await givenUpAt(step, fate);
+  expect(world.server.messages).toHaveLength(0);
+  expect(queue.action).toBe("defer");
+  await world.run(queue, world.worker(new Life(undefined)));
+  await world.close();
+  expect(queue.ended).toBe("done");
+  expect(world.server.messages).toHaveLength(1);
+});
+
+it("holds a message that is given up behind its end", async () => {
+  let reached = (): void => {};
+  const isReached = new Promise<void>((resolve) => {
+    reached = resolve;
+  });
+  const stall = { end: "stall" } as const;
+  const world = new World({
+    message: () => {
+      reached();
+      return stall;
+    },
+  });
+  const queue = new OneMessageQueue(message());
+  const attempts = world.worker(new Life(undefined));
+  const run = world.run(queue, attempts);
+  await isReached;
+  attempts.abandon();
+  await run;
+  await world.close();
+  expect(queue.action).toBe("hold");
+});
+
+it("does not wait for a store of bodies that never answers, once the worker closes", async () => {
+  const world = new World();
+  const queue = new OneMessageQueue(message());
+  let asked = (): void => {};
+  const isAsked = new Promise<void>((resolve) => {
+    asked = resolve;
+  });
+  const bodies = {
+    put: async () => {},
+    get: () => {
+      asked();
+      return new Promise<Uint8Array>(() => {});
+    },
+    delete: async () => {},
+  };
+  const attempts = world.worker(new Life(undefined), { bodies });
+  const run = world.run(queue, attempts);
+  await isAsked;
+  attempts.stop();
+  await run;
+  await world.close();
+  expect(queue.action).toBe("defer");
 });

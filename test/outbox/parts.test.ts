@@ -5,7 +5,14 @@ import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { inlineBody, readBody } from "../../src/outbox/body-store.ts";
 import { Destinations } from "../../src/outbox/destinations.ts";
-import { BodyUnavailableError, fileBodies, parseReport, UnknownMessageError } from "../../src/outbox/index.ts";
+import {
+  BodyUnavailableError,
+  bullmqOutbox,
+  fileBodies,
+  parseReport,
+  pgBossOutbox,
+  UnknownMessageError,
+} from "../../src/outbox/index.ts";
 import { checkEnvelope, identified, readMessage } from "../../src/outbox/message.ts";
 import { outboxSettings, timesOf } from "../../src/outbox/options.ts";
 import { failureOf } from "../servers/failure.ts";
@@ -130,6 +137,22 @@ describe("options", () => {
     expect(() => outboxSettings({ connect, timeout: -1 })).toThrow("options.timeout");
     expect(() => Reflect.apply(outboxSettings, undefined, [undefined])).toThrow("options must be an object");
     expect(() => Reflect.apply(outboxSettings, undefined, [{}])).toThrow("options.connect");
+    for (const make of [bullmqOutbox, pgBossOutbox]) {
+      expect(() => Reflect.apply(make, undefined, [{}, undefined])).toThrow("options must be an object");
+    }
+  });
+
+  it("may be objects of a class, with more than what is asked for", () => {
+    class Rules {
+      readonly limits = { messages: 5 };
+      tenant = () => this.limits;
+      connect() {
+        return { host: "mail.example.com" };
+      }
+    }
+    const rules = new Rules();
+    expect(outboxSettings({ connect, budgets: rules }).budgets).toBe(rules);
+    expect(() => outboxSettings(rules)).not.toThrow();
   });
 
   it.each([

@@ -54,6 +54,24 @@ describeService("postgresql", () => {
     expect(server.messages).toHaveLength(2);
   });
 
+  it("sends a message with the same key once for each schema that pg-boss has in one database", async () => {
+    const other = new PgBoss({ host: "127.0.0.1", port: service.port, user: "postgres", schema: "other" });
+    other.on("error", () => {});
+    await other.start();
+    const otherServer = startServer();
+    const connect = () => ({ host: "mail.example.com", transport: otherServer.transport });
+    const second = pgBossOutbox(other, { connect });
+    await second.install();
+    await outbox.enqueue(envelope, "Subject: One\r\n\r\nHi!\r\n", { key: "the same" });
+    expect((await server.next()).text).toContain("Subject: One");
+    await second.enqueue(envelope, "Subject: Other\r\n\r\nHi!\r\n", { key: "the same" });
+    const secondWorker = await second.work({ poll: 0.05 });
+    expect((await otherServer.next()).text).toContain("Subject: Other");
+    await secondWorker.close();
+    await other.stop({ graceful: false });
+    await otherServer.close();
+  });
+
   it("works with an adapter that has no transactions of its own", async () => {
     const database = boss.getDb();
     const plain = Object.create(boss, {

@@ -128,8 +128,9 @@ async function settled(outbox: AnyOutbox, waiting: () => Promise<number>): Promi
     const [left, held] = await Promise.all([waiting(), outbox.held()]);
     if (`${left} ${held.length}` !== last) since = performance.now();
     last = `${left} ${held.length}`;
-    // An answer that is on its way comes as soon as its worker is awake.
-    if (left <= held.length && performance.now() - since > 8000) break;
+    // An answer that is on its way comes as soon as its worker is awake; what nobody knows is sent again under "retry".
+    const isQuiet = unknown === "retry" ? left === 0 : left <= held.length;
+    if (isQuiet && performance.now() - since > 8000) break;
     await new Promise((resolve) => setTimeout(resolve, 250));
   }
   return since;
