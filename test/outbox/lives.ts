@@ -7,6 +7,7 @@ import { type OutboxOptions, outboxSettings } from "../../src/outbox/options.ts"
 import { Outbox } from "../../src/outbox/outbox.ts";
 import { Attempts } from "../../src/outbox/worker.ts";
 import { type AnswerContext, type Answers, startServer, type TestServer } from "../../src/testing/index.ts";
+import { permit } from "../judge/under-test.ts";
 import { MemoryTickets, type OneMessageQueue, type Step } from "./memory-store.ts";
 
 /** What happens at a step: the worker dies before or after it, or the store does not answer it, with or without effect. */
@@ -71,6 +72,8 @@ export class Life {
 
   #die(): Promise<never> {
     this.dead = true;
+    // The streams end as with their process: what the rest of the worker still writes goes nowhere.
+    permit(/nothing is sent once the session is over/);
     for (const stream of this.#streams) stream.abort(new Error("the worker died"));
     return never;
   }
