@@ -50,12 +50,9 @@ function packages() {
 
 /** The bundle as `npm run size` measures it: reported, not limited. */
 function sizeText() {
-  const [, minified, gzip] = /^node, at start: (\d+) bytes minified, (\d+) gzipped/m.exec(sizeOutput()) ?? [];
+  const output = execFileSync(process.execPath, [join(ROOT, "scripts/size.mjs")], { encoding: "utf8" });
+  const [, minified, gzip] = /^node, at start: (\d+) bytes minified, (\d+) gzipped/m.exec(output) ?? [];
   return `The facade with the core and one transport has ${figure(Number(minified))} octets minified, ${figure(Number(gzip))} gzipped.`;
-}
-
-function sizeOutput() {
-  return execFileSync(process.execPath, [join(ROOT, "scripts/size.mjs")], { encoding: "utf8" });
 }
 
 function circumstancesText(results) {

@@ -2,6 +2,7 @@
  * One attempt to deliver a queued message. Whatever step it dies in, the next attempt finds in the ticket whether the end
  * of the message may have been sent, and what the server answered.
  */
+import { onAbort } from "../client/abort.ts";
 import type { Delivery } from "../client/outcome.ts";
 import { notOffered } from "../core/features.ts";
 import type { DeliveryRequest } from "../facade/delivery.ts";
@@ -257,16 +258,14 @@ async function deliverSized(pool: Sender, request: () => DeliveryRequest, size: 
 
 /** Waits for something that knows no signal, until this one is aborted. @throws the signal's reason */
 async function unlessAborted<T>(step: Promise<T>, signal: AbortSignal): Promise<T> {
-  let abort = (): void => {};
+  let unlink = (): void => {};
   const aborted = new Promise<never>((_, reject) => {
-    abort = () => reject(signal.reason);
-    if (signal.aborted) abort();
-    else signal.addEventListener("abort", abort);
+    unlink = onAbort(signal, reject, "library");
   });
   try {
     return await Promise.race([step, aborted]);
   } finally {
-    signal.removeEventListener("abort", abort);
+    unlink();
   }
 }
 

@@ -80,9 +80,9 @@ export class PgBossOutbox {
     this.#boss = boss;
     this.#queue = queue;
     this.#heartbeat = heartbeat;
-    this.#tables =
-      store === undefined ? postgresStore(sqlOf(boss), { schema, queue: placeOf(boss, queue) }) : undefined;
-    this.#outbox = new Outbox(settings, store ?? this.#made(), placeOf(boss, queue));
+    const place = placeOf(boss, queue);
+    this.#tables = store === undefined ? postgresStore(sqlOf(boss), { schema, queue: place }) : undefined;
+    this.#outbox = new Outbox(settings, store ?? this.#made(), place);
   }
 
   /** Makes the queues and the tables, where they are missing. */

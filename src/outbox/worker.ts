@@ -1,4 +1,5 @@
 /** The part of a worker that is the same on each queue: its pools, its attempts and its end. */
+import { onAbort } from "../client/abort.ts";
 import type { Attempt } from "./attempt.ts";
 import { infoOf, publish, runPublished } from "./channels.ts";
 import type { Conclusion } from "./conclusion.ts";
@@ -82,8 +83,8 @@ export class Attempts {
   }
 
   /**
-   * Gives up the deliveries that have no answer yet, and tries a step that fails once more only. The tickets tell the next worker
-   * what they were for.
+   * Gives up the deliveries that have no answer yet, and tries a step that fails once more only. The tickets tell the
+   * next worker what they were for.
    */
   abandon(): void {
     this.#abandoned.abort();
@@ -106,17 +107,15 @@ export class Attempts {
 }
 
 /** Waits for so many milliseconds, or until the signal is aborted. */
-function sleep(milliseconds: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const end = (): void => {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", end);
-      resolve();
-    };
-    const timer = setTimeout(end, milliseconds);
-    if (signal.aborted) end();
-    else signal.addEventListener("abort", end);
+async function sleep(milliseconds: number, signal: AbortSignal): Promise<void> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  let unlink = (): void => {};
+  await new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, milliseconds);
+    unlink = onAbort(signal, () => resolve(), "library");
   });
+  clearTimeout(timer);
+  unlink();
 }
 
 /** The queue has given the message to another worker: this one must write nothing over what that one has written. */

@@ -1,5 +1,6 @@
 /** How an attempt uses what the server offers. */
 import { expect, it } from "vitest";
+import { gate } from "../support/gate.ts";
 import { type Fate, Life, message, World } from "./lives.ts";
 import { OneMessageQueue } from "./memory-store.ts";
 
@@ -64,21 +65,18 @@ it.each<[string, Fate]>([
 });
 
 it("holds a message that is given up behind its end", async () => {
-  let reached = (): void => {};
-  const isReached = new Promise<void>((resolve) => {
-    reached = resolve;
-  });
+  const reached = gate();
   const stall = { end: "stall" } as const;
   const world = new World({
     message: () => {
-      reached();
+      reached.open();
       return stall;
     },
   });
   const queue = new OneMessageQueue(message());
   const attempts = world.worker(new Life(undefined));
   const run = world.run(queue, attempts);
-  await isReached;
+  await reached.opened;
   attempts.abandon();
   await run;
   await world.close();
@@ -88,23 +86,41 @@ it("holds a message that is given up behind its end", async () => {
 it("does not wait for a store of bodies that never answers, once the worker closes", async () => {
   const world = new World();
   const queue = new OneMessageQueue(message());
-  let asked = (): void => {};
-  const isAsked = new Promise<void>((resolve) => {
-    asked = resolve;
-  });
+  const asked = gate();
   const bodies = {
     put: async () => {},
     get: () => {
-      asked();
+      asked.open();
       return new Promise<Uint8Array>(() => {});
     },
     delete: async () => {},
   };
   const attempts = world.worker(new Life(undefined), { bodies });
   const run = world.run(queue, attempts);
-  await isAsked;
+  await asked.opened;
   attempts.stop();
   await run;
   await world.close();
   expect(queue.action).toBe("defer");
+});
+
+it("lets any number of steps wait for a store that is gone, without a warning, and tries each once more at the end", async () => {
+  const warnings: Error[] = [];
+  const warned = (warning: Error): void => void warnings.push(warning);
+  process.on("warning", warned);
+  const world = new World();
+  const attempts = world.worker(new Life(undefined));
+  let tries = 0;
+  const fail = async (): Promise<never> => {
+    tries++;
+    throw new Error("the store is gone");
+  };
+  const steps = Promise.allSettled(Array.from({ length: 20 }, () => attempts.persist(fail)));
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  attempts.abandon();
+  expect((await steps).map(({ status }) => status)).toEqual(Array.from({ length: 20 }, () => "rejected"));
+  await world.close();
+  process.off("warning", warned);
+  expect(tries).toBe(40);
+  expect(warnings).toEqual([]);
 });
