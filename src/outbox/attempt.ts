@@ -68,6 +68,7 @@ export class Attempt {
   readonly #key: string;
   readonly #token = crypto.randomUUID();
   readonly #stop: AbortController = new AbortController();
+  readonly #leave: AbortController = new AbortController();
   /** Set from the moment on at which the end of the message may leave. */
   #taking: Promise<Taking> | undefined;
   /** Whether the ticket is there, so that the end of the message may be on its way. */
@@ -90,6 +91,11 @@ export class Attempt {
   abandon(reason: unknown): void {
     this.#isCutShort = !this.#isTaken;
     this.#stop.abort(reason);
+  }
+
+  /** Goes on without a sender that heeds no signal. */
+  leave(reason: unknown): void {
+    this.#leave.abort(reason);
   }
 
   /**
@@ -126,7 +132,9 @@ export class Attempt {
     const to = recipientsLeft(this.#message).map(({ address }) => address);
     const reason = answer === undefined ? "in-flight" : "lost";
     try {
-      return (await this.#parts.ask?.({ id, messageId, from, to, reason, since: at })) ?? "unknown";
+      const finding = await this.#parts.ask?.({ id, messageId, from, to, reason, since: at });
+      // Anything else that a callback returns is no finding, and above all no "delivered".
+      return finding === "delivered" || finding === "not-delivered" ? finding : "unknown";
     } catch {
       // The callback could not find out.
       return "unknown";
@@ -168,20 +176,24 @@ export class Attempt {
 
   async #deliver(notAfter: number, over: string | undefined): Promise<Conclusion> {
     const { bodies, destinations, tickets, persist, policy } = this.#parts;
-    const take = (): Promise<Taking> => {
+    const take = async (): Promise<Taking> => {
+      // A sender that heeds no signal may ask after the attempt was given up.
+      if (this.#isCutShort) return "late";
       this.#taking = tickets.take(this.#key, this.#token, { notAfter, over }).then((taking) => {
         this.#isTaken = taking === "taken";
         return taking;
       });
-      return this.#taking;
+      const taking = await this.#taking;
+      return this.#isCutShort ? "late" : taking;
     };
     let answer: TicketAnswer;
     try {
       const octets = await unlessAborted(readBody(this.#message.body, bodies), this.#stop.signal);
       const request = () => ({ ...this.#request(), body: ticketedBody([octets], take), signal: this.#stop.signal });
-      const { reply, refused } = await destinations.using(this.#message.destination, (pool) =>
+      const delivery = destinations.using(this.#message.destination, (pool) =>
         deliverSized(pool, request, octets.length),
       );
+      const { reply, refused } = await unlessAborted(delivery, this.#leave.signal);
       answer = { outcome: "delivered", code: reply.code, text: reply.message, refused: storedRefused(refused) };
     } catch (error) {
       return this.#failed(error);

@@ -1,10 +1,18 @@
 /** An outbox on BullMQ, and so on Redis. */
+import { checkObject } from "../facade/options.ts";
 import { type BullJob, BullmqWorker, loadBullmq } from "./bullmq-worker.ts";
 import type { Conclusion } from "./conclusion.ts";
 import { type DeadLetter, deadLetterOf, redriven } from "./dead-letters.ts";
 import { textOf } from "./error-fields.ts";
 import { type OutboxEnvelope, type OutboxMessage, readMessage, UnknownMessageError } from "./message.ts";
-import { checkWorkOptions, type EnqueueOptions, type OutboxOptions, outboxSettings } from "./options.ts";
+import {
+  checkMethods,
+  checkStore,
+  checkWorkOptions,
+  type EnqueueOptions,
+  type OutboxOptions,
+  outboxSettings,
+} from "./options.ts";
 import { type Enqueued, Outbox, type QueuedMessage } from "./outbox.ts";
 import { type RedisClient, redisStore } from "./redis-store.ts";
 import { resolveTicket } from "./resolve.ts";
@@ -63,8 +71,10 @@ export class BullmqOutbox {
   readonly #outbox: Outbox;
 
   constructor(queue: BullQueue, options: BullmqOutboxOptions) {
+    const settings = outboxSettings(options, ["store"]);
+    checkStore(options.store);
+    checkMethods(queue, ["addBulk", "getJob", "getFailed", "getBackend"], "queue");
     this.#queue = queue;
-    const settings = outboxSettings(options);
     const { prefix = "bull" } = queue.opts;
     const store = options.store ?? redisStore(clientOf(queue), { prefix: `${prefix}-outbox:${queue.name}` });
     this.#outbox = new Outbox(settings, store, `${prefix}:${queue.name}`);
@@ -85,11 +95,13 @@ export class BullmqOutbox {
   /**
    * Starts a worker in this process.
    * @throws {TypeError} or {RangeError} naming the option that is wrong
-   * @throws {Error} if BullMQ is not installed
+   * @throws {Error} if BullMQ is not installed, or nodemailer, which the option `report` needs
    */
   async work(options: BullmqWorkOptions = {}): Promise<OutboxWorker> {
-    checkWorkOptions(options);
+    checkWorkOptions(options, "worker");
     const { concurrency = 10, worker: more } = options;
+    if (more !== undefined) checkObject(more, "options.worker");
+    await this.#outbox.prepare();
     const { Worker, DelayedError, UnrecoverableError } = await loadBullmq();
     const attempts = new Attempts(this.#outbox, (id) => this.#wake(id));
     const milliseconds = typeof more?.["lockDuration"] === "number" ? more["lockDuration"] : 30_000;

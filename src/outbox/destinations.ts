@@ -1,8 +1,10 @@
 /** The pools of a worker, one for each destination. */
 import type { Delivery } from "../client/outcome.ts";
+import { quoted } from "../core/bytes.ts";
 import type { DeliveryRequest } from "../facade/delivery.ts";
 import type { PoolOptions } from "../pool/options.ts";
 import { SMTPPool } from "../pool/pool.ts";
+import { textOf } from "./error-fields.ts";
 
 /** Delivers messages: an `SMTPPool`, or an object with the same two methods. */
 export type Sender = {
@@ -12,6 +14,24 @@ export type Sender = {
 
 /** Where a destination is: a pool's options, or a pool. */
 export type Connect = (destination: string) => PoolOptions | Sender | Promise<PoolOptions | Sender>;
+
+/**
+ * The set-up of a destination is wrong: the option `connect` failed or returned neither a pool nor its options, or
+ * something that the pool calls has a fault, such as a transport. The message was checked when it was queued, and is tried
+ * again.
+ */
+export class DestinationError extends Error {
+  override readonly name: string = "DestinationError";
+  readonly destination: string;
+  /** Nothing was sent. */
+  readonly delivery: "not-sent" = "not-sent";
+  readonly temporary: boolean = true;
+
+  constructor(destination: string, options: ErrorOptions) {
+    super(`the destination ${quoted(destination)} cannot be used: ${textOf(options.cause)}`, options);
+    this.destination = destination;
+  }
+}
 
 /** Keeps the pools that are in use, and the latest of the others. */
 export class Destinations {
@@ -31,6 +51,8 @@ export class Destinations {
     entry.users++;
     try {
       return await run(await entry.pool);
+    } catch (error) {
+      throw isProgramError(error) ? new DestinationError(destination, { cause: error }) : error;
     } finally {
       entry.users--;
       this.#closeOldest();
@@ -55,8 +77,12 @@ export class Destinations {
   }
 
   async #open(destination: string): Promise<Sender> {
-    const given = await this.#connect(destination);
-    return isSender(given) ? given : new SMTPPool(given);
+    try {
+      const given = await this.#connect(destination);
+      return isSender(given) ? given : new SMTPPool(given);
+    } catch (cause) {
+      throw new DestinationError(destination, { cause });
+    }
   }
 
   #closeOldest(): void {
@@ -67,6 +93,10 @@ export class Destinations {
       pool.then((one) => one.close()).catch(() => {});
     }
   }
+}
+
+function isProgramError(error: unknown): boolean {
+  return error instanceof TypeError || error instanceof RangeError;
 }
 
 function isSender(given: PoolOptions | Sender): given is Sender {

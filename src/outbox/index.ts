@@ -16,7 +16,7 @@ export {
 export type { BullJob } from "./bullmq-worker.ts";
 export type { OutboxChannels, OutboxInfo } from "./channels.ts";
 export type { DeadLetter } from "./dead-letters.ts";
-export type { Connect, Sender } from "./destinations.ts";
+export { type Connect, DestinationError, type Sender } from "./destinations.ts";
 export {
   type EnvelopeOptions,
   type HeldState,

@@ -1,11 +1,12 @@
 /** The options of an outbox, the same for each queue, and their checks. */
-import { wrongType } from "../core/bytes.ts";
+import { quoted, wrongType } from "../core/bytes.ts";
 import { checkObject, checkSignal } from "../facade/options.ts";
 import type { Ask } from "./attempt.ts";
 import type { BodyStore } from "./body-store.ts";
 import type { Connect } from "./destinations.ts";
 import type { BudgetRules } from "./places.ts";
 import type { ReportOptions } from "./report.ts";
+import type { OutboxStore } from "./store.ts";
 import { checkPolicy, type RetryPolicy } from "./verdict.ts";
 import type { WorkOptions } from "./worker.ts";
 
@@ -59,6 +60,15 @@ export type EnqueueOptions = {
   tenant?: string | undefined;
 };
 
+/** The names of the options, which a type holds complete. */
+const SETTINGS: readonly (keyof OutboxOptions)[] = [
+  ...(["connect", "destinationOf", "policy", "ask", "budgets", "bodies", "inline", "report"] as const),
+  ...(["lifetime", "retention", "settle", "timeout", "pools"] as const),
+];
+const POLICY: readonly (keyof RetryPolicy)[] = [
+  ...(["unknown", "greylisting", "first", "longest", "jitter", "attempts", "random"] as const),
+];
+
 /** The options with their defaults. */
 export type OutboxSettings = {
   readonly [name in keyof Required<OutboxOptions>]: name extends "ask" | "bodies" | "report"
@@ -70,15 +80,16 @@ const LONGEST_LIFE = 14 * 86_400;
 
 /**
  * Checks the options of an outbox.
+ * @param more - the names of options that only this queue has
  * @throws {TypeError} or {RangeError} naming the option that is wrong
  */
-export function outboxSettings(options: OutboxOptions): OutboxSettings {
-  checkObject(options, "options");
+export function outboxSettings(options: OutboxOptions, more: readonly string[] = []): OutboxSettings {
+  checkNames(options, [...SETTINGS, ...more], "options");
   const { ask, bodies, report, policy = {}, budgets = {} } = options;
   checkMethods({ connect: options.connect }, ["connect"], "options");
   checkFunctions({ destinationOf: options.destinationOf, ask }, "options");
-  checkObject(policy, "options.policy");
-  checkObject(budgets, "options.budgets");
+  checkNames(policy, POLICY, "options.policy");
+  checkNames(budgets, ["destination", "tenant"], "options.budgets");
   checkFunctions({ destination: budgets.destination, tenant: budgets.tenant }, "options.budgets");
   if (bodies !== undefined) checkMethods(bodies, ["put", "get", "delete"], "options.bodies");
   if (report !== undefined) checkReport(report);
@@ -111,8 +122,11 @@ function seconds(value: number, name: string, most: number): number {
  * Checks the options of a worker; `poll` is that of pg-boss, in seconds.
  * @throws {TypeError} or {RangeError} naming the option that is wrong
  */
-export function checkWorkOptions(options: WorkOptions & { readonly poll?: number | undefined }): void {
-  checkObject(options, "options");
+export function checkWorkOptions(
+  options: WorkOptions & { readonly poll?: number | undefined },
+  more: "poll" | "worker",
+): void {
+  checkNames(options, ["concurrency", "closeTimeout", "signal", more], "options");
   const { concurrency = 1, closeTimeout = 0, poll = 1, signal } = options;
   if (!Number.isSafeInteger(concurrency) || concurrency < 1) {
     throw new RangeError("options.concurrency must be a whole number from 1 on");
@@ -138,8 +152,38 @@ function checkFunctions(functions: object, where: string): void {
   }
 }
 
-/** Checks methods, which may be inherited. */
-function checkMethods(object: object, names: readonly string[], where: string): void {
+/** Refuses names that are no options, such as misspelled ones. An object of a class may have what it likes besides. */
+function checkNames(options: object, known: readonly string[], where: string): void {
+  checkObject(options, where);
+  if (Object.getPrototypeOf(options) !== Object.prototype) return;
+  for (const name of Object.keys(options)) {
+    if (!known.includes(name)) throw new TypeError(`there is no option ${quoted(name)} in ${where}`);
+  }
+}
+
+const STORES = {
+  tickets: ["read", "take", "answer", "giveBack", "await", "forget"],
+  budgets: ["enter", "leave", "pause"],
+  held: ["add", "remove", "list"],
+} as const;
+
+/**
+ * Checks the option `store` of an outbox.
+ * @throws {TypeError} naming the part or the method that is missing
+ */
+export function checkStore(store: OutboxStore | undefined): void {
+  if (store === undefined) return;
+  checkObject(store, "options.store");
+  checkMethods(store.tickets, STORES.tickets, "options.store.tickets");
+  checkMethods(store.budgets, STORES.budgets, "options.store.budgets");
+  checkMethods(store.held, STORES.held, "options.store.held");
+}
+
+/**
+ * Checks methods, which may be inherited.
+ * @throws {TypeError} naming the object, or the method that is missing
+ */
+export function checkMethods(object: object, names: readonly string[], where: string): void {
   checkObject(object, where);
   for (const name of names) {
     const method: unknown = Reflect.get(object, name);
@@ -172,7 +216,9 @@ function time(value: unknown, name: string): number {
  * Checks the options of a message that are no times.
  * @throws {TypeError} or {RangeError} naming the option that is wrong
  */
-export function checkEnqueueOptions({ key, priority = 0, tenant }: EnqueueOptions): void {
+export function checkEnqueueOptions(options: EnqueueOptions): void {
+  checkNames(options, ["key", "deliverAt", "priority", "expiresAt", "tenant"], "options");
+  const { key, priority = 0, tenant } = options;
   for (const [name, value] of Object.entries({ key, tenant })) {
     if (value === undefined) continue;
     if (typeof value !== "string") throw new TypeError(`${name} must be a string`);

@@ -1,5 +1,5 @@
 /** The part of an outbox that is the same on each queue: it makes messages, attempts and reports. */
-import { hex } from "../core/bytes.ts";
+import { hex, wrongType } from "../core/bytes.ts";
 import { Attempt, type AttemptParts } from "./attempt.ts";
 import { inlineBody, readBody, type StoredBody } from "./body-store.ts";
 import { infoOf, publish } from "./channels.ts";
@@ -15,7 +15,7 @@ import {
 } from "./message.ts";
 import { checkEnqueueOptions, type EnqueueOptions, type OutboxSettings, timesOf } from "./options.ts";
 import { Places } from "./places.ts";
-import { buildReport, reportable } from "./report.ts";
+import { buildReport, loadMimeNode, reportable } from "./report.ts";
 import type { OutboxStore } from "./store.ts";
 
 /** A message and when the queue hands it out. */
@@ -69,7 +69,7 @@ export class Outbox {
     const now = Date.now();
     const times = timesOf(options, this.settings.lifetime, now);
     const { key = crypto.randomUUID(), tenant, priority = 0 } = options;
-    const groups = grouped(to, ({ address }) => this.settings.destinationOf(address));
+    const groups = grouped(to, ({ address }) => this.#destinationOf(address));
     const queued = await this.#within(async () => {
       const messages: QueuedMessage[] = [];
       for (const [destination, recipients] of groups) {
@@ -97,6 +97,14 @@ export class Outbox {
     return { messageId, jobs: await this.#announce(queued.messages, queued.added) };
   }
 
+  /**
+   * Looks whether workers have what they need.
+   * @throws {Error} if there are to be reports and nodemailer is not installed
+   */
+  async prepare(): Promise<void> {
+    if (this.settings.report !== undefined) await loadMimeNode();
+  }
+
   /** An attempt of a message. */
   attempt(message: OutboxMessage, parts: Pick<AttemptParts, "persist" | "wake" | "destinations">): Attempt {
     const { policy, ask, settle, retention, bodies } = this.settings;
@@ -116,7 +124,7 @@ export class Outbox {
 
   /** The report to the sender that a state asks for, as a message of its own; undefined if none. */
   async reportOf(message: OutboxMessage): Promise<QueuedMessage | undefined> {
-    const { report, destinationOf, lifetime, bodies } = this.settings;
+    const { report, lifetime, bodies } = this.settings;
     const failures = reportable(message);
     if (report === undefined || failures.length === 0) return undefined;
     const original = await readBody(message.body, bodies).catch(() => undefined);
@@ -126,7 +134,7 @@ export class Outbox {
     const id = await idOf(["report", message.id, String(attempts), String(round)]);
     const common = { version: VERSION, id, messageId, from: "", to: [{ address: message.from }], options: {} } as const;
     const more = {
-      destination: destinationOf(message.from),
+      destination: this.#destinationOfSender(message),
       tenant: message.tenant,
       octets: octets.length,
       state: FRESH,
@@ -164,6 +172,21 @@ export class Outbox {
       else if ("name" in message.body) await this.settings.bodies?.delete(message.body.name).catch(() => {});
     }
     return jobs;
+  }
+
+  /** The sender is no recipient that `enqueue()` could refuse: a report has to go somewhere. */
+  #destinationOfSender({ from, destination }: OutboxMessage): string {
+    try {
+      return this.#destinationOf(from);
+    } catch {
+      return destination;
+    }
+  }
+
+  #destinationOf(address: string): string {
+    const destination: unknown = this.settings.destinationOf(address);
+    if (typeof destination === "string" && destination !== "") return destination;
+    throw wrongType("the result of options.destinationOf", "a name", destination);
   }
 
   async #within<T>(run: () => Promise<T>): Promise<T> {

@@ -1,10 +1,18 @@
 /** An outbox on pg-boss, and so on PostgreSQL. What follows an attempt is one transaction. */
 import { wrongType } from "../core/bytes.ts";
+import { checkObject } from "../facade/options.ts";
 import type { Conclusion } from "./conclusion.ts";
 import { type DeadLetter, deadLetterOf, redriven } from "./dead-letters.ts";
 import { field, textOf } from "./error-fields.ts";
 import { type OutboxEnvelope, type OutboxMessage, readMessage } from "./message.ts";
-import { checkWorkOptions, type EnqueueOptions, type OutboxOptions, outboxSettings } from "./options.ts";
+import {
+  checkMethods,
+  checkStore,
+  checkWorkOptions,
+  type EnqueueOptions,
+  type OutboxOptions,
+  outboxSettings,
+} from "./options.ts";
 import { type Enqueued, Outbox, type QueuedMessage } from "./outbox.ts";
 import { inTransaction, type JobAttempt, type PgBoss, type PgBossDatabase, within } from "./pg-boss-client.ts";
 import { PgBossWorker } from "./pg-boss-worker.ts";
@@ -72,8 +80,10 @@ export class PgBossOutbox {
   readonly #tables: ReturnType<typeof postgresStore> | undefined;
 
   constructor(boss: PgBoss, options: PgBossOutboxOptions) {
-    const settings = outboxSettings(options);
+    const settings = outboxSettings(options, ["queue", "schema", "heartbeat", "store"]);
     const { queue = "mail", schema, heartbeat = 60, store } = options;
+    checkStore(store);
+    checkMethods(boss, ["createQueue", "insert", "fetch", "touch", "getDb"], "boss");
     if (typeof queue !== "string" || queue === "") throw wrongType("options.queue", "a name", queue);
     if (!Number.isInteger(heartbeat) || heartbeat < 10)
       throw new RangeError("heartbeat must be a whole number from 10 on");
@@ -98,8 +108,14 @@ export class PgBossOutbox {
    * @throws {TypeError} or {RangeError} naming the argument that is wrong
    * @throws {OutboxUnavailableError} if PostgreSQL or the store of bodies does not answer within `timeout`
    */
-  enqueue(envelope: OutboxEnvelope, body: string | Uint8Array, options: PgBossEnqueueOptions = {}): Promise<Enqueued> {
+  async enqueue(
+    envelope: OutboxEnvelope,
+    body: string | Uint8Array,
+    options: PgBossEnqueueOptions = {},
+  ): Promise<Enqueued> {
+    checkObject(options, "options");
     const { db, ...rest } = options;
+    if (db !== undefined) checkMethods(db, ["query"], "options.db");
     const own = db && { executeSql: (text: string, values?: unknown[]) => db.query(text, values) };
     return this.#outbox.enqueue(envelope, body, rest, (messages) => this.#insert(messages, own));
   }
@@ -107,9 +123,11 @@ export class PgBossOutbox {
   /**
    * Starts a worker in this process.
    * @throws {TypeError} or {RangeError} naming the option that is wrong
+   * @throws {Error} if nodemailer is not installed, which the option `report` needs
    */
   async work(options: PgBossWorkOptions = {}): Promise<OutboxWorker> {
-    checkWorkOptions(options);
+    checkWorkOptions(options, "poll");
+    await this.#outbox.prepare();
     const { concurrency = 10, poll = 1 } = options;
     const attempts = new Attempts(this.#outbox, (id) => this.#wake(id));
     const worker = new PgBossWorker(this.#boss, {

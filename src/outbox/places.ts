@@ -1,4 +1,5 @@
 /** The budgets of destinations and tenants, which all workers share: whether a message may go now. */
+import { checkObject } from "../facade/options.ts";
 import type { OutboxMessage } from "./message.ts";
 import type { Budget, BudgetStore } from "./store.ts";
 
@@ -61,8 +62,9 @@ export class Places {
   }
 
   #budgets({ destination, tenant }: OutboxMessage): [key: string, budget: Budget][] {
-    const ofDestination = this.#rules.destination?.(destination) ?? {};
-    const ofTenant = tenant === undefined ? undefined : this.#rules.tenant?.(tenant);
+    const ofDestination = checkBudget(this.#rules.destination?.(destination) ?? {}, "destination");
+    const rule = tenant === undefined ? undefined : this.#rules.tenant?.(tenant);
+    const ofTenant = rule === undefined ? undefined : checkBudget(rule, "tenant");
     const all: [string, Budget][] = [[`destination:${destination}`, ofDestination]];
     return ofTenant === undefined ? all : [[`tenant:${tenant}`, ofTenant], ...all];
   }
@@ -73,4 +75,16 @@ export class Places {
     const spread = this.#random() * Math.min(60, 2 ** Math.min(deferred, 6));
     return state === "busy" ? 0.5 + spread : wait + spread;
   }
+}
+
+/** Checks what a rule returned: a wrong number would let everything go, or nothing. */
+function checkBudget(budget: Budget, rule: keyof BudgetRules): Budget {
+  const where = `the budget of options.budgets.${rule}`;
+  checkObject(budget, where);
+  const { messages, seconds, concurrent } = budget;
+  for (const [name, value] of Object.entries({ messages, seconds, concurrent })) {
+    if (value === undefined || (typeof value === "number" && value > 0)) continue;
+    throw new RangeError(`${name} in ${where} must be a number above 0`);
+  }
+  return budget;
 }

@@ -67,7 +67,11 @@ type Node = {
   build(): Promise<Uint8Array>;
 };
 
-async function loadMimeNode(): Promise<new (type: string) => Node> {
+/**
+ * Loads the builder of reports.
+ * @throws {Error} if nodemailer is not installed
+ */
+export async function loadMimeNode(): Promise<new (type: string) => Node> {
   try {
     const module: { default: new (type: string) => Node } = await import("nodemailer/lib/mime-node/index.js");
     return module.default;

@@ -1,6 +1,8 @@
 /** The verdict on one attempt to deliver a message: from an exception, or a delivery, to what a queue does next. */
 import type { Delivery } from "../client/outcome.ts";
+import { wrongType } from "../core/bytes.ts";
 import type { Reply } from "../core/reply.ts";
+import { isTokenFailure } from "../core/token-failure.ts";
 import { cause, delivery as deliveryOf, field, isDelivery, refusedIn, replyIn } from "./error-fields.ts";
 
 /** The policy for a message with an unknown outcome. */
@@ -94,7 +96,9 @@ export function checkPolicy(policy: RetryPolicy): Checked {
   if (typeof jitter !== "number" || !(jitter >= 0 && jitter <= 1)) {
     throw new RangeError("policy.jitter must be from 0 to 1");
   }
-  return { unknown, greylisting, first, longest, jitter, attempts, random: policy.random ?? Math.random };
+  const { random = Math.random } = policy;
+  if (typeof random !== "function") throw wrongType("policy.random", "a function", random);
+  return { unknown, greylisting, first, longest, jitter, attempts, random };
 }
 
 /** The server took the message for some; the others have a reply each. */
@@ -160,10 +164,9 @@ function slowDownOf(reply: Reply | undefined, error: unknown, attempt: number, p
 
 /** True for what no later attempt can mend. */
 function isFinal(error: unknown): boolean {
-  if (isSetUp(error)) return false;
+  if (isSetUp(error) || isTokenFailure(error)) return false;
   // Not an exception of this package: the argument is wrong for good, anything else may pass.
-  if (field(error, "temporary", "boolean") === undefined)
-    return error instanceof TypeError || error instanceof RangeError;
+  if (field(error, "temporary", "boolean") === undefined) return isArgumentError(error);
   if (field(error, "temporary", "boolean") === true) return false;
   const below = cause(error);
   // The source of the body failed: what it threw decides, since it says nothing about the message.
@@ -171,12 +174,23 @@ function isFinal(error: unknown): boolean {
   return true;
 }
 
+const SET_UP: readonly string[] = [
+  "SMTPAuthenticationError",
+  "SMTPConnectError",
+  "SMTPHeloError",
+  "TlsError",
+  "DestinationError",
+];
+
+/** A `TypeError` with a cause is not about an argument, such as that of a `fetch()` which found no network. */
+function isArgumentError(error: unknown): boolean {
+  return (error instanceof TypeError || error instanceof RangeError) && cause(error) === undefined;
+}
+
 /** Credentials, certificates, and greetings that refuse every session: the sender's set-up, which a person mends. */
 function isSetUp(error: unknown): boolean {
   const names = [nameOf(error), nameOf(cause(error))];
-  return ["SMTPAuthenticationError", "SMTPConnectError", "SMTPHeloError", "TlsError"].some((name) =>
-    names.includes(name),
-  );
+  return SET_UP.some((name) => names.includes(name));
 }
 
 function nameOf(error: unknown): string | undefined {

@@ -91,6 +91,11 @@ export class Attempts {
     for (const attempt of this.#running) attempt.abandon(new WorkerClosedError());
   }
 
+  /** Ends the attempts whose sender heeds no signal. */
+  leave(): void {
+    for (const attempt of this.#running) attempt.leave(new WorkerClosedError());
+  }
+
   /** Repeats a step until the store answers, or the worker is abandoned. */
   readonly persist = async <T>(step: () => Promise<T>): Promise<T> => {
     const { signal } = this.#abandoned;
@@ -144,7 +149,7 @@ type QueueWorker = {
   abort(): Promise<void>;
 };
 
-/** Seconds that a worker has to write down, after `closeTimeout`, what it gave up. */
+/** Seconds that each step of the end takes after `closeTimeout`, in which a worker writes down what it gave up. */
 const GRACE = 1;
 
 /** The worker that users see, over one of the queue's and its attempts; `close()` is called by them or by the signal. */
@@ -171,6 +176,8 @@ async function closeWithin(seconds: number, worker: QueueWorker, attempts: Attem
   attempts.stop();
   if (await endsWithin(seconds, end)) return;
   attempts.abandon();
+  if (await endsWithin(GRACE, end)) return;
+  attempts.leave();
   if (await endsWithin(GRACE, end)) return;
   await endsWithin(GRACE, Promise.all([worker.abort(), attempts.destinations.close()]));
 }

@@ -1,5 +1,8 @@
 /** How an attempt uses what the server offers. */
 import { expect, it } from "vitest";
+import type { Delivery, DeliveryRequest } from "../../src/index.ts";
+import { TicketRefusedError } from "../../src/outbox/index.ts";
+import { ticketKey } from "../../src/outbox/message.ts";
 import { gate } from "../support/gate.ts";
 import { type Fate, Life, message, World } from "./lives.ts";
 import { OneMessageQueue } from "./memory-store.ts";
@@ -79,6 +82,116 @@ it("holds a message that is given up behind its end", async () => {
   await reached.opened;
   attempts.abandon();
   await run;
+  await world.close();
+  expect(queue.action).toBe("hold");
+});
+
+/** A sender that heeds no signal: it reads the body, as far as it is given one, once it may. */
+class DeafSender {
+  readonly asked = gate();
+  readonly mayGo = gate();
+  /** How the body ended. */
+  readonly read: Promise<"end" | Error>;
+  #ended: (how: "end" | Error) => void = () => {};
+
+  constructor() {
+    this.read = new Promise((resolve) => {
+      this.#ended = resolve;
+    });
+  }
+
+  async deliver({ body }: DeliveryRequest): Promise<Delivery> {
+    this.asked.open();
+    await this.mayGo.opened;
+    this.#ended(await lastOf(body).catch((error: Error) => error));
+    return new Promise(() => {});
+  }
+
+  async close(): Promise<void> {}
+}
+
+async function lastOf(body: DeliveryRequest["body"]): Promise<"end"> {
+  if (typeof body === "string" || !(Symbol.asyncIterator in body)) throw new Error("the body is no stream");
+  for await (const _ of body);
+  return "end";
+}
+
+it("ends without a sender that heeds no signal, which gets no end of the message later", async () => {
+  const world = new World();
+  const queue = new OneMessageQueue(message());
+  const sender = new DeafSender();
+  const attempts = world.worker(new Life(undefined), { connect: () => sender });
+  const run = world.run(queue, attempts);
+  await sender.asked.opened;
+  attempts.stop();
+  attempts.abandon();
+  attempts.leave();
+  await run;
+  expect(queue.action).toBe("defer");
+  sender.mayGo.open();
+  expect(await sender.read).toBeInstanceOf(TicketRefusedError);
+  expect(world.shared.entries.size).toBe(0);
+  await world.close();
+});
+
+it("holds a message whose sender heeds no signal behind its end", async () => {
+  const world = new World();
+  const queue = new OneMessageQueue(message());
+  const sender = new DeafSender();
+  sender.mayGo.open();
+  const attempts = world.worker(new Life(undefined), { connect: () => sender });
+  const run = world.run(queue, attempts);
+  expect(await sender.read).toBe("end");
+  attempts.stop();
+  attempts.abandon();
+  attempts.leave();
+  await run;
+  await world.close();
+  expect(queue.action).toBe("hold");
+});
+
+it.each<[string, () => unknown]>([
+  ["throws a TypeError", () => Reflect.get(Object(undefined), "host").length],
+  ["returns nothing", () => undefined],
+  ["returns wrong options", () => ({ host: 5 })],
+])("tries a message again whose destination's connect() %s", async (_, connect) => {
+  const world = new World();
+  const queue = new OneMessageQueue(message());
+  const attempts = Reflect.apply(world.worker, world, [new Life(undefined), { connect }]);
+  await world.run(queue, attempts);
+  await world.close();
+  expect(queue.action).toBe("retry");
+});
+
+it("tries a message again whose pool's transport has a fault", async () => {
+  const world = new World();
+  const queue = new OneMessageQueue(message());
+  const transport = async () => Reflect.get(Object(undefined), "host").length;
+  const connect = () => ({ host: "mail.example.com", transport, reconnectFor: 0 });
+  await world.run(queue, world.worker(new Life(undefined), { connect }));
+  await world.close();
+  expect(queue.action).toBe("retry");
+});
+
+it.each([{ messages: 0 }, { messages: Number.NaN }, { concurrent: "5" }])(
+  "sends nothing by a budget of %o, whose error names it",
+  async (budget) => {
+    const world = new World();
+    const budgets = { destination: () => budget };
+    const attempts = Reflect.apply(world.worker, world, [new Life(undefined), { budgets }]);
+    await expect(world.run(new OneMessageQueue(message()), attempts)).rejects.toThrow("options.budgets.destination");
+    await world.close();
+    expect(world.server.commands.join()).not.toContain("MAIL");
+  },
+);
+
+it("takes nothing but the words for a finding of ask()", async () => {
+  const world = new World();
+  const queue = new OneMessageQueue(message());
+  const key = ticketKey(queue.message);
+  world.shared.entries.set(key, { token: "dead", at: 0, answer: { outcome: "unknown", text: "" }, awaited: false });
+  const options = { policy: { unknown: "ask" }, ask: () => true };
+  await world.run(queue, Reflect.apply(world.worker, world, [new Life(undefined), options]));
   await world.close();
   expect(queue.action).toBe("hold");
 });

@@ -421,6 +421,11 @@ function addTests(name: QueueName, start: () => Promise<Service>): void {
     await expect(outbox.work({ closeTimeout: -1 })).rejects.toThrow("options.closeTimeout");
     await expect(outbox.work({ closeTimeout: Number.POSITIVE_INFINITY })).rejects.toThrow("options.closeTimeout");
     await expect(Reflect.apply(outbox.work, outbox, [{ signal: "now" }])).rejects.toThrow("options.signal");
+    await expect(Reflect.apply(outbox.work, outbox, [{ workers: 5 }])).rejects.toThrow('no option "workers"');
+    const misspelled = [envelope, letter, { priorty: 5 }];
+    await expect(Reflect.apply(outbox.enqueue, outbox, misspelled)).rejects.toThrow('no option "priorty"');
+    const lost = await queues.open({ connect: () => ({}), destinationOf: () => "" });
+    await expect(lost.enqueue(envelope, letter)).rejects.toThrow("options.destinationOf");
   });
 
   it("says so when the queue is gone, and goes on by itself when it is back", async () => {
@@ -457,6 +462,27 @@ function addTests(name: QueueName, start: () => Promise<Service>): void {
     );
     await server.next();
   }, 120_000);
+
+  it("closes a worker whose sender heeds no signal, and puts back what it was asked to send", async () => {
+    let isAsked = false;
+    const deaf = {
+      deliver: () => {
+        isAsked = true;
+        return new Promise<never>(() => {});
+      },
+      close: async () => {},
+    };
+    const { outbox, work } = await opened({}, { connect: () => deaf });
+    const { jobs } = await outbox.enqueue(envelope, letter);
+    const worker = await work({ closeTimeout: 0.1 });
+    await until(
+      async () => isAsked,
+      (asked) => asked,
+    );
+    await worker.close();
+    expect(await queues.waits(jobs[0]?.id ?? "")).toBe(true);
+    expect(await outbox.held()).toEqual([]);
+  });
 
   it("closes a worker when the queue is back", async () => {
     const { server, outbox, work } = await opened({}, { timeout: 0.5 });

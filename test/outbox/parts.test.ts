@@ -156,6 +156,38 @@ describe("options", () => {
   });
 
   it.each([
+    ["options", { retension: 5 }],
+    ["options.policy", { policy: { delay: 5 } }],
+    ["options.budgets", { budgets: { destinations: () => undefined } }],
+  ])("of an unknown name are refused: %s", (where, wrong) => {
+    expect(() => Reflect.apply(outboxSettings, undefined, [{ connect, ...wrong }])).toThrow(
+      expect.objectContaining({
+        name: "TypeError",
+        message: expect.stringMatching(`there is no option ".*" in ${where}$`),
+      }),
+    );
+  });
+
+  it.each([
+    ["store.tickets", { store: {} }],
+    ["store.tickets.take", { store: { tickets: { read: async () => {} } } }],
+    ["store", { store: "redis" }],
+  ])("name what a store lacks: %s", (name, wrong) => {
+    for (const make of [bullmqOutbox, pgBossOutbox]) {
+      expect(() => Reflect.apply(make, undefined, [{}, { connect, ...wrong }])).toThrow(
+        expect.objectContaining({ name: "TypeError", message: expect.stringContaining(`options.${name} `) }),
+      );
+    }
+  });
+
+  it("come with a queue", () => {
+    expect(() => Reflect.apply(bullmqOutbox, undefined, ["mail", { connect }])).toThrow("queue must be an object");
+    expect(() => Reflect.apply(pgBossOutbox, undefined, [{}, { connect }])).toThrow(
+      "boss.createQueue must be a function",
+    );
+  });
+
+  it.each([
     ["destinationOf", { destinationOf: "relay" }],
     ["ask", { ask: true }],
     ["policy", { policy: "hold" }],

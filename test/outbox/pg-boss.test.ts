@@ -106,5 +106,6 @@ describeService("postgresql", () => {
     expect(() => pgBossOutbox(boss, { connect, heartbeat: 5 })).toThrow("heartbeat");
     expect(() => pgBossOutbox(boss, { connect, schema: "a; DROP TABLE b" })).toThrow("schema");
     expect(() => Reflect.apply(pgBossOutbox, undefined, [boss, {}])).toThrow("connect");
+    expect(() => Reflect.apply(pgBossOutbox, undefined, [boss, { connect, worker: {} }])).toThrow('no option "worker"');
   });
 });

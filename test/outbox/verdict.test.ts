@@ -8,11 +8,14 @@ import {
   SMTPDataError,
   SMTPException,
   SMTPNotSupportedError,
+  SMTPPool,
   SMTPRecipientsRefused,
   SMTPServerDisconnected,
   TlsError,
 } from "../../src/index.ts";
 import { retryOf } from "../../src/outbox/index.ts";
+import { startServer } from "../../src/testing/index.ts";
+import { failureOf } from "../servers/failure.ts";
 
 const policy = { jitter: 0 };
 const reply = (code: number, text = "") => makeReply(code, [text]);
@@ -129,5 +132,24 @@ describe("retryOf", () => {
     expect(() => retryOf(new Error(), 1, { jitter: 2 })).toThrow("policy.jitter");
     expect(() => retryOf(new Error(), 1, { first: -1 })).toThrow("policy.first");
     expect(() => Reflect.apply(retryOf, undefined, [new Error(), 1, { unknown: "guess" }])).toThrow("policy.unknown");
+    expect(() => Reflect.apply(retryOf, undefined, [new Error(), 1, { random: 0.5 }])).toThrow("policy.random");
+  });
+
+  it("tries again what failed since there was no token", async () => {
+    const server = startServer({ extensions: ["AUTH XOAUTH2"] });
+    const token = async () => {
+      throw new TypeError("fetch failed");
+    };
+    const more = { allowInsecureAuth: true, starttls: "never", reconnectFor: 0 } as const;
+    await using pool = new SMTPPool({ transport: server.transport, host: "mx", auth: { user: "ada", token }, ...more });
+    const error = await failureOf(pool.sendmail("ada@example.com", "charles@example.net", "Hi!\r\n"));
+    expect(String(error)).toContain("the token function failed");
+    expect(retryOf(error, 1, policy).action).toBe("retry");
+    await server.close();
+  });
+
+  it("tries again what failed by a TypeError that is about no argument", () => {
+    const offline = new TypeError("fetch failed", { cause: new Error("getaddrinfo ENOTFOUND") });
+    expect(retryOf(offline, 1, policy).action).toBe("retry");
   });
 });
