@@ -1,6 +1,6 @@
 /**
- * `npm run check`: the quick check during work: Biome, the types, and the tests of core, client and facade on Node, in
- * parallel. `-- lint`, `-- types`, `-- tests` runs one of them; `-- lint --write` fixes what Biome can fix. Prints the
+ * `npm run check`: the quick check during work: Biome, the types, and the tests of core, client, facade and the layers on
+ * Node, in parallel. `-- lint`, `-- types`, `-- tests` runs one of them; `-- lint --write` fixes what Biome can fix. Prints the
  * time of each.
  */
 import { spawn } from "node:child_process";
@@ -9,10 +9,11 @@ import { join } from "node:path";
 const root = join(import.meta.dirname, "..");
 const module = (file) => join(root, "node_modules", file);
 const projects = ["tsconfig.json", "src/cli/tsconfig.json", "transports/tsconfig.json", "test/tsconfig.json"];
+const TESTS = ["test/core", "test/client", "test/facade", "test/packaging/imports.test.ts"];
 const steps = {
   lint: [module("@biomejs/biome/bin/biome"), "check", "--error-on-warnings", "."],
   types: [module("typescript-7/bin/tsc"), "-b", ...projects],
-  tests: [module("vitest/vitest.mjs"), "run", "--reporter=dot", "test/core", "test/client", "test/facade"],
+  tests: [module("vitest/vitest.mjs"), "run", "--reporter=dot", ...TESTS],
 };
 
 const [name, ...options] = process.argv.slice(2);
