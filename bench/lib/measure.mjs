@@ -24,7 +24,8 @@ export class Lane {
     const sink = await this.#sink(workload, subject);
     const port = workload.delay === undefined ? sink.port : await this.#delayed(sink.port, workload.delay);
     await sink.ask("reset");
-    const outcome = await this.#run(commandFor({ name, workload, subject, runtime, port }));
+    const trust = trustsByStore(workload, runtime) ? { DENO_CERT: AUTHORITY } : {};
+    const outcome = await this.#run(commandFor({ name, workload, subject, runtime, port }), trust);
     const counts = await sink.ask("counts");
     const recipients = workload.messages * (workload.recipients ?? 1);
     const complete = Object.entries({ ...expected, recipients, errors: 0 }).every(
@@ -68,11 +69,11 @@ export class Lane {
   }
 
   /** Runs a command to its end; its last output is JSON. */
-  async #run(command) {
+  async #run(command, trust) {
     rmSync(this.#file, { force: true });
     const child = spawn(MEASURED, [this.#file, ...command], {
       stdio: ["ignore", "pipe", "pipe"],
-      env: { PATH: process.env.PATH, HOME: process.env.HOME, LANG: "C.UTF-8", NO_COLOR: "1" },
+      env: { PATH: process.env.PATH, HOME: process.env.HOME, LANG: "C.UTF-8", NO_COLOR: "1", ...trust },
       detached: true,
     });
     let output = "";
@@ -86,12 +87,18 @@ export class Lane {
   }
 }
 
+/** Whether the CA of the sink is in the runtime's own store: for Deno, as most of its users have theirs. */
+function trustsByStore({ storeOf = [] }, runtime) {
+  return storeOf.includes(runtime);
+}
+
 function commandFor({ name, workload, subject, runtime, port }) {
   const command = COMMANDS[runtime];
   if (workload.mode === "start") {
     const message = join(CACHE, `${workload.messages}x${workload.size}.bin`);
     return [...command, join(BENCH, "start.mjs"), subject.name, message, String(port)];
   }
-  const authority = workload.tls === undefined ? [] : [AUTHORITY];
+  const isOption = workload.tls !== undefined && !trustsByStore(workload, runtime);
+  const authority = isOption ? [AUTHORITY] : [];
   return [...command, join(BENCH, "driver.mjs"), subject.name, name, String(port), ...authority];
 }

@@ -28,7 +28,8 @@ function rotated(subjects, by) {
 }
 
 async function subjectsFor(name, runtime, repetition, wanted) {
-  const { mode, against, others } = WORKLOADS[name];
+  const { mode, against, others, runtimes: only = [runtime] } = WORKLOADS[name];
+  if (!only.includes(runtime)) return [];
   const taking = [...OURS, ...against, ...(repetition < REPETITIONS_OF_OTHERS ? others : [])];
   const subjects = await Promise.all(taking.filter((one) => wanted?.includes(one) ?? true).map(subjectNamed));
   return subjects.filter(({ modes, runtimes }) => modes.includes(mode) && runtimes.includes(runtime));

@@ -46,7 +46,9 @@ export function within(db: PgBossDatabase | undefined): PgBossCallOptions {
 
 /** Runs something in one transaction of pg-boss's own database; one after the other where its adapter has none. */
 export async function inTransaction<T>(boss: PgBoss, run: (db: PgBossDatabase | undefined) => Promise<T>): Promise<T> {
-  const transaction = await boss.getDb().beginTransaction?.();
+  const db = boss.getDb();
+  hearConnections(db);
+  const transaction = await db.beginTransaction?.();
   if (transaction === undefined) return await run(undefined);
   try {
     const result = await run(transaction.db);
@@ -56,4 +58,29 @@ export async function inTransaction<T>(boss: PgBoss, run: (db: PgBossDatabase | 
     await transaction.rollback();
     throw error;
   }
+}
+
+type Emitter = { on(event: string, listener: (value: unknown) => void): unknown };
+
+/** Pools and connections of pg that have their listener. */
+const heard = new WeakSet<object>();
+
+/**
+ * Listens to the errors of the connections that pg-boss takes from its pool. pg-boss does so a microtask later, and an
+ * error in the same packet as the answer before it, as when PostgreSQL is killed, would end the process until then. The
+ * statements on the connection reject by themselves.
+ */
+function hearConnections(db: PgBossDatabase): void {
+  const pool: unknown = Reflect.get(db, "pool");
+  listenOnce(pool, "acquire", (client) => listenOnce(client, "error", () => {}));
+}
+
+function listenOnce(emitter: unknown, event: string, listener: (value: unknown) => void): void {
+  if (!isEmitter(emitter) || heard.has(emitter)) return;
+  heard.add(emitter);
+  emitter.on(event, listener);
+}
+
+function isEmitter(value: unknown): value is Emitter {
+  return typeof value === "object" && value !== null && typeof Reflect.get(value, "on") === "function";
 }

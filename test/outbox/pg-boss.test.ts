@@ -1,8 +1,10 @@
 /** What only the outbox on pg-boss has: messages that are part of the caller's own transaction. */
+import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
 import pg from "pg";
 import { PgBoss } from "pg-boss";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { type OutboxWorker, type PgBossOutbox, pgBossOutbox, postgresStore } from "../../src/outbox/index.ts";
+import { inTransaction } from "../../src/outbox/pg-boss-client.ts";
 import { startServer } from "../../src/testing/index.ts";
 import { describeService } from "./describe-service.ts";
 import { type Service, startPostgres } from "./services.ts";
@@ -101,6 +103,27 @@ describeService("postgresql", () => {
     await ownWorker.close();
   });
 
+  it("outlives a server that ends between two uses of a connection", async () => {
+    const uncaught: unknown[] = [];
+    const remember = (error: unknown): void => void uncaught.push(error);
+    process.on("uncaughtException", remember);
+    const way = await WayToServer.to(service.port);
+    const cut = new PgBoss({ host: "127.0.0.1", port: way.port, user: "postgres", schema: "cut", max: 1 });
+    cut.on("error", () => {});
+    await cut.start();
+    way.endsAfterAnswer = true;
+    // The connection passes from one to the other while its answer is read, and the server's last words are behind that.
+    const [first, second] = await Promise.allSettled([
+      cut.getDb().executeSql("SELECT 1"),
+      inTransaction(cut, async (db) => await db?.executeSql("SELECT 2")),
+    ]);
+    expect([first.status, second.status]).toEqual(["fulfilled", "rejected"]);
+    await cut.stop({ graceful: false });
+    way.close();
+    process.off("uncaughtException", remember);
+    expect(uncaught).toEqual([]);
+  });
+
   it("refuses wrong options by their names", () => {
     const connect = () => ({ host: "mail.example.com" });
     expect(() => pgBossOutbox(boss, { connect, heartbeat: 5 })).toThrow("heartbeat");
@@ -109,3 +132,68 @@ describeService("postgresql", () => {
     expect(() => Reflect.apply(pgBossOutbox, undefined, [boss, { connect, worker: {} }])).toThrow('no option "worker"');
   });
 });
+
+/** A way to PostgreSQL by which the server can end right behind an answer, in the same packet. */
+class WayToServer {
+  readonly #server: Server;
+  readonly #sockets: Socket[] = [];
+  endsAfterAnswer = false;
+
+  constructor(port: number) {
+    this.#server = createServer((client) => {
+      const server = connect(port, "127.0.0.1");
+      this.#sockets.push(client, server);
+      for (const socket of [client, server]) socket.on("error", () => {});
+      client.on("data", (data) => server.write(data));
+      server.on("data", (data) => this.#pass(data, client));
+      client.on("close", () => server.destroy());
+      server.on("close", () => client.destroy());
+    });
+  }
+
+  static async to(port: number): Promise<WayToServer> {
+    const way = new WayToServer(port);
+    await new Promise<void>((resolve) => way.#server.listen(0, "127.0.0.1", resolve));
+    return way;
+  }
+
+  get port(): number {
+    return addressOf(this.#server).port;
+  }
+
+  close(): void {
+    for (const socket of this.#sockets) socket.destroy();
+    this.#server.close();
+  }
+
+  #pass(data: Buffer, client: Socket): void {
+    const ends = this.endsAfterAnswer && data.at(-6) === READY_FOR_QUERY;
+    client.write(ends ? Buffer.concat([data, LAST_WORDS]) : data);
+    if (ends) this.endsAfterAnswer = false;
+  }
+}
+
+function addressOf(server: Server): AddressInfo {
+  const address = server.address();
+  if (address === null || typeof address === "string") throw new Error("the server does not listen");
+  return address;
+}
+
+/** The type of the message that ends an answer of PostgreSQL. */
+const READY_FOR_QUERY = 0x5a;
+
+/** An ErrorResponse, as each backend sends it when the server's first process is killed. */
+const LAST_WORDS = errorResponse({
+  S: "FATAL",
+  V: "FATAL",
+  C: "57P01",
+  M: "terminating connection due to unexpected postmaster exit",
+});
+
+function errorResponse(fields: Readonly<Record<string, string>>): Buffer {
+  const text = Object.entries(fields).map(([type, value]) => `${type}${value}\0`);
+  const body = Buffer.from(`${text.join("")}\0`);
+  const head = Buffer.from([0x45, 0, 0, 0, 0]);
+  head.writeInt32BE(body.length + 4, 1);
+  return Buffer.concat([head, body]);
+}

@@ -2,7 +2,7 @@
 const ENOUGH = 65_536;
 
 export async function openSocket({ host, port, tls, ca }, listener) {
-  const secure = (plain) => Deno.startTls(plain, { hostname: "localhost", caCerts: [ca] });
+  const secure = (plain) => Deno.startTls(plain, { hostname: "localhost", caCerts: ca && [ca] });
   let connection = await Deno.connect({ hostname: host, port });
   connection.setNoDelay(true);
   if (tls === "implicit") connection = await secure(connection);
