@@ -1,4 +1,5 @@
 import { defineConfig } from "tsup";
+import { sharedFiles } from "./scripts/shared-files.ts";
 
 /** What the package exports: the name in dist/, and the source. */
 export const entry = {
@@ -32,6 +33,12 @@ export default defineConfig({
   external: [/^node:/],
   removeNodeProtocol: false,
   sourcemap: true,
+  esbuildPlugins: [
+    sharedFiles(import.meta.dirname, entry, {
+      library: { entries: ["src/index.ts"], within: "src/" },
+      sockets: { entries: ["transports/node.ts", "transports/deno.ts", "transports/bun.ts"], within: "transports/" },
+    }),
+  ],
   // The package has the sources: the maps need not repeat them.
   esbuildOptions(options) {
     options.sourcesContent = false;

@@ -4,7 +4,7 @@ import { existsSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 
 const root = join(import.meta.dirname, "..");
-const inputs = ["src", "transports", "package.json", "tsup.config.ts", "tsconfig.base.json"];
+const inputs = ["src", "transports", "package.json", "tsup.config.ts", "scripts/shared-files.ts", "tsconfig.base.json"];
 const outputs = ["dist/index.js", "dist/index.d.ts", "dist/transports/node.d.ts"];
 
 if (!isBuilt()) execSync("npm run --silent build", { cwd: root, stdio: ["ignore", "ignore", "inherit"] });

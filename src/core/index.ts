@@ -3,28 +3,69 @@
  *
  * @module
  */
-export * from "./a-label.ts";
-export * from "./address.ts";
-export * from "./auth-command.ts";
-export * from "./base64.ts";
-export * from "./bdat-command.ts";
+export { aLabel, asciiHostName, isAscii } from "./a-label.ts";
+export { excerpt, parseMailbox, quoteaddr } from "./address.ts";
+export { authCancel, authCommand, authResponse, lineLength } from "./auth-command.ts";
+export { decodeBase64, encodeBase64 } from "./base64.ts";
+export { bdatCommand } from "./bdat-command.ts";
 export { DataEncoder, type Measure, measure, type Skip } from "./body.ts";
 export { checkArgument } from "./bytes.ts";
-export * from "./chunk-encoder.ts";
-export * from "./command.ts";
-export * from "./dialogue.ts";
+export { ChunkEncoder } from "./chunk-encoder.ts";
+export { Command, checkParameter, MASK, mailLine, type ReplyReceiver, rcptLine } from "./command.ts";
+export {
+  DEFAULT_LIMITS,
+  Dialogue,
+  type Exchange,
+  type Fault,
+  type Limits,
+  type PendingCommand,
+  type Position,
+  type Received,
+  type SessionLimits,
+  TRANSITIONS,
+  type TransitionRow,
+} from "./dialogue.ts";
 export { describeStatus } from "./extensions/enhancedstatuscodes.ts";
-export * from "./extensions/extension.ts";
+export {
+  beyond,
+  type Extension,
+  flag,
+  type MailOptions,
+  numberIn,
+  type Offer,
+  oneOf,
+  type Parameters,
+  type RcptOptions,
+  someText,
+  timestamp,
+  wholeNumber,
+} from "./extensions/extension.ts";
 export { EXTENSIONS, mailParameters, offerOf, rcptParameters } from "./extensions/index.ts";
-export * from "./features.ts";
-export * from "./headers.ts";
-export * from "./listed-parameters.ts";
-export * from "./long-body.ts";
-export * from "./mailbox.ts";
+export { type Features, noFeatures, notOffered, offers, parseFeatures, words } from "./features.ts";
+export { type ReadMessage, readMessage } from "./headers.ts";
+export { listedParameters } from "./listed-parameters.ts";
+export { hasEightBit, skipSendable, skipUndotted } from "./long-body.ts";
+export { isPlainPath, type Mailbox, type Path } from "./mailbox.ts";
 export { Output, type OutputMemory } from "./output.ts";
-export * from "./own-command.ts";
-export * from "./plan.ts";
-export * from "./quotedata.ts";
-export * from "./reply.ts";
-export * from "./secret-command.ts";
-export * from "./xtext.ts";
+export { ownCommand, ownResponse, unaskedReply } from "./own-command.ts";
+export {
+  asServerTakesIt,
+  type ContentNeeds,
+  type EightBitPolicy,
+  type EnvelopeNeeds,
+  type EsmtpParameters,
+  eightBitRefused,
+  isSevenBitOnly,
+  noParameters,
+  type Options,
+  type Plan,
+  planMessage,
+  planPlain,
+  type Recipient,
+  type SendingPolicy,
+  type Server,
+} from "./plan.ts";
+export { quotedata } from "./quotedata.ts";
+export { isPositive, makeReply, RawReply, type Refused, type Reply, type ReplyFault, ReplyParser } from "./reply.ts";
+export { SecretCommand } from "./secret-command.ts";
+export { decodeXtext, encodeUtf8AddrXtext, encodeXtext } from "./xtext.ts";

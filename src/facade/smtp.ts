@@ -14,6 +14,7 @@ import { showAs } from "../core/inspect.ts";
 import type { Reply } from "../core/reply.ts";
 import { SMTPResponseException, SMTPServerDisconnected } from "../errors.ts";
 import { defaultTransport } from "../runtime.ts";
+import { cramMd5Response } from "../sasl/cram-md5.ts";
 import { checkCredential } from "../sasl/credential.ts";
 import type { Mechanism } from "../sasl/mechanism.ts";
 import { delivererOf } from "./delivery.ts";
@@ -198,7 +199,7 @@ export class SMTP extends SMTPCommands {
   readonly auth_cram_md5: AuthObject = async (challenge) => {
     if (challenge === undefined) return undefined;
     const { user, password } = this.#credentials;
-    return (await import("../sasl/cram-md5.ts")).cramMd5Response(user, password, challenge);
+    return cramMd5Response(user, password, challenge);
   };
 
   /** Prints the dialogue with `console.error`: 1 or true without, 2 with the time; 0: off. Masks credentials. */

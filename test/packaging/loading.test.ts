@@ -1,6 +1,6 @@
 /** Importing the package opens nothing and loads no transport: that is left to the first connection. */
 import { readdir, readFile, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { onNode, type Runtime, runtimes } from "../support/runtimes.ts";
 import { type Folder, installPackage, type Outcome, run } from "./installed.ts";
@@ -77,6 +77,25 @@ describe.runIf(onNode)("importing the package", () => {
       const transports = at.connected.loaded.filter((file) => file.startsWith("transports/"));
       expect(transports).toEqual([`transports/${runtime.name.toLowerCase()}.js`]);
     });
+
+    it("reads two files to import the package, and two more to connect", () => {
+      expect(at.imported.loaded.toSorted()).toEqual(["index.js", "library.js"]);
+      expect(at.connected.loaded).toHaveLength(4);
+    });
+  });
+
+  it("has each module in one file, so that there is one of each class", async () => {
+    const dist = join(folder.path, "node_modules/smtplib/dist");
+    const maps = (await readdir(dist, { recursive: true })).filter((name) => name.endsWith(".js.map"));
+    const sources = await Promise.all(
+      maps.map(async (name) => {
+        const map: { sources: string[] } = JSON.parse(await readFile(join(dist, name), "utf8"));
+        return map.sources.map((source) => join(dirname(join(dist, name)), source));
+      }),
+    );
+    const all = sources.flat();
+    expect(all.length).toBeGreaterThan(200);
+    expect(all.filter((source, index) => all.indexOf(source) !== index)).toEqual([]);
   });
 
   it("asks Deno for no permission but to read its files", async () => {
