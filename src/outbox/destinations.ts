@@ -23,8 +23,6 @@ export type Connect = (destination: string) => PoolOptions | Sender | Promise<Po
 export class DestinationError extends Error {
   override readonly name: string = "DestinationError";
   readonly destination: string;
-  /** Nothing was sent. */
-  readonly delivery: "not-sent" = "not-sent";
   readonly temporary: boolean = true;
 
   constructor(destination: string, options: ErrorOptions) {

@@ -163,6 +163,19 @@ it.each<[string, () => unknown]>([
   expect(queue.action).toBe("retry");
 });
 
+it("holds a message whose sender has a fault behind its end", async () => {
+  const world = new World();
+  const queue = new OneMessageQueue(message());
+  const deliver = async ({ body }: DeliveryRequest): Promise<Delivery> => {
+    await lastOf(body);
+    return Reflect.get(Object(undefined), "reply").code;
+  };
+  const attempts = world.worker(new Life(undefined), { connect: () => ({ deliver, close: async () => {} }) });
+  await world.run(queue, attempts);
+  await world.close();
+  expect(queue.action).toBe("hold");
+});
+
 it("tries a message again whose pool's transport has a fault", async () => {
   const world = new World();
   const queue = new OneMessageQueue(message());
