@@ -4,9 +4,10 @@
  */
 import type { ByteStream, PeerInfo } from "../byte-stream.ts";
 import { Command, MASK } from "../core/command.ts";
-import { Dialogue, type Fault, type PendingCommand, type Received, type SessionLimits } from "../core/dialogue.ts";
-import { EnvelopeGroup } from "../core/envelope-group.ts";
+import { Dialogue, type Fault, type Group, type PendingCommand, type Received } from "../core/dialogue.ts";
+import type { SessionLimits } from "../core/limits.ts";
 import { Output } from "../core/output.ts";
+import { PipeliningGroup } from "../core/pipelining-group.ts";
 import { noteRefusal } from "../core/refused-command.ts";
 import { isPositive, type RawReply, type Reply } from "../core/reply.ts";
 import { type DeliveryOutcome, escapeControls, type TimeoutPhase } from "../errors.ts";
@@ -121,9 +122,9 @@ export class Connection {
     traceEnabled.sent(command.verb, command.shown);
   }
 
-  /** Puts a message's envelope into the output, as one group. */
-  sendEnvelope(group: EnvelopeGroup): void {
-    this.dialogue.sendEnvelope(group, this.output);
+  /** Puts the commands of a group into the output. */
+  sendGroup(group: Group): void {
+    this.dialogue.sendGroup(group, this.output);
     const { traceEnabled } = this.settings.events;
     if (traceEnabled === undefined) return;
     group.within = callerContext();
@@ -300,7 +301,7 @@ export class Connection {
     const { traceEnabled: listener } = this.settings.events;
     // A challenge contains input of the next response.
     if (listener) listener.replied(command.shown, reply.reply, code === 334 ? MASK : this.redact(reply.message));
-    if (command instanceof EnvelopeGroup) return command.dispatch(reply);
+    if (command instanceof PipeliningGroup) return command.dispatch(reply);
     if (code === 235 && command.verb !== ".") this.authenticated = true;
     if (code >= 400) noteRefusal(reply.reply, command.verb);
     command.receiver?.replied(command, reply);
@@ -388,7 +389,7 @@ export class Connection {
 
   #tellAwaited(): void {
     for (const command of this.dialogue.end()) {
-      if (command instanceof EnvelopeGroup) command.lost();
+      if (command instanceof PipeliningGroup) command.lost();
       else command.receiver?.lost(command);
     }
     for (const ended of this.#ending) ended();

@@ -48,7 +48,7 @@ export class GroupedTransaction extends EnvelopeGroup implements TransferObserve
     const connection = this.#connection;
     connection.rejectUnsolicited();
     if (connection.end !== undefined) return this.lost();
-    connection.sendEnvelope(this);
+    connection.sendGroup(this);
     connection.flush();
   }
 

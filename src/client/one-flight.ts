@@ -5,15 +5,14 @@
  * RFC 3030 2 requires the replies to the envelope first. RSET still makes the flight safe: a server that refused a
  * whole envelope must not accept the next message with the sender of this one.
  */
-import { bdatCommand } from "../core/bdat-command.ts";
-import { Command, type ReplyReceiver } from "../core/command.ts";
+import { FlightGroup } from "../core/flight-group.ts";
 import { isPositive, type RawReply } from "../core/reply.ts";
 import { SMTPException, SMTPSenderRefused } from "../errors.ts";
 import { encoderOf } from "./bdat-transfer.ts";
 import { callerContext, type InContext } from "./caller-context.ts";
 import { boundReplies, seemsUnknown } from "./chunking.ts";
 import type { Connection } from "./connection.ts";
-import { TransactionReplies } from "./outcome.ts";
+import { Outcome, TransactionReplies } from "./outcome.ts";
 import { disconnected, protocolBroken, type SessionEnd } from "./session-end.ts";
 import type { PlannedMessage, TransactionObserver } from "./transaction.ts";
 
@@ -33,18 +32,20 @@ export function sendInOneFlight(
   protocol: "smtp" | "lmtp",
   observer: TransactionObserver,
 ): void {
-  windowOf(connection).admit(new Flight(connection, message, observer, new TransactionReplies(message, protocol)));
+  windowOf(connection).admit(new Flight(connection, message, observer, protocol, encoded(message)));
 }
 
 /** One message in flight. */
-class Flight implements ReplyReceiver {
+class Flight extends FlightGroup {
   /** The bytes that the message occupies in the window. */
   readonly octets: number;
   readonly #connection: Connection;
-  readonly #answers: TransactionReplies;
+  readonly #message: PlannedMessage;
+  readonly #protocol: "smtp" | "lmtp";
+  readonly #content: EncodedContent;
   readonly #finalReplies: RawReply[] = [];
-  readonly #commands: Command[];
-  readonly #parts: readonly Uint8Array[];
+  /** The replies to the envelope, once they are needed to interpret those to the message. */
+  #envelope: TransactionReplies | undefined;
   #observer: TransactionObserver | undefined;
   /** Limits the wait for the other replies to the message. */
   #bound: { release(): void } | undefined;
@@ -55,19 +56,17 @@ class Flight implements ReplyReceiver {
     connection: Connection,
     message: PlannedMessage,
     observer: TransactionObserver,
-    answers: TransactionReplies,
+    protocol: "smtp" | "lmtp",
+    content: EncodedContent,
   ) {
-    this.#connection = connection;
-    this.#observer = observer;
-    this.#answers = answers;
-    const encoder = encoderOf(message.plan.content, message.content);
-    this.#parts = [encoder.encode(message.content.bytes ?? new Uint8Array(0)), encoder.end()];
-    const content = this.#parts.reduce((sum, part) => sum + part.length, 0);
     const { mail, recipients } = message.plan;
-    this.#commands = [new Command("RSET", "RSET", "command", this), new Command("MAIL", mail, "envelope", this)];
-    for (const recipient of recipients) this.#commands.push(new Command("RCPT", recipient, "envelope", this));
-    this.#commands.push(bdatCommand(content, "last", this));
-    this.octets = this.#commands.reduce((sum, { shown }) => sum + shown.length + 2, content);
+    super({ mail, recipients, octets: content.octets, protocol });
+    this.#connection = connection;
+    this.#message = message;
+    this.#observer = observer;
+    this.#protocol = protocol;
+    this.#content = content;
+    this.octets = this.wire.length + content.octets;
   }
 
   /** Lets the next message begin. */
@@ -77,24 +76,17 @@ class Flight implements ReplyReceiver {
 
   /** Puts the whole message into the output. */
   send(): void {
-    this.#connection.rejectUnsolicited();
-    if (this.#connection.end !== undefined) return this.lost();
+    const connection = this.#connection;
+    connection.rejectUnsolicited();
+    if (connection.end !== undefined) return this.lost();
     try {
-      for (const command of this.#commands) this.#connection.send(command);
+      connection.sendGroup(this);
     } catch (error) {
-      // The caller has an unfinished exchange; the first command throws.
+      // The caller has an unfinished exchange.
       return this.#settled()?.reject(error);
     }
-    for (const part of this.#parts) this.#connection.output.addBytes(part);
-    if (this.#connection.writable) this.#sentAt = this.#connection.writes;
-  }
-
-  /** Receives a reply to a command. */
-  replied(command: Command, reply: RawReply): void {
-    if (command.endsMessage) return this.#finalReply(reply);
-    this.#answers.add(command.verb, reply);
-    if (command.verb !== "RSET" || isPositive(reply.code)) return;
-    this.#connection.drop(disconnected(`RSET was refused: ${reply.code} ${reply.message}`));
+    for (const part of this.#content.parts) connection.output.addBytes(part);
+    if (connection.writable) this.#sentAt = connection.writes;
   }
 
   /** Called when the session ends before the last reply. */
@@ -104,25 +96,41 @@ class Flight implements ReplyReceiver {
     const delivery = this.#sentAt !== undefined && writes > this.#sentAt ? "unknown" : "not-sent";
     this.#connection.settings.chunking.unknownBy(this.#finalReplies, this.#connection);
     const lost = this.#connection.end?.toError({ delivery, replies: this.#finalReplies.map(({ reply }) => reply) });
+    const answers = this.#answers();
     // The server may continue after a 421, and the message was sent: only a refusal of the whole envelope is final.
-    this.#settled()?.reject((this.#answers.isHopeless && this.#answers.refusal()) || lost);
+    this.#settled()?.reject((answers.isHopeless && answers.refusal()) || lost);
   }
 
-  #finalReply(reply: RawReply): void {
+  protected resetAnswered({ code, message }: RawReply): void {
+    if (!isPositive(code)) this.#connection.drop(disconnected(`RSET was refused: ${code} ${message}`));
+  }
+
+  protected messageAnswered(reply: RawReply): void {
+    const connection = this.#connection;
     this.#finalReplies.push(reply);
+    if (isPositive(reply.code)) connection.bdatAccepted = true;
+    if (!this.isAccepted || this.#protocol === "lmtp") return this.#partlyAnswered(reply);
+    connection.pipeliningTrust = "proven";
+    this.#settled()?.resolve(new Outcome(this.#message.to, this.recipientReplies, reply));
+  }
+
+  /** A reply to a message of which not all was accepted, or that has several. */
+  #partlyAnswered(reply: RawReply): void {
+    const connection = this.#connection;
     if (reply.code < 400 && !isPositive(reply.code)) return this.#broken(reply);
-    if (isPositive(reply.code)) this.#connection.bdatAccepted = true;
+    this.#envelope ??= this.#answers();
+    const answers = this.#envelope;
     // If the whole envelope was refused, the reply to BDAT follows from that.
-    const seems = !this.#answers.isHopeless && seemsUnknown(this.#finalReplies, this.#connection);
-    if (this.#finalReplies.length < this.#answers.expected) {
-      if (seems) this.#bound ??= boundReplies(this.#connection);
+    const seems = !answers.isHopeless && seemsUnknown(this.#finalReplies, connection);
+    if (this.#finalReplies.length < answers.expected) {
+      if (seems) this.#bound ??= boundReplies(connection);
       else this.#bound?.release();
       return;
     }
-    const unknown = seems && this.#connection.settings.chunking.unknownBy(this.#finalReplies, this.#connection);
+    const unknown = seems && connection.settings.chunking.unknownBy(this.#finalReplies, connection);
     if (unknown) return this.#giveUp(disconnected(unknown.message, unknown), unknown);
-    this.#connection.pipeliningTrust = "proven";
-    const outcome = this.#answers.outcome(this.#finalReplies);
+    connection.pipeliningTrust = "proven";
+    const outcome = answers.outcome(this.#finalReplies);
     if (outcome instanceof SMTPSenderRefused && isPositive(reply.code)) return this.#broken(reply);
     if (outcome instanceof SMTPException) this.#settled()?.reject(outcome);
     else this.#settled()?.resolve(outcome);
@@ -144,6 +152,13 @@ class Flight implements ReplyReceiver {
     observer?.reject(error);
   }
 
+  /** Interprets the replies to the envelope. */
+  #answers(): TransactionReplies {
+    const answers = new TransactionReplies(this.#message, this.#protocol);
+    for (const [index, reply] of this.replies.entries()) answers.add(this.verbOf(index), reply);
+    return answers;
+  }
+
   #settled(): TransactionObserver | undefined {
     const observer = this.#observer;
     this.#observer = undefined;
@@ -151,6 +166,15 @@ class Flight implements ReplyReceiver {
     if (observer !== undefined) windowOf(this.#connection).left(this.octets);
     return observer;
   }
+}
+
+/** The bytes of a message's content as they are sent. */
+type EncodedContent = { readonly parts: readonly Uint8Array[]; readonly octets: number };
+
+function encoded({ plan, content }: PlannedMessage): EncodedContent {
+  const encoder = encoderOf(plan.content, content);
+  const parts = [encoder.encode(content.bytes ?? new Uint8Array(0)), encoder.end()];
+  return { parts, octets: parts.reduce((sum, part) => sum + part.length, 0) };
 }
 
 /** The messages in flight on one connection. */

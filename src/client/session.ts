@@ -4,8 +4,8 @@
  */
 import type { PeerInfo } from "../byte-stream.ts";
 import { Command } from "../core/command.ts";
-import type { SessionLimits } from "../core/dialogue.ts";
 import { noFeatures, offers, parseFeatures } from "../core/features.ts";
+import type { SessionLimits } from "../core/limits.ts";
 import type { SendingPolicy, Server } from "../core/plan.ts";
 import { isPositive, type Reply } from "../core/reply.ts";
 import {

@@ -1,103 +1,33 @@
 /**
- * The protocol's state, without I/O: which commands may be sent, and which command a reply answers.
- *
- * Rules:
- * 1. Replies answer commands in the order in which the commands were sent.
- * 2. The position is the sender's state. Each command that is sent changes it, and its reply changes it again where the
- *    table has an entry. A command that ends a group (RFC 2920 3.1) leads to "await-reply", which permits no command.
- *    So lock-step and pipelining share one implementation: a sender that does not wait uses the same table.
- * 3. Once the end of a message is sent, the next transaction may open; the replies to the message arrive later.
- * 4. An unsolicited or malformed reply, or a 421, ends the session. Complete replies before it still count.
+ * The protocol's state, without I/O: which commands may be sent, and which command a reply answers. `transitions.ts` has
+ * the table, with its rules.
  */
-
 import { SMTPException } from "../errors.ts";
 import type { Command } from "./command.ts";
 import { EnvelopeGroup } from "./envelope-group.ts";
+import { FlightGroup } from "./flight-group.ts";
+import type { Limits } from "./limits.ts";
 import type { Output } from "./output.ts";
+import { PipeliningGroup } from "./pipelining-group.ts";
 import { isPositive, type RawReply, type Reply, type ReplyFault, ReplyParser } from "./reply.ts";
-
-/** The sender's state. */
-export type Position =
-  /** The greeting is pending. */
-  | "connected"
-  /** Any command may be sent. */
-  | "command"
-  /** The last command requires that nothing is sent before its reply. */
-  | "await-reply"
-  /** The reply to DATA was 354: the content is being written. */
-  | "body"
-  /** The same after the caller's own DATA by `docmd()`: `send()` writes the content, `docmd(".")` ends it. */
-  | "caller-body"
-  /** The server waits for a response to its challenge. */
-  | "auth"
-  /** The reply to STARTTLS was 220. */
-  | "ready-for-tls"
-  /** The server ends the session next. */
-  | "closing"
-  | "closed";
-
-/** A row of `TRANSITIONS`. */
-export type TransitionRow = {
-  /** The positions that permit the command. */
-  readonly at: readonly Position[];
-  /** The position after sending. */
-  readonly sent: Position;
-  /** The position after a reply of the class 2yz, 3yz, 4yz or 5yz; null: unchanged. */
-  readonly after: readonly [Position | null, Position | null, Position | null, Position | null];
-  /** The only code of its class that leads there; other codes of the class count as 5yz. */
-  readonly only?: number;
-};
-
-const GROUPED: TransitionRow = { at: ["command"], sent: "command", after: [null, null, null, null] };
-const SINGLE: TransitionRow = {
-  at: ["command"],
-  sent: "await-reply",
-  after: ["command", "command", "command", "command"],
-};
-
-/** The table: verb -> row. "connect" represents the connection, "." a message's end, "" a response to a challenge. */
-// biome-ignore format: a table
-export const TRANSITIONS: Readonly<Record<string, TransitionRow>> = {
-  connect:   { at: ["connected"],              sent: "connected",   after: ["command", "command", "command", "command"] },
-  EHLO:      SINGLE,
-  LHLO:      SINGLE,
-  HELO:      SINGLE,
-  STARTTLS:  { at: ["command"],                sent: "await-reply", after: ["ready-for-tls", "command", "command", "command"], only: 220 },
-  AUTH:      { at: ["command"],                sent: "await-reply", after: ["command", "auth", "command", "command"], only: 334 },
-  "":        { at: ["command", "auth"],        sent: "await-reply", after: ["command", "auth", "command", "command"], only: 334 },
-  MAIL:      GROUPED,
-  RCPT:      GROUPED,
-  RSET:      GROUPED,
-  BDAT:      GROUPED,
-  DATA:      { at: ["command"],                sent: "await-reply", after: ["command", "body", "command", "command"], only: 354 },
-  ".":       { at: ["body"],                   sent: "command",     after: ["closing", "closing", "closing", "closing"] },
-  END:       { at: ["command", "caller-body"], sent: "await-reply", after: ["command", "command", "command", "command"] },
-  QUIT:      { at: ["command"],                sent: "closing",     after: [null, null, null, null] },
-  other:     SINGLE,
-};
+import { type Position, SINGLE, TRANSITIONS } from "./transitions.ts";
 
 /** The reason why the session ends. */
 export type Fault =
   | ReplyFault
   | { readonly kind: "unexpected" | "closing"; readonly detail: string; readonly reply: Reply };
 
-/** Has a pending reply: a command, or a message's envelope in one group. */
-export type PendingCommand = Command | EnvelopeGroup;
+/** Commands of one message that are sent together. */
+export type Group = EnvelopeGroup | FlightGroup;
+
+/** Has a pending reply: a command, or a group of them. */
+export type PendingCommand = Command | Group;
 
 /** A command, or a group, and a reply to it. */
 export type Exchange = { readonly command: PendingCommand; readonly reply: RawReply };
 
 /** The result of received bytes: complete exchanges in order, and a fault after them. */
 export type Received = { readonly exchanges: readonly Exchange[]; readonly fault: Fault | undefined };
-
-/** Maximum bytes of a reply line, of a reply, and of the reply to EHLO. */
-export type Limits = { readonly line: number; readonly reply: number; readonly ehlo: number };
-
-/** These limits, and the minimum bytes of a message that the server accepts per second. */
-export type SessionLimits = Limits & { readonly minRate: number };
-
-/** RFC 5321 4.5.3.1.5 requires 512 bytes a line; servers exceed that, but not by this much. The rate is Postfix's. */
-export const DEFAULT_LIMITS: SessionLimits = { line: 8192, reply: 65_536, ehlo: 262_144, minRate: 500 };
 
 /** One session's dialogue with a server. It begins with the server's greeting. */
 export class Dialogue {
@@ -109,8 +39,8 @@ export class Dialogue {
   #first = 0;
   /** Represents the end of the message whose DATA was sent. */
   #body: PendingCommand | undefined;
-  /** The last BDAT of a message, if nothing was sent after it. */
-  #lastChunk: Command | undefined;
+  /** The last BDAT of a message, or the group that ends with it, if nothing was sent after it. */
+  #lastChunk: PendingCommand | undefined;
   /** The number of pending replies to the end of a message, in LMTP, after the first. */
   #finalReplies = 0;
   #accepted = 0;
@@ -139,7 +69,7 @@ export class Dialogue {
     let replies = 0;
     for (let at = this.#first; at < this.#pending.length; at++) {
       const command = this.#pending[at];
-      replies += command instanceof EnvelopeGroup ? command.pendingReplies : 1;
+      replies += command instanceof PipeliningGroup ? command.pendingReplies : 1;
     }
     return replies;
   }
@@ -206,19 +136,17 @@ export class Dialogue {
   }
 
   /**
-   * Puts a message's envelope into `out`; its replies and the reply to the message are then pending.
-   * @throws {SMTPException} if no transaction can begin now; `out` stays unchanged then
+   * Puts the commands of a group into `out`; its replies are then pending. The content follows after the reply to DATA, or
+   * at once after BDAT.
+   * @throws {SMTPException} if no command may be sent now; `out` stays unchanged then
    */
-  sendEnvelope(envelope: EnvelopeGroup, out: Output): void {
-    if (this.#position !== "command") throw new SMTPException(`MAIL cannot be sent now (${this.#position})`);
+  sendGroup(group: Group, out: Output): void {
+    if (this.#position !== "command") throw new SMTPException(`${group.verb} cannot be sent now (${this.#position})`);
     this.#callerReplies = 0;
-    this.#wasOpen = this.#transactionOpen;
-    this.#transactionOpen = true;
-    this.#lastChunk = undefined;
-    this.#body = envelope;
-    this.#position = "await-reply";
-    this.#await(envelope);
-    out.addText(envelope.wire);
+    if (group instanceof EnvelopeGroup) this.#envelopeSent(group);
+    else this.#flightSent(group);
+    this.#await(group);
+    out.addText(group.wire);
   }
 
   /** Call after the body and its end are sent: the next transaction may open. */
@@ -267,6 +195,21 @@ export class Dialogue {
     return rest;
   }
 
+  #envelopeSent(group: EnvelopeGroup): void {
+    this.#wasOpen = this.#transactionOpen;
+    this.#transactionOpen = true;
+    this.#lastChunk = undefined;
+    this.#body = group;
+    this.#position = "await-reply";
+  }
+
+  /** A flight begins with RSET, and its transaction stays open until the reply to its end. */
+  #flightSent(flight: FlightGroup): void {
+    this.#wasOpen = false;
+    this.#transactionOpen = true;
+    this.#lastChunk = flight;
+  }
+
   #await(command: PendingCommand): void {
     if (this.#first > 64) {
       this.#pending = this.#pending.slice(this.#first);
@@ -282,7 +225,8 @@ export class Dialogue {
       if (command === undefined) return { exchanges, fault: this.#surplus() };
       const reply = this.#nextReply(command.verb);
       if (reply === undefined) return { exchanges, fault: this.#parser.fault };
-      if (command instanceof EnvelopeGroup) this.#groupAnswered(command, reply);
+      if (command instanceof EnvelopeGroup) this.#envelopeAnswered(command, reply);
+      else if (command instanceof FlightGroup) this.#flightAnswered(command, reply);
       else this.#answered(command, reply.code);
       exchanges.push({ command, reply });
       if (reply.code === 421) return { exchanges, fault: lastWord(reply) };
@@ -316,7 +260,7 @@ export class Dialogue {
   }
 
   /** Processes a reply to one of the commands of a group: only the reply to DATA and the final one change the position. */
-  #groupAnswered(group: EnvelopeGroup, reply: RawReply): void {
+  #envelopeAnswered(group: EnvelopeGroup, reply: RawReply): void {
     const isData = !group.isEnvelopeAnswered;
     group.take(reply);
     if (!group.isEnvelopeAnswered) return;
@@ -324,6 +268,17 @@ export class Dialogue {
     if (isData) this.#move("DATA", reply.code);
     else if (this.#position === "body") this.#move(".", reply.code);
     if (!isData || this.#position !== "body") this.#first++;
+  }
+
+  /** Processes a reply to one of the commands of a whole message: its RSET and its end change the transaction. */
+  #flightAnswered(flight: FlightGroup, reply: RawReply): void {
+    const isReset = flight.replies.length === 0;
+    flight.take(reply);
+    if (isReset) this.#resetAnswered(reply.code);
+    if (!flight.isAnswered) return;
+    this.#first++;
+    this.#accepted = 0;
+    this.#chunkAnswered(flight, reply.code);
   }
 
   /** In LMTP, a message has one reply for each accepted recipient (RFC 2033 4.2); RCPT's replies have all arrived. */
@@ -348,14 +303,9 @@ export class Dialogue {
         if (!isPositive(code) && this.#first === this.#pending.length) this.#transactionOpen = this.#wasOpen;
         return;
       case "RSET":
-        this.#accepted = 0;
-        if (!isPositive(code)) this.#transactionOpen = true;
-        this.#chunkRefused = false;
-        return;
+        return this.#resetAnswered(code);
       case "BDAT":
-        if (this.#lastChunk === command) this.#transactionOpen = !isPositive(code);
-        if (!isPositive(code)) this.#chunkRefused = true;
-        return;
+        return this.#chunkAnswered(command, code);
       case "EHLO":
       case "HELO":
       case "LHLO":
@@ -363,6 +313,17 @@ export class Dialogue {
         this.#transactionOpen = false;
         this.#chunkRefused = false;
     }
+  }
+
+  #resetAnswered(code: number): void {
+    this.#accepted = 0;
+    if (!isPositive(code)) this.#transactionOpen = true;
+    this.#chunkRefused = false;
+  }
+
+  #chunkAnswered(command: PendingCommand, code: number): void {
+    if (this.#lastChunk === command) this.#transactionOpen = !isPositive(code);
+    if (!isPositive(code)) this.#chunkRefused = true;
   }
 
   /** The caller has fetched a reply. */

@@ -3,19 +3,12 @@
  * entry of the dialogue awaits their replies and the reply to the message.
  */
 import type { TimeoutPhase } from "../errors.ts";
+import { PipeliningGroup } from "./pipelining-group.ts";
 import { noteRefusal } from "./refused-command.ts";
 import type { RawReply } from "./reply.ts";
 
-/** The commands of a group, and the replies so far. */
-export abstract class EnvelopeGroup {
-  /** The lines of the commands. */
-  readonly wire: string;
-  /** The replies so far, in order: to MAIL, to each RCPT, to DATA, to the message. */
-  readonly replies: RawReply[] = [];
-  /** False once a reply was negative: other than 2yz, or 354 to DATA. */
-  isAccepted = true;
-  /** Runs observers and the receiver in the context of the call; set if there are observers. */
-  within: (<Result>(work: () => Result) => Result) | undefined = undefined;
+/** The commands of an envelope, and the replies: to MAIL, to each RCPT, to DATA, to the message. */
+export abstract class EnvelopeGroup extends PipeliningGroup {
   /** The number of replies to the envelope. */
   readonly #envelopeReplies: number;
   #dispatched = 0;
@@ -24,18 +17,13 @@ export abstract class EnvelopeGroup {
   constructor(mail: string, recipients: readonly string[]) {
     let wire = mail;
     for (const recipient of recipients) wire += `\r\n${recipient}`;
-    this.wire = `${wire}\r\nDATA\r\n`;
+    super(`${wire}\r\nDATA\r\n`);
     this.#envelopeReplies = recipients.length + 2;
   }
 
   /** True once all replies to the envelope have arrived. */
   get isEnvelopeAnswered(): boolean {
     return this.replies.length >= this.#envelopeReplies;
-  }
-
-  /** The verb that the next reply answers; "." for the message. */
-  get verb(): string {
-    return this.verbOf(this.replies.length);
   }
 
   /** The timeout that limits the wait for the next reply. */
@@ -58,11 +46,6 @@ export abstract class EnvelopeGroup {
     if (code >= 400) noteRefusal(reply.reply, this.verbOf(count - 1));
   }
 
-  /** The lines of the commands, without CRLF. */
-  get lines(): readonly string[] {
-    return this.wire.split("\r\n", this.#envelopeReplies);
-  }
-
   /** The line that the next reply for `dispatch()` answers; "." for the message. */
   get shown(): string {
     return this.lines[this.#dispatched] ?? ".";
@@ -82,7 +65,4 @@ export abstract class EnvelopeGroup {
 
   /** Receives the reply to DATA, after those before it, and the reply to the message. */
   protected abstract replied(reply: RawReply): void;
-
-  /** Called if the missing replies will not come. */
-  abstract lost(): void;
 }

@@ -13,17 +13,12 @@ export { checkArgument } from "./bytes.ts";
 export { ChunkEncoder } from "./chunk-encoder.ts";
 export { Command, checkParameter, MASK, mailLine, type ReplyReceiver, rcptLine } from "./command.ts";
 export {
-  DEFAULT_LIMITS,
   Dialogue,
   type Exchange,
   type Fault,
-  type Limits,
+  type Group,
   type PendingCommand,
-  type Position,
   type Received,
-  type SessionLimits,
-  TRANSITIONS,
-  type TransitionRow,
 } from "./dialogue.ts";
 export { describeStatus } from "./extensions/enhancedstatuscodes.ts";
 export {
@@ -43,6 +38,7 @@ export {
 export { EXTENSIONS, mailParameters, offerOf, rcptParameters } from "./extensions/index.ts";
 export { type Features, noFeatures, notOffered, offers, parseFeatures, words } from "./features.ts";
 export { type ReadMessage, readMessage } from "./headers.ts";
+export { DEFAULT_LIMITS, type Limits, type SessionLimits } from "./limits.ts";
 export { listedParameters } from "./listed-parameters.ts";
 export { hasEightBit, skipSendable, skipUndotted } from "./long-body.ts";
 export { isPlainPath, type Mailbox, type Path } from "./mailbox.ts";
@@ -68,4 +64,5 @@ export {
 export { quotedata } from "./quotedata.ts";
 export { isPositive, makeReply, RawReply, type Refused, type Reply, type ReplyFault, ReplyParser } from "./reply.ts";
 export { SecretCommand } from "./secret-command.ts";
+export { type Position, TRANSITIONS, type TransitionRow } from "./transitions.ts";
 export { decodeXtext, encodeUtf8AddrXtext, encodeXtext } from "./xtext.ts";

@@ -6,7 +6,7 @@ import type { Logger } from "../client/logger.ts";
 import type { Pipelining } from "../client/session.ts";
 import { asciiHostName } from "../core/a-label.ts";
 import { checkArgument, quoted, wrongType } from "../core/bytes.ts";
-import { DEFAULT_LIMITS, type SessionLimits } from "../core/dialogue.ts";
+import { DEFAULT_LIMITS, type SessionLimits } from "../core/limits.ts";
 import type { EightBitPolicy } from "../core/plan.ts";
 import type { TimeoutPhase } from "../errors.ts";
 

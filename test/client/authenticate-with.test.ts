@@ -7,7 +7,7 @@ import { Client } from "../../src/client/client.ts";
 import { resolveTimeouts } from "../../src/client/deadline.ts";
 import { Events } from "../../src/client/events.ts";
 import type { Logger } from "../../src/client/logger.ts";
-import { DEFAULT_LIMITS } from "../../src/core/dialogue.ts";
+import { DEFAULT_LIMITS } from "../../src/core/limits.ts";
 import { anonymous, external, oauthbearer, plain } from "../../src/sasl/index.ts";
 import { authServer } from "../facade/auth-server.ts";
 import { ScramServer } from "../sasl/scram-server.ts";

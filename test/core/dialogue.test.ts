@@ -2,8 +2,8 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { utf8 } from "../../src/core/bytes.ts";
-import type { Position } from "../../src/core/dialogue.ts";
 import { unaskedReply } from "../../src/core/own-command.ts";
+import type { Position } from "../../src/core/transitions.ts";
 
 import { make, Play, seen } from "./play.ts";
 

@@ -3,8 +3,9 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { concat, utf8 } from "../../src/core/bytes.ts";
 import { Command } from "../../src/core/command.ts";
-import { DEFAULT_LIMITS, Dialogue, type Received } from "../../src/core/dialogue.ts";
+import { Dialogue, type Received } from "../../src/core/dialogue.ts";
 import { EnvelopeGroup } from "../../src/core/envelope-group.ts";
+import { DEFAULT_LIMITS } from "../../src/core/limits.ts";
 import { Output } from "../../src/core/output.ts";
 import type { RawReply } from "../../src/core/reply.ts";
 
@@ -43,7 +44,7 @@ function greeted(): { dialogue: Dialogue; output: Output } {
 function asGroup(): Way {
   const { dialogue, output } = greeted();
   const group = new Probe();
-  dialogue.sendEnvelope(group, output);
+  dialogue.sendGroup(group, output);
   const codes: number[] = [];
   const take = (): void => {
     codes.splice(0, codes.length, ...group.replies.map(({ code }) => code));
@@ -101,7 +102,7 @@ test("reads any replies, cut anywhere, as its commands do", () => {
 test("hands over the reply to DATA and the reply to the message, and no other", () => {
   const { dialogue, output } = greeted();
   const group = new Probe();
-  dialogue.sendEnvelope(group, output);
+  dialogue.sendGroup(group, output);
   const handOver = ({ exchanges }: Received): void => {
     for (const { command, reply } of exchanges) if (command === group) group.dispatch(reply);
   };
@@ -117,6 +118,6 @@ test("is refused where no transaction can begin, and writes nothing", () => {
   const { dialogue, output } = greeted();
   dialogue.send(Command.simple("QUIT"), output);
   output.take();
-  expect(() => dialogue.sendEnvelope(new Probe(), output)).toThrow(/MAIL cannot be sent now/);
+  expect(() => dialogue.sendGroup(new Probe(), output)).toThrow(/MAIL cannot be sent now/);
   expect(output.length).toBe(0);
 });

@@ -2,7 +2,8 @@ import { parseMailbox } from "../../src/core/address.ts";
 import { authCommand, authResponse } from "../../src/core/auth-command.ts";
 import { concat, utf8 } from "../../src/core/bytes.ts";
 import { Command } from "../../src/core/command.ts";
-import { DEFAULT_LIMITS, Dialogue, type Limits, type Received } from "../../src/core/dialogue.ts";
+import { Dialogue, type Received } from "../../src/core/dialogue.ts";
+import { DEFAULT_LIMITS, type Limits } from "../../src/core/limits.ts";
 import { Output } from "../../src/core/output.ts";
 import { ownCommand } from "../../src/core/own-command.ts";
 

@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { TRANSITIONS } from "../../src/core/dialogue.ts";
+import { TRANSITIONS } from "../../src/core/transitions.ts";
 
 const document = join(import.meta.dirname, "../../docs/dialogue.md");
 
