@@ -2,20 +2,28 @@
  * One attempt to deliver a queued message. Whatever step it dies in, the next attempt finds in the ticket whether the end
  * of the message may have been sent, and what the server answered.
  */
-import { onAbort } from "../client/abort.ts";
 import type { Delivery } from "../client/outcome.ts";
 import { notOffered } from "../core/features.ts";
 import type { DeliveryRequest } from "../facade/delivery.ts";
 import { type BodyStore, readBody } from "./body-store.ts";
-import { afterDelivered, afterFailure, type Conclusion, deferred, expired, held, repeated } from "./conclusion.ts";
+import {
+  afterDelivered,
+  afterFailure,
+  type Conclusion,
+  deferred,
+  expired,
+  held,
+  repeated,
+  withinLife,
+} from "./conclusion.ts";
 import type { Destinations, Sender } from "./destinations.ts";
-import { delivery as deliveryOf, textOf } from "./error-fields.ts";
+import { delivery as deliveryOf, refusedIn, textOf } from "./error-fields.ts";
 import { type OutboxMessage, recipientsLeft, ticketKey } from "./message.ts";
 import type { Places } from "./places.ts";
 import type { HeldStore } from "./store.ts";
 import { storedRefused } from "./stored-reply.ts";
 import {
-  FOUND_DELIVERED,
+  foundDelivered,
   type Taking,
   type Ticket,
   type TicketAnswer,
@@ -23,6 +31,7 @@ import {
   type TicketStore,
   ticketedBody,
 } from "./ticket.ts";
+import { unlessAborted } from "./unless-aborted.ts";
 import type { RetryPolicy } from "./verdict.ts";
 
 /** The question that the policy "ask" puts to its callback. */
@@ -105,11 +114,12 @@ export class Attempt {
   async run(): Promise<Conclusion> {
     if (this.#message.state.over !== undefined) return repeated(this.#message);
     const { ticket, now } = await this.#parts.tickets.read(this.#key);
-    if (ticket === undefined) {
-      if (now > this.#message.expiresAt) return expired(this.#message);
-      return this.#send(now, undefined);
-    }
-    return this.#judge(ticket, now);
+    const conclusion = ticket === undefined ? await this.#begin(now) : await this.#judge(ticket, now);
+    return withinLife(conclusion, this.#message, now);
+  }
+
+  async #begin(now: number): Promise<Conclusion> {
+    return now > this.#message.expiresAt ? expired(this.#message) : await this.#send(now, undefined);
   }
 
   /** Another attempt passed the point of no return. */
@@ -123,20 +133,23 @@ export class Attempt {
     if (finding === "not-delivered") {
       return now > this.#message.expiresAt ? expired(this.#message) : this.#send(now, ticket.token);
     }
-    await this.#parts.tickets.answer(this.#key, ticket.token, FOUND_DELIVERED);
-    return this.#resolved(FOUND_DELIVERED);
+    const found = foundDelivered(ticket);
+    await this.#parts.tickets.answer(this.#key, ticket.token, found);
+    return this.#resolved(found);
   }
 
   async #asked({ at, answer }: Ticket): Promise<Finding> {
     const { id, messageId, from } = this.#message;
-    const to = recipientsLeft(this.#message).map(({ address }) => address);
+    const refused = new Map(answer?.refused);
+    const to = recipientsLeft(this.#message).flatMap(({ address }) => (refused.has(address) ? [] : [address]));
     const reason = answer === undefined ? "in-flight" : "lost";
+    const ask = async () => await this.#parts.ask?.({ id, messageId, from, to, reason, since: at });
     try {
-      const finding = await this.#parts.ask?.({ id, messageId, from, to, reason, since: at });
+      const finding = await unlessAborted(ask(), this.#stop.signal);
       // Anything else that a callback returns is no finding, and above all no "delivered".
       return finding === "delivered" || finding === "not-delivered" ? finding : "unknown";
     } catch {
-      // The callback could not find out.
+      // The callback could not find out, or not in time.
       return "unknown";
     }
   }
@@ -166,10 +179,12 @@ export class Attempt {
     if (this.#stop.signal.aborted) return deferred(this.#message, 0, this.#message.state.paid);
     const place = await places.enter(this.#message, this.#token);
     if (!place.admitted) return deferred(this.#message, place.wait, place.paid);
+    const endKeeping = places.keep(this.#message, this.#token);
     try {
       if (this.#message.state.held !== undefined) await list.remove(this.#message.id);
       return await this.#deliver(now + this.#parts.longest * 1000, over);
     } finally {
+      endKeeping();
       await places.leave(this.#message, this.#token).catch(() => {});
     }
   }
@@ -190,7 +205,8 @@ export class Attempt {
     try {
       const octets = await unlessAborted(readBody(this.#message.body, bodies), this.#stop.signal);
       const request = () => ({ ...this.#request(), body: ticketedBody([octets], take), signal: this.#stop.signal });
-      const delivery = destinations.using(this.#message.destination, (pool) =>
+      const { destination } = this.#message;
+      const delivery = destinations.using(destination, this.#stop.signal, (pool) =>
         deliverSized(pool, request, octets.length),
       );
       const { reply, refused } = await unlessAborted(delivery, this.#leave.signal);
@@ -220,7 +236,8 @@ export class Attempt {
     const isCutShort = this.#isCutShort && known === undefined;
     if (taking === "taken" && !isCutShort && (known === "unknown" || known === undefined)) {
       const text = textOf(error) ?? "";
-      await persist(() => tickets.answer(this.#key, this.#token, { outcome: "unknown", text }));
+      const refused = storedRefused(refusedIn(error) ?? {});
+      await persist(() => tickets.answer(this.#key, this.#token, { outcome: "unknown", text, refused }));
       return this.#unknown();
     }
     await this.#awaken(await persist(() => tickets.giveBack(this.#key, this.#token)));
@@ -265,19 +282,6 @@ async function deliverSized(pool: Sender, request: () => DeliveryRequest, size: 
     // Nothing was sent, unlike where the server offers SIZE and the message is too large for it.
     if (textOf(error) !== NO_SIZE) throw error;
     return await pool.deliver(request());
-  }
-}
-
-/** Waits for something that knows no signal, until this one is aborted. @throws the signal's reason */
-async function unlessAborted<T>(step: Promise<T>, signal: AbortSignal): Promise<T> {
-  let unlink = (): void => {};
-  const aborted = new Promise<never>((_, reject) => {
-    unlink = onAbort(signal, reject, "library");
-  });
-  try {
-    return await Promise.race([step, aborted]);
-  } finally {
-    unlink();
   }
 }
 

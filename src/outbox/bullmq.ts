@@ -4,7 +4,7 @@ import { type BullJob, BullmqWorker, loadBullmq } from "./bullmq-worker.ts";
 import type { Conclusion } from "./conclusion.ts";
 import { type DeadLetter, deadLetterOf, redriven } from "./dead-letters.ts";
 import { textOf } from "./error-fields.ts";
-import { type OutboxEnvelope, type OutboxMessage, readMessage, UnknownMessageError } from "./message.ts";
+import { type OutboxEnvelope, type OutboxMessage, readMessage, UnknownMessageError, untold } from "./message.ts";
 import {
   checkMethods,
   checkStore,
@@ -214,7 +214,7 @@ export class BullmqOutbox {
       // Another worker may know it.
       return { kind: "again", after: 60 };
     }
-    if (message.state.failed.length > 0) message = await this.#report(job, message);
+    if (untold(message.state).length > 0) message = await this.#report(job, message);
     const conclusion = await attempts.run(message);
     await keepLock(job, lock);
     return await this.#conclude(job, { ...message, state: conclusion.state }, conclusion);
@@ -228,15 +228,15 @@ export class BullmqOutbox {
       await job.updateProgress({ action, attempts: next.state.attempts, why: textOf(error) });
     }
     if (action === "retry" || action === "hold" || action === "defer") return { kind: "again", after };
-    if (next.state.failed.length > 0) await this.#report(job, next);
+    if (untold(next.state).length > 0) await this.#report(job, next);
     if (action === "give-up") return { kind: "dead", why: textOf(error) ?? "the message could not be delivered" };
-    return { kind: "done", result: { messageId: next.messageId, reply } };
+    return { kind: "done", result: { messageId: next.messageId, reply, failed: next.state.failed } };
   }
 
   async #report(job: BullJob, message: OutboxMessage): Promise<OutboxMessage> {
     const report = await this.#outbox.reportOf(message);
     if (report !== undefined) await this.#insert([report], false);
-    const told = { ...message, state: { ...message.state, failed: [] } };
+    const told = { ...message, state: { ...message.state, told: message.state.failed.length } };
     await job.updateData(told);
     return told;
   }

@@ -31,11 +31,11 @@ export type Conclusion = {
 /** The server took the message for at least one recipient; the verdict is about the others. */
 export function afterDelivered(message: OutboxMessage, answer: TicketAnswer, policy: RetryPolicy): Conclusion {
   const { state } = message;
-  const refused = answer.outcome === "delivered" ? answer.refused : [];
+  const { refused } = answer;
   const reply = answer.outcome === "delivered" ? { code: answer.code, text: answer.text } : undefined;
   const delivery = { accepted: [], refused: readRefused(refused), reply: readReply(reply ?? NONE), replies: [] };
   const verdict = retryOf(delivery, state.attempts + 1, policy);
-  const next = { ...counted(state), round: state.round + 1, last: lastOf(refused) ?? state.last };
+  const next = { ...counted(state), round: state.round + 1, putOff: withReplies(state.putOff, refused) };
   const over = verdict.action === "give-up" ? "done" : undefined;
   return { ...conclusionOf(message, verdict, next, undefined, over), reply };
 }
@@ -44,11 +44,18 @@ const NONE: StoredReply = { code: 250, text: "" };
 
 /** The server certainly took nothing. */
 export function afterFailure(message: OutboxMessage, error: unknown, policy: RetryPolicy): Conclusion {
-  const verdict = retryOf(error, message.state.attempts + 1, policy);
-  const reply = replyIn(error);
-  const last =
-    lastOf(storedRefused(refusedIn(error) ?? {})) ?? (reply === undefined ? message.state.last : storedReply(reply));
-  return conclusionOf(message, verdict, { ...counted(message.state), last }, error, undefined);
+  const { state } = message;
+  const verdict = retryOf(error, state.attempts + 1, policy);
+  const refused = refusedIn(error);
+  const reply = refused === undefined ? replyIn(error) : undefined;
+  const last = reply === undefined ? state.last : storedReply(reply);
+  const putOff = withReplies(state.putOff, storedRefused(refused ?? {}));
+  return conclusionOf(message, verdict, { ...counted(state), last, putOff }, error, undefined);
+}
+
+/** The last reply to each recipient. */
+function withReplies(before: StoredRefused, now: StoredRefused): StoredRefused {
+  return [...new Map([...before, ...now])];
 }
 
 /** Its time is over: the recipients that are left are given up. */
@@ -104,7 +111,7 @@ function conclusionOf(
   const refused = storedRefused(verdict.refused);
   const common = { error, reply: undefined, slowDown };
   if (action === "retry") {
-    const left = verdict.recipients ?? message.state.left;
+    const left = verdict.recipients ?? unanswered(message, verdict);
     return { ...common, action, after, state: { ...next, left, failed: [...next.failed, ...refused] } };
   }
   if (action === "done") {
@@ -115,21 +122,30 @@ function conclusionOf(
       state: { ...next, left: [], failed: [...next.failed, ...refused], over: "done" },
     };
   }
-  const failed = [...next.failed, ...refused, ...givenUp(message, verdict, next.last)];
+  const failed = [...next.failed, ...refused, ...givenUp(message, verdict, next)];
   return { ...common, action: over ?? "give-up", after: 0, state: { ...next, failed, over: over ?? "give-up" } };
 }
 
-/** The recipients that might have got it later, had there been time. */
-function givenUp(
-  message: OutboxMessage,
-  { recipients, refused }: Verdict,
-  last: StoredReply | undefined,
-): StoredRefused {
-  const left = recipients ?? recipientsLeft(message).map(({ address }) => address);
-  const reply = last ?? { code: 451, text: "4.4.7 delivery time expired" };
-  return left.filter((address) => !(address in refused)).map((address) => [address, reply] as const);
+/** All recipients that were not refused for good; undefined if that is nobody less than before. */
+function unanswered(message: OutboxMessage, { refused }: Verdict): readonly string[] | undefined {
+  if (Object.keys(refused).length === 0) return message.state.left;
+  return recipientsLeft(message).flatMap(({ address }) => (address in refused ? [] : [address]));
 }
 
-function lastOf(refused: StoredRefused): StoredReply | undefined {
-  return refused[refused.length - 1]?.[1];
+/** The recipients that might have got it later, had there been time, each with the last reply to it. */
+function givenUp(message: OutboxMessage, verdict: Verdict, { last, putOff }: MessageState): StoredRefused {
+  const { recipients, refused } = verdict;
+  const left = recipients ?? recipientsLeft(message).map(({ address }) => address);
+  const replies = new Map(putOff);
+  const otherwise = last ?? { code: 451, text: "4.4.7 delivery time expired" };
+  return left
+    .filter((address) => !(address in refused))
+    .map((address) => [address, replies.get(address) ?? otherwise] as const);
+}
+
+/** The conclusion, without a next attempt behind the end of the message's life. `now` is in milliseconds since 1970. */
+export function withinLife(conclusion: Conclusion, { expiresAt }: OutboxMessage, now: number): Conclusion {
+  if (conclusion.action !== "retry") return conclusion;
+  const seconds = Math.max(0, (expiresAt - now) / 1000) + 1;
+  return { ...conclusion, after: Math.min(conclusion.after, seconds) };
 }

@@ -1,5 +1,6 @@
 /** Messages that were given up: what people see of them, and how they are sent again. */
 import { FRESH, type OutboxMessage, readMessage } from "./message.ts";
+import type { StoredRefused } from "./stored-reply.ts";
 
 /** A message that was given up. */
 export type DeadLetter = {
@@ -10,6 +11,8 @@ export type DeadLetter = {
   readonly attempts: number;
   /** Why it was given up. */
   readonly why: string;
+  /** The recipients that a server refused for good, or that got it in no attempt, each with its last reply. */
+  readonly failed: StoredRefused;
   /** True if some or all may have got it: `resolve()` has to come before `redrive()`. */
   readonly unknown: boolean;
 };
@@ -24,7 +27,8 @@ export function deadLetterOf(data: unknown, why: string): DeadLetter | undefined
   }
   const { id, messageId, from, to, state } = message;
   const addresses = state.left ?? to.map(({ address }) => address);
-  return { id, messageId, from, to: addresses, attempts: state.attempts, why, unknown: state.held !== undefined };
+  const { attempts, failed, held } = state;
+  return { id, messageId, from, to: addresses, attempts, why, failed, unknown: held !== undefined };
 }
 
 /**
@@ -35,6 +39,6 @@ export function redriven(message: OutboxMessage, lifetime: number): OutboxMessag
   const { state } = message;
   if (state.over === undefined) throw new Error(`${message.id} is no dead letter`);
   if (state.held !== undefined) throw new Error(`the outcome of ${message.id} is unknown: call resolve() first`);
-  const next = { ...FRESH, round: state.round, left: state.left };
+  const next = { ...FRESH, round: state.round, left: state.left, redrives: state.redrives + 1 };
   return { ...message, expiresAt: Date.now() + lifetime * 1000, state: next };
 }

@@ -1,10 +1,12 @@
 /** The pools of a worker, one for each destination. */
 import type { Delivery } from "../client/outcome.ts";
-import { quoted } from "../core/bytes.ts";
+import { quoted, wrongType } from "../core/bytes.ts";
+import { SMTPServerDisconnected } from "../errors.ts";
 import type { DeliveryRequest } from "../facade/delivery.ts";
 import type { PoolOptions } from "../pool/options.ts";
 import { SMTPPool } from "../pool/pool.ts";
 import { textOf } from "./error-fields.ts";
+import { unlessAborted } from "./unless-aborted.ts";
 
 /** Delivers messages: an `SMTPPool`, or an object with the same two methods. */
 export type Sender = {
@@ -31,11 +33,18 @@ export class DestinationError extends Error {
   }
 }
 
+/** A pool that is open, and whether it was made here: a pool of the user's own may serve several destinations. */
+type Opened = { readonly sender: Sender; readonly isOwn: boolean };
+
+type Entry = { readonly opening: Promise<Opened>; opened: Opened | undefined; users: number };
+
 /** Keeps the pools that are in use, and the latest of the others. */
 export class Destinations {
   readonly #connect: Connect;
   readonly #most: number;
-  readonly #pools = new Map<string, { readonly pool: Promise<Sender>; users: number }>();
+  readonly #entries = new Map<string, Entry>();
+  /** The user's own pools, which are closed at the end only. */
+  readonly #given = new Set<Sender>();
 
   /** @param most - how many pools are kept, unless more are in use */
   constructor(connect: Connect, most: number) {
@@ -43,13 +52,14 @@ export class Destinations {
     this.#most = most;
   }
 
-  /** Runs something with the destination's pool. */
-  async using<T>(destination: string, run: (pool: Sender) => Promise<T>): Promise<T> {
+  /** Runs something with the destination's pool. `signal` ends the wait for the pool. */
+  async using<T>(destination: string, signal: AbortSignal, run: (pool: Sender) => Promise<T>): Promise<T> {
     const entry = this.#entry(destination);
     entry.users++;
     try {
-      return await run(await entry.pool);
+      return await run((await unlessAborted(entry.opening, signal)).sender);
     } catch (error) {
+      if (isClosed(error)) this.#forget(destination, entry);
       throw isProgramError(error) ? new DestinationError(destination, { cause: error }) : error;
     } finally {
       entry.users--;
@@ -57,46 +67,85 @@ export class Destinations {
     }
   }
 
-  /** Closes all pools, after what they have to send. */
+  /** Closes all pools, after what they have to send. One that is being opened is closed once it is open. */
   async close(): Promise<void> {
-    const pools = [...this.#pools.values()];
-    this.#pools.clear();
-    await Promise.all(pools.map(({ pool }) => pool.then((one) => one.close()).catch(() => {})));
+    const entries = [...this.#entries.values()];
+    this.#entries.clear();
+    for (const { opening, opened } of entries) if (opened === undefined) opening.then(closeOwn, () => {});
+    const own = entries.map(async ({ opened }) => opened && (await closeOwn(opened)));
+    await Promise.all([...own, ...[...this.#given].map(close)]);
   }
 
-  #entry(destination: string): { readonly pool: Promise<Sender>; users: number } {
-    const known = this.#pools.get(destination);
-    const entry = known ?? { pool: this.#open(destination), users: 0 };
+  #entry(destination: string): Entry {
+    const known = this.#entries.get(destination);
+    const entry = known ?? this.#newEntry(destination);
     // The latest is last.
-    this.#pools.delete(destination);
-    this.#pools.set(destination, entry);
-    if (known === undefined) entry.pool.catch(() => this.#pools.delete(destination));
+    this.#entries.delete(destination);
+    this.#entries.set(destination, entry);
     return entry;
   }
 
-  async #open(destination: string): Promise<Sender> {
+  #newEntry(destination: string): Entry {
+    const entry: Entry = { opening: this.#open(destination), opened: undefined, users: 0 };
+    entry.opening.then(
+      (opened) => {
+        entry.opened = opened;
+      },
+      () => this.#forget(destination, entry),
+    );
+    return entry;
+  }
+
+  #forget(destination: string, entry: Entry): void {
+    if (this.#entries.get(destination) === entry) this.#entries.delete(destination);
+  }
+
+  async #open(destination: string): Promise<Opened> {
     try {
-      const given = await this.#connect(destination);
-      return isSender(given) ? given : new SMTPPool(given);
+      const given: unknown = await this.#connect(destination);
+      // An object: what else it may be, such as a URL with credentials, must not be named.
+      if (typeof given !== "object" || given === null) {
+        throw wrongType("the result of options.connect", "a pool or its options", given);
+      }
+      if (!isSender(given)) return { sender: new SMTPPool(given), isOwn: true };
+      this.#given.add(given);
+      return { sender: given, isOwn: false };
     } catch (cause) {
       throw new DestinationError(destination, { cause });
     }
   }
 
   #closeOldest(): void {
-    for (const [destination, { pool, users }] of this.#pools) {
-      if (this.#pools.size <= this.#most) return;
-      if (users > 0) continue;
-      this.#pools.delete(destination);
-      pool.then((one) => one.close()).catch(() => {});
+    for (const [destination, entry] of this.#entries) {
+      if (this.#entries.size <= this.#most) return;
+      if (entry.users > 0) continue;
+      this.#entries.delete(destination);
+      entry.opening.then(closeOwn, () => {});
     }
   }
+}
+
+async function closeOwn({ sender, isOwn }: Opened): Promise<void> {
+  if (isOwn) await close(sender);
+}
+
+async function close(sender: Sender): Promise<void> {
+  try {
+    await sender.close();
+  } catch {
+    // What it still had to send has its own errors.
+  }
+}
+
+/** Whether the pool was closed: it takes no message any more. */
+function isClosed(error: unknown): boolean {
+  return error instanceof SMTPServerDisconnected && !error.temporary;
 }
 
 function isProgramError(error: unknown): boolean {
   return error instanceof TypeError || error instanceof RangeError;
 }
 
-function isSender(given: PoolOptions | Sender): given is Sender {
+function isSender(given: object): given is Sender {
   return "deliver" in given && typeof given.deliver === "function";
 }

@@ -29,6 +29,8 @@ export type OutboxMessage = {
   readonly version: 1;
   /** Its name in the queue, and of its tickets. */
   readonly id: string;
+  /** Distinguishes it from earlier messages with the same key, whose tickets may still be there. */
+  readonly nonce?: string | undefined;
   /** In angle brackets; the same in all attempts. */
   readonly messageId: string;
   readonly from: string;
@@ -52,8 +54,14 @@ export type MessageState = {
   readonly round: number;
   /** The recipients that are left; undefined: all. */
   readonly left: readonly string[] | undefined;
-  /** Recipients that nobody will try again, and of whom the sender was not told yet. */
+  /** Recipients that nobody will try again, each with its reply. */
   readonly failed: StoredRefused;
+  /** How many of them, from the first on, the sender was told of. */
+  readonly told: number;
+  /** The last reply to each recipient that was put off. */
+  readonly putOff: StoredRefused;
+  /** How often it was a dead letter that was sent again. */
+  readonly redrives: number;
   /** Set once nothing more will be sent: whether anybody got it. */
   readonly over: "done" | "give-up" | undefined;
   /** Set while the outcome is unknown. */
@@ -62,7 +70,7 @@ export type MessageState = {
   readonly paid: readonly string[];
   /** How many times in a row a budget had no room. */
   readonly deferred: number;
-  /** The last reply that refused it. */
+  /** The last reply that refused the message as a whole. */
   readonly last: StoredReply | undefined;
 };
 
@@ -80,6 +88,9 @@ export const FRESH: MessageState = {
   round: 0,
   left: undefined,
   failed: [],
+  told: 0,
+  putOff: [],
+  redrives: 0,
   over: undefined,
   held: undefined,
   paid: [],
@@ -114,8 +125,13 @@ function isMessage(data: unknown): data is OutboxMessage {
 }
 
 /** The ticket of the transaction that comes next. */
-export function ticketKey({ id, state }: OutboxMessage): string {
-  return `${id}:${state.round}`;
+export function ticketKey({ id, nonce, state }: OutboxMessage): string {
+  return nonce === undefined ? `${id}:${state.round}` : `${id}:${nonce}:${state.round}`;
+}
+
+/** The recipients that nobody will try again, and of whom the sender was not told yet. */
+export function untold({ failed, told }: MessageState): StoredRefused {
+  return failed.slice(told);
 }
 
 /** The recipients of the next transaction. */
@@ -138,7 +154,7 @@ export type CheckedEnvelope = {
  */
 export function checkEnvelope(envelope: OutboxEnvelope, body: Uint8Array): CheckedEnvelope {
   checkObject(envelope, "envelope");
-  for (const name of ["body", "size", "holdFor", "holdUntil"]) {
+  for (const name of ["body", "size", "holdFor", "holdUntil", "signal"]) {
     if (name in envelope) throw new TypeError(`envelope.${name} cannot be queued`);
   }
   const { from, to, ...options } = envelope;

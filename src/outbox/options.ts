@@ -1,9 +1,10 @@
 /** The options of an outbox, the same for each queue, and their checks. */
-import { quoted, wrongType } from "../core/bytes.ts";
+import { wrongType } from "../core/bytes.ts";
 import { checkObject, checkSignal } from "../facade/options.ts";
 import type { Ask } from "./attempt.ts";
 import type { BodyStore } from "./body-store.ts";
 import type { Connect } from "./destinations.ts";
+import { checkNames } from "./names.ts";
 import type { BudgetRules } from "./places.ts";
 import type { ReportOptions } from "./report.ts";
 import type { OutboxStore } from "./store.ts";
@@ -65,10 +66,6 @@ const SETTINGS: readonly (keyof OutboxOptions)[] = [
   ...(["connect", "destinationOf", "policy", "ask", "budgets", "bodies", "inline", "report"] as const),
   ...(["lifetime", "retention", "settle", "timeout", "pools"] as const),
 ];
-const POLICY: readonly (keyof RetryPolicy)[] = [
-  ...(["unknown", "greylisting", "first", "longest", "jitter", "attempts", "random"] as const),
-];
-
 /** The options with their defaults. */
 export type OutboxSettings = {
   readonly [name in keyof Required<OutboxOptions>]: name extends "ask" | "bodies" | "report"
@@ -88,12 +85,11 @@ export function outboxSettings(options: OutboxOptions, more: readonly string[] =
   const { ask, bodies, report, policy = {}, budgets = {} } = options;
   checkMethods({ connect: options.connect }, ["connect"], "options");
   checkFunctions({ destinationOf: options.destinationOf, ask }, "options");
-  checkNames(policy, POLICY, "options.policy");
   checkNames(budgets, ["destination", "tenant"], "options.budgets");
   checkFunctions({ destination: budgets.destination, tenant: budgets.tenant }, "options.budgets");
   if (bodies !== undefined) checkMethods(bodies, ["put", "get", "delete"], "options.bodies");
   if (report !== undefined) checkReport(report);
-  if (checkPolicy(policy).unknown === "ask" && ask === undefined) {
+  if (checkPolicy(policy, "options.policy").unknown === "ask" && ask === undefined) {
     throw new TypeError('the policy "ask" needs the option ask');
   }
   return {
@@ -105,10 +101,10 @@ export function outboxSettings(options: OutboxOptions, more: readonly string[] =
     bodies,
     inline: seconds(options.inline ?? 16_384, "inline", Number.MAX_SAFE_INTEGER),
     report,
-    lifetime: seconds(options.lifetime ?? 5 * 86_400, "lifetime", LONGEST_LIFE),
+    lifetime: some(options.lifetime ?? 5 * 86_400, "lifetime", LONGEST_LIFE),
     retention: seconds(options.retention ?? 86_400, "retention", LONGEST_LIFE),
     settle: seconds(options.settle ?? 1200, "settle", LONGEST_LIFE),
-    timeout: seconds(options.timeout ?? 10, "timeout", 3600),
+    timeout: some(options.timeout ?? 10, "timeout", 3600),
     pools: seconds(options.pools ?? 100, "pools", 1_000_000),
   };
 }
@@ -116,6 +112,12 @@ export function outboxSettings(options: OutboxOptions, more: readonly string[] =
 function seconds(value: number, name: string, most: number): number {
   if (typeof value === "number" && value >= 0 && value <= most) return value;
   throw new RangeError(`options.${name} must be a number from 0 to ${most}`);
+}
+
+/** As `seconds()`, without 0. */
+function some(value: number, name: string, most: number): number {
+  if (seconds(value, name, most) === 0) throw new RangeError(`options.${name} must be more than 0`);
+  return value;
 }
 
 /**
@@ -132,7 +134,7 @@ export function checkWorkOptions(
     throw new RangeError("options.concurrency must be a whole number from 1 on");
   }
   seconds(closeTimeout, "closeTimeout", LONGEST_WAIT);
-  if (seconds(poll, "poll", LONGEST_WAIT) === 0) throw new RangeError("options.poll must be more than 0");
+  some(poll, "poll", LONGEST_WAIT);
   checkSignal(signal, "options.signal");
 }
 
@@ -149,15 +151,6 @@ function checkReport(report: ReportOptions): void {
 function checkFunctions(functions: object, where: string): void {
   for (const [name, value] of Object.entries(functions)) {
     if (value !== undefined && typeof value !== "function") throw wrongType(`${where}.${name}`, "a function", value);
-  }
-}
-
-/** Refuses names that are no options, such as misspelled ones. An object of a class may have what it likes besides. */
-function checkNames(options: object, known: readonly string[], where: string): void {
-  checkObject(options, where);
-  if (Object.getPrototypeOf(options) !== Object.prototype) return;
-  for (const name of Object.keys(options)) {
-    if (!known.includes(name)) throw new TypeError(`there is no option ${quoted(name)} in ${where}`);
   }
 }
 

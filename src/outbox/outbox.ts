@@ -18,6 +18,9 @@ import { Places } from "./places.ts";
 import { buildReport, loadMimeNode, reportable } from "./report.ts";
 import type { OutboxStore } from "./store.ts";
 
+/** Seconds for which an attempt may take its ticket; a used ticket is kept twice as long at least. */
+const LONGEST = 43_200;
+
 /** A message and when the queue hands it out. */
 export type QueuedMessage = {
   readonly message: OutboxMessage;
@@ -70,13 +73,14 @@ export class Outbox {
     const times = timesOf(options, this.settings.lifetime, now);
     const { key = crypto.randomUUID(), tenant, priority = 0 } = options;
     const groups = grouped(to, ({ address }) => this.#destinationOf(address));
-    const queued = await this.#within(async () => {
+    const queued = await this.#within(async (isLate) => {
       const messages: QueuedMessage[] = [];
       for (const [destination, recipients] of groups) {
         const id = await idOf([this.#queue, tenant ?? "", key, destination]);
         const common = {
           version: VERSION,
           id,
+          nonce: crypto.randomUUID(),
           messageId,
           from,
           to: recipients,
@@ -92,6 +96,8 @@ export class Outbox {
           priority,
         });
       }
+      // The caller was told that it failed, and may have ended its transaction.
+      if (isLate()) return await this.#discard(messages);
       return { messages, added: await insert(messages) };
     });
     return { messageId, jobs: await this.#announce(queued.messages, queued.added) };
@@ -107,10 +113,10 @@ export class Outbox {
 
   /** An attempt of a message. */
   attempt(message: OutboxMessage, parts: Pick<AttemptParts, "persist" | "wake" | "destinations">): Attempt {
-    const { policy, ask, settle, retention, bodies } = this.settings;
+    const { policy, ask, settle, bodies } = this.settings;
     const { tickets, held } = this.store;
     return new Attempt(
-      { ...parts, tickets, held, places: this.#places, bodies, policy, ask, settle, longest: retention / 2 },
+      { ...parts, tickets, held, places: this.#places, bodies, policy, ask, settle, longest: LONGEST },
       message,
     );
   }
@@ -130,8 +136,7 @@ export class Outbox {
     const original = await readBody(message.body, bodies).catch(() => undefined);
     const { octets, messageId } = identified(await buildReport(message, failures, original, report), `@${report.host}`);
     const now = Date.now();
-    const { attempts, round } = message.state;
-    const id = await idOf(["report", message.id, String(attempts), String(round)]);
+    const id = await idOf(reportParts(message));
     const common = { version: VERSION, id, messageId, from: "", to: [{ address: message.from }], options: {} } as const;
     const more = {
       destination: this.#destinationOfSender(message),
@@ -151,7 +156,8 @@ export class Outbox {
       ticketKey({ ...message, state: { ...state, round } }),
     );
     // Where this fails, they are forgotten later by themselves, or the body stays.
-    await Promise.all(rounds.map((key) => this.store.tickets.forget(key, retention))).catch(() => {});
+    const seconds = Math.max(retention, 2 * LONGEST);
+    await Promise.all(rounds.map((key) => this.store.tickets.forget(key, seconds))).catch(() => {});
     if ("name" in body) await bodies?.delete(body.name).catch(() => {});
   }
 
@@ -161,6 +167,15 @@ export class Outbox {
     const name = crypto.randomUUID();
     await bodies.put(name, octets);
     return { name };
+  }
+
+  /** Deletes the bodies of messages that are not queued. */
+  async #discard(messages: readonly QueuedMessage[]): Promise<never> {
+    const { bodies } = this.settings;
+    for (const { message } of messages) {
+      if ("name" in message.body) await bodies?.delete(message.body.name).catch(() => {});
+    }
+    throw new OutboxUnavailableError("the store of bodies was too slow");
   }
 
   async #announce(messages: readonly QueuedMessage[], added: ReadonlySet<string>): Promise<Enqueued["jobs"]> {
@@ -189,15 +204,19 @@ export class Outbox {
     throw wrongType("the result of options.destinationOf", "a name", destination);
   }
 
-  async #within<T>(run: () => Promise<T>): Promise<T> {
+  async #within<T>(run: (isLate: () => boolean) => Promise<T>): Promise<T> {
     const { timeout } = this.settings;
     let timer: ReturnType<typeof setTimeout> | undefined;
+    let isLate = false;
     const late = new Promise<never>((_, reject) => {
       const error = new OutboxUnavailableError(`the queue did not answer within ${timeout} seconds`);
-      timer = setTimeout(() => reject(error), timeout * 1000);
+      timer = setTimeout(() => {
+        isLate = true;
+        reject(error);
+      }, timeout * 1000);
     });
     try {
-      return await Promise.race([run(), late]);
+      return await Promise.race([run(() => isLate), late]);
     } catch (cause) {
       if (cause instanceof OutboxUnavailableError) throw cause;
       throw new OutboxUnavailableError("the message could not be queued", { cause });
@@ -205,6 +224,12 @@ export class Outbox {
       clearTimeout(timer);
     }
   }
+}
+
+/** What tells a report from all others about the same message: a recipient is given up once, unless it is redriven. */
+function reportParts({ id, nonce = "", state }: OutboxMessage): string[] {
+  const counts = [state.attempts, state.round, state.redrives, state.told].map(String);
+  return ["report", id, nonce, ...counts];
 }
 
 /** A name in the form of a UUID (version 8, RFC 9562), which both queues take: the same parts give the same name. */

@@ -215,11 +215,12 @@ export class PgBossOutbox {
     message: OutboxMessage,
     { action, after, state, error, reply }: Conclusion,
   ): Promise<void> {
-    const next = { ...message, state: { ...state, failed: [] } };
+    const next = { ...message, state: { ...state, told: state.failed.length } };
     const report = await this.#outbox.reportOf({ ...message, state });
     await inTransaction(this.#boss, async (db) => {
       if (report !== undefined) await this.#insert([report], db);
-      if (action === "done") return await this.#end(job, { messageId: message.messageId, reply }, db);
+      const result = { messageId: message.messageId, reply, failed: state.failed };
+      if (action === "done") return await this.#end(job, result, db);
       if (action === "give-up") return await this.#giveUp(job, next, error, db);
       await claimed(this.#boss.fail(this.#queue, job, { action, why: textOf(error) }, within(db)));
       const startAfter = new Date(Date.now() + after * 1000).toISOString();

@@ -1,6 +1,6 @@
 /** The budgets of destinations and tenants, which all workers share: whether a message may go now. */
-import { checkObject } from "../facade/options.ts";
 import type { OutboxMessage } from "./message.ts";
+import { checkNames } from "./names.ts";
 import type { Budget, BudgetStore } from "./store.ts";
 
 /** How much mail goes to a destination, and for a tenant; undefined: as much as comes. */
@@ -17,8 +17,11 @@ export type Place = {
   readonly paid: readonly string[];
 };
 
-/** Seconds after which the place of a worker that died is free again. */
-const LEASE = 1800;
+/** Seconds after which the place of a worker that died is free again: short, since a worker that lives renews it. */
+const LEASE = 120;
+
+/** The same where the store cannot renew a place: longer than nearly all attempts. */
+const LONG_LEASE = 1800;
 
 /** Asks for the places that a message needs. */
 export class Places {
@@ -36,29 +39,53 @@ export class Places {
   async enter(message: OutboxMessage, token: string): Promise<Place> {
     const paid: string[] = [...message.state.paid];
     const entered: string[] = [];
-    for (const [key, budget] of this.#budgets(message)) {
-      const request = { budget, lease: LEASE, reserved: paid.includes(key) };
-      const { state, wait } = await this.#store.enter(key, token, request);
-      if (state === "admitted" || state === "reserved") paid.push(key);
-      if (state === "admitted") {
+    const lease = this.#store.renew === undefined ? LONG_LEASE : LEASE;
+    try {
+      for (const [key, budget] of this.#budgets(message)) {
+        const { state, wait } = await this.#store.enter(key, token, { budget, lease, reserved: paid.includes(key) });
+        if (state === "admitted" || state === "reserved") paid.push(key);
+        if (state !== "admitted") {
+          await this.#leaveAll(entered, token);
+          return { admitted: false, wait: this.#wait(state, wait, message), paid: [...new Set(paid)] };
+        }
         entered.push(key);
-        continue;
       }
-      await Promise.all(entered.map((one) => this.#store.leave(one, token)));
-      return { admitted: false, wait: this.#wait(state, wait, message), paid: [...new Set(paid)] };
+    } catch (error) {
+      await this.#leaveAll(entered, token).catch(() => {});
+      throw error;
     }
     return { admitted: true, wait: 0, paid };
   }
 
+  /** Renews its places while it is under way; the returned function ends that. */
+  keep(message: OutboxMessage, token: string): () => void {
+    const keys = this.#limited(message);
+    if (keys.length === 0 || this.#store.renew === undefined) return () => {};
+    const renew = (): void => {
+      // The next time comes before the lease ends.
+      for (const key of keys) this.#store.renew?.(key, token, LEASE).catch(() => {});
+    };
+    const timer = setInterval(renew, LEASE * 333);
+    return () => clearInterval(timer);
+  }
+
   /** Frees its places. */
   async leave(message: OutboxMessage, token: string): Promise<void> {
-    const limited = this.#budgets(message).filter(([, { concurrent }]) => concurrent !== undefined);
-    await Promise.all(limited.map(([key]) => this.#store.leave(key, token)));
+    await this.#leaveAll(this.#limited(message), token);
   }
 
   /** Lets nothing go to a destination for so many seconds. */
   async pause(destination: string, seconds: number): Promise<void> {
     await this.#store.pause(`destination:${destination}`, seconds);
+  }
+
+  async #leaveAll(keys: readonly string[], token: string): Promise<void> {
+    await Promise.all(keys.map((key) => this.#store.leave(key, token)));
+  }
+
+  /** The budgets that limit how many messages are on their way. */
+  #limited(message: OutboxMessage): string[] {
+    return this.#budgets(message).flatMap(([key, { concurrent }]) => (concurrent === undefined ? [] : [key]));
   }
 
   #budgets({ destination, tenant }: OutboxMessage): [key: string, budget: Budget][] {
@@ -77,14 +104,20 @@ export class Places {
   }
 }
 
+/** Seconds for which a budget can count. */
+const LONGEST = 86_400;
+
 /** Checks what a rule returned: a wrong number would let everything go, or nothing. */
 function checkBudget(budget: Budget, rule: keyof BudgetRules): Budget {
   const where = `the budget of options.budgets.${rule}`;
-  checkObject(budget, where);
-  const { messages, seconds, concurrent } = budget;
-  for (const [name, value] of Object.entries({ messages, seconds, concurrent })) {
-    if (value === undefined || (typeof value === "number" && value > 0)) continue;
-    throw new RangeError(`${name} in ${where} must be a number above 0`);
+  checkNames(budget, ["messages", "seconds", "concurrent"], where);
+  const { messages, seconds = 1, concurrent } = budget;
+  for (const [name, value] of Object.entries({ messages, concurrent })) {
+    if (value === undefined || (Number.isSafeInteger(value) && value > 0)) continue;
+    throw new RangeError(`${name} in ${where} must be a whole number above 0`);
+  }
+  if (typeof seconds !== "number" || !(seconds > 0 && seconds <= LONGEST)) {
+    throw new RangeError(`seconds in ${where} must be a number above 0 and at most ${LONGEST}`);
   }
   return budget;
 }

@@ -1,7 +1,7 @@
 /** Delivery reports (RFC 3464) to the sender about recipients that are given up, built by nodemailer's MimeNode. */
 import { quoted } from "../core/bytes.ts";
 import { mailDate } from "../core/mail-date.ts";
-import { headerOf, type OutboxMessage } from "./message.ts";
+import { headerOf, type OutboxMessage, untold } from "./message.ts";
 import type { StoredReply } from "./stored-reply.ts";
 
 /** How reports look. */
@@ -21,7 +21,7 @@ export type FailedRecipient = readonly [address: string, reply: StoredReply];
  */
 export function reportable(message: OutboxMessage): readonly FailedRecipient[] {
   if (message.from === "") return [];
-  return message.state.failed.filter(([address]) => {
+  return untold(message.state).filter(([address]) => {
     const notify = message.to.find((one) => one.address === address)?.notify;
     return notify === undefined || notify.includes("FAILURE");
   });

@@ -1,7 +1,7 @@
 /** Settles a held message by the finding of a person. */
 import { type OutboxMessage, ticketKey } from "./message.ts";
 import type { OutboxStore } from "./store.ts";
-import { FOUND_DELIVERED } from "./ticket.ts";
+import { foundDelivered } from "./ticket.ts";
 
 /** Writes into the ticket what became of the message, or gives the ticket back. */
 export async function resolveTicket(
@@ -14,8 +14,11 @@ export async function resolveTicket(
   }
   const key = ticketKey(message);
   const { ticket } = await tickets.read(key);
+  const { held: isHeld, over } = message.state;
+  // A worker may be about to hold it: the ticket is there before the state is.
+  if (ticket === undefined && isHeld === undefined && over === undefined) throw new Error(`${message.id} is not held`);
   if (ticket !== undefined && ticket.answer?.outcome !== "delivered") {
-    if (finding === "delivered") await tickets.answer(key, ticket.token, FOUND_DELIVERED);
+    if (finding === "delivered") await tickets.answer(key, ticket.token, foundDelivered(ticket));
     else await tickets.giveBack(key, ticket.token);
   }
   await held.remove(message.id);

@@ -34,6 +34,8 @@ export type Admission = {
 export interface BudgetStore {
   /** Asks for a place. */
   enter(key: string, token: string, request: Request): Promise<Admission>;
+  /** Keeps a place for `lease` more seconds; a store without it frees the places of dead workers later. */
+  renew?(key: string, token: string, lease: number): Promise<void>;
   /** Frees the place. */
   leave(key: string, token: string): Promise<void>;
   /** Lets nothing go there for so many seconds. */

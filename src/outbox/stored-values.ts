@@ -9,8 +9,8 @@ export function readAnswer(text: string | undefined): TicketAnswer | undefined {
   const value = parse(text);
   const outcome = field(value, "outcome", "string");
   const said = field(value, "text", "string") ?? "";
-  if (outcome === "unknown") return { outcome, text: said };
   const refused = field(value, "refused", "object");
+  if (outcome === "unknown") return { outcome, text: said, refused: isRefused(refused) ? refused : [] };
   const code = field(value, "code", "number");
   if (outcome !== "delivered" || code === undefined || !isRefused(refused)) return undefined;
   return { outcome, code, text: said, refused };

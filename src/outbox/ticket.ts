@@ -11,22 +11,24 @@ export type TicketAnswer =
       readonly outcome: "delivered";
       readonly code: number;
       readonly text: string;
-      /** The others of this attempt, each with its reply. */
+      /** The recipients of this attempt that the server refused, each with its reply. */
       readonly refused: StoredRefused;
     }
   | {
       /** The connection died before the reply, which will never come. */
       readonly outcome: "unknown";
       readonly text: string;
+      /** The recipients that the server had refused by then, each with its reply. */
+      readonly refused: StoredRefused;
     };
 
-/** The answer where a person or the policy "ask" has found that the server took the message. */
-export const FOUND_DELIVERED: TicketAnswer = {
-  outcome: "delivered",
-  code: 250,
-  text: "found to be delivered",
-  refused: [],
-};
+/**
+ * The answer where a person or the policy "ask" has found that the server took the message: for all recipients, except for
+ * those of whom the attempt knew that they were refused.
+ */
+export function foundDelivered({ answer }: Ticket): TicketAnswer {
+  return { outcome: "delivered", code: 250, text: "found to be delivered", refused: answer?.refused ?? [] };
+}
 
 /** A ticket that was taken. */
 export type Ticket = {

@@ -4,6 +4,7 @@ import { wrongType } from "../core/bytes.ts";
 import type { Reply } from "../core/reply.ts";
 import { isTokenFailure } from "../core/token-failure.ts";
 import { cause, delivery as deliveryOf, field, isDelivery, refusedIn, replyIn } from "./error-fields.ts";
+import { checkNames } from "./names.ts";
 
 /** The policy for a message with an unknown outcome. */
 export type UnknownPolicy =
@@ -42,7 +43,10 @@ export type Verdict = {
   readonly action: "done" | "retry" | "give-up" | "ask" | "hold";
   /** Seconds until the next attempt; 0 where there is none. */
   readonly after: number;
-  /** The recipients that are left; undefined: all those of the attempt. */
+  /**
+   * The recipients that are left; undefined: all those of the attempt that are not in `refused`, since the server did not
+   * answer for each.
+   */
   readonly recipients: readonly string[] | undefined;
   /** The recipients that the server refused for good, each with its reply. */
   readonly refused: Readonly<Record<string, Reply>>;
@@ -81,23 +85,28 @@ export function retryOf(error: unknown, attempt: number, policy: RetryPolicy = {
   return again(verdict, attempt, checked, delay(replyIn(error), attempt, checked));
 }
 
+const NAMES: readonly (keyof RetryPolicy)[] = [
+  ...(["unknown", "greylisting", "first", "longest", "jitter", "attempts", "random"] as const),
+];
+
 type Checked = Required<{ [name in keyof RetryPolicy]: NonNullable<RetryPolicy[name]> }>;
 
 /**
  * The policy with its defaults.
  * @throws {TypeError} or {RangeError} naming what is wrong
  */
-export function checkPolicy(policy: RetryPolicy): Checked {
+export function checkPolicy(policy: RetryPolicy, where = "policy"): Checked {
+  checkNames(policy, NAMES, where);
   const { unknown = "hold", greylisting = 60, first = 300, longest = 14_400, jitter = 0.25, attempts = 40 } = policy;
-  if (!["hold", "retry", "ask"].includes(unknown)) throw new RangeError("policy.unknown must be hold, retry or ask");
+  if (!["hold", "retry", "ask"].includes(unknown)) throw new RangeError(`${where}.unknown must be hold, retry or ask`);
   for (const [name, value] of Object.entries({ greylisting, first, longest, attempts })) {
-    if (typeof value !== "number" || !(value >= 0)) throw new RangeError(`policy.${name} must not be negative`);
+    if (typeof value !== "number" || !(value >= 0)) throw new RangeError(`${where}.${name} must not be negative`);
   }
   if (typeof jitter !== "number" || !(jitter >= 0 && jitter <= 1)) {
-    throw new RangeError("policy.jitter must be from 0 to 1");
+    throw new RangeError(`${where}.jitter must be from 0 to 1`);
   }
   const { random = Math.random } = policy;
-  if (typeof random !== "function") throw wrongType("policy.random", "a function", random);
+  if (typeof random !== "function") throw wrongType(`${where}.random`, "a function", random);
   return { unknown, greylisting, first, longest, jitter, attempts, random };
 }
 
@@ -118,7 +127,10 @@ function afterRefusals(
   const lost = Object.fromEntries(entries.filter(([, reply]) => !mayPass(reply)));
   const replies = left.map(([, reply]) => reply);
   const slowDown = Math.max(0, ...replies.map((reply) => slowDownOf(reply, undefined, attempt, policy)));
-  const verdict = { recipients: left.map(([address]) => address), refused: lost, slowDown };
+  // Where nobody got the message and a 421 ended the session, the others have no reply and are left, too.
+  const isCutShort = otherwise === "give-up" && replies.some(({ code }) => code === 421);
+  const recipients = isCutShort ? undefined : left.map(([address]) => address);
+  const verdict = { recipients, refused: lost, slowDown };
   if (left.length === 0) return { ...verdict, action: otherwise, after: 0 };
   return again(verdict, attempt, policy, Math.max(...replies.map((reply) => delay(reply, attempt, policy, true))));
 }
@@ -164,7 +176,8 @@ function slowDownOf(reply: Reply | undefined, error: unknown, attempt: number, p
 
 /** True for what no later attempt can mend. */
 function isFinal(error: unknown): boolean {
-  if (isSetUp(error) || isTokenFailure(error)) return false;
+  // A lost connection, or a closed pool, says nothing about the message.
+  if (isSetUp(error) || isTokenFailure(error) || nameOf(error) === "SMTPServerDisconnected") return false;
   // Not an exception of this package: the argument is wrong for good, anything else may pass.
   if (field(error, "temporary", "boolean") === undefined) return isArgumentError(error);
   if (field(error, "temporary", "boolean") === true) return false;

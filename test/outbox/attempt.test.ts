@@ -198,11 +198,28 @@ it.each([{ messages: 0 }, { messages: Number.NaN }, { concurrent: "5" }])(
   },
 );
 
+it("sends a message although an earlier one with its key has a ticket", async () => {
+  const world = new World();
+  const earlier = message({ nonce: "earlier" });
+  const answer = { outcome: "delivered", code: 250, text: "ok", refused: [] } as const;
+  world.shared.entries.set(ticketKey(earlier), { token: "dead", at: 0, answer, awaited: false });
+  const queue = new OneMessageQueue(message({ nonce: "later" }));
+  await world.run(queue, world.worker(new Life(undefined)));
+  await world.close();
+  expect(world.server.messages).toHaveLength(1);
+  expect(queue.ended).toBe("done");
+});
+
 it("takes nothing but the words for a finding of ask()", async () => {
   const world = new World();
   const queue = new OneMessageQueue(message());
   const key = ticketKey(queue.message);
-  world.shared.entries.set(key, { token: "dead", at: 0, answer: { outcome: "unknown", text: "" }, awaited: false });
+  world.shared.entries.set(key, {
+    token: "dead",
+    at: 0,
+    answer: { outcome: "unknown", text: "", refused: [] },
+    awaited: false,
+  });
   const options = { policy: { unknown: "ask" }, ask: () => true };
   await world.run(queue, Reflect.apply(world.worker, world, [new Life(undefined), options]));
   await world.close();

@@ -328,6 +328,102 @@ function addTests(name: QueueName, start: () => Promise<Service>): void {
     expect(server.messages).toHaveLength(2);
   });
 
+  it("keeps the recipients that were not answered before a server closed the session", async () => {
+    let closes = true;
+    const { server, outbox, work } = await opened({
+      rcpt: ({ address }) => {
+        if (!closes || address === "ada@example.net") return address === "ada@example.net" ? "550 5.1.1 no" : undefined;
+        closes = false;
+        return "421 4.3.2 shutting down";
+      },
+    });
+    await outbox.enqueue({ ...envelope, to: ["ada@example.net", "b@example.net", "c@example.net"] }, letter);
+    await work();
+    expect((await server.next()).to).toEqual(["b@example.net", "c@example.net"]);
+  });
+
+  it("queues nothing after enqueue() has said that it took too long", async () => {
+    const slow = { put: () => wait(400), get: async () => new Uint8Array(), delete: async () => {} };
+    const { server, outbox, work } = await opened({}, { timeout: 0.1, inline: 0, bodies: slow });
+    await expect(outbox.enqueue(envelope, letter)).rejects.toThrow(OutboxUnavailableError);
+    await work();
+    await wait(600);
+    expect(server.commands.join()).not.toContain("MAIL");
+  });
+
+  it("names the recipients that were given up in a dead letter, each with its own last reply", async () => {
+    const { outbox, work } = await opened(
+      { rcpt: ({ address }) => (address === "slow@example.net" ? "450 4.2.0 busy" : "550 5.1.1 no such user") },
+      { policy: { ...soon, attempts: 2 } },
+    );
+    await outbox.enqueue({ ...envelope, to: ["slow@example.net", "gone@example.net"] }, letter);
+    await work();
+    const [letterOf] = await until(
+      () => outbox.deadLetters(),
+      ({ length }) => length === 1,
+    );
+    expect(Object.fromEntries(letterOf?.failed ?? [])).toEqual({
+      "gone@example.net": { code: 550, text: "5.1.1 no such user" },
+      "slow@example.net": { code: 450, text: "4.2.0 busy" },
+    });
+  });
+
+  it("tells the sender of each recipient that is given up, once each time", async () => {
+    const replies = new Map([
+      ["slow@example.net", "450 4.2.0 busy"],
+      ["gone@example.net", "550 5.1.1 no"],
+    ]);
+    const { server, outbox, work } = await opened(
+      { rcpt: ({ address = "" }) => replies.get(address) },
+      { policy: { ...soon, attempts: 2 }, report: { host: "mail.example.com" } },
+    );
+    await outbox.enqueue({ ...envelope, to: ["slow@example.net", "gone@example.net"] }, letter);
+    await work();
+    const [first, second] = [await server.next(), await server.next()];
+    expect(first.text).toContain("Final-Recipient: rfc822; gone@example.net");
+    expect(second.text).toContain("Final-Recipient: rfc822; slow@example.net");
+    expect(second.text).not.toContain("gone@example.net>: 550");
+    const [dead] = await until(
+      () => outbox.deadLetters(),
+      ({ length }) => length === 1,
+    );
+    await outbox.redrive(dead?.id ?? "");
+    expect((await server.next()).text).toContain("Final-Recipient: rfc822; slow@example.net");
+  });
+
+  it("gives a message up when its time is over, not with the attempt after that", async () => {
+    const { outbox, work } = await opened({ rcpt: "450 4.2.0 busy" }, { policy: { greylisting: 3600, first: 3600 } });
+    await outbox.enqueue(envelope, letter, { expiresAt: new Date(Date.now() + 500) });
+    await work();
+    await until(
+      () => outbox.deadLetters(),
+      ({ length }) => length === 1,
+    );
+  });
+
+  it("refuses to resolve a message that nobody has tried yet", async () => {
+    const { outbox } = await opened();
+    const { jobs } = await outbox.enqueue(envelope, letter, { deliverAt: new Date(Date.now() + 60_000) });
+    await expect(outbox.resolve(jobs[0]?.id ?? "", "delivered")).rejects.toThrow("is not held");
+  });
+
+  it("puts back a message whose destination is never opened when its worker closes", async () => {
+    let isAsked = false;
+    const connect = (): Promise<never> => {
+      isAsked = true;
+      return new Promise(() => {});
+    };
+    const { outbox, work } = await opened({}, { connect });
+    const { jobs } = await outbox.enqueue(envelope, letter);
+    const worker = await work();
+    await until(
+      async () => isAsked,
+      (asked) => asked,
+    );
+    await worker.close();
+    expect(await queues.waits(jobs[0]?.id ?? "")).toBe(true);
+  });
+
   it("is rid of a dead letter that a person found to be delivered, or discards", async () => {
     const { server, outbox, work } = await opened({ rcpt: "550 5.1.1 no such user" });
     await outbox.enqueue(envelope, letter);
@@ -518,6 +614,10 @@ function addTests(name: QueueName, start: () => Promise<Service>): void {
       (held) => held.some(({ id }) => id === jobs[0]?.id),
     );
   }, 60_000);
+}
+
+function wait(milliseconds: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, milliseconds));
 }
 
 /** Long enough for each client to notice that its server is gone, and to try again. */

@@ -3,6 +3,7 @@ import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
+import { SMTPPool } from "../../src/index.ts";
 import { inlineBody, readBody } from "../../src/outbox/body-store.ts";
 import { Destinations } from "../../src/outbox/destinations.ts";
 import {
@@ -11,16 +12,35 @@ import {
   fileBodies,
   parseReport,
   pgBossOutbox,
+  retryOf,
+  type Sender,
   UnknownMessageError,
 } from "../../src/outbox/index.ts";
-import { checkEnvelope, identified, readMessage } from "../../src/outbox/message.ts";
+import { checkEnvelope, identified, type OutboxMessage, readMessage, ticketKey } from "../../src/outbox/message.ts";
 import { outboxSettings, timesOf } from "../../src/outbox/options.ts";
+import { Outbox } from "../../src/outbox/outbox.ts";
 import { failureOf } from "../servers/failure.ts";
 import { message } from "./lives.ts";
+import { MemoryTickets } from "./memory-store.ts";
 
 const octets = (text: string): Uint8Array => new TextEncoder().encode(text);
 
 describe("a queued message", () => {
+  it("has a name by its key, and tickets of its own", async () => {
+    const settings = outboxSettings({ connect: () => ({ host: "mail.example.com" }) });
+    const outbox = new Outbox(settings, new MemoryTickets().store(), "mail");
+    const queued: OutboxMessage[] = [];
+    for (let time = 0; time < 2; time++) {
+      const envelope = { from: "ada@example.com", to: ["charles@example.net"] };
+      await outbox.enqueue(envelope, "Hi!\r\n", { key: "order-17" }, async (messages) => {
+        queued.push(...messages.map(({ message }) => message));
+        return new Set();
+      });
+    }
+    expect(new Set(queued.map(({ id }) => id)).size).toBe(1);
+    expect(new Set(queued.map(ticketKey)).size).toBe(2);
+  });
+
   it("keeps the Message-ID that it has, folded or not, and gets one otherwise", () => {
     for (const header of ["Message-ID: <a@b>", "MESSAGE-ID:\r\n <a@b>", "Subject: x\nmessage-id : <a@b>"]) {
       expect(identified(`${header}\r\n\r\nHi`, "ada@example.com").messageId).toBe("<a@b>");
@@ -100,20 +120,65 @@ describe("a body", () => {
   });
 });
 
+/** A signal that never fires. */
+const running = new AbortController().signal;
+
 describe("the destinations of a worker", () => {
   it("keep the pools that are in use, and of the others the latest", async () => {
-    const closed: string[] = [];
     const opened: string[] = [];
+    const pools = new Map<string, Sender>();
     const destinations = new Destinations((name) => {
       opened.push(name);
-      return { deliver: () => Promise.reject(new Error("unused")), close: async () => closed.push(name) };
+      return { host: "mail.example.com" };
     }, 1);
-    await destinations.using("a", () => destinations.using("b", async () => {}));
-    await destinations.using("a", async () => {});
+    const use = (name: string, more = async (): Promise<void> => {}): Promise<void> =>
+      destinations.using(name, running, async (pool) => {
+        pools.set(name, pool);
+        await more();
+      });
+    await use("a", () => use("b"));
+    await use("a");
     expect(opened).toEqual(["a", "b"]);
-    expect(closed).toEqual(["b"]);
+    const request = { from: "a@example.com", to: ["b@example.net"], body: "" };
+    await expect(pools.get("b")?.deliver(request)).rejects.toThrow("the pool is closed");
     await destinations.close();
-    expect(closed).toEqual(["b", "a"]);
+    await expect(pools.get("a")?.deliver(request)).rejects.toThrow("the pool is closed");
+  });
+
+  it("close a pool of the user's own, which several may share, at the end and once", async () => {
+    let closed = 0;
+    const pool = { deliver: () => Promise.reject(new Error("unused")), close: async () => void closed++ };
+    const destinations = new Destinations(() => pool, 1);
+    for (const name of ["a", "b", "c"]) await destinations.using(name, running, async () => {});
+    expect(closed).toBe(0);
+    await destinations.close();
+    expect(closed).toBe(1);
+  });
+
+  it("ask again for a pool that the user has closed", async () => {
+    let opened = 0;
+    const destinations = new Destinations(() => {
+      opened++;
+      return new SMTPPool({ host: "mail.example.com" });
+    }, 5);
+    const deliver = () =>
+      destinations.using("a", running, async (pool) => {
+        await pool.close();
+        return await pool.deliver({ from: "a@example.com", to: ["b@example.net"], body: "" });
+      });
+    const error = await deliver().catch((error: unknown) => error);
+    expect(retryOf(error, 1).action).toBe("retry");
+    await deliver().catch(() => {});
+    expect(opened).toBe(2);
+    await destinations.close();
+  });
+
+  it("name no credentials of a pool that is none", async () => {
+    const connect = () => "smtps://ada:secret@mx";
+    const destinations: Destinations = Reflect.construct(Destinations, [connect, 5]);
+    const error = await destinations.using("a", running, async () => {}).catch((error: unknown) => error);
+    expect(String(error)).toContain("the result of options.connect must be a pool or its options, not string");
+    await destinations.close();
   });
 
   it("ask again for a destination that could not be opened", async () => {
@@ -122,8 +187,8 @@ describe("the destinations of a worker", () => {
       if (tries++ === 0) throw new Error("no route");
       return { host: "mail.example.com" };
     }, 1);
-    await expect(destinations.using("a", async () => {})).rejects.toThrow("no route");
-    expect(await destinations.using("a", async () => "open")).toBe("open");
+    await expect(destinations.using("a", running, async () => {})).rejects.toThrow("no route");
+    expect(await destinations.using("a", running, async () => "open")).toBe("open");
     await destinations.close();
   });
 });

@@ -102,7 +102,7 @@ function addTests(open: () => Promise<Opened>): void {
     const { tickets } = opened.store;
     const key = fresh();
     await tickets.take(key, "a", later);
-    await tickets.answer(key, "a", { outcome: "unknown", text: "reset" });
+    await tickets.answer(key, "a", { outcome: "unknown", text: "reset", refused: [] });
     expect(await tickets.take(key, "b", { ...later, over: "c" })).toBe("refused");
     expect(await tickets.take(key, "b", { ...later, over: "a" })).toBe("taken");
     expect((await tickets.read(key)).ticket).toMatchObject({ token: "b", answer: undefined });
