@@ -66,6 +66,11 @@ export class SMTPException extends Error {
 export class SMTPServerDisconnected extends SMTPException {
   /** LMTP, if the connection was lost between the replies to the data: those that arrived, in the recipients' order. */
   readonly replies: readonly Reply[];
+  /**
+   * Where `delivery` is "unknown": the recipients that the server had refused before, who certainly did not get the
+   * message. Undefined if there are none.
+   */
+  declare refused: Refused | undefined;
 
   constructor(message?: string, details: ExceptionDetails & { replies?: readonly Reply[] | undefined } = {}) {
     super(message, { ...details, temporary: details.temporary ?? true });

@@ -65,8 +65,10 @@ export class GroupedTransaction extends EnvelopeGroup implements TransferObserve
     if (this.#transfer !== undefined) return this.#transfer.lost();
     const { end, writes } = this.#connection;
     const hasLeft = this.#sentAt !== undefined && writes > this.#sentAt;
-    const known = this.#refusal ?? (this.#sentAt === undefined ? this.#answers().refusal() : undefined);
-    this.#observer.reject(known ?? end?.toError({ delivery: hasLeft ? "unknown" : "not-sent" }));
+    const answers = this.#answers();
+    const known = this.#refusal ?? (this.#sentAt === undefined ? answers.refusal() : undefined);
+    const lost = end?.toError({ delivery: hasLeft ? "unknown" : "not-sent" });
+    this.#observer.reject(known ?? answers.noteRefused(lost));
   }
 
   /** The message was sent, so the next one may follow, after the recipients for which there was no room. */
@@ -81,7 +83,7 @@ export class GroupedTransaction extends EnvelopeGroup implements TransferObserve
 
   /** The message was not delivered, or the outcome is unknown. */
   undelivered(error: unknown): void {
-    this.#observer.reject(error);
+    this.#observer.reject(this.#answers().noteRefused(error));
   }
 
   #envelopeAnswered({ code }: RawReply): void {
@@ -117,7 +119,7 @@ export class GroupedTransaction extends EnvelopeGroup implements TransferObserve
     if (reply.code >= 400 || isPositive(reply.code)) return this.complete([reply]);
     // 3yz is no reply to a message: the outcome is unknown.
     const why = protocolBroken(`${reply.code} as the answer to a message`);
-    this.#observer.reject(why.toError({ delivery: "unknown", replies: [] }));
+    this.undelivered(why.toError({ delivery: "unknown", replies: [] }));
     this.#connection.drop(why);
   }
 

@@ -7,6 +7,7 @@ import {
   type SMTPException,
   SMTPRecipientsRefused,
   SMTPSenderRefused,
+  SMTPServerDisconnected,
 } from "../errors.ts";
 
 /** The result of a message's delivery. */
@@ -90,6 +91,14 @@ export class TransactionReplies {
     const replies = this.#isLmtp ? this.#merged(finalReplies) : this.rcpt;
     if (this.#isLmtp && !replies.some(({ code }) => isPositive(code))) return this.#recipientsRefused(replies);
     return new Outcome(this.#parties.to, replies, last);
+  }
+
+  /** Adds the refused recipients to an error with an unknown outcome: only the others may have got the message. */
+  noteRefused(error: unknown): unknown {
+    if (!(error instanceof SMTPServerDisconnected) || error.delivery !== "unknown") return error;
+    const refused = refusedBy(this.rcpt, this.#parties.to);
+    if (Object.keys(refused).length > 0) error.refused = refused;
+    return error;
   }
 
   #recipientsRefused(replies: readonly RawReply[]): SMTPRecipientsRefused {

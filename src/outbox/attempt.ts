@@ -17,7 +17,7 @@ import {
   withinLife,
 } from "./conclusion.ts";
 import type { Destinations, Sender } from "./destinations.ts";
-import { delivery as deliveryOf, refusedIn, textOf } from "./error-fields.ts";
+import { delivery as deliveryOf, refusedBefore, textOf } from "./error-fields.ts";
 import { type OutboxMessage, recipientsLeft, ticketKey } from "./message.ts";
 import type { Places } from "./places.ts";
 import type { HeldStore } from "./store.ts";
@@ -236,7 +236,7 @@ export class Attempt {
     const isCutShort = this.#isCutShort && known === undefined;
     if (taking === "taken" && !isCutShort && (known === "unknown" || known === undefined)) {
       const text = textOf(error) ?? "";
-      const refused = storedRefused(refusedIn(error) ?? {});
+      const refused = storedRefused(refusedBefore(error));
       await persist(() => tickets.answer(this.#key, this.#token, { outcome: "unknown", text, refused }));
       return this.#unknown();
     }

@@ -47,6 +47,12 @@ export function refusedIn(error: unknown): Refused | undefined {
   return isRefused(recipients) && Object.keys(recipients).length > 0 ? recipients : undefined;
 }
 
+/** The recipients that were refused before an outcome became unknown. */
+export function refusedBefore(error: unknown): Refused {
+  const refused = refusals(error);
+  return isRefused(refused) ? refused : {};
+}
+
 function refusals(value: unknown): object | undefined {
   return field(value, "refused", "object");
 }

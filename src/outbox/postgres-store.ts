@@ -158,6 +158,14 @@ class PostgresBudgets implements BudgetStore {
     throw new TypeError(`PostgreSQL answered ${String(state)} to a request for a budget`);
   }
 
+  async renew(key: string, token: string, lease: number): Promise<void> {
+    await this.#client.query(
+      `UPDATE ${this.#table} SET leases = leases || jsonb_build_object($2::text, ${NOW} + $3::float8 * 1000)
+       WHERE key = $1 AND leases ? $2`,
+      [key, token, lease],
+    );
+  }
+
   async leave(key: string, token: string): Promise<void> {
     await this.#client.query(`UPDATE ${this.#table} SET leases = leases - $2::text WHERE key = $1`, [key, token]);
   }

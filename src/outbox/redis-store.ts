@@ -1,5 +1,5 @@
 /** Tickets, budgets and the list of held messages in Redis. */
-
+import { wrongType } from "../core/bytes.ts";
 import { type RedisClient, RedisScript, texts } from "./redis-script.ts";
 import type { Admission, BudgetStore, HeldMessage, HeldStore, OutboxStore, Request } from "./store.ts";
 import { readAnswer, readHeld } from "./stored-values.ts";
@@ -11,7 +11,7 @@ export type { RedisClient } from "./redis-script.ts";
 export type RedisStoreOptions = {
   /** The prefix of all keys. Default: "smtplib". */
   prefix?: string | undefined;
-  /** Seconds for which a ticket is kept at most. Default: 30 days, which is longer than any message waits. */
+  /** Seconds for which a ticket is kept at most; 15 days or more, which is longer than any message waits. Default: 30 days. */
   keep?: number | undefined;
 };
 
@@ -20,15 +20,21 @@ export type RedisStoreOptions = {
  * Cluster can hold it. A ticket that Redis forgets is a message that may arrive twice: use `appendonly yes` and
  * `appendfsync always`, and no eviction (`maxmemory-policy noeviction`).
  * @param client - ioredis, or another client with its `eval` and `evalsha`
+ * @throws {TypeError} or {RangeError} naming the option that is wrong
  */
 export function redisStore(client: RedisClient, options: RedisStoreOptions = {}): OutboxStore {
-  const { prefix = "smtplib", keep = 30 * 86_400 } = options;
+  const { prefix = "smtplib", keep = 30 * DAY } = options;
+  if (typeof prefix !== "string") throw wrongType("prefix", "a string", prefix);
+  // A message that outlived its ticket could be sent twice.
+  if (!Number.isSafeInteger(keep) || keep < 15 * DAY) throw new RangeError(`keep must be at least ${15 * DAY} seconds`);
   return {
     tickets: new RedisTickets(client, `${prefix}:ticket:`, keep),
     budgets: new RedisBudgets(client, `${prefix}:budget:`),
     held: new RedisHeld(client, `${prefix}:held`),
   };
 }
+
+const DAY = 86_400;
 
 const READ = new RedisScript(`
 local ticket = redis.call("HMGET", KEYS[1], "token", "at", "answer")
@@ -139,6 +145,11 @@ if most > 0 then
 end
 return { "admitted", "0" }`);
 
+const RENEW = new RedisScript(`
+if not redis.call("ZSCORE", KEYS[1], ARGV[1]) then return 0 end
+redis.call("ZADD", KEYS[1], now + tonumber(ARGV[2]), ARGV[1])
+return redis.call("PEXPIRE", KEYS[1], ARGV[2])`);
+
 const LEAVE = new RedisScript(`return redis.call("ZREM", KEYS[1], ARGV[1])`);
 
 const PAUSE = new RedisScript(`
@@ -165,6 +176,10 @@ class RedisBudgets implements BudgetStore {
       return { state, wait: Number(wait) / 1000 };
     }
     throw new TypeError(`Redis answered ${String(state)} to a request for a budget`);
+  }
+
+  async renew(key: string, token: string, lease: number): Promise<void> {
+    await RENEW.run(this.#client, this.#keys(key).slice(1), token, String(lease * 1000));
   }
 
   async leave(key: string, token: string): Promise<void> {

@@ -401,6 +401,29 @@ function addTests(name: QueueName, start: () => Promise<Service>): void {
     );
   });
 
+  it("tries the recipients again who were put off, once the others are found to have a message whose reply was lost", async () => {
+    let isFirst = true;
+    const { server, outbox, work } = await opened({
+      rcpt: ({ address }) => (isFirst && address === "slow@example.net" ? "450 4.2.0 busy" : undefined),
+      message: () => {
+        if (!isFirst) return undefined;
+        isFirst = false;
+        return { end: "close" };
+      },
+    });
+    const { jobs } = await outbox.enqueue({ ...envelope, to: ["slow@example.net", "b@example.net"] }, letter);
+    await work();
+    await until(
+      () => outbox.held(),
+      ({ length }) => length === 1,
+    );
+    await outbox.resolve(jobs[0]?.id ?? "", "delivered");
+    await until(
+      async () => server.messages.at(-1)?.to,
+      (to) => to?.join() === "slow@example.net",
+    );
+  });
+
   it("refuses to resolve a message that nobody has tried yet", async () => {
     const { outbox } = await opened();
     const { jobs } = await outbox.enqueue(envelope, letter, { deliverAt: new Date(Date.now() + 60_000) });

@@ -120,6 +120,19 @@ function addTests(open: () => Promise<Opened>): void {
     expect(await budgets.enter(key, "t", { ...request, reserved: true })).toEqual({ state: "admitted", wait: 0 });
   });
 
+  it("keeps the place of a message whose lease is renewed, and makes none", async () => {
+    const { budgets } = opened.store;
+    const key = fresh();
+    const request = { budget: { concurrent: 1 }, lease: 0.5, reserved: false };
+    expect(await budgets.enter(key, "one", request)).toMatchObject({ state: "admitted" });
+    await budgets.renew?.(key, "one", 60);
+    await budgets.renew?.(key, "nobody", 60);
+    await new Promise((resolve) => setTimeout(resolve, 600));
+    expect(await budgets.enter(key, "two", request)).toMatchObject({ state: "busy" });
+    await budgets.leave(key, "one");
+    expect(await budgets.enter(key, "two", request)).toMatchObject({ state: "admitted" });
+  });
+
   it("lets as many go at a time as may, until one leaves or its lease is over", async () => {
     const { budgets } = opened.store;
     const key = fresh();
