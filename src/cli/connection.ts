@@ -26,7 +26,7 @@ export const CONNECTION_OPTIONS: OptionTable = {
   groups: { value: "LIST", help: "the groups to offer, as OpenSSL names them: X25519:P-256" },
   proxy: { value: "URL", help: "socks5h://, socks4a://, http:// or https:// with [USER:PASSWORD@]HOST[:PORT]" },
   "source-address": { value: "ADDR[:PORT]", help: "the local address to connect from" },
-  helo: { value: "NAME", help: "our name for EHLO" },
+  helo: { value: "NAME", help: "the name that EHLO gives" },
   timeout: { value: "SECONDS", help: "how long each step may take" },
 };
 

@@ -31,7 +31,7 @@ export type OutboxMessage = {
   readonly id: string;
   /** Distinguishes it from earlier messages with the same key, whose tickets may still be there. */
   readonly nonce?: string | undefined;
-  /** In angle brackets; the same in all attempts. */
+  /** In angle brackets, if the message has it so; the same in all attempts. */
   readonly messageId: string;
   readonly from: string;
   readonly to: readonly QueuedRecipient[];
@@ -166,8 +166,8 @@ export function checkEnvelope(envelope: OutboxEnvelope, body: Uint8Array): Check
   return { from, to: recipients, options: structuredClone(options) };
 }
 
-/** The Message-ID of a message's header. The field may be folded. */
-const MESSAGE_ID = /^message-id[ \t]*:(?:[ \t]|\r?\n[ \t])*(<[^<>\s]+>)/im;
+/** The Message-ID of a message's header. The field may be folded, and some programs leave out the brackets. */
+const MESSAGE_ID = /^message-id[ \t]*:(?:[ \t]|\r?\n[ \t])*(<[^<>\s]+>|[^<>\s]+)/im;
 
 /**
  * The body with a Message-ID, its own or a new one in front, so that each attempt sends the same.

@@ -200,10 +200,13 @@ function isArgumentError(error: unknown): boolean {
   return (error instanceof TypeError || error instanceof RangeError) && cause(error) === undefined;
 }
 
-/** Credentials, certificates, and greetings that refuse every session: the sender's set-up, which a person mends. */
+/**
+ * Credentials, certificates, and greetings that refuse every session: the sender's set-up, which a person mends. 530 to
+ * MAIL asks for credentials (RFC 4954 6).
+ */
 function isSetUp(error: unknown): boolean {
   const names = [nameOf(error), nameOf(cause(error))];
-  return SET_UP.some((name) => names.includes(name));
+  return SET_UP.some((name) => names.includes(name)) || replyIn(error)?.code === 530;
 }
 
 function nameOf(error: unknown): string | undefined {

@@ -45,6 +45,7 @@ describe("a queued message", () => {
     for (const header of ["Message-ID: <a@b>", "MESSAGE-ID:\r\n <a@b>", "Subject: x\nmessage-id : <a@b>"]) {
       expect(identified(`${header}\r\n\r\nHi`, "ada@example.com").messageId).toBe("<a@b>");
     }
+    expect(identified("Message-ID: a@b\r\n\r\nHi", "ada@example.com")).toMatchObject({ messageId: "a@b" });
     const { octets: body, messageId } = identified("\r\nMessage-ID: <in@the.body>\r\n", "<ada@example.com>");
     expect(messageId).toMatch(/^<.*@example\.com>$/);
     expect(new TextDecoder().decode(body)).toMatch(/^Message-ID: <[^>]+>\r\n\r\nMessage-ID/);

@@ -10,6 +10,7 @@ import {
   SMTPNotSupportedError,
   SMTPPool,
   SMTPRecipientsRefused,
+  SMTPSenderRefused,
   SMTPServerDisconnected,
   TlsError,
 } from "../../src/index.ts";
@@ -133,6 +134,11 @@ describe("retryOf", () => {
     expect(() => retryOf(new Error(), 1, { first: -1 })).toThrow("policy.first");
     expect(() => Reflect.apply(retryOf, undefined, [new Error(), 1, { unknown: "guess" }])).toThrow("policy.unknown");
     expect(() => Reflect.apply(retryOf, undefined, [new Error(), 1, { random: 0.5 }])).toThrow("policy.random");
+  });
+
+  it("tries again what failed since the server wants credentials first", () => {
+    const refused = new SMTPSenderRefused(530, "5.7.0 authentication required", "ada@example.com");
+    expect(retryOf(refused, 1, policy)).toMatchObject({ action: "retry", slowDown: 30 });
   });
 
   it("tries again what failed since there was no token", async () => {

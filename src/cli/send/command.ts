@@ -33,7 +33,7 @@ const SENDING_OPTIONS: OptionTable = {
 /** The description of the command. */
 export const SEND: CommandDescription = {
   name: "send",
-  summary: "Sends a message, and says truthfully what became of it",
+  summary: "Sends a message, and reports the outcome",
   usage: [
     "send FILE|- --server HOST[:PORT]|URL [OPTIONS]",
     "send --from ADDRESS --to ADDRESS --subject TEXT --text TEXT --server … [OPTIONS]",
