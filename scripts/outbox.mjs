@@ -70,6 +70,7 @@ async function play(name) {
 
 function print(names, results) {
   const rows = {
+    recipients: (r) => r.recipients,
     delivered: (r) => r.delivered,
     rejected: (r) => r.rejected,
     "held: nobody can know": (r) => r.held,

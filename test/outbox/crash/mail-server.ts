@@ -1,6 +1,6 @@
 /**
- * The mail server of the crash test, in a process of its own that may be killed at any time. What it takes is in a file
- * before the reply to it leaves, with the time; by chance it puts off recipients and messages, and drops connections.
+ * The mail server of the crash test, in a process of its own that may be killed at any time. What it takes and
+ * refuses is in a file before the reply to it leaves, with the time; by chance it puts off recipients and messages, and drops connections.
  */
 
 import { appendFileSync } from "node:fs";
@@ -24,18 +24,31 @@ const server = startServer({
   keep: 10,
   starttls: "absent",
   answers: {
-    rcpt: () => (!calm && random.chance(0.01) ? "450 4.2.0 greylisted" : undefined),
+    rcpt: ({ address = "" }) => {
+      if (calm) return undefined;
+      if (random.chance(0.01)) return "450 4.2.0 greylisted";
+      if (random.chance(0.001)) return "421 4.3.2 busy";
+      if (!random.chance(0.002)) return undefined;
+      write("refused", [address]);
+      return "550 5.1.1 no such user";
+    },
     message: ({ message }): Reaction | undefined => {
       if (calm) return undefined;
       const delay = random.between(0, 0.02);
       if (random.chance(0.005)) return { reply: "451 4.3.0 later", delay };
-      if (random.chance(0.002)) return { reply: "554 5.7.1 no", delay };
-      appendFileSync(log, `${/^X-Number: (\d+)/m.exec(message?.text ?? "")?.[1]} ${Date.now()}\n`);
+      const isRefused = random.chance(0.002);
+      write(isRefused ? "refused" : "taken", message?.to ?? []);
+      if (isRefused) return { reply: "554 5.7.1 no", delay };
       if (random.chance(0.003)) return { end: "reset" };
       return { delay, reply: "250 2.0.0 taken" };
     },
   },
 });
+
+/** Notes what became of recipients, whose addresses are numbers. */
+function write(what: "taken" | "refused", addresses: readonly string[]): void {
+  for (const address of addresses) appendFileSync(log, `${what} ${Number.parseInt(address, 10)} ${Date.now()}\n`);
+}
 
 const listener = createServer((socket) => {
   const stream = new SocketStream(socket, undefined);

@@ -26,6 +26,9 @@ type Settings = {
   readonly folder: string;
 };
 
+/** The most recipients of a message. */
+const MOST = 3;
+
 const settings: Settings = JSON.parse(process.argv[2] ?? "{}");
 const { queue: name, unknown, messages, seed, folder } = settings;
 const random = new Random(seed);
@@ -104,13 +107,18 @@ async function enqueueAll(outbox: AnyOutbox): Promise<void> {
   const one = async (): Promise<void> => {
     for (let number = next++; number < messages; number = next++) {
       const body = `X-Number: ${number}\r\nSubject: Message ${number}\r\n\r\n${"Lorem ipsum dolor sit amet. ".repeat(20)}\r\n`;
-      const envelope = { from: "ada@example.com", to: [`user${number % 100}@example.net`] };
+      const envelope = { from: "ada@example.com", to: recipientsOf(number).map((one) => `${one}@example.net`) };
       while (ids[number] === undefined) {
         ids[number] = await outbox.enqueue(envelope, body, { key: `message ${number}` }).then(idOf, nothing);
       }
     }
   };
   await Promise.all(Array.from({ length: 20 }, one));
+}
+
+/** The numbers of a message's recipients: one, two or three. */
+function recipientsOf(message: number): number[] {
+  return Array.from({ length: 1 + (message % MOST) }, (_, index) => message * MOST + index);
 }
 
 function idOf({ jobs }: Enqueued): string | undefined {
@@ -136,37 +144,53 @@ async function settled(outbox: AnyOutbox, waiting: () => Promise<number>): Promi
   return since;
 }
 
-/** What became of each message, by what the server took and what the queue says. */
+/** What became of each recipient, by what the server took and refused, and what the queue says. */
 async function account(outbox: AnyOutbox, waiting: () => Promise<number>): Promise<object> {
-  const copies = new Uint8Array(messages);
+  const recipients = ids.flatMap((_, message) => recipientsOf(message));
+  const copies = new Uint8Array(messages * MOST);
+  const refused = new Set<number>();
   let needless = 0;
-  for (const [number = 0, at = 0] of taken()) {
-    const before = copies[number] ?? 0;
-    copies[number] = before + 1;
-    if (before > 0 && at > (knownAt.get(ids[number] ?? "") ?? Number.POSITIVE_INFINITY)) needless++;
+  for (const { what, recipient, at } of written()) {
+    if (what === "refused") {
+      refused.add(recipient);
+      continue;
+    }
+    const before = copies[recipient] ?? 0;
+    copies[recipient] = before + 1;
+    if (before > 0 && at > knownSince(recipient)) needless++;
   }
   const [held, dead, left] = await Promise.all([outbox.held(), outbox.deadLetters(0, 99_999), waiting()]);
   const known = new Set([...held, ...dead].map(({ id }) => id));
-  // What nobody got has to be among those that are held or given up.
-  const lost = ids.filter((id, number) => copies[number] === 0 && !known.has(id ?? "")).length;
+  const isKnown = (recipient: number): boolean => known.has(ids[Math.floor(recipient / MOST)] ?? "");
+  // Whoever got nothing was refused, or is in a message that is held or given up.
+  const missing = recipients.filter((one) => copies[one] === 0);
+  const lost = missing.filter((one) => !refused.has(one) && !isKnown(one)).length;
   return {
-    messages,
-    delivered: copies.filter((count) => count > 0).length,
+    recipients: recipients.length,
+    delivered: recipients.length - missing.length,
     doubled: copies.filter((count) => count > 1).length,
     // A copy that left after a worker knew that the message had been delivered.
     needless,
     // While messages wait, nobody can tell.
     lost: left > held.length ? undefined : lost,
     held: held.length,
-    rejected: dead.length,
+    rejected: missing.filter((one) => refused.has(one)).length,
     waiting: Math.max(0, left - held.length),
   };
 }
 
-/** The number of each message that the server took, and when. */
-function taken(): number[][] {
+/** When a worker first knew that the message of a recipient was delivered. */
+function knownSince(recipient: number): number {
+  return knownAt.get(ids[Math.floor(recipient / MOST)] ?? "") ?? Number.POSITIVE_INFINITY;
+}
+
+/** What the server wrote: each recipient that it took a message for, or refused, and when. */
+function written(): { readonly what: string; readonly recipient: number; readonly at: number }[] {
   const lines = existsSync(log) ? readFileSync(log, "utf8").trim().split("\n") : [];
-  return lines.map((line) => line.split(" ").map(Number));
+  return lines.map((line) => {
+    const [what = "", recipient, at] = line.split(" ");
+    return { what, recipient: Number(recipient), at: Number(at) };
+  });
 }
 
 async function restartQueue(): Promise<void> {
