@@ -12,7 +12,7 @@ export type BodyStore = {
   delete(name: string): Promise<unknown>;
 };
 
-/** A body in a queue: as text, as base64 where it is no UTF-8, or the name under which a store has it. */
+/** A body in a queue: as text, as base64 where no queue takes it as text, or the name under which a store has it. */
 export type StoredBody = { readonly text: string } | { readonly base64: string } | { readonly name: string };
 
 /** The body could not be read or written. The message is tried again. */
@@ -27,7 +27,8 @@ export class BodyUnavailableError extends Error {
 /** A body for the queue. */
 export function inlineBody(body: Uint8Array): StoredBody {
   const text = asUtf8(body);
-  return text === undefined ? { base64: encodeBase64(body) } : { text };
+  // PostgreSQL takes no NUL in JSON.
+  return text === undefined || text.includes("\0") ? { base64: encodeBase64(body) } : { text };
 }
 
 /**
@@ -69,7 +70,7 @@ type File = { writeFile(data: Uint8Array): Promise<void>; sync(): Promise<void>;
 
 /**
  * Keeps bodies as files of a folder, which all workers have to reach. A body is written under another name, flushed to
- * the disk and renamed, so that a crash leaves no half of one.
+ * the disk and renamed, and its folder is flushed, so that a crash leaves no half of one and a power failure loses none.
  * @param folder - made where it is missing
  * @throws {Error} if the runtime has no `node:fs`
  */
@@ -80,20 +81,41 @@ export function fileBodies(folder: string): BodyStore {
   const path = (name: string): string => `${folder}/${checkName(name)}`;
   return {
     async put(name, body) {
-      await files.mkdir(folder, { recursive: true });
+      const made = await files.mkdir(folder, { recursive: true });
+      if (made !== undefined) await flushed(files, `${folder}/..`);
       const unfinished = `${path(name)}.${crypto.randomUUID()}`;
-      const file = await files.open(unfinished, "wx");
       try {
-        await file.writeFile(body);
-        await file.sync();
-      } finally {
-        await file.close();
+        await written(await files.open(unfinished, "wx"), body);
+        await files.rename(unfinished, path(name));
+      } catch (error) {
+        await files.rm(unfinished, { force: true });
+        throw error;
       }
-      await files.rename(unfinished, path(name));
+      await flushed(files, folder);
     },
     get: (name) => files.readFile(path(name)),
     delete: (name) => files.rm(path(name), { force: true }),
   };
+}
+
+async function written(file: File, body: Uint8Array): Promise<void> {
+  try {
+    await file.writeFile(body);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}
+
+/** Flushes the names in a folder, where the system lets a folder be opened: Windows does not, and journals them. */
+async function flushed(files: Files, folder: string): Promise<void> {
+  const opened = await files.open(folder, "r").catch(() => undefined);
+  if (opened === undefined) return;
+  try {
+    await opened.sync();
+  } finally {
+    await opened.close();
+  }
 }
 
 function checkName(name: string): string {

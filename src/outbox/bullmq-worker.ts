@@ -16,8 +16,8 @@ export type BullJob = {
 };
 
 /** A `Worker` of BullMQ, as far as it is used. */
-type BullWorker = {
-  on(event: "error", listener: () => void): unknown;
+export type BullWorker = {
+  on(event: "error", listener: (error: unknown) => void): unknown;
   on(event: "completed", listener: (job: BullJob) => void): unknown;
   waitUntilReady(): Promise<unknown>;
   getBackend(): unknown;

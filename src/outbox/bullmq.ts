@@ -1,9 +1,10 @@
 /** An outbox on BullMQ, and so on Redis. */
 import { checkObject } from "../facade/options.ts";
-import { type BullJob, BullmqWorker, loadBullmq } from "./bullmq-worker.ts";
+import { BullmqConnection, withoutCommand } from "./bullmq-connection.ts";
+import { type BullJob, BullmqWorker, type BullWorker, loadBullmq } from "./bullmq-worker.ts";
 import type { Conclusion } from "./conclusion.ts";
 import { type DeadLetter, deadLetterOf, redriven } from "./dead-letters.ts";
-import { textOf } from "./error-fields.ts";
+import { field, textOf } from "./error-fields.ts";
 import { type OutboxEnvelope, type OutboxMessage, readMessage, UnknownMessageError, untold } from "./message.ts";
 import {
   checkMethods,
@@ -13,8 +14,8 @@ import {
   type OutboxOptions,
   outboxSettings,
 } from "./options.ts";
-import { type Enqueued, Outbox, type QueuedMessage } from "./outbox.ts";
-import { type RedisClient, redisStore } from "./redis-store.ts";
+import { type Enqueued, Outbox, type QueuedMessage, type Twins } from "./outbox.ts";
+import { redisStore } from "./redis-store.ts";
 import { resolveTicket } from "./resolve.ts";
 import type { HeldMessage, OutboxStore } from "./store.ts";
 import { Attempts, ClaimLostError, type OutboxWorker, outboxWorker, STORE_GONE, type WorkOptions } from "./worker.ts";
@@ -68,6 +69,7 @@ export function bullmqOutbox(queue: BullQueue, options: BullmqOutboxOptions): Bu
 /** An outbox on BullMQ. */
 export class BullmqOutbox {
   readonly #queue: BullQueue;
+  readonly #connection: BullmqConnection;
   readonly #outbox: Outbox;
 
   constructor(queue: BullQueue, options: BullmqOutboxOptions) {
@@ -75,27 +77,33 @@ export class BullmqOutbox {
     checkStore(options.store);
     checkMethods(queue, ["addBulk", "getJob", "getFailed", "getBackend"], "queue");
     this.#queue = queue;
+    const connection = new BullmqConnection(queue.getBackend());
+    this.#connection = connection;
     const { prefix = "bull" } = queue.opts;
-    const store = options.store ?? redisStore(clientOf(queue), { prefix: `${prefix}-outbox:${queue.name}` });
-    this.#outbox = new Outbox(settings, store, `${prefix}:${queue.name}`);
+    const store = options.store ?? redisStore(connection.scripts, { prefix: `${prefix}-outbox:${queue.name}` });
+    this.#outbox = new Outbox(settings, store, `${prefix}:${queue.name}`, () => connection.trouble);
   }
 
   /**
    * Queues a message. Once it resolves, the message is in Redis.
    * @param body - a whole message of RFC 5322; a Message-ID is added where it has none
    * @throws {TypeError} or {RangeError} naming the argument that is wrong
-   * @throws {OutboxUnavailableError} if Redis or the store of bodies does not answer within `timeout`
+   * @throws {OutboxUnavailableError} if Redis or the store of bodies does not answer within `timeout`. The message may have
+   * been queued all the same: with a key the call can be repeated safely
    */
   enqueue(envelope: OutboxEnvelope, body: string | Uint8Array, options: EnqueueOptions = {}): Promise<Enqueued> {
-    return this.#outbox.enqueue(envelope, body, options, (messages) =>
-      this.#insert(messages, options.key !== undefined),
-    );
+    return this.#outbox.enqueue(envelope, body, options, async (messages, signal) => {
+      // ioredis would keep the command in its memory, and send it when the call was rejected long ago.
+      await this.#connection.ready(signal);
+      return await this.#insert(messages, options.key !== undefined);
+    });
   }
 
   /**
    * Starts a worker in this process.
    * @throws {TypeError} or {RangeError} naming the option that is wrong
    * @throws {Error} if BullMQ is not installed, or nodemailer, which the option `report` needs
+   * @throws {OutboxUnavailableError} if Redis does not answer within the outbox's `timeout`
    */
   async work(options: BullmqWorkOptions = {}): Promise<OutboxWorker> {
     checkWorkOptions(options, "worker");
@@ -119,10 +127,8 @@ export class BullmqOutbox {
       ...{ connection, prefix, concurrency, maxStalledCount: Number.MAX_SAFE_INTEGER },
       ...more,
     });
-    // BullMQ goes on by itself after an error; without a listener it would end the process.
-    worker.on("error", () => {});
     worker.on("completed", (job) => void this.#settle(job));
-    await worker.waitUntilReady();
+    await this.#started(worker, options.signal);
     return outboxWorker(
       new BullmqWorker(worker, !isClientOfUser({ connection, ...more }.connection)),
       attempts,
@@ -144,8 +150,9 @@ export class BullmqOutbox {
     await resolveTicket(this.#outbox.store, message, finding);
     // A worker that has it right now puts it back, and looks at it again soon.
     if (!(await job.isFailed())) return await job.promote().catch(() => {});
-    if (finding === "not-delivered")
+    if (finding === "not-delivered") {
       return await job.updateData({ ...message, state: { ...message.state, held: undefined } });
+    }
     await job.remove();
     await this.#outbox.settle(message);
   }
@@ -162,6 +169,8 @@ export class BullmqOutbox {
    */
   async redrive(id: string): Promise<void> {
     const { job, message } = await this.#find(id);
+    // Not by its state: where this ended halfway, the message has a new one, and is among the dead letters all the same.
+    if (!(await job.isFailed())) throw new Error(`${id} is no dead letter`);
     await job.updateData(redriven(message, this.#outbox.settings.lifetime));
     await job.retry("failed");
   }
@@ -174,11 +183,31 @@ export class BullmqOutbox {
     await this.#outbox.settle(message);
   }
 
-  async #insert(messages: readonly QueuedMessage[], keyed: boolean): Promise<ReadonlySet<string>> {
+  /** Waits until a worker has its connections. */
+  async #started(worker: BullWorker, signal: AbortSignal | undefined): Promise<void> {
+    let trouble: Error | undefined;
+    // BullMQ goes on by itself after an error; without a listener it would end the process.
+    worker.on("error", (error) => {
+      trouble = withoutCommand(error);
+    });
+    try {
+      await this.#outbox.answered(
+        () => worker.waitUntilReady(),
+        signal,
+        () => trouble,
+      );
+    } catch (error) {
+      // It would go on to connect, and then take messages.
+      void worker.close(true).catch(() => {});
+      throw error;
+    }
+  }
+
+  async #insert(messages: readonly QueuedMessage[], isKeyed: boolean): Promise<Twins> {
     await this.#queue.addBulk(messages.map((one) => this.#jobOf(one)));
-    if (!keyed) return new Set(messages.map(({ message }) => message.id));
-    const found = await Promise.all(messages.map(({ message }) => this.#isOurs(message)));
-    return new Set(messages.filter((_, index) => found[index]).map(({ message }) => message.id));
+    if (!isKeyed) return new Map();
+    const twins = await Promise.all(messages.map(({ message }) => this.#twinOf(message)));
+    return new Map(twins.flat());
   }
 
   #jobOf({ message, from, priority }: QueuedMessage): { name: string; data: object; opts: object } {
@@ -196,13 +225,11 @@ export class BullmqOutbox {
     return { name: "message", data: message, opts };
   }
 
-  /** BullMQ says nothing where a job with that name was there before. */
-  async #isOurs({ id, messageId, queuedAt, body }: OutboxMessage): Promise<boolean> {
+  /** BullMQ says nothing where a job with that name was there before. A nonce belongs to one call alone. */
+  async #twinOf({ id, nonce }: OutboxMessage): Promise<[id: string, messageId: string | undefined][]> {
     const job = await this.#queue.getJob(id);
-    if (job === undefined) return true;
-    const found = readMessage(job.data);
-    const sameBody = "name" in found.body && "name" in body ? found.body.name === body.name : !("name" in body);
-    return found.messageId === messageId && found.queuedAt === queuedAt && sameBody;
+    if (job === undefined || field(job.data, "nonce", "string") === nonce) return [];
+    return [[id, field(job.data, "messageId", "string")]];
   }
 
   async #step(attempts: Attempts, job: BullJob, lock: Lock): Promise<Outcome> {
@@ -229,6 +256,8 @@ export class BullmqOutbox {
     }
     if (action === "retry" || action === "hold" || action === "defer") return { kind: "again", after };
     if (untold(next.state).length > 0) await this.#report(job, next);
+    // A worker may have died between its entry and the state that says so.
+    if (action === "give-up") await this.#outbox.store.held.remove(next.id);
     if (action === "give-up") return { kind: "dead", why: textOf(error) ?? "the message could not be delivered" };
     return { kind: "done", result: { messageId: next.messageId, reply, failed: next.state.failed } };
   }
@@ -256,7 +285,11 @@ export class BullmqOutbox {
 
   async #find(id: string): Promise<{ job: BullJob; message: OutboxMessage }> {
     const job = await this.#queue.getJob(id);
-    if (job === undefined) throw new Error(`there is no message ${id}`);
+    if (job === undefined) {
+      // Nor is there anything to decide about it.
+      await this.#outbox.store.held.remove(id);
+      throw new Error(`there is no message ${id}`);
+    }
     return { job, message: readMessage(job.data) };
   }
 }
@@ -280,26 +313,8 @@ type Outcome =
   | { readonly kind: "dead"; readonly why: string }
   | { readonly kind: "done"; readonly result: object };
 
-/** The queue's own connection, once it is there. */
-function clientOf(queue: BullQueue): RedisClient {
-  const client = async (): Promise<RedisClient> => {
-    const backend = Object(queue.getBackend());
-    const found: unknown = await Reflect.get(backend, "client");
-    if (isRedis(found)) return found;
-    throw new TypeError("the queue's client has no evalsha, as that of ioredis: set the option store");
-  };
-  return {
-    evalsha: async (...args) => (await client()).evalsha(...args),
-    eval: async (...args) => (await client()).eval(...args),
-  };
-}
-
 /** Whether a connection is a client, and no options of one: BullMQ tells them apart by these methods. */
 function isClientOfUser(connection: unknown): boolean {
   const methods = ["connect", "disconnect", "duplicate"];
   return methods.every((name) => typeof Reflect.get(Object(connection), name) === "function");
-}
-
-function isRedis(client: unknown): client is RedisClient {
-  return typeof Reflect.get(Object(client), "evalsha") === "function";
 }

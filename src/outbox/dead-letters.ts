@@ -37,7 +37,6 @@ export function deadLetterOf(data: unknown, why: string): DeadLetter | undefined
  */
 export function redriven(message: OutboxMessage, lifetime: number): OutboxMessage {
   const { state } = message;
-  if (state.over === undefined) throw new Error(`${message.id} is no dead letter`);
   if (state.held !== undefined) throw new Error(`the outcome of ${message.id} is unknown: call resolve() first`);
   const next = { ...FRESH, round: state.round, left: state.left, redrives: state.redrives + 1 };
   return { ...message, expiresAt: Date.now() + lifetime * 1000, state: next };

@@ -2,6 +2,7 @@
 import type { Delivery } from "../client/outcome.ts";
 import { makeReply, type Refused, type Reply } from "../core/reply.ts";
 import type { DeliveryOutcome } from "../errors.ts";
+import { storedText } from "./stored-reply.ts";
 
 type Types = {
   readonly string: string;
@@ -20,9 +21,9 @@ function isA<T extends keyof Types>(value: unknown, type: T): value is Types[T] 
   return typeof value === type && value !== null;
 }
 
-/** Returns the message of any thrown value, and undefined if there is no error. */
+/** Returns the message of any thrown value, as it may be stored, and undefined if there is no error. */
 export function textOf(error: unknown): string | undefined {
-  return error === undefined ? undefined : error instanceof Error ? error.message : String(error);
+  return error === undefined ? undefined : storedText(error instanceof Error ? error.message : String(error));
 }
 
 /** The error underneath. */

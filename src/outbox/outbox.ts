@@ -4,6 +4,7 @@ import { Attempt, type AttemptParts } from "./attempt.ts";
 import { inlineBody, readBody, type StoredBody } from "./body-store.ts";
 import { infoOf, publish } from "./channels.ts";
 import type { Conclusion } from "./conclusion.ts";
+import { inTime } from "./in-time.ts";
 import {
   checkEnvelope,
   FRESH,
@@ -31,19 +32,28 @@ export type QueuedMessage = {
 
 /** The result of `enqueue()`. */
 export type Enqueued = {
-  /** In angle brackets; the same in all attempts. */
+  /**
+   * In angle brackets; the same in all attempts. Where nothing was added, since the key is known, that of the message that
+   * was queued under it.
+   */
   readonly messageId: string;
   /** A job for each destination. */
   readonly jobs: readonly { readonly id: string; readonly destination: string; readonly added: boolean }[];
 };
 
-/** The queue did not answer in time, or refused. The message may have been queued all the same: call again with the key. */
+/**
+ * The queue did not answer in time, or refused. The message may have been queued all the same: with an idempotency key the
+ * call can be repeated safely.
+ */
 export class OutboxUnavailableError extends Error {
   override readonly name: string = "OutboxUnavailableError";
 }
 
-/** Adds messages to a queue, all or none; the names of those that were not there before. */
-export type Insert = (messages: readonly QueuedMessage[]) => Promise<ReadonlySet<string>>;
+/** Messages of the same name that were there before: their Message-IDs by their names; undefined: it cannot be read. */
+export type Twins = ReadonlyMap<string, string | undefined>;
+
+/** Adds messages to a queue, all or none, unless the signal was aborted before it could begin. */
+export type Insert = (messages: readonly QueuedMessage[], signal: AbortSignal) => Promise<Twins>;
 
 /** One outbox. */
 export class Outbox {
@@ -51,10 +61,20 @@ export class Outbox {
   readonly store: OutboxStore;
   readonly #queue: string;
   readonly #places: Places;
+  readonly #trouble: () => Error | undefined;
 
-  /** @param queue - the queue's name, and where it is: several queues may share a store */
-  constructor(settings: OutboxSettings, store: OutboxStore, queue: string) {
+  /**
+   * @param queue - the queue's name, and where it is: several queues may share a store
+   * @param trouble - why the queue does not answer, if that is known; no credentials
+   */
+  constructor(
+    settings: OutboxSettings,
+    store: OutboxStore,
+    queue: string,
+    trouble = (): Error | undefined => undefined,
+  ) {
     this.settings = settings;
+    this.#trouble = trouble;
     this.#queue = queue;
     this.store = store;
     this.#places = new Places(store.budgets, settings.budgets, settings.policy.random);
@@ -63,7 +83,8 @@ export class Outbox {
   /**
    * Queues a message.
    * @throws {TypeError} or {RangeError} naming the argument that is wrong
-   * @throws {OutboxUnavailableError} if the queue or the store of bodies does not answer within `timeout`
+   * @throws {OutboxUnavailableError} if the queue or the store of bodies does not answer within `timeout`; with a key the
+   * call can be repeated safely
    */
   async enqueue(envelope: OutboxEnvelope, body: unknown, options: EnqueueOptions, insert: Insert): Promise<Enqueued> {
     checkEnqueueOptions(options);
@@ -73,7 +94,7 @@ export class Outbox {
     const times = timesOf(options, this.settings.lifetime, now);
     const { key = crypto.randomUUID(), tenant, priority = 0 } = options;
     const groups = grouped(to, ({ address }) => this.#destinationOf(address));
-    const queued = await this.#within(async (isLate) => {
+    const { messages: queued, twins } = await this.#within(async (signal) => {
       const messages: QueuedMessage[] = [];
       for (const [destination, recipients] of groups) {
         const id = await idOf([this.#queue, tenant ?? "", key, destination]);
@@ -96,11 +117,11 @@ export class Outbox {
           priority,
         });
       }
-      // The caller was told that it failed, and may have ended its transaction.
-      if (isLate()) return await this.#discard(messages);
-      return { messages, added: await insert(messages) };
+      return { messages, twins: await this.#inserted(messages, insert, signal) };
     });
-    return { messageId, jobs: await this.#announce(queued.messages, queued.added) };
+    const jobs = await this.#announce(queued, twins);
+    const known = twins.size === jobs.length ? [...twins.values()].find((id) => id !== undefined) : undefined;
+    return { messageId: known ?? messageId, jobs };
   }
 
   /**
@@ -150,15 +171,18 @@ export class Outbox {
 
   /** Forgets what a settled message no longer needs: its body, and later its tickets. */
   async settle(message: OutboxMessage): Promise<void> {
-    const { retention, bodies } = this.settings;
-    const { state, body } = message;
+    const { retention } = this.settings;
+    const { state } = message;
     const rounds = Array.from({ length: state.round + 1 }, (_, round) =>
       ticketKey({ ...message, state: { ...state, round } }),
     );
+    // A worker may have died between its entry in the list and the state that says so.
+    const listed = this.store.held.remove(message.id).catch(() => {});
     // Where this fails, they are forgotten later by themselves, or the body stays.
     const seconds = Math.max(retention, 2 * LONGEST);
     await Promise.all(rounds.map((key) => this.store.tickets.forget(key, seconds))).catch(() => {});
-    if ("name" in body) await bodies?.delete(body.name).catch(() => {});
+    await this.#removeBody(message);
+    await listed;
   }
 
   async #store(octets: Uint8Array): Promise<StoredBody> {
@@ -169,24 +193,26 @@ export class Outbox {
     return { name };
   }
 
-  /** Deletes the bodies of messages that are not queued. */
-  async #discard(messages: readonly QueuedMessage[]): Promise<never> {
-    const { bodies } = this.settings;
-    for (const { message } of messages) {
-      if ("name" in message.body) await bodies?.delete(message.body.name).catch(() => {});
-    }
-    throw new OutboxUnavailableError("the store of bodies was too slow");
+  /** A body that came too late into its store must not bring its message into the queue after the call was rejected. */
+  async #inserted(messages: readonly QueuedMessage[], insert: Insert, signal: AbortSignal): Promise<Twins> {
+    if (!signal.aborted) return await insert(messages, signal);
+    await Promise.all(messages.map(({ message }) => this.#removeBody(message)));
+    throw signal.reason;
   }
 
-  async #announce(messages: readonly QueuedMessage[], added: ReadonlySet<string>): Promise<Enqueued["jobs"]> {
+  async #announce(messages: readonly QueuedMessage[], twins: Twins): Promise<Enqueued["jobs"]> {
     const jobs: Enqueued["jobs"][number][] = [];
     for (const { message } of messages) {
-      const isNew = added.has(message.id);
+      const isNew = !twins.has(message.id);
       jobs.push({ id: message.id, destination: message.destination, added: isNew });
       if (isNew) publish("smtplib:outbox:enqueue", () => ({ message: infoOf(message) }));
-      else if ("name" in message.body) await this.settings.bodies?.delete(message.body.name).catch(() => {});
+      else await this.#removeBody(message);
     }
     return jobs;
+  }
+
+  async #removeBody({ body }: OutboxMessage): Promise<void> {
+    if ("name" in body) await this.settings.bodies?.delete(body.name).catch(() => {});
   }
 
   /** The sender is no recipient that `enqueue()` could refuse: a report has to go somewhere. */
@@ -204,27 +230,34 @@ export class Outbox {
     throw wrongType("the result of options.destinationOf", "a name", destination);
   }
 
-  async #within<T>(run: (isLate: () => boolean) => Promise<T>): Promise<T> {
-    const { timeout } = this.settings;
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    let isLate = false;
-    const late = new Promise<never>((_, reject) => {
-      const error = new OutboxUnavailableError(`the queue did not answer within ${timeout} seconds`);
-      timer = setTimeout(() => {
-        isLate = true;
-        reject(error);
-      }, timeout * 1000);
-    });
+  /** @throws {OutboxUnavailableError} if something does not answer within the option `timeout` */
+  answered<T>(
+    step: () => Promise<T>,
+    signal: AbortSignal | undefined,
+    trouble: () => Error | undefined = this.#trouble,
+  ): Promise<T> {
+    return inTime({ seconds: this.settings.timeout, late: () => this.#unavailable("", trouble()), signal }, step);
+  }
+
+  async #within<T>(step: (signal: AbortSignal) => Promise<T>): Promise<T> {
     try {
-      return await Promise.race([run(() => isLate), late]);
+      return await inTime(
+        { seconds: this.settings.timeout, late: () => this.#unavailable(REPEAT, this.#trouble()) },
+        step,
+      );
     } catch (cause) {
       if (cause instanceof OutboxUnavailableError) throw cause;
-      throw new OutboxUnavailableError("the message could not be queued", { cause });
-    } finally {
-      clearTimeout(timer);
+      throw new OutboxUnavailableError(`the message could not be queued${REPEAT}`, { cause });
     }
   }
+
+  #unavailable(advice: string, cause: Error | undefined): OutboxUnavailableError {
+    const text = `the queue did not answer within ${this.settings.timeout} seconds${advice}`;
+    return new OutboxUnavailableError(text, cause && { cause });
+  }
 }
+
+const REPEAT = "; with a key the call can be repeated safely, since the message may have been queued all the same";
 
 /** What tells a report from all others about the same message: a recipient is given up once, unless it is redriven. */
 function reportParts({ id, nonce = "", state }: OutboxMessage): string[] {

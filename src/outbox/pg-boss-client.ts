@@ -11,6 +11,14 @@ export type JobAttempt = { readonly id: string; readonly retryCount: number };
 /** A job of pg-boss. */
 export type PgBossJob = JobAttempt & { readonly data: unknown };
 
+/** A job that was looked for. */
+export type PgBossFound = { readonly data: unknown; readonly state?: string; readonly output?: unknown };
+
+/** Whether a job is still to be done, or under way. */
+export function isLive(job: PgBossFound | undefined): boolean {
+  return job?.state === "created" || job?.state === "retry" || job?.state === "active";
+}
+
 /** The option of a call that runs it within a transaction. */
 export type PgBossCallOptions = { readonly db?: PgBossDatabase };
 
@@ -32,7 +40,10 @@ export type PgBoss = {
     options: PgBossCallOptions & { id: string; startAfter?: string },
   ): Promise<unknown>;
   deleteJob(name: string, id: string, options?: PgBossCallOptions): Promise<unknown>;
-  findJobs(name: string, options: { id?: string; queued?: boolean; limit?: number }): Promise<{ data: unknown }[]>;
+  findJobs(
+    name: string,
+    options: PgBossCallOptions & { id?: string; queued?: boolean; limit?: number },
+  ): Promise<PgBossFound[]>;
   getDb(): PgBossDatabase & { beginTransaction?(): Promise<PgBossTransaction> };
 };
 

@@ -108,6 +108,8 @@ export class PgBossWorker {
 
   #sleep(milliseconds: number): Promise<void> {
     return new Promise((resolve) => {
+      // It may have been closed while it fetched.
+      if (this.#closing) return resolve();
       const timer = setTimeout(resolve, milliseconds);
       this.#wake = () => {
         clearTimeout(timer);
@@ -118,6 +120,7 @@ export class PgBossWorker {
 
   #closed(): Promise<void> {
     return new Promise((resolve) => {
+      if (this.#closing) return resolve();
       this.#wake = resolve;
     });
   }

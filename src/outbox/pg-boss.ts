@@ -13,12 +13,21 @@ import {
   type OutboxOptions,
   outboxSettings,
 } from "./options.ts";
-import { type Enqueued, Outbox, type QueuedMessage } from "./outbox.ts";
-import { inTransaction, type JobAttempt, type PgBoss, type PgBossDatabase, within } from "./pg-boss-client.ts";
+import { type Enqueued, Outbox, type QueuedMessage, type Twins } from "./outbox.ts";
+import {
+  inTransaction,
+  isLive,
+  type JobAttempt,
+  type PgBoss,
+  type PgBossDatabase,
+  type PgBossFound,
+  within,
+} from "./pg-boss-client.ts";
 import { PgBossWorker } from "./pg-boss-worker.ts";
 import { postgresStore, type SqlClient } from "./postgres-store.ts";
 import { resolveTicket } from "./resolve.ts";
 import type { HeldMessage, OutboxStore } from "./store.ts";
+import { type StoredReply, storedText } from "./stored-reply.ts";
 import { Attempts, ClaimLostError, type OutboxWorker, outboxWorker, type WorkOptions } from "./worker.ts";
 
 /** Options of an outbox on pg-boss. */
@@ -106,7 +115,8 @@ export class PgBossOutbox {
    * Queues a message. Once it resolves, the message is in PostgreSQL, or will be when the transaction of `db` commits.
    * @param body - a whole message of RFC 5322; a Message-ID is added where it has none
    * @throws {TypeError} or {RangeError} naming the argument that is wrong
-   * @throws {OutboxUnavailableError} if PostgreSQL or the store of bodies does not answer within `timeout`
+   * @throws {OutboxUnavailableError} if PostgreSQL or the store of bodies does not answer within `timeout`. The message may
+   * have been queued all the same: with a key the call can be repeated safely
    */
   async enqueue(
     envelope: OutboxEnvelope,
@@ -117,17 +127,20 @@ export class PgBossOutbox {
     const { db, ...rest } = options;
     if (db !== undefined) checkMethods(db, ["query"], "options.db");
     const own = db && { executeSql: (text: string, values?: unknown[]) => db.query(text, values) };
-    return this.#outbox.enqueue(envelope, body, rest, (messages) => this.#insert(messages, own));
+    return this.#outbox.enqueue(envelope, body, rest, (messages, signal) =>
+      rest.key === undefined ? this.#insert(messages, own) : this.#insertKeyed(messages, own, signal),
+    );
   }
 
   /**
    * Starts a worker in this process.
    * @throws {TypeError} or {RangeError} naming the option that is wrong
-   * @throws {Error} if nodemailer is not installed, which the option `report` needs
+   * @throws {Error} if `install()` was never called, or nodemailer is not installed, which the option `report` needs
    */
   async work(options: PgBossWorkOptions = {}): Promise<OutboxWorker> {
     checkWorkOptions(options, "poll");
     await this.#outbox.prepare();
+    await this.#checkInstalled(options.signal);
     const { concurrency = 10, poll = 1 } = options;
     const attempts = new Attempts(this.#outbox, (id) => this.#wake(id));
     const worker = new PgBossWorker(this.#boss, {
@@ -147,13 +160,17 @@ export class PgBossOutbox {
    * @throws {Error} if there is no such message
    */
   async resolve(id: string, finding: "delivered" | "not-delivered"): Promise<void> {
-    const dead = await this.#find(this.#dead, id);
-    const message = dead ?? (await this.#find(this.#queue, id));
-    if (message === undefined) throw new Error(`there is no message ${id}`);
+    const found = await this.#find(id);
+    if (found === undefined) {
+      // Nor is there anything to decide about it.
+      await this.#outbox.store.held.remove(id);
+      throw new Error(`there is no message ${id}`);
+    }
+    const { message, isDead } = found;
     await resolveTicket(this.#outbox.store, message, finding);
-    if (dead === undefined) return await this.#wake(id);
+    if (!isDead) return await this.#wake(id);
     if (finding === "delivered") return await this.discard(id);
-    const decided = { message: { ...dead, state: { ...dead.state, held: undefined } }, why: "a person decided" };
+    const decided = { message: { ...message, state: { ...message.state, held: undefined } }, why: "a person decided" };
     await this.#boss.update(this.#dead, decided, { id });
   }
 
@@ -161,7 +178,10 @@ export class PgBossOutbox {
   async deadLetters(start = 0, end = 99): Promise<DeadLetter[]> {
     const jobs = await this.#boss.findJobs(this.#dead, { limit: end + 1, queued: true });
     const found = jobs.flatMap(({ data }) => deadLetterOf(field(data, "message", "object"), whyOf(data)) ?? []);
-    return found.slice(start);
+    const listed = found.slice(start);
+    if (this.#boss.getDb().beginTransaction !== undefined) return listed;
+    const dead = await Promise.all(listed.map(async ({ id }) => !isLive(await this.#job(this.#queue, id))));
+    return listed.filter((_, index) => dead[index]);
   }
 
   /**
@@ -169,11 +189,11 @@ export class PgBossOutbox {
    * @throws {Error} if there is none, or its outcome is unknown: `resolve()` comes first
    */
   async redrive(id: string): Promise<void> {
-    const message = await this.#find(this.#dead, id);
-    if (message === undefined) throw new Error(`there is no dead letter ${id}`);
-    const next = redriven(message, this.#outbox.settings.lifetime);
+    const next = redriven(await this.#findDead(id), this.#outbox.settings.lifetime);
     await inTransaction(this.#boss, async (db) => {
-      await this.#boss.deleteJob(this.#dead, id, within(db));
+      // Without a transaction, the letter stays until the worker that ends the message removes it.
+      if (db !== undefined) await this.#deleteLetter(id, db);
+      if (isLive(await this.#job(this.#queue, id, db))) throw new Error(`${id} is in the queue already`);
       await this.#boss.deleteJob(this.#queue, id, within(db));
       await this.#insert([{ message: next, from: Date.now(), priority: 0 }], db);
     });
@@ -181,9 +201,8 @@ export class PgBossOutbox {
 
   /** Removes a dead letter and its body. */
   async discard(id: string): Promise<void> {
-    const message = await this.#find(this.#dead, id);
-    if (message === undefined) throw new Error(`${id} is no dead letter`);
-    await this.#boss.deleteJob(this.#dead, id);
+    const message = await this.#findDead(id);
+    await this.#deleteLetter(id, undefined);
     await this.#outbox.settle(message);
   }
 
@@ -196,7 +215,45 @@ export class PgBossOutbox {
     return this.#tables;
   }
 
-  async #insert(messages: readonly QueuedMessage[], db: PgBossDatabase | undefined): Promise<ReadonlySet<string>> {
+  /** The worker would look for ever into a queue that does not exist. @throws {Error} if `install()` was never called */
+  async #checkInstalled(signal: AbortSignal | undefined): Promise<void> {
+    try {
+      await this.#outbox.answered(async () => {
+        await Promise.all([this.#job(this.#queue, NO_JOB), this.#job(this.#dead, NO_JOB)]);
+        await this.#tables?.tickets.read("");
+      }, signal);
+    } catch (cause) {
+      if (signal?.aborted) throw cause;
+      const isMissing =
+        field(cause, "code", "string") === "42P01" || /^Queue .* does not exist$/s.test(textOf(cause) ?? "");
+      if (isMissing) throw new Error("the outbox has no queue or no tables: call install() first", { cause });
+      // PostgreSQL is gone: the worker begins when it is back.
+    }
+  }
+
+  /** A key is remembered as long as its message is among the dead letters, like that of a job that BullMQ keeps. */
+  async #insertKeyed(
+    messages: readonly QueuedMessage[],
+    db: PgBossDatabase | undefined,
+    signal: AbortSignal,
+  ): Promise<Twins> {
+    const twins = new Map<string, string | undefined>();
+    for (const { message } of messages) {
+      const letter = await this.#job(this.#dead, message.id, db);
+      if (letter !== undefined)
+        twins.set(message.id, field(field(letter.data, "message", "object"), "messageId", "string"));
+    }
+    signal.throwIfAborted();
+    for (const [id, messageId] of await this.#insert(
+      messages.filter(({ message }) => !twins.has(message.id)),
+      db,
+    )) {
+      twins.set(id, messageId);
+    }
+    return twins;
+  }
+
+  async #insert(messages: readonly QueuedMessage[], db: PgBossDatabase | undefined): Promise<Twins> {
     const { lifetime, retention } = this.#outbox.settings;
     const jobs = messages.map(({ message, from, priority }) => ({
       ...{ id: message.id, data: message, startAfter: new Date(from).toISOString(), priority: -priority },
@@ -206,10 +263,19 @@ export class PgBossOutbox {
       // The key is remembered as long as the job.
       deleteAfterSeconds: Math.max(1, Math.ceil(retention)),
     }));
-    return new Set((await this.#boss.insert(this.#queue, jobs, { ...within(db), returnId: true })) ?? []);
+    const added =
+      jobs.length === 0 ? [] : await this.#boss.insert(this.#queue, jobs, { ...within(db), returnId: true });
+    const twins = new Map<string, string | undefined>();
+    for (const { id } of jobs.filter((job) => !added?.includes(job.id))) {
+      twins.set(id, field((await this.#job(this.#queue, id, db))?.data, "messageId", "string"));
+    }
+    return twins;
   }
 
-  /** The state, the report and the job's end together: a worker that dies leaves all or nothing of it. */
+  /**
+   * The state, the report and the job's end together: a worker that dies leaves all or nothing of it. Where there are no
+   * transactions the end comes last, and what was left by one that died is written again.
+   */
   async #conclude(
     job: JobAttempt,
     message: OutboxMessage,
@@ -217,9 +283,13 @@ export class PgBossOutbox {
   ): Promise<void> {
     const next = { ...message, state: { ...state, told: state.failed.length } };
     const report = await this.#outbox.reportOf({ ...message, state });
+    // A worker may have died between its entry in the list and the state that says so.
+    if (action === "give-up") await this.#outbox.store.held.remove(message.id);
     await inTransaction(this.#boss, async (db) => {
+      if (db === undefined) await claimed(this.#boss.touch(this.#queue, [job]));
+      if (db === undefined || action === "give-up") await this.#boss.deleteJob(this.#dead, job.id, within(db));
       if (report !== undefined) await this.#insert([report], db);
-      const result = { messageId: message.messageId, reply, failed: state.failed };
+      const result = { messageId: message.messageId, reply: reply && plain(reply), failed: state.failed };
       if (action === "done") return await this.#end(job, result, db);
       if (action === "give-up") return await this.#giveUp(job, next, error, db);
       await claimed(this.#boss.fail(this.#queue, job, { action, why: textOf(error) }, within(db)));
@@ -231,9 +301,20 @@ export class PgBossOutbox {
 
   async #giveUp(job: JobAttempt, next: OutboxMessage, error: unknown, db: PgBossDatabase | undefined): Promise<void> {
     const why = textOf(error) ?? "the message could not be delivered";
-    await this.#end(job, { why }, db);
     const letter = { id: job.id, data: { message: next, why }, retentionSeconds: 10 * 365 * 86_400 };
     await this.#boss.insert(this.#dead, [letter], within(db));
+    try {
+      await this.#end(job, { why }, db);
+    } catch (error) {
+      if (db === undefined && error instanceof ClaimLostError) await this.#takeBack(job.id);
+      throw error;
+    }
+  }
+
+  /** Removes the letter of a message that another worker has delivered meanwhile. */
+  async #takeBack(id: string): Promise<void> {
+    const job = await this.#job(this.#queue, id);
+    if (field(job?.output, "messageId", "string") !== undefined) await this.#boss.deleteJob(this.#dead, id);
   }
 
   async #end(job: JobAttempt, output: object, db: PgBossDatabase | undefined): Promise<void> {
@@ -244,11 +325,44 @@ export class PgBossOutbox {
     await this.#boss.update(this.#queue, undefined, { id, startAfter: new Date().toISOString() });
   }
 
-  async #find(queue: string, id: string): Promise<OutboxMessage | undefined> {
-    const [job] = await this.#boss.findJobs(queue, { id });
-    if (job === undefined) return undefined;
-    return readMessage(queue === this.#dead ? field(job.data, "message", "object") : job.data);
+  /** A message by its name. It is dead unless it is in the queue again, or still. */
+  async #find(id: string): Promise<{ readonly message: OutboxMessage; readonly isDead: boolean } | undefined> {
+    if (!UUID.test(id)) return undefined;
+    const letter = await this.#job(this.#dead, id);
+    const job = await this.#job(this.#queue, id);
+    if (letter !== undefined && !isLive(job)) {
+      return { message: readMessage(field(letter.data, "message", "object")), isDead: true };
+    }
+    return job && { message: readMessage(job.data), isDead: false };
   }
+
+  /** @throws {Error} if it is none */
+  async #findDead(id: string): Promise<OutboxMessage> {
+    const found = await this.#find(id);
+    if (found?.isDead) return found.message;
+    throw new Error(
+      found === undefined ? `there is no dead letter ${id}` : `${id} is no dead letter: it is in the queue, or done`,
+    );
+  }
+
+  /** @throws {Error} if it is gone: somebody else had the same idea */
+  async #deleteLetter(id: string, db: PgBossDatabase | undefined): Promise<void> {
+    const response = await this.#boss.deleteJob(this.#dead, id, within(db));
+    if (field(response, "affected", "number") === 0) throw new Error(`there is no dead letter ${id}`);
+  }
+
+  async #job(queue: string, id: string, db?: PgBossDatabase): Promise<PgBossFound | undefined> {
+    const [job] = await this.#boss.findJobs(queue, { id, ...within(db) });
+    return job;
+  }
+}
+
+/** All names of messages are of this form, and PostgreSQL takes no others. */
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
+const NO_JOB = "00000000-0000-0000-0000-000000000000";
+
+function plain({ code, text }: StoredReply): StoredReply {
+  return { code, text: storedText(text) };
 }
 
 /** @throws {ClaimLostError} if the job was not this worker's any more: the transaction is rolled back */

@@ -9,8 +9,22 @@ export type StoredRefused = readonly (readonly [address: string, reply: StoredRe
 
 /** A reply for storing. */
 export function storedReply({ code, message }: Reply): StoredReply {
-  return { code, text: message };
+  return { code, text: storedText(message) };
 }
+
+/**
+ * Text as it is stored: a server may say what it likes, but PostgreSQL takes no NUL in JSON and no half of a surrogate
+ * pair, and no screen should obey control characters.
+ */
+export function storedText(text: string): string {
+  return text
+    .replace(CONTROLS, (control) => `\\x${control.charCodeAt(0).toString(16).padStart(2, "0")}`)
+    .replace(LONE_SURROGATES, "\ufffd");
+}
+
+/** All but line feeds and tabs. */
+const CONTROLS = /[\x00-\x08\x0b-\x1f\x7f]/g;
+const LONE_SURROGATES = /\p{Surrogate}/gu;
 
 /** The reply that was stored. */
 export function readReply({ code, text }: StoredReply): Reply {

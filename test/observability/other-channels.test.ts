@@ -33,8 +33,6 @@ it("an outbox queues its messages", async () => {
     "mail",
   );
   const envelope = { from: "ada@example.com", to: ["charles@example.net"] };
-  const insert = async (messages: readonly { readonly message: { readonly id: string } }[]): Promise<Set<string>> =>
-    new Set(messages.map(({ message }) => message.id));
-  const { jobs } = await outbox.enqueue(envelope, "Subject: Hello\n\nHi!\n", {}, insert);
+  const { jobs } = await outbox.enqueue(envelope, "Subject: Hello\n\nHi!\n", {}, async () => new Map());
   expect(jobs).toMatchObject([{ destination: "relay", added: true }]);
 });

@@ -7,7 +7,7 @@ import { afterAll, afterEach, beforeAll, expect, it, onTestFinished } from "vite
 import { SMTPPool } from "../../src/index.ts";
 import {
   fileBodies,
-  type OutboxOptions,
+  type HeldMessage,
   OutboxUnavailableError,
   type OutboxWorker,
   type WorkOptions,
@@ -15,7 +15,8 @@ import {
 import { type Answers, startServer, type TestServer } from "../../src/testing/index.ts";
 import { failureOf } from "../servers/failure.ts";
 import { describeService } from "./describe-service.ts";
-import { type AnyOutbox, connectQueues, type QueueName, type Queues } from "./queues.ts";
+import { MemoryTickets } from "./memory-store.ts";
+import { type AnyOptions, type AnyOutbox, connectQueues, type QueueName, type Queues } from "./queues.ts";
 import { type Service, startPostgres, startRedis } from "./services.ts";
 
 describeService("redis", () => addTests("redis", startRedis));
@@ -46,7 +47,7 @@ function addTests(name: QueueName, start: () => Promise<Service>): void {
   /** A server, and an outbox that leads to it. */
   async function opened(
     answers: Answers = {},
-    options: Partial<OutboxOptions> = {},
+    options: Partial<AnyOptions> = {},
   ): Promise<{ server: TestServer; outbox: AnyOutbox; work: (options?: WorkOptions) => Promise<OutboxWorker> }> {
     const server = startServer({ answers });
     onTestFinished(() => server.close());
@@ -86,6 +87,46 @@ function addTests(name: QueueName, start: () => Promise<Service>): void {
     await outbox.enqueue(envelope, letter, { key: "last" });
     await server.next();
     expect(server.messages).toHaveLength(3);
+  });
+
+  it("names to whoever uses a key again the Message-ID of the message that is queued under it", async () => {
+    const { server, outbox, work } = await opened();
+    const first = await outbox.enqueue(envelope, letter, { key: "order-17" });
+    expect((await outbox.enqueue(envelope, letter, { key: "order-17" })).messageId).toBe(first.messageId);
+    await work();
+    await server.next();
+    expect((await outbox.enqueue(envelope, letter, { key: "order-17" })).messageId).toBe(first.messageId);
+  });
+
+  it("says to one alone of those that queue the same message at once that it was added", async () => {
+    const { outbox } = await opened();
+    const body = `Message-ID: <one@example.com>\r\n${letter}`;
+    for (let round = 0; round < 10; round++) {
+      const calls = Array.from({ length: 3 }, () => outbox.enqueue(envelope, body, { key: `order-${round}` }));
+      const added = (await Promise.all(calls)).map(({ jobs }) => jobs[0]?.added);
+      expect(added.filter((isNew) => isNew)).toHaveLength(1);
+    }
+  });
+
+  it("goes on, whatever characters a server's reply or a body has", async () => {
+    const { server, outbox, work } = await opened({
+      rcpt: ({ address }) => (address === "gone@example.net" ? "550 5.1.1 no such\0 user" : undefined),
+      message: "250 2.0.0 taken\0 as 1",
+    });
+    const { jobs } = await outbox.enqueue(envelope, `${letter}a\0b\r\n`);
+    await outbox.enqueue({ ...envelope, to: ["gone@example.net"] }, letter);
+    await work();
+    expect((await server.next()).text).toContain("a\0b");
+    const dead = await until(
+      () => outbox.deadLetters(),
+      ({ length }) => length === 1,
+    );
+    expect(dead[0]?.why).toContain("no such\\x00 user");
+    await until(
+      () => queues.waits(jobs[0]?.id ?? ""),
+      (waits) => !waits,
+    );
+    expect(server.messages).toHaveLength(1);
   });
 
   it("tries the recipients that are left, by the same Message-ID, until the last has it", async () => {
@@ -192,6 +233,42 @@ function addTests(name: QueueName, start: () => Promise<Service>): void {
     );
     expect(server.messages).toHaveLength(1);
   });
+
+  it("lists no message as held that was delivered, though a worker died before it wrote down that it is held", async () => {
+    const shared = new MemoryTickets();
+    const store = shared.store();
+    let dies = true;
+    const held = {
+      ...store.held,
+      add: async (one: HeldMessage) => {
+        await store.held.add(one);
+        if (dies) throw new Error("the worker died");
+      },
+    };
+    const { server, outbox, work } = await opened({}, { store: { ...store, held } });
+    server.once("message", { end: "close" });
+    const { jobs } = await outbox.enqueue(envelope, letter);
+    const id = jobs[0]?.id ?? "";
+    await work();
+    await until(
+      () => outbox.held(),
+      ({ length }) => length === 1,
+    );
+    dies = false;
+    const [[key, ticket] = ["", undefined]] = shared.entries;
+    await store.tickets.answer(key, ticket?.token ?? "", {
+      ...{ outcome: "delivered", code: 250, text: "found", refused: [] },
+    });
+    await until(
+      () => queues.waits(id),
+      (waits) => !waits,
+    );
+    await until(
+      () => outbox.held(),
+      ({ length }) => length === 0,
+    );
+    expect(server.messages).toHaveLength(1);
+  }, 30_000);
 
   it("puts back what has not passed the point of no return when the worker closes, and finishes the rest", async () => {
     const reached: string[] = [];
@@ -462,6 +539,9 @@ function addTests(name: QueueName, start: () => Promise<Service>): void {
     await expect(outbox.discard(one?.id ?? "")).rejects.toThrow();
     await expect(outbox.redrive(randomUUID())).rejects.toThrow("there is no");
     await expect(outbox.resolve(randomUUID(), "delivered")).rejects.toThrow("there is no");
+    await expect(outbox.discard("order-17")).rejects.toThrow("there is no");
+    await expect(outbox.redrive("order-17")).rejects.toThrow("there is no");
+    await expect(outbox.resolve("order-17", "delivered")).rejects.toThrow("there is no");
     expect(server.messages).toHaveLength(0);
   });
 
@@ -525,6 +605,7 @@ function addTests(name: QueueName, start: () => Promise<Service>): void {
     const { jobs } = await outbox.enqueue(envelope, letter);
     expect(await queues.waits(jobs[0]?.id ?? "")).toBe(true);
     expect(server.messages).toHaveLength(1);
+    await expect(outbox.work({ signal: stop.signal })).rejects.toBe(stop.signal.reason);
   });
 
   it("refuses wrong arguments by their names, and queues nothing", async () => {
@@ -564,6 +645,39 @@ function addTests(name: QueueName, start: () => Promise<Service>): void {
     await server.next();
     expect(server.messages).toHaveLength(2);
   }, 120_000);
+
+  it("queues nothing of what it refused while the queue was gone once that is back", async () => {
+    const { outbox } = await opened({}, { timeout: 0.1 });
+    await outbox.enqueue(envelope, letter, { key: "before" });
+    await service.kill();
+    await gone();
+    const refused = await Promise.all(Array.from({ length: 100 }, () => failureOf(outbox.enqueue(envelope, letter))));
+    expect(refused[0]).toBeInstanceOf(OutboxUnavailableError);
+    expect(refused[0]).toMatchObject({ message: expect.stringContaining("with a key the call can be repeated") });
+    await service.start();
+    await until(
+      () => outbox.enqueue(envelope, letter, { key: "after" }).catch(() => undefined),
+      (done) => done !== undefined,
+    );
+    expect(await queues.waiting()).toBe(2);
+  }, 120_000);
+
+  it("queues nothing, and keeps no body, where the store of bodies took longer than the call", async () => {
+    const kept = new Map<string, Uint8Array>();
+    const bodies = {
+      put: async (name: string, body: Uint8Array) => {
+        await gone();
+        kept.set(name, body);
+      },
+      get: async (name: string) => kept.get(name),
+      delete: async (name: string) => void kept.delete(name),
+    };
+    const { outbox } = await opened({}, { bodies, inline: 0, timeout: 0.1 });
+    expect(await failureOf(outbox.enqueue(envelope, letter))).toBeInstanceOf(OutboxUnavailableError);
+    await gone();
+    expect(await queues.waiting()).toBe(0);
+    expect(kept.size).toBe(0);
+  });
 
   it("closes a worker within closeTimeout while the queue is gone, and another one goes on", async () => {
     const { server, outbox, work } = await opened({}, { timeout: 0.5 });

@@ -1,11 +1,13 @@
 /** The parts of an outbox that no queue is needed for: messages, bodies, destinations, options. */
-import { mkdtemp, readdir, rm } from "node:fs/promises";
+import files, { mkdir, mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { describe, expect, it, onTestFinished } from "vitest";
+import { describe, expect, it, onTestFinished, vi } from "vitest";
+import { makeReply } from "../../src/core/reply.ts";
 import { SMTPPool } from "../../src/index.ts";
 import { inlineBody, readBody } from "../../src/outbox/body-store.ts";
 import { Destinations } from "../../src/outbox/destinations.ts";
+import { textOf } from "../../src/outbox/error-fields.ts";
 import {
   BodyUnavailableError,
   bullmqOutbox,
@@ -19,6 +21,7 @@ import {
 import { checkEnvelope, identified, type OutboxMessage, readMessage, ticketKey } from "../../src/outbox/message.ts";
 import { outboxSettings, timesOf } from "../../src/outbox/options.ts";
 import { Outbox } from "../../src/outbox/outbox.ts";
+import { storedReply } from "../../src/outbox/stored-reply.ts";
 import { failureOf } from "../servers/failure.ts";
 import { message } from "./lives.ts";
 import { MemoryTickets } from "./memory-store.ts";
@@ -34,7 +37,7 @@ describe("a queued message", () => {
       const envelope = { from: "ada@example.com", to: ["charles@example.net"] };
       await outbox.enqueue(envelope, "Hi!\r\n", { key: "order-17" }, async (messages) => {
         queued.push(...messages.map(({ message }) => message));
-        return new Set();
+        return new Map();
       });
     }
     expect(new Set(queued.map(({ id }) => id)).size).toBe(1);
@@ -75,8 +78,10 @@ describe("a queued message", () => {
 
 describe("a body", () => {
   it("comes back out of the queue as it was, as text or as base64", async () => {
-    for (const body of [octets("Hi ü\r\n"), Uint8Array.of(0xff, 0, 10)]) {
+    for (const body of [octets("Hi ü\r\n"), octets("Hi\0\r\n"), Uint8Array.of(0xff, 0, 10)]) {
       const stored = inlineBody(body);
+      // PostgreSQL takes no NUL in JSON.
+      expect(JSON.stringify(stored)).not.toContain("u0000");
       expect(await readBody(JSON.parse(JSON.stringify(stored)), undefined)).toEqual(body);
     }
   });
@@ -118,6 +123,37 @@ describe("a body", () => {
     await expect(bodies.get("one")).rejects.toThrow();
     await expect(async () => bodies.get("../secret")).rejects.toThrow(RangeError);
     expect(() => fileBodies("")).toThrow("folder");
+  });
+});
+
+describe("a body in a file", () => {
+  it("is not left half-written where the disk fails", async () => {
+    const folder = await mkdtemp(join(tmpdir(), "smtplib-bodies-"));
+    onTestFinished(() => rm(folder, { recursive: true, force: true }));
+    const bodies = fileBodies(folder);
+    await expect(Reflect.apply(bodies.put, bodies, ["one", {}])).rejects.toThrow();
+    // A folder is in the way of the name.
+    await mkdir(join(folder, "two", "three"), { recursive: true });
+    await expect(bodies.put("two", octets("Hi"))).rejects.toThrow();
+    expect(await readdir(folder)).toEqual(["two"]);
+  });
+
+  it("has its name on the disk, too, once it is kept", async () => {
+    const folder = await mkdtemp(join(tmpdir(), "smtplib-bodies-"));
+    onTestFinished(() => rm(folder, { recursive: true, force: true }));
+    const open = vi.spyOn(files, "open");
+    onTestFinished(() => open.mockRestore());
+    await fileBodies(folder).put("one", octets("Hi"));
+    expect(open.mock.calls.map(([path]) => path).at(-1)).toBe(folder);
+  });
+});
+
+describe("a reply", () => {
+  it("is stored without control characters and halves of characters, which not every queue takes", () => {
+    const text = "5.1.1 no\0such\x1b[31muser\ud800 Jürgen 😀\nsecond\tline";
+    const stored = { code: 550, text: "5.1.1 no\\x00such\\x1b[31muser\ufffd Jürgen 😀\nsecond\tline" };
+    expect(storedReply(makeReply(550, text.split("\n")))).toEqual(stored);
+    expect(textOf(new Error("lost\0"))).toBe("lost\\x00");
   });
 });
 

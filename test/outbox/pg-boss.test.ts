@@ -17,6 +17,7 @@ describeService("postgresql", () => {
   let boss: PgBoss;
   let outbox: PgBossOutbox;
   let worker: OutboxWorker;
+  let queues = 0;
 
   beforeAll(async () => {
     service = await startPostgres();
@@ -44,6 +45,35 @@ describeService("postgresql", () => {
     expect(jobs).toMatchObject([{ added: true }]);
     await client.query(end);
     await client.end();
+  }
+
+  /** An outbox of its own on an adapter that runs statements one by one; the next call that `fails` names does. */
+  async function withoutTransactions(): Promise<WithoutTransactions> {
+    const database = boss.getDb();
+    const query = database.executeSql.bind(database);
+    const plain = Object.create(boss, { getDb: { value: () => ({ executeSql: query }) } });
+    const queue = `plain-${++queues}`;
+    const store = postgresStore({ query });
+    const connect = () => ({ host: "mail.example.com", transport: server.transport });
+    const own: WithoutTransactions = {
+      queue,
+      outbox: pgBossOutbox(plain, { connect, store, queue, policy: { greylisting: 0.1, jitter: 0 } }),
+      fails: undefined,
+    };
+    for (const name of METHODS) {
+      const method: (...args: never) => unknown = Reflect.get(boss, name);
+      const value = async (...args: unknown[]): Promise<unknown> => {
+        const when = own.fails?.name === name ? own.fails.when : undefined;
+        if (when !== undefined) own.fails = undefined;
+        if (when === "before") throw new Error("the connection is gone");
+        const result: unknown = await Reflect.apply(method, boss, args);
+        if (when === "after") throw new Error("the connection is gone");
+        return result;
+      };
+      Object.defineProperty(plain, name, { value });
+    }
+    await own.outbox.install();
+    return own;
   }
 
   it("queues a message with the caller's transaction, or not at all", async () => {
@@ -75,32 +105,110 @@ describeService("postgresql", () => {
   });
 
   it("works with an adapter that has no transactions of its own", async () => {
-    const database = boss.getDb();
-    const plain = Object.create(boss, {
-      getDb: { value: () => ({ executeSql: database.executeSql.bind(database) }) },
-    });
-    for (const name of [
-      "insert",
-      "fetch",
-      "touch",
-      "complete",
-      "fail",
-      "update",
-      "deleteJob",
-      "findJobs",
-      "createQueue",
-    ]) {
-      Object.defineProperty(plain, name, { value: Reflect.get(boss, name).bind(boss) });
-    }
-    const store = postgresStore({ query: (text, values) => database.executeSql(text, values) });
-    const connect = () => ({ host: "mail.example.com", transport: server.transport });
-    const own = pgBossOutbox(plain, { connect, store, queue: "plain", policy: { greylisting: 0.1, jitter: 0 } });
-    await own.install();
+    const own = await withoutTransactions();
     server.once("rcpt", "450 4.2.0 later");
-    await own.enqueue(envelope, "Hi!\r\n");
-    const ownWorker = await own.work({ poll: 0.05 });
+    await own.outbox.enqueue(envelope, "Hi!\r\n");
+    const ownWorker = await own.outbox.work({ poll: 0.05 });
     expect((await server.next()).text).toContain("Hi!");
     await ownWorker.close();
+  });
+
+  it.each(["touch", "deleteJob", "insert", "complete"])(
+    "loses no dead letter where an adapter without transactions fails: %s",
+    async (name) => {
+      for (const when of ["before", "after"] as const) {
+        const own = await withoutTransactions();
+        const { jobs } = await own.outbox.enqueue({ ...envelope, to: ["gone@example.net"] }, "Hi!\r\n");
+        server.once("rcpt", "550 5.1.1 no such user");
+        own.fails = { name, when };
+        const ownWorker = await own.outbox.work({ poll: 0.05 });
+        await until(async () => (await boss.findJobs(own.queue, { id: jobs[0]?.id ?? "" }))[0]?.state === "completed");
+        await ownWorker.close();
+        expect(own.fails, `${name} ${when}`).toBeUndefined();
+        expect(await own.outbox.deadLetters(), `${name} ${when}`).toMatchObject([{ id: jobs[0]?.id }]);
+      }
+    },
+  );
+
+  it.each(["deleteJob", "insert"])(
+    "loses no dead letter that is sent again where an adapter without transactions fails: %s",
+    async (name) => {
+      for (const when of ["before", "after"] as const) {
+        const own = await withoutTransactions();
+        const { jobs } = await own.outbox.enqueue(envelope, "Subject: Again\r\n\r\nHi!\r\n");
+        const id = jobs[0]?.id ?? "";
+        server.once("rcpt", "550 5.1.1 no such user");
+        const ownWorker = await own.outbox.work({ poll: 0.05 });
+        await until(async () => (await own.outbox.deadLetters()).length === 1);
+        own.fails = { name, when };
+        await expect(own.outbox.redrive(id)).rejects.toThrow("the connection is gone");
+        if ((await own.outbox.deadLetters()).length === 1) await own.outbox.redrive(id);
+        expect((await server.next()).text, `${name} ${when}`).toContain("Subject: Again");
+        await until(async () => (await boss.findJobs(own.queue, { id }))[0]?.state === "completed");
+        expect(await own.outbox.deadLetters(), `${name} ${when}`).toEqual([]);
+        await ownWorker.close();
+      }
+    },
+  );
+
+  it("takes a letter that a dead worker left without a transaction for none while its message is in the queue", async () => {
+    const own = await withoutTransactions();
+    const { jobs } = await own.outbox.enqueue(envelope, "Subject: Alive\r\n\r\nHi!\r\n");
+    const id = jobs[0]?.id ?? "";
+    const [job] = await boss.findJobs(own.queue, { id });
+    await boss.insert(`${own.queue}-dead`, [{ id, data: { message: job?.data, why: "no such user" } }]);
+    expect(await own.outbox.deadLetters()).toEqual([]);
+    await expect(own.outbox.redrive(id)).rejects.toThrow("is in the queue");
+    await expect(own.outbox.discard(id)).rejects.toThrow("is in the queue");
+    const ownWorker = await own.outbox.work({ poll: 0.05 });
+    expect((await server.next()).text).toContain("Subject: Alive");
+    await until(async () => (await boss.findJobs(own.queue, { id }))[0]?.state === "completed");
+    expect(await own.outbox.deadLetters()).toEqual([]);
+    await ownWorker.close();
+  });
+
+  it("remembers the key of a dead letter as long as the letter", async () => {
+    const gone = { ...envelope, to: ["gone@example.net"] };
+    server.once("rcpt", "550 5.1.1 no such user");
+    const first = await outbox.enqueue(gone, "Subject: One\r\n\r\nHi!\r\n", { key: "of a letter" });
+    const id = first.jobs[0]?.id ?? "";
+    await until(async () => (await outbox.deadLetters()).some((dead) => dead.id === id));
+    // What pg-boss does after the option retention.
+    await boss.deleteJob("mail", id);
+    const again = await outbox.enqueue(gone, "Subject: Two\r\n\r\nHi!\r\n", { key: "of a letter" });
+    expect(again).toMatchObject({ messageId: first.messageId, jobs: [{ id, added: false }] });
+    await outbox.redrive(id);
+    expect((await server.next()).text).toContain("Subject: One");
+  });
+
+  it("sends no dead letter again over a message that is in the queue under its key", async () => {
+    server.once("rcpt", "550 5.1.1 no such user");
+    const { jobs } = await outbox.enqueue(envelope, "Subject: One\r\n\r\nHi!\r\n", { key: "used twice" });
+    const id = jobs[0]?.id ?? "";
+    await until(async () => (await outbox.deadLetters()).some((dead) => dead.id === id));
+    const [job] = await boss.findJobs("mail", { id });
+    await boss.deleteJob("mail", id);
+    await boss.send("mail", job?.data ?? {}, { id, startAfter: 3600 });
+    await expect(outbox.redrive(id)).rejects.toThrow("is in the queue");
+    expect((await boss.findJobs("mail", { id }))[0]?.state).toBe("created");
+    expect((await outbox.deadLetters()).some((dead) => dead.id === id)).toBe(true);
+    await boss.deleteJob("mail", id);
+    await outbox.discard(id);
+  });
+
+  it("closes an idle worker at once, even while it asks for messages", async () => {
+    const idle = await outbox.work({ poll: 8 });
+    const start = performance.now();
+    await idle.close();
+    expect(performance.now() - start).toBeLessThan(2000);
+  });
+
+  it("starts no worker on a queue that was never installed", async () => {
+    const connect = () => ({ host: "mail.example.com" });
+    const missing = pgBossOutbox(boss, { connect, queue: "missing" });
+    await expect(missing.work()).rejects.toThrow("call install() first");
+    const elsewhere = pgBossOutbox(boss, { connect, schema: "elsewhere" });
+    await expect(elsewhere.work()).rejects.toThrow("call install() first");
   });
 
   it("outlives a server that ends between two uses of a connection", async () => {
@@ -132,6 +240,21 @@ describeService("postgresql", () => {
     expect(() => Reflect.apply(pgBossOutbox, undefined, [boss, { connect, worker: {} }])).toThrow('no option "worker"');
   });
 });
+
+type WithoutTransactions = {
+  readonly queue: string;
+  readonly outbox: PgBossOutbox;
+  fails: { readonly name: string; readonly when: "before" | "after" } | undefined;
+};
+
+const METHODS = [
+  ...(["insert", "fetch", "touch", "complete", "fail", "update"] as const),
+  ...(["deleteJob", "findJobs", "createQueue"] as const),
+];
+
+async function until(isIt: () => Promise<boolean>): Promise<void> {
+  while (!(await isIt())) await new Promise((resolve) => setTimeout(resolve, 20));
+}
 
 /** A way to PostgreSQL by which the server can end right behind an answer, in the same packet. */
 class WayToServer {

@@ -9,6 +9,7 @@ import {
   type HeldMessage,
   type OutboxEnvelope,
   type OutboxOptions,
+  type OutboxStore,
   type OutboxWorker,
   pgBossOutbox,
   type WorkOptions,
@@ -28,10 +29,13 @@ export type AnyOutbox = {
   discard(id: string): Promise<void>;
 };
 
+/** The options that both outboxes have. */
+export type AnyOptions = OutboxOptions & { readonly store?: OutboxStore };
+
 /** The queues on one server; all but `open` is about the one that was opened last. */
 export type Queues = {
   /** Opens an outbox on the next queue, `mail-1` first: processes that open as many share them. */
-  open(options: OutboxOptions): Promise<AnyOutbox>;
+  open(options: AnyOptions): Promise<AnyOutbox>;
   /** Adds a job that no outbox made, to be handed out at once. */
   add(id: string, data: object): Promise<void>;
   /** Whether the job with that name still waits. */

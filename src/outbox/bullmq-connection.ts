@@ -1,0 +1,105 @@
+/** The connection of a queue of BullMQ to Redis: whether it is there, and what it said last. */
+import { onAbort } from "../client/abort.ts";
+import { field, textOf } from "./error-fields.ts";
+import type { RedisClient } from "./redis-store.ts";
+
+type Backend = { readonly client: unknown; on(event: string, listener: (value: unknown) => void): unknown };
+
+/** What a client is in while a command would wait in its memory, and be sent when nobody waits for it any more. */
+const AWAY: readonly unknown[] = ["connecting", "connect", "close", "reconnecting"];
+
+/** Follows the connection that a queue has. */
+export class BullmqConnection {
+  readonly #backend: unknown;
+  readonly #waiters = new Set<() => void>();
+  /** "pending" until BullMQ has its client, which it gives when that was ready once. */
+  #client: unknown = "pending";
+  #trouble: Error | undefined;
+
+  constructor(backend: unknown) {
+    this.#backend = backend;
+    if (!isBackend(backend)) return;
+    backend.on("error", (error) => {
+      this.#trouble = withoutCommand(error);
+    });
+    backend.on("ready", () => {
+      this.#trouble = undefined;
+      this.#wake();
+    });
+    // BullMQ itself says so to a command where there will never be a client.
+    void Promise.resolve(backend.client)
+      .catch(() => undefined)
+      .then((client) => {
+        this.#client = client;
+        this.#wake();
+      });
+  }
+
+  /** Why nothing is answered, if that is known. */
+  get trouble(): Error | undefined {
+    return this.#isAway() ? this.#trouble : undefined;
+  }
+
+  /** The connection for scripts, which the store of an outbox runs. */
+  get scripts(): RedisClient {
+    return {
+      evalsha: async (...args) => (await this.#redis()).evalsha(...args),
+      eval: async (...args) => (await this.#redis()).eval(...args),
+    };
+  }
+
+  /** Waits until a command would be sent, or fail, at once. @throws the signal's reason */
+  async ready(signal: AbortSignal): Promise<void> {
+    while (this.#isAway()) {
+      let unlink = (): void => {};
+      let wake = (): void => {};
+      try {
+        await new Promise<void>((resolve, reject) => {
+          wake = resolve;
+          this.#waiters.add(wake);
+          unlink = onAbort(signal, reject, "library");
+        });
+      } finally {
+        unlink();
+        this.#waiters.delete(wake);
+      }
+    }
+  }
+
+  async #redis(): Promise<RedisClient> {
+    const found: unknown = await Reflect.get(Object(this.#backend), "client");
+    if (isRedis(found)) return found;
+    throw new TypeError("the queue's client has no evalsha, as that of ioredis: set the option store");
+  }
+
+  #isAway(): boolean {
+    if (!isBackend(this.#backend)) return false;
+    if (this.#client === "pending") return true;
+    const status = field(this.#client, "status", "string");
+    // A cluster stays in "connect".
+    return AWAY.includes(status) && !(status === "connect" && field(this.#client, "isCluster", "boolean") === true);
+  }
+
+  #wake(): void {
+    for (const wake of this.#waiters) wake();
+  }
+}
+
+/**
+ * An error of a client, without the command that those of ioredis carry and some versions of Redis quote: the arguments of
+ * AUTH are a password.
+ */
+export function withoutCommand(error: unknown): Error {
+  const text = (textOf(error) ?? "").replace(/,? with args beginning with:.*$/s, "");
+  return new Error(text === "" ? (field(error, "code", "string") ?? "the connection failed") : text);
+}
+
+function isBackend(value: unknown): value is Backend {
+  return (
+    typeof value === "object" && value !== null && "client" in value && "on" in value && typeof value.on === "function"
+  );
+}
+
+function isRedis(client: unknown): client is RedisClient {
+  return typeof Reflect.get(Object(client), "evalsha") === "function";
+}

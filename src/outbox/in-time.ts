@@ -1,0 +1,39 @@
+/** A step that has to end in time. */
+import { onAbort } from "../client/abort.ts";
+
+/** How long a step may take. */
+export type Limits = {
+  readonly seconds: number;
+  /** The error where it takes longer. */
+  readonly late: () => Error;
+  /** The caller's: aborting it ends the wait. */
+  readonly signal?: AbortSignal | undefined;
+};
+
+/**
+ * Waits for a step. The step gets a signal that is aborted once nobody waits any more: what it has not begun then, it must
+ * not begin.
+ * @throws what the step throws, the error `late`, or the reason of the caller's signal
+ */
+export async function inTime<T>(
+  { seconds, late, signal }: Limits,
+  step: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const given = new AbortController();
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  let unlink = (): void => {};
+  const over = new Promise<never>((_, reject) => {
+    const end = (reason: unknown): void => {
+      reject(reason);
+      given.abort(reason);
+    };
+    timer = setTimeout(() => end(late()), seconds * 1000);
+    unlink = onAbort(signal, end);
+  });
+  try {
+    return await Promise.race([step(given.signal), over]);
+  } finally {
+    clearTimeout(timer);
+    unlink();
+  }
+}

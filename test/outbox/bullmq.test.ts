@@ -1,0 +1,106 @@
+/** What only the outbox on BullMQ has: connections that keep what they cannot send, and jobs that change step by step. */
+import { inspect } from "node:util";
+import { type ConnectionOptions, Job, Queue } from "bullmq";
+import Redis from "ioredis";
+import { afterAll, beforeAll, expect, it, onTestFinished, vi } from "vitest";
+import { type BullmqOutbox, bullmqOutbox, OutboxUnavailableError } from "../../src/outbox/index.ts";
+import { startServer, type TestServer } from "../../src/testing/index.ts";
+import { failureOf } from "../servers/failure.ts";
+import { describeService } from "./describe-service.ts";
+import { type Service, startRedis } from "./services.ts";
+
+const envelope = { from: "ada@example.com", to: ["charles@example.net"] };
+const letter = "Subject: Hello\r\n\r\nHi!\r\n";
+
+describeService("redis", () => {
+  let service: Service;
+  let queues = 0;
+
+  beforeAll(async () => {
+    service = await startRedis();
+  }, 60_000);
+  afterAll(() => service?.close());
+
+  type Opened = { readonly outbox: BullmqOutbox; readonly queue: Queue; readonly server: TestServer };
+
+  function opened(connection: ConnectionOptions = {}, timeout = 0.5): Opened {
+    const server = startServer();
+    const queue = new Queue(`mail-${++queues}`, {
+      connection: { host: "127.0.0.1", port: service.port, maxRetriesPerRequest: null, ...connection },
+    });
+    queue.on("error", () => {});
+    onTestFinished(async () => {
+      await queue.close();
+      await server.close();
+    });
+    const connect = () => ({ host: "mail.example.com", transport: server.transport });
+    return { queue, server, outbox: bullmqOutbox(queue, { connect, timeout }) };
+  }
+
+  it("sends a dead letter again though the first try to do so ended halfway", async () => {
+    const { outbox, server } = opened();
+    server.once("rcpt", "550 5.1.1 no such user");
+    const { jobs } = await outbox.enqueue(envelope, letter);
+    const id = jobs[0]?.id ?? "";
+    const worker = await outbox.work();
+    await until(async () => (await outbox.deadLetters()).length === 1);
+    const retry = vi.spyOn(Job.prototype, "retry").mockRejectedValueOnce(new Error("the connection is gone"));
+    onTestFinished(() => retry.mockRestore());
+    await expect(outbox.redrive(id)).rejects.toThrow("the connection is gone");
+    expect(await outbox.deadLetters()).toMatchObject([{ id }]);
+    await outbox.redrive(id);
+    await server.next();
+    expect(await outbox.deadLetters()).toEqual([]);
+    await expect(outbox.redrive(id)).rejects.toThrow("is no dead letter");
+    await worker.close();
+  });
+
+  it("starts no worker while Redis is gone, says why, and leaves none behind", async () => {
+    const { outbox, queue } = opened({}, 0.3);
+    await queue.waitUntilReady();
+    await service.kill();
+    const stop = new AbortController();
+    const [late, stopped] = [failureOf(outbox.work()), failureOf(outbox.work({ signal: stop.signal }))];
+    stop.abort(new Error("enough"));
+    expect(await stopped).toBe(stop.signal.reason);
+    const error = await late;
+    expect(error).toBeInstanceOf(OutboxUnavailableError);
+    expect(error).toMatchObject({ cause: { message: expect.stringContaining("ECONNREFUSED") } });
+    await service.start();
+    await until(() =>
+      outbox.enqueue(envelope, letter, { key: "waits" }).then(
+        () => true,
+        () => false,
+      ),
+    );
+    // As long as BullMQ takes to connect again.
+    await new Promise((resolve) => setTimeout(resolve, 1500));
+    expect(await queue.getJobCounts("waiting", "active", "completed")).toEqual({ waiting: 1, active: 0, completed: 0 });
+  }, 60_000);
+
+  it("says what Redis says against a password, but not the password", async () => {
+    const admin = new Redis(service.port, "127.0.0.1");
+    await admin.config("SET", "requirepass", "right");
+    onTestFinished(async () => {
+      await admin.config("SET", "requirepass", "");
+      admin.disconnect();
+    });
+    const { outbox } = opened({ password: "s3cret" });
+    for (const failure of [failureOf(outbox.enqueue(envelope, letter)), failureOf(outbox.work())]) {
+      const error = await failure;
+      expect(error).toBeInstanceOf(OutboxUnavailableError);
+      expect(error).toMatchObject({ cause: { message: expect.stringContaining("WRONGPASS") } });
+      expect(inspect(error, { depth: 10, showHidden: true })).not.toContain("s3cret");
+    }
+  });
+
+  it("waits for a connection that is not there yet", async () => {
+    const { outbox, queue } = opened({}, 5);
+    expect((await outbox.enqueue(envelope, letter)).jobs).toMatchObject([{ added: true }]);
+    expect(await queue.getWaitingCount()).toBe(1);
+  });
+});
+
+async function until(isIt: () => Promise<boolean>): Promise<void> {
+  while (!(await isIt())) await new Promise((resolve) => setTimeout(resolve, 20));
+}
