@@ -55,6 +55,10 @@ describe("a report", () => {
     expect(parseReport(report)?.recipients[0]?.original).toBe("jürgen@example.net");
   });
 
+  it("names the message, even where the message cannot be read any more", async () => {
+    expect(parseReport(await reportOn({}))?.messageId).toBe(message().messageId);
+  });
+
   it("comes from the address alone, and from a host name in ASCII", async () => {
     const report = await reportOn({}, { host: "bücher.example", from: "Mail <mail@example.com>" });
     expect(report).toContain("From: Mail Delivery System <mail@example.com>\r\n");

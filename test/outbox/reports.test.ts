@@ -4,11 +4,7 @@ import { describe, expect, it } from "vitest";
 import { parseReport } from "../../src/outbox/index.ts";
 import { FRESH, type OutboxMessage, VERSION } from "../../src/outbox/message.ts";
 import { buildReport } from "../../src/outbox/report.ts";
-
-/** A message with CRLF out of a text whose lines are indented as the test is. */
-function mail(text: string): string {
-  return text.replace(/^\n/, "").replace(/^ {4}/gm, "").replaceAll("\n", "\r\n");
-}
+import { mail } from "./mail.ts";
 
 const queued: OutboxMessage = {
   version: VERSION,
