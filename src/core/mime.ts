@@ -28,11 +28,14 @@ export function fieldOf({ fields }: MimePart, wanted: string): string | undefine
   return fields.find(([name]) => name.toLowerCase() === wanted)?.[1];
 }
 
+/** A boundary has at most 70 characters (RFC 2046 5.1.1). Far longer ones are too large for a regular expression. */
+const LONGEST_BOUNDARY = 1000;
+
 /** The parts of a multipart; undefined for any other part. */
 export function innerParts(part: MimePart): MimePart[] | undefined {
   const { value, parameters } = parameterized(fieldOf(part, "content-type") ?? "");
   const boundary = parameters.get("boundary");
-  if (!value.startsWith("multipart/") || boundary === undefined) return undefined;
+  if (!value.startsWith("multipart/") || boundary === undefined || boundary.length > LONGEST_BOUNDARY) return undefined;
   return partsOf(part.body, boundary).map(readPart);
 }
 
@@ -125,6 +128,7 @@ export function decodeCharset(octets: Uint8Array, charset = "utf-8"): string {
 
 /** Header fields may be raw UTF-8 (RFC 6532). */
 function utf8Or(text: string): string {
+  if (!/[^\x00-\x7f]/.test(text)) return text;
   try {
     return new TextDecoder("utf-8", { fatal: true }).decode(latin1Octets(text));
   } catch {

@@ -6,7 +6,7 @@ import type { BodyStore } from "./body-store.ts";
 import type { Connect } from "./destinations.ts";
 import { checkNames } from "./names.ts";
 import type { BudgetRules } from "./places.ts";
-import type { ReportOptions } from "./report.ts";
+import { type ReportOptions, reportHost, reportSender } from "./report.ts";
 import type { OutboxStore } from "./store.ts";
 import { checkPolicy, type RetryPolicy } from "./verdict.ts";
 import type { WorkOptions } from "./worker.ts";
@@ -142,9 +142,9 @@ export function checkWorkOptions(
 const LONGEST_WAIT = 2_147_483;
 
 function checkReport(report: ReportOptions): void {
-  const { host, from }: Partial<ReportOptions> = checkObject(report, "options.report");
-  if (typeof host !== "string" || host === "") throw wrongType("options.report.host", "a host name", host);
-  if (from !== undefined && typeof from !== "string") throw wrongType("options.report.from", "an address", from);
+  checkNames(report, ["host", "from"], "options.report");
+  reportHost(report);
+  reportSender(report);
 }
 
 /** Checks optional functions. */

@@ -16,7 +16,7 @@ import {
 } from "./message.ts";
 import { checkEnqueueOptions, type EnqueueOptions, type OutboxSettings, timesOf } from "./options.ts";
 import { Places } from "./places.ts";
-import { buildReport, loadMimeNode, reportable } from "./report.ts";
+import { buildReport, loadMimeNode, reportable, reportHost } from "./report.ts";
 import type { OutboxStore } from "./store.ts";
 
 /** Seconds for which an attempt may take its ticket; a used ticket is kept twice as long at least. */
@@ -155,7 +155,7 @@ export class Outbox {
     const failures = reportable(message);
     if (report === undefined || failures.length === 0) return undefined;
     const original = await readBody(message.body, bodies).catch(() => undefined);
-    const { octets, messageId } = identified(await buildReport(message, failures, original, report), `@${report.host}`);
+    const { octets, messageId } = identified(await buildReport(message, failures, original, report), `@${reportHost(report)}`);
     const now = Date.now();
     const id = await idOf(reportParts(message));
     const common = { version: VERSION, id, messageId, from: "", to: [{ address: message.from }], options: {} } as const;

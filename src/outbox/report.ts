@@ -1,5 +1,7 @@
 /** Delivery reports (RFC 3464) to the sender about recipients that are given up, built by nodemailer's MimeNode. */
-import { quoted } from "../core/bytes.ts";
+import { asciiHostName } from "../core/a-label.ts";
+import { parseMailbox } from "../core/address.ts";
+import { checkArgument, quoted } from "../core/bytes.ts";
 import { mailDate } from "../core/mail-date.ts";
 import { headerOf, type OutboxMessage, untold } from "./message.ts";
 import type { StoredReply } from "./stored-reply.ts";
@@ -20,11 +22,43 @@ export type FailedRecipient = readonly [address: string, reply: StoredReply];
  * none for a recipient whose NOTIFY leaves out FAILURE (RFC 3461 4.1).
  */
 export function reportable(message: OutboxMessage): readonly FailedRecipient[] {
-  if (message.from === "") return [];
+  if (!pathOf(message.from)) return [];
   return untold(message.state).filter(([address]) => {
     const notify = message.to.find((one) => one.address === address)?.notify;
     return notify === undefined || notify.includes("FAILURE");
   });
+}
+
+/** The address alone: an envelope may also have it in angle brackets, or with a name. "" for the null path. */
+function pathOf(address: string): string | undefined {
+  try {
+    return parseMailbox(address, "address").path;
+  } catch {
+    return undefined;
+  }
+}
+
+const LABEL = "[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?";
+const HOST = new RegExp(`^(?:${LABEL}(?:\\.${LABEL})*|\\[[A-Za-z0-9:.]+\\])$`);
+
+/**
+ * The host name as reports have it: in ASCII.
+ * @throws {TypeError} or {RangeError} if it is neither a host name nor an IP address in brackets
+ */
+export function reportHost({ host }: ReportOptions): string {
+  const name = asciiHostName(checkArgument(host, "options.report.host"), "options.report.host");
+  if (name.length < 254 && HOST.test(name)) return name;
+  throw new RangeError(`options.report.host must be a host name: ${quoted(host)}`);
+}
+
+/**
+ * The address in From.
+ * @throws {TypeError} or {RangeError} if it is no address
+ */
+export function reportSender(options: ReportOptions): string {
+  const { path, domain } = parseMailbox(options.from ?? `mailer-daemon@${reportHost(options)}`, "options.report.from");
+  if (domain !== undefined) return path;
+  throw new RangeError(`options.report.from must be an address with a domain: ${quoted(options.from)}`);
 }
 
 /**
@@ -41,8 +75,8 @@ export async function buildReport(
   const MimeNode = await loadMimeNode();
   const report = new MimeNode("multipart/report; report-type=delivery-status");
   report.setHeader({
-    from: `Mail Delivery System <${options.from ?? `mailer-daemon@${options.host}`}>`,
-    to: message.from,
+    from: `Mail Delivery System <${reportSender(options)}>`,
+    to: pathOf(message.from) ?? message.from,
     subject: "Undelivered mail returned to sender",
     "auto-submitted": "auto-replied",
     "mime-version": "1.0",
@@ -82,10 +116,12 @@ export async function loadMimeNode(): Promise<new (type: string) => Node> {
   }
 }
 
-function explanation(message: OutboxMessage, failures: readonly FailedRecipient[], { host }: ReportOptions): string {
-  const list = failures.map(([address, { code, text }]) => `<${address}>: ${code} ${oneLine(text)}`);
+function explanation(message: OutboxMessage, failures: readonly FailedRecipient[], options: ReportOptions): string {
+  const list = failures.map(
+    ([address, { code, text }]) => `<${pathOf(address) ?? oneLine(address)}>: ${code} ${oneLine(text)}`,
+  );
   return [
-    `This is the mail system at ${host}.`,
+    `This is the mail system at ${reportHost(options)}.`,
     "",
     `Your message ${message.messageId} could not be delivered to the following recipients:`,
     "",
@@ -94,11 +130,11 @@ function explanation(message: OutboxMessage, failures: readonly FailedRecipient[
   ].join("\r\n");
 }
 
-function deliveryStatus(message: OutboxMessage, failures: readonly FailedRecipient[], { host }: ReportOptions): string {
+function deliveryStatus(message: OutboxMessage, failures: readonly FailedRecipient[], options: ReportOptions): string {
   const envid = message.options.envid;
   const fields = [
     ...(envid === undefined ? [] : [`Original-Envelope-Id: ${envid}`]),
-    `Reporting-MTA: dns; ${host}`,
+    `Reporting-MTA: dns; ${reportHost(options)}`,
     `Arrival-Date: ${mailDate(new Date(message.queuedAt))}`,
   ];
   const groups = failures.map((failure) => recipientFields(message, failure).join("\r\n"));
@@ -107,10 +143,11 @@ function deliveryStatus(message: OutboxMessage, failures: readonly FailedRecipie
 
 function recipientFields(message: OutboxMessage, [address, { code, text }]: FailedRecipient): string[] {
   const orcpt = message.to.find((one) => one.address === address)?.orcpt;
+  const path = pathOf(address) ?? oneLine(address);
   const status = /^[45]\.\d{1,3}\.\d{1,3}/.exec(text)?.[0] ?? (code >= 500 ? "5.0.0" : "4.0.0");
   return [
-    ...(orcpt === undefined ? [] : [`Original-Recipient: ${oneLine(orcpt)}`]),
-    `Final-Recipient: ${isAscii(address) ? "rfc822" : "utf-8"}; ${isAscii(address) ? address : utf8Address(address)}`,
+    ...(orcpt === undefined ? [] : [`Original-Recipient: ${asciiAddress(orcpt)}`]),
+    `Final-Recipient: ${isAscii(path) ? "rfc822" : "utf-8"}; ${asciiAddress(path)}`,
     "Action: failed",
     `Status: ${status}`,
     `Diagnostic-Code: smtp; ${code} ${oneLine(text)}`,
@@ -122,7 +159,8 @@ function isAscii(text: string): boolean {
 }
 
 /** The form that stays ASCII (RFC 6533 3): `\x{…}` for what is not. */
-function utf8Address(address: string): string {
+function asciiAddress(address: string): string {
+  if (isAscii(address)) return address;
   return Array.from(address, (char) =>
     isAscii(char) && char !== "\\" ? char : `\\x{${(char.codePointAt(0) ?? 0).toString(16).toUpperCase()}}`,
   ).join("");

@@ -1,5 +1,7 @@
 /** Variable envelope return paths: the reverse path says which recipient of which message a report is about. */
+import { parseMailbox } from "../core/address.ts";
 import { checkArgument, wrongType } from "../core/bytes.ts";
+import type { Mailbox } from "../core/mailbox.ts";
 
 /** The parts of a variable envelope return path. */
 export type Verp = {
@@ -29,6 +31,8 @@ export type Verp = {
 export function verp(base: string, recipient: string, id?: string): string {
   const [local, domain] = parts(base, "base");
   const [user, host] = parts(recipient, "recipient");
+  if (local.includes("+")) throw new RangeError('base must have no "+"');
+  if (host.startsWith("[")) throw new RangeError("recipient must have a domain name, not an IP address");
   if (id !== undefined && (typeof id !== "string" || !/^[A-Za-z0-9._-]+$/.test(id))) {
     throw new RangeError('id must be of letters, digits, "-", "_" and "."');
   }
@@ -40,32 +44,45 @@ export function verp(base: string, recipient: string, id?: string): string {
 }
 
 /**
- * Reads a reverse path that `verp()` made: the recipient of a report's own envelope.
+ * Reads a reverse path that `verp()` made: the recipient of a report's own envelope. It may stand in angle brackets.
  * @returns undefined, if it is none
  */
 export function parseVerp(address: string): Verp | undefined {
   if (typeof address !== "string") throw wrongType("address", "a string", address);
-  const found = /^([^+@]+)\+(?:([A-Za-z0-9._-]+)\+)?([^+@=]+)=([^@=+]+)@([^@]+)$/.exec(address);
-  if (found === null) return undefined;
-  const [, local, id, user = "", host, domain] = found;
+  const { localPart = "", domain } = mailboxIn(address) ?? {};
+  const found = /^([^+]+)\+(?:([A-Za-z0-9._-]+)\+)?([^+]+)=([^=+]+)$/.exec(localPart);
+  if (found === null || domain === undefined) return undefined;
+  const [, local, id, user = "", host] = found;
   return { base: `${local}@${domain}`, recipient: `${unescaped(user)}@${host}`, id };
 }
+
+function mailboxIn(address: string): Mailbox | undefined {
+  try {
+    return parseMailbox(address, "address");
+  } catch {
+    return undefined;
+  }
+}
+
+/** Characters that a local part or a domain name cannot have without quotes (RFC 5322 3.2.3). */
+const SPECIAL = /[\s"(),:;<>@[\\\]]/;
 
 function parts(address: string, argument: string): [local: string, domain: string] {
   const at = checkArgument(address, argument).lastIndexOf("@");
   const [local, domain] = [address.slice(0, at), address.slice(at + 1)];
-  if (at < 1 || domain === "" || /[\s"<>@]/.test(local) || /[\s"<>=+]/.test(domain)) {
+  const isLiteral = /^\[[^\s"(),;<>@[\\\]]+\]$/.test(domain);
+  if (at < 1 || SPECIAL.test(local) || (!isLiteral && (domain === "" || SPECIAL.test(domain) || /[=+]/.test(domain)))) {
     throw new RangeError(`${argument} must be an address without quotes`);
   }
-  if (argument === "base" && local.includes("+")) throw new RangeError('base must have no "+"');
   return [local, domain];
 }
 
-/** "+" and "=" part the pieces, and "%" marks what was escaped. */
+/** "+" and "=" part the pieces; by "%" and "!" some servers route mail elsewhere. */
 function escaped(local: string): string {
-  return local.replace(/[+=%]/g, (char) => `%${char.charCodeAt(0).toString(16).toUpperCase()}`);
+  return local.replace(/[+=%!]/g, (char) => `=${char.charCodeAt(0).toString(16).toUpperCase()}`);
 }
 
+/** Servers on the way may have made the digits lower case. */
 function unescaped(local: string): string {
-  return local.replace(/%(2B|3D|25)/g, (_, digits: string) => String.fromCharCode(Number.parseInt(digits, 16)));
+  return local.replace(/=(2B|3D|25|21)/gi, (_, digits: string) => String.fromCharCode(Number.parseInt(digits, 16)));
 }

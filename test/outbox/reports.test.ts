@@ -1,14 +1,10 @@
-/** Reads delivery reports of several servers, and makes and reads variable envelope return paths. */
+/** Reads delivery reports of several servers. */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { parseReport, parseVerp, verp } from "../../src/outbox/index.ts";
+import { parseReport } from "../../src/outbox/index.ts";
 import { FRESH, type OutboxMessage, VERSION } from "../../src/outbox/message.ts";
 import { buildReport } from "../../src/outbox/report.ts";
-
-/** A message with CRLF out of a text whose lines are indented as the test is. */
-function mail(text: string): string {
-  return text.replace(/^\n/, "").replace(/^ {4}/gm, "").replaceAll("\n", "\r\n");
-}
+import { mail } from "./mail.ts";
 
 const queued: OutboxMessage = {
   version: VERSION,
@@ -265,35 +261,5 @@ describe("parseReport", () => {
       }),
       { numRuns: 500 },
     );
-  });
-});
-
-describe("verp", () => {
-  it("gives a reverse path out of which the recipient is read", () => {
-    const path = verp("bounces@example.com", "charles+x=y%@example.net", "order-17");
-    expect(path).toBe("bounces+order-17+charles%2Bx%3Dy%25=example.net@example.com");
-    expect(parseVerp(path)).toEqual({
-      base: "bounces@example.com",
-      recipient: "charles+x=y%@example.net",
-      id: "order-17",
-    });
-  });
-
-  it("reads back what it made, for any plain address", () => {
-    const local = fc.stringMatching(/^[a-z0-9+=%._-]{1,12}$/);
-    fc.assert(
-      fc.property(local, fc.option(fc.stringMatching(/^[A-Za-z0-9._-]{1,10}$/), { nil: undefined }), (user, id) => {
-        const recipient = `${user}@example.net`;
-        expect(parseVerp(verp("b@example.com", recipient, id))).toEqual({ base: "b@example.com", recipient, id });
-      }),
-    );
-  });
-
-  it("refuses by name what would not come back", () => {
-    expect(() => verp("bounces+x@example.com", "a@example.net")).toThrow("base");
-    expect(() => verp("bounces@example.com", '"a b"@example.net')).toThrow("recipient");
-    expect(() => verp("bounces@example.com", "a@example.net", "a+b")).toThrow("id");
-    expect(() => verp("bounces@example.com", `${"a".repeat(60)}@example.net`)).toThrow("64 octets");
-    expect(parseVerp("bounces@example.com")).toBeUndefined();
   });
 });

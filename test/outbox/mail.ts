@@ -1,0 +1,26 @@
+/** Messages for the tests of reports. */
+
+/** A message with CRLF out of a text whose lines are indented as the test is. */
+export function mail(text: string): string {
+  return text.replace(/^\n/, "").replace(/^ {4}/gm, "").replaceAll("\n", "\r\n");
+}
+
+/** A report with these fields in its status part, and more parts behind it. */
+export function report(fields: string, { type = "message/delivery-status", header = "", more = "" } = {}): string {
+  return [
+    ...(header === "" ? [] : [header]),
+    "From: MAILER-DAEMON@mx.example.net",
+    "Content-Type: multipart/report; report-type=delivery-status; boundary=b",
+    "",
+    "--b",
+    "Content-Type: text/plain",
+    "",
+    "This is a report.",
+    "--b",
+    `Content-Type: ${type}`,
+    "",
+    fields,
+    `${more}--b--`,
+    "",
+  ].join("\n");
+}
