@@ -155,7 +155,10 @@ export class Outbox {
     const failures = reportable(message);
     if (report === undefined || failures.length === 0) return undefined;
     const original = await readBody(message.body, bodies).catch(() => undefined);
-    const { octets, messageId } = identified(await buildReport(message, failures, original, report), `@${reportHost(report)}`);
+    const { octets, messageId } = identified(
+      await buildReport(message, failures, original, report),
+      `@${reportHost(report)}`,
+    );
     const now = Date.now();
     const id = await idOf(reportParts(message));
     const common = { version: VERSION, id, messageId, from: "", to: [{ address: message.from }], options: {} } as const;
