@@ -18,7 +18,7 @@ import { type Failure, noop, raceAbort } from "./util.ts";
 declare const Deno: Pick<DenoRuntime, "connect">;
 
 /** The size of the buffer that a connection reads into. */
-const readSize = 64 * 1024;
+const readSize = 16 * 1024;
 
 /**
  * Connects by `Deno.connect`, unencrypted; tries all addresses of a host (RFC 8305).

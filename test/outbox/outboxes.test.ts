@@ -612,6 +612,7 @@ function addTests(name: QueueName, start: () => Promise<Service>): void {
     const { outbox } = await opened();
     await expect(outbox.enqueue({ from: "a\r\nb", to: ["c@example.net"] }, letter)).rejects.toThrow(RangeError);
     await expect(outbox.enqueue(envelope, letter, { key: "" })).rejects.toThrow("key");
+    await expect(outbox.enqueue(envelope, letter, { tenant: "a\0b" })).rejects.toThrow("tenant must not contain NUL");
     await expect(outbox.enqueue(envelope, letter, { priority: 1.5 })).rejects.toThrow("priority");
     await expect(outbox.enqueue(envelope, letter, { expiresAt: new Date(0) })).rejects.toThrow("expiresAt");
     await expect(outbox.enqueue(envelope, letter, { deliverAt: new Date(Number.NaN) })).rejects.toThrow("deliverAt");
