@@ -5,8 +5,8 @@ import type { ReadBuffer } from "./read-buffer.ts";
 import { checkUpgradable, closeGracefully, LOW_WATER, ReadQueue, untilSent, WriteSide } from "./socket-stream.ts";
 import { noop } from "./util.ts";
 
-/** The time to read bytes that arrived before a failed write, in milliseconds. */
-const lastReadTimeout = 10;
+/** The time to read bytes that arrived before a failed write, in milliseconds: Deno reads late on a busy machine. */
+const lastReadTimeout = 50;
 
 /** The stream below a `TLSSocket` that runs over `duplex` instead of a socket of the system; both end together. */
 export type Carrier = Pick<ByteStream, "close" | "abort" | "ref" | "unref"> & { readonly duplex: NodeDuplex };
