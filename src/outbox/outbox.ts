@@ -19,8 +19,8 @@ import { Places } from "./places.ts";
 import { buildReport, loadMimeNode, reportable, reportHost } from "./report.ts";
 import type { OutboxStore } from "./store.ts";
 
-/** Seconds for which an attempt may take its ticket; a used ticket is kept twice as long at least. */
-const LONGEST = 43_200;
+/** Seconds for which an attempt may take its ticket at least, however short `retention` is. */
+const LEAST = 3600;
 
 /** A message and when the queue hands it out. */
 export type QueuedMessage = {
@@ -137,9 +137,14 @@ export class Outbox {
     const { policy, ask, settle, bodies } = this.settings;
     const { tickets, held } = this.store;
     return new Attempt(
-      { ...parts, tickets, held, places: this.#places, bodies, policy, ask, settle, longest: LONGEST },
+      { ...parts, tickets, held, places: this.#places, bodies, policy, ask, settle, longest: this.#longest },
       message,
     );
+  }
+
+  /** Seconds for which an attempt may take its ticket; a used ticket is kept twice as long. */
+  get #longest(): number {
+    return Math.max(this.settings.retention / 2, LEAST);
   }
 
   /** Pauses the destination of an attempt whose server is overloaded. */
@@ -182,7 +187,7 @@ export class Outbox {
     // A worker may have died between its entry in the list and the state that says so.
     const listed = this.store.held.remove(message.id).catch(() => {});
     // Where this fails, they are forgotten later by themselves, or the body stays.
-    const seconds = Math.max(retention, 2 * LONGEST);
+    const seconds = Math.max(retention, 2 * this.#longest);
     await Promise.all(rounds.map((key) => this.store.tickets.forget(key, seconds))).catch(() => {});
     await this.#removeBody(message);
     await listed;
