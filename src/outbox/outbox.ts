@@ -142,11 +142,6 @@ export class Outbox {
     );
   }
 
-  /** Seconds for which an attempt may take its ticket; a used ticket is kept twice as long. */
-  get #longest(): number {
-    return Math.max(this.settings.retention / 2, LEAST);
-  }
-
   /** Pauses the destination of an attempt whose server is overloaded. */
   async follow({ destination }: OutboxMessage, { slowDown }: Conclusion): Promise<void> {
     if (slowDown <= 0) return;
@@ -191,6 +186,11 @@ export class Outbox {
     await Promise.all(rounds.map((key) => this.store.tickets.forget(key, seconds))).catch(() => {});
     await this.#removeBody(message);
     await listed;
+  }
+
+  /** Seconds for which an attempt may take its ticket; a used ticket is kept twice as long. */
+  get #longest(): number {
+    return Math.max(this.settings.retention / 2, LEAST);
   }
 
   async #store(octets: Uint8Array): Promise<StoredBody> {
