@@ -71,6 +71,8 @@ export class SMTPServerDisconnected extends SMTPException {
    * message. Undefined if there are none.
    */
   declare refused: Refused | undefined;
+  /** In LMTP, where `delivery` is "unknown": the recipients whose copy the server took. Undefined if there are none. */
+  declare accepted: readonly string[] | undefined;
 
   constructor(message?: string, details: ExceptionDetails & { replies?: readonly Reply[] | undefined } = {}) {
     super(message, { ...details, temporary: details.temporary ?? true });

@@ -68,7 +68,7 @@ export class GroupedTransaction extends EnvelopeGroup implements TransferObserve
     const answers = this.#answers();
     const known = this.#refusal ?? (this.#sentAt === undefined ? answers.refusal() : undefined);
     const lost = end?.toError({ delivery: hasLeft ? "unknown" : "not-sent" });
-    this.#observer.reject(known ?? answers.noteRefused(lost));
+    this.#observer.reject(known ?? answers.noteKnown(lost));
   }
 
   /** The message was sent, so the next one may follow, after the recipients for which there was no room. */
@@ -83,7 +83,7 @@ export class GroupedTransaction extends EnvelopeGroup implements TransferObserve
 
   /** The message was not delivered, or the outcome is unknown. */
   undelivered(error: unknown): void {
-    this.#observer.reject(this.#answers().noteRefused(error));
+    this.#observer.reject(this.#answers().noteKnown(error));
   }
 
   #envelopeAnswered({ code }: RawReply): void {

@@ -98,7 +98,7 @@ class Flight extends FlightGroup {
     const lost = this.#connection.end?.toError({ delivery, replies: this.#finalReplies.map(({ reply }) => reply) });
     const answers = this.#answers();
     // The server may continue after a 421, and the message was sent: only a refusal of the whole envelope is final.
-    this.#settled()?.reject((answers.isHopeless && answers.refusal()) || answers.noteRefused(lost));
+    this.#settled()?.reject((answers.isHopeless && answers.refusal()) || answers.noteKnown(lost));
   }
 
   protected resetAnswered({ code, message }: RawReply): void {
@@ -140,7 +140,7 @@ class Flight extends FlightGroup {
   #broken(reply: RawReply): void {
     const end = protocolBroken(`${reply.code} ${reply.message} as the answer to BDAT`);
     const replies = this.#finalReplies.map(({ reply }) => reply);
-    this.#giveUp(end, this.#answers().noteRefused(end.toError({ delivery: "unknown", replies })));
+    this.#giveUp(end, this.#answers().noteKnown(end.toError({ delivery: "unknown", replies })));
   }
 
   /** Ends the session first: no other message may use the room of this one. */

@@ -93,11 +93,19 @@ export class TransactionReplies {
     return new Outcome(this.#parties.to, replies, last);
   }
 
-  /** Adds the refused recipients to an error with an unknown outcome: only the others may have got the message. */
-  noteRefused(error: unknown): unknown {
+  /** Adds what is known of recipients to an error with an unknown outcome: the others may have got the message. */
+  noteKnown(error: unknown): unknown {
     if (!(error instanceof SMTPServerDisconnected) || error.delivery !== "unknown") return error;
-    const refused = refusedBy(this.rcpt, this.#parties.to);
+    const final = error.replies.values();
+    const accepted: string[] = [];
+    const replies = this.rcpt.map((reply, index) => {
+      const last = this.#isLmtp && isPositive(reply.code) ? final.next().value : undefined;
+      if (last !== undefined && isPositive(last.code)) accepted.push(this.#parties.to[index] ?? "");
+      return last ?? reply.reply;
+    });
+    const refused = refusedWith(replies, this.#parties.to);
     if (Object.keys(refused).length > 0) error.refused = refused;
+    if (accepted.length > 0) error.accepted = accepted;
     return error;
   }
 
@@ -157,10 +165,17 @@ export function plainDelivery({ accepted, refused, reply, replies }: Delivery): 
 }
 
 function refusedBy(replies: readonly RawReply[], to: readonly string[]): Refused {
+  return refusedWith(
+    replies.map(({ reply }) => reply),
+    to,
+  );
+}
+
+function refusedWith(replies: readonly Reply[], to: readonly string[]): Refused {
   const refused: Refused = Object.create(null);
   for (const [index, recipient] of to.entries()) {
     const reply = replies[index];
-    if (reply !== undefined && !isPositive(reply.code)) refused[recipient] = reply.reply;
+    if (reply !== undefined && !isPositive(reply.code)) refused[recipient] = reply;
   }
   return refused;
 }

@@ -97,7 +97,7 @@ export class Transaction implements ReplyReceiver, TransferObserver {
 
   /** The message was not delivered, or the outcome is unknown. */
   undelivered(error: unknown): void {
-    this.#observer.reject(this.#replies.noteRefused(error));
+    this.#observer.reject(this.#replies.noteKnown(error));
   }
 
   #envelope(): Command[] {

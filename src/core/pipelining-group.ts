@@ -13,6 +13,8 @@ export abstract class PipeliningGroup {
   /** Runs observers and the receiver in the context of the call; set if there are observers. */
   within: (<Result>(work: () => Result) => Result) | undefined = undefined;
 
+  #lines: readonly string[] | undefined;
+
   /** @param wire - the lines of the commands, each with CRLF */
   constructor(wire: string) {
     this.wire = wire;
@@ -25,7 +27,8 @@ export abstract class PipeliningGroup {
 
   /** The lines of the commands, without CRLF. */
   get lines(): readonly string[] {
-    return this.wire.split("\r\n").slice(0, -1);
+    this.#lines ??= this.wire.split("\r\n").slice(0, -1);
+    return this.#lines;
   }
 
   /** The timeout that limits the wait for the next reply. */

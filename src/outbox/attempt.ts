@@ -17,8 +17,8 @@ import {
   withinLife,
 } from "./conclusion.ts";
 import type { Destinations, Sender } from "./destinations.ts";
-import { delivery as deliveryOf, refusedBefore, textOf } from "./error-fields.ts";
-import { type OutboxMessage, recipientsLeft, ticketKey } from "./message.ts";
+import { acceptedBefore, delivery as deliveryOf, refusedBefore, textOf } from "./error-fields.ts";
+import { type OutboxMessage, recipientsLeft, ticketKey, without } from "./message.ts";
 import type { Places } from "./places.ts";
 import type { HeldStore } from "./store.ts";
 import { storedRefused } from "./stored-reply.ts";
@@ -73,7 +73,7 @@ export type AttemptParts = {
 /** One attempt. */
 export class Attempt {
   readonly #parts: AttemptParts;
-  readonly #message: OutboxMessage;
+  #message: OutboxMessage;
   readonly #key: string;
   readonly #token = crypto.randomUUID();
   readonly #stop: AbortController = new AbortController();
@@ -125,13 +125,16 @@ export class Attempt {
   /** Another attempt passed the point of no return. */
   async #judge(ticket: Ticket, now: number): Promise<Conclusion> {
     const { policy, settle } = this.#parts;
+    this.#learn(ticket);
     if (ticket.answer?.outcome === "delivered") return this.#resolved(ticket.answer);
     const isDead = ticket.answer !== undefined || now - ticket.at > settle * 1000;
     if (!isDead || policy.unknown === "hold" || policy.unknown === undefined) return this.#hold(ticket, now);
     const finding = policy.unknown === "retry" ? "not-delivered" : await this.#asked(ticket);
     if (finding === "unknown") return this.#hold(ticket, now);
     if (finding === "not-delivered") {
-      return now > this.#message.expiresAt ? expired(this.#message) : this.#send(now, ticket.token);
+      if (now <= this.#message.expiresAt) return this.#send(now, ticket.token);
+      // By "retry" alone, nobody knows that it failed.
+      return policy.unknown === "retry" ? this.#hold(ticket, now) : expired(this.#message);
     }
     const found = foundDelivered(ticket);
     await this.#parts.tickets.answer(this.#key, ticket.token, found);
@@ -166,7 +169,7 @@ export class Attempt {
       return conclusion;
     }
     // The answer came meanwhile: it is looked at instead.
-    if (!(await this.#parts.tickets.await(this.#key))) return { ...conclusion, after: 0 };
+    if (!(await this.#parts.tickets.await(this.#key))) return { ...conclusion, after: SOON };
     const { id, messageId } = this.#message;
     const { reason = "in-flight", since = now } = conclusion.state.held ?? {};
     await this.#parts.held.add({ id, messageId, reason, since });
@@ -179,13 +182,13 @@ export class Attempt {
     if (this.#stop.signal.aborted) return deferred(this.#message, 0, this.#message.state.paid);
     const place = await places.enter(this.#message, this.#token);
     if (!place.admitted) return deferred(this.#message, place.wait, place.paid);
-    const endKeeping = places.keep(this.#message, this.#token);
+    const endKeeping = places.keep(place.taken, this.#token);
     try {
       if (this.#message.state.held !== undefined) await list.remove(this.#message.id);
       return await this.#deliver(now + this.#parts.longest * 1000, over);
     } finally {
       endKeeping();
-      await places.leave(this.#message, this.#token).catch(() => {});
+      await places.leave(place.taken, this.#token).catch(() => {});
     }
   }
 
@@ -236,8 +239,8 @@ export class Attempt {
     const isCutShort = this.#isCutShort && known === undefined;
     if (taking === "taken" && !isCutShort && (known === "unknown" || known === undefined)) {
       const text = textOf(error) ?? "";
-      const refused = storedRefused(refusedBefore(error));
-      await persist(() => tickets.answer(this.#key, this.#token, { outcome: "unknown", text, refused }));
+      const known = { refused: storedRefused(refusedBefore(error)), accepted: acceptedBefore(error) };
+      await persist(() => tickets.answer(this.#key, this.#token, { outcome: "unknown", text, ...known }));
       return this.#unknown();
     }
     await this.#awaken(await persist(() => tickets.giveBack(this.#key, this.#token)));
@@ -259,13 +262,21 @@ export class Attempt {
   async #unknown(): Promise<Conclusion> {
     const { ticket, now } = await this.#parts.persist(() => this.#parts.tickets.read(this.#key));
     if (ticket === undefined) return deferred(this.#message, 1, []);
+    this.#learn(ticket);
     const { policy } = this.#parts;
     if (policy.unknown === undefined || policy.unknown === "hold") return this.#hold(ticket, now);
     // Not at once: the server may be in trouble, and a mailbox may show the message later than it was taken.
     const retried = afterFailure(this.#message, LOST, { ...policy, unknown: "retry" });
     if (retried.action === "retry") return retried;
-    // No report says that it failed, since nobody knows.
-    return { ...retried, state: { ...retried.state, failed: this.#message.state.failed } };
+    // No report says that it failed, and nobody sends it again, before a person has found out.
+    const { failed } = this.#message.state;
+    const held = { reason: "lost", since: ticket.at, checks: 0 } as const;
+    return { ...retried, state: { ...retried.state, failed, held } };
+  }
+
+  /** Leaves out the recipients of whom the ticket knows that they have the message. */
+  #learn({ answer }: Ticket): void {
+    if (answer?.outcome === "unknown") this.#message = without(this.#message, answer.accepted ?? []);
   }
 
   async #awaken({ awaited }: TicketChange): Promise<void> {
@@ -284,6 +295,9 @@ async function deliverSized(pool: Sender, request: () => DeliveryRequest, size: 
     return await pool.deliver(request());
   }
 }
+
+/** Seconds until a late answer is looked at: not at once, since an answer that cannot be read would be looked at for ever. */
+const SOON = 0.5;
 
 const NO_SIZE: string = notOffered("SIZE", "the option size").message;
 

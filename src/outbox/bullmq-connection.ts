@@ -43,8 +43,8 @@ export class BullmqConnection {
   /** The connection for scripts, which the store of an outbox runs. */
   get scripts(): RedisClient {
     return {
-      evalsha: async (...args) => (await this.#redis()).evalsha(...args),
-      eval: async (...args) => (await this.#redis()).eval(...args),
+      evalsha: (...args) => withoutCommands(async () => (await this.#redis()).evalsha(...args)),
+      eval: (...args) => withoutCommands(async () => (await this.#redis()).eval(...args)),
     };
   }
 
@@ -82,6 +82,15 @@ export class BullmqConnection {
 
   #wake(): void {
     for (const wake of this.#waiters) wake();
+  }
+}
+
+/** Runs a command, whose error does not repeat it: its arguments are whole messages. */
+export async function withoutCommands<T>(run: () => Promise<T>): Promise<T> {
+  try {
+    return await run();
+  } catch (error) {
+    throw field(error, "command", "object") === undefined ? error : withoutCommand(error);
   }
 }
 

@@ -1,9 +1,9 @@
 /** An outbox on BullMQ, and so on Redis. */
 import { checkObject } from "../facade/options.ts";
-import { BullmqConnection, withoutCommand } from "./bullmq-connection.ts";
+import { BullmqConnection, withoutCommand, withoutCommands } from "./bullmq-connection.ts";
 import { type BullJob, BullmqWorker, type BullWorker, loadBullmq } from "./bullmq-worker.ts";
 import type { Conclusion } from "./conclusion.ts";
-import { type DeadLetter, deadLetterOf, redriven } from "./dead-letters.ts";
+import { type DeadLetter, deadLetterOf, redriven, revived } from "./dead-letters.ts";
 import { field, textOf } from "./error-fields.ts";
 import { type OutboxEnvelope, type OutboxMessage, readMessage, UnknownMessageError, untold } from "./message.ts";
 import {
@@ -147,9 +147,13 @@ export class BullmqOutbox {
    */
   async resolve(id: string, finding: "delivered" | "not-delivered"): Promise<void> {
     const { job, message } = await this.#find(id);
-    await resolveTicket(this.#outbox.store, message, finding);
+    const isLeft = await resolveTicket(this.#outbox.store, message, finding);
     // A worker that has it right now puts it back, and looks at it again soon.
     if (!(await job.isFailed())) return await job.promote().catch(() => {});
+    if (isLeft) {
+      await job.updateData(revived(message));
+      return await job.retry("failed");
+    }
     if (finding === "not-delivered") {
       return await job.updateData({ ...message, state: { ...message.state, held: undefined } });
     }
@@ -204,7 +208,7 @@ export class BullmqOutbox {
   }
 
   async #insert(messages: readonly QueuedMessage[], isKeyed: boolean): Promise<Twins> {
-    await this.#queue.addBulk(messages.map((one) => this.#jobOf(one)));
+    await withoutCommands(() => this.#queue.addBulk(messages.map((one) => this.#jobOf(one))));
     if (!isKeyed) return new Map();
     const twins = await Promise.all(messages.map(({ message }) => this.#twinOf(message)));
     return new Map(twins.flat());

@@ -31,6 +31,11 @@ export function deadLetterOf(data: unknown, why: string): DeadLetter | undefined
   return { id, messageId, from, to: addresses, attempts, why, failed, unknown: held !== undefined };
 }
 
+/** The message as a worker goes on with it once its outcome was found out. */
+export function revived(message: OutboxMessage): OutboxMessage {
+  return { ...message, state: { ...message.state, over: undefined } };
+}
+
 /**
  * The message as it is tried again, from its first attempt on.
  * @throws {Error} if its outcome is unknown
@@ -38,6 +43,7 @@ export function deadLetterOf(data: unknown, why: string): DeadLetter | undefined
 export function redriven(message: OutboxMessage, lifetime: number): OutboxMessage {
   const { state } = message;
   if (state.held !== undefined) throw new Error(`the outcome of ${message.id} is unknown: call resolve() first`);
-  const next = { ...FRESH, round: state.round, left: state.left, redrives: state.redrives + 1 };
+  const left = state.left && [...new Set([...state.left, ...state.failed.map(([address]) => address)])];
+  const next = { ...FRESH, round: state.round, left, redrives: state.redrives + 1 };
   return { ...message, expiresAt: Date.now() + lifetime * 1000, state: next };
 }

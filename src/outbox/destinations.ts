@@ -43,8 +43,8 @@ export class Destinations {
   readonly #connect: Connect;
   readonly #most: number;
   readonly #entries = new Map<string, Entry>();
-  /** The user's own pools, which are closed at the end only. */
-  readonly #given = new Set<Sender>();
+  /** The user's own pools, and whether each was given more than once, for several destinations. */
+  readonly #given = new Map<Sender, { isShared: boolean }>();
 
   /** @param most - how many pools are kept, unless more are in use */
   constructor(connect: Connect, most: number) {
@@ -73,7 +73,7 @@ export class Destinations {
     this.#entries.clear();
     for (const { opening, opened } of entries) if (opened === undefined) opening.then(closeOwn, () => {});
     const own = entries.map(async ({ opened }) => opened && (await closeOwn(opened)));
-    await Promise.all([...own, ...[...this.#given].map(close)]);
+    await Promise.all([...own, ...[...this.#given.keys()].map(close)]);
   }
 
   #entry(destination: string): Entry {
@@ -100,6 +100,15 @@ export class Destinations {
     if (this.#entries.get(destination) === entry) this.#entries.delete(destination);
   }
 
+  /** A pool of the user's own that was given for one destination is as good as one that was made here. */
+  async #closeUnused(opened: Opened): Promise<void> {
+    const { sender } = opened;
+    if (this.#most > 0 && this.#given.get(sender)?.isShared === false) {
+      this.#given.delete(sender);
+      await close(sender);
+    } else await closeOwn(opened);
+  }
+
   async #open(destination: string): Promise<Opened> {
     try {
       const given: unknown = await this.#connect(destination);
@@ -108,7 +117,7 @@ export class Destinations {
         throw wrongType("the result of options.connect", "a pool or its options", given);
       }
       if (!isSender(given)) return { sender: new SMTPPool(given), isOwn: true };
-      this.#given.add(given);
+      this.#given.set(given, { isShared: this.#given.has(given) });
       return { sender: given, isOwn: false };
     } catch (cause) {
       throw new DestinationError(destination, { cause });
@@ -120,7 +129,10 @@ export class Destinations {
       if (this.#entries.size <= this.#most) return;
       if (entry.users > 0) continue;
       this.#entries.delete(destination);
-      entry.opening.then(closeOwn, () => {});
+      entry.opening.then(
+        (opened) => this.#closeUnused(opened),
+        () => {},
+      );
     }
   }
 }

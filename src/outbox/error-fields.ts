@@ -54,6 +54,12 @@ export function refusedBefore(error: unknown): Refused {
   return isRefused(refused) ? refused : {};
 }
 
+/** The recipients that have the message although its outcome is unknown for others. */
+export function acceptedBefore(error: unknown): readonly string[] {
+  const accepted = field(error, "accepted", "object");
+  return Array.isArray(accepted) ? accepted.filter((one) => typeof one === "string") : [];
+}
+
 function refusals(value: unknown): object | undefined {
   return field(value, "refused", "object");
 }

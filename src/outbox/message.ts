@@ -136,8 +136,17 @@ export function untold({ failed, told }: MessageState): StoredRefused {
 
 /** The recipients of the next transaction. */
 export function recipientsLeft({ to, state }: OutboxMessage): readonly QueuedRecipient[] {
-  const { left } = state;
-  return left === undefined ? to : to.filter(({ address }) => left.includes(address));
+  if (state.left === undefined) return to;
+  const left = new Set(state.left);
+  return to.filter(({ address }) => left.has(address));
+}
+
+/** The message without recipients that have it. */
+export function without(message: OutboxMessage, accepted: readonly string[]): OutboxMessage {
+  if (accepted.length === 0) return message;
+  const have = new Set(accepted);
+  const left = recipientsLeft(message).flatMap(({ address }) => (have.has(address) ? [] : [address]));
+  return { ...message, state: { ...message.state, left } };
 }
 
 /** An envelope, checked, apart from its options. */
@@ -162,8 +171,13 @@ export function checkEnvelope(envelope: OutboxEnvelope, body: Uint8Array): Check
   for (const one of to) {
     if (typeof one !== "string" && "rrvs" in one) throw new TypeError("to[].rrvs cannot be queued");
   }
-  const recipients = to.map((one) => (typeof one === "string" ? { address: one } : { ...one }));
-  return { from, to: recipients, options: structuredClone(options) };
+  // A state is kept for each address: the same one twice would be sent to again when it was put off once.
+  const recipients = new Map<string, QueuedRecipient>();
+  for (const one of to) {
+    const recipient = typeof one === "string" ? { address: one } : { ...one };
+    if (!recipients.has(recipient.address)) recipients.set(recipient.address, recipient);
+  }
+  return { from, to: [...recipients.values()], options: structuredClone(options) };
 }
 
 /** The Message-ID of a message's header. The field may be folded, and some programs leave out the brackets. */

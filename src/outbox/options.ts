@@ -205,6 +205,9 @@ function time(value: unknown, name: string): number {
   return value.getTime();
 }
 
+/** PostgreSQL takes it nowhere. */
+const NUL = "\0";
+
 /**
  * Checks the options of a message that are no times.
  * @throws {TypeError} or {RangeError} naming the option that is wrong
@@ -216,8 +219,7 @@ export function checkEnqueueOptions(options: EnqueueOptions): void {
     if (value === undefined) continue;
     if (typeof value !== "string") throw new TypeError(`${name} must be a string`);
     if (value === "" || value.length > 1000) throw new RangeError(`${name} must have 1 to 1,000 characters`);
-    // PostgreSQL takes it nowhere.
-    if (value.includes("\0")) throw new RangeError(`${name} must not contain NUL`);
+    if (value.includes(NUL)) throw new RangeError(`${name} must not contain NUL`);
   }
   if (!Number.isInteger(priority) || priority < 0 || priority > 1000) {
     throw new RangeError("priority must be a whole number from 0 to 1,000");

@@ -2,7 +2,7 @@
 import { wrongType } from "../core/bytes.ts";
 import { checkObject } from "../facade/options.ts";
 import type { Conclusion } from "./conclusion.ts";
-import { type DeadLetter, deadLetterOf, redriven } from "./dead-letters.ts";
+import { type DeadLetter, deadLetterOf, redriven, revived } from "./dead-letters.ts";
 import { field, textOf } from "./error-fields.ts";
 import { type OutboxEnvelope, type OutboxMessage, readMessage } from "./message.ts";
 import {
@@ -167,8 +167,9 @@ export class PgBossOutbox {
       throw new Error(`there is no message ${id}`);
     }
     const { message, isDead } = found;
-    await resolveTicket(this.#outbox.store, message, finding);
+    const isLeft = await resolveTicket(this.#outbox.store, message, finding);
     if (!isDead) return await this.#wake(id);
+    if (isLeft) return await this.#revive(revived(message));
     if (finding === "delivered") return await this.discard(id);
     const decided = { message: { ...message, state: { ...message.state, held: undefined } }, why: "a person decided" };
     await this.#boss.update(this.#dead, decided, { id });
@@ -189,14 +190,7 @@ export class PgBossOutbox {
    * @throws {Error} if there is none, or its outcome is unknown: `resolve()` comes first
    */
   async redrive(id: string): Promise<void> {
-    const next = redriven(await this.#findDead(id), this.#outbox.settings.lifetime);
-    await inTransaction(this.#boss, async (db) => {
-      // Without a transaction, the letter stays until the worker that ends the message removes it.
-      if (db !== undefined) await this.#deleteLetter(id, db);
-      if (isLive(await this.#job(this.#queue, id, db))) throw new Error(`${id} is in the queue already`);
-      await this.#boss.deleteJob(this.#queue, id, within(db));
-      await this.#insert([{ message: next, from: Date.now(), priority: 0 }], db);
-    });
+    await this.#revive(redriven(await this.#findDead(id), this.#outbox.settings.lifetime));
   }
 
   /** Removes a dead letter and its body. */
@@ -204,6 +198,18 @@ export class PgBossOutbox {
     const message = await this.#findDead(id);
     await this.#deleteLetter(id, undefined);
     await this.#outbox.settle(message);
+  }
+
+  /** Puts a dead letter back into the queue. */
+  async #revive(next: OutboxMessage): Promise<void> {
+    const { id } = next;
+    await inTransaction(this.#boss, async (db) => {
+      // Without a transaction, the letter stays until the worker that ends the message removes it.
+      if (db !== undefined) await this.#deleteLetter(id, db);
+      if (isLive(await this.#job(this.#queue, id, db))) throw new Error(`${id} is in the queue already`);
+      await this.#boss.deleteJob(this.#queue, id, within(db));
+      await this.#insert([{ message: next, from: Date.now(), priority: 0 }], db);
+    });
   }
 
   get #dead(): string {
@@ -266,7 +272,8 @@ export class PgBossOutbox {
     const added =
       jobs.length === 0 ? [] : await this.#boss.insert(this.#queue, jobs, { ...within(db), returnId: true });
     const twins = new Map<string, string | undefined>();
-    for (const { id } of jobs.filter((job) => !added?.includes(job.id))) {
+    const isAdded = new Set(added);
+    for (const { id } of jobs.filter((job) => !isAdded.has(job.id))) {
       twins.set(id, field((await this.#job(this.#queue, id, db))?.data, "messageId", "string"));
     }
     return twins;

@@ -15,6 +15,8 @@ export type Place = {
   /** Seconds. */
   readonly wait: number;
   readonly paid: readonly string[];
+  /** The budgets in which it has a place, which `leave` frees. */
+  readonly taken: readonly string[];
 };
 
 /** Seconds after which the place of a worker that died is free again: short, since a worker that lives renews it. */
@@ -45,47 +47,40 @@ export class Places {
         const { state, wait } = await this.#store.enter(key, token, { budget, lease, reserved: paid.includes(key) });
         if (state === "admitted" || state === "reserved") paid.push(key);
         if (state !== "admitted") {
-          await this.#leaveAll(entered, token);
-          return { admitted: false, wait: this.#wait(state, wait, message), paid: [...new Set(paid)] };
+          await this.leave(entered, token);
+          return { admitted: false, wait: this.#wait(state, wait, message), paid: [...new Set(paid)], taken: [] };
         }
-        entered.push(key);
+        if (budget.concurrent !== undefined) entered.push(key);
       }
     } catch (error) {
-      await this.#leaveAll(entered, token).catch(() => {});
+      await this.leave(entered, token).catch(() => {});
       throw error;
     }
-    return { admitted: true, wait: 0, paid };
+    return { admitted: true, wait: 0, paid, taken: entered };
   }
 
-  /** Renews its places while it is under way; the returned function ends that. */
-  keep(message: OutboxMessage, token: string): () => void {
-    const keys = this.#limited(message);
-    if (keys.length === 0 || this.#store.renew === undefined) return () => {};
-    const renew = (): void => {
-      // The next time comes before the lease ends.
-      for (const key of keys) this.#store.renew?.(key, token, LEASE).catch(() => {});
+  /** Renews places while a message is under way; the returned function ends that. */
+  keep(taken: readonly string[], token: string): () => void {
+    if (taken.length === 0 || this.#store.renew === undefined) return () => {};
+    const renew = async (key: string): Promise<void> => {
+      try {
+        await this.#store.renew?.(key, token, LEASE);
+      } catch {
+        // The next time comes before the lease ends.
+      }
     };
-    const timer = setInterval(renew, LEASE * 333);
+    const timer = setInterval(() => taken.forEach((key) => void renew(key)), LEASE * 333);
     return () => clearInterval(timer);
   }
 
-  /** Frees its places. */
-  async leave(message: OutboxMessage, token: string): Promise<void> {
-    await this.#leaveAll(this.#limited(message), token);
+  /** Frees places. */
+  async leave(taken: readonly string[], token: string): Promise<void> {
+    await Promise.all(taken.map((key) => this.#store.leave(key, token)));
   }
 
   /** Lets nothing go to a destination for so many seconds. */
   async pause(destination: string, seconds: number): Promise<void> {
     await this.#store.pause(`destination:${destination}`, seconds);
-  }
-
-  async #leaveAll(keys: readonly string[], token: string): Promise<void> {
-    await Promise.all(keys.map((key) => this.#store.leave(key, token)));
-  }
-
-  /** The budgets that limit how many messages are on their way. */
-  #limited(message: OutboxMessage): string[] {
-    return this.#budgets(message).flatMap(([key, { concurrent }]) => (concurrent === undefined ? [] : [key]));
   }
 
   #budgets({ destination, tenant }: OutboxMessage): [key: string, budget: Budget][] {

@@ -23,8 +23,9 @@ export type FailedRecipient = readonly [address: string, reply: StoredReply];
  */
 export function reportable(message: OutboxMessage): readonly FailedRecipient[] {
   if (!pathOf(message.from)) return [];
+  const recipients = new Map(message.to.map((one) => [one.address, one]));
   return untold(message.state).filter(([address]) => {
-    const notify = message.to.find((one) => one.address === address)?.notify;
+    const notify = recipients.get(address)?.notify;
     return notify === undefined || notify.includes("FAILURE");
   });
 }

@@ -3,12 +3,15 @@ import { type OutboxMessage, ticketKey } from "./message.ts";
 import type { OutboxStore } from "./store.ts";
 import { foundDelivered } from "./ticket.ts";
 
-/** Writes into the ticket what became of the message, or gives the ticket back. */
+/**
+ * Writes into the ticket what became of the message, or gives the ticket back. Returns whether a worker has to go on with a
+ * message that was given up: it was delivered, but not to recipients that the server had refused before.
+ */
 export async function resolveTicket(
   { tickets, held }: OutboxStore,
   message: OutboxMessage,
   finding: "delivered" | "not-delivered",
-): Promise<void> {
+): Promise<boolean> {
   if (finding !== "delivered" && finding !== "not-delivered") {
     throw new RangeError("finding must be delivered or not-delivered");
   }
@@ -17,9 +20,12 @@ export async function resolveTicket(
   const { held: isHeld, over } = message.state;
   // A worker may be about to hold it: the ticket is there before the state is.
   if (ticket === undefined && isHeld === undefined && over === undefined) throw new Error(`${message.id} is not held`);
-  if (ticket !== undefined && ticket.answer?.outcome !== "delivered") {
+  const isAnswered = ticket?.answer?.outcome === "delivered";
+  if (ticket !== undefined && !isAnswered) {
     if (finding === "delivered") await tickets.answer(key, ticket.token, foundDelivered(ticket));
     else await tickets.giveBack(key, ticket.token);
   }
   await held.remove(message.id);
+  const isDelivered = isAnswered || finding === "delivered";
+  return isDelivered && isHeld !== undefined && (ticket?.answer?.refused.length ?? 0) > 0;
 }

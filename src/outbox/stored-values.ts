@@ -1,5 +1,5 @@
 /** Values that come back from a store, checked: another version may have written them. */
-import { field } from "./error-fields.ts";
+import { acceptedBefore, field } from "./error-fields.ts";
 import type { HeldMessage } from "./store.ts";
 import type { StoredRefused, StoredReply } from "./stored-reply.ts";
 import type { TicketAnswer } from "./ticket.ts";
@@ -10,7 +10,9 @@ export function readAnswer(text: string | undefined): TicketAnswer | undefined {
   const outcome = field(value, "outcome", "string");
   const said = field(value, "text", "string") ?? "";
   const refused = field(value, "refused", "object");
-  if (outcome === "unknown") return { outcome, text: said, refused: isRefused(refused) ? refused : [] };
+  if (outcome === "unknown") {
+    return { outcome, text: said, refused: isRefused(refused) ? refused : [], accepted: acceptedBefore(value) };
+  }
   const code = field(value, "code", "number");
   if (outcome !== "delivered" || code === undefined || !isRefused(refused)) return undefined;
   return { outcome, code, text: said, refused };

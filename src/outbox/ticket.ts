@@ -20,6 +20,8 @@ export type TicketAnswer =
       readonly text: string;
       /** The recipients that the server had refused by then, each with its reply. */
       readonly refused: StoredRefused;
+      /** The recipients whose copy it had taken by then (LMTP). */
+      readonly accepted?: readonly string[] | undefined;
     };
 
 /**

@@ -74,6 +74,26 @@ it.each([["PIPELINING"], []])("by LMTP with %s", async (...extensions) => {
   lmtp.close();
 });
 
+it.each([
+  ["250 2.0.0 ok", ["a@example.net"], ["gone@example.net"]],
+  ["452 4.2.2 full", undefined, ["a@example.net", "gone@example.net"]],
+])("by LMTP also with the replies that came before: %s", async (reply, accepted, refused) => {
+  const server = startServer({
+    protocol: "lmtp",
+    answers: {
+      rcpt: ({ address = "" }) => (address.startsWith("gone") ? "550 5.1.1 no such user" : undefined),
+      message: ({ address }) => (address === "a@example.net" ? reply : { end: "close" }),
+    },
+  });
+  onTestFinished(() => server.close());
+  const lmtp = await LMTP.connect("mail.example.com", 24, { transport: server.transport });
+  const error = await failureOf(lmtp.sendmail("ada@example.com", to, letter));
+  expect(error).toMatchObject({ delivery: "unknown" });
+  expect(Reflect.get(Object(error), "accepted")).toEqual(accepted);
+  expect(Object.keys(Reflect.get(Object(error), "refused"))).toEqual(refused);
+  lmtp.close();
+});
+
 it("not where all were accepted, and not where the outcome is known", async () => {
   const server = startLossy(["PIPELINING"]);
   const smtp = await SMTP.connect("mail.example.com", 25, { transport: server.transport });

@@ -1,7 +1,8 @@
 /** How an attempt uses what the server offers. */
 import { expect, it } from "vitest";
-import type { Delivery, DeliveryRequest } from "../../src/index.ts";
-import { TicketRefusedError } from "../../src/outbox/index.ts";
+import { makeReply } from "../../src/core/reply.ts";
+import { type Delivery, type DeliveryRequest, SMTPServerDisconnected } from "../../src/index.ts";
+import { type Finding, TicketRefusedError } from "../../src/outbox/index.ts";
 import { ticketKey } from "../../src/outbox/message.ts";
 import { gate } from "../support/gate.ts";
 import { type Fate, Life, message, World } from "./lives.ts";
@@ -208,6 +209,37 @@ it("sends a message although an earlier one with its key has a ticket", async ()
   await world.close();
   expect(world.server.messages).toHaveLength(1);
   expect(queue.ended).toBe("done");
+});
+
+it("sends a message again by LMTP only to those of whom nobody knows", async () => {
+  const commands: string[] = [];
+  const recipients = ["a", "b", "c"].map((name) => ({ address: `${name}@example.net` }));
+  const deliver = async ({ to, body }: DeliveryRequest): Promise<Delivery> => {
+    await lastOf(body);
+    commands.push(to.map((one) => (typeof one === "string" ? one : one.address)).join());
+    if (commands.length > 1) return { accepted: [], refused: {}, reply: makeReply(250, ["ok"]), replies: [] };
+    const error = new SMTPServerDisconnected("lost", { delivery: "unknown" });
+    error.accepted = ["a@example.net"];
+    error.refused = { "c@example.net": makeReply(450, ["busy"]) };
+    throw error;
+  };
+  const world = new World();
+  const queue = new OneMessageQueue(message({ to: recipients }));
+  const options = { connect: () => ({ deliver, close: async () => {} }), policy: { unknown: "retry" } } as const;
+  for (let run = 0; run < 2; run++) await world.run(queue, world.worker(new Life(undefined), options));
+  await world.close();
+  expect(commands).toEqual(["a@example.net,b@example.net,c@example.net", "b@example.net,c@example.net"]);
+});
+
+it.each(["retry", "ask"] as const)("says of a last attempt by %s that nobody knows", async (unknown) => {
+  const world = new World({ message: { end: "close" } });
+  const queue = new OneMessageQueue(message());
+  const ask = (): Finding => "unknown";
+  const options = { policy: { unknown, attempts: 1 }, ask };
+  await world.run(queue, world.worker(new Life(undefined), options));
+  await world.close();
+  expect(queue.ended).toBe("give-up");
+  expect(queue.message.state).toMatchObject({ failed: [], held: { reason: "lost" } });
 });
 
 it("takes nothing but the words for a finding of ask()", async () => {

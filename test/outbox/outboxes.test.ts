@@ -465,6 +465,7 @@ function addTests(name: QueueName, start: () => Promise<Service>): void {
       ({ length }) => length === 1,
     );
     await outbox.redrive(dead?.id ?? "");
+    expect((await server.next()).text).toContain("Final-Recipient: rfc822; gone@example.net");
     expect((await server.next()).text).toContain("Final-Recipient: rfc822; slow@example.net");
   });
 
@@ -499,6 +500,55 @@ function addTests(name: QueueName, start: () => Promise<Service>): void {
       async () => server.messages.at(-1)?.to,
       (to) => to?.join() === "slow@example.net",
     );
+  });
+
+  it("goes on with a dead letter that is found delivered, for the recipients that were refused before", async () => {
+    const replies = new Map([
+      ["busy@example.net", "450 4.2.0 busy"],
+      ["gone@example.net", "550 5.1.1 no"],
+    ]);
+    const { server, outbox, work } = await opened(
+      {
+        rcpt: ({ address = "" }) => replies.get(address),
+        message: ({ message }) => (message?.from === "" ? undefined : { end: "close" }),
+      },
+      { report: { host: "mail.example.com" } },
+    );
+    const to = ["b@example.net", "busy@example.net", "gone@example.net"];
+    const { jobs } = await outbox.enqueue({ ...envelope, to }, letter, { expiresAt: new Date(Date.now() + 1500) });
+    await work();
+    const [dead] = await until(
+      () => outbox.deadLetters(),
+      ({ length }) => length === 1,
+    );
+    expect(dead?.unknown).toBe(true);
+    await outbox.resolve(jobs[0]?.id ?? "", "delivered");
+    const texts = async (): Promise<string> => server.messages.map(({ text }) => text).join();
+    await until(texts, (text) => text.includes("busy@example.net>: 450") && text.includes("gone@example.net>: 550"));
+  });
+
+  it("sends to an address once that is there twice", async () => {
+    const { server, outbox, work } = await opened();
+    await outbox.enqueue({ ...envelope, to: ["a@example.net", { address: "a@example.net" }] }, letter);
+    await work();
+    expect((await server.next()).to).toEqual(["a@example.net"]);
+  });
+
+  it("sends a dead letter again to all who have not got it, whenever they were refused", async () => {
+    const { server, outbox, work } = await opened(
+      { rcpt: ({ address }) => (address === "gone@example.net" ? "550 5.1.1 no" : "450 4.2.0 busy") },
+      { policy: { ...soon, attempts: 2 } },
+    );
+    await outbox.enqueue({ ...envelope, to: ["gone@example.net", "busy@example.net"] }, letter);
+    await work();
+    const [dead] = await until(
+      () => outbox.deadLetters(),
+      ({ length }) => length === 1,
+    );
+    server.once("rcpt", "250 2.1.5 ok");
+    server.once("rcpt", "250 2.1.5 ok");
+    await outbox.redrive(dead?.id ?? "");
+    expect((await server.next()).to.toSorted()).toEqual(["busy@example.net", "gone@example.net"]);
   });
 
   it("refuses to resolve a message that nobody has tried yet", async () => {

@@ -192,6 +192,18 @@ describe("the destinations of a worker", () => {
     expect(closed).toBe(1);
   });
 
+  it("close a pool of the user's own that one destination alone has once it is not needed", async () => {
+    const closed: string[] = [];
+    const destinations = new Destinations((name) => {
+      return { deliver: () => Promise.reject(new Error("unused")), close: async () => closed.push(name) };
+    }, 1);
+    for (const name of ["a", "b", "c"]) await destinations.using(name, running, async () => {});
+    await new Promise((resolve) => setTimeout(resolve, 10));
+    expect(closed).toEqual(["a", "b"]);
+    await destinations.close();
+    expect(closed).toEqual(["a", "b", "c"]);
+  });
+
   it("ask again for a pool that the user has closed", async () => {
     let opened = 0;
     const destinations = new Destinations(() => {

@@ -2,7 +2,7 @@
 import { readdir, readFile, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { onNode, type Runtime, runtimes } from "../support/runtimes.ts";
+import { onNode, type Runtime, running, runtimes } from "../support/runtimes.ts";
 import { type Folder, installPackage, type Outcome, run } from "./installed.ts";
 
 /** What only a transport names: the ways out of the process. `builtin-module.ts` asks for channels and contexts alone. */
@@ -82,6 +82,17 @@ describe.runIf(onNode)("importing the package", () => {
       expect(at.imported.loaded.toSorted()).toEqual(["index.js", "library.js"]);
       expect(at.connected.loaded).toHaveLength(4);
     });
+  });
+
+  it("has no file that lacks what it imports from another", async () => {
+    const dist = join(folder.path, "node_modules/smtplib/dist");
+    const files = (await readdir(dist, { recursive: true })).filter((name) => /\.js$/.test(name) && name !== "cli.js");
+    expect(files.length).toBeGreaterThan(20);
+    const { status, output } = await runHere(
+      running,
+      files.map((name) => `await import(${JSON.stringify(join(dist, name))});`).join("\n"),
+    );
+    expect(status, output).toBe(0);
   });
 
   it("has each module in one file, so that there is one of each class", async () => {
