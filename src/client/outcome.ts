@@ -98,12 +98,13 @@ export class TransactionReplies {
     if (!(error instanceof SMTPServerDisconnected) || error.delivery !== "unknown") return error;
     const final = error.replies.values();
     const accepted: string[] = [];
-    const replies = this.rcpt.map((reply, index) => {
-      const last = this.#isLmtp && isPositive(reply.code) ? final.next().value : undefined;
-      if (last !== undefined && isPositive(last.code)) accepted.push(this.#parties.to[index] ?? "");
-      return last ?? reply.reply;
-    });
-    const refused = refusedWith(replies, this.#parties.to);
+    const refused: Refused = Object.create(null);
+    for (const [index, rcpt] of this.rcpt.entries()) {
+      const recipient = this.#parties.to[index] ?? "";
+      const last = this.#isLmtp && isPositive(rcpt.code) ? final.next().value : undefined;
+      if (last !== undefined && isPositive(last.code)) accepted.push(recipient);
+      else if (last !== undefined || !isPositive(rcpt.code)) refused[recipient] = last ?? rcpt.reply;
+    }
     if (Object.keys(refused).length > 0) error.refused = refused;
     if (accepted.length > 0) error.accepted = accepted;
     return error;
@@ -165,17 +166,10 @@ export function plainDelivery({ accepted, refused, reply, replies }: Delivery): 
 }
 
 function refusedBy(replies: readonly RawReply[], to: readonly string[]): Refused {
-  return refusedWith(
-    replies.map(({ reply }) => reply),
-    to,
-  );
-}
-
-function refusedWith(replies: readonly Reply[], to: readonly string[]): Refused {
   const refused: Refused = Object.create(null);
   for (const [index, recipient] of to.entries()) {
     const reply = replies[index];
-    if (reply !== undefined && !isPositive(reply.code)) refused[recipient] = reply;
+    if (reply !== undefined && !isPositive(reply.code)) refused[recipient] = reply.reply;
   }
   return refused;
 }

@@ -55,7 +55,10 @@ function addTests(name: QueueName, start: () => Promise<Service>): void {
       new SMTPPool({ host: "mail.example.com", transport: server.transport, reconnectFor: 0 });
     const outbox = await queues.open({ connect, policy: soon, ...options });
     const work = async (options: WorkOptions = {}): Promise<OutboxWorker> => {
-      const worker = await outbox.work({ concurrency: 5, ...options });
+      // A worker that starts while its server does is refused, and started again by what supervises it.
+      const start = () => outbox.work({ concurrency: 5, ...options }).catch(unlessAway);
+      const worker = await until(start, (started) => started !== undefined);
+      if (worker === undefined) throw new Error("there is no worker");
       workers.push(worker);
       return worker;
     };
@@ -802,6 +805,11 @@ function addTests(name: QueueName, start: () => Promise<Service>): void {
       (held) => held.some(({ id }) => id === jobs[0]?.id),
     );
   }, 60_000);
+}
+
+/** Undefined for a queue that is away. @throws any other error */
+function unlessAway(error: unknown): undefined {
+  if (!(error instanceof OutboxUnavailableError)) throw error;
 }
 
 function wait(milliseconds: number): Promise<void> {
