@@ -260,9 +260,11 @@ export class BullmqOutbox {
     }
     if (action === "retry" || action === "hold" || action === "defer") return { kind: "again", after };
     if (untold(next.state).length > 0) await this.#report(job, next);
-    // A worker may have died between its entry and the state that says so.
-    if (action === "give-up") await this.#outbox.store.held.remove(next.id);
-    if (action === "give-up") return { kind: "dead", why: textOf(error) ?? "the message could not be delivered" };
+    if (action === "give-up") {
+      // A worker may have died between its entry and the state that says so.
+      await this.#outbox.store.held.remove(next.id);
+      return { kind: "dead", why: textOf(error) ?? "the message could not be delivered" };
+    }
     return { kind: "done", result: { messageId: next.messageId, reply, failed: next.state.failed } };
   }
 

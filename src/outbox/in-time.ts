@@ -1,5 +1,6 @@
 /** A step that has to end in time. */
 import { onAbort } from "../client/abort.ts";
+import { unlessAborted } from "./unless-aborted.ts";
 
 /** How long a step may take. */
 export type Limits = {
@@ -20,18 +21,10 @@ export async function inTime<T>(
   step: (signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
   const given = new AbortController();
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  let unlink = (): void => {};
-  const over = new Promise<never>((_, reject) => {
-    const end = (reason: unknown): void => {
-      reject(reason);
-      given.abort(reason);
-    };
-    timer = setTimeout(() => end(late()), seconds * 1000);
-    unlink = onAbort(signal, end);
-  });
+  const timer = setTimeout(() => given.abort(late()), seconds * 1000);
+  const unlink = onAbort(signal, (reason) => given.abort(reason));
   try {
-    return await Promise.race([step(given.signal), over]);
+    return await unlessAborted(step(given.signal), given.signal);
   } finally {
     clearTimeout(timer);
     unlink();

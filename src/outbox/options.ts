@@ -61,11 +61,23 @@ export type EnqueueOptions = {
   tenant?: string | undefined;
 };
 
-/** The names of the options, which a type holds complete. */
-const SETTINGS: readonly (keyof OutboxOptions)[] = [
-  ...(["connect", "destinationOf", "policy", "ask", "budgets", "bodies", "inline", "report"] as const),
-  ...(["lifetime", "retention", "settle", "timeout", "pools"] as const),
-];
+/** The names of the options: the type requires each. */
+const SETTINGS: Readonly<Record<keyof OutboxOptions, true>> = {
+  connect: true,
+  destinationOf: true,
+  policy: true,
+  ask: true,
+  budgets: true,
+  bodies: true,
+  inline: true,
+  report: true,
+  lifetime: true,
+  retention: true,
+  settle: true,
+  timeout: true,
+  pools: true,
+};
+
 /** The options with their defaults. */
 export type OutboxSettings = {
   readonly [name in keyof Required<OutboxOptions>]: name extends "ask" | "bodies" | "report"
@@ -81,7 +93,7 @@ const LONGEST_LIFE = 14 * 86_400;
  * @throws {TypeError} or {RangeError} naming the option that is wrong
  */
 export function outboxSettings(options: OutboxOptions, more: readonly string[] = []): OutboxSettings {
-  checkNames(options, [...SETTINGS, ...more], "options");
+  checkNames(options, [...Object.keys(SETTINGS), ...more], "options");
   const { ask, bodies, report, policy = {}, budgets = {} } = options;
   checkMethods({ connect: options.connect }, ["connect"], "options");
   checkFunctions({ destinationOf: options.destinationOf, ask }, "options");

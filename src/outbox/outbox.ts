@@ -188,6 +188,18 @@ export class Outbox {
     await listed;
   }
 
+  /**
+   * Waits for an answer of the queue.
+   * @throws {OutboxUnavailableError} if something does not answer within the option `timeout`
+   */
+  answered<T>(
+    step: () => Promise<T>,
+    signal: AbortSignal | undefined,
+    trouble: () => Error | undefined = this.#trouble,
+  ): Promise<T> {
+    return inTime({ seconds: this.settings.timeout, late: () => this.#unavailable("", trouble()), signal }, step);
+  }
+
   /** Seconds for which an attempt may take its ticket; a used ticket is kept twice as long. */
   get #longest(): number {
     return Math.max(this.settings.retention / 2, LEAST);
@@ -236,15 +248,6 @@ export class Outbox {
     const destination: unknown = this.settings.destinationOf(address);
     if (typeof destination === "string" && destination !== "") return destination;
     throw wrongType("the result of options.destinationOf", "a name", destination);
-  }
-
-  /** @throws {OutboxUnavailableError} if something does not answer within the option `timeout` */
-  answered<T>(
-    step: () => Promise<T>,
-    signal: AbortSignal | undefined,
-    trouble: () => Error | undefined = this.#trouble,
-  ): Promise<T> {
-    return inTime({ seconds: this.settings.timeout, late: () => this.#unavailable("", trouble()), signal }, step);
   }
 
   async #within<T>(step: (signal: AbortSignal) => Promise<T>): Promise<T> {

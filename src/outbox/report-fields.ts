@@ -1,6 +1,6 @@
 /** The values that reports have in fields and in texts: addresses, status codes, actions, replies. */
-import { parseMailbox } from "../core/address.ts";
 import { decodeWords } from "../core/mime.ts";
+import { mailboxIn } from "./mailbox-in.ts";
 import type { ReportedRecipient } from "./parse-report.ts";
 import { oneLine } from "./report-parts.ts";
 
@@ -10,23 +10,15 @@ type Action = ReportedRecipient["action"];
 export function addressOf(field: string): string | undefined {
   const [, type = "", rest = field] = TYPED.exec(field) ?? [];
   const text = oneLine(rest);
-  const address = pathIn(text) ?? text.replace(/^<([^<>]*)>$/, "$1").trim();
+  // A text that is no mailbox may be the command of a pipe.
+  const address = mailboxIn(text)?.path ?? text.replace(/^<([^<>]*)>$/, "$1").trim();
   return (/^utf-8$/i.test(type) ? unescaped(address) : address) || undefined;
 }
 
 /** A type, such as "smtp", and what it is the type of. */
 const TYPED = /^\s*([A-Za-z][\w.-]*)\s*;(.*)$/s;
 
-function pathIn(text: string): string | undefined {
-  try {
-    return parseMailbox(text, "address").path;
-  } catch {
-    // Such as the command of a pipe.
-    return undefined;
-  }
-}
-
-/** RFC 6533 3: `\x{…}` stands for a character, but for none that would end a line, and for no half of one. */
+/** Replaces `\x{…}` by its character (RFC 6533 3), unless that is a control character or half of a surrogate pair. */
 function unescaped(address: string): string {
   return address.replace(/\\x\{([0-9A-Fa-f]{2,6})\}/g, (whole, digits: string) => {
     const code = Number.parseInt(digits, 16);

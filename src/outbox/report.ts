@@ -3,6 +3,7 @@ import { asciiHostName } from "../core/a-label.ts";
 import { parseMailbox } from "../core/address.ts";
 import { checkArgument, quoted } from "../core/bytes.ts";
 import { mailDate } from "../core/mail-date.ts";
+import { mailboxIn } from "./mailbox-in.ts";
 import { headerOf, type OutboxMessage, untold } from "./message.ts";
 import type { StoredReply } from "./stored-reply.ts";
 
@@ -32,11 +33,7 @@ export function reportable(message: OutboxMessage): readonly FailedRecipient[] {
 
 /** The address alone: an envelope may also have it in angle brackets, or with a name. "" for the null path. */
 function pathOf(address: string): string | undefined {
-  try {
-    return parseMailbox(address, "address").path;
-  } catch {
-    return undefined;
-  }
+  return mailboxIn(address)?.path;
 }
 
 const LABEL = "[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?";

@@ -1,3 +1,4 @@
+/** A wait that a signal ends. */
 import { onAbort } from "../client/abort.ts";
 
 /** Waits for something that knows no signal, until this one is aborted. @throws the signal's reason */

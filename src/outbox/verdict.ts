@@ -85,9 +85,16 @@ export function retryOf(error: unknown, attempt: number, policy: RetryPolicy = {
   return again(verdict, attempt, checked, delay(replyIn(error), attempt, checked));
 }
 
-const NAMES: readonly (keyof RetryPolicy)[] = [
-  ...(["unknown", "greylisting", "first", "longest", "jitter", "attempts", "random"] as const),
-];
+/** The names of the options: the type requires each. */
+const NAMES: Readonly<Record<keyof RetryPolicy, true>> = {
+  unknown: true,
+  greylisting: true,
+  first: true,
+  longest: true,
+  jitter: true,
+  attempts: true,
+  random: true,
+};
 
 type Checked = Required<{ [name in keyof RetryPolicy]: NonNullable<RetryPolicy[name]> }>;
 
@@ -96,7 +103,7 @@ type Checked = Required<{ [name in keyof RetryPolicy]: NonNullable<RetryPolicy[n
  * @throws {TypeError} or {RangeError} naming what is wrong
  */
 export function checkPolicy(policy: RetryPolicy, where = "policy"): Checked {
-  checkNames(policy, NAMES, where);
+  checkNames(policy, Object.keys(NAMES), where);
   const { unknown = "hold", greylisting = 60, first = 300, longest = 14_400, jitter = 0.25, attempts = 40 } = policy;
   if (!["hold", "retry", "ask"].includes(unknown)) throw new RangeError(`${where}.unknown must be hold, retry or ask`);
   for (const [name, value] of Object.entries({ greylisting, first, longest, attempts })) {

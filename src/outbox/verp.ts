@@ -1,7 +1,6 @@
 /** Variable envelope return paths: the reverse path says which recipient of which message a report is about. */
-import { parseMailbox } from "../core/address.ts";
 import { checkArgument, wrongType } from "../core/bytes.ts";
-import type { Mailbox } from "../core/mailbox.ts";
+import { mailboxIn } from "./mailbox-in.ts";
 
 /** The parts of a variable envelope return path. */
 export type Verp = {
@@ -54,14 +53,6 @@ export function parseVerp(address: string): Verp | undefined {
   if (found === null || domain === undefined) return undefined;
   const [, local, id, user = "", host] = found;
   return { base: `${local}@${domain}`, recipient: `${unescaped(user)}@${host}`, id };
-}
-
-function mailboxIn(address: string): Mailbox | undefined {
-  try {
-    return parseMailbox(address, "address");
-  } catch {
-    return undefined;
-  }
 }
 
 /** Characters that a local part or a domain name cannot have without quotes (RFC 5322 3.2.3). */

@@ -8,6 +8,7 @@ import { startServer, type TestServer } from "../../src/testing/index.ts";
 import { failureOf } from "../servers/failure.ts";
 import { describeService } from "./describe-service.ts";
 import { type Service, startRedis } from "./services.ts";
+import { until } from "./until.ts";
 
 const envelope = { from: "ada@example.com", to: ["charles@example.net"] };
 const letter = "Subject: Hello\r\n\r\nHi!\r\n";
@@ -100,7 +101,3 @@ describeService("redis", () => {
     expect(await queue.getWaitingCount()).toBe(1);
   });
 });
-
-async function until(isIt: () => Promise<boolean>): Promise<void> {
-  while (!(await isIt())) await new Promise((resolve) => setTimeout(resolve, 20));
-}

@@ -18,6 +18,7 @@ import { describeService } from "./describe-service.ts";
 import { MemoryTickets } from "./memory-store.ts";
 import { type AnyOptions, type AnyOutbox, connectQueues, type QueueName, type Queues } from "./queues.ts";
 import { type Service, startPostgres, startRedis } from "./services.ts";
+import { until } from "./until.ts";
 
 describeService("redis", () => addTests("redis", startRedis));
 describeService("postgresql", () => addTests("postgresql", startPostgres));
@@ -569,10 +570,7 @@ function addTests(name: QueueName, start: () => Promise<Service>): void {
     const { outbox, work } = await opened({}, { connect });
     const { jobs } = await outbox.enqueue(envelope, letter);
     const worker = await work();
-    await until(
-      async () => isAsked,
-      (asked) => asked,
-    );
+    await until(async () => isAsked);
     await worker.close();
     expect(await queues.waits(jobs[0]?.id ?? "")).toBe(true);
   });
@@ -762,10 +760,7 @@ function addTests(name: QueueName, start: () => Promise<Service>): void {
     const { outbox, work } = await opened({}, { connect: () => deaf });
     const { jobs } = await outbox.enqueue(envelope, letter);
     const worker = await work({ closeTimeout: 0.1 });
-    await until(
-      async () => isAsked,
-      (asked) => asked,
-    );
+    await until(async () => isAsked);
     await worker.close();
     expect(await queues.waits(jobs[0]?.id ?? "")).toBe(true);
     expect(await outbox.held()).toEqual([]);
@@ -794,10 +789,7 @@ function addTests(name: QueueName, start: () => Promise<Service>): void {
     });
     const { jobs } = await outbox.enqueue(envelope, letter);
     const worker = await work({ closeTimeout: 0.2 });
-    await until(
-      async () => isReached,
-      (reached) => reached,
-    );
+    await until(async () => isReached);
     await worker.close();
     await work();
     await until(
@@ -819,13 +811,4 @@ function wait(milliseconds: number): Promise<void> {
 /** Long enough for each client to notice that its server is gone, and to try again. */
 function gone(): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, 250));
-}
-
-/** Asks until the answer is the one. */
-async function until<T>(ask: () => Promise<T>, isIt: (answer: T) => boolean): Promise<T> {
-  for (;;) {
-    const answer = await ask();
-    if (isIt(answer)) return answer;
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
 }

@@ -8,6 +8,7 @@ import { inTransaction } from "../../src/outbox/pg-boss-client.ts";
 import { startServer } from "../../src/testing/index.ts";
 import { describeService } from "./describe-service.ts";
 import { type Service, startPostgres } from "./services.ts";
+import { until } from "./until.ts";
 
 const envelope = { from: "ada@example.com", to: ["charles@example.net"] };
 
@@ -251,10 +252,6 @@ const METHODS = [
   ...(["insert", "fetch", "touch", "complete", "fail", "update"] as const),
   ...(["deleteJob", "findJobs", "createQueue"] as const),
 ];
-
-async function until(isIt: () => Promise<boolean>): Promise<void> {
-  while (!(await isIt())) await new Promise((resolve) => setTimeout(resolve, 20));
-}
 
 /** A way to PostgreSQL by which the server can end right behind an answer, in the same packet. */
 class WayToServer {
