@@ -5,7 +5,7 @@
 import { aLabel } from "../core/a-label.ts";
 import { parseMailbox } from "../core/address.ts";
 import { portionsWithin, readLimits } from "../core/extensions/limits.ts";
-import { mayPass } from "../core/refused-command.ts";
+import { mayPass, saysNoRoom } from "../core/refused-command.ts";
 import { isPositive, makeReply, type RawReply, type Refused, type Reply } from "../core/reply.ts";
 import { SMTPException, SMTPRecipientsRefused, SMTPResponseException } from "../errors.ts";
 import type { Delivery } from "./outcome.ts";
@@ -76,11 +76,7 @@ export function sendRest(
 /** The indexes of recipients refused for lack of room: those after the last accepted one, except full mailboxes. */
 function withoutRoom(replies: readonly Reply[]): number[] {
   const last = replies.findLastIndex(({ code }) => isPositive(code));
-  return [...replies.entries()]
-    .filter(([index, { code, enhancedCode = ".5.3" }]) => {
-      return index > last && (code === 452 || code === 552) && enhancedCode.endsWith(".5.3");
-    })
-    .map(([index]) => index);
+  return [...replies.entries()].filter(([index, reply]) => index > last && saysNoRoom(reply)).map(([index]) => index);
 }
 
 /** Combines the results of a message's portions. */

@@ -30,3 +30,12 @@ export function mayPass(reply: Reply): boolean {
   const { code } = reply;
   return (code >= 400 && code < 500) || (code === 552 && !refusesContent(reply));
 }
+
+/**
+ * True if a reply to RCPT says that the transaction has no room for more recipients: 452, or 552 from older servers (RFC
+ * 5321 4.5.3.1.10). With another enhanced status code than X.5.3, the mailbox or the server is full.
+ */
+export function saysNoRoom(reply: Reply): boolean {
+  const { code, enhancedCode = ".5.3" } = reply;
+  return (code === 452 || code === 552) && !refusesContent(reply) && enhancedCode.endsWith(".5.3");
+}

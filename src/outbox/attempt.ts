@@ -206,7 +206,7 @@ export class Attempt {
     };
     let answer: TicketAnswer;
     try {
-      const octets = await unlessAborted(readBody(this.#message.body, bodies), this.#stop.signal);
+      const octets = await unlessAborted(readBody(this.#message, bodies), this.#stop.signal);
       const request = () => ({ ...this.#request(), body: ticketedBody([octets], take), signal: this.#stop.signal });
       const { destination } = this.#message;
       const delivery = destinations.using(destination, this.#stop.signal, (pool) =>

@@ -31,11 +31,20 @@ export function inlineBody(body: Uint8Array): StoredBody {
   return text === undefined || text.includes("\0") ? { base64: encodeBase64(body) } : { text };
 }
 
+/** A queued body, and how long it is. */
+type Queued = { readonly body: StoredBody; readonly octets: number };
+
 /**
  * The body of a queued message.
- * @throws {BodyUnavailableError} if the store fails, has no such body, or is missing
+ * @throws {BodyUnavailableError} if the store fails, has no such body or another one, or is missing
  */
-export async function readBody(body: StoredBody, store: BodyStore | undefined): Promise<Uint8Array> {
+export async function readBody({ body, octets }: Queued, store: BodyStore | undefined): Promise<Uint8Array> {
+  const read = await readAny(body, store);
+  if (read.length === octets) return read;
+  throw new BodyUnavailableError(`the body has ${read.length} octets, and had ${octets} when it was queued`);
+}
+
+async function readAny(body: StoredBody, store: BodyStore | undefined): Promise<Uint8Array> {
   if ("text" in body) return utf8(body.text);
   if ("base64" in body) {
     const octets = decodeBase64(body.base64);
@@ -47,14 +56,15 @@ export async function readBody(body: StoredBody, store: BodyStore | undefined): 
 }
 
 async function readStored(name: string, store: BodyStore): Promise<Uint8Array> {
-  let octets: Uint8Array | undefined;
+  let octets: unknown;
   try {
     octets = await store.get(name);
   } catch (cause) {
     throw new BodyUnavailableError("the store of bodies failed", { cause });
   }
   if (octets === undefined) throw new BodyUnavailableError(`the store of bodies has no ${name}`);
-  return octets;
+  if (octets instanceof Uint8Array) return octets;
+  throw new BodyUnavailableError("the store of bodies gave something that is no Uint8Array");
 }
 
 /** The functions of `node:fs/promises` that are used. */

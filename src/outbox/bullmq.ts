@@ -92,10 +92,13 @@ export class BullmqOutbox {
    * been queued all the same: with a key the call can be repeated safely
    */
   enqueue(envelope: OutboxEnvelope, body: string | Uint8Array, options: EnqueueOptions = {}): Promise<Enqueued> {
-    return this.#outbox.enqueue(envelope, body, options, async (messages, signal) => {
-      // ioredis would keep the command in its memory, and send it when the call was rejected long ago.
-      await this.#connection.ready(signal);
-      return await this.#insert(messages, options.key !== undefined);
+    return this.#outbox.enqueue(envelope, body, options, {
+      known: async (_, signal) => {
+        // ioredis would keep the command in its memory, and send it when the call was rejected long ago.
+        await this.#connection.ready(signal);
+        return new Map();
+      },
+      add: (messages) => this.#insert(messages, options.key !== undefined),
     });
   }
 

@@ -11,7 +11,7 @@ import {
   storedReply,
 } from "./stored-reply.ts";
 import type { Ticket, TicketAnswer } from "./ticket.ts";
-import { type RetryPolicy, retryOf, type Verdict } from "./verdict.ts";
+import { isPart, type RetryPolicy, retryOf, type Verdict } from "./verdict.ts";
 
 /** The action of the queue after an attempt. */
 export type Conclusion = {
@@ -35,7 +35,8 @@ export function afterDelivered(message: OutboxMessage, answer: TicketAnswer, pol
   const reply = answer.outcome === "delivered" ? { code: answer.code, text: answer.text } : undefined;
   const delivery = { accepted: [], refused: readRefused(refused), reply: readReply(reply ?? NONE), replies: [] };
   const verdict = retryOf(delivery, state.attempts + 1, policy);
-  const next = { ...counted(state), round: state.round + 1, putOff: withReplies(state.putOff, refused) };
+  const attempts = isPart(delivery) ? state.attempts : state.attempts + 1;
+  const next = { ...counted(state), attempts, round: state.round + 1, putOff: withReplies(state.putOff, refused) };
   const over = verdict.action === "give-up" ? "done" : undefined;
   return { ...conclusionOf(message, verdict, next, undefined, over), reply };
 }

@@ -14,6 +14,7 @@ export {
   bullmqOutbox,
 } from "./bullmq.ts";
 export type { BullJob } from "./bullmq-worker.ts";
+export { CallbackTimeoutError } from "./callbacks.ts";
 export type { OutboxChannels, OutboxInfo } from "./channels.ts";
 export type { DeadLetter } from "./dead-letters.ts";
 export { type Connect, DestinationError, type Sender } from "./destinations.ts";

@@ -3,6 +3,7 @@ import { wrongType } from "../core/bytes.ts";
 import { checkObject, checkSignal } from "../facade/options.ts";
 import type { Ask } from "./attempt.ts";
 import type { BodyStore } from "./body-store.ts";
+import { timed, timedBodies } from "./callbacks.ts";
 import type { Connect } from "./destinations.ts";
 import { checkNames } from "./names.ts";
 import type { BudgetRules } from "./places.ts";
@@ -40,6 +41,11 @@ export type OutboxOptions = {
   settle?: number | undefined;
   /** How long `enqueue()` waits for the queue. Default: 10. */
   timeout?: number | undefined;
+  /**
+   * How long `connect`, `ask` and each method of `bodies` may take. After that, the message is tried again, or stays held.
+   * Default: 300.
+   */
+  callbackTimeout?: number | undefined;
   /** The most pools that a worker keeps open without need. Default: 100. */
   pools?: number | undefined;
 };
@@ -75,6 +81,7 @@ const SETTINGS: Readonly<Record<keyof OutboxOptions, true>> = {
   retention: true,
   settle: true,
   timeout: true,
+  callbackTimeout: true,
   pools: true,
 };
 
@@ -104,19 +111,21 @@ export function outboxSettings(options: OutboxOptions, more: readonly string[] =
   if (checkPolicy(policy, "options.policy").unknown === "ask" && ask === undefined) {
     throw new TypeError('the policy "ask" needs the option ask');
   }
+  const callbackTimeout = some(options.callbackTimeout ?? 300, "callbackTimeout", LONGEST_WAIT);
   return {
-    connect: options.connect,
+    connect: timed("options.connect", callbackTimeout, (destination: string) => options.connect(destination)),
     destinationOf: options.destinationOf ?? (() => "relay"),
     policy,
-    ask,
+    ask: ask && timed("options.ask", callbackTimeout, ask),
     budgets,
-    bodies,
+    bodies: bodies && timedBodies(bodies, callbackTimeout),
     inline: seconds(options.inline ?? 16_384, "inline", Number.MAX_SAFE_INTEGER),
     report,
     lifetime: some(options.lifetime ?? 5 * 86_400, "lifetime", LONGEST_LIFE),
     retention: seconds(options.retention ?? 86_400, "retention", LONGEST_LIFE),
     settle: seconds(options.settle ?? 1200, "settle", LONGEST_LIFE),
     timeout: some(options.timeout ?? 10, "timeout", 3600),
+    callbackTimeout,
     pools: seconds(options.pools ?? 100, "pools", 1_000_000),
   };
 }

@@ -30,6 +30,9 @@ export type QueuedMessage = {
   readonly priority: number;
 };
 
+/** A message whose body is not stored yet. */
+type Draft = Omit<QueuedMessage, "message"> & { readonly message: Omit<OutboxMessage, "body"> };
+
 /** The result of `enqueue()`. */
 export type Enqueued = {
   /**
@@ -52,8 +55,13 @@ export class OutboxUnavailableError extends Error {
 /** Messages of the same name that were there before: their Message-IDs by their names; undefined: it cannot be read. */
 export type Twins = ReadonlyMap<string, string | undefined>;
 
-/** Adds messages to a queue, all or none, unless the signal was aborted before it could begin. */
-export type Insert = (messages: readonly QueuedMessage[], signal: AbortSignal) => Promise<Twins>;
+/** How messages come into a queue. */
+export type Inserter = {
+  /** Waits until the queue can be used, and looks for messages that are there already. Adds nothing. */
+  known(messages: readonly QueuedMessage[], signal: AbortSignal): Promise<Twins>;
+  /** Adds messages, all or none. Where this fails, nobody knows whether they are in the queue. */
+  add(messages: readonly QueuedMessage[]): Promise<Twins>;
+};
 
 /** One outbox. */
 export class Outbox {
@@ -86,7 +94,7 @@ export class Outbox {
    * @throws {OutboxUnavailableError} if the queue or the store of bodies does not answer within `timeout`; with a key the
    * call can be repeated safely
    */
-  async enqueue(envelope: OutboxEnvelope, body: unknown, options: EnqueueOptions, insert: Insert): Promise<Enqueued> {
+  async enqueue(envelope: OutboxEnvelope, body: unknown, options: EnqueueOptions, queue: Inserter): Promise<Enqueued> {
     checkEnqueueOptions(options);
     const { octets, messageId } = identified(body, String(envelope?.from));
     const { from, to, options: mail } = checkEnvelope(envelope, octets);
@@ -94,32 +102,24 @@ export class Outbox {
     const times = timesOf(options, this.settings.lifetime, now);
     const { key = crypto.randomUUID(), tenant, priority = 0 } = options;
     const groups = grouped(to, ({ address }) => this.#destinationOf(address));
-    const { messages: queued, twins } = await this.#within(async (signal) => {
-      const messages: QueuedMessage[] = [];
-      for (const [destination, recipients] of groups) {
-        const id = await idOf([this.#queue, tenant ?? "", key, destination]);
-        const common = {
-          version: VERSION,
-          id,
-          nonce: crypto.randomUUID(),
-          messageId,
-          from,
-          to: recipients,
-          options: mail,
-          destination,
-          tenant,
-        } as const;
-        const stored = await this.#store(octets);
-        const dates = { queuedAt: now, expiresAt: times.until };
-        messages.push({
-          message: { ...common, ...dates, body: stored, octets: octets.length, state: FRESH },
-          from: times.from,
-          priority,
-        });
-      }
-      return { messages, twins: await this.#inserted(messages, insert, signal) };
-    });
-    const jobs = await this.#announce(queued, twins);
+    const dates = { queuedAt: now, expiresAt: times.until };
+    const common = {
+      version: VERSION,
+      messageId,
+      from,
+      options: mail,
+      tenant,
+      ...dates,
+      octets: octets.length,
+    } as const;
+    const drafts: Draft[] = [];
+    for (const [destination, to] of groups) {
+      const id = await idOf([this.#queue, tenant ?? "", key, destination]);
+      const message = { ...common, id, nonce: crypto.randomUUID(), to, destination, state: FRESH };
+      drafts.push({ message, from: times.from, priority });
+    }
+    const { messages, twins } = await this.#within((signal) => this.#add(drafts, octets, queue, signal));
+    const jobs = await this.#announce(messages, twins);
     const known = twins.size === jobs.length ? [...twins.values()].find((id) => id !== undefined) : undefined;
     return { messageId: known ?? messageId, jobs };
   }
@@ -154,7 +154,7 @@ export class Outbox {
     const { report, lifetime, bodies } = this.settings;
     const failures = reportable(message);
     if (report === undefined || failures.length === 0) return undefined;
-    const original = await readBody(message.body, bodies).catch(() => undefined);
+    const original = await readBody(message, bodies).catch(() => undefined);
     const { octets, messageId } = identified(
       await buildReport(message, failures, original, report),
       `@${reportHost(report)}`,
@@ -184,7 +184,7 @@ export class Outbox {
     // Where this fails, they are forgotten later by themselves, or the body stays.
     const seconds = Math.max(retention, 2 * this.#longest);
     await Promise.all(rounds.map((key) => this.store.tickets.forget(key, seconds))).catch(() => {});
-    await this.#removeBody(message);
+    await this.#removeBody(message.body);
     await listed;
   }
 
@@ -209,15 +209,41 @@ export class Outbox {
     const { bodies, inline } = this.settings;
     if (bodies === undefined || octets.length <= inline) return inlineBody(octets);
     const name = crypto.randomUUID();
-    await bodies.put(name, octets);
+    try {
+      await bodies.put(name, octets);
+    } catch (error) {
+      // It may have been written all the same.
+      await this.#removeBody({ name });
+      throw error;
+    }
     return { name };
   }
 
-  /** A body that came too late into its store must not bring its message into the queue after the call was rejected. */
-  async #inserted(messages: readonly QueuedMessage[], insert: Insert, signal: AbortSignal): Promise<Twins> {
-    if (!signal.aborted) return await insert(messages, signal);
-    await Promise.all(messages.map(({ message }) => this.#removeBody(message)));
-    throw signal.reason;
+  /**
+   * Stores the bodies and adds the messages to the queue. Where it fails before the queue is asked to take them, or the
+   * call was rejected by then, the bodies go.
+   */
+  async #add(
+    drafts: readonly Draft[],
+    octets: Uint8Array,
+    queue: Inserter,
+    signal: AbortSignal,
+  ): Promise<{ readonly messages: readonly QueuedMessage[]; readonly twins: Twins }> {
+    const messages: QueuedMessage[] = [];
+    let known: Twins;
+    try {
+      for (const { message, ...when } of drafts) {
+        messages.push({ message: { ...message, body: await this.#store(octets) }, ...when });
+      }
+      known = await queue.known(messages, signal);
+      signal.throwIfAborted();
+    } catch (error) {
+      await Promise.all(messages.map(({ message }) => this.#removeBody(message.body)));
+      throw error;
+    }
+    const others = messages.filter(({ message }) => !known.has(message.id));
+    const added = others.length === 0 ? [] : await queue.add(others);
+    return { messages, twins: new Map([...known, ...added]) };
   }
 
   async #announce(messages: readonly QueuedMessage[], twins: Twins): Promise<Enqueued["jobs"]> {
@@ -226,12 +252,12 @@ export class Outbox {
       const isNew = !twins.has(message.id);
       jobs.push({ id: message.id, destination: message.destination, added: isNew });
       if (isNew) publish("smtplib:outbox:enqueue", () => ({ message: infoOf(message) }));
-      else await this.#removeBody(message);
+      else await this.#removeBody(message.body);
     }
     return jobs;
   }
 
-  async #removeBody({ body }: OutboxMessage): Promise<void> {
+  async #removeBody(body: StoredBody): Promise<void> {
     if ("name" in body) await this.settings.bodies?.delete(body.name).catch(() => {});
   }
 

@@ -127,9 +127,10 @@ export class PgBossOutbox {
     const { db, ...rest } = options;
     if (db !== undefined) checkMethods(db, ["query"], "options.db");
     const own = db && { executeSql: (text: string, values?: unknown[]) => db.query(text, values) };
-    return this.#outbox.enqueue(envelope, body, rest, (messages, signal) =>
-      rest.key === undefined ? this.#insert(messages, own) : this.#insertKeyed(messages, own, signal),
-    );
+    return this.#outbox.enqueue(envelope, body, rest, {
+      known: async (messages) => (rest.key === undefined ? new Map() : await this.#deadTwins(messages, own)),
+      add: (messages) => this.#insert(messages, own),
+    });
   }
 
   /**
@@ -238,23 +239,12 @@ export class PgBossOutbox {
   }
 
   /** A key is remembered as long as its message is among the dead letters, like that of a job that BullMQ keeps. */
-  async #insertKeyed(
-    messages: readonly QueuedMessage[],
-    db: PgBossDatabase | undefined,
-    signal: AbortSignal,
-  ): Promise<Twins> {
+  async #deadTwins(messages: readonly QueuedMessage[], db: PgBossDatabase | undefined): Promise<Twins> {
     const twins = new Map<string, string | undefined>();
     for (const { message } of messages) {
       const letter = await this.#job(this.#dead, message.id, db);
       if (letter !== undefined)
         twins.set(message.id, field(field(letter.data, "message", "object"), "messageId", "string"));
-    }
-    signal.throwIfAborted();
-    for (const [id, messageId] of await this.#insert(
-      messages.filter(({ message }) => !twins.has(message.id)),
-      db,
-    )) {
-      twins.set(id, messageId);
     }
     return twins;
   }
@@ -269,8 +259,7 @@ export class PgBossOutbox {
       // The key is remembered as long as the job.
       deleteAfterSeconds: Math.max(1, Math.ceil(retention)),
     }));
-    const added =
-      jobs.length === 0 ? [] : await this.#boss.insert(this.#queue, jobs, { ...within(db), returnId: true });
+    const added = await this.#boss.insert(this.#queue, jobs, { ...within(db), returnId: true });
     const twins = new Map<string, string | undefined>();
     const isAdded = new Set(added);
     for (const { id } of jobs.filter((job) => !isAdded.has(job.id))) {

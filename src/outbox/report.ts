@@ -135,12 +135,12 @@ function deliveryStatus(message: OutboxMessage, failures: readonly FailedRecipie
     `Reporting-MTA: dns; ${reportHost(options)}`,
     `Arrival-Date: ${mailDate(new Date(message.queuedAt))}`,
   ];
-  const groups = failures.map((failure) => recipientFields(message, failure).join("\r\n"));
+  const originals = new Map(message.to.map(({ address, orcpt }) => [address, orcpt]));
+  const groups = failures.map((failure) => recipientFields(failure, originals.get(failure[0])).join("\r\n"));
   return [fields.join("\r\n"), ...groups, ""].join("\r\n\r\n");
 }
 
-function recipientFields(message: OutboxMessage, [address, { code, text }]: FailedRecipient): string[] {
-  const orcpt = message.to.find((one) => one.address === address)?.orcpt;
+function recipientFields([address, { code, text }]: FailedRecipient, orcpt: string | undefined): string[] {
   const path = pathOf(address) ?? oneLine(address);
   const status = /^[45]\.\d{1,3}\.\d{1,3}/.exec(text)?.[0] ?? (code >= 500 ? "5.0.0" : "4.0.0");
   return [

@@ -1,15 +1,22 @@
 /** Replies as they are kept in a queue or a ticket: plain values of JSON. */
+import { noteRefusal, refusesContent } from "../core/refused-command.ts";
 import { makeReply, type Refused, type Reply } from "../core/reply.ts";
 
 /** A reply as JSON has it. */
-export type StoredReply = { readonly code: number; readonly text: string };
+export type StoredReply = {
+  readonly code: number;
+  readonly text: string;
+  /** True for 552 to the content, which is permanent, unlike 552 to RCPT; absent otherwise. */
+  readonly refusesContent?: true;
+};
 
 /** Refused address -> reply, in pairs: an address is no safe key of an object that JSON makes. */
 export type StoredRefused = readonly (readonly [address: string, reply: StoredReply])[];
 
 /** A reply for storing. */
-export function storedReply({ code, message }: Reply): StoredReply {
-  return { code, text: storedText(message) };
+export function storedReply(reply: Reply): StoredReply {
+  const stored = { code: reply.code, text: storedText(reply.message) };
+  return reply.code === 552 && refusesContent(reply) ? { ...stored, refusesContent: true } : stored;
 }
 
 /**
@@ -27,8 +34,10 @@ const CONTROLS = /[\x00-\x08\x0b-\x1f\x7f]/g;
 const LONE_SURROGATES = /\p{Surrogate}/gu;
 
 /** The reply that was stored. */
-export function readReply({ code, text }: StoredReply): Reply {
-  return makeReply(code, text.split("\n"));
+export function readReply({ code, text, refusesContent: ofContent }: StoredReply): Reply {
+  const reply = makeReply(code, text.split("\n"));
+  if (ofContent) noteRefusal(reply, ".");
+  return reply;
 }
 
 /** Refusals for storing. */

@@ -1,6 +1,7 @@
 /** The verdict on one attempt to deliver a message: from an exception, or a delivery, to what a queue does next. */
 import type { Delivery } from "../client/outcome.ts";
 import { wrongType } from "../core/bytes.ts";
+import { mayPass, saysNoRoom } from "../core/refused-command.ts";
 import type { Reply } from "../core/reply.ts";
 import { isTokenFailure } from "../core/token-failure.ts";
 import { cause, delivery as deliveryOf, field, isDelivery, refusedIn, replyIn } from "./error-fields.ts";
@@ -41,7 +42,10 @@ export type Verdict = {
    * and the message waits for the late answer.
    */
   readonly action: "done" | "retry" | "give-up" | "ask" | "hold";
-  /** Seconds until the next attempt; 0 where there is none. */
+  /**
+   * Seconds until the next attempt; 0 where there is none. With "retry", 0 after a delivery: the server had room for some
+   * recipients only (452), and takes the others in a transaction of their own (RFC 5321 4.5.3.1.10).
+   */
   readonly after: number;
   /**
    * The recipients that are left; undefined: all those of the attempt that are not in `refused`, since the server did not
@@ -139,7 +143,15 @@ function afterRefusals(
   const recipients = isCutShort ? undefined : left.map(([address]) => address);
   const verdict = { recipients, refused: lost, slowDown };
   if (left.length === 0) return { ...verdict, action: otherwise, after: 0 };
+  // Each part leaves fewer of them.
+  if (otherwise === "done" && replies.every(saysNoRoom)) return { ...verdict, action: "retry", after: 0, slowDown: 0 };
   return again(verdict, attempt, policy, Math.max(...replies.map((reply) => delay(reply, attempt, policy, true))));
+}
+
+/** True if the next attempt only goes on with recipients for whom the server had no room, and is no new one. */
+export function isPart({ refused }: Delivery): boolean {
+  const left = Object.values(refused).filter(mayPass);
+  return left.length > 0 && left.every(saysNoRoom);
 }
 
 function unknownVerdict(attempt: number, policy: Checked): Verdict {
@@ -151,11 +163,6 @@ function unknownVerdict(attempt: number, policy: Checked): Verdict {
 function again(verdict: Omit<Verdict, "action" | "after">, attempt: number, policy: Checked, after: number): Verdict {
   if (attempt >= policy.attempts) return { ...verdict, action: "give-up", after: 0 };
   return { ...verdict, action: "retry", after };
-}
-
-/** Replies that another attempt may change: 4yz, and 552 to RCPT, which means 452 (RFC 5321 4.5.3.1.10). */
-function mayPass({ code }: Reply): boolean {
-  return (code >= 400 && code < 500) || code === 552;
 }
 
 /** Replies to RCPT by which servers put off senders that they do not know yet. */

@@ -33,6 +33,14 @@ it("an outbox queues its messages", async () => {
     "mail",
   );
   const envelope = { from: "ada@example.com", to: ["charles@example.net"] };
-  const { jobs } = await outbox.enqueue(envelope, "Subject: Hello\n\nHi!\n", {}, async () => new Map());
+  const { jobs } = await outbox.enqueue(
+    envelope,
+    "Subject: Hello\n\nHi!\n",
+    {},
+    {
+      known: async () => new Map(),
+      add: async () => new Map(),
+    },
+  );
   expect(jobs).toMatchObject([{ destination: "relay", added: true }]);
 });

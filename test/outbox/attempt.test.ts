@@ -1,5 +1,6 @@
 /** How an attempt uses what the server offers. */
 import { expect, it } from "vitest";
+import { noteRefusal } from "../../src/core/refused-command.ts";
 import { makeReply } from "../../src/core/reply.ts";
 import { type Delivery, type DeliveryRequest, SMTPServerDisconnected } from "../../src/index.ts";
 import { type Finding, TicketRefusedError } from "../../src/outbox/index.ts";
@@ -256,6 +257,51 @@ it("takes nothing but the words for a finding of ask()", async () => {
   await world.run(queue, Reflect.apply(world.worker, world, [new Life(undefined), options]));
   await world.close();
   expect(queue.action).toBe("hold");
+});
+
+const callbackTimeout = 0.02;
+
+it("holds a message about which ask() never answers", async () => {
+  const world = new World();
+  const queue = new OneMessageQueue(message());
+  const answer = { outcome: "unknown", text: "", refused: [] } as const;
+  world.shared.entries.set(ticketKey(queue.message), { token: "dead", at: 0, answer, awaited: false });
+  const ask = () => new Promise<Finding>(() => {});
+  const options = { policy: { unknown: "ask" }, ask, callbackTimeout } as const;
+  await world.run(queue, world.worker(new Life(undefined), options));
+  await world.close();
+  expect(queue.action).toBe("hold");
+});
+
+it.each(["connect", "bodies"])("tries a message again for which options.%s never answers", async (silent) => {
+  const world = new World();
+  const never = () => new Promise<never>(() => {});
+  const options =
+    silent === "connect"
+      ? { connect: never, callbackTimeout }
+      : { bodies: { put: async () => {}, get: never, delete: async () => {} }, callbackTimeout };
+  const queue = new OneMessageQueue(message());
+  await world.run(queue, world.worker(new Life(undefined), options));
+  await world.close();
+  expect(queue.action).toBe("retry");
+});
+
+it.each([
+  { command: "RCPT", code: 552, action: "retry" },
+  { command: ".", code: 552, action: "done" },
+])("takes $code to $command for what it means, also in LMTP: $action", async ({ command, code, action }) => {
+  const reply = makeReply(code, ["no room"]);
+  noteRefusal(reply, command);
+  const deliver = async ({ body }: DeliveryRequest): Promise<Delivery> => {
+    await lastOf(body);
+    const refused = { "b@example.net": reply };
+    return { accepted: ["a@example.net"], refused, reply: makeReply(250, ["ok"]), replies: [] };
+  };
+  const world = new World();
+  const queue = new OneMessageQueue(message({ to: [{ address: "a@example.net" }, { address: "b@example.net" }] }));
+  await world.run(queue, world.worker(new Life(undefined), { connect: () => ({ deliver, close: async () => {} }) }));
+  await world.close();
+  expect(queue.action).toBe(action);
 });
 
 it("does not wait for a store of bodies that never answers, once the worker closes", async () => {

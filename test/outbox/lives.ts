@@ -157,7 +157,7 @@ export function message(more: Partial<OutboxMessage> = {}): OutboxMessage {
     to: [{ address: "charles@example.net" }],
     options: {},
     body: { name: "body" },
-    octets: 24,
+    octets: 23,
     destination: "relay",
     tenant: undefined,
     queuedAt: 1_000_000,

@@ -483,6 +483,29 @@ function addTests(name: QueueName, start: () => Promise<Service>): void {
     );
   });
 
+  it("goes on at once, and counts no attempt, while the server has room for some recipients only", async () => {
+    let taken = 0;
+    const { server, outbox, work } = await opened(
+      {
+        mail: () => {
+          taken = 0;
+          return undefined;
+        },
+        rcpt: () => (++taken > 2 ? "452 4.5.3 too many recipients" : undefined),
+      },
+      { policy: { first: 3600, attempts: 1 } },
+    );
+    const to = Array.from({ length: 7 }, (_, n) => `r${n}@example.net`);
+    await outbox.enqueue({ ...envelope, to }, letter);
+    await work();
+    const parts = await until(
+      async () => server.messages.map((message) => message.to),
+      (all) => all.length === 4,
+    );
+    expect(parts.flat()).toEqual(to);
+    expect(await outbox.deadLetters()).toEqual([]);
+  });
+
   it("tries the recipients again who were put off, once the others are found to have a message whose reply was lost", async () => {
     let isFirst = true;
     const { server, outbox, work } = await opened({

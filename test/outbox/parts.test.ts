@@ -35,10 +35,18 @@ describe("a queued message", () => {
     const queued: OutboxMessage[] = [];
     for (let time = 0; time < 2; time++) {
       const envelope = { from: "ada@example.com", to: ["charles@example.net"] };
-      await outbox.enqueue(envelope, "Hi!\r\n", { key: "order-17" }, async (messages) => {
-        queued.push(...messages.map(({ message }) => message));
-        return new Map();
-      });
+      await outbox.enqueue(
+        envelope,
+        "Hi!\r\n",
+        { key: "order-17" },
+        {
+          known: async () => new Map(),
+          add: async (messages) => {
+            queued.push(...messages.map(({ message }) => message));
+            return new Map();
+          },
+        },
+      );
     }
     expect(new Set(queued.map(({ id }) => id)).size).toBe(1);
     expect(new Set(queued.map(ticketKey)).size).toBe(2);
@@ -82,7 +90,8 @@ describe("a body", () => {
       const stored = inlineBody(body);
       // PostgreSQL takes no NUL in JSON.
       expect(JSON.stringify(stored)).not.toContain("u0000");
-      expect(await readBody(JSON.parse(JSON.stringify(stored)), undefined)).toEqual(body);
+      const queued = { body: JSON.parse(JSON.stringify(stored)), octets: body.length };
+      expect(await readBody(queued, undefined)).toEqual(body);
     }
   });
 
@@ -92,23 +101,62 @@ describe("a body", () => {
       get,
       delete: async () => {},
     });
+    const named = { body: { name: "x" }, octets: 2 };
     const failures = [
-      readBody({ name: "x" }, undefined),
+      readBody(named, undefined),
       readBody(
-        { name: "x" },
+        named,
         store(async () => undefined),
       ),
       readBody(
-        { name: "x" },
+        named,
         store(() => Promise.reject(new Error("away"))),
       ),
-      readBody({ base64: "!" }, undefined),
+      // One that is cut short, and one that is a text.
+      readBody(
+        named,
+        store(async () => octets("H")),
+      ),
+      Reflect.apply(readBody, undefined, [named, { ...store(async () => undefined), get: async () => "Hi" }]),
+      readBody({ body: { base64: "!" }, octets: 1 }, undefined),
     ];
     for (const failure of failures) {
       const error = await failureOf(failure);
       expect(error).toBeInstanceOf(BodyUnavailableError);
       expect(error).toMatchObject({ temporary: true, delivery: "not-sent" });
     }
+  });
+
+  it.each(["the second body cannot be stored", "the queue is away"])("does not stay where %s", async (fault) => {
+    const kept = new Map<string, Uint8Array>();
+    const isFull = fault.startsWith("the second");
+    const bodies = {
+      put: async (name: string, body: Uint8Array) => {
+        kept.set(name, body);
+        if (isFull && kept.size > 1) throw new Error("the disk is full");
+      },
+      get: async (name: string) => kept.get(name),
+      delete: async (name: string) => kept.delete(name),
+    };
+    const destinationOf = (address: string) => address;
+    const settings = outboxSettings({
+      connect: () => ({ host: "mail.example.com" }),
+      bodies,
+      inline: 0,
+      destinationOf,
+    });
+    const outbox = new Outbox(settings, new MemoryTickets().store(), "mail");
+    const envelope = { from: "ada@example.com", to: ["charles@example.net", "grace@example.net"] };
+    const queue = {
+      known: async () => {
+        if (!isFull) throw new Error("away");
+        return new Map();
+      },
+      add: () => Promise.reject(new Error("asked for nothing")),
+    };
+    const failure = await failureOf(outbox.enqueue(envelope, "Hi!\r\n", {}, queue));
+    expect(failure).toMatchObject({ cause: { message: isFull ? "the disk is full" : "away" } });
+    expect(kept.size).toBe(0);
   });
 
   it("is a whole file or none, and has no name that leads elsewhere", async () => {

@@ -62,7 +62,7 @@ it("publishes the beginning and the end of each attempt, without addresses or co
   }
   await play();
   expect(heard).toMatchObject([
-    { message: { id: "one", destination: "relay", attempt: 1, recipients: 1, octets: 24 } },
+    { message: { id: "one", destination: "relay", attempt: 1, recipients: 1, octets: 23 } },
     { message: { id: "one" }, action: "retry", resolved: false, error: { smtp_code: 451 } },
     { message: { id: "one", attempt: 2 } },
     { message: { id: "one" }, action: "done", after: 0, error: undefined },
@@ -103,7 +103,7 @@ it("makes a span for each attempt, the parent of the spans of its connection and
     [ATTR_MESSAGING_OPERATION_TYPE]: "process",
     [ATTR_MESSAGING_DESTINATION_NAME]: "relay",
     [ATTR_MESSAGING_MESSAGE_ID]: "one",
-    [ATTR_MESSAGING_MESSAGE_ENVELOPE_SIZE]: 24,
+    [ATTR_MESSAGING_MESSAGE_ENVELOPE_SIZE]: 23,
     "smtp.recipients.count": 1,
   };
   const failed = { "error.type": "SMTPDataError", "smtp.response.status_code": 451, "smtp.outbox.action": "retry" };

@@ -42,6 +42,23 @@ describe("retryOf", () => {
     expect(Object.keys(verdict.refused)).toEqual(["c@example.net"]);
   });
 
+  it.each(["", "4.5.3 too many recipients"])(
+    "goes on at once with recipients for whom the server had no room (452 %s), however many attempts there were",
+    (text) => {
+      const refused = { "b@example.net": reply(452, text), "c@example.net": reply(550) };
+      expect(retryOf({ ...delivery({}), refused }, 40, policy)).toMatchObject({
+        ...{ action: "retry", after: 0, recipients: ["b@example.net"], slowDown: 0 },
+      });
+    },
+  );
+
+  it("leaves a full mailbox, and a server that takes nobody, alone for a while", () => {
+    const full = { ...delivery({}), refused: { "b@example.net": reply(452, "4.2.2 mailbox full") } };
+    expect(retryOf(full, 1, policy)).toMatchObject({ action: "retry", after: 300, slowDown: 30 });
+    const nobody = new SMTPRecipientsRefused({ "b@example.net": reply(452, "4.5.3 too many recipients") });
+    expect(retryOf(nobody, 1, policy)).toMatchObject({ action: "retry", after: 300, slowDown: 30 });
+  });
+
   it("is done with a delivery whose others are refused for good", () => {
     expect(retryOf(delivery({ "c@example.net": 550 }), 1, policy)).toMatchObject({ action: "done" });
   });
