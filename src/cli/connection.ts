@@ -14,20 +14,20 @@ import { endpointOf, parseTarget, type Target, type TlsMode } from "./target.ts"
 export const CONNECTION_OPTIONS: OptionTable = {
   tls: { help: "TLS from the first byte on, as on port 465" },
   starttls: { value: "POLICY", help: "required, opportunistic or never" },
-  lmtp: { help: "LMTP in place of SMTP" },
+  lmtp: { help: "LMTP instead of SMTP" },
   ca: { value: "FILE", multiple: true, help: "certificate authorities to trust, in PEM" },
-  cert: { value: "FILE", help: "our own certificate, in PEM" },
+  cert: { value: "FILE", help: "the client certificate, in PEM" },
   key: { value: "FILE", help: "its private key, in PEM" },
-  fingerprint: { value: "SHA256", multiple: true, help: "the fingerprint that the server's certificate must have" },
-  servername: { value: "NAME", help: "the name that the certificate must bear, if not HOST" },
+  fingerprint: { value: "SHA256", multiple: true, help: "the required fingerprint of the server's certificate" },
+  servername: { value: "NAME", help: "the name to verify in the certificate. Default: HOST" },
   insecure: { help: "do not verify the server's certificate" },
   "min-tls": { value: "VERSION", help: "1.2 or 1.3" },
   ciphers: { value: "LIST", help: "the ciphers to offer, as OpenSSL names them" },
   groups: { value: "LIST", help: "the groups to offer, as OpenSSL names them: X25519:P-256" },
   proxy: { value: "URL", help: "socks5h://, socks4a://, http:// or https:// with [USER:PASSWORD@]HOST[:PORT]" },
   "source-address": { value: "ADDR[:PORT]", help: "the local address to connect from" },
-  helo: { value: "NAME", help: "the name that EHLO gives" },
-  timeout: { value: "SECONDS", help: "how long each step may take" },
+  helo: { value: "NAME", help: "the name to send in EHLO" },
+  timeout: { value: "SECONDS", help: "the limit for each step" },
 };
 
 /** How to reach a server. */

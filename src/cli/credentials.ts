@@ -17,12 +17,12 @@ export const LOGIN_OPTIONS: OptionTable = {
   password: {
     value: "TEXT",
     free: true,
-    help: "the password; everybody on this machine can read it in the list of processes",
+    help: "the password; visible to all users of this machine in the process list",
   },
   "token-command": { value: "COMMAND", free: true, help: "the command that prints an OAuth 2.0 token" },
   auth: { value: "MECHANISM", multiple: true, help: "the SASL mechanisms to use, in this order" },
   authzid: { value: "NAME", help: "act as NAME, with the credentials of --user" },
-  "allow-insecure-auth": { help: "send passwords over connections without TLS, too" },
+  "allow-insecure-auth": { help: "send passwords without TLS" },
 };
 
 /** The credentials of a client. */

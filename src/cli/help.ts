@@ -17,7 +17,7 @@ export type CommandDescription = {
 
 /** The options that every command has. */
 export const COMMON_OPTIONS: OptionTable = {
-  help: { short: "h", help: "show this" },
+  help: { short: "h", help: "show this help" },
 };
 
 /** The help of a command. */
@@ -33,9 +33,14 @@ export function programHelp(commands: readonly CommandDescription[], version: st
   const width = Math.max(...commands.map(({ name }) => name.length));
   const lines = commands.map(({ name, summary }) => `  ${styled(output, "bold", name.padEnd(width))}  ${summary}`);
   const usage = ["  smtplib COMMAND [OPTIONS]", "  smtplib COMMAND --help", "  smtplib --version"];
-  return [`smtplib ${version}: mail servers, looked at, written to, and played`, "", ...usage, "", ...lines, ""].join(
-    "\n",
-  );
+  return [
+    `smtplib ${version}: probes mail servers, sends messages and runs a test server`,
+    "",
+    ...usage,
+    "",
+    ...lines,
+    "",
+  ].join("\n");
 }
 
 function optionGroup(title: string, table: OptionTable, output: Output): string[] {

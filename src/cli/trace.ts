@@ -9,7 +9,7 @@ import { type Output, type Surroundings, styled } from "./surroundings.ts";
 /** The options that show the dialogue. */
 export const TRACE_OPTIONS: OptionTable = {
   trace: { short: "t", help: "print the dialogue with its times, without secrets, to standard error" },
-  "trace-html": { value: "FILE", help: "write the dialogue as a picture into a page of its own" },
+  "trace-html": { value: "FILE", help: "write the dialogue as a diagram to an HTML page" },
 };
 
 /** The shorter name of that option, for commands without another `--html`. */

@@ -13,7 +13,7 @@ import { probe } from "./probe.ts";
 /** The description of the command. */
 export const PROBE: CommandDescription = {
   name: "probe",
-  summary: "Connects to a mail server as a client would, and reports what it is, offers and does wrong",
+  summary: "Connects to a mail server and reports its features, its settings and its faults",
   usage: ["probe HOST[:PORT] [OPTIONS]", "probe smtp://HOST[:PORT] | smtps://… | lmtp://… [OPTIONS]"],
   options: {
     Connection: CONNECTION_OPTIONS,

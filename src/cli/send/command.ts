@@ -20,14 +20,14 @@ import { quietly, runStages, STAGES, tryEnvelope } from "./stages.ts";
 
 const SENDING_OPTIONS: OptionTable = {
   pipelining: { value: "MODE", help: "on, off or eager" },
-  chunking: { value: "MODE", help: "on, off or auto: whether BDAT carries messages" },
-  "eight-bit": { value: "MODE", help: "refuse or send: octets over 127 for a server without 8BITMIME" },
+  chunking: { value: "MODE", help: "on, off or auto: send messages by BDAT" },
+  "eight-bit": { value: "MODE", help: "refuse or send octets over 127 where the server lacks 8BITMIME" },
   repeat: { value: "N", help: "send the message N times" },
-  connections: { value: "N", help: "by up to N connections" },
+  connections: { value: "N", help: "send over up to N connections" },
   rate: { value: "M/SECONDS", help: "at most M messages in so many seconds" },
-  "reconnect-for": { value: "SECONDS", help: "how long to try again to connect. Default: 0" },
-  "stop-after": { value: "STAGE", help: "end after connect, ehlo, tls, auth, mail or rcpt: nothing is sent" },
-  "dry-run": { help: "show what would be said to this server, and why" },
+  "reconnect-for": { value: "SECONDS", help: "the time for which to retry a connection. Default: 0" },
+  "stop-after": { value: "STAGE", help: "end after connect, ehlo, tls, auth, mail or rcpt, and send no message" },
+  "dry-run": { help: "print the commands for this server and the reasons for them" },
 };
 
 /** The description of the command. */
@@ -40,7 +40,7 @@ export const SEND: CommandDescription = {
   ],
   options: {
     Server: {
-      server: { value: "HOST[:PORT]|URL", help: "where to send it. Default: SMTP_URL of the environment" },
+      server: { value: "HOST[:PORT]|URL", help: "the server. Default: the environment variable SMTP_URL" },
       ...CONNECTION_OPTIONS,
     },
     Login: LOGIN_OPTIONS,

@@ -9,12 +9,12 @@ export const ENVELOPE_OPTIONS: OptionTable = {
     value: "ADDRESS",
     empty: true,
     short: "f",
-    help: "the sender; <> for none. Default: the one in the message's header",
+    help: "the sender; <> for none. Default: Sender or From in the header",
   },
-  to: { value: "ADDRESSES", multiple: true, help: "recipients. Default: those in the message's header" },
+  to: { value: "ADDRESSES", multiple: true, help: "recipients. Default: To, Cc and Bcc in the header" },
   cc: { value: "ADDRESSES", multiple: true, help: "more recipients" },
-  bcc: { value: "ADDRESSES", multiple: true, help: "more recipients, whom the message does not name" },
-  "envelope-from": { value: "ADDRESS", empty: true, help: "where failures are reported, if that is not --from" },
+  bcc: { value: "ADDRESSES", multiple: true, help: "more recipients, not named in the header" },
+  "envelope-from": { value: "ADDRESS", empty: true, help: "the reverse path, for failure reports. Default: --from" },
 };
 
 /** The sender and the recipients of a message. */

@@ -6,18 +6,18 @@ import { UsageError } from "../exit-codes.ts";
 /** The options. */
 export const MESSAGE_OPTIONS: OptionTable = {
   notify: { value: "LIST", help: "report NEVER, or on SUCCESS,FAILURE,DELAY (RFC 3461)" },
-  ret: { value: "FULL|HDRS", help: "how much of the message a failure report returns (RFC 3461)" },
+  ret: { value: "FULL|HDRS", help: "the part of the message that a failure report returns (RFC 3461)" },
   envid: { value: "ID", help: "the name of this transaction in reports (RFC 3461)" },
   orcpt: { value: "TYPE;ADDRESS", help: "the original recipient (RFC 3461)" },
   requiretls: { help: "each hop must use verified TLS, or the message comes back (RFC 8689)" },
   by: { value: "SECONDS[:return]", help: "deliver within this time, or notify, or return (RFC 2852)" },
-  "hold-for": { value: "SECONDS", help: "have the server keep the message for so long (RFC 4865)" },
-  "hold-until": { value: "DATE", help: "have the server keep the message until then (RFC 4865)" },
+  "hold-for": { value: "SECONDS", help: "the time for which the server holds the message (RFC 4865)" },
+  "hold-until": { value: "DATE", help: "the time until which the server holds the message (RFC 4865)" },
   "mt-priority": { value: "NUMBER", help: "the priority, from -9 to 9 (RFC 6710)" },
   rrvs: { value: "DATE", help: "the recipient must own the address since then (RFC 7293)" },
   "body-type": { value: "TYPE", help: "7BIT, 8BITMIME or BINARYMIME" },
   smtputf8: { help: "addresses or header fields are not ASCII (RFC 6531)" },
-  submitter: { value: "ADDRESS", help: "who submitted the message first: AUTH= of MAIL (RFC 4954)" },
+  submitter: { value: "ADDRESS", help: "the original submitter: AUTH= of MAIL (RFC 4954)" },
 };
 
 /** The options of a message. */

@@ -16,7 +16,7 @@ import type { HeaderAddresses } from "./envelope.ts";
 /** Where the message comes from. */
 export const SOURCE_OPTIONS: OptionTable = {
   ...BUILDING_OPTIONS,
-  test: { help: "send a small message that says that it is a test" },
+  test: { help: "send a short test message" },
 };
 
 /** A message that can be sent. */

@@ -1,4 +1,4 @@
-/** `smtplib serve`: a mail server for tests, which refuses and fails on request. */
+/** `smtplib serve`: a test mail server that refuses messages and fails on request. */
 import { mkdtemp } from "node:fs/promises";
 import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
@@ -25,37 +25,41 @@ import { startUi, type Ui } from "./ui/server.ts";
 const LISTENING: OptionTable = {
   port: { value: "PORT", short: "p", help: "the port to listen on; 0 for a free one. Default: 2525" },
   host: { value: "ADDRESS", help: "the address to listen on. Default: 127.0.0.1" },
-  lmtp: { help: "LMTP in place of SMTP" },
+  lmtp: { help: "LMTP instead of SMTP" },
   tls: { help: "TLS from the first byte on" },
   starttls: { help: "offer STARTTLS" },
-  cert: { value: "FILE", help: "the certificate, in PEM. Default: one that is made at the start" },
+  cert: { value: "FILE", help: "the certificate, in PEM. Default: a generated one" },
   key: { value: "FILE", help: "its private key, in PEM" },
-  "ca-file": { value: "FILE", help: "where the authority of the certificate that was made is written" },
+  "ca-file": { value: "FILE", help: "the file for the authority of a generated certificate" },
 };
 
 const BEHAVIOUR: OptionTable = {
-  name: { value: "NAME", help: "what the server calls itself" },
+  name: { value: "NAME", help: "the host name of the server" },
   extension: {
     value: "LINE",
     multiple: true,
-    help: "a line of EHLO, in place of the usual ones: --extension 'SIZE 1000'",
+    help: "a line of the reply to EHLO, instead of the default ones: --extension 'SIZE 1000'",
   },
-  auth: { value: "USER:PASSWORD", multiple: true, help: "who may log in, and must; any: everybody" },
-  "auth-file": { value: "FILE", help: "the same, a line each" },
-  script: { value: "FILE", help: "what to answer otherwise, as JSON" },
+  auth: {
+    value: "USER:PASSWORD",
+    multiple: true,
+    help: "require a login with these credentials; any: with any credentials",
+  },
+  "auth-file": { value: "FILE", help: "a file with such credentials, one pair a line" },
+  script: { value: "FILE", help: "the replies and faults, as JSON" },
 };
 
 const MESSAGES: OptionTable = {
   store: { value: "DIR", help: "keep the messages in this folder" },
   "store-format": { value: "FORMAT", help: "eml, the default, or maildir" },
-  forward: { value: "URL", help: "pass each message on to this server, and answer as that does" },
-  ui: { value: "PORT", optional: true, help: "a page that shows sessions and messages as they come" },
+  forward: { value: "URL", help: "relay each message to this server and return its reply" },
+  ui: { value: "PORT", optional: true, help: "show sessions and messages live on a web page" },
 };
 
 /** The description of the command. */
 export const SERVE: CommandDescription = {
   name: "serve",
-  summary: "Runs a mail server for tests, which refuses and fails on request",
+  summary: "Runs a test mail server that refuses messages and fails on request",
   usage: ["serve [--port 2525] [--starttls] [--auth USER:PASSWORD] [--script FILE] [--ui] [OPTIONS]"],
   options: {
     Listening: LISTENING,
@@ -68,7 +72,7 @@ export const SERVE: CommandDescription = {
       ...COMMON_OPTIONS,
     },
   },
-  notes: ["A test double, for this machine: it is not meant for the internet. Ctrl-C ends it."],
+  notes: ["For tests only: do not expose it to the internet. Ctrl-C stops it."],
 };
 
 /** The number of messages and of sessions that are kept in memory. */
