@@ -64,12 +64,19 @@ const SETTLED: readonly string[] = ["ready", "end", "wait"];
 export class BullmqWorker {
   readonly #worker: BullWorker;
   readonly #ownsConnection: boolean;
+  readonly #last = new Set<Promise<void>>();
   #abort: () => void = () => {};
 
   /** @param ownsConnection - whether BullMQ has made the worker's connection, so that nothing else uses it */
   constructor(worker: BullWorker, ownsConnection: boolean) {
     this.#worker = worker;
     this.#ownsConnection = ownsConnection;
+  }
+
+  /** Lets `close()` wait for the last step of a job that is complete for BullMQ; it must not reject. */
+  finish(step: Promise<void>): void {
+    const last = step.then(() => void this.#last.delete(last));
+    this.#last.add(last);
   }
 
   /** Fetches nothing more, and resolves when what is under way has ended. */
@@ -79,6 +86,7 @@ export class BullmqWorker {
     });
     const isForced = await Promise.race([this.#connected(), aborted]);
     await this.#worker.close(isForced);
+    if (!isForced) await Promise.all(this.#last);
   }
 
   /** Ends its timers, which renew the locks of its jobs, and drops its connections, whatever is under way. */

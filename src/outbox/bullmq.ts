@@ -130,13 +130,10 @@ export class BullmqOutbox {
       ...{ connection, prefix, concurrency, maxStalledCount: Number.MAX_SAFE_INTEGER },
       ...more,
     });
-    worker.on("completed", (job) => void this.#settle(job));
+    const bullmqWorker = new BullmqWorker(worker, !isClientOfUser({ connection, ...more }.connection));
+    worker.on("completed", (job) => bullmqWorker.finish(this.#settle(job)));
     await this.#started(worker, options.signal);
-    return outboxWorker(
-      new BullmqWorker(worker, !isClientOfUser({ connection, ...more }.connection)),
-      attempts,
-      options,
-    );
+    return outboxWorker(bullmqWorker, attempts, options);
   }
 
   /** The messages whose outcome is unknown. */

@@ -332,6 +332,24 @@ function addTests(name: QueueName, start: () => Promise<Service>): void {
     );
   });
 
+  it("has removed the body of a message that was delivered when its worker is closed", async () => {
+    const kept = new Map<string, Uint8Array>();
+    const bodies = {
+      put: async (name: string, body: Uint8Array) => kept.set(name, body),
+      get: async (name: string) => kept.get(name),
+      delete: async (name: string) => {
+        await gone();
+        kept.delete(name);
+      },
+    };
+    const { server, outbox, work } = await opened({}, { bodies, inline: 0 });
+    await outbox.enqueue(envelope, letter);
+    const worker = await work();
+    await server.next();
+    await worker.close();
+    expect(kept.size).toBe(0);
+  });
+
   it("tries again when the store of bodies fails", async () => {
     let failures = 2;
     const kept = new Map<string, Uint8Array>();
