@@ -6,6 +6,7 @@ import type { Delivery } from "../client/outcome.ts";
 import { notOffered } from "../core/features.ts";
 import type { DeliveryRequest } from "../facade/delivery.ts";
 import { type BodyStore, readBody } from "./body-store.ts";
+import { answerOf } from "./callbacks.ts";
 import {
   afterDelivered,
   afterFailure,
@@ -60,6 +61,8 @@ export type AttemptParts = {
   readonly bodies: BodyStore | undefined;
   readonly policy: RetryPolicy;
   readonly ask: Ask | undefined;
+  /** Seconds for which an attempt waits for an answer of the user's functions. */
+  readonly callbackTimeout: number;
   /** Seconds for which an attempt may take its ticket: shorter than tickets are kept. */
   readonly longest: number;
   /** Seconds after which an attempt without an answer is taken for dead, by "retry" and "ask". */
@@ -146,9 +149,9 @@ export class Attempt {
     const refused = new Map(answer?.refused);
     const to = recipientsLeft(this.#message).flatMap(({ address }) => (refused.has(address) ? [] : [address]));
     const reason = answer === undefined ? "in-flight" : "lost";
-    const ask = async () => await this.#parts.ask?.({ id, messageId, from, to, reason, since: at });
+    const ask = () => this.#parts.ask?.({ id, messageId, from, to, reason, since: at });
     try {
-      const finding = await unlessAborted(ask(), this.#stop.signal);
+      const finding = await answerOf("options.ask", this.#parts.callbackTimeout, ask, this.#stop.signal);
       // Anything else that a callback returns is no finding, and above all no "delivered".
       return finding === "delivered" || finding === "not-delivered" ? finding : "unknown";
     } catch {
@@ -193,7 +196,7 @@ export class Attempt {
   }
 
   async #deliver(notAfter: number, over: string | undefined): Promise<Conclusion> {
-    const { bodies, destinations, tickets, persist, policy } = this.#parts;
+    const { destinations, tickets, persist, policy } = this.#parts;
     const take = async (): Promise<Taking> => {
       // A sender that heeds no signal may ask after the attempt was given up.
       if (this.#isCutShort) return "late";
@@ -206,7 +209,7 @@ export class Attempt {
     };
     let answer: TicketAnswer;
     try {
-      const octets = await unlessAborted(readBody(this.#message, bodies), this.#stop.signal);
+      const octets = await this.#body();
       const request = () => ({ ...this.#request(), body: ticketedBody([octets], take), signal: this.#stop.signal });
       const { destination } = this.#message;
       const delivery = destinations.using(destination, this.#stop.signal, (pool) =>
@@ -219,6 +222,12 @@ export class Attempt {
     }
     await this.#awaken(await persist(() => tickets.answer(this.#key, this.#token, answer)));
     return afterDelivered(this.#message, answer, policy);
+  }
+
+  #body(): Promise<Uint8Array> {
+    const { bodies, callbackTimeout } = this.#parts;
+    const read = () => readBody(this.#message, bodies);
+    return answerOf("options.bodies.get", callbackTimeout, read, this.#stop.signal);
   }
 
   #request(): Omit<DeliveryRequest, "body"> {

@@ -48,6 +48,12 @@ export class BullmqConnection {
     };
   }
 
+  /** The connection for scripts; undefined where it runs none. */
+  async scriptsIfAny(): Promise<RedisClient | undefined> {
+    const client: unknown = await Reflect.get(Object(this.#backend), "client");
+    return isRedis(client) ? this.scripts : undefined;
+  }
+
   /** Waits until a command would be sent, or fail, at once. @throws the signal's reason */
   async ready(signal: AbortSignal): Promise<void> {
     while (this.#isAway()) {

@@ -3,7 +3,7 @@
 /** A job of BullMQ, as far as it is used. */
 export type BullJob = {
   readonly id?: string | undefined;
-  readonly data: unknown;
+  data: unknown;
   readonly failedReason?: string | undefined;
   updateData(data: object): Promise<void>;
   updateProgress(progress: object): Promise<void>;

@@ -1,24 +1,19 @@
 /** An outbox on BullMQ, and so on Redis. */
 import { checkObject } from "../facade/options.ts";
 import { BullmqConnection, withoutCommand, withoutCommands } from "./bullmq-connection.ts";
+import { BullmqStates, type Lock } from "./bullmq-state.ts";
 import { type BullJob, BullmqWorker, type BullWorker, loadBullmq } from "./bullmq-worker.ts";
+import { checkId, checkMethods, checkRange } from "./checks.ts";
 import type { Conclusion } from "./conclusion.ts";
 import { type DeadLetter, deadLetterOf, redriven, revived } from "./dead-letters.ts";
 import { field, textOf } from "./error-fields.ts";
 import { type OutboxEnvelope, type OutboxMessage, readMessage, UnknownMessageError, untold } from "./message.ts";
-import {
-  checkMethods,
-  checkStore,
-  checkWorkOptions,
-  type EnqueueOptions,
-  type OutboxOptions,
-  outboxSettings,
-} from "./options.ts";
+import { checkStore, checkWorkOptions, type EnqueueOptions, type OutboxOptions, outboxSettings } from "./options.ts";
 import { type Enqueued, Outbox, type QueuedMessage, type Twins } from "./outbox.ts";
 import { redisStore } from "./redis-store.ts";
 import { resolveTicket } from "./resolve.ts";
 import type { HeldMessage, OutboxStore } from "./store.ts";
-import { Attempts, ClaimLostError, type OutboxWorker, outboxWorker, STORE_GONE, type WorkOptions } from "./worker.ts";
+import { Attempts, type OutboxWorker, outboxWorker, STORE_GONE, type WorkOptions } from "./worker.ts";
 
 /** A `Queue` of BullMQ, as far as it is used. */
 export type BullQueue = {
@@ -28,6 +23,8 @@ export type BullQueue = {
   getJob(id: string): Promise<BullJob | undefined>;
   getFailed(start?: number, end?: number): Promise<BullJob[]>;
   getBackend(): unknown;
+  /** The key of a job in Redis. */
+  toKey?(name: string): string;
 };
 
 /** Options of an outbox on BullMQ. */
@@ -71,6 +68,7 @@ export class BullmqOutbox {
   readonly #queue: BullQueue;
   readonly #connection: BullmqConnection;
   readonly #outbox: Outbox;
+  readonly #states: BullmqStates;
 
   constructor(queue: BullQueue, options: BullmqOutboxOptions) {
     const settings = outboxSettings(options, ["store"]);
@@ -79,6 +77,7 @@ export class BullmqOutbox {
     this.#queue = queue;
     const connection = new BullmqConnection(queue.getBackend());
     this.#connection = connection;
+    this.#states = new BullmqStates(queue.toKey?.bind(queue), () => connection.scriptsIfAny());
     const { prefix = "bull" } = queue.opts;
     const store = options.store ?? redisStore(connection.scripts, { prefix: `${prefix}-outbox:${queue.name}` });
     this.#outbox = new Outbox(settings, store, `${prefix}:${queue.name}`, () => connection.trouble);
@@ -116,7 +115,7 @@ export class BullmqOutbox {
     const { Worker, DelayedError, UnrecoverableError } = await loadBullmq();
     const attempts = new Attempts(this.#outbox, (id) => this.#wake(id));
     const milliseconds = typeof more?.["lockDuration"] === "number" ? more["lockDuration"] : 30_000;
-    const handle = async (job: BullJob, token?: string): Promise<object> => {
+    const handle = async (job: BullJob, token = ""): Promise<object> => {
       const outcome = await this.#step(attempts, job, { token, milliseconds });
       if (outcome.kind === "again") {
         await job.moveToDelayed(Date.now() + outcome.after * 1000, token);
@@ -163,6 +162,7 @@ export class BullmqOutbox {
 
   /** Lists the messages that were given up, newest first: BullMQ's failed jobs. */
   async deadLetters(start = 0, end = 99): Promise<DeadLetter[]> {
+    checkRange(start, end);
     const jobs = await this.#queue.getFailed(start, end);
     return jobs.flatMap((job) => deadLetterOf(job.data, job.failedReason ?? "") ?? []);
   }
@@ -245,21 +245,26 @@ export class BullmqOutbox {
       // Another worker may know it.
       return { kind: "again", after: 60 };
     }
-    if (untold(message.state).length > 0) message = await this.#report(job, message);
+    if (untold(message.state).length > 0) message = await this.#report(job, message, lock);
     const conclusion = await attempts.run(message);
-    await keepLock(job, lock);
-    return await this.#conclude(job, { ...message, state: conclusion.state }, conclusion);
+    return await this.#conclude(job, { ...message, state: conclusion.state }, conclusion, lock);
   }
 
   /** Stores each report before it sends it, so that the next worker repeats what a dead one left undone. */
-  async #conclude(job: BullJob, next: OutboxMessage, { action, after, error, reply }: Conclusion): Promise<Outcome> {
+  async #conclude(
+    job: BullJob,
+    next: OutboxMessage,
+    { action, after, error, reply }: Conclusion,
+    lock: Lock,
+  ): Promise<Outcome> {
+    // BullMQ itself looks at the lock when a job is complete.
     const isPlain = action === "done" && next.state.failed.length === 0;
     if (!isPlain) {
-      await job.updateData(next);
+      await this.#states.write(job, next, lock);
       await job.updateProgress({ action, attempts: next.state.attempts, why: textOf(error) });
     }
     if (action === "retry" || action === "hold" || action === "defer") return { kind: "again", after };
-    if (untold(next.state).length > 0) await this.#report(job, next);
+    if (untold(next.state).length > 0) await this.#report(job, next, lock);
     if (action === "give-up") {
       // A worker may have died between its entry and the state that says so.
       await this.#outbox.store.held.remove(next.id);
@@ -268,11 +273,11 @@ export class BullmqOutbox {
     return { kind: "done", result: { messageId: next.messageId, reply, failed: next.state.failed } };
   }
 
-  async #report(job: BullJob, message: OutboxMessage): Promise<OutboxMessage> {
+  async #report(job: BullJob, message: OutboxMessage, lock: Lock): Promise<OutboxMessage> {
     const report = await this.#outbox.reportOf(message);
     if (report !== undefined) await this.#insert([report], false);
     const told = { ...message, state: { ...message.state, told: message.state.failed.length } };
-    await job.updateData(told);
+    await this.#states.write(job, told, lock);
     return told;
   }
 
@@ -290,6 +295,7 @@ export class BullmqOutbox {
   }
 
   async #find(id: string): Promise<{ job: BullJob; message: OutboxMessage }> {
+    checkId(id);
     const job = await this.#queue.getJob(id);
     if (job === undefined) {
       // Nor is there anything to decide about it.
@@ -299,19 +305,6 @@ export class BullmqOutbox {
     return { job, message: readMessage(job.data) };
   }
 }
-
-/**
- * A worker that was frozen past its lock must not write over the state that another one has written. What it knows is in
- * the ticket.
- * @throws {ClaimLostError} if the lock is lost
- */
-async function keepLock(job: BullJob, { token, milliseconds }: Lock): Promise<void> {
-  if (token === undefined) return;
-  if ((await job.extendLock(token, milliseconds)) !== 1) throw new ClaimLostError();
-}
-
-/** A worker's lock on a job, which BullMQ renews meanwhile. */
-type Lock = { readonly token: string | undefined; readonly milliseconds: number };
 
 /** The end of a step, as BullMQ handles it. */
 type Outcome =

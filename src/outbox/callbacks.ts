@@ -2,7 +2,7 @@
 import type { BodyStore } from "./body-store.ts";
 import { inTime } from "./in-time.ts";
 
-/** A function of the user's did not answer within the option `callbackTimeout`. */
+/** A function that the user gave did not answer within the option `callbackTimeout`. */
 export class CallbackTimeoutError extends Error {
   override readonly name: string = "CallbackTimeoutError";
   /** Another time it may answer. */
@@ -13,21 +13,26 @@ export class CallbackTimeoutError extends Error {
   }
 }
 
-/** Limits the time that a function takes. */
-export function timed<Arguments extends readonly unknown[], Result>(
+/**
+ * Calls a function, and waits so many seconds for its answer.
+ * @param signal - ends the wait
+ * @throws {CallbackTimeoutError} if it takes longer; what it throws; or the reason of the signal
+ */
+export function answerOf<T>(
   name: string,
   seconds: number,
-  call: (...args: Arguments) => Result | Promise<Result>,
-): (...args: Arguments) => Promise<Result> {
+  call: () => T | Promise<T>,
+  signal?: AbortSignal,
+): Promise<T> {
   const late = (): Error => new CallbackTimeoutError(name, seconds);
-  return (...args) => inTime({ seconds, late }, async () => await call(...args));
+  return inTime({ seconds, late, signal }, async () => await call());
 }
 
 /** Limits the time that each method of a store takes. */
 export function timedBodies(bodies: BodyStore, seconds: number): BodyStore {
   return {
-    put: timed("options.bodies.put", seconds, (name: string, body: Uint8Array) => bodies.put(name, body)),
-    get: timed("options.bodies.get", seconds, (name: string) => bodies.get(name)),
-    delete: timed("options.bodies.delete", seconds, (name: string) => bodies.delete(name)),
+    put: (name, body) => answerOf("options.bodies.put", seconds, () => bodies.put(name, body)),
+    get: (name) => answerOf("options.bodies.get", seconds, () => bodies.get(name)),
+    delete: (name) => answerOf("options.bodies.delete", seconds, () => bodies.delete(name)),
   };
 }

@@ -1,6 +1,7 @@
 /** The result of an attempt, for the queue. Pure functions: they make the next state from a state and an outcome. */
 
 import { refusedIn, replyIn } from "./error-fields.ts";
+import { failureReply } from "./failure-reply.ts";
 import { type HeldState, type MessageState, type OutboxMessage, recipientsLeft } from "./message.ts";
 import {
   readRefused,
@@ -123,7 +124,7 @@ function conclusionOf(
       state: { ...next, left: [], failed: [...next.failed, ...refused], over: "done" },
     };
   }
-  const failed = [...next.failed, ...refused, ...givenUp(message, verdict, next)];
+  const failed = [...next.failed, ...refused, ...givenUp(message, verdict, next, error)];
   return { ...common, action: over ?? "give-up", after: 0, state: { ...next, failed, over: over ?? "give-up" } };
 }
 
@@ -134,11 +135,16 @@ function unanswered(message: OutboxMessage, { refused }: Verdict): readonly stri
 }
 
 /** The recipients that might have got it later, had there been time, each with the last reply to it. */
-function givenUp(message: OutboxMessage, verdict: Verdict, { last, putOff }: MessageState): StoredRefused {
+function givenUp(
+  message: OutboxMessage,
+  verdict: Verdict,
+  { last, putOff }: MessageState,
+  error: unknown,
+): StoredRefused {
   const { recipients, refused } = verdict;
   const left = recipients ?? recipientsLeft(message).map(({ address }) => address);
   const replies = new Map(putOff);
-  const otherwise = last ?? { code: 451, text: "4.4.7 delivery time expired" };
+  const otherwise = failureReply(error, last);
   return left
     .filter((address) => !(address in refused))
     .map((address) => [address, replies.get(address) ?? otherwise] as const);
@@ -146,7 +152,7 @@ function givenUp(message: OutboxMessage, verdict: Verdict, { last, putOff }: Mes
 
 /** The conclusion, without a next attempt behind the end of the message's life. `now` is in milliseconds since 1970. */
 export function withinLife(conclusion: Conclusion, { expiresAt }: OutboxMessage, now: number): Conclusion {
-  if (conclusion.action !== "retry") return conclusion;
+  if (conclusion.action !== "retry" && conclusion.action !== "defer") return conclusion;
   const seconds = Math.max(0, (expiresAt - now) / 1000) + 1;
   return { ...conclusion, after: Math.min(conclusion.after, seconds) };
 }

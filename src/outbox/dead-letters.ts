@@ -33,7 +33,8 @@ export function deadLetterOf(data: unknown, why: string): DeadLetter | undefined
 
 /** The message as a worker goes on with it once its outcome was found out. */
 export function revived(message: OutboxMessage): OutboxMessage {
-  return { ...message, state: { ...message.state, over: undefined } };
+  const { state } = message;
+  return { ...message, state: { ...state, over: undefined, redrives: state.redrives + 1 } };
 }
 
 /**

@@ -5,6 +5,7 @@ import { SMTPServerDisconnected } from "../errors.ts";
 import type { DeliveryRequest } from "../facade/delivery.ts";
 import type { PoolOptions } from "../pool/options.ts";
 import { SMTPPool } from "../pool/pool.ts";
+import { answerOf } from "./callbacks.ts";
 import { textOf } from "./error-fields.ts";
 import { unlessAborted } from "./unless-aborted.ts";
 
@@ -42,14 +43,20 @@ type Entry = { readonly opening: Promise<Opened>; opened: Opened | undefined; us
 export class Destinations {
   readonly #connect: Connect;
   readonly #most: number;
+  readonly #callbackTimeout: number;
+  readonly #closed: AbortController = new AbortController();
   readonly #entries = new Map<string, Entry>();
-  /** The user's own pools, and whether each was given more than once, for several destinations. */
-  readonly #given = new Map<Sender, { isShared: boolean }>();
+  /** The user's own pools: `connect` may give each of them again, so that they are closed at the end alone. */
+  readonly #given = new Set<Sender>();
 
-  /** @param most - how many pools are kept, unless more are in use */
-  constructor(connect: Connect, most: number) {
+  /**
+   * @param most - how many pools are kept, unless more are in use
+   * @param callbackTimeout - seconds for which `connect` may take
+   */
+  constructor(connect: Connect, most: number, callbackTimeout = 300) {
     this.#connect = connect;
     this.#most = most;
+    this.#callbackTimeout = callbackTimeout;
   }
 
   /** Runs something with the destination's pool. `signal` ends the wait for the pool. */
@@ -67,13 +74,13 @@ export class Destinations {
     }
   }
 
-  /** Closes all pools, after what they have to send. One that is being opened is closed once it is open. */
+  /** Closes all pools, after what they have to send; waits for none that is being opened. */
   async close(): Promise<void> {
+    this.#closed.abort(new Error("the worker closes"));
     const entries = [...this.#entries.values()];
     this.#entries.clear();
-    for (const { opening, opened } of entries) if (opened === undefined) opening.then(closeOwn, () => {});
     const own = entries.map(async ({ opened }) => opened && (await closeOwn(opened)));
-    await Promise.all([...own, ...[...this.#given.keys()].map(close)]);
+    await Promise.all([...own, ...[...this.#given].map(close)]);
   }
 
   #entry(destination: string): Entry {
@@ -100,24 +107,16 @@ export class Destinations {
     if (this.#entries.get(destination) === entry) this.#entries.delete(destination);
   }
 
-  /** A pool of the user's own that was given for one destination is as good as one that was made here. */
-  async #closeUnused(opened: Opened): Promise<void> {
-    const { sender } = opened;
-    if (this.#most > 0 && this.#given.get(sender)?.isShared === false) {
-      this.#given.delete(sender);
-      await close(sender);
-    } else await closeOwn(opened);
-  }
-
   async #open(destination: string): Promise<Opened> {
     try {
-      const given: unknown = await this.#connect(destination);
+      const connect = () => this.#connect(destination);
+      const given: unknown = await answerOf("options.connect", this.#callbackTimeout, connect, this.#closed.signal);
       // An object: what else it may be, such as a URL with credentials, must not be named.
       if (typeof given !== "object" || given === null) {
         throw wrongType("the result of options.connect", "a pool or its options", given);
       }
       if (!isSender(given)) return { sender: new SMTPPool(given), isOwn: true };
-      this.#given.set(given, { isShared: this.#given.has(given) });
+      this.#given.add(given);
       return { sender: given, isOwn: false };
     } catch (cause) {
       throw new DestinationError(destination, { cause });
@@ -129,10 +128,7 @@ export class Destinations {
       if (this.#entries.size <= this.#most) return;
       if (entry.users > 0) continue;
       this.#entries.delete(destination);
-      entry.opening.then(
-        (opened) => this.#closeUnused(opened),
-        () => {},
-      );
+      entry.opening.then(closeOwn, () => {});
     }
   }
 }

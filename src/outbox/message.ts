@@ -6,6 +6,7 @@ import { requestOfDelivery } from "../facade/envelope.ts";
 import { checkObject } from "../facade/options.ts";
 import type { StoredBody } from "./body-store.ts";
 import { field } from "./error-fields.ts";
+import { mailboxIn } from "./mailbox-in.ts";
 import type { StoredRefused, StoredReply } from "./stored-reply.ts";
 
 /** The options of MAIL that a queue can keep: without moments, which the queue's own `deliverAt` is for. */
@@ -41,6 +42,8 @@ export type OutboxMessage = {
   readonly octets: number;
   readonly destination: string;
   readonly tenant: string | undefined;
+  /** From 0, which goes first, to 1,000; absent: 0. */
+  readonly priority?: number;
   readonly queuedAt: number;
   readonly expiresAt: number;
   readonly state: MessageState;
@@ -171,13 +174,20 @@ export function checkEnvelope(envelope: OutboxEnvelope, body: Uint8Array): Check
   for (const one of to) {
     if (typeof one !== "string" && "rrvs" in one) throw new TypeError("to[].rrvs cannot be queued");
   }
-  // A state is kept for each address: the same one twice would be sent to again when it was put off once.
+  // The same mailbox twice, in one spelling or two, would get a second copy when it was put off once.
   const recipients = new Map<string, QueuedRecipient>();
   for (const one of to) {
     const recipient = typeof one === "string" ? { address: one } : { ...one };
-    if (!recipients.has(recipient.address)) recipients.set(recipient.address, recipient);
+    const mailbox = mailboxOf(recipient.address);
+    if (!recipients.has(mailbox)) recipients.set(mailbox, recipient);
   }
   return { from, to: [...recipients.values()], options: structuredClone(options) };
+}
+
+/** The mailbox of an address, the same for each spelling of it: the domain's case means nothing, that of the rest may. */
+function mailboxOf(address: string): string {
+  const { path = address, domain = "" } = mailboxIn(address) ?? {};
+  return `${path.slice(0, path.length - domain.length)}${domain.toLowerCase()}`;
 }
 
 /** The Message-ID of a message's header. The field may be folded, and some programs leave out the brackets. */

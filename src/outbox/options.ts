@@ -3,9 +3,8 @@ import { wrongType } from "../core/bytes.ts";
 import { checkObject, checkSignal } from "../facade/options.ts";
 import type { Ask } from "./attempt.ts";
 import type { BodyStore } from "./body-store.ts";
-import { timed, timedBodies } from "./callbacks.ts";
+import { checkMethods, checkNames, checkText } from "./checks.ts";
 import type { Connect } from "./destinations.ts";
-import { checkNames } from "./names.ts";
 import type { BudgetRules } from "./places.ts";
 import { type ReportOptions, reportHost, reportSender } from "./report.ts";
 import type { OutboxStore } from "./store.ts";
@@ -14,7 +13,10 @@ import type { WorkOptions } from "./worker.ts";
 
 /** Options of an outbox. Times in seconds. */
 export type OutboxOptions = {
-  /** A destination's pool: the options of an `SMTPPool`, or one, which is closed with the worker. */
+  /**
+   * A destination's pool: the options of an `SMTPPool`, or one, which is kept and closed with the worker. Options are
+   * better where there are more destinations than `pools`.
+   */
   connect: Connect;
   /**
    * The destination of a recipient. A message whose recipients have several is queued once for each. Default: all mail
@@ -111,21 +113,20 @@ export function outboxSettings(options: OutboxOptions, more: readonly string[] =
   if (checkPolicy(policy, "options.policy").unknown === "ask" && ask === undefined) {
     throw new TypeError('the policy "ask" needs the option ask');
   }
-  const callbackTimeout = some(options.callbackTimeout ?? 300, "callbackTimeout", LONGEST_WAIT);
   return {
-    connect: timed("options.connect", callbackTimeout, (destination: string) => options.connect(destination)),
+    connect: options.connect,
     destinationOf: options.destinationOf ?? (() => "relay"),
     policy,
-    ask: ask && timed("options.ask", callbackTimeout, ask),
+    ask,
     budgets,
-    bodies: bodies && timedBodies(bodies, callbackTimeout),
+    bodies,
     inline: seconds(options.inline ?? 16_384, "inline", Number.MAX_SAFE_INTEGER),
     report,
     lifetime: some(options.lifetime ?? 5 * 86_400, "lifetime", LONGEST_LIFE),
     retention: seconds(options.retention ?? 86_400, "retention", LONGEST_LIFE),
     settle: seconds(options.settle ?? 1200, "settle", LONGEST_LIFE),
     timeout: some(options.timeout ?? 10, "timeout", 3600),
-    callbackTimeout,
+    callbackTimeout: some(options.callbackTimeout ?? 300, "callbackTimeout", LONGEST_WAIT),
     pools: seconds(options.pools ?? 100, "pools", 1_000_000),
   };
 }
@@ -193,18 +194,6 @@ export function checkStore(store: OutboxStore | undefined): void {
   checkMethods(store.held, STORES.held, "options.store.held");
 }
 
-/**
- * Checks methods, which may be inherited.
- * @throws {TypeError} naming the object, or the method that is missing
- */
-export function checkMethods(object: object, names: readonly string[], where: string): void {
-  checkObject(object, where);
-  for (const name of names) {
-    const method: unknown = Reflect.get(object, name);
-    if (typeof method !== "function") throw wrongType(`${where}.${name}`, "a function", method);
-  }
-}
-
 /** When a message may first be tried, and until when, in milliseconds since 1970. */
 export type Times = { readonly from: number; readonly until: number };
 
@@ -220,14 +209,15 @@ export function timesOf({ deliverAt, expiresAt }: EnqueueOptions, lifetime: numb
   return { from, until };
 }
 
+/** The last moment that each queue can store. */
+const LAST = Date.UTC(9999, 11, 31);
+
 function time(value: unknown, name: string): number {
   if (!(value instanceof Date)) throw new TypeError(`${name} must be a Date`);
   if (Number.isNaN(value.getTime())) throw new RangeError(`${name} is no valid time`);
+  if (value.getTime() > LAST) throw new RangeError(`${name} must not be later than the year 9999`);
   return value.getTime();
 }
-
-/** PostgreSQL takes it nowhere. */
-const NUL = "\0";
 
 /**
  * Checks the options of a message that are no times.
@@ -238,9 +228,8 @@ export function checkEnqueueOptions(options: EnqueueOptions): void {
   const { key, priority = 0, tenant } = options;
   for (const [name, value] of Object.entries({ key, tenant })) {
     if (value === undefined) continue;
-    if (typeof value !== "string") throw new TypeError(`${name} must be a string`);
+    checkText(value, name);
     if (value === "" || value.length > 1000) throw new RangeError(`${name} must have 1 to 1,000 characters`);
-    if (value.includes(NUL)) throw new RangeError(`${name} must not contain NUL`);
   }
   if (!Number.isInteger(priority) || priority < 0 || priority > 1000) {
     throw new RangeError("priority must be a whole number from 0 to 1,000");

@@ -1,8 +1,10 @@
 /** The part of an outbox that is the same on each queue: it makes messages, attempts and reports. */
-import { hex, wrongType } from "../core/bytes.ts";
+import { hex } from "../core/bytes.ts";
 import { Attempt, type AttemptParts } from "./attempt.ts";
-import { inlineBody, readBody, type StoredBody } from "./body-store.ts";
+import { type BodyStore, inlineBody, readBody, type StoredBody } from "./body-store.ts";
+import { timedBodies } from "./callbacks.ts";
 import { infoOf, publish } from "./channels.ts";
+import { checkText } from "./checks.ts";
 import type { Conclusion } from "./conclusion.ts";
 import { inTime } from "./in-time.ts";
 import {
@@ -69,6 +71,7 @@ export class Outbox {
   readonly store: OutboxStore;
   readonly #queue: string;
   readonly #places: Places;
+  readonly #bodies: BodyStore | undefined;
   readonly #trouble: () => Error | undefined;
 
   /**
@@ -85,6 +88,7 @@ export class Outbox {
     this.#trouble = trouble;
     this.#queue = queue;
     this.store = store;
+    this.#bodies = settings.bodies && timedBodies(settings.bodies, settings.callbackTimeout);
     this.#places = new Places(store.budgets, settings.budgets, settings.policy.random);
   }
 
@@ -115,7 +119,7 @@ export class Outbox {
     const drafts: Draft[] = [];
     for (const [destination, to] of groups) {
       const id = await idOf([this.#queue, tenant ?? "", key, destination]);
-      const message = { ...common, id, nonce: crypto.randomUUID(), to, destination, state: FRESH };
+      const message = { ...common, priority, id, nonce: crypto.randomUUID(), to, destination, state: FRESH };
       drafts.push({ message, from: times.from, priority });
     }
     const { messages, twins } = await this.#within((signal) => this.#add(drafts, octets, queue, signal));
@@ -134,10 +138,21 @@ export class Outbox {
 
   /** An attempt of a message. */
   attempt(message: OutboxMessage, parts: Pick<AttemptParts, "persist" | "wake" | "destinations">): Attempt {
-    const { policy, ask, settle, bodies } = this.settings;
+    const { policy, ask, settle, bodies, callbackTimeout } = this.settings;
     const { tickets, held } = this.store;
     return new Attempt(
-      { ...parts, tickets, held, places: this.#places, bodies, policy, ask, settle, longest: this.#longest },
+      {
+        ...parts,
+        tickets,
+        held,
+        places: this.#places,
+        bodies,
+        policy,
+        ask,
+        callbackTimeout,
+        settle,
+        longest: this.#longest,
+      },
       message,
     );
   }
@@ -151,10 +166,10 @@ export class Outbox {
 
   /** The report to the sender that a state asks for, as a message of its own; undefined if none. */
   async reportOf(message: OutboxMessage): Promise<QueuedMessage | undefined> {
-    const { report, lifetime, bodies } = this.settings;
+    const { report, lifetime } = this.settings;
     const failures = reportable(message);
     if (report === undefined || failures.length === 0) return undefined;
-    const original = await readBody(message, bodies).catch(() => undefined);
+    const original = await readBody(message, this.#bodies).catch(() => undefined);
     const { octets, messageId } = identified(
       await buildReport(message, failures, original, report),
       `@${reportHost(report)}`,
@@ -206,8 +221,8 @@ export class Outbox {
   }
 
   async #store(octets: Uint8Array): Promise<StoredBody> {
-    const { bodies, inline } = this.settings;
-    if (bodies === undefined || octets.length <= inline) return inlineBody(octets);
+    const bodies = this.#bodies;
+    if (bodies === undefined || octets.length <= this.settings.inline) return inlineBody(octets);
     const name = crypto.randomUUID();
     try {
       await bodies.put(name, octets);
@@ -258,7 +273,7 @@ export class Outbox {
   }
 
   async #removeBody(body: StoredBody): Promise<void> {
-    if ("name" in body) await this.settings.bodies?.delete(body.name).catch(() => {});
+    if ("name" in body) await this.#bodies?.delete(body.name).catch(() => {});
   }
 
   /** The sender is no recipient that `enqueue()` could refuse: a report has to go somewhere. */
@@ -272,8 +287,10 @@ export class Outbox {
 
   #destinationOf(address: string): string {
     const destination: unknown = this.settings.destinationOf(address);
-    if (typeof destination === "string" && destination !== "") return destination;
-    throw wrongType("the result of options.destinationOf", "a name", destination);
+    const where = "the result of options.destinationOf";
+    if (destination === "") throw new RangeError(`${where} must be a name, and is empty`);
+    checkText(destination, where);
+    return destination;
   }
 
   async #within<T>(step: (signal: AbortSignal) => Promise<T>): Promise<T> {

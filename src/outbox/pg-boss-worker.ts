@@ -12,7 +12,8 @@ type Settings = {
   readonly poll: number;
   readonly heartbeat: number;
   readonly attempts: Attempts;
-  readonly conclude: (job: JobAttempt, message: OutboxMessage, conclusion: Conclusion) => Promise<void>;
+  /** Gives the step that writes down the end of an attempt. */
+  readonly prepare: (job: JobAttempt, message: OutboxMessage, conclusion: Conclusion) => Promise<() => Promise<void>>;
 };
 
 /** One worker. */
@@ -90,7 +91,7 @@ export class PgBossWorker {
       // The store is gone, and nothing was sent.
       return await this.#putBack(job, STORE_GONE, error);
     }
-    await this.#settings.attempts.persist(() => this.#settings.conclude(job, message, conclusion));
+    await this.#settings.attempts.persist(await this.#settings.prepare(job, message, conclusion));
   }
 
   async #putBack(job: PgBossJob, after: number, error: unknown): Promise<void> {

@@ -1,6 +1,7 @@
 /** The budgets of destinations and tenants, which all workers share: whether a message may go now. */
+
+import { checkNames } from "./checks.ts";
 import type { OutboxMessage } from "./message.ts";
-import { checkNames } from "./names.ts";
 import type { Budget, BudgetStore } from "./store.ts";
 
 /** How much mail goes to a destination, and for a tenant; undefined: as much as comes. */

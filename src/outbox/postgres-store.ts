@@ -1,4 +1,5 @@
 /** Tickets, budgets and the list of held messages in PostgreSQL. */
+import { checkMethods, checkNames, checkText } from "./checks.ts";
 import { field } from "./error-fields.ts";
 import type { Admission, BudgetStore, HeldMessage, HeldStore, OutboxStore, Request } from "./store.ts";
 import { readAnswer } from "./stored-values.ts";
@@ -19,14 +20,18 @@ export type PostgresStoreOptions = {
 
 /**
  * The store of an outbox in PostgreSQL. `schema.install()` makes its tables, if they are missing.
- * @throws {RangeError} if the schema's name is no plain one
+ * @throws {TypeError} or {RangeError} naming the argument that is wrong
  */
 export function postgresStore(
   client: SqlClient,
   options: PostgresStoreOptions = {},
 ): OutboxStore & { readonly install: () => Promise<void> } {
+  checkMethods(client, ["query"], "client");
+  checkNames(options, ["schema", "queue"], "options");
   const { schema = "smtplib", queue = "" } = options;
-  if (!/^[a-z_][a-z0-9_]{0,62}$/.test(schema)) throw new RangeError("schema must be a plain lower-case name");
+  checkText(schema, "options.schema");
+  checkText(queue, "options.queue");
+  if (!/^[a-z_][a-z0-9_]{0,62}$/.test(schema)) throw new RangeError("options.schema must be a plain lower-case name");
   return {
     tickets: new PostgresTickets(client, `${schema}.outbox_ticket`),
     budgets: new PostgresBudgets(client, `${schema}.outbox_budget`),

@@ -1,5 +1,5 @@
 /** Tickets, budgets and the list of held messages in Redis. */
-import { wrongType } from "../core/bytes.ts";
+import { checkMethods, checkNames, checkText } from "./checks.ts";
 import { type RedisClient, RedisScript, texts } from "./redis-script.ts";
 import type { Admission, BudgetStore, HeldMessage, HeldStore, OutboxStore, Request } from "./store.ts";
 import { readAnswer, readHeld } from "./stored-values.ts";
@@ -11,6 +11,8 @@ export type { RedisClient } from "./redis-script.ts";
 export type RedisStoreOptions = {
   /** The prefix of all keys. Default: "smtplib". */
   prefix?: string | undefined;
+  /** The queue whose held messages are listed; tickets and budgets are those of all queues. Default: "". */
+  queue?: string | undefined;
   /** Seconds for which a ticket is kept at most; 15 days or more, which is longer than any message waits. Default: 30 days. */
   keep?: number | undefined;
 };
@@ -20,17 +22,21 @@ export type RedisStoreOptions = {
  * Cluster can hold it. A ticket that Redis forgets is a message that may arrive twice: use `appendonly yes` and
  * `appendfsync always`, and no eviction (`maxmemory-policy noeviction`).
  * @param client - ioredis, or another client with its `eval` and `evalsha`
- * @throws {TypeError} or {RangeError} naming the option that is wrong
+ * @throws {TypeError} or {RangeError} naming the argument that is wrong
  */
 export function redisStore(client: RedisClient, options: RedisStoreOptions = {}): OutboxStore {
-  const { prefix = "smtplib", keep = 30 * DAY } = options;
-  if (typeof prefix !== "string") throw wrongType("prefix", "a string", prefix);
+  checkMethods(client, ["evalsha", "eval"], "client");
+  checkNames(options, ["prefix", "queue", "keep"], "options");
+  const { prefix = "smtplib", queue = "", keep = 30 * DAY } = options;
+  checkText(prefix, "options.prefix");
+  checkText(queue, "options.queue");
   // A message that outlived its ticket could be sent twice.
-  if (!Number.isSafeInteger(keep) || keep < 15 * DAY) throw new RangeError(`keep must be at least ${15 * DAY} seconds`);
+  if (!Number.isSafeInteger(keep) || keep < 15 * DAY)
+    throw new RangeError(`options.keep must be at least ${15 * DAY} seconds`);
   return {
     tickets: new RedisTickets(client, `${prefix}:ticket:`, keep),
     budgets: new RedisBudgets(client, `${prefix}:budget:`),
-    held: new RedisHeld(client, `${prefix}:held`),
+    held: new RedisHeld(client, queue === "" ? `${prefix}:held` : `${prefix}:held:${queue}`),
   };
 }
 

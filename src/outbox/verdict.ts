@@ -4,8 +4,8 @@ import { wrongType } from "../core/bytes.ts";
 import { mayPass, saysNoRoom } from "../core/refused-command.ts";
 import type { Reply } from "../core/reply.ts";
 import { isTokenFailure } from "../core/token-failure.ts";
+import { checkNames } from "./checks.ts";
 import { cause, delivery as deliveryOf, field, isDelivery, refusedIn, replyIn } from "./error-fields.ts";
-import { checkNames } from "./names.ts";
 
 /** The policy for a message with an unknown outcome. */
 export type UnknownPolicy =
@@ -137,7 +137,7 @@ function afterRefusals(
   const left = entries.filter(([, reply]) => mayPass(reply));
   const lost = Object.fromEntries(entries.filter(([, reply]) => !mayPass(reply)));
   const replies = left.map(([, reply]) => reply);
-  const slowDown = Math.max(0, ...replies.map((reply) => slowDownOf(reply, undefined, attempt, policy)));
+  const slowDown = slowDownOfRecipients(replies, policy);
   // Where nobody got the message and a 421 ended the session, the others have no reply and are left, too.
   const isCutShort = otherwise === "give-up" && replies.some(({ code }) => code === 421);
   const recipients = isCutShort ? undefined : left.map(([address]) => address);
@@ -182,14 +182,30 @@ function withJitter(seconds: number, { jitter, random }: Checked): number {
 /** Replies that are about the session or the server rather than the message. */
 const BUSY: readonly number[] = [421, 432, 452];
 
+/** Unless they are about an address or its mailbox, such as a full one (RFC 3463 3.2, 3.3). */
+const OF_A_MAILBOX = /^4\.[12]\./;
+
+function isBusy({ code, enhancedCode = "" }: Reply): boolean {
+  return BUSY.includes(code) && !OF_A_MAILBOX.test(enhancedCode);
+}
+
+/** Seconds for which the destination is left alone at first. */
+const PAUSE = 30;
+
+/** Longer with each attempt: the server refuses whole sessions or messages. */
 function slowDownOf(reply: Reply | undefined, error: unknown, attempt: number, policy: Checked): number {
   const unreachable = nameOf(error) === "SMTPConnectError" || isSetUp(error);
-  if (!unreachable && (reply === undefined || !BUSY.includes(reply.code))) return 0;
-  return withJitter(Math.min(policy.longest, 30 * 2 ** Math.min(attempt - 1, 6)), policy);
+  if (!unreachable && (reply === undefined || !isBusy(reply))) return 0;
+  return withJitter(Math.min(policy.longest, PAUSE * 2 ** Math.min(attempt - 1, 6)), policy);
+}
+
+/** A reply to one recipient says little about the others: the pause stays short. */
+function slowDownOfRecipients(replies: readonly Reply[], policy: Checked): number {
+  return replies.some(isBusy) ? withJitter(Math.min(policy.longest, PAUSE), policy) : 0;
 }
 
 /** True for what no later attempt can mend. */
-function isFinal(error: unknown): boolean {
+export function isFinal(error: unknown): boolean {
   // A lost connection, or a closed pool, says nothing about the message.
   if (isSetUp(error) || isTokenFailure(error) || nameOf(error) === "SMTPServerDisconnected") return false;
   // Not an exception of this package: the argument is wrong for good, anything else may pass.

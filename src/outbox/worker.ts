@@ -44,7 +44,8 @@ export class Attempts {
   constructor(outbox: Outbox, wake: (id: string) => Promise<unknown>) {
     this.#outbox = outbox;
     this.#wake = wake;
-    this.destinations = new Destinations(outbox.settings.connect, outbox.settings.pools);
+    const { connect, pools, callbackTimeout } = outbox.settings;
+    this.destinations = new Destinations(connect, pools, callbackTimeout);
   }
 
   /** Makes an attempt. @throws what the store throws before anything was sent */

@@ -6,6 +6,7 @@ import { afterAll, beforeAll, expect, it, onTestFinished, vi } from "vitest";
 import { type BullmqOutbox, bullmqOutbox, OutboxUnavailableError } from "../../src/outbox/index.ts";
 import { startServer, type TestServer } from "../../src/testing/index.ts";
 import { failureOf } from "../servers/failure.ts";
+import { gate } from "../support/gate.ts";
 import { describeService } from "./describe-service.ts";
 import { type Service, startRedis } from "./services.ts";
 import { until } from "./until.ts";
@@ -54,6 +55,41 @@ describeService("redis", () => {
     expect(await outbox.deadLetters()).toEqual([]);
     await expect(outbox.redrive(id)).rejects.toThrow("is no dead letter");
     await worker.close();
+  });
+
+  it("writes nothing over the state of another worker, or over a new message, when it wakes with a lost lock", async () => {
+    const { outbox, queue, server } = opened();
+    const client = Object(await queue.getBackend().client);
+    const run = client.evalsha.bind(client);
+    let isFrozen = false;
+    const awake = gate();
+    let written: Promise<unknown> = Promise.resolve();
+    const evalsha = vi.spyOn(client, "evalsha").mockImplementation(async (...args: unknown[]) => {
+      if (isFrozen || !String(args[3]).endsWith(":lock")) return await run(...args);
+      isFrozen = true;
+      await awake.opened;
+      written = run(...args);
+      return await written;
+    });
+    onTestFinished(() => evalsha.mockRestore());
+    server.once("rcpt", "550 5.7.1 blocked");
+    const { jobs } = await outbox.enqueue(envelope, letter, { key: "daily" });
+    const id = jobs[0]?.id ?? "";
+    const lock = { lockDuration: 300, stalledInterval: 100 };
+    // It does not renew its lock, as a frozen one.
+    const frozen = await outbox.work({ concurrency: 1, closeTimeout: 1, worker: { ...lock, lockRenewTime: 1e6 } });
+    await until(async () => isFrozen);
+    const other = await outbox.work({ concurrency: 1, worker: { ...lock, lockRenewTime: 100 } });
+    await server.next();
+    await until(async () => (await queue.getJobState(id)) === "completed");
+    await (await queue.getJob(id))?.remove();
+    await outbox.enqueue(envelope, letter, { key: "daily", deliverAt: new Date(Date.now() + 60_000) });
+    const before: unknown = (await queue.getJob(id))?.data;
+    awake.open();
+    await until(async () => (await written.catch(() => 0)) === 0);
+    expect((await queue.getJob(id))?.data).toEqual(before);
+    expect(await outbox.deadLetters()).toEqual([]);
+    await Promise.all([frozen.close(), other.close()]);
   });
 
   it("starts no worker while Redis is gone, says why, and leaves none behind", async () => {

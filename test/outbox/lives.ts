@@ -86,6 +86,7 @@ export class World {
   /** Dead workers run in this process, too: their pools would connect until they give up. */
   readonly #end = new AbortController();
   readonly #pools: SMTPPool[] = [];
+  readonly #workers: Attempts[] = [];
   /** The worker whose dialogue is counted. */
   #current: Life | undefined;
 
@@ -130,12 +131,15 @@ export class World {
     };
     const settings = outboxSettings({ connect: () => pool, bodies, ...options });
     this.#current = life;
-    return new Attempts(new Outbox(settings, this.shared.store(life.step), "mail"), async () => {});
+    const attempts = new Attempts(new Outbox(settings, this.shared.store(life.step), "mail"), async () => {});
+    this.#workers.push(attempts);
+    return attempts;
   }
 
   /** Ends the server, and all workers with their pools. */
   async close(): Promise<void> {
     this.#end.abort();
+    for (const attempts of this.#workers) attempts.stop();
     await Promise.allSettled(this.#pools.map((pool) => pool.close()));
     await this.server.close();
   }

@@ -49,8 +49,9 @@ function addTests(name: QueueName, start: () => Promise<Service>): void {
   async function opened(
     answers: Answers = {},
     options: Partial<AnyOptions> = {},
+    extensions?: readonly string[],
   ): Promise<{ server: TestServer; outbox: AnyOutbox; work: (options?: WorkOptions) => Promise<OutboxWorker> }> {
-    const server = startServer({ answers });
+    const server = startServer({ answers, ...(extensions && { extensions }) });
     onTestFinished(() => server.close());
     const connect = (): SMTPPool =>
       new SMTPPool({ host: "mail.example.com", transport: server.transport, reconnectFor: 0 });
@@ -635,6 +636,79 @@ function addTests(name: QueueName, start: () => Promise<Service>): void {
     await expect(outbox.redrive("order-17")).rejects.toThrow("there is no");
     await expect(outbox.resolve("order-17", "delivered")).rejects.toThrow("there is no");
     expect(server.messages).toHaveLength(0);
+  });
+
+  it("says what a message failed for at once, where no server gave a reply", async () => {
+    const { server, outbox, work } = await opened({}, { report: { host: "mail.example.com" } }, ["SIZE 5000"]);
+    await outbox.enqueue(envelope, `${letter}${"x".repeat(70)}\r\n`.repeat(100));
+    await work();
+    const report = await server.next();
+    expect(report.text).toContain("Status: 5.3.4");
+    expect(report.text).toMatch(/Diagnostic-Code: smtp; 554 5\.3\.4 the message has \d+ octets/);
+    const [dead] = await outbox.deadLetters();
+    expect(dead?.failed).toMatchObject([["charles@example.net", { code: 554 }]]);
+  });
+
+  it("gives up a message when it expires, also one that waits for its time in a budget", async () => {
+    const { server, outbox, work } = await opened(
+      {},
+      { budgets: { destination: () => ({ messages: 1, seconds: 86_400 }) } },
+    );
+    await outbox.enqueue(envelope, letter);
+    await work();
+    await server.next();
+    await outbox.enqueue(envelope, letter, { expiresAt: new Date(Date.now() + 300) });
+    const [dead] = await until(
+      () => outbox.deadLetters(),
+      ({ length }) => length === 1,
+    );
+    expect(dead?.why).toContain("in time");
+  });
+
+  it("sends a message to others while the mailbox of one is full", async () => {
+    const { server, outbox, work } = await opened(
+      { rcpt: ({ address }) => (address === "full@example.net" ? "452 4.2.2 mailbox full" : undefined) },
+      { policy: { first: 3600 } },
+    );
+    await outbox.enqueue({ ...envelope, to: ["full@example.net"] }, letter);
+    await work();
+    await until(async () => server.commands.some((command) => command.includes("full@")));
+    await outbox.enqueue(envelope, letter);
+    expect(await server.next()).toMatchObject({ to: envelope.to });
+  });
+
+  it("sends other messages while the body of a report cannot be stored, and the report once it can", async () => {
+    let isFull = false;
+    const kept = new Map<string, Uint8Array>();
+    const bodies = {
+      put: async (name: string, body: Uint8Array) => {
+        if (isFull) throw new Error("the disk is full");
+        kept.set(name, body);
+      },
+      get: async (name: string) => kept.get(name),
+      delete: async (name: string) => kept.delete(name),
+    };
+    const { server, outbox, work } = await opened(
+      { rcpt: ({ address }) => (address === "gone@example.net" ? "550 5.1.1 no such user" : undefined) },
+      { bodies, inline: 400, report: { host: "mail.example.com" } },
+    );
+    const worker = await work({ concurrency: 1 });
+    isFull = true;
+    await outbox.enqueue({ ...envelope, to: ["gone@example.net"] }, letter);
+    await outbox.enqueue(envelope, letter);
+    expect(await server.next()).toMatchObject({ to: envelope.to });
+    isFull = false;
+    expect(await server.next()).toMatchObject({ from: "", to: [envelope.from] });
+    await worker.close();
+  }, 30_000);
+
+  it.each([5, {}, undefined])("refuses the name %o of a message", async (id) => {
+    const { outbox } = await opened();
+    for (const call of [outbox.redrive, outbox.discard, outbox.resolve]) {
+      await expect(Reflect.apply(call, outbox, [id, "delivered"])).rejects.toThrow("id must be a string");
+    }
+    await expect(Reflect.apply(outbox.deadLetters, outbox, [-1])).rejects.toThrow("start must be a whole number");
+    await expect(Reflect.apply(outbox.deadLetters, outbox, [0, "a"])).rejects.toThrow("end must be a number");
   });
 
   it("gives up what is not delivered in time, and says by which reply", async () => {

@@ -14,6 +14,8 @@ import {
   fileBodies,
   parseReport,
   pgBossOutbox,
+  postgresStore,
+  redisStore,
   retryOf,
   type Sender,
   UnknownMessageError,
@@ -62,6 +64,13 @@ describe("a queued message", () => {
     expect(new TextDecoder().decode(body)).toMatch(/^Message-ID: <[^>]+>\r\n\r\nMessage-ID/);
     expect(identified("", "").messageId).toMatch(/@localhost>$/);
     expect(() => identified(17, "ada@example.com")).toThrow("body");
+  });
+
+  it("has each mailbox once, in whatever spelling", () => {
+    const to = ["a@example.net", "Al <a@EXAMPLE.net>", "A@example.net", "<b@example.net>", "b@example.net"];
+    expect(checkEnvelope({ from: "ada@example.com", to }, octets("")).to.map(({ address }) => address)).toEqual([
+      ...["a@example.net", "A@example.net", "<b@example.net>"],
+    ]);
   });
 
   it("is refused as a whole by its version, or what it lacks", () => {
@@ -240,14 +249,17 @@ describe("the destinations of a worker", () => {
     expect(closed).toBe(1);
   });
 
-  it("close a pool of the user's own that one destination alone has once it is not needed", async () => {
+  it("keep the pools that the user gives, also those that nobody needs now, since `connect` may give them again", async () => {
     const closed: string[] = [];
-    const destinations = new Destinations((name) => {
-      return { deliver: () => Promise.reject(new Error("unused")), close: async () => closed.push(name) };
-    }, 1);
-    for (const name of ["a", "b", "c"]) await destinations.using(name, running, async () => {});
+    const pools = new Map(
+      ["a", "b", "c"].map((name) => {
+        return [name, { deliver: () => Promise.reject(new Error("unused")), close: async () => closed.push(name) }];
+      }),
+    );
+    const destinations = new Destinations((name) => pools.get(name) ?? { host: name }, 1);
+    for (const name of ["a", "b", "c", "a"]) await destinations.using(name, running, async () => {});
     await new Promise((resolve) => setTimeout(resolve, 10));
-    expect(closed).toEqual(["a", "b"]);
+    expect(closed).toEqual([]);
     await destinations.close();
     expect(closed).toEqual(["a", "b", "c"]);
   });
@@ -363,6 +375,33 @@ describe("options", () => {
   ])("of a wrong type are refused: %s", (name, wrong) => {
     expect(() => Reflect.apply(outboxSettings, undefined, [{ connect, ...wrong }])).toThrow(
       expect.objectContaining({ name: "TypeError", message: expect.stringContaining(`options.${name} `) }),
+    );
+  });
+
+  it.each([{ key: "order-\ud800" }, { tenant: "t\0" }, { deliverAt: new Date(Date.UTC(10_000, 0)) }, { key: "" }])(
+    "of a message that no queue can store are refused: %o",
+    async (options) => {
+      const outbox = new Outbox(outboxSettings({ connect }), new MemoryTickets().store(), "mail");
+      const nothing = { known: async () => new Map(), add: () => Promise.reject(new Error("asked for nothing")) };
+      const failure = await failureOf(outbox.enqueue({ from: "a@b", to: ["b@c"] }, "Hi!\r\n", options, nothing));
+      expect(failure).toMatchObject({
+        name: "RangeError",
+        message: expect.stringContaining(`${Object.keys(options)[0]} `),
+      });
+    },
+  );
+
+  it.each([
+    ["client", redisStore, undefined, {}],
+    ["client.evalsha", redisStore, { eval() {} }, {}],
+    ["prefixi", redisStore, { eval() {}, evalsha() {} }, { prefixi: "a" }],
+    ["options.queue", redisStore, { eval() {}, evalsha() {} }, { queue: 5 }],
+    ["client", postgresStore, undefined, {}],
+    ["schemaa", postgresStore, { query() {} }, { schemaa: "a" }],
+    ["options.queue", postgresStore, { query() {} }, { queue: 5 }],
+  ])("of a store are refused: %s", (name, make, client, options) => {
+    expect(() => Reflect.apply(make, undefined, [client, options])).toThrow(
+      expect.objectContaining({ name: "TypeError", message: expect.stringContaining(name) }),
     );
   });
 

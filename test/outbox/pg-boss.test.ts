@@ -3,8 +3,15 @@ import { type AddressInfo, connect, createServer, type Server, type Socket } fro
 import pg from "pg";
 import { PgBoss } from "pg-boss";
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { redriven } from "../../src/outbox/dead-letters.ts";
 import { type OutboxWorker, type PgBossOutbox, pgBossOutbox, postgresStore } from "../../src/outbox/index.ts";
+import { readMessage } from "../../src/outbox/message.ts";
+import { outboxSettings } from "../../src/outbox/options.ts";
+import { Outbox } from "../../src/outbox/outbox.ts";
 import { inTransaction } from "../../src/outbox/pg-boss-client.ts";
+import { PgBossConclusions } from "../../src/outbox/pg-boss-conclusion.ts";
+import { PgBossJobs } from "../../src/outbox/pg-boss-jobs.ts";
+import { ClaimLostError } from "../../src/outbox/worker.ts";
 import { startServer } from "../../src/testing/index.ts";
 import { describeService } from "./describe-service.ts";
 import { type Service, startPostgres } from "./services.ts";
@@ -86,6 +93,36 @@ describeService("postgresql", () => {
     expect((await server.next()).text).toContain("X-Key: rolled back");
     expect(server.messages).toHaveLength(2);
   });
+
+  it.each(["a new message with its key", "the message that was redriven"])(
+    "does not let a worker that wakes after a long time end %s",
+    async (successor) => {
+      const queue = `woken-${++queues}`;
+      const settings = outboxSettings({ connect: () => ({ host: "mail.example.com" }) });
+      const store = postgresStore({ query: (text, values) => boss.getDb().executeSql(text, values) });
+      const inner = new Outbox(settings, store, queue);
+      const jobs = new PgBossJobs(boss, queue, { heartbeat: 10, lifetime: 60, retention: 60 });
+      const mail = pgBossOutbox(boss, { connect: settings.connect, queue, store });
+      await mail.install();
+      const { jobs: added } = await mail.enqueue(envelope, "Hi!\r\n", { key: "daily" });
+      const id = added[0]?.id ?? "";
+      const [job] = await boss.fetch(queue, { includeMetadata: true });
+      if (job === undefined) throw new Error("there is no job");
+      const message = readMessage(job.data);
+      await boss.deleteJob(queue, id);
+      if (successor.startsWith("a new")) await mail.enqueue(envelope, "Hi!\r\n", { key: "daily" });
+      else await jobs.insert([{ message: redriven(message, 60), from: Date.now(), priority: 0 }], undefined);
+      // The first attempt of each has the same name.
+      expect(await boss.fetch(queue, { includeMetadata: true })).toMatchObject([{ id, retryCount: job.retryCount }]);
+      for (const action of ["done", "give-up", "retry"] as const) {
+        const conclusion = { action, after: 0, state: message.state, error: undefined, reply: undefined, slowDown: 0 };
+        const write = await new PgBossConclusions(boss, jobs, inner).prepare(job, message, conclusion);
+        await expect(write()).rejects.toThrow(ClaimLostError);
+      }
+      expect(await boss.findJobs(queue, { id })).toMatchObject([{ state: "active", retryCount: 0 }]);
+      expect(await mail.deadLetters()).toEqual([]);
+    },
+  );
 
   it("sends a message with the same key once for each schema that pg-boss has in one database", async () => {
     const other = new PgBoss({ host: "127.0.0.1", port: service.port, user: "postgres", schema: "other" });

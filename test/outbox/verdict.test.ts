@@ -54,7 +54,8 @@ describe("retryOf", () => {
 
   it("leaves a full mailbox, and a server that takes nobody, alone for a while", () => {
     const full = { ...delivery({}), refused: { "b@example.net": reply(452, "4.2.2 mailbox full") } };
-    expect(retryOf(full, 1, policy)).toMatchObject({ action: "retry", after: 300, slowDown: 30 });
+    // One mailbox must not stop the mail of all others.
+    expect(retryOf(full, 1, policy)).toMatchObject({ action: "retry", after: 300, slowDown: 0 });
     const nobody = new SMTPRecipientsRefused({ "b@example.net": reply(452, "4.5.3 too many recipients") });
     expect(retryOf(nobody, 1, policy)).toMatchObject({ action: "retry", after: 300, slowDown: 30 });
   });
@@ -106,6 +107,11 @@ describe("retryOf", () => {
 
   it.each([421, 432, 452])("slows down a destination that says %i", (code) => {
     expect(retryOf(new SMTPDataError(code, "busy"), 1, policy)).toMatchObject({ action: "retry", slowDown: 30 });
+  });
+
+  it("slows down no longer for a recipient, however often it was tried", () => {
+    const busy = new SMTPRecipientsRefused({ "b@example.net": reply(421, "4.7.0 try again later") });
+    expect([1, 7].map((attempt) => retryOf(busy, attempt, policy).slowDown)).toEqual([30, 30]);
   });
 
   it("slows nothing down for 450 or a lost connection", () => {
