@@ -150,7 +150,7 @@ export class WriteSide {
     this.#empty = undefined;
   }
 
-  /** Rejects those who wait, and later writes. */
+  /** Rejects waiting callers, and later writes. */
   fail(failure: Failure): void {
     this.failure = failure;
     this.#low?.reject(failure.reason);
