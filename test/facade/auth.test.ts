@@ -344,7 +344,7 @@ describe("auth", () => {
     const { server, smtp } = await session();
     for (const name of ["", "A B", "a\r\nb"])
       expect(await reasonOf(smtp.auth(name, () => "x"))).toBeInstanceOf(RangeError);
-    // @ts-expect-error: what a caller without types may pass
+    // @ts-expect-error: a caller without types may pass any value
     for (const bad of [undefined, {}, "x"]) expect(await reasonOf(smtp.auth("X", bad))).toBeInstanceOf(TypeError);
     expect(server.lines).toEqual([]);
   });

@@ -124,7 +124,7 @@ describe.each(SENDERS)("%s.send_message()", (_, make) => {
   ])("refuses %s by a TypeError that names msg, before a byte is written", async (_name, value) => {
     const server = new FakeServer();
     const sender = await make(server);
-    // @ts-expect-error: what a caller without types may pass
+    // @ts-expect-error: a caller without types may pass any value
     const error = await reasonOf(sender.send_message(value, "a@x.y", "b@x.y"));
     expect(error).toBeInstanceOf(TypeError);
     expect(error).toHaveProperty("message", expect.stringMatching(/\bmsg\b/));

@@ -151,7 +151,7 @@ describe("the message", () => {
     [{ createReadStream: () => "x" }],
   ])("that is none is a TypeError: %j", async (bad) => {
     const { server, smtp } = await session();
-    // @ts-expect-error: what a caller without types may pass
+    // @ts-expect-error: a caller without types may pass any value
     const error = await reasonOf(smtp.send_message(bad, "a@x.y", "b@x.y"));
     expect(error).toBeInstanceOf(TypeError);
     expect(error).toHaveProperty("message", expect.stringMatching(/msg/));

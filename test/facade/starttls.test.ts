@@ -69,7 +69,7 @@ describe("starttls()", () => {
     ["a CA that is no text", { ca: [1] }, TypeError],
   ])("refuses %s before a byte is written", async (_, tls, error) => {
     const { server, smtp } = await session();
-    // @ts-expect-error: what a caller without types may pass
+    // @ts-expect-error: a caller without types may pass any value
     expect(await reasonOf(smtp.starttls(tls))).toBeInstanceOf(error);
     expect(server.lines).toEqual([]);
   });
