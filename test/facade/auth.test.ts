@@ -1,4 +1,4 @@
-/** auth(), and what must not cross a network in clear (SECURITY.md, rules 3 and 8). */
+/** auth(), and secrets that must not cross a network in clear text (SECURITY.md, rules 3 and 8). */
 import { describe, expect, test } from "vitest";
 import { type AuthObject, type Mechanism, SMTPException } from "../../src/index.ts";
 import { anonymous, external, login, oauthbearer, plain, xoauth2 } from "../../src/sasl/index.ts";

@@ -1,4 +1,7 @@
-/** send_message() of a message in pieces: each kind of body that sendmail() takes, read into memory; and of no message. */
+/**
+ * send_message() with a message in pieces: each kind of body that sendmail() accepts, read into memory; and values that
+ * are no messages.
+ */
 import { Readable } from "node:stream";
 import MailComposer from "nodemailer/lib/mail-composer/index.js";
 import { afterEach, describe, expect, test } from "vitest";
@@ -40,7 +43,7 @@ async function* later<T>(...chunks: T[]): AsyncGenerator<T> {
   }
 }
 
-/** A stream that never yields, and a promise of its being cancelled. */
+/** A stream that never yields, and a promise that resolves when it is cancelled. */
 function hangingStream(): { stream: ReadableStream; cancelled: Promise<unknown> } {
   let tell: (reason: unknown) => void = () => {};
   const cancelled = new Promise((resolve) => {

@@ -1,4 +1,4 @@
-/** send_message(): envelope from the header, no Bcc on the wire, and the objects of MIME libraries. */
+/** send_message(): the envelope from the header, no Bcc on the wire, and the objects of MIME libraries. */
 import { Readable } from "node:stream";
 import { Message as EmailjsMessage } from "emailjs";
 import { createMimeMessage } from "mimetext";
@@ -8,7 +8,7 @@ import { describe, expect, test } from "vitest";
 import type { Script } from "../client/fake-server.ts";
 import { reasonOf, session } from "../support/session.ts";
 
-/** Sends and gives the envelope and the content, unstuffed. */
+/** Sends a message; returns the envelope and the unstuffed content. */
 async function sent(
   message: string | Uint8Array | object,
   script?: Script,

@@ -1,4 +1,4 @@
-/** sendmail() and deliver(): what they send, what they give, and what they throw (docs/guide/from-python.md). */
+/** sendmail() and deliver(): their lines, results and errors (docs/guide/from-python.md). */
 import { describe, expect, test } from "vitest";
 import type { SMTP } from "../../src/index.ts";
 import type { Script } from "../client/fake-server.ts";
