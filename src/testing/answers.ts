@@ -32,9 +32,9 @@ export type Reaction =
       readonly reply?: string | undefined;
       /** Seconds to wait before the reply. */
       readonly delay?: number | undefined;
-      /** Sends the reply in pieces of so many bytes. */
+      /** Sends the reply in pieces of this many bytes. */
       readonly pieces?: number | undefined;
-      /** Sends only so many bytes of the reply, then does what `end` says, or sends nothing more. */
+      /** Sends only this many bytes of the reply, then does what `end` says, or sends nothing more. */
       readonly cut?: number | undefined;
       /**
        * Follows the reply or, without `reply`, replaces it: "close" ends the connection, "reset" drops it, "stall"

@@ -260,7 +260,7 @@ class Connection {
   }
 }
 
-/** The text of a reaction, with the right reply in its places. */
+/** The text of a reaction, with the right reply in place of `{good}`, `{bare}` and `{code}`. */
 function filled(says: string, good: string): string {
   return says.replaceAll("{good}", `${good}\r\n`).replaceAll("{bare}", good).replaceAll("{code}", good.slice(0, 3));
 }

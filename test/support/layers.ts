@@ -7,7 +7,7 @@ export type Rule = {
   imports: readonly string[];
   types?: readonly string[];
   loads?: readonly string[];
-  /** Peers, of subpaths that are made for them. */
+  /** Peer dependencies, for the subpaths that are made for them. */
   packages?: readonly string[];
 };
 

@@ -35,7 +35,7 @@ export function letter(more: Partial<MessageConstructor> = {}): Message {
   });
 }
 
-/** An attachment, with what matters to the test. */
+/** An attachment; `more` overrides its fields. */
 export function attachment(content: unknown, more: object = {}): Message["attachments"][number] {
   const whole: object = {
     inline: false,
