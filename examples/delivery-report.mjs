@@ -1,5 +1,5 @@
 /**
- * Asks for delivery reports (DSN, RFC 3461): who gets the message, and who does not, is told to the sender by mail.
+ * Requests delivery reports (DSN, RFC 3461): mail to the sender reports who gets the message, and who does not.
  * node examples/delivery-report.mjs mail.example.com 587
  */
 import { SMTP, SMTPNotSupportedError } from "smtplib";
@@ -16,7 +16,7 @@ try {
       { address: "refused@example.net", notify: ["FAILURE", "DELAY"] },
     ],
     body: "Subject: Note G\n\nThe table is on its way.\n",
-    // A report names the message so, and returns its header, but not its content.
+    // A report identifies the message by it, and returns the header, but not the content.
     envid: "note-g/1843",
     ret: "HDRS",
   });

@@ -1,11 +1,11 @@
-/** A mail server for the demo, npm's smtp-server: STARTTLS with a throw-away authority, AUTH, one unknown recipient. */
+/** A mail server for the demo, npm's smtp-server: STARTTLS with a temporary authority, AUTH, one unknown recipient. */
 import { once } from "node:events";
 import { generate } from "selfsigned";
 import { SMTPServer } from "smtp-server";
 
 /**
  * Starts the server on a free loopback port.
- * @param {{ user: string, password: string, unknown: string }} options the one account, and the recipient that is refused
+ * @param {{ user: string, password: string, unknown: string }} options the account, and the refused recipient
  */
 export async function startServer({ user, password, unknown }) {
   const authority = await certificate("Demo CA", { cA: true });

@@ -1,5 +1,6 @@
 /**
- * The first mail, end to end: STARTTLS, login, a MIME message with an attachment to three recipients, one of them unknown.
+ * The first mail, end to end: STARTTLS, login, a MIME message with an attachment to three recipients, one of whom is
+ * unknown.
  * Run it with `npm run demo`, `npx deno run -A examples/demo.mjs` or `npx bun --bun examples/demo.mjs`.
  */
 import { simpleParser } from "mailparser";
@@ -57,7 +58,7 @@ for (const { from, to, content } of server.stored) {
 
 await server.close();
 
-/** One line of the dialogue, as the logger gives it: what we say points to the right, what the server says to the left. */
+/** Prints one line of the dialogue from the logger: the client's lines point to the right, the server's to the left. */
 function dialogue(line) {
   const [, kind = "", text = ""] = /^(\w+): (.*)$/s.exec(line) ?? [];
   const sign = { send: "→", reply: "←" }[kind] ?? "·";

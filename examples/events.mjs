@@ -1,5 +1,5 @@
 /**
- * What a session tells: to a logger of pino's, and to whoever listens to the diagnostics channels.
+ * Passes the events of a session to a pino logger, and to subscribers of the diagnostics channels.
  * Run it with `node examples/events.mjs`, `deno run -A …` or `bun --bun …`.
  */
 import { channel } from "node:diagnostics_channel";
@@ -11,7 +11,7 @@ import { startServer } from "./demo-server.mjs";
 const account = { user: "ada", password: "correct horse battery staple" };
 const server = await startServer({ ...account, unknown: "nobody@example.net" });
 
-// pino writes a line of JSON each; only what is needed of them is shown here.
+// pino writes lines of JSON; this example shows only the relevant ones.
 const lines = new Writable({
   write(line, _, done) {
     const { level, msg, event, accepted, refused } = JSON.parse(line);
@@ -21,7 +21,7 @@ const lines = new Writable({
   },
 });
 
-// Keep the channel: Bun forgets who listens to one that nobody holds.
+// Keep the channel in a variable: Bun forgets the subscribers of an unreferenced one.
 const replies = channel("smtplib:reply");
 replies.subscribe(({ command, code, message }) => {
   if (/^(AUTH|RCPT)/.test(command)) console.log(`channel: ${command} -> ${code} ${message}`);

@@ -1,5 +1,5 @@
 /**
- * Mail that leaves later (FUTURERELEASE, RFC 4865): the server keeps it, this program need not run until then.
+ * Sends mail for later delivery (FUTURERELEASE, RFC 4865): the server holds it, and this program may end before.
  * node examples/later.mjs mail.example.com 587 2030-01-01T00:00:00Z
  */
 import { SMTP, SMTPNotSupportedError } from "smtplib";

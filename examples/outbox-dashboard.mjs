@@ -1,7 +1,7 @@
 /**
- * An outbox under the dashboard bull-board: one message delivered, one put off, one given up. It needs Redis at REDIS_PORT,
- * 6379 by default, and runs until it is interrupted. Run it with `node examples/outbox-dashboard.mjs`, `deno run -A …` or
- * `bun --bun …`.
+ * An outbox with the dashboard bull-board: one message delivered, one deferred, one given up. It needs Redis on
+ * REDIS_PORT, 6379 by default, and runs until it is interrupted. Run it with `node examples/outbox-dashboard.mjs`,
+ * `deno run -A …` or `bun --bun …`.
  */
 import { once } from "node:events";
 import process from "node:process";
@@ -21,7 +21,7 @@ const queue = new Queue(process.env.QUEUE ?? "mail", {
 });
 const outbox = bullmqOutbox(queue, {
   destinationOf: (address) => address.slice(address.lastIndexOf("@") + 1),
-  // Nobody listens at port 1: that destination is out of reach.
+  // Nothing listens on port 1: that destination cannot be reached.
   connect: (domain) =>
     domain === "example.org"
       ? { host: "127.0.0.1", port: 1, reconnectFor: 0 }
@@ -29,14 +29,14 @@ const outbox = bullmqOutbox(queue, {
 });
 
 const adapter = new BullMQAdapter(queue, { readOnlyMode: true });
-// The dashboard shows the addresses of each message, and no body.
+// The dashboard shows the addresses of each message, but no body.
 adapter.setFormatter("data", ({ messageId, from, to }) => ({ messageId, from, to: to.map(({ address }) => address) }));
 const board = new ExpressAdapter();
 board.setBasePath("/queues");
 createBullBoard({ queues: [adapter], serverAdapter: board });
 
 const app = express();
-// In your application this stands behind a login.
+// In your application, put this behind a login.
 app.use("/queues", board.getRouter());
 const listener = app.listen(0, "127.0.0.1");
 await once(listener, "listening");

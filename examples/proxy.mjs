@@ -1,6 +1,6 @@
 /**
- * Mail through the proxy that ALL_PROXY names, as a URL: socks5h://, socks4a://, http:// or https://, with user and
- * password where it wants them. To try it: ALL_PROXY=socks5h://127.0.0.1:1080 node examples/proxy.mjs mail.example.com 25
+ * Mail through the proxy in ALL_PROXY, a URL: socks5h://, socks4a://, http:// or https://, with user and password if
+ * the proxy requires them. To try it: ALL_PROXY=socks5h://127.0.0.1:1080 node examples/proxy.mjs mail.example.com 25
  */
 import { readFileSync } from "node:fs";
 import { SMTP, SMTPException } from "smtplib";

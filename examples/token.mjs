@@ -1,5 +1,5 @@
 /**
- * Mail after a login with a bearer token, as Google and Microsoft want it. A command prints the token when it is needed:
+ * Mail after a login with a bearer token, as Google and Microsoft require it. A command prints the token on demand:
  * TOKEN_COMMAND="gcloud auth print-access-token" node examples/token.mjs smtp.gmail.com 587 ada@example.com
  */
 import { exec } from "node:child_process";

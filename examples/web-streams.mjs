@@ -1,5 +1,5 @@
 /**
- * Mail over a pair of WHATWG streams, here those of a socket; whatever has `readable` and `writable` will do.
+ * Mail over a pair of WHATWG streams, here those of a socket; any object with `readable` and `writable` will do.
  * To try it: node examples/web-streams.mjs mail.example.com 587
  */
 import { once } from "node:events";

@@ -1,4 +1,4 @@
-/** A Cloudflare Worker that mails what is posted to it; MAIL_HOST and MAIL_PORT are bindings of it. */
+/** A Cloudflare Worker that mails each posted text; MAIL_HOST and MAIL_PORT are its bindings. */
 import { SMTP } from "smtplib";
 import { connect } from "smtplib/transports/workers";
 

@@ -1,6 +1,6 @@
 /**
- * The public surface as text, a file for each subpath in `etc/api/`, made from the built declarations by API Extractor:
- * a change of it shows in review. `npm run release` compares them; `npm run release -- --update-api` writes them.
+ * The public API as text, a file for each subpath in `etc/api/`, made from the built declarations by API Extractor: a
+ * review shows its changes. `npm run release` compares them; `npm run release -- --update-api` writes them.
  */
 import { mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";

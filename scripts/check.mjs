@@ -1,7 +1,7 @@
 /**
- * `npm run check`: the quick check during work: Biome, the types, and the tests of core, client, facade and the layers on
- * Node, in parallel. `-- lint`, `-- types`, `-- tests` runs one of them; `-- lint --write` fixes what Biome can fix. Prints the
- * time of each.
+ * `npm run check`: the quick check during work: Biome, the types, and the tests of core, client, facade and the layers
+ * on Node, in parallel. `-- lint`, `-- types`, `-- tests` runs one of them; `-- lint --write` fixes what Biome can fix.
+ * Prints the time of each.
  */
 import { spawn } from "node:child_process";
 import { join } from "node:path";

@@ -32,7 +32,7 @@ export function coverageOptions(folder) {
     "--coverage.include=src/**/*.ts",
     "--coverage.include=transports/**/*.ts",
     "--coverage.exclude=test/**",
-    // It runs in workerd, which no coverage tool of these runtimes looks into.
+    // This transport runs in workerd, which no coverage tool of these runtimes supports.
     "--coverage.exclude=transports/workers.ts",
     "--coverage.reporter=json",
     "--coverage.reportOnFailure",

@@ -1,4 +1,4 @@
-/** Builds the site in docs/.vitepress/dist: installs its packages where they are missing, and prints the time. */
+/** Builds the site in docs/.vitepress/dist: installs missing packages, and prints the time. */
 import { execFileSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { join } from "node:path";

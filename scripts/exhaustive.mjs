@@ -1,8 +1,8 @@
 /**
- * Every small case: two messages, and everything that a server, a caller, a body and a clock can do to them, up to a
- * number of deviations from a good session; see `test/exhaustive/explore.ts`. Prints states and paths, and each finding
- * with the path that leads to it. `npm run exhaustive -- --deviations 1 --chunks 2 --only "smtp eager" --runtime bun`;
- * `--small` is the bound of CI.
+ * Every small case: two messages, and all actions of a server, a caller, a body and a clock, up to a number of
+ * deviations from a good session; see `test/exhaustive/explore.ts`. Prints states and paths, and each finding with the
+ * path that leads to it. `npm run exhaustive -- --deviations 1 --chunks 2 --only "smtp eager" --runtime bun`; `--small`
+ * is the bound of CI.
  */
 import { spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
@@ -25,7 +25,7 @@ const { values } = parseArgs({
   },
 });
 
-/** One deviation everywhere would take minutes: in CI it is in these, and none in the others. */
+/** One deviation in each configuration would take minutes: in CI these have one, and the others none. */
 const SMALL = /^(smtp \S+ string\/string 2\/1|lmtp \S+ driven\/string 1\/2)$/;
 
 const folder = mkdtempSync(join(root, "node_modules/.exhaustive-"));

@@ -1,6 +1,6 @@
 /**
- * The table of extensions and mechanisms, with the result of each row on each runtime, made from vitest's reports, in
- * which a test of a row is called "[row, server] …".
+ * The table of extensions and mechanisms, with the result of each row on each runtime, from vitest's reports, in which
+ * the test of a row has the title "[row, server] …".
  */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -10,7 +10,7 @@ const data = join(import.meta.dirname, "../test/extensions/table.json");
 /**
  * Prints the table.
  * @param reports - runtime -> the path of vitest's JSON report
- * @returns {{ passed: number, failed: number, skipped: number }} a row each
+ * @returns {{ passed: number, failed: number, skipped: number }} the numbers of rows
  */
 export function printExtensions(reports) {
   const outcomes = new Map(Object.entries(reports).map(([runtime, path]) => [runtime, outcomesOf(path)]));

@@ -1,4 +1,4 @@
-/** Puts the other Node versions that the package must run on into .cache/nodes, where test/packaging looks for them. */
+/** Installs the other supported Node versions into .cache/nodes, where test/packaging looks for them. */
 import { execFileSync } from "node:child_process";
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";

@@ -1,7 +1,8 @@
 /**
- * Measures what an outbox takes on Redis and PostgreSQL, for docs/scale.md: `node scripts/outbox-scale.mjs --messages 5000`.
- * One worker of 20 messages at a time, messages of one kilobyte, a mail server on the same machine that takes all.
- * `--waiting 10000,100000,1000000` measures memory instead, with so many messages waiting; `--queues redis` has only that.
+ * Measures the cost of an outbox on Redis and PostgreSQL, for docs/scale.md: `node scripts/outbox-scale.mjs --messages
+ * 5000`. One worker with 20 messages at a time, messages of one kilobyte, a mail server on the same machine that
+ * accepts all. `--waiting 10000,100000,1000000` measures memory instead, with so many waiting messages; `--queues
+ * redis` measures only that queue.
  */
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";

@@ -24,7 +24,7 @@ const { values } = parseArgs({
   },
 });
 
-/** The rows; `loses`: data that is not flushed to disk may be lost, and messages then be lost or doubled. */
+/** The rows; `loses`: data that is not flushed to disk may be lost, and then messages may be lost or doubled. */
 const ROWS = {
   redis: { queue: "redis", unknown: "hold" },
   "redis-retry": { queue: "redis", unknown: "retry" },
@@ -92,7 +92,10 @@ function print(names, results) {
   console.log(failed ? "FAILED" : "nothing lost or doubled against what each row promises");
 }
 
-/** A worker that was frozen between its right to send and the end of the message may send it after another one knew. */
+/**
+ * A worker that is frozen between its permission to send and the end of the message may send it after another worker
+ * knew that it had been delivered.
+ */
 function isPardoned({ faults }, name) {
   return ROWS[name].loses || (ROWS[name].unknown === "retry" && faults.frozen > 0);
 }

@@ -1,6 +1,6 @@
 /**
  * Plays the scripts of test/peers/ to this client on each runtime, to CPython's smtplib, nodemailer and Postfix, and
- * writes test/peers/results.json and the tables of docs/trust.md. Needs python3 and, for Postfix, root's rights.
+ * writes test/peers/results.json and the tables of docs/trust.md. Needs python3 and, for Postfix, root.
  */
 import { spawn } from "node:child_process";
 import { once } from "node:events";

@@ -1,4 +1,4 @@
-/** Programs of the tests that run in processes of their own: bundled, run, and their results printed side by side. */
+/** Test programs in separate processes: bundles and runs them, and prints their results side by side. */
 import { execFile } from "node:child_process";
 import { join } from "node:path";
 import process from "node:process";
@@ -6,7 +6,7 @@ import { build } from "esbuild";
 
 const root = join(import.meta.dirname, "..");
 
-/** Bundles sources into `folder`, each under its own name with the end `.mjs`. */
+/** Bundles sources into `folder`, each under its own name with the suffix `.mjs`. */
 export async function bundle(sources, folder) {
   await build({
     entryPoints: sources.map((source) => join(root, source)),
@@ -24,8 +24,8 @@ export async function bundle(sources, folder) {
 }
 
 /**
- * Runs a program that prints its result as a line of JSON at its end; undefined if it fails or does not end within
- * `timeout` milliseconds, which is printed under `name`.
+ * Runs a program that prints its result as a line of JSON at its end; returns undefined if it fails or does not end
+ * within `timeout` milliseconds, and prints that under `name`.
  */
 export function resultOf(name, [file, ...args], timeout) {
   return new Promise((resolve) => {
@@ -45,8 +45,8 @@ export function resultOf(name, [file, ...args], timeout) {
 }
 
 /**
- * Prints a table for Markdown: a row for each entry of `rows`, a column for each result, of which `undefined` has
- * failed.
+ * Prints a table in Markdown: a row for each entry of `rows`, a column for each result; a result that is `undefined`
+ * has failed.
  */
 export function printTable(rows, names, results, { titleWidth, cellWidth }) {
   const line = (title, cells) =>

@@ -1,8 +1,8 @@
 /**
- * `npm run release`: checks everything that has to be true before a release, without releasing. The versions of npm and
- * JSR are equal; the changelog has a section for it; the tarball and the JSR package have the right contents; publint,
- * "Are the types wrong" and `deno publish` find nothing; the public surface is that of `etc/api/`. `-- --update-api`
- * writes that report; `-- --version 1.2.3` demands that version and a dated section of the changelog.
+ * `npm run release`: checks all requirements of a release, without releasing. The versions of npm and JSR are equal;
+ * the changelog has a section for it; the tarball and the JSR package have the right contents; publint, "Are the types
+ * wrong" and `deno publish` find nothing; the public API is that of `etc/api/`. `-- --update-api` writes that report;
+ * `-- --version 1.2.3` requires that version and a dated section of the changelog.
  */
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
@@ -18,7 +18,7 @@ const { values: options } = parseArgs({
 const npm = readJson("package.json");
 const jsr = readJson("deno.json");
 
-/** What only npm's package has: a subpath there is the same on JSR. */
+/** Exports of npm's package only: JSR has all the others. */
 const NOT_ON_JSR = ["./package.json"];
 
 /** The folders and files of the tarball; any other is an error. */
@@ -52,7 +52,7 @@ try {
 }
 process.exitCode = failures === 0 ? 0 : 1;
 
-/** Packs what is built, without building it again: other programs may use dist/ at this time. */
+/** Packs the built files, without building them again: other programs may use dist/ at this time. */
 function pack() {
   const { status, stdout, stderr } = spawnSync(
     "npm",
@@ -80,7 +80,7 @@ function lockedVersion() {
   return readJson("package-lock.json").version;
 }
 
-/** A release has a section with a date; until then the changes stand under "Unreleased". */
+/** A release has a section with a date; before it, the changes are under "Unreleased". */
 function checkChangelog() {
   const sections = [...readFileSync(join(root, "CHANGELOG.md"), "utf8").matchAll(/^## (.*)$/gm)].map(
     ([, title]) => title,

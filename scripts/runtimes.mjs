@@ -1,10 +1,10 @@
-/** How each runtime runs a module: the one table of the scripts. */
+/** The commands of the runtimes: the only table of the scripts. */
 import { join } from "node:path";
 import process from "node:process";
 
 const bin = (name) => join(import.meta.dirname, "../node_modules/.bin", name);
 
-/** The command of each runtime, with options of V8's for Node and Deno. */
+/** The command of each runtime, with V8 options for Node and Deno. */
 export function commands(...v8) {
   return {
     node: [process.execPath, ...v8],

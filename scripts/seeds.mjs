@@ -1,8 +1,8 @@
 /**
  * Random schedules of the pool: each seed is a scenario of a pool, its server, its network and its caller, played on a
- * clock of its own (`test/seeds/`). `node scripts/seeds.mjs` plays 100,000 seeds on each runtime; `-- --seed N` plays
- * one, step by step, and shrinks it if it fails; `--seed N --count M` plays M from N on; `--breaks` puts faults into
- * the pool, and fails if one goes unnoticed (`--only "ready"`: those whose names contain that). `--runtimes node,bun`,
+ * virtual clock (`test/seeds/`). `node scripts/seeds.mjs` plays 100,000 seeds on each runtime; `-- --seed N` plays one,
+ * step by step, and shrinks it if it fails; `--seed N --count M` plays M from N on; `--breaks` plants faults in the
+ * pool, and fails if one goes unnoticed (`--only "ready"`: those whose names contain that). `--runtimes node,bun`,
  * `--jobs 2`.
  */
 import { spawn } from "node:child_process";
@@ -26,11 +26,12 @@ const { values } = parseArgs({
   },
 });
 
-// The garbage of a scenario is short-lived: a large young generation, and no threads that take time from other workers.
+// The garbage of a scenario is short-lived: uses a large young generation, and no threads that take time from other
+// workers.
 const GC = ["--single-threaded-gc", "--min-semi-space-size=32", "--max-semi-space-size=32"];
 const COMMANDS = commands(...GC);
 
-/** The number of seeds for one process, and the most milliseconds between two signs of life. */
+/** The number of seeds for one process, and the maximum milliseconds between two lines of its output. */
 const CHUNK = 25_000;
 const PATIENCE = 180_000;
 
@@ -64,7 +65,7 @@ async function bundle(name, broken) {
   return join(folder, `${name}.mjs`);
 }
 
-/** Puts a fault into a source. */
+/** Plants a fault in a source. */
 function breaking({ file, from, to }) {
   return {
     name: "break",
@@ -162,7 +163,7 @@ function report({ what }, verdict, isNoticed) {
   console.log(`${what.padEnd(72)} ${verdict}`);
 }
 
-/** Plays a range of seeds in a process of its own, and returns its sums. */
+/** Plays a range of seeds in a separate process, and returns the sums. */
 async function play(runtime, file, { from, count, enough = 5 }) {
   const [command, ...args] = COMMANDS[runtime];
   const child = spawn(command, [...args, file, "range", from, count, enough], { stdio: ["ignore", "pipe", "pipe"] });
@@ -191,7 +192,7 @@ function exitOf(child) {
   return new Promise((resolve) => child.once("close", (code, signal) => resolve(signal ?? code)));
 }
 
-/** Does the work for each, as many at a time as there are processors; the results are in order. */
+/** Calls `work` for each item, on as many items at a time as there are processors; the results are in order. */
 async function inParallel(all, work) {
   const results = [];
   const entries = all.entries();

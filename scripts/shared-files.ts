@@ -1,6 +1,6 @@
 /**
- * A plugin of esbuild that puts the modules which many subpaths share into one file. By itself, esbuild makes a file of
- * each set of modules that the same entries reach: 16 files for the package's index, of which each takes Node most of a
+ * An esbuild plugin that puts the modules which many subpaths share into one file. By itself, esbuild makes a file of
+ * each set of modules that the same entries reach: 16 files for the package's index, each of which takes Node most of a
  * millisecond to find, read and link.
  */
 import { posix, relative, resolve } from "node:path";
@@ -71,7 +71,7 @@ async function membersOf(root: string, entry: Readonly<Record<string, string>>, 
   return Object.fromEntries(await Promise.all(members));
 }
 
-/** The modules that are loaded with these, themselves included: what is imported at run time is left out. */
+/** The modules that are loaded with these, including them; dynamic imports are left out. */
 async function loadedWith(root: string, sources: readonly string[]): Promise<string[]> {
   const { metafile } = await build({
     ...{ absWorkingDir: root, entryPoints: [...sources], outdir: "none", write: false, metafile: true },

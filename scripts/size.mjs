@@ -1,8 +1,8 @@
 /**
  * Reports the size of the bundle: the facade with one transport, as a bundler makes it for an application that imports
- * Python's classes and the exceptions. "at start" is what the application loads first; "in all" adds what it loads on
- * first use. `scripts/size.json` has the figures of the last release; growth of more than a tenth is a warning, and no
- * failure.
+ * Python's classes and the exceptions. "at start" is the code that the application loads first; "in all" adds the code
+ * that it loads on first use. `scripts/size.json` has the figures of the last release; growth of more than a tenth is a
+ * warning, not a failure.
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";

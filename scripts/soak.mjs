@@ -1,8 +1,8 @@
 /**
- * The soak: 200,000 messages through a pool of 20 connections, to servers on loopback that misbehave by chance, on each
+ * The soak: 200,000 messages through a pool of 20 connections, to servers on loopback that misbehave at random, on each
  * runtime. The server must have accepted each message once if the caller was told so, and never if the caller was told
- * the opposite; the judge must find no violation; memory has to stay flat, and no socket or timer may be left. Prints a
- * table for Markdown. `npm run soak -- --messages 5000 --connections 20 --seed 1 --runtimes node,bun`
+ * the opposite; the judge must find no violation; memory must stay flat, and no socket or timer may be left. Prints a
+ * table in Markdown. `npm run soak -- --messages 5000 --connections 20 --seed 1 --runtimes node,bun`
  */
 import { mkdtempSync, rmSync } from "node:fs";
 import { join } from "node:path";

@@ -1,9 +1,9 @@
 /**
- * All tests: vitest on Node, Deno and Bun side by side, then CPython's own test-suite on each. Prints the output of a part
- * when it has ended; ends with the time that each part took, and one line of sums.
- * `npm test` runs it while the real mail servers are up; arguments go to vitest (`npm test -- test/core`), and leave
- * CPython's tests out. `--runtime deno` runs only one runtime, `--coverage` measures what the tests cover on Node, and
- * what those of the transports cover on Deno and Bun, each of which has a transport of its own.
+ * All tests: vitest on Node, Deno and Bun side by side, then CPython's own test suite on each. Prints the output of a
+ * part when it has ended; ends with the time that each part took, and one line of sums. `npm test` runs it while the
+ * real mail servers run; arguments go to vitest (`npm test -- test/core`), and leave out CPython's tests. `--runtime
+ * deno` runs only one runtime, `--coverage` measures the coverage of the tests on Node, and that of the transports'
+ * tests on Deno and Bun, each of which has a transport of its own.
  */
 import { spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -58,7 +58,7 @@ const total = results.map(({ counts }) => counts).reduce(plus);
 console.log(`\n${sumLine(total)}`);
 process.exitCode = total.failed === 0 ? 0 : 1;
 
-/** Runs the tests on a runtime. Coverage makes tests half as slow again, so only those that need it have it. */
+/** Runs the tests on a runtime. Coverage slows them down by half, so only those that need it measure it. */
 async function testOn(runtime) {
   const name = `vitest, ${runtime}`;
   if (!measured || filters.length > 0) return { name, ...(await runVitest(runtime, "", filters, measured)) };
@@ -69,7 +69,7 @@ async function testOn(runtime) {
   return { name, counts: plus(byName.counts, others.counts), seconds: byName.seconds + others.seconds };
 }
 
-/** The report of a runtime has the tests of both of its runs: the table of extensions is made from it. */
+/** Merges the reports of a runtime's two runs, for the table of extensions. */
 function joinReports(runtime) {
   const [whole, part] = ["", "-apart"].map((end) => join(reports, `${runtime}${end}.json`));
   try {
@@ -89,7 +89,7 @@ async function runVitest(runtime, part, options, covers, env = {}) {
   return { counts: withStatus(countsOfReport(file), status), seconds };
 }
 
-/** Many tests wait for a server or a deadline: three times as many workers as processors keep these busy. */
+/** Many tests wait for a server or a deadline: three times as many workers as processors use the time. */
 function workers() {
   return `--maxWorkers=${Math.max(1, Math.round((3 * availableParallelism()) / chosen.length))}`;
 }
@@ -112,7 +112,7 @@ function countsOfReport(file) {
     const skipped = report.numPendingTests + report.numTodoTests;
     return { passed: report.numPassedTests, failed: report.numFailedTests, skipped };
   } catch {
-    return { passed: 0, failed: 1, skipped: 0 }; // it died before it could report
+    return { passed: 0, failed: 1, skipped: 0 }; // the run died before it could report
   }
 }
 
@@ -125,7 +125,7 @@ async function runConformance(runtime) {
   return { name, counts: withStatus({ passed: +passed, failed: +failed, skipped: +skipped }, status), seconds };
 }
 
-/** Runs a command, and prints its output under its name once it has ended, so that those of two do not mix. */
+/** Runs a command, and prints its output under its name when it has ended, so that outputs do not mix. */
 function run(name, [file, ...args], env = {}) {
   const start = performance.now();
   return new Promise((resolve) => {
@@ -147,7 +147,7 @@ function run(name, [file, ...args], env = {}) {
   });
 }
 
-/** A runner that fails without a failed test, as for a file that does not load, counts as one failure. */
+/** A runner that fails without a failed test, for example because a file does not load, counts as one failure. */
 function withStatus(counts, status) {
   return status !== 0 && counts.failed === 0 ? { ...counts, failed: 1 } : counts;
 }

@@ -64,14 +64,14 @@ export class SMTPException extends Error {
 
 /** The connection was lost, or used before `connect()`: Python's `smtplib.SMTPServerDisconnected`. */
 export class SMTPServerDisconnected extends SMTPException {
-  /** LMTP, if the connection was lost between the replies to the data: those that arrived, in the recipients' order. */
+  /** LMTP, if the connection was lost between the replies to the data: the replies so far, in the recipients' order. */
   readonly replies: readonly Reply[];
   /**
-   * Where `delivery` is "unknown": the recipients that the server had refused before, who certainly did not get the
-   * message. Undefined if there are none.
+   * If `delivery` is "unknown": the recipients that the server refused before; they certainly did not get the message.
+   * Undefined if there are none.
    */
   declare refused: Refused | undefined;
-  /** In LMTP, where `delivery` is "unknown": the recipients whose copy the server took. Undefined if there are none. */
+  /** In LMTP, if `delivery` is "unknown": the recipients whose copy was accepted. Undefined if there are none. */
   declare accepted: readonly string[] | undefined;
 
   constructor(message?: string, details: ExceptionDetails & { replies?: readonly Reply[] | undefined } = {}) {

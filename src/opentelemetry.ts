@@ -51,11 +51,11 @@ export type Instrumentation = {
 };
 
 /**
- * Begins to make a client span for each delivery and each connection, as children of the span that is active where they
- * are asked for, and these metrics: `messaging.client.operation.duration`, `messaging.client.sent.messages`,
- * `smtp.client.recipients` and `smtp.client.open_connections`. For workers of an outbox it makes a consumer span for each
- * attempt, the parent of its delivery's span, and the metrics `smtp.outbox.attempts` and `smtp.outbox.duration`. Names
- * follow the semantic conventions for messaging.
+ * Starts to create a client span for each delivery and each connection, as children of the span that is active at the
+ * call, and these metrics: `messaging.client.operation.duration`, `messaging.client.sent.messages`,
+ * `smtp.client.recipients` and `smtp.client.open_connections`. For workers of an outbox it creates a consumer span for
+ * each attempt, the parent of its delivery's span, and the metrics `smtp.outbox.attempts` and `smtp.outbox.duration`.
+ * Names follow the semantic conventions for messaging.
  * @throws {Error} if the runtime has no `node:diagnostics_channel`; Node, Deno and Bun have it
  */
 export function instrument(options: InstrumentOptions = {}): Instrumentation {
@@ -190,7 +190,7 @@ class Telemetry {
   }
 }
 
-/** The metrics of an outbox's workers. They have no tenants, of which there may be any number. */
+/** The metrics of an outbox's workers. They do not name the tenant, since there may be any number of tenants. */
 class OutboxTelemetry {
   readonly #tracer: Tracer;
   readonly #attempts: Counter;
@@ -285,7 +285,7 @@ function replyOf(code: number | undefined, enhancedCode: string | undefined): At
   return { "smtp.response.status_code": code, "smtp.response.enhanced_status_code": enhancedCode };
 }
 
-/** Without the text, into which servers write addresses. */
+/** The attributes of a failure, without its text, since servers may write addresses into that. */
 function failureOf(error: unknown): Attributes {
   const code = field(error, "smtp_code", "number");
   const reply = field(error, "reply", "object");

@@ -24,7 +24,8 @@ const readSize = 16 * 1024;
  * Connects by `Deno.connect`, unencrypted; tries all addresses of a host (RFC 8305).
  *
  * `startTls` is Deno's own if that supports the options. It does not support a `ca` in place of Deno's own authorities,
- * client certificates, fingerprints, a minimum version or Unix sockets: for these, `node:tls` runs over the same connection. Neither can set `ciphers` or `groups`: these throw a `TypeError`.
+ * client certificates, fingerprints, a minimum version or Unix sockets: for these, `node:tls` runs over the same
+ * connection. Neither can set `ciphers` or `groups`: these throw a `TypeError`.
  *
  * Under `Deno.startTls` an abort rejects what is pending at once, but Deno keeps the socket until an unfinished
  * handshake or write ends, or the peer closes the connection.

@@ -103,7 +103,7 @@ export interface NetLocalOptions {
   allowHalfOpen?: boolean;
 }
 
-/** What `setTimeout` returns. */
+/** The result of `setTimeout`. */
 export interface NodeTimer {
   unref(): unknown;
 }
@@ -148,7 +148,7 @@ declare const process:
   | undefined;
 
 /**
- * A module of Node.
+ * Returns a module of Node.
  *
  * @throws Error if the runtime does not have it.
  */

@@ -1,19 +1,21 @@
-/** The buffers that a socket of Node's reads into by its option `onread`, which avoids an event and the socket's own queue. */
+/**
+ * The buffers that a Node socket reads into by its option `onread`, which avoids an event and the socket's own queue.
+ */
 
 /** Bytes of a buffer: replies are short. */
 const size = 16_384;
 
-/** What receives the bytes of one socket. */
+/** Receives the bytes of one socket. */
 export type Receiver = {
   /** Whether a read waits for bytes. */
   isPending(): boolean;
-  /** Receives bytes. Those that a read waits for are valid until the next read, others are in memory of their own. */
+  /** Receives bytes. Those that a read waits for are valid until the next read; others are in memory of their own. */
   receive(chunk: Uint8Array): void;
 };
 
 /**
- * The buffers of one socket. A read gets a view of the buffer; the socket goes on with the other one, since only the next
- * read says that the view is not used any more.
+ * The buffers of one socket. A read gets a view of the buffer, and the socket continues with the other one: only the
+ * next read shows that the view is no longer in use.
  */
 export class ReadBuffer {
   #buffer: Uint8Array = new Uint8Array(size);

@@ -10,8 +10,9 @@ import { type Deferred, deferred, type Failure, type Resolvers } from "./util.ts
 export const HIGH_WATER: number = 256 * 1024;
 export const LOW_WATER: number = 64 * 1024;
 
-/** The time for `close` to send queued bytes, and for a closed socket to wait for the peer's end, in milliseconds. */
+/** The time for `close` to send queued bytes, in milliseconds. */
 const closeTimeout = 2_000;
+/** The time that a closed socket waits for the end from the peer, in milliseconds. */
 const lingerTimeout = 1_000;
 
 /** Reading: at most one read is pending; then comes the end, or an error. */
@@ -150,7 +151,7 @@ export class WriteSide {
     this.#empty = undefined;
   }
 
-  /** Rejects those who wait, and later writes. */
+  /** Rejects waiting callers, and later writes. */
   fail(failure: Failure): void {
     this.failure = failure;
     this.#low?.reject(failure.reason);
@@ -177,7 +178,7 @@ export class WriteQueue extends WriteSide {
     this.size += chunk.length;
   }
 
-  /** Removes so many bytes of the first chunk: the socket has accepted them. */
+  /** Removes this many bytes of the first chunk: the socket has accepted them. */
   accepted(bytes: number): void {
     const [first] = this.#chunks;
     if (first === undefined) return;

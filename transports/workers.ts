@@ -32,13 +32,13 @@ type Socket = StreamPair & {
  * Connects by `connect` of `cloudflare:sockets`, without TLS.
  *
  * `startTls` is the platform's: it verifies the certificate against the platform's authorities, by TLS 1.2 or newer,
- * and tells nothing about the session. The handshake happens with the first bytes after it, so a refused certificate
+ * and reports nothing about the session. The handshake happens with the first bytes after it, so a refused certificate
  * appears as a lost connection, with a `TlsError` as the cause; nothing is sent to that server. It supports neither
  * `ca`, `cert` and `key`, `fingerprint256`, `rejectUnauthorized`, `minVersion: "TLSv1.3"`, `ciphers` nor `groups`: with
  * one of these it throws a `TypeError` and the connection ends. Cloudflare does not allow Workers to connect to port
  * 25.
  *
- * @throws TypeError for a Unix socket or a `sourceAddress`, which a Worker does not have; the signal's reason where it
+ * @throws TypeError for a Unix socket or a `sourceAddress`, which a Worker does not have; the signal's reason if it
  * aborts; otherwise the platform's own error
  * @example
  * ```ts
@@ -114,7 +114,7 @@ class WorkerStream implements ByteStream {
   #state: "clear" | "handshake" | "secure" = "clear";
   #dropped: Failure | undefined;
   /**
-   * Whom TLS is spoken with, until something has come over it: the platform does the handshake with the first octets.
+   * The name of the TLS server until bytes have arrived over TLS: the platform does the handshake with the first bytes.
    */
   #unproven: string | undefined;
 

@@ -1,4 +1,4 @@
-/** The heap that a message takes while it waits in a pool, beside its body. */
+/** The heap that a message occupies while it waits in a pool, in addition to its body. */
 import { once } from "node:events";
 import { createServer } from "node:net";
 import { SMTPPool } from "smtplib";
@@ -7,7 +7,7 @@ const BODY = new TextEncoder().encode("Subject: hello\r\n\r\nhello\r\n");
 const TO = ["recipient@bench.example"];
 const MESSAGES = 20_000;
 
-/** Queues messages for a server that never greets, and counts the octets of heap that each of them holds. */
+/** Queues messages for a server that never greets, and counts the bytes of heap that each of them occupies. */
 export async function heapOfWaiting() {
   const server = createServer(() => {}).listen(0, "127.0.0.1");
   await once(server, "listening");

@@ -17,7 +17,7 @@ export class Lane {
   #file = join(CACHE, `measured-${process.pid}-${lanes++}.json`);
   #instruments = new Map();
 
-  /** @returns a row of results; `ok` tells whether everything arrived as it should */
+  /** @returns a row of results; `ok` is true if all messages arrived correctly */
   async measure({ name, subject, runtime, repetition }) {
     const workload = WORKLOADS[name];
     const expected = prepare(workload);

@@ -10,7 +10,7 @@ export function microFile(runtime) {
   return join(CACHE, `micro-${runtime}.json`);
 }
 
-/** Markdown; empty if nothing was measured. */
+/** The tables in Markdown; empty if nothing was measured. */
 export function microTables() {
   const measured = RUNTIMES.filter((runtime) => existsSync(microFile(runtime)));
   const byRuntime = measured.map((runtime) => JSON.parse(readFileSync(microFile(runtime), "utf8")));

@@ -1,4 +1,4 @@
-/** Paths. */
+/** The paths of files and folders. */
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 

@@ -2,7 +2,7 @@
 import { SMTP, SMTP_SSL, SMTPPool } from "smtplib";
 import { ALL_MODES, ALL_RUNTIMES } from "./index.mjs";
 
-/** A subject with these options, on a sink with or without CHUNKING, which then gets all messages by BDAT. */
+/** A subject with these options, on a sink with or without CHUNKING; a sink with CHUNKING gets all messages by BDAT. */
 export function ours(name, options) {
   const { chunking } = options;
   return {

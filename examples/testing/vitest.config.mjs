@@ -1,2 +1,2 @@
-/** This folder holds tests for several runners: these are vitest's. */
+/** This folder has tests for several runners: this one is for vitest. */
 export default { test: { include: ["vitest.test.mjs"] } };

@@ -1,10 +1,10 @@
-/** The code to be tested: it greets new members, once the mail server lets it. */
+/** The code under test: it greets new members, if the mail server permits it. */
 import { SMTP, SMTPRecipientsRefused } from "smtplib";
 
 /**
- * Sends the welcome, and says whether the member can be reached.
+ * Sends the welcome message, and returns whether the member can be reached.
  * @param {string} address whom to greet
- * @param {import("smtplib").SMTPOptions} [options] how to connect: the tests' way in
+ * @param {import("smtplib").SMTPOptions} [options] how to connect, for the tests
  */
 export async function welcome(address, options) {
   const smtp = await SMTP.connect("mail.example.com", 587, options);

@@ -61,7 +61,7 @@ function asksForHelp(args: readonly string[]): boolean {
 function report(error: unknown, command: string | undefined, { stderr, signal }: Surroundings): ExitCode {
   const program = command === undefined ? "smtplib" : `smtplib ${command}`;
   const code = exitCodeOf(error);
-  // Whatever the error of a stopped command is, the command did not finish.
+  // A stopped command did not finish, whatever its error.
   if (signal.aborted && code !== EXIT.unknown && causes(error).includes(signal.reason)) {
     stderr.write(`${program}: ${printable(textOf(signal.reason))}\n`);
     return EXIT.temporary;

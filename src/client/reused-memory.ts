@@ -25,7 +25,7 @@ export function reusedMemory({ output, stream }: OnTheirWay): (length: number) =
     const unsent = stream.unsent?.(stream.write);
     if (unsent === undefined) return new Uint8Array(length);
     const oldest = pieces[0];
-    // Whatever was written in between, the last bytes that the stream holds do not belong to earlier pieces.
+    // The last bytes that the stream holds do not belong to earlier pieces, whatever was written in between.
     const free = oldest !== undefined && output.length + unsent <= given - oldest.end;
     if (free) pieces.shift();
     const memory = free && oldest.memory.length >= length ? oldest.memory : new Uint8Array(length + SPARE);

@@ -1,6 +1,6 @@
 /**
- * The protocol's state, without I/O: which commands may be sent, and which command a reply answers. `transitions.ts` has
- * the table, with its rules.
+ * The protocol's state, without I/O: which commands may be sent, and which command a reply answers. `transitions.ts`
+ * has the table, with its rules.
  */
 import { SMTPException } from "../errors.ts";
 import type { Command } from "./command.ts";
@@ -136,8 +136,8 @@ export class Dialogue {
   }
 
   /**
-   * Puts the commands of a group into `out`; its replies are then pending. The content follows after the reply to DATA, or
-   * at once after BDAT.
+   * Puts the commands of a group into `out`; its replies are then pending. The content follows after the reply to DATA,
+   * or at once after BDAT.
    * @throws {SMTPException} if no command may be sent now; `out` stays unchanged then
    */
   sendGroup(group: Group, out: Output): void {
@@ -259,7 +259,7 @@ export class Dialogue {
     else if (verb !== "." || this.#position === "body") this.#move(verb, code);
   }
 
-  /** Processes a reply to one of the commands of a group: only the reply to DATA and the final one change the position. */
+  /** Processes a reply to a command of a group: only the reply to DATA and the final one change the position. */
   #envelopeAnswered(group: EnvelopeGroup, reply: RawReply): void {
     const isData = !group.isEnvelopeAnswered;
     group.take(reply);

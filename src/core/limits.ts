@@ -1,4 +1,4 @@
-/** What a session takes from a server, at most and at least. */
+/** The maximum and minimum amounts that a session accepts from a server. */
 
 /** Maximum bytes of a reply line, of a reply, and of the reply to EHLO. */
 export type Limits = { readonly line: number; readonly reply: number; readonly ehlo: number };

@@ -32,8 +32,8 @@ export function mayPass(reply: Reply): boolean {
 }
 
 /**
- * True if a reply to RCPT says that the transaction has no room for more recipients: 452, or 552 from older servers (RFC
- * 5321 4.5.3.1.10). With another enhanced status code than X.5.3, the mailbox or the server is full.
+ * True if a reply to RCPT says that the transaction has no room for more recipients: 452, or 552 from older servers
+ * (RFC 5321 4.5.3.1.10). With another enhanced status code than X.5.3, the mailbox or the server is full.
  */
 export function saysNoRoom(reply: Reply): boolean {
   const { code, enhancedCode = ".5.3" } = reply;

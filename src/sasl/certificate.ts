@@ -18,8 +18,8 @@ const HASHES: ReadonlyMap<string, BindingHash> = new Map([
 ]);
 
 /**
- * The hash for the binding to a certificate in DER. Undefined where it is not defined, as for Ed25519, which has no
- * hash of its own, or where this is no certificate.
+ * The hash for the binding to a certificate in DER. Undefined if it is not defined, as for Ed25519, which has no hash
+ * of its own, or if the bytes are no certificate.
  */
 export function signatureHash(certificate: Uint8Array): BindingHash | undefined {
   // Certificate ::= SEQUENCE { tbsCertificate, signatureAlgorithm SEQUENCE { algorithm OID, … }, signature }

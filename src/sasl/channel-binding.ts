@@ -13,11 +13,11 @@ export type ChannelBinding = {
 };
 
 /**
- * The binding of a TLS session; undefined without TLS, or where the runtime exposes too little of the session. Without
- * a requested kind, the stronger one that is available.
+ * The binding of a TLS session; undefined without TLS, or if the runtime exposes too little of the session. Without a
+ * requested kind, returns the strongest available one.
  *
  * `tls-exporter` requires TLS 1.3: before it, keying material is unique to a session only with an extension, and no
- * runtime tells whether it was negotiated (RFC 9266 4.2). `tls-server-end-point` requires the server's certificate,
+ * runtime reports whether it was negotiated (RFC 9266 4.2). `tls-server-end-point` requires the server's certificate,
  * with a signature that has one hash (RFC 5929 4.1).
  */
 export function channelBinding(tls: TlsInfo | undefined, wanted?: ChannelBindingType): ChannelBinding | undefined {

@@ -28,8 +28,8 @@ export type OAuthBearerCredentials = TokenCredentials & {
  *
  * User and token are sent as they are, in UTF-8. An exchange throws `SMTPException` before anything is sent if the
  * token function fails or returns no token; its error is the `cause`.
- * @throws TypeError if a credential has the wrong type, or contains NUL or a lone surrogate. @throws RangeError if it holds
- * control characters.
+ * @throws TypeError if a credential has the wrong type, or contains NUL or a lone surrogate. @throws RangeError if it
+ * holds control characters.
  */
 export function oauthbearer(credentials: OAuthBearerCredentials): Mechanism {
   const user = checkCredential(credentials.user, "user");

@@ -42,8 +42,8 @@ export function scramSha512(credentials: ScramCredentials): Mechanism {
 /**
  * SCRAM-SHA-1-PLUS: with channel binding. An exchange throws `SMTPNotSupportedError` if the connection has none:
  * without TLS, or if the runtime exposes too little of its TLS.
- * @throws TypeError if a credential is not a string, or contains NUL or a lone surrogate. @throws RangeError if it holds
- * another control character, or for a kind of binding that does not exist.
+ * @throws TypeError if a credential is not a string, or contains NUL or a lone surrogate. @throws RangeError if it
+ * holds another control character, or for a kind of binding that does not exist.
  */
 export function scramSha1Plus(credentials: ScramPlusCredentials): Mechanism {
   return scramPlus("SHA-1", credentials);
@@ -62,7 +62,8 @@ export function scramSha512Plus(credentials: ScramPlusCredentials): Mechanism {
 /** SCRAM without channel binding. The nonce may be given, for the examples of the RFCs. */
 export function scram(hash: ScramHash, credentials: ScramCredentials, makeNonce: () => string = freshNonce): Mechanism {
   const plus = `SCRAM-${hash}-PLUS`;
-  // "y": the client could bind, and the server did not offer it. A server that did refuses: its offer was changed.
+  // "y": the client could bind, and the server did not offer it. A server that did offer it refuses: an attacker
+  // changed the offer.
   const flag = ({ tls, offered }: MechanismContext): string =>
     offered !== undefined && !offered.includes(plus) && channelBinding(tls) !== undefined ? "y" : "n";
   return mechanism(`SCRAM-${hash}`, hash, credentials, (context) => ({ flag: flag(context) }), makeNonce);

@@ -22,7 +22,7 @@ export type Stage =
   | "other";
 
 /**
- * What the server does at a stage: a reply such as "550 5.1.1 no such user" (lines separated by "\n", with a code in
+ * The server's reaction at a stage: a reply such as "550 5.1.1 no such user" (lines separated by "\n", with a code in
  * the first only), or a reply with a fault. After a 421 it closes.
  */
 export type Reaction =
@@ -32,13 +32,13 @@ export type Reaction =
       readonly reply?: string | undefined;
       /** Seconds to wait before the reply. */
       readonly delay?: number | undefined;
-      /** Sends the reply in pieces of so many bytes. */
+      /** Sends the reply in pieces of this many bytes. */
       readonly pieces?: number | undefined;
-      /** Sends only so many bytes of the reply, then does what `end` says, or sends nothing more. */
+      /** Sends only this many bytes of the reply, then does what `end` says, or sends nothing more. */
       readonly cut?: number | undefined;
       /**
-       * What follows the reply or, without `reply`, replaces it: "close" ends the connection, "reset" drops
-       * it, "stall" sends nothing more. At "message", without a reply, the message is accepted anyway.
+       * Follows the reply or, without `reply`, replaces it: "close" ends the connection, "reset" drops it, "stall"
+       * sends nothing more. At "message", without a reply, the message is accepted anyway.
        */
       readonly end?: "close" | "reset" | "stall" | undefined;
     };

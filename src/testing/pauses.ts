@@ -1,4 +1,7 @@
-/** The pauses of a test server's sessions, which end when the server closes. Node warns of many listeners on one AbortSignal. */
+/**
+ * The pauses of a test server's sessions, which end when the server closes. Node warns about many listeners on one
+ * AbortSignal.
+ */
 export class Pauses {
   readonly #running = new Set<() => void>();
   #ended = false;

@@ -1,4 +1,4 @@
-/** What the benchmarks make of raw results: a sum that tells damage, ratios within a repetition, verdicts. */
+/** The evaluation of raw benchmark results: a sum that reveals damage, ratios within a repetition, verdicts. */
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 

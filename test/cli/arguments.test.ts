@@ -1,4 +1,4 @@
-/** Arguments: what cannot be meant ends with 64 and one line that names it; help and version. */
+/** Arguments: an invalid one ends the program with 64 and one line that names it; help and version. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
@@ -14,7 +14,7 @@ const envelope = ["--from", "ada@example.com", "--to", "charles@example.net"];
 
 const test = ["send", "--server", "localhost:1", "--test"];
 
-/** What each command needs beside the argument that is wrong. */
+/** The arguments that each command needs beside the invalid one. */
 const START: Readonly<Record<string, readonly string[]>> = {
   probe: ["probe", "localhost:1"],
   send: [...test, ...envelope],

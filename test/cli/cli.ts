@@ -1,4 +1,4 @@
-/** The command line in the test's own process, with its surroundings in memory. */
+/** Runs the command line in the test's own process, with its surroundings in memory. */
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -6,20 +6,20 @@ import { onTestFinished } from "vitest";
 import { run } from "../../src/cli/run.ts";
 import type { Output, Surroundings } from "../../src/cli/surroundings.ts";
 
-/** How a command ended, and what it printed. */
+/** The exit code and the output of a command. */
 export type Ran = { readonly code: number; readonly stdout: string; readonly stderr: string };
 
-/** What a command finds around it; everything has a default. */
+/** The surroundings of a command; everything has a default. */
 export type Around = {
   readonly env?: Readonly<Record<string, string>>;
   readonly stdin?: string | Uint8Array | AsyncIterable<Uint8Array | string>;
-  /** What is typed when it asks; without it there is no terminal. */
+  /** The text that is typed at a prompt; without it there is no terminal. */
   readonly typed?: string;
   readonly isTerminal?: boolean;
   readonly signal?: AbortSignal;
-  /** Receives what is printed to standard output, as it is. */
+  /** Receives the unchanged standard output. */
   readonly onOutput?: (text: string) => void;
-  /** Receives what is printed to standard error. */
+  /** Receives the standard error. */
   readonly onError?: (text: string) => void;
 };
 
@@ -53,30 +53,30 @@ async function* once(chunk: string | Uint8Array): AsyncGenerator<string | Uint8A
   yield chunk;
 }
 
-/** A folder that is removed with the test. */
+/** Creates a folder that is removed with the test. */
 export async function scratch(): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), "smtplib-cli-"));
   onTestFinished(() => rm(folder, { recursive: true, force: true }));
   return folder;
 }
 
-/** A file with this content; its path. */
+/** Creates a file with this content; returns its path. */
 export async function fileOf(content: string | Uint8Array, name = "file"): Promise<string> {
   const path = join(await scratch(), name);
   await writeFile(path, content);
   return path;
 }
 
-/** A server of the command line that runs. */
+/** A running server of the command line. */
 export type Serving = {
   readonly port: number;
-  /** The file of its authority, where it has made one. */
+  /** The file of its authority, if it has made one. */
   readonly ca: string | undefined;
   /** The address of its page. */
   readonly ui: string | undefined;
-  /** What it has printed of messages so far. */
+  /** The messages that it has printed so far. */
   readonly messages: readonly Record<string, unknown>[];
-  /** Ends it; how it ended. */
+  /** Ends it; returns its exit code and output. */
   stop(): Promise<Ran>;
 };
 

@@ -1,4 +1,4 @@
-/** Credentials: wherever they come from and however the server answers, they show nowhere. */
+/** Credentials appear nowhere, whatever their source and whatever the server answers. */
 import { once } from "node:events";
 import { readFile } from "node:fs/promises";
 import net from "node:net";
@@ -10,7 +10,7 @@ import { closedPort, echoing } from "./planted.ts";
 const SECRET = "s3cret-w0rd/of ada";
 const envelope = ["--from", "ada@example.com", "--to", "charles@example.net"];
 
-/** All forms of the secret that must not show. */
+/** All forms of the secret that must not appear. */
 const forms = [
   SECRET,
   "s3cret",
@@ -18,7 +18,7 @@ const forms = [
   ...[SECRET, `\0ada\0${SECRET}`, `user=ada\x01auth=Bearer ${SECRET}\x01\x01`].map((text) => btoa(text)),
 ];
 
-/** Expects that nothing shows, in what was printed or in a file. */
+/** Expects that neither the output nor the files contain the secret. */
 function expectNoSecret({ stdout, stderr }: Ran, ...files: readonly string[]): void {
   for (const form of forms) for (const text of [stdout, stderr, ...files]) expect(text).not.toContain(form);
 }

@@ -1,4 +1,4 @@
-/** docs/cli.md and the program say the same: commands, exit codes, findings, scripts, and the schema of the report. */
+/** docs/cli.md agrees with the program: commands, exit codes, findings, scripts, and the schema of the report. */
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
@@ -99,7 +99,7 @@ it("is the text of a report as it is printed", async () => {
   expect(stdout).toMatch(/^OK: smtp:\/\/localhost:\d+ takes mail over TLSv1\.3 by STARTTLS, with a login by PLAIN\n$/m);
 });
 
-/** The words of a command line; those in quotes are one. */
+/** The words of a command line; a quoted part is one word. */
 function wordsOf(line: string): string[] {
   return Array.from(line.matchAll(/"([^"]*)"|(\S+)/g), ([, quoted, bare]) => quoted ?? bare ?? "");
 }

@@ -1,4 +1,4 @@
-/** `serve` as clients meet it that are not ours: what it is told to do is what they see. */
+/** `serve` with clients other than this one: they see the configured behaviour. */
 import { readFile } from "node:fs/promises";
 import { createTransport } from "nodemailer";
 import { describe, expect, it } from "vitest";

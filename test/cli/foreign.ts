@@ -1,12 +1,12 @@
-/** Mail clients that are not ours, as commands: Python's smtplib, swaks and curl. */
+/** Other mail clients as commands: Python's smtplib, swaks and curl. */
 import { execFile, execFileSync } from "node:child_process";
 import { env } from "node:process";
 import { it } from "vitest";
 
-/** How a command ended. */
+/** The exit code and the output of a command. */
 export type Ended = { readonly code: number; readonly output: string };
 
-/** Whether a command is there. */
+/** Whether a command is installed. */
 export function has(command: string, ...args: readonly string[]): boolean {
   try {
     execFileSync(command, args, { stdio: "ignore" });
@@ -17,8 +17,8 @@ export function has(command: string, ...args: readonly string[]): boolean {
 }
 
 /**
- * A test that needs a command of the system's. Without it the test is skipped, and says so; where servers are required
- * it fails instead.
+ * A test that needs a command of the system. Without the command the test is skipped with a message; where servers are
+ * required it fails instead.
  */
 export function itWith(present: boolean, what: string): typeof it | typeof it.skip {
   if (present) return it;
@@ -27,7 +27,7 @@ export function itWith(present: boolean, what: string): typeof it | typeof it.sk
   return it.skip;
 }
 
-/** Runs a command to its end, for 20 seconds at most. */
+/** Runs a command to its end, for at most 20 seconds. */
 export function command(file: string, args: readonly string[], input?: string): Promise<Ended> {
   return new Promise((resolve) => {
     const child = execFile(file, args, { timeout: 20_000 }, (error, stdout, stderr) => {
@@ -39,7 +39,7 @@ export function command(file: string, args: readonly string[], input?: string): 
   });
 }
 
-/** Runs Python's smtplib: `program` has `smtp`, which is connected, and what it prints is the output. */
+/** Runs Python's smtplib: `program` has `smtp`, which is connected; its standard output is the output. */
 export function python(port: number, program: string): Promise<Ended> {
   const lines = program.trim().split("\n");
   const source = ["import smtplib, ssl, sys", `smtp = smtplib.SMTP("localhost", ${port}, timeout=10)`, ...lines];

@@ -1,11 +1,11 @@
-/** Ctrl-C: what is known of each message is told truthfully, and nothing goes on. */
+/** Ctrl-C: each message is reported with its true outcome, and nothing continues. */
 import { describe, expect, it } from "vitest";
 import { cli, fileOf, type Ran, type Serving, serve } from "./cli.ts";
 import { saying } from "./planted.ts";
 
 const envelope = ["--from", "ada@example.com", "--to", "charles@example.net"];
 
-/** Runs `send` with a trace, and stops it as soon as the trace has a line like this for the nth time. */
+/** Runs `send` with a trace, and stops it as soon as a line of the trace matches for the nth time. */
 function stoppedAt(line: RegExp, nth: number, args: readonly string[]): Promise<Ran> {
   const stopping = new AbortController();
   let seen = 0;

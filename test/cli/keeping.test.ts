@@ -1,4 +1,4 @@
-/** `serve --store` and `--forward`: no message is kept or passed on that its sender is not told of, nor the other way round. */
+/** `serve --store` and `--forward`: a message is stored and forwarded if and only if its sender is told so. */
 import { watch } from "node:fs";
 import { readdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -28,7 +28,7 @@ describe("serve --store", () => {
     const server = await serve("--extension", "SIZE 1000", "--store", folder);
     const smtp = await SMTP.connect("localhost", server.port);
     await smtp.ehlo();
-    // A client that does not say the size beforehand.
+    // A client that does not declare the size beforehand.
     await smtp.mail(from);
     await smtp.rcpt(to);
     expect(await smtp.data(`${letter}${"x".repeat(2_000)}\n`)).toMatchObject({ code: 552 });
@@ -49,7 +49,7 @@ describe("serve --store", () => {
   it("refuses for all recipients of LMTP what it cannot keep", async () => {
     const folder = await scratch();
     const server = await serve("--lmtp", "--store", join(folder, "mail"), "--store-format", "maildir");
-    // A file where the folder was: nothing can be written there any more, not even by root.
+    // Replaces the folder by a file, so that nothing, not even root, can write there.
     await rm(join(folder, "mail"), { recursive: true });
     await writeFile(join(folder, "mail"), "");
     const lmtp = await LMTP.connect("localhost", server.port);

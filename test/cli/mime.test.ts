@@ -1,4 +1,7 @@
-/** The reader of messages behind the page of `serve`: what builders build is read again, and nothing makes it throw. */
+/**
+ * The reader of messages behind the page of `serve`: it reads the messages of MIME builders, and nothing makes it
+ * throw.
+ */
 import fc from "fast-check";
 import MailComposer from "nodemailer/lib/mail-composer/index.js";
 import { describe, expect, it } from "vitest";
@@ -94,7 +97,8 @@ describe("the reader of messages", () => {
     ["a parameter that ends nowhere", (n) => `Content-Type: a/b; a="${'\\"'.repeat(n / 2)}\r\n\r\nx`],
     ["line ends", (n) => `Content-Type: multipart/x; boundary=b\r\n\r\n${"\r\n--".repeat(n / 4)}`],
   ])("reads %s in a time that grows no faster than they do", (_, hard) => {
-    // Bun runs a regular expression another way, and slower by a fixed amount, from some size on: both are above it.
+    // From some size on, Bun runs a regular expression in another way, slower by a fixed amount; both sizes are above
+    // it.
     expectLinear((length) => bytes(hard(length)), readMail, 256 * 1024);
   });
 

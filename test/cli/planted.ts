@@ -1,4 +1,4 @@
-/** Servers with a fault each, on free ports of this machine; each ends with its test. */
+/** Servers with one fault each, on free ports of this machine; each ends with its test. */
 import { once } from "node:events";
 import net, { type Socket } from "node:net";
 import tls from "node:tls";
@@ -14,7 +14,7 @@ export async function scripted(...dialogues: readonly Act[]): Promise<number> {
   return server.port;
 }
 
-/** A server with STARTTLS by this certificate, and what EHLO offers before and after. */
+/** A server with STARTTLS by this certificate, and its offers in EHLO before and after TLS. */
 export function withStartTls(
   pair: Pair,
   before: readonly string[] = [],
@@ -40,7 +40,7 @@ export async function implicitTls(pair: Pair): Promise<number> {
   return await listening(server);
 }
 
-/** A server that reads one command of each packet, and loses those behind it. */
+/** A server that reads one command of each packet, and loses the commands after it. */
 export async function losingCommands(): Promise<number> {
   const server = net.createServer((socket) => {
     socket.on("error", () => {});
@@ -71,7 +71,7 @@ export async function droppingLongHellos(pair: Pair): Promise<number> {
   return await listening(server);
 }
 
-/** A server that says something and reads no commands; undefined: nothing. */
+/** A server that sends a text, or nothing, and reads no commands. */
 export async function saying(text: string | undefined): Promise<number> {
   const server = net.createServer((socket) => {
     socket.on("error", () => {});
@@ -81,7 +81,7 @@ export async function saying(text: string | undefined): Promise<number> {
   return await listening(server);
 }
 
-/** A server that repeats in its refusal of a login all that it was told, as it came and decoded. */
+/** A server whose refusal of a login repeats everything that the client sent, as it came and decoded. */
 export async function echoing(): Promise<number> {
   const server = net.createServer((socket) => {
     let told: string[] | undefined;
@@ -132,7 +132,7 @@ export async function closedPort(): Promise<number> {
   return port;
 }
 
-/** A certificate for "localhost" whose issuer is no authority that anybody trusts, but one under it. */
+/** A certificate for "localhost", signed by an intermediate authority: alone, with its chain, and the root. */
 export async function intermediate(): Promise<{ readonly alone: Pair; readonly whole: Pair; readonly root: string }> {
   const algorithm = { algorithm: "sha256", keyType: "ec" } as const;
   const authority = [

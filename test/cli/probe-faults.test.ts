@@ -1,4 +1,6 @@
-/** `probe` against servers with planted faults: each is found, with what mends it, and told from the others. */
+/**
+ * `probe` against servers with planted faults: it finds each fault, tells it from the others, and says how to fix it.
+ */
 import { describe, expect, it } from "vitest";
 import { certificateFindings } from "../../src/cli/probe/certificates.ts";
 import { printedReport } from "../../src/cli/probe/print.ts";
@@ -23,7 +25,7 @@ import { schemaErrors } from "./report-schema.ts";
 
 type Probed = { readonly code: number; readonly report: ProbeReport; readonly codes: readonly string[] };
 
-/** Probes a server on this machine; its report is as the schema has it, and its text cannot drive a terminal. */
+/** Probes a server on this machine; the report must match the schema, and its text must not control a terminal. */
 async function probe(where: number | string, ...args: readonly string[]): Promise<Probed> {
   const server = typeof where === "number" ? `localhost:${where}` : where;
   const { code, stdout, stderr } = await cli(["probe", server, "--json", "--timeout=1", ...args], {

@@ -1,4 +1,4 @@
-/** The program in a process of its own: exit codes, pipes, signals, the terminal, and what others see of it. */
+/** The program in a separate process: exit codes, pipes, signals, the terminal, and what other processes see of it. */
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
@@ -105,7 +105,7 @@ describe("the program", () => {
     const [, port] = await printed(child, /^listening on 127\.0\.0\.1:(\d+): SMTP\n/);
     expect((await run(["send", "--test", ...envelope, "--server", `localhost:${port}`])).code).toBe(0);
     const over = ended(child);
-    // Deno's child_process would tell of its own signal in place of the exit code.
+    // Deno's child_process would report its own signal in place of the exit code.
     process.kill(child.pid ?? 0, "SIGTERM");
     expect((await over).code).toBe(0);
   });
@@ -113,7 +113,7 @@ describe("the program", () => {
   it("ends with a signal that comes while it reads standard input", async () => {
     const child = start(["send", "-", "--server", "localhost:1", ...envelope, "--user=ada", "--password=open-sesame"]);
     const over = ended(child);
-    // More than a pipe holds: once it is written, the program is reading.
+    // More bytes than a pipe holds: once they are written, the program is reading.
     await new Promise((resolve) => child.stdin?.write("Subject: Hello\n".repeat(100_000), resolve));
     if (running.name !== "Bun") expect(await readFile(`/proc/${child.pid}/cmdline`, "utf8")).not.toContain("sesame");
     process.kill(child.pid ?? 0, "SIGINT");
@@ -209,7 +209,7 @@ describe("the program", () => {
   });
 });
 
-/** Runs a command on a terminal, and types an answer once it asks. */
+/** Runs a command on a terminal, and types an answer at its prompt. */
 function typed(
   command: readonly string[],
   question: string,

@@ -1,4 +1,4 @@
-/** `probe` and `send` against real servers, and against `serve`: what they are is told, and what is sent arrives. */
+/** `probe` and `send` against real servers, and against `serve`: the report is true, and the message arrives. */
 import { describe, expect, it } from "vitest";
 import type { ProbeReport } from "../../src/cli/probe/report.ts";
 import { letter } from "../servers/letters.ts";
@@ -7,13 +7,13 @@ import { describeServer, type Server } from "../servers/servers.ts";
 import { startEmbeddedServer } from "../support/embedded-server.ts";
 import { cli, fileOf, serve } from "./cli.ts";
 
-/** What tells one server from another. */
+/** The features that distinguish one server from another. */
 type Expected = {
   readonly greeting: RegExp;
   /** Keywords that it offers after TLS, among others. */
   readonly keywords: readonly string[];
   readonly missing: readonly string[];
-  /** Mechanisms, the ones that show the password among them. */
+  /** Mechanisms, including those that reveal the password. */
   readonly mechanisms: readonly string[];
   readonly pipelining: boolean | undefined;
   readonly chunking: boolean | undefined;

@@ -1,4 +1,4 @@
-/** The schema of a probe's report, as the documentation has it. */
+/** The schema of a probe's report, from the documentation. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Ajv2020 } from "ajv/dist/2020.js";
@@ -8,7 +8,7 @@ const validate = new Ajv2020({ strict: true, formats: { "date-time": true } }).c
   JSON.parse(readFileSync(file, "utf8")),
 );
 
-/** What the schema finds wrong with a report; null for nothing. */
+/** The errors of a report by the schema; null if there are none. */
 export function schemaErrors(report: unknown): typeof validate.errors {
   validate(report);
   return validate.errors ?? null;

@@ -1,4 +1,4 @@
-/** `send`: what arrives, what is said of it, and how it ends. */
+/** `send`: the message that arrives, the output, and the exit code. */
 import { readFile } from "node:fs/promises";
 import { simpleParser } from "mailparser";
 import { beforeAll, describe, expect, it, onTestFinished } from "vitest";

@@ -1,4 +1,4 @@
-/** `serve`: what it takes, keeps and answers, as our own client meets it. */
+/** `serve`: the messages that it accepts and stores and its replies, with our own client. */
 import { readdir, readFile } from "node:fs/promises";
 import net from "node:net";
 import { join } from "node:path";

@@ -1,4 +1,4 @@
-/** The page of `serve`: what it shows as it comes, and what messages cannot do there. */
+/** The page of `serve`: it shows messages as they arrive, and messages cannot run code there. */
 
 import { once } from "node:events";
 import { createServer, request } from "node:http";
@@ -24,7 +24,7 @@ async function mail(options: object): Promise<Uint8Array> {
   return new Uint8Array(await new MailComposer({ from, to, ...options }).compile().build());
 }
 
-/** Asks the page for something, by whatever host name. */
+/** Requests a resource of the page, with any host name. */
 function get(url: string, host?: string): Promise<{ status: number; headers: Record<string, unknown>; body: string }> {
   return new Promise((resolve, reject) => {
     const asked = request(url, host === undefined ? {} : { headers: { host } }, (response) => {
@@ -167,7 +167,7 @@ describe("the page of serve", () => {
   });
 });
 
-/** Once all that a page asked for before has been answered, or refused: frames, and a request of its own behind them. */
+/** Waits for everything that a page has requested: frames, and a request of its own after them. */
 async function settled(page: Page): Promise<void> {
   for (const frame of page.frames()) await frame.waitForLoadState("load");
   await page.evaluate(async () => {
@@ -279,7 +279,7 @@ describe("the page of serve in a browser", () => {
       await frame.locator("#end").waitFor();
       await frame.locator("#out").click();
       await settled(page);
-      // The message itself as a page of its own, too.
+      // The message itself as a separate page, too.
       const direct = await page.context().newPage();
       await direct.goto(`${server.ui}messages/1.html`);
       await direct.locator("#end").waitFor();

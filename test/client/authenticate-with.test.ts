@@ -1,4 +1,4 @@
-/** Authentication by whatever the caller has: passwords, tokens and their renewal, and mechanisms (SECURITY.md, rule 8). */
+/** Authentication by passwords, tokens and their renewal, and the caller's mechanisms (SECURITY.md, rule 8). */
 import { describe, expect, test, vi } from "vitest";
 import type { TlsInfo } from "../../src/byte-stream.ts";
 import { authenticateWith, type Credentials, singleFlight } from "../../src/client/authenticate-with.ts";
@@ -50,7 +50,7 @@ async function open(script: Script, logger?: Logger): Promise<Opened> {
   };
 }
 
-/** The AUTH lines: their mechanisms, and what the responses say. */
+/** The mechanisms of the AUTH lines, in order. */
 const tried = ({ lines }: FakeServer): readonly (string | undefined)[] =>
   lines.filter((line) => line.startsWith("AUTH ")).map((line) => line.split(" ")[1]);
 
@@ -314,7 +314,7 @@ describe("SCRAM", () => {
     exporter: (_, length) => new Uint8Array(length).fill(7),
   };
 
-  /** A server that does SCRAM for real. */
+  /** A server that performs SCRAM. */
   function scramServer(offers: string, password: string, peer?: Script["peer"]): Script {
     let scram: ScramServer | undefined;
     let step = 0;

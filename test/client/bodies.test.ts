@@ -1,4 +1,4 @@
-/** A body that fails, hangs or is not wanted, and a connection that dies around it (SECURITY.md, rule 6). */
+/** Bodies that fail, hang or are not needed, and connections that are lost meanwhile (SECURITY.md, rule 6). */
 import { describe, expect, test } from "vitest";
 import { SMTP } from "../../src/facade/smtp.ts";
 import { preparedSession } from "../support/session.ts";
@@ -9,7 +9,7 @@ const [from, to] = ["a@example.com", "b@example.com"];
 const session = (script: Script = {}) =>
   preparedSession({ ehlo: ["PIPELINING", "8BITMIME"], ...script }, {}, (smtp) => smtp.ehlo());
 
-/** A source that counts what is asked of it. */
+/** A source that counts the requests for chunks. */
 class Source implements AsyncIterable<string> {
   asked = 0;
   returned = 0;
@@ -233,7 +233,7 @@ describe("a write that blocks", () => {
       on: {
         DATA: () => {
           const [stream] = server.streams;
-          // From here on the server reads no more.
+          // The server reads no more from here on.
           if (stream !== undefined) stream.read = () => new Promise(() => {});
           return "354 go";
         },

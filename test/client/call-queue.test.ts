@@ -1,9 +1,9 @@
-/** The queue of calls on one session: order, early hand-over, aborts, and calls that fail. */
+/** The queue of calls on one session: order, early release, aborts, and calls that fail. */
 import { describe, expect, test } from "vitest";
 import { Call, CallQueue } from "../../src/client/call-queue.ts";
 import { gate } from "../support/gate.ts";
 
-/** A call that shares, as deliveries do. */
+/** A call that releases its turn early, as deliveries do. */
 function shared<T>(queue: CallQueue, task: (release: () => void) => Promise<T>): Promise<T> {
   return new Promise((resolve, reject) => {
     const call = callOf(() => {

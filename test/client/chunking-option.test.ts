@@ -1,4 +1,4 @@
-/** The option `chunking`: which messages go by BDAT (RFC 3030), and what becomes of a server that only says it knows it. */
+/** The option `chunking`: which messages use BDAT (RFC 3030), and servers that offer it without knowing it. */
 import { describe, expect, test } from "vitest";
 import { type Body, LMTP, SMTP, SMTPDataError, type SMTPOptions, SMTPPool } from "../../src/index.ts";
 import { FakeServer, type Script } from "./fake-server.ts";
@@ -96,7 +96,7 @@ test("messages that queue need no RSET, whatever carries them and whoever is ref
   expect(server.lines).not.toContain("RSET");
 });
 
-/** A server, or something before it, that repeats CHUNKING without knowing BDAT: all that follows are commands. */
+/** A server, or a proxy before it, that offers CHUNKING without knowing BDAT: it reads the content as commands. */
 const unknowing = (code: number, offered: Script = {}): Script => ({
   ...offered,
   on: { BDAT: `${code} 5.5.1 what?`, ...offered.on },
@@ -166,7 +166,7 @@ describe.each([500, 502, 504])("a server that answers BDAT by %i", (code) => {
   });
 });
 
-/** Streams, large messages, all messages, and whole messages in one flight: each way that a message goes by BDAT. */
+/** All cases in which a message uses BDAT: streams, large messages, all messages, whole messages in one flight. */
 const WAYS: readonly [string, SMTPOptions, () => Body][] = [
   ["a stream", {}, stream],
   ["a small message", { chunking: true }, () => "small\r\n"],

@@ -1,4 +1,4 @@
-/** Messages by BDAT (RFC 3030): what goes over the wire, and what becomes of a message whose chunks are not all taken. */
+/** Messages by BDAT (RFC 3030): the bytes on the wire, and the outcome if the server refuses a chunk. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { LMTP, type SMTP, type SMTPOptions } from "../../src/index.ts";

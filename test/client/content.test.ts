@@ -1,4 +1,4 @@
-/** Every kind of body -> what is known of it beforehand, and its chunks. */
+/** Every kind of body -> its known properties before it is read, and its chunks. */
 import { describe, expect, test } from "vitest";
 import { type Chunks, chunksOf as readChunks } from "../../src/client/chunks.ts";
 import { contentOf } from "../../src/client/content.ts";

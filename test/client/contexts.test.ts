@@ -1,4 +1,4 @@
-/** The caller's own functions run in the `AsyncLocalStorage` context of their call, whatever else shares the connection. */
+/** The caller's functions run in the `AsyncLocalStorage` context of their call, although calls share a connection. */
 import { AsyncLocalStorage, AsyncResource } from "node:async_hooks";
 import { Readable } from "node:stream";
 import { createMessage } from "@upyo/core";
@@ -16,7 +16,7 @@ const later = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 
 
 afterEach(() => void vi.restoreAllMocks());
 
-/** Bodies that write down in which context they are read; each is also given back. */
+/** Bodies that record the contexts in which they are read; each is also released. */
 const BODIES: readonly [string, (seen: Set<unknown>) => Body][] = [
   [
     "a generator",
@@ -111,7 +111,7 @@ describe.each(CLIENTS)("%s", (_, ehlo, open) => {
     });
     const outcomes = [
       store.run(1, () => client.sendmail(from, "no@example.com", hanging())),
-      // Not the one that a pool opened the connection for.
+      // Not the call for which the pool opened the connection.
       store.run(2, () => client.sendmail(from, "no@example.com", hanging())),
       store.run(3, () => client.sendmail(from, to, hanging())),
     ];
@@ -252,7 +252,7 @@ test("a pool asks for a token in the context of a message that needs the connect
   };
   const options = { host, transport, starttls: "never" as const, maxMessages: 1, maxConnections: 1 };
   const pool = store.run(0, () => new SMTPPool({ ...options, auth: { user: "ada", token } }));
-  // Each needs a connection of its own, which is opened when the one before it is gone.
+  // Each call needs a connection of its own, which is opened when the one before it has ended.
   await Promise.all([1, 2, 3].map((number) => store.run(number, () => pool.sendmail(from, to, "x\r\n"))));
   expect(seen).toEqual([1, 2, 3]);
   await pool.close();

@@ -1,4 +1,4 @@
-/** Deadlines: what the options ask for, and the one timer that watches them. */
+/** Deadlines: the values from the options, and the one timer that watches them. */
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { DEFAULT_TIMEOUTS, type Deadline, resolveTimeouts, Watchdog } from "../../src/client/deadline.ts";
 

@@ -1,4 +1,6 @@
-/** `pipelining: "eager"`: whole messages in one flight, several at a time, and what a failure of one means for the others. */
+/**
+ * `pipelining: "eager"`: whole messages in one flight, several at a time, and the effect of one failure on the others.
+ */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { LMTP, SMTP, type SMTPException, type SMTPOptions } from "../../src/index.ts";
@@ -19,7 +21,7 @@ const session = (script: Script = {}, options: SMTPOptions = {}) =>
 const flight = (body: string): string =>
   `RSET\r\nMAIL FROM:<${from}>\r\nRCPT TO:<b@example.com>\r\nRCPT TO:<c@example.com>\r\nBDAT ${body.length} LAST\r\n${body}`;
 
-/** What became of each message, in a word or two. */
+/** The outcome of each message in a few words. */
 async function outcomes(sends: readonly Promise<unknown>[]): Promise<string[]> {
   const results = await Promise.allSettled(sends);
   return results.map((result) => {
@@ -29,9 +31,9 @@ async function outcomes(sends: readonly Promise<unknown>[]): Promise<string[]> {
   });
 }
 
-/** Answers the n-th message by the n-th of these, each of which maps verbs to answers; "250 ok" to what is not there. */
+/** Answers the n-th message by the n-th map of verbs to answers; other verbs get "250 ok". */
 function perMessage(...answers: readonly Readonly<Record<string, string>>[]): Script["on"] {
-  // The message with which each session begins.
+  // The message that begins each session.
   let message = -2;
   const answer = (verb: string): string => answers[message]?.[verb] ?? "250 ok";
   return {

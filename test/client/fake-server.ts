@@ -1,32 +1,35 @@
-/** A server in the test's own process: it speaks over memory streams, answers by a function, and counts what it gets. */
+/** A server in the test's own process: it uses memory streams, answers by a function, and counts what it receives. */
 import type { ByteStream, PeerInfo, Transport } from "../../src/byte-stream.ts";
 import { utf8 } from "../../src/core/bytes.ts";
 import { type MemoryOptions, type MemoryStream, memoryTransport } from "../../transports/memory.ts";
 
-/** What a line is answered with: texts without their last CRLF; undefined: nothing; "close": the connection ends. */
+/** The answer to a line: texts without their last CRLF; undefined: nothing; "close": the connection ends. */
 export type Answer = string | undefined;
 
-/** How the server behaves. A verb's answer is a text, one text a call (the last one stays), or a function of the line. */
+/**
+ * The server's behaviour. A verb's answer is a text, a list with a text for each call (the last one stays), or a
+ * function of the line.
+ */
 export type Script = {
   readonly greeting?: Answer | undefined;
-  /** What EHLO offers. */
+  /** The extensions that EHLO offers. */
   readonly ehlo?: readonly string[] | undefined;
-  /** Line verb in upper case -> answer; "." is the end of a message. The octets that follow BDAT must be ASCII. */
+  /** Verb in upper case -> answer; "." is the end of a message. The bytes after BDAT must be ASCII. */
   readonly on?: Readonly<Record<string, string | readonly string[] | ((line: string) => Answer)>> | undefined;
   readonly memory?: MemoryOptions | undefined;
-  /** What the client is told of the connection. */
+  /** The client's information about the connection. */
   readonly peer?: Partial<PeerInfo> | undefined;
 };
 
-/** A server and what it saw, over all its connections. */
+/** A server, and what it received over all its connections. */
 export class FakeServer {
   /** The command lines, in order, without CRLF. */
   readonly lines: string[] = [];
-  /** The contents of messages, as they came: stuffed, without the last line. */
+  /** The contents of messages as received: stuffed, without the last line. */
   readonly messages: string[] = [];
-  /** Each write of the client's, as text. */
+  /** Each write of the client, as text. */
   readonly writes: string[] = [];
-  /** The connections' server ends. */
+  /** The server's ends of the connections. */
   readonly streams: MemoryStream[] = [];
   readonly transport: Transport;
   readonly #script: Script;
@@ -40,17 +43,17 @@ export class FakeServer {
     this.transport = async (endpoint, options) => this.#watched(await connect(endpoint, options));
   }
 
-  /** Says something unasked, on the last connection. */
+  /** Sends an unsolicited text on the last connection. */
   say(text: string): void {
     this.streams.at(-1)?.write(utf8(text));
   }
 
-  /** Waits until what was seen fulfils a condition. */
+  /** Waits until the received data fulfil a condition. */
   async until(condition: (server: FakeServer) => boolean): Promise<void> {
     while (!condition(this)) await new Promise<void>((resolve) => this.#watchers.push(resolve));
   }
 
-  /** Waits until a line was said. */
+  /** Waits until a line was received. */
   saw(line: string | RegExp): Promise<void> {
     return this.until(({ lines }) =>
       lines.some((seen) => (typeof line === "string" ? seen === line : line.test(seen))),
@@ -120,7 +123,7 @@ export class FakeServer {
       stream.close();
       return false;
     }
-    // Who has gone away hears no answer.
+    // A client that has disconnected gets no answer.
     if (answer !== undefined) stream.write(utf8(`${answer}\r\n`))?.catch(() => {});
     return true;
   }

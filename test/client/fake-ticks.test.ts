@@ -1,6 +1,6 @@
 /**
- * Every function that schedules is a test's own here, as with Jest's full list of fake timers, nextTick among them: none
- * of them runs anything, and all that does not wait for time settles all the same.
+ * All functions that schedule work are faked, as with Jest's full list of fake timers, including nextTick: none of them
+ * runs anything, and everything that does not wait for time settles nevertheless.
  */
 import process from "node:process";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
@@ -11,7 +11,7 @@ import { FAKED, inTime } from "./faked.ts";
 const [from, to, host] = ["a@example.com", "b@example.com", "mail.example.com"];
 const { nextTick } = process;
 
-/** What the runtime and Vitest themselves had to do. */
+/** The scheduled work of the runtime and of Vitest. */
 const held: [(...args: unknown[]) => void, ...unknown[]][] = [];
 
 afterEach(() => {
@@ -20,7 +20,9 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-/** Vitest fakes no nextTick in a child process. What is loaded on first use is loaded before: loading takes ticks. */
+/**
+ * Vitest does not fake nextTick in a child process. Loads the code for first use beforehand, since loading takes ticks.
+ */
 async function fakeAll(): Promise<void> {
   const smtp = new SMTP(host, 25, { transport: new FakeServer().transport });
   await smtp.noop();
@@ -67,7 +69,7 @@ describe("with nothing but promises", () => {
       },
     );
 
-    // After a 421 a pool waits before it asks again, by a timer.
+    // After a 421 a pool waits for a timer before it connects again.
     test.each(DYING.filter(([how]) => !how.includes("421")))(
       "a pool whose server %s settles its messages and closes",
       async (__, script) => {

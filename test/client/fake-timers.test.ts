@@ -1,4 +1,4 @@
-/** With Jest's and Vitest's lists of fake timers nothing hangs over sockets either, which need the runtime's own nextTick. */
+/** With the fake timers of Jest and Vitest, nothing hangs over sockets, which need the runtime's own nextTick. */
 import { createTransport } from "nodemailer";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { SMTP, SMTPPool } from "../../src/index.ts";
@@ -9,7 +9,7 @@ import { FAKED, inTime, realTimeout } from "./faked.ts";
 
 const [from, to, host] = ["a@example.com", "b@example.com", "mail.example.com"];
 
-/** The test's own server needs what is faked for large messages under Bun's node:net. */
+/** For large messages under Bun's node:net, the test's own server needs functions that are faked. */
 const isBun = "Bun" in globalThis;
 const LARGE = `${"x".repeat(70)}\r\n`.repeat(isBun ? 100 : 20_000);
 

@@ -1,4 +1,4 @@
-/** What tests with faked timers share: which are faked, and waiting in real time. */
+/** Helpers of tests with faked timers: the list of faked functions, and waiting in real time. */
 
 /** All that Vitest can fake, except nextTick, which it refuses in a child process. */
 export const FAKED = [
@@ -13,14 +13,14 @@ export const FAKED = [
   "Date",
 ] as const;
 
-/** So many milliseconds without an end, on a busy machine too, are a hang. */
+/** A wait of this many milliseconds counts as a hang, even on a busy machine. */
 const HANGS = 10_000;
 
-/** The timer that runs. */
+/** The real timer. */
 export const realTimeout: typeof setTimeout = setTimeout;
 const realClear: typeof clearTimeout = clearTimeout;
 
-/** Waits for work in real time: fails where it hangs. Gives the error if the work fails. */
+/** Waits for work in real time; rejects if it hangs. Resolves with the error if the work fails. */
 export async function inTime<T>(work: Promise<T>): Promise<T | Error> {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const late = new Promise<never>((_, reject) => {

@@ -1,4 +1,4 @@
-/** What leaves in one write: an envelope, and a body's end with the next envelope behind it (docs/architecture.md). */
+/** The contents of one write: an envelope, and the end of a body with the next envelope (docs/architecture.md). */
 import { describe, expect, test } from "vitest";
 import type { Body } from "../../src/client/content.ts";
 import { SMTP } from "../../src/facade/smtp.ts";

@@ -1,4 +1,4 @@
-/** What waits behind a write that the transport has not taken yet was not sent, whatever becomes of the connection. */
+/** A message behind a write that the transport has not accepted was not sent, whatever happens to the connection. */
 import { expect, test } from "vitest";
 import { SMTP, type SMTPException, type SMTPOptions, type Transport } from "../../src/index.ts";
 import { FakeServer } from "./fake-server.ts";
@@ -6,7 +6,7 @@ import { FakeServer } from "./fake-server.ts";
 const from = "a@example.com";
 const to = "b@example.com";
 
-/** A session whose transport passes on a write that begins so, and all before it, and none behind it. */
+/** A session whose transport passes on everything up to a write that begins with this text, and nothing after it. */
 async function stuckAt(begin: string, extensions: string[], options: SMTPOptions = {}): Promise<Stuck> {
   const server = new FakeServer({ ehlo: extensions });
   let stuck = false;
@@ -42,7 +42,7 @@ async function outcomeOf(call: Promise<unknown>): Promise<unknown> {
   );
 }
 
-/** Lets everything happen that can happen in memory. */
+/** Runs everything that can run in memory. */
 const everything = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 test("a message of an eager session", async () => {

@@ -1,4 +1,4 @@
-/** Messages of many pieces, as they arrive: over a real socket, whose other end does not always read. */
+/** Messages of many pieces as they arrive, over a real socket whose other end does not always read. */
 import { once } from "node:events";
 import net, { type AddressInfo, type Socket } from "node:net";
 import { describe, expect, onTestFinished, test } from "vitest";
@@ -7,7 +7,7 @@ import { SMTP } from "../../src/facade/smtp.ts";
 const PIECE = 65_536;
 const [from, to] = ["a@example.com", "b@example.com"];
 
-/** Two megabytes, each line another one; some begin with a dot. */
+/** Two megabytes with different lines, some of which begin with a dot. */
 function text(end: string, length = 2 * 2 ** 20): string {
   let whole = "";
   for (let n = 0; whole.length < length; n++) whole += `${n % 5 === 0 ? "." : ""}${n} ${"x".repeat(n % 70)}${end}`;
@@ -44,7 +44,7 @@ describe.each(["DATA", "BDAT"])("by %s", (verb) => {
   }
 });
 
-/** How long a text is, and what it has where it is first another than the one wanted; a diff of megabytes takes minutes. */
+/** The length of a text, and an excerpt from its first difference; a diff of megabytes takes minutes. */
 function excerpt(text: string, wanted: string): string {
   let at = text === wanted ? wanted.length : 0;
   while (at < wanted.length && text[at] === wanted[at]) at++;
@@ -55,7 +55,7 @@ async function* chunks(bytes: Uint8Array, length: number): AsyncIterable<Uint8Ar
   for (let at = 0; at < bytes.length; at += length) yield bytes.subarray(at, at + length);
 }
 
-/** A server for one message, which it reads by fits and starts. */
+/** A server for one message, which it reads at irregular intervals. */
 async function server(chunking: boolean): Promise<{ port: number; received: Promise<string> }> {
   let accept: (message: string) => void;
   const received = new Promise<string>((resolve) => {
@@ -102,7 +102,7 @@ function unstuffed(wire: string): string {
   return new TextDecoder().decode(Buffer.from(lines, "latin1"));
 }
 
-/** What a socket receives; after every half megabyte it lets the sender's queues fill up. */
+/** The data that a socket receives; pauses after every half megabyte, so that the sender's queues fill up. */
 class Input {
   readonly #chunks: AsyncIterator<Buffer>;
   #parts: string[] = [];

@@ -1,4 +1,4 @@
-/** How slowly a server may take a message: each write has its time, and all of them together have to reach a rate. */
+/** How slowly a server may accept a message: each write has a deadline, and all of them together a minimum rate. */
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import type { ByteStream } from "../../src/byte-stream.ts";
 import { SMTP, type SMTPOptions } from "../../src/index.ts";
@@ -13,7 +13,7 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-/** A connection to a friendly server that takes `rate` octets of a message a second. */
+/** A connection to a friendly server that accepts `rate` bytes of a message per second. */
 class SlowStream implements ByteStream {
   readonly peer = { remoteAddress: undefined, localAddress: undefined, loopback: true, tls: undefined };
   readonly #extension: string;
@@ -87,7 +87,7 @@ class SlowStream implements ByteStream {
   }
 }
 
-/** Sends 4 MiB, and gives what came of it and after how many seconds. */
+/** Sends 4 MiB; returns the outcome and the time in seconds. */
 async function sent(
   extension: string,
   secondsFor: (octets: number) => number,
@@ -110,7 +110,7 @@ async function sent(
       settled = true;
     });
   while (!settled) {
-    // What is loaded on first use takes real time.
+    // Loading code on first use takes real time.
     await new Promise((resolve) => setImmediate(resolve));
     await vi.advanceTimersByTimeAsync(5000);
   }

@@ -1,4 +1,4 @@
-/** More recipients than a server takes at once (RFC 5321 4.5.3.1.8 and 10, RFC 9422): portions, and one result. */
+/** More recipients than a server accepts at once (RFC 5321 4.5.3.1.8 and 10, RFC 9422): portions, and one result. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { LMTP, type Refused, SMTPRecipientsRefused, SMTPSenderRefused } from "../../src/index.ts";
@@ -8,7 +8,9 @@ import { type Answer, FakeServer, type Script } from "./fake-server.ts";
 const people = (count: number, domain = "b.example"): string[] =>
   Array.from({ length: count }, (_, index) => `r${index}@${domain}`);
 
-/** A server that has room for so many recipients, and refuses those whose names say so; `got` has who got a message. */
+/**
+ * A server with room for this many recipients, which refuses names with "bad"; `got` lists the recipients of messages.
+ */
 function withRoom(room: number, more: Script = {}, full = "452 4.5.3 too many recipients", got: string[] = []): Script {
   let taken: string[] = [];
   const rcpt = (line: string): Answer => {
@@ -25,7 +27,7 @@ function withRoom(room: number, more: Script = {}, full = "452 4.5.3 too many re
   return { ehlo: ["PIPELINING"], ...more, on: { MAIL: mail, RCPT: rcpt, ".": end, ...more.on } };
 }
 
-/** How many recipients each transaction named. */
+/** The number of recipients in each transaction. */
 function sizes({ lines }: FakeServer): number[] {
   const counts: number[] = [];
   for (const line of lines) {

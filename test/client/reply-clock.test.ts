@@ -1,4 +1,4 @@
-/** The clock of a reply: it runs from when its command has left, and what is written behind that does not set it back. */
+/** The timeout of a reply runs from the time its command was sent; later writes do not extend it. */
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { SMTP, type SMTPOptions, SMTPTimeoutError } from "../../src/index.ts";
 import { type Answer, FakeServer } from "./fake-server.ts";
@@ -10,7 +10,7 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-/** A session with a server that says nothing from the end of the second message on. */
+/** A session with a server that is silent from the end of the second message on. */
 async function session(ehlo: string[], options: SMTPOptions): Promise<{ server: FakeServer; smtp: SMTP }> {
   const answer = (): Answer => (server.messages.length > 1 ? undefined : "250 ok");
   const server: FakeServer = new FakeServer({

@@ -1,8 +1,8 @@
-/** Memory for pieces on their way: used again where the stream allows it, and only then. */
+/** Memory for pieces that are being sent: reused if and only if the stream permits it. */
 import { describe, expect, test } from "vitest";
 import { reusedMemory } from "../../src/client/reused-memory.ts";
 
-/** A stream that holds so many octets, and an output. */
+/** A stream that holds this many bytes, and an output. */
 function connection(held: number | undefined) {
   const stream = {
     held,

@@ -1,4 +1,4 @@
-/** One signal for many messages: a runtime warns of many listeners, and none may stay. */
+/** One signal for many messages: runtimes warn about many listeners, and none may remain. */
 import process from "node:process";
 import { createMessage } from "@upyo/core";
 import { createTransport } from "nodemailer";
@@ -107,7 +107,7 @@ describe.each(senders)("a signal shared by 200 messages of %s", (_, open) => {
     await sender.close();
     await new Promise((resolve) => setTimeout(resolve, 10));
     expect(warnings.map(String)).toEqual([]);
-    // nodemailer has listeners of its own.
+    // nodemailer adds listeners of its own.
     if (!/nodemailer/.test(_)) expect(counted.most).toBe(1);
     expect(counted.now).toBe(0);
   });

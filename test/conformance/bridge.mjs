@@ -21,7 +21,7 @@ const send = (message) => {
   }
 };
 
-// What the library prints becomes Python's sys.stderr (debug output); nothing may reach stdout by accident.
+// The library's prints become Python's sys.stderr (debug output); nothing may reach stdout by accident.
 const line = (...args) => send({ stderr: `${args.map((a) => (typeof a === "string" ? a : String(a))).join(" ")}\n` });
 for (const name of ["log", "info", "warn", "error", "debug", "trace"]) console[name] = line;
 process.stderr.write = (text) => {
@@ -240,7 +240,7 @@ async function answer(message) {
       out = { id: message.id, error: { bridge: true, message: String(inner?.message ?? inner) } };
     }
   }
-  await new Promise((done) => setImmediate(done)); // lets an unhandled rejection show itself
+  await new Promise((done) => setImmediate(done)); // lets an unhandled rejection appear
   if (fault) {
     out = { id: message.id, error: { bridge: true, message: fault } };
     fault = undefined;

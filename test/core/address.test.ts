@@ -1,4 +1,4 @@
-/** Envelope addresses: what is taken, what it becomes, and what is refused (RFC 5321 4.1.2, RFC 6531). */
+/** Envelope addresses: the accepted forms, their paths, and the refused forms (RFC 5321 4.1.2, RFC 6531). */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { aLabel, asciiHostName } from "../../src/core/a-label.ts";

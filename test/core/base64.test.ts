@@ -1,4 +1,7 @@
-/** Base64: RFC 4648's vectors, agreement with the runtime's own, and what RFC 4954 has a client refuse. */
+/**
+ * Base64: RFC 4648's vectors, agreement with the runtime's own, and the texts that RFC 4954 requires a client to
+ * refuse.
+ */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { decodeBase64, encodeBase64 } from "../../src/core/base64.ts";

@@ -1,4 +1,4 @@
-/** Message data on the wire: SECURITY.md, rule 2 as tables, and properties against an oracle that works on whole strings. */
+/** Message data on the wire: SECURITY.md, rule 2, as tables, and properties against an oracle for whole strings. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { copyStuffed, DataEncoder, measure } from "../../src/core/body.ts";
@@ -26,10 +26,10 @@ function wire(encoder: Encoder, chunks: readonly (string | Uint8Array)[]): strin
   return [...pieces, encoder.end()].map(latin1.decode).join("");
 }
 
-/** Memory as an earlier piece left it. */
+/** Memory with the bytes of an earlier piece. */
 const usedMemory = (length: number) => new Uint8Array(length).fill(46);
 
-/** Texts in which what matters is frequent, beside runs long enough for every path of the search. */
+/** Texts with many line ends and dots, beside runs long enough for every path of the search. */
 const anyText = fc
   .array(
     fc.oneof(
@@ -45,7 +45,7 @@ const anyText = fc
   )
   .map((parts) => parts.join(""));
 
-/** A text and one of its cuts into chunks, empty ones included, each at an odd place of a larger buffer. */
+/** A text, cut into chunks, some of them empty, each at an odd offset of a larger buffer. */
 const anyCut = fc
   .tuple(anyText, fc.array(fc.nat({ max: 400 }), { maxLength: 8 }), fc.nat({ max: 7 }))
   .map(([text, places, offset]) => {
@@ -241,7 +241,7 @@ describe("BDAT", () => {
   });
 });
 
-/** How many lines begin with a dot. */
+/** The number of lines that begin with a dot. */
 const dotsIn = (text: string): number => text.match(/(?<=^|\n)\./g)?.length ?? 0;
 
 /** A line begins with NUL and a dot. */

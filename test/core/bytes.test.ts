@@ -1,4 +1,4 @@
-/** Bytes on their way out, and the one check that every command argument passes (SECURITY.md, rule 1). */
+/** Outgoing bytes, and the one check that every command argument passes (SECURITY.md, rule 1). */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { checkArgument, concat, kindOf, utf8 } from "../../src/core/bytes.ts";

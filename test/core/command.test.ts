@@ -95,7 +95,7 @@ describe("a control character", () => {
     const reads: string[] = ["harmless", "x\r\nRSET"];
     const shifty: unknown = { toString: () => reads.shift() ?? "", trim: () => "x" };
     const bad: unknown[] = [shifty, ["a"], 1, null, undefined, new String("a")];
-    // biome-ignore lint/suspicious/noExplicitAny: what a caller without types may pass
+    // biome-ignore lint/suspicious/noExplicitAny: a caller without types may pass any value
     for (const value of bad) expect(() => make(value as any)).toThrow(TypeError);
   });
 });

@@ -1,4 +1,4 @@
-/** Errors of transports: which of them another attempt would meet again. */
+/** Transport errors: whether another attempt would fail in the same way. */
 import { describe, expect, it } from "vitest";
 import { failedLookup, isPermanentCause } from "../../src/core/connect-failure.ts";
 import { TlsError } from "../../src/errors.ts";

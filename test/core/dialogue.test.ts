@@ -1,4 +1,7 @@
-/** The dialogue's table: what may be sent where, which command a reply belongs to, and what ends a session. */
+/**
+ * The dialogue's table: the permitted commands at each position, the command that a reply answers, and the ends of a
+ * session.
+ */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { utf8 } from "../../src/core/bytes.ts";
@@ -78,7 +81,7 @@ describe("replies", () => {
   });
 });
 
-/** How to come to each position, and which names may be sent there. */
+/** How to reach each position, and which commands may be sent there. */
 const POSITIONS: [position: Position, come: (play: Play) => void, allowed: string[]][] = [
   ["command", () => {}, Object.keys(make)],
   ["command", (play) => play.say("MAIL"), Object.keys(make)],

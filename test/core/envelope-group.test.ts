@@ -1,4 +1,4 @@
-/** A message's envelope as one entry of the dialogue: the same as its commands one by one. */
+/** A message's envelope as one entry of the dialogue behaves like its commands one by one. */
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { concat, utf8 } from "../../src/core/bytes.ts";
@@ -30,7 +30,7 @@ class Probe extends EnvelopeGroup {
   lost(): void {}
 }
 
-/** What can be seen of a dialogue after some octets. */
+/** The visible state of a dialogue. */
 type Seen = { codes: number[]; position: string; pending: number; phase: unknown; fault: string | undefined };
 
 type Way = { dialogue: Dialogue; output: Output; codes: number[]; take(received: Received): void };

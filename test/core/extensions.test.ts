@@ -1,4 +1,4 @@
-/** Typed options of MAIL and RCPT: the parameter that each becomes, and what is refused (docs/extensions.md). */
+/** Typed options of MAIL and RCPT: their parameters, and the refused values (docs/extensions.md). */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { describeStatus } from "../../src/core/extensions/enhancedstatuscodes.ts";
@@ -29,7 +29,7 @@ const server = (...offered: string[]) => ({
   tls: { verified: true },
 });
 
-/** What a function throws. */
+/** Returns the error that a function throws. */
 function reasonOf(call: () => unknown): unknown {
   try {
     return call();
@@ -148,7 +148,7 @@ describe("a typed option of MAIL", () => {
     [{ notify: ["NEVER"] }, TypeError, "notify"],
     [{ SIZE: 1 }, TypeError, "SIZE"],
   ])("%j is refused before a server is asked, by name", (options, error, name) => {
-    // @ts-expect-error: what a caller without types may pass
+    // @ts-expect-error: a caller without types may pass any value
     const attempt = (): unknown => mailParameters(options);
     expect(attempt).toThrow(error);
     expect(attempt).toThrow(name);
@@ -235,7 +235,7 @@ describe("a typed option of RCPT", () => {
     [{ rrvs: { since, unsupported: "C" } }, RangeError, "rrvs.unsupported"],
     [{ size: 1 }, TypeError, "size"],
   ])("%j is refused, by name", (options, error, name) => {
-    // @ts-expect-error: what a caller without types may pass
+    // @ts-expect-error: a caller without types may pass any value
     const attempt = (): unknown => rcptParameters(options);
     expect(attempt).toThrow(error);
     expect(attempt).toThrow(name);

@@ -1,4 +1,4 @@
-/** What an answer to EHLO offers, as Python's ehlo() reads it. */
+/** The extensions in a reply to EHLO, read as Python's ehlo() does. */
 import { describe, expect, test } from "vitest";
 import { noFeatures, parseFeatures } from "../../src/core/features.ts";
 import { expectLinear } from "../support/linear.ts";

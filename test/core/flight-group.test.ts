@@ -1,4 +1,4 @@
-/** A whole message's commands as one entry of the dialogue: the same as its commands one by one. */
+/** A whole message's commands as one entry of the dialogue behave like the same commands one by one. */
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { bdatCommand } from "../../src/core/bdat-command.ts";
@@ -35,7 +35,7 @@ class Probe extends FlightGroup {
   lost(): void {}
 }
 
-/** A dialogue with messages in flight, and what its sender wrote. */
+/** A dialogue with messages in flight, and the bytes that its sender wrote. */
 class Way {
   readonly dialogue: Dialogue;
   readonly output: Output = new Output();
@@ -63,7 +63,7 @@ class Way {
     return way;
   }
 
-  /** Plays the replies, cut at `cuts`, and returns what can be seen after each piece. */
+  /** Plays the replies, cut at `cuts`, and returns the visible state after each piece. */
   play(replies: readonly string[], cuts: readonly number[]): unknown[] {
     const octets = utf8(replies.join(""));
     const at = [0, ...cuts.map((cut) => cut % (octets.length + 1)), octets.length].sort((a, b) => a - b);

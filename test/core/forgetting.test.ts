@@ -1,4 +1,4 @@
-/** What the dialogue lets go: a connection may live for days and always have a message on its way. */
+/** The dialogue releases answered commands: a connection may live for days and always have a message in progress. */
 import { expect, test } from "vitest";
 import { utf8 } from "../../src/core/bytes.ts";
 import { Command } from "../../src/core/command.ts";
@@ -20,7 +20,7 @@ test.skipIf(collectGarbage === undefined)(
       sent.push(send());
       dialogue.receive(utf8("250 ok\r\n"));
     }
-    // A reference keeps what it refers to until the turn is over.
+    // A dereferenced WeakRef keeps its object alive until the turn is over.
     await new Promise((resolve) => setTimeout(resolve));
     collectGarbage?.();
     expect(sent.filter((reference) => reference.deref() !== undefined).length).toBeLessThan(500);

@@ -1,4 +1,4 @@
-/** Who sends a message and who gets it, read from its header, and the message without Bcc (RFC 5322). */
+/** The sender and the recipients from a message's header, and the message without Bcc (RFC 5322). */
 
 import { Message } from "emailjs";
 import fc from "fast-check";
@@ -483,7 +483,7 @@ describe("a line that only some programs take for a header field", () => {
           return;
         }
         const [header = ""] = sent.replace(/\r\n?/g, "\n").split(/^\n/m);
-        // What is left is the continuation of another field.
+        // Only a continuation of another field may remain.
         for (const line of header.split("\n")) expect(line).not.toMatch(/^[^ \t]*bcc[^:a-z]*:/i);
       }),
       { numRuns: 2000 },

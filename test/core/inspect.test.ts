@@ -1,4 +1,4 @@
-/** How an object shows itself to `console.log`: as chosen fields, under the name of its class. */
+/** How `console.log` prints an object: chosen fields, under the name of its class. */
 import { inspect } from "node:util";
 import { describe, expect, it } from "vitest";
 import { INSPECT, showAs } from "../../src/core/inspect.ts";

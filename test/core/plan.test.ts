@@ -1,4 +1,4 @@
-/** The plan of a message: what it needs against what the server offers, or a refusal (SECURITY.md, rules 1 and 2). */
+/** The plan of a message: its needs against the server's extensions, or a refusal (SECURITY.md, rules 1 and 2). */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { parseMailbox } from "../../src/core/address.ts";
@@ -202,7 +202,7 @@ describe("listed parameters", () => {
     [[1], TypeError],
     [[["A"]], TypeError],
   ])("%j are refused at once", (list, error) => {
-    // @ts-expect-error: what a caller without types may pass
+    // @ts-expect-error: a caller without types may pass any value
     expect(() => listedParameters(list, "mail_options")).toThrow(error);
     // @ts-expect-error: the same
     expect(() => listedParameters(list, "mail_options")).toThrow("mail_options");

@@ -24,7 +24,7 @@ export const make: Record<string, () => Command> = {
   EXPN: () => ownCommand("EXPN", "x"),
 };
 
-/** A dialogue, played from both sides. */
+/** A dialogue that is played from both sides. */
 export class Play {
   readonly dialogue: Dialogue;
   readonly #output = new Output();
@@ -39,7 +39,7 @@ export class Play {
     return play;
   }
 
-  /** Sends these, "DATA+" with a command that stands for the body. */
+  /** Sends these commands; "DATA+" is DATA with a command that represents the body. */
   say(...names: string[]): this {
     for (const name of names) {
       if (name === "DATA+") this.dialogue.send(Command.data(), this.#output, Command.endOfData());

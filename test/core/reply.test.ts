@@ -1,4 +1,4 @@
-/** Replies by the grammar of RFC 5321 4.2, in any pieces, within any limits (SECURITY.md, rule 4). */
+/** Replies by the grammar of RFC 5321 4.2, in pieces of any size, within any limits (SECURITY.md, rule 4). */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { concat, utf8 } from "../../src/core/bytes.ts";
@@ -9,7 +9,7 @@ const LIMIT = { line: 8192, octets: 65_536 };
 
 type Parsed = { replies: Reply[]; fault: ReplyFault | undefined; empty: boolean };
 
-/** What a parser makes of these pieces; it stops at a fault, as its user does. */
+/** The parser's result for these pieces; parsing stops at a fault, as its user does. */
 function parse(pieces: readonly (string | Uint8Array)[], limit = LIMIT): Parsed {
   const parser = new ReplyParser();
   const replies: Reply[] = [];
@@ -23,7 +23,7 @@ function parse(pieces: readonly (string | Uint8Array)[], limit = LIMIT): Parsed 
     }
     if (parser.fault !== undefined) break;
     parser.settle();
-    // The view belongs to the transport again (byte-stream.ts): nothing may depend on it.
+    // The transport may reuse the memory of the view (byte-stream.ts), so nothing may depend on it.
     chunk.fill(0x21);
   }
   return { replies, fault: parser.fault, empty: parser.empty };

@@ -1,4 +1,4 @@
-/** The dialogue's table, as `docs/dialogue.md` prints it: what the code has, and no row without a test of its own. */
+/** The dialogue's table in `docs/dialogue.md` is the same as in the code. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
@@ -6,7 +6,7 @@ import { TRANSITIONS } from "../../src/core/transitions.ts";
 
 const document = join(import.meta.dirname, "../../docs/dialogue.md");
 
-/** The names of what is no verb. */
+/** The printed names of entries that are no verbs. */
 const NAMES: Readonly<Record<string, string>> = {
   connect: "(the connection)",
   "": "(an answer to a challenge)",

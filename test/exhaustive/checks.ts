@@ -1,14 +1,14 @@
-/** What has to hold on each path. */
+/** The invariants of each path. */
 import { SMTPException, SMTPTimeoutError } from "../../src/index.ts";
 import { judgeOutcome } from "../judge/outcomes.ts";
 import { checkClaim } from "./claims.ts";
 import type { MessageCall } from "./message-call.ts";
 import { TIMEOUTS, type World } from "./world.ts";
 
-/** What does not hold: the rule, and what broke it. */
+/** A broken invariant: the rule, and the details. */
 export type Finding = { readonly rule: string; readonly detail: string };
 
-/** What has to hold after each event, once everything has run that can run. */
+/** Checks the invariants after each event, once everything has run that can run. */
 export function checkStep(world: World, event: string): Finding[] {
   const { connection, messages, closed, smtp, again, quit } = world;
   const findings: Finding[] = [];
@@ -18,7 +18,7 @@ export function checkStep(world: World, event: string): Finding[] {
   if (smtp.connected !== isLive) fail("connected tells whether there is a session", smtp.connected);
   if (connection && isLive && connection.server.state !== "open") fail("a connection that was lost is dropped at once");
   const over = connection !== undefined && !isLive && !world.isConnecting && !world.isPending(again);
-  // What QUIT is still written behind is sent first.
+  // QUIT waits behind an earlier write, which is sent first.
   const closing = world.configuration.readsLate && connection?.tap.over === "closed" && world.isPending(quit);
   if (((over && !closing) || (closed && !again.called)) && pending.length > 0) {
     fail("no call outlives the connection", pending);
@@ -32,7 +32,7 @@ export function checkStep(world: World, event: string): Finding[] {
   return findings;
 }
 
-/** Which phase the reply to a command belongs to. */
+/** The timeout phase of the reply to each command. */
 const PHASES: Readonly<Record<string, keyof typeof TIMEOUTS>> = {
   greeting: "greeting",
   MAIL: "envelope",
@@ -44,12 +44,12 @@ const PHASES: Readonly<Record<string, keyof typeof TIMEOUTS>> = {
   QUIT: "quit",
 };
 
-/** How long a client waits for what a server may owe; seconds. */
+/** Seconds for which a client waits for a reply that the server may still send. */
 const GRACE = 1;
 
-/** A timeout names its phase, and comes when the time of that phase is over. */
+/** A timeout error names its phase, and occurs when the time of that phase is over. */
 function checkTimeouts({ messages, silence, deviations, isConnecting, connection, configuration }: World): Finding[] {
-  // A server that reads late keeps the client's own writes waiting.
+  // A server that reads late delays the client's own writes.
   if (configuration.readsLate) return [];
   const verb = deviations.at(-1)?.verb;
   const phase = connection === undefined ? "connect" : (PHASES[verb ?? ""] ?? "command");
@@ -59,7 +59,7 @@ function checkTimeouts({ messages, silence, deviations, isConnecting, connection
     if (outcome.error.phase !== phase)
       findings.push({ rule: "a timeout names its phase", detail: `${verb}: ${outcome.error}` });
   }
-  // A server that does not know BDAT owes one reply where LMTP has several.
+  // A server that does not know BDAT sends one reply, although LMTP requires several.
   const grace =
     configuration.protocol === "lmtp" && deviations.some(({ event }) => event === "500") ? GRACE : undefined;
   const ended = !isConnecting && connection?.tap.over !== undefined;
@@ -69,7 +69,7 @@ function checkTimeouts({ messages, silence, deviations, isConnecting, connection
   return findings;
 }
 
-/** What has to hold when the connection is over and every call is settled: nothing is left. */
+/** When the connection is over and every call is settled, nothing may be left. */
 export function checkNothingLeft(world: World): Finding[] {
   const { clock, connections, messages } = world;
   const findings: Finding[] = [];
@@ -90,7 +90,7 @@ export function checkNothingLeft(world: World): Finding[] {
   return findings;
 }
 
-/** What has to hold in the end. */
+/** Checks the invariants at the end of a path. */
 export function checkEnd(world: World): Finding[] {
   const findings: Finding[] = [];
   for (const { tap } of world.connections) {
@@ -110,7 +110,7 @@ export function checkEnd(world: World): Finding[] {
   return findings;
 }
 
-/** The judge's verdict on what was reported of a message. */
+/** The judge's verdict on the report of a message. */
 function judged(world: World, message: MessageCall): Finding[] {
   const { outcome, from, to } = message;
   const transactions = world.connections
@@ -131,7 +131,7 @@ function named(violations: readonly Finding[]): Finding[] {
   return violations.map(({ rule, detail }) => ({ rule: `judge: ${rule}`, detail }));
 }
 
-/** A message fails only if something happened to it, or to its connection. */
+/** A message fails only because of an event that concerns it, or its connection. */
 function checkInnocence({ deviations, calls, quit }: World, message: MessageCall): Finding[] {
   const { id, outcome } = message;
   const afterQuit = quit.called && calls.indexOf(quit) < calls.indexOf(message);

@@ -1,4 +1,4 @@
-/** Holds what a call said of its message against the ledger of the server. */
+/** Compares the outcome of a call with the server's ledger. */
 import {
   type Reply,
   SMTPConnectError,
@@ -14,7 +14,7 @@ import type { Taken } from "./mail-store.ts";
 import { type MessageCall, SourceFailed, shownError } from "./message-call.ts";
 import type { World } from "./world.ts";
 
-/** Whether what a settled call said is true. */
+/** Checks the claims of a settled call. */
 export function checkClaim(world: World, message: MessageCall): Finding[] {
   const claim = new Claim(world, message);
   claim.check();
@@ -49,7 +49,7 @@ class Claim {
     this.findings.push({ rule, detail: `message ${this.#message.id}: ${detail}` });
   }
 
-  /** What the server has is what the caller gave, under the caller's envelope. */
+  /** The server has the caller's content, under the caller's envelope. */
   #checkTaken({ by, content, from, address }: Taken): void {
     const message = this.#message;
     if (content !== message.contentBy(by))
@@ -80,11 +80,11 @@ class Claim {
     this.#checkSaid(delivery.reply, [".", "LAST"]);
   }
 
-  /** Who counts as refused was refused, by this reply, and has no message. */
+  /** Each refused recipient was refused, with this reply, and has no message. */
   #checkRefused(refused: Readonly<Record<string, Reply>>): void {
     for (const [address, reply] of Object.entries(refused)) {
       if (!this.#message.to.includes(address)) this.#fail("who is refused is a recipient", address);
-      // The library's own word for a part of the message that a lost connection cut off.
+      // The library's own reply for a portion of the message that a lost connection cut off.
       if (reply[0] === 451 && reply[1].startsWith("4.4.2")) continue;
       if (this.#taken.some((one) => one.address === address))
         this.#fail("who counts as refused has no message", address);
@@ -123,13 +123,13 @@ class Claim {
     if (delivery === undefined) this.#fail("a failure says what became of the message", shownError(error));
   }
 
-  /** Whether the client has written the end, by what the judge has seen. */
+  /** Whether the client has written the end, as the judge has observed. */
   get #endSent(): boolean {
     const transactions = this.#world.connections.flatMap(({ tap }) => tap.judge.transactions);
     return transactions.some(({ sender, endSent }) => sender === this.#message.from && endSent);
   }
 
-  /** The reply that an error carries is the one that the server gave to that command. */
+  /** The reply in an error is the server's reply to that command. */
   #checkReply(error: SMTPException): void {
     if (error instanceof SMTPRecipientsRefused) return this.#checkRefused(error.recipients);
     if (!(error instanceof SMTPResponseException) || error.smtp_code === -1) return;
@@ -141,7 +141,7 @@ class Claim {
     this.#fail("a refusal has a class of its own", shownError(error));
   }
 
-  /** The server gave this reply, to one of these commands of this message. */
+  /** The server sent this reply, to one of these commands of this message. */
   #checkSaid(reply: readonly [number, string], verbs: readonly string[], address?: string): void {
     const [code, text] = reply;
     const [first = ""] = text.split("\n");

@@ -1,4 +1,4 @@
-/** A virtual clock: timers fire when the exploration says so, and time passes only then. */
+/** A virtual clock: timers fire, and time passes, only when the exploration decides. */
 
 type Timer = { readonly at: number; readonly callback: () => void };
 
@@ -13,9 +13,9 @@ export function drain(): Promise<void> {
   return new Promise((resolve) => real.setImmediate(resolve));
 }
 
-/** Stands for `setTimeout`, `clearTimeout` and `performance.now` while it is installed. */
+/** Replaces `setTimeout`, `clearTimeout` and `performance.now` while it is installed. */
 export class Clock {
-  /** The current time; milliseconds. */
+  /** The current time in milliseconds. */
   now = 0;
   readonly #timers = new Map<object, Timer>();
 
@@ -40,13 +40,13 @@ export class Clock {
     };
   }
 
-  /** Forgets all timers, and starts at 0 again. */
+  /** Removes all timers, and starts at 0 again. */
   reset(): void {
     this.now = 0;
     this.#timers.clear();
   }
 
-  /** How long each timer that is set still runs, the next one first; milliseconds. */
+  /** The remaining time of each timer in milliseconds, the next one first. */
   get pending(): readonly number[] {
     return [...this.#timers.values()].map(({ at }) => at - this.now).sort((a, b) => a - b);
   }
@@ -56,12 +56,12 @@ export class Clock {
     return this.#timers.size > 0;
   }
 
-  /** Lets time pass without a timer that fires meanwhile. */
+  /** Lets time pass in which no timer fires. */
   pass(milliseconds: number): void {
     this.now += milliseconds;
   }
 
-  /** Lets time pass until the next timer fires; several that are due at the same time fire one by one. */
+  /** Lets time pass until the next timer fires; timers that are due at the same time fire one by one. */
   advance(): void {
     let next: [object, Timer] | undefined;
     for (const entry of this.#timers) if (next === undefined || entry[1].at < next[1].at) next = entry;

@@ -1,10 +1,10 @@
-/** Reads what a client writes (RFC 5321 4.1, RFC 3030 2). It shares no code with the client, nor with the judge. */
+/** Reads the client's bytes (RFC 5321 4.1, RFC 3030 2). It shares no code with the client or the judge. */
 
-/** One mail transaction as it came, and what was answered to it. */
+/** One mail transaction as received, and the replies to it. */
 export class ServerTransaction {
   readonly from: string;
   mail: number | undefined;
-  /** The recipients that were named, in order, and the replies to them; undefined: not answered yet. */
+  /** The recipients in order, with the replies to them; undefined: not answered yet. */
   readonly rcpt: { readonly address: string; code: number | undefined }[] = [];
   data: number | undefined;
   readonly chunks: number[] = [];
@@ -25,27 +25,27 @@ export class ServerTransaction {
   }
 }
 
-/** A command that is not answered yet, or the end of a content: its verb is "." or, for the last chunk, "LAST". */
+/** An unanswered command, or the end of a content: its verb is "." or, for the last chunk, "LAST". */
 export type Item = {
   readonly verb: string;
-  /** What the text of the reply names, so that a reply that is credited to another command is recognized. */
+  /** The text of the reply contains it, which reveals a reply that is credited to another command. */
   readonly label: string;
   readonly transaction: ServerTransaction | undefined;
   /** The recipient of RCPT. */
   readonly rcpt?: ServerTransaction["rcpt"][number];
-  /** The content that came by DATA, or the octets of a chunk. */
+  /** The content sent by DATA, or the bytes of a chunk. */
   readonly octets?: string;
 };
 
 const OF_TRANSACTION = /^(MAIL|DATA|BDAT|LAST|\.)$/;
 
-/** Cuts a stream of octets into commands and contents. */
+/** Splits a stream of bytes into commands and contents. */
 export class CommandReader {
-  /** What is to be answered, in order. */
+  /** The items to answer, in order. */
   readonly queue: Item[] = [{ verb: "greeting", label: "greeting", transaction: undefined }];
   readonly transactions: ServerTransaction[] = [];
   #input = "";
-  /** What follows DATA is a content or a command, as that is answered. */
+  /** Whether a content or a command follows DATA depends on the reply to it. */
   #reads: "commands" | "nothing" | "content" = "commands";
 
   /** True between 354 and the end of the content. */
@@ -53,19 +53,19 @@ export class CommandReader {
     return this.#reads === "content";
   }
 
-  /** The transaction that the last command belongs to. */
+  /** The transaction of the last command. */
   get transaction(): ServerTransaction | undefined {
     return this.transactions.at(-1);
   }
 
-  /** Octets, as latin1. */
+  /** Adds bytes, as latin1. */
   push(octets: string): void {
     this.#input += octets;
     let more = true;
     while (more && this.#reads !== "nothing") more = this.inContent ? this.#content() : this.#command();
   }
 
-  /** DATA was answered. */
+  /** Called when DATA is answered. */
   dataAnswered(code: number): void {
     this.#reads = code === 354 ? "content" : "commands";
     this.push("");

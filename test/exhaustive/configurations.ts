@@ -1,8 +1,8 @@
-/** What is explored: one configuration is one server, one client, and two messages. */
+/** The explored configurations: each is one server, one client, and two messages. */
 
 /**
- * How a message's body comes: a string; a stream whose chunks are there at once; or a stream that gives each chunk, ends
- * or fails when the exploration says so, and hangs as long as it does not.
+ * The kind of a message's body: a string; a stream whose chunks are available at once; or a stream that yields each
+ * chunk, ends or fails when the exploration decides, and hangs until then.
  */
 export type BodyKind = "string" | "stream" | "driven";
 
@@ -10,18 +10,18 @@ export type BodyKind = "string" | "stream" | "driven";
 export type Configuration = {
   readonly name: string;
   readonly protocol: "smtp" | "lmtp";
-  /** What the server offers in its answer to EHLO. */
+  /** The extensions in the server's reply to EHLO. */
   readonly extensions: readonly string[];
   readonly pipelining: true | "eager";
-  /** The option `chunking`: true, so that BDAT carries small messages where it is offered. */
+  /** The option `chunking`: true, so that small messages use BDAT if the server offers it. */
   readonly chunking: true | undefined;
   readonly recipients: readonly [first: number, second: number];
   readonly bodies: readonly [first: BodyKind, second: BodyKind];
-  /** How many chunks a stream has. */
+  /** The number of chunks of a stream. */
   readonly chunks: 1 | 2;
-  /** The server reads only when the exploration says so, and the client's writes wait for that. */
+  /** The server reads only when the exploration decides, and the client's writes wait for that. */
   readonly readsLate: boolean;
-  /** The caller connects again, once, after the session is over. */
+  /** The caller connects again, once, after the end of the session. */
   readonly reconnects: boolean;
 };
 
@@ -37,7 +37,7 @@ const WAYS: Readonly<Record<string, Way>> = {
 
 type Messages = Pick<Configuration, "bodies" | "recipients">;
 
-/** Which bodies the messages have, and which of them has two recipients. */
+/** The bodies of the messages, and their numbers of recipients. */
 const STRINGS: Messages = { bodies: ["string", "string"], recipients: [2, 1] };
 
 const MESSAGES: readonly Messages[] = [
@@ -54,7 +54,7 @@ const SPECIAL: readonly Pick<Configuration, "readsLate" | "reconnects">[] = [
 
 const USUAL = { readsLate: false, reconnects: false };
 
-/** All configurations: SMTP and LMTP, each with what is offered, each with the messages, and special ones. */
+/** All configurations: SMTP and LMTP, each with each set of extensions and each pair of messages, and special ones. */
 export function configurations(chunks: 1 | 2): Configuration[] {
   const all: Configuration[] = [];
   for (const protocol of ["smtp", "lmtp"] as const) {

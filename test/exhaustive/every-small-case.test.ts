@@ -1,8 +1,8 @@
 /**
- * A bound that each runtime plays in seconds; `npm run exhaustive` plays larger ones, in CI all configurations. And the exploration itself: it
- * merges nothing that differs, and its checks notice what is planted.
+ * A bound that each runtime plays in seconds; `npm run exhaustive` plays larger ones, in CI all configurations. Also
+ * tests the exploration itself: it merges no different states, and its checks notice planted defects.
  *
- * @isolated Its clock stands in for the globals: what another file has left running must not see it.
+ * @isolated Its clock replaces the globals: timers of another file must not see it.
  */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -29,7 +29,7 @@ function exploreNamed(name: string, bound: Bound, options?: Options): Promise<Ex
   return explore(named(name), bound, options);
 }
 
-/** What is found on one path. */
+/** The findings on one path. */
 async function findingsOn(name: string, path: string, defect: Defect): Promise<readonly Finding[]> {
   const clock = new Clock();
   const restore = clock.install();
@@ -91,7 +91,7 @@ test.each(PLANTED.map((planted) => [planted.name, planted] as const))(
   "a planted defect breaks its rule: %s",
   async (_, { where, path, defect, rule }) => {
     const found = await findingsOn(where, path, defect);
-    // The judge that sits under every test may have seen it, too.
+    // The judge of every test may have noticed it, too.
     violations();
     expect(found.map((one) => one.rule)).toContainEqual(expect.stringMatching(rule));
   },

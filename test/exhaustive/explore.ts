@@ -1,29 +1,30 @@
 /**
- * Enumerates, breadth-first, every interleaving of what the caller, the source of a body, the server and the clock can do.
+ * Enumerates, breadth-first, every interleaving of the possible actions of the caller, the source of a body, the server
+ * and the clock.
  *
- * A path is a list of events. The client cannot be copied, so each path is played from the start. Paths are taken in the
- * order of how many of their events deviate from a good conversation (a refusal, a fault, an abort, silence, two events
- * at once), then of their length: the first path that finds something is a shortest one. No other event is bounded: the
- * bound is the number of deviations, and each path goes on until nothing more can happen.
+ * A path is a list of events. The client cannot be copied, so each path is played from the start. Paths are ordered by
+ * the number of their events that deviate from a good session (a refusal, a fault, an abort, silence, two events at
+ * once), then by their length: the first path that finds something is a shortest one. No other event is bounded: the
+ * bound is the number of deviations, and each path continues until nothing more can happen.
  *
- * Two paths that lead to the same state are continued once. A state (`World.toString()`) is what can be seen from outside
- * of the client:
+ * Two paths that lead to the same state are continued once. A state (`World.toString()`) is everything that is visible
+ * from outside of the client:
  * - each call: not made, pending, or its whole outcome; which signals have fired; how far each source was read;
- * - while a connection lives, all that the server knows: the commands that it has received and not answered, its open
- *   transaction, what it answered to EHLO and to the commands of each message that is not settled, the octets of a reply
- *   and of a command that are incomplete, octets that it has not read;
- * - after its end: what ended it, and at which command;
- * - the messages that the server took, and those that it may have taken;
- * - the timers that run, and for how long still; how long nothing was exchanged.
+ * - while a connection lives, the whole knowledge of the server: the commands that it has received and not answered,
+ *   its open transaction, its replies to EHLO and to the commands of each message that is not settled, the bytes of an
+ *   incomplete reply and of an incomplete command, and the bytes that it has not read;
+ * - after its end: the reason of the end, and the command at that time;
+ * - the messages that the server accepted, and those that it may have accepted;
+ * - the running timers and their remaining times; the time since the last exchange.
  *
- * The client is deterministic, so its state is a function of what it was given, in order. The state above forgets three
- * things of that: in which order independent things happened (a reply to one message, the abort of the other), how a
- * settled message came to its outcome, and what a connection said before it ended. So a client that keeps something of
- * those, and lets it influence a later message, could behave in two ways in what counts as one state, of which only one
- * is explored. That this does not happen is checked at each path that leads to a known state: the server falls silent,
- * the caller closes the session, and all that the client writes and reports until then must be the same, octet by octet,
- * as it was for the first path (`checkMerges: "closely"` continues both by good answers, too). And a smaller bound is
- * explored without merging at all by a test, and must reach the same states and findings.
+ * The client is deterministic, so its state is a function of its inputs, in order. The state above omits three parts of
+ * these: the order of independent events (a reply to one message, the abort of the other), the way in which a settled
+ * message reached its outcome, and the dialogue of a connection that has ended. So a client that remembers one of
+ * these, and lets it influence a later message, could behave in two ways in the same state, of which only one is
+ * explored. Each path that leads to a known state is checked for this: the server falls silent, the caller closes the
+ * session, and everything that the client writes and reports until then must be the same, byte by byte, as for the
+ * first path (`checkMerges: "closely"` also continues both with good replies). In addition, a test explores a smaller
+ * bound without any merging, which must reach the same states and findings.
  */
 
 import type { Finding } from "./checks.ts";
@@ -33,7 +34,7 @@ import { playPath, watchRejections } from "./path.ts";
 import type { Defect } from "./planted.ts";
 import { costOf } from "./world.ts";
 
-/** How far the exploration goes. */
+/** The bound of the exploration. */
 export type Bound = {
   /** The most deviations on one path. */
   readonly deviations: number;
@@ -41,26 +42,26 @@ export type Bound = {
   readonly length?: number;
 };
 
-/** What is found on a path, which is the shortest that finds it. */
+/** A finding on a path, which is the shortest that leads to it. */
 export type Found = Finding & { readonly configuration: string; readonly path: readonly string[] };
 
-/** What an exploration came to. */
+/** The result of an exploration. */
 export type Explored = {
   readonly states: number;
   readonly paths: number;
   readonly longest: number;
   readonly found: readonly Found[];
-  /** The states, hashed. */
+  /** The hashes of the states. */
   readonly reached: ReadonlySet<number>;
 };
 
-/** How to explore. */
+/** Options of an exploration. */
 export type Options = {
-  /** False: each path is continued, whatever state it leads to. */
+  /** False: continues each path, whatever its state. */
   readonly merge?: boolean;
-  /** No more is explored once a rule of this name is broken. */
+  /** Stops once a rule of this name is broken. */
   readonly until?: RegExp;
-  /** A defect that the client is given. */
+  /** A defect that is planted in the client. */
   readonly defect?: Defect;
 };
 
@@ -70,7 +71,7 @@ type Node = {
   readonly length: number;
 };
 
-/** Explores one configuration. The clock of the process is replaced meanwhile. */
+/** Explores one configuration. Replaces the clock of the process meanwhile. */
 export async function explore(configuration: Configuration, bound: Bound, options: Options = {}): Promise<Explored> {
   const clock = new Clock();
   const restore = clock.install();
@@ -91,9 +92,9 @@ class Exploration {
   readonly #bound: Bound;
   readonly #options: Options;
   readonly #clock: Clock;
-  /** By the number of deviations: the paths that are to be played. */
+  /** The paths to play, by their number of deviations. */
   readonly #waiting: (Node | undefined)[][] = [];
-  /** State -> what ended the first path that led to it. */
+  /** State -> the hash of the ending of the first path that led to it. */
   readonly #known = new Map<number, number>();
   readonly #found = new Map<string, Found>();
   #paths = 0;
@@ -113,7 +114,7 @@ class Exploration {
     for (const [cost, waiting] of this.#waiting.entries()) {
       for (let at = 0; at < waiting.length && !this.#isDone; at++) {
         const node = waiting[at];
-        // What was played is not kept.
+        // Played paths are not kept.
         waiting[at] = undefined;
         if (node) await this.#visit(node, cost);
       }
@@ -170,7 +171,9 @@ function eventsOf(node: Node): string[] {
   return events.reverse();
 }
 
-/** 53 bits of a text: two rounds of cyrb53. Of a million states, two are the same with a probability of 1 to 18,000. */
+/**
+ * Hashes a text to 53 bits: two rounds of cyrb53. Two of a million states collide with a probability of 1 in 18,000.
+ */
 function hash(text: string): number {
   let high = 0xdeadbeef;
   let low = 0x41c6ce57;

@@ -1,7 +1,7 @@
-/** What a server makes of the commands that it answers: its open transaction, and the messages that it took. */
+/** A server's state that results from its replies: the open transaction, and the accepted messages. */
 import { type Item, ServerTransaction } from "./command-reader.ts";
 
-/** A message that the server took, or may have taken, for one recipient. */
+/** A message that the server accepted, or may have accepted, for one recipient. */
 export type Taken = {
   readonly by: "DATA" | "BDAT";
   readonly content: string;
@@ -15,20 +15,20 @@ type Open = {
   /** The chunks of BDAT. */
   readonly content: string;
   readonly refusedChunk: boolean;
-  /** LMTP: how many of the accepted recipients have their reply to the end. */
+  /** LMTP: the number of accepted recipients whose final reply was sent. */
   readonly verdicts: number;
 };
 
-/** Commands in, ledger out. */
+/** Records commands and replies in a ledger. */
 export class MailStore {
-  /** The messages that the server took, once for each recipient. */
+  /** The accepted messages, once for each recipient. */
   readonly taken: Taken[] = [];
   /** True once a BDAT was answered by 2yz. */
   bdatAccepted = false;
   /** The codes of the replies to the greeting, EHLO and HELO. */
   introduction = "";
   readonly #lmtp: boolean;
-  /** Messages whose end was answered by what is no verdict. */
+  /** Messages whose end was answered by something that is not a verdict. */
   readonly #perhaps: Taken[] = [];
   #open: Open | undefined;
 
@@ -36,12 +36,12 @@ export class MailStore {
     this.#lmtp = lmtp;
   }
 
-  /** True if the transaction has no recipient. */
+  /** True if the transaction has no accepted recipient. */
   get nobody(): boolean {
     return this.#open === undefined || this.#open.accepted.length === 0;
   }
 
-  /** The code of a server that wants the message. */
+  /** The reply code of a server that accepts the message. */
   rightCode({ verb }: Item): number {
     switch (verb) {
       case "greeting":
@@ -64,12 +64,12 @@ export class MailStore {
     }
   }
 
-  /** The recipient that the next reply to the end is for, in LMTP. */
+  /** In LMTP, the recipient that the next reply to the end concerns. */
   get nextVerdictFor(): string | undefined {
     return this.#lmtp ? this.#open?.accepted[this.#open.verdicts] : undefined;
   }
 
-  /** A command was answered; returns false if the same one is to be answered again. */
+  /** Records the reply to a command; returns false if another reply to the same command must follow. */
   answered({ verb, transaction, rcpt, octets = "" }: Item, code: number): boolean {
     const good = code >= 200 && code < 300;
     switch (verb) {
@@ -112,7 +112,7 @@ export class MailStore {
     }
   }
 
-  /** A command was answered by something that is no reply: the server may have done what it was told. */
+  /** Records an answer that is no reply: the server may have executed the command. */
   answeredOddly(item: Item): void {
     const { verb, octets = "" } = item;
     if (verb === ".") this.#perhaps.push(...this.#copies("DATA", octets));
@@ -120,7 +120,7 @@ export class MailStore {
     else this.answered(copyOf(item), this.rightCode(item));
   }
 
-  /** What the server may have taken, or may still take of what it has received. */
+  /** The messages that the server may have accepted, or may still accept from the received commands. */
   mayTake(queue: readonly Item[]): Taken[] {
     const rest = new MailStore(this.#lmtp);
     rest.#open = this.#open;
@@ -151,7 +151,7 @@ export class MailStore {
     if (this.#open) this.#open = { ...this.#open, ...change(this.#open) };
   }
 
-  /** The message for those who have no verdict yet. */
+  /** The message for the recipients without a verdict. */
   #copies(by: Taken["by"], octets: string): Taken[] {
     const { from, accepted, content, refusedChunk, verdicts } = this.#open ?? NONE;
     if (refusedChunk) return [];
@@ -169,7 +169,7 @@ export class MailStore {
   }
 }
 
-/** A copy that can be answered without the original counting as answered. */
+/** Copies an item, so that an answer to the copy leaves the original unanswered. */
 function copyOf(item: Item): Item {
   const transaction = item.transaction && new ServerTransaction(item.transaction.from);
   return { ...item, transaction, ...(item.rcpt && { rcpt: { ...item.rcpt } }) };

@@ -1,6 +1,6 @@
 /**
- * Explores configurations, and prints a line of JSON for each: `scripts/exhaustive.mjs` starts it, in several processes.
- * Arguments: the most deviations, the chunks of a stream, and the indexes of the configurations, in order.
+ * Explores configurations, and prints a line of JSON for each; `scripts/exhaustive.mjs` starts it in several processes.
+ * Arguments: the maximum number of deviations, the chunks of a stream, and the indexes of the configurations, in order.
  */
 import { configurations } from "./configurations.ts";
 import { explore } from "./explore.ts";

@@ -1,26 +1,26 @@
-/** One message of the caller's: its body, its call, and what came of it. */
+/** One message of the caller: its body, its call, and its outcome. */
 import { type Delivery, type Refused, type Reply, type SMTP, SMTPException } from "../../src/index.ts";
 import type { BodyKind } from "./configurations.ts";
 
-/** What a call came to. */
+/** The outcome of a call. */
 export type Outcome =
   | { readonly delivered: true; readonly refused: Refused; readonly delivery: Delivery | undefined }
   | { readonly delivered: false; readonly error: unknown };
 
-/** What the source of a body fails with. */
+/** The error of a failing source. */
 export class SourceFailed extends Error {}
 
 /** The reason of an abort. */
 export class Aborted extends Error {}
 
-/** A stream of chunks that the exploration moves. */
+/** A stream of chunks that the exploration controls. */
 export class DrivenSource implements AsyncIterable<string> {
   given = 0;
   /** How it ended by itself. */
   ended: "whole" | "failed" | undefined;
-  /** How often it was given back. */
+  /** The number of calls of `return()`. */
   returned = 0;
-  /** What no reader of an iterator may do. */
+  /** Violations of the rules for readers of an iterator. */
   readonly faults: string[] = [];
   readonly #chunks: readonly string[];
   #asked: { resolve(result: IteratorResult<string>): void; reject(error: unknown): void } | undefined;
@@ -30,13 +30,13 @@ export class DrivenSource implements AsyncIterable<string> {
     this.#chunks = chunks;
   }
 
-  /** What it can do now. */
+  /** Its possible actions now. */
   get choices(): string[] {
     if (this.#asked === undefined) return [];
     return [this.given < this.#chunks.length ? "give" : "end", "fail"];
   }
 
-  /** True once somebody has begun to read it, or has given it back. */
+  /** True once a reader has begun to read it, or has released it. */
   get opened(): boolean {
     return this.#opened;
   }
@@ -46,7 +46,7 @@ export class DrivenSource implements AsyncIterable<string> {
     return this.#asked !== undefined;
   }
 
-  /** Does one of the choices. */
+  /** Performs one of the choices. */
   act(choice: string): void {
     const asked = this.#asked;
     this.#asked = undefined;
@@ -80,7 +80,7 @@ export class DrivenSource implements AsyncIterable<string> {
   }
 }
 
-/** How a message is made. */
+/** The settings of a message. */
 export type MessageSettings = {
   readonly id: 1 | 2;
   readonly recipients: number;
@@ -88,7 +88,7 @@ export type MessageSettings = {
   readonly chunks: 1 | 2;
 };
 
-/** One message. The first one goes by `sendmail`, the second one by `deliver`. */
+/** One message. The first one is sent by `sendmail`, the second one by `deliver`. */
 export class MessageCall {
   readonly id: 1 | 2;
   readonly from: string;
@@ -113,13 +113,13 @@ export class MessageCall {
     this.signal = this.#countedSignal();
   }
 
-  /** The content as the server has to receive it, by DATA with dots that are doubled. */
+  /** The content that the server must receive; by DATA with doubled dots. */
   contentBy(verb: "DATA" | "BDAT"): string {
     const text = `${this.#text}\r\n`;
     return verb === "DATA" ? text.replace(/^\./gm, "..") : text;
   }
 
-  /** How many listeners the library has left on the signal. */
+  /** The number of listeners that the library has left on the signal. */
   get listeners(): number {
     return this.aborted ? 0 : this.#listeners;
   }
@@ -129,7 +129,7 @@ export class MessageCall {
     return this.called && this.outcome === undefined;
   }
 
-  /** Makes the call; `settle` is given what its promise settles with. */
+  /** Makes the call; `settle` receives its outcome. */
   call(smtp: SMTP, settle: (outcome: Outcome) => void): void {
     this.called = true;
     const { from, to, signal } = this;
@@ -150,7 +150,7 @@ export class MessageCall {
     this.#controller.abort(this.#reason);
   }
 
-  /** Whether an error is the reason that the signal was fired with. */
+  /** Whether an error is the reason of the signal. */
   isReason(error: unknown): boolean {
     return error === this.#reason;
   }
@@ -195,13 +195,13 @@ async function* ready(chunks: readonly string[]): AsyncGenerator<string> {
   yield* chunks;
 }
 
-/** All that an outcome says, but for the prose. */
+/** All details of an outcome, except the prose. */
 export function shownOutcome(outcome: Outcome): string {
   if (outcome.delivered) return `delivered, refused ${shownRefused(outcome.refused)}`;
   return shownError(outcome.error);
 }
 
-/** All that an error says, but for the prose. */
+/** All details of an error, except the prose. */
 export function shownError(error: unknown): string {
   if (!(error instanceof SMTPException)) return String(error);
   const field = (name: string): unknown => Reflect.get(error, name);

@@ -6,28 +6,28 @@ import type { Configuration } from "./configurations.ts";
 import type { Defect } from "./planted.ts";
 import { World } from "./world.ts";
 
-/** What a path came to. */
+/** The result of a path. */
 export type Played = {
-  /** The state that its last event led to. */
+  /** The state after its last event. */
   readonly state: string;
   /** All events that can follow. */
   readonly choices: readonly string[];
-  /** All that the client did from there on, when the server fell silent and the caller closed the session. */
+  /** The client's actions from there on, when the server fell silent and the caller closed the session. */
   readonly ending: string;
   readonly findings: readonly Finding[];
 };
 
-/** Rejections that nobody handled, since the last path. */
+/** Unhandled rejections since the last path. */
 const unhandled: unknown[] = [];
 
-/** Counts unhandled rejections; returns a function that ends that. */
+/** Records unhandled rejections; returns a function that ends that. */
 export function watchRejections(): () => void {
   const remember = (reason: unknown): void => void unhandled.push(reason);
   process.on("unhandledRejection", remember);
   return () => process.off("unhandledRejection", remember);
 }
 
-/** Plays the events, then the ending: a server that says nothing more, and `close()`. */
+/** Plays the events, then the ending: a server that sends nothing more, and `close()`. */
 export async function playPath(
   configuration: Configuration,
   clock: Clock,
@@ -42,7 +42,7 @@ export async function playPath(
     if (event === "time") await world.letTimePass();
     else if (event === "dawdle") await world.dawdle();
     else if (!event.endsWith("+")) await world.settle();
-    // The steps before were checked as paths of their own.
+    // The earlier steps were checked as separate paths.
     if (at === events.length - 1 && !event.endsWith("+")) findings.push(...checkStep(world, event));
   }
   const state = String(world);
@@ -72,7 +72,7 @@ async function end(world: World, findings: Finding[]): Promise<void> {
     findings.push({ rule: "no rejection is unhandled", detail: String(reason) });
 }
 
-/** The server says nothing more. */
+/** The server sends nothing more. */
 async function silence(world: World): Promise<void> {
   for (let fired = 0; world.clock.runs && fired < 100; fired++) {
     world.clock.advance();
@@ -80,7 +80,7 @@ async function silence(world: World): Promise<void> {
   }
 }
 
-/** Whatever a server does not say, no call waits for ever; only the source of its body can hold it up. */
+/** No call waits for ever because a server is silent; only the source of its body can delay it. */
 function checkSettled(world: World, findings: Finding[]): void {
   const { messages, quit } = world;
   if (messages.some(({ source, isPending }) => isPending && source?.isAwaited === true)) return;
@@ -89,7 +89,7 @@ function checkSettled(world: World, findings: Finding[]): void {
   if (pending.length > 0) findings.push({ rule: "no call waits for ever", detail: pending.join() });
 }
 
-/** A server that reads late reads what is there, so that the client's end of the connection can end. */
+/** Lets a server that reads late read everything, so that the client's end of the connection can end. */
 async function readAll({ configuration, connections }: World): Promise<void> {
   for (let reads = 0; configuration.readsLate && reads < 20; reads++) {
     for (const { server } of connections) server.letRead();

@@ -1,36 +1,36 @@
 /**
- * Defects that a client could have, each pretended between the client and what looks at it: in the octets that pass, or in
- * what a call comes to. The exploration has to find each of them.
+ * Defects that a client could have, each simulated between the client and its observers: in the transferred bytes, or
+ * in the outcome of a call. The exploration must find each of them.
  */
 import { type ByteStream, SMTPException, SMTPTimeoutError } from "../../src/index.ts";
 import type { MessageCall, Outcome } from "./message-call.ts";
 
-/** What a message's call came to, and what can be made of it. */
+/** The outcome of a message's call, and the means to change it. */
 export type Reported = {
   readonly outcome: Outcome;
   readonly message: MessageCall;
-  /** Lets the caller hear something. */
+  /** Reports an outcome to the caller. */
   readonly settle: (outcome: Outcome) => void;
   /** Makes the same call once more. */
   readonly again: (settle: (outcome: Outcome) => void) => void;
 };
 
-/** Where a defect is pretended. */
+/** A simulated defect. */
 export type Defect = {
   /** Changes the client's stream. */
   readonly stream?: (stream: ByteStream) => ByteStream;
-  /** Changes what the caller hears of a message. */
+  /** Changes the outcome that the caller gets. */
   readonly report?: (reported: Reported) => void;
 };
 
-/** A defect, and the rule that it has to break. */
+/** A defect, and the rule that it must break. */
 export type Planted = {
   readonly name: string;
   readonly defect: Defect;
   readonly rule: RegExp;
-  /** The configuration in which it shows. */
+  /** The configuration in which it appears. */
   readonly where: string;
-  /** A path on which it does. */
+  /** A path on which it appears. */
   readonly path: string;
 };
 
@@ -261,14 +261,14 @@ function changed(stream: ByteStream, methods: Partial<ByteStream>): ByteStream {
   };
 }
 
-/** Changes what the client writes, as text. */
+/** Changes the bytes that the client writes, as text. */
 function writes(change: (text: string) => string): Defect {
   const write = (stream: ByteStream) => (bytes: Uint8Array) =>
     stream.write(encoder.encode(change(decoder.decode(bytes))));
   return { stream: (stream) => changed(stream, { write: write(stream) }) };
 }
 
-/** Changes what the client reads, as text. */
+/** Changes the bytes that the client reads, as text. */
 function reads(change: (text: string) => string): Defect {
   const read = (stream: ByteStream) => async () => {
     const bytes = await stream.read();
@@ -277,7 +277,7 @@ function reads(change: (text: string) => string): Defect {
   return { stream: (stream) => changed(stream, { read: read(stream) }) };
 }
 
-/** Keeps a command back, and answers it. */
+/** Withholds a command from the server, and answers it. */
 function answeredByItself(command: string, answer: string): Defect {
   return {
     stream: (stream) => {
@@ -310,7 +310,9 @@ function answeredByItself(command: string, answer: string): Defect {
   };
 }
 
-/** Writes an end before the connection is dropped in the middle of a content, which begins after such a reply. */
+/**
+ * Writes an end before the connection is dropped in the middle of a content; such a content begins after this reply.
+ */
 function endsContents(end: string, begins: RegExp): Defect {
   return {
     stream: (stream) => {
@@ -330,7 +332,7 @@ function endsContents(end: string, begins: RegExp): Defect {
   };
 }
 
-/** Does something more when a call settles. */
+/** Performs another action when a call settles. */
 function alsoDoes(more: (message: MessageCall) => void): Defect {
   return {
     report: ({ outcome, settle, message }) => {
@@ -355,7 +357,7 @@ function claims(from: SMTPException["delivery"], to: SMTPException["delivery"]):
   return errors((error) => Object.assign(error, { delivery: error.delivery === from ? to : error.delivery }));
 }
 
-/** Does not settle a call that failed so. */
+/** Does not settle a call that failed with this error. */
 function settlesUnless(is: (error: unknown) => boolean): Defect {
   return {
     report: ({ outcome, settle }) => {
@@ -366,7 +368,7 @@ function settlesUnless(is: (error: unknown) => boolean): Defect {
 
 type Refusal = readonly [address: string, reply: Extract<Outcome, { delivered: true }>["refused"][string]];
 
-/** Changes who was refused, where others were accepted. */
+/** Changes the refused recipients if others were accepted. */
 function refusals(change: (refused: readonly Refusal[]) => readonly Refusal[]): Defect {
   return {
     report: ({ outcome, settle }) => {

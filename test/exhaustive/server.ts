@@ -1,12 +1,12 @@
 /**
- * The server of an exploration: it answers a command when it is told to, in the way that it is told, and can do at any
- * time what a server should not do.
+ * The server of an exploration: it answers a command when and as the exploration decides, and can at any time do what a
+ * server should not do.
  */
 import type { MemoryStream } from "../../transports/memory.ts";
 import { CommandReader, type Item } from "./command-reader.ts";
 import { MailStore, type Taken } from "./mail-store.ts";
 
-/** What can stand in the place of a reply: the classes of RFC 5321 4.2.1, and what is no reply. */
+/** The possible answers in place of a reply: the classes of RFC 5321 4.2.1, and answers that are no replies. */
 const ANSWERS = ["ok", "3yz", "4yz", "5yz", "421", "garbage", "half", "half 5yz"] as const;
 
 /** Further answers to some verbs. */
@@ -19,7 +19,7 @@ const MORE: Readonly<Record<string, readonly string[]>> = {
   QUIT: ["2yz"],
 };
 
-/** How a server is set up. */
+/** The settings of a server. */
 export type ServerSettings = {
   readonly protocol: "smtp" | "lmtp";
   readonly extensions: readonly string[];
@@ -28,18 +28,18 @@ export type ServerSettings = {
 
 const encoder = new TextEncoder();
 
-/** What can be said to a content before its end. */
+/** The possible replies to a content before its end. */
 const EARLY: readonly string[] = ["early 552", "early 250", "early 421", "early half"];
 
-/** What half a reply lacks: its last letters and CRLF. */
+/** The number of missing characters of half a reply: its last letters and CRLF. */
 const REST = 4;
 
-/** One connection, as the server has it. */
+/** One connection, from the server's side. */
 export class ScriptedServer {
   readonly reader: CommandReader = new CommandReader();
-  /** The whole replies that were sent: code and text. */
+  /** The complete replies that were sent: code and text. */
   readonly said: Set<string> = new Set();
-  /** How many octets were read. */
+  /** The number of bytes read. */
   received = 0;
   state: "open" | "ended" | "reset" = "open";
   /** How the client ended the connection. */
@@ -49,7 +49,7 @@ export class ScriptedServer {
   readonly #store: MailStore;
   #half: { readonly lines: readonly string[]; readonly done: () => void } | undefined;
   #letRead: () => void = () => {};
-  /** What leaves with the next packet. */
+  /** The bytes for the next packet. */
   #held = "";
   #holds = false;
 
@@ -60,7 +60,7 @@ export class ScriptedServer {
     void this.#read();
   }
 
-  /** The first command that is not answered. */
+  /** The first unanswered command. */
   get head(): Item | undefined {
     return this.reader.queue[0];
   }
@@ -70,17 +70,17 @@ export class ScriptedServer {
     return this.#half !== undefined;
   }
 
-  /** The messages that were taken, once for each recipient. */
+  /** The accepted messages, once for each recipient. */
   get taken(): readonly Taken[] {
     return this.#store.taken;
   }
 
-  /** The messages that the server may have taken, or may still take of what it has received. */
+  /** The messages that the server may have accepted, or may still accept from what it has received. */
   mayTake(): Taken[] {
     return this.#store.mayTake(this.reader.queue);
   }
 
-  /** What the server can do now; `unread` octets wait for it. */
+  /** The possible actions of the server; `unread` is the number of bytes that it has not read. */
   choices(unread: number): string[] {
     if (this.state !== "open" || this.gone !== undefined) return [];
     const always = ["hang up", "reset"];
@@ -88,7 +88,7 @@ export class ScriptedServer {
     if (this.#half !== undefined) return ["rest", ...always];
     const { head, reader } = this;
     if (head === undefined) {
-      // What it has not read may be a command, for whose reply the client would take this.
+      // The unread bytes may be a command, to which the client would match this reply.
       if (unread > 0) return always;
       const unasked = reader.inContent ? EARLY : ["say 250", "say half", "say 421"];
       return [...unasked, ...always];
@@ -98,7 +98,7 @@ export class ScriptedServer {
     return [...ANSWERS, ...all, ...nobody, ...(MORE[head.verb] ?? []), ...always];
   }
 
-  /** Does one of the choices; `more` follows in the same packet. */
+  /** Performs one of the choices; `more` follows in the same packet. */
   act(choice: string, more: boolean): void {
     this.#holds = more;
     if (/^(hang up|reset|read)$/.test(choice)) this.release();
@@ -106,7 +106,7 @@ export class ScriptedServer {
     this.#absorbEnd();
   }
 
-  /** Sends what was held back for a packet. */
+  /** Sends the bytes that were held back for a packet. */
   release(): void {
     const text = this.#held;
     this.#held = "";
@@ -149,7 +149,7 @@ export class ScriptedServer {
     }
   }
 
-  /** All that decides what the server does next, and what it makes of it. */
+  /** Everything that decides the server's next actions and their effects. */
   toString(): string {
     return `${this.state} ${this.gone} ${this.#half?.lines} ${this.#held} ${this.reader} ${this.#store}`;
   }
@@ -261,7 +261,7 @@ export class ScriptedServer {
     done();
   }
 
-  /** The text of a reply that is sent whole with these octets; it is remembered. */
+  /** The text of a reply that is complete with these bytes; records the reply. */
   #sent(lines: readonly string[]): string {
     this.said.add(`${lines[0]?.slice(0, 3)} ${lines[0]?.slice(4)}`);
     return textOf(lines);
@@ -272,7 +272,7 @@ export class ScriptedServer {
     if (!this.#holds) this.release();
   }
 
-  /** The end of a content that was answered before it came is not answered again. */
+  /** Discards the end of a content that was answered early: it gets no other reply. */
   #absorbEnd(): void {
     const { head } = this;
     const early = head?.verb === "." ? head.transaction?.early : undefined;

@@ -1,16 +1,16 @@
-/** Looks at the client's end of a connection: the judge is told of all that passes, and what is left open is counted. */
+/** Observes the client's end of a connection: reports all bytes to the judge, and counts what is left open. */
 import type { ByteStream, PeerInfo, TlsOptions } from "../../src/index.ts";
 import type { Circumstances } from "../judge/transcript.ts";
 import { WireJudge } from "../judge/wire-judge.ts";
 
 const decoder = new TextDecoder();
 
-/** A client's stream, watched. */
+/** A watched stream of the client. */
 export class TappedStream implements ByteStream {
   readonly judge: WireJudge;
-  /** How many octets the client has written. */
+  /** The number of bytes that the client has written. */
   written = 0;
-  /** How many reads are pending. */
+  /** The number of pending reads. */
   reads = 0;
   /** How the client ended the connection. */
   over: "closed" | "dropped" | undefined;

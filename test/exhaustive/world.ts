@@ -1,6 +1,6 @@
 /**
- * One path: a client, its caller and its server, moved event by event. After each event everything runs that can run, so
- * the same events always lead to the same state.
+ * One path: a client, its caller and its server, moved event by event. After each event, everything runs that can run,
+ * so the same events always lead to the same state.
  */
 import { LMTP, type Reply, SMTP, type Transport } from "../../src/index.ts";
 import { memoryTransport } from "../../transports/memory.ts";
@@ -15,10 +15,10 @@ import { TappedStream } from "./tap.ts";
 /** One connection, from both ends. */
 export type Connection = { readonly tap: TappedStream; readonly server: ScriptedServer };
 
-/** An event that is not part of a good conversation, and where it happened. */
+/** An event that is not part of a good session, and where it happened. */
 export type Deviation = {
   readonly event: string;
-  /** The command that was to be answered. */
+  /** The command that was awaiting a reply. */
   readonly verb: string | undefined;
   /** The message that the event concerns. */
   readonly message: 1 | 2 | undefined;
@@ -26,7 +26,7 @@ export type Deviation = {
   readonly isHarmless: boolean;
 };
 
-/** Seconds a phase, each another one. */
+/** Timeouts in seconds, a different one for each phase. */
 export const TIMEOUTS = {
   connect: 7,
   greeting: 11,
@@ -38,17 +38,17 @@ export const TIMEOUTS = {
   quit: 5,
 } as const;
 
-/** How long time passes without a server that is silent for too long; seconds. */
+/** Seconds that pass while the server is slow, but not too slow. */
 const DELAY = 3;
 
-/** What another event can come together with: replies in one packet, calls in one turn of the event loop. */
+/** Events that another event can follow at once: replies in one packet, calls in one turn of the event loop. */
 const GLUED = /^(call \d|ok|4yz|5yz|rest)$/;
 
 const NOT_THE_SERVERS = new Set(["time", "dawdle", "quit", "close", "connect", "refuse", "connect again"]);
 
 const FREE = /^(call \d|quit|give \d|end \d|connect|connect again|read|ok|all ok|rest)$/;
 
-/** How many deviations from a good conversation an event is. */
+/** The number of deviations from a good session that an event counts as. */
 export function costOf(event: string): number {
   const glued = event.endsWith("+");
   return (FREE.test(glued ? event.slice(0, -1) : event) ? 0 : 1) + (glued ? 1 : 0);
@@ -67,25 +67,25 @@ export class World {
   readonly messages: readonly [MessageCall, MessageCall];
   readonly connections: Connection[] = [];
   readonly deviations: Deviation[] = [];
-  /** All that the client did, in order: writes, ends of connections, outcomes. */
+  /** The client's actions in order: writes, ends of connections, outcomes. */
   readonly notes: string[] = [];
   readonly quit: Call = notCalled();
   readonly again: Call = notCalled();
   closed = false;
-  /** What ended the last connection. */
+  /** The reason for the end of the last connection. */
   overBy = "";
-  /** The calls, in the order in which they were made: the caller's queue. */
+  /** The calls in the order in which they were made: the caller's queue. */
   readonly calls: (MessageCall | Call)[] = [];
   #connecting: { resolve: () => void; reject: (error: Error) => void } | undefined;
   #glued = "";
-  /** When the client and the server last exchanged something. */
+  /** The time of the last exchange between the client and the server. */
   #exchangedAt = 0;
   #exchanged = "";
   #last = "";
   #dawdled = false;
 
   readonly #defect: Defect;
-  /** What happened since the server has read all that the client has written. */
+  /** The events since the server has read all of the client's bytes. */
   readonly #unread: string[] = [];
 
   constructor(configuration: Configuration, clock: Clock, defect: Defect = {}) {
@@ -113,19 +113,19 @@ export class World {
     return this.#connecting !== undefined;
   }
 
-  /** Seconds since something was exchanged. */
+  /** Seconds since the last exchange. */
   get silence(): number {
     return (this.clock.now - this.#exchangedAt) / 1000;
   }
 
-  /** Runs all that can run. */
+  /** Runs everything that can run. */
   async settle(): Promise<void> {
     await drain();
     this.#glued = "";
     this.#noteExchange();
   }
 
-  /** Does one of the choices; one that ends in "+" happens at the same time as the next. */
+  /** Performs one of the choices; a choice that ends in "+" happens at the same time as the next one. */
   apply(event: string): void {
     const glued = event.endsWith("+");
     const plain = glued ? event.slice(0, -1) : event;
@@ -136,7 +136,7 @@ export class World {
     if (glued) this.#glued += event;
   }
 
-  /** All events that can come next. */
+  /** All events that can follow. */
   choices(): string[] {
     const choices = [...this.#callerChoices(), ...this.#serverChoices()].filter((choice) => this.#isFair(choice));
     if (this.clock.runs && this.#glued === "") choices.push("time", ...(this.#dawdled ? [] : ["dawdle"]));
@@ -144,7 +144,7 @@ export class World {
     return [...choices, ...glued.map((choice) => `${choice}+`)];
   }
 
-  /** Lets some time pass, and all timers fire that are due meanwhile. */
+  /** Lets some time pass, and fires all timers that are due meanwhile. */
   async dawdle(): Promise<void> {
     const until = this.clock.now + DELAY * 1000;
     for (
@@ -160,7 +160,7 @@ export class World {
     await this.settle();
   }
 
-  /** Lets time pass until something comes of it. */
+  /** Lets time pass until the client acts. */
   async letTimePass(): Promise<void> {
     const before = this.notes.length;
     while (this.clock.runs && this.notes.length === before) {
@@ -169,7 +169,7 @@ export class World {
     }
   }
 
-  /** All that decides what comes next, as far as it can be seen from outside of the client; see `explore.ts`. */
+  /** Everything that decides the next events, as far as it is visible from outside of the client; see `explore.ts`. */
   toString(): string {
     const { closed, quit, again, messages, connection, clock, smtp } = this;
     const parts: unknown[] = [closed, quit.called, quit.outcome, again.called, again.outcome, this.isConnecting];
@@ -180,7 +180,7 @@ export class World {
     parts.push(this.#queue);
     if (connection?.tap.over === undefined) {
       parts.push(connection?.server, connection && connection.tap.written - connection.server.received);
-      // Which deadline runs while a write waits depends on what came since.
+      // Which deadline runs while a write waits depends on the events since then.
       parts.push(this.#unread);
     } else parts.push(this.overBy);
     for (const { server } of this.connections) parts.push(shownTaken(server.taken), shownTaken(server.mayTake()));
@@ -198,12 +198,12 @@ export class World {
     return called && outcome === undefined;
   }
 
-  /** Nobody can tell what is said before the command of a call that was just made from the reply to it. */
+  /** A reply before the command of a call that was just made cannot be distinguished from the reply to that command. */
   #isFair(choice: string): boolean {
     return !this.#glued.startsWith("call") || !/^(say|early)/.test(choice);
   }
 
-  /** The calls that wait for each other, and what matters of those that are settled: whether QUIT came before. */
+  /** The calls that wait for each other, and the relevant fact about settled ones: whether QUIT came before. */
   get #queue(): string {
     const names = this.calls.map((call) => {
       if (call === this.quit) return "quit";
@@ -335,19 +335,19 @@ export class World {
     return { event, verb, message: message?.id, isHarmless: this.#isHarmless(event, verb, message) };
   }
 
-  /** Whether an event cannot keep any message from being delivered but the one that it concerns. */
+  /** Whether an event can prevent the delivery only of the message that it concerns. */
   #isHarmless(event: string, verb = "", message: MessageCall | undefined): boolean {
     if (message === undefined) return false;
     if (event.startsWith("abort")) return this.#waits(message) || message.outcome !== undefined;
     const refuses = /^(4yz|5yz|452)$/.test(event) && /^(MAIL|RCPT|DATA|BDAT|LAST|\.)$/.test(verb);
-    // In LMTP nobody says how many replies follow where a chunk was refused.
+    // For LMTP, no RFC defines how many replies follow a refused chunk.
     return refuses && !(verb === "BDAT" && this.configuration.protocol === "lmtp");
   }
 
   /** Whether a message waits in the queue behind the other one. */
   #waits(message: MessageCall): boolean {
     const other = this.messages[message.id === 1 ? 1 : 0];
-    // What is written behind a blocked write is not seen by the server, and cannot be taken back.
+    // The server does not see what is written behind a blocked write, and the client cannot withdraw it.
     if (this.configuration.readsLate || this.#glued !== "") return false;
     const isSecond = this.calls.indexOf(other) < this.calls.indexOf(message);
     return isSecond && message.isPending && other.isPending && this.transactionsOf(message).length === 0;

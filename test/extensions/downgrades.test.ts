@@ -1,4 +1,4 @@
-/** The table of docs/extensions.md that says what is changed for a server and what is refused: each row is true. */
+/** The table of docs/extensions.md about changes and refusals for servers without an extension: each row is true. */
 
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -16,7 +16,7 @@ const send =
   (smtp) =>
     smtp.sendmail("a@example.com", to, body, options);
 
-/** It goes to a server with these extensions, and leaves this in MAIL, RCPT and the content. */
+/** Sends to a server with these extensions; checks MAIL, RCPT and the content. */
 async function goes(call: Send, ehlo: string[], sees: (server: FakeServer) => void, options?: SMTPOptions) {
   const { server, smtp } = await session({ ehlo }, options);
   await call(smtp);
@@ -24,7 +24,7 @@ async function goes(call: Send, ehlo: string[], sees: (server: FakeServer) => vo
   smtp.close();
 }
 
-/** It is refused before MAIL, by this name, and the session goes on. */
+/** Expects a refusal before MAIL that names this capability, and a session that continues. */
 async function refused(call: Send, ehlo: string[], capability: string): Promise<void> {
   const { server, smtp } = await session({ ehlo });
   expect(await reasonOf(call(smtp))).toMatchObject({ name: "SMTPNotSupportedError", capability, delivery: "not-sent" });
@@ -42,7 +42,7 @@ const said =
   ({ lines }: FakeServer): void =>
     expect(lines).toContain(line);
 
-/** What stands in the first column -> what shows that the rest of the row is true. */
+/** The first column of a row -> the check of the rest of the row. */
 const CHECKS: Readonly<Record<string, Check>> = {
   "bytes over 127": async () => {
     await refused(send("ü"), ["SIZE"], "8BITMIME");

@@ -2,8 +2,8 @@
 import { it } from "vitest";
 
 /**
- * A test that proves a row against one of its servers. The title carries both, so that the table can be put together
- * from the reports of all runtimes.
+ * A test that proves a row with one of its servers. The title contains both, so that the table can be built from the
+ * reports of all runtimes.
  */
 export function proof(row: string, server: string, what: string, test: () => void | Promise<void>): void {
   it(`[${row}, ${server}] ${what}`, test);

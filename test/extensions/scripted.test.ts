@@ -1,6 +1,6 @@
 /**
- * Extensions that no mail server has which CI could install, against scripts from their RFCs: what the client says is
- * what the RFC's client says, with its own addresses and values.
+ * Extensions that no mail server has which CI could install, with scripts from their RFCs: the client sends what the
+ * RFC's client sends, with its own addresses and values.
  */
 import { expect } from "vitest";
 import { SMTP, SMTPNotSupportedError } from "../../src/index.ts";
@@ -8,7 +8,7 @@ import { type Act, body, type Conversation, expectLine, take } from "../support/
 import { startScriptedServer } from "../support/scripted-server.ts";
 import { proof } from "./proof.ts";
 
-/** Plays the dialogue to a client, and fails if either of them leaves it. */
+/** Plays the dialogue to a client, and fails if either side deviates from it. */
 async function played(dialogue: readonly Act[], client: (smtp: SMTP) => Promise<unknown>): Promise<Conversation> {
   const server = await startScriptedServer(dialogue);
   const smtp = await SMTP.connect(server.host, server.port, { local_hostname: "client.example.com" });
@@ -22,7 +22,7 @@ async function played(dialogue: readonly Act[], client: (smtp: SMTP) => Promise<
   return server.first;
 }
 
-/** The greeting, and the answer to EHLO with these extensions. */
+/** The greeting, and the reply to EHLO with these extensions. */
 function introduction(...extensions: string[]): Act {
   const lines = ["server.example.net", ...extensions];
   const reply = lines.map((line, index) => `250${index + 1 < lines.length ? "-" : " "}${line}`);

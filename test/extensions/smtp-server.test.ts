@@ -1,4 +1,4 @@
-/** REQUIRETLS and XOAUTH2 against npm's smtp-server; it offers the former in TLS only (RFC 8689). */
+/** REQUIRETLS and XOAUTH2 with npm's smtp-server, which offers the former only over TLS (RFC 8689). */
 import { afterAll, beforeAll, expect } from "vitest";
 import { SMTP, SMTP_SSL, SMTPNotSupportedError } from "../../src/index.ts";
 import { xoauth2 } from "../../src/sasl/index.ts";

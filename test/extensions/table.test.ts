@@ -1,4 +1,4 @@
-/** The table of docs/extensions.md agrees with the code, and each cell of it with a test. */
+/** The table of docs/extensions.md agrees with the code, and each of its cells with a test. */
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
@@ -50,7 +50,7 @@ describe.runIf(onNode)("the table of extensions", () => {
   });
 });
 
-/** The rows and servers that tests prove, by the calls of `proof` in their sources. */
+/** The rows and servers that tests prove, from the calls of `proof` in their sources. */
 function proofs(): string[] {
   const files = readdirSync(join(root, "test"), { recursive: true, encoding: "utf8" });
   return files

@@ -1,4 +1,6 @@
-/** The table of docs/extensions.md: which extension and SASL mechanism is proven against whom. Its data is table.json. */
+/**
+ * The table of docs/extensions.md: the servers that prove each extension and SASL mechanism. Its data is table.json.
+ */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 
@@ -6,20 +8,20 @@ import { join } from "node:path";
 export type Row = {
   readonly kind: "extension" | "mechanism";
   readonly name: string;
-  /** The numbers of its RFCs; "" where none specifies it. */
+  /** The numbers of its RFCs; "" if none specifies it. */
   readonly rfc: string;
-  /** How a caller asks for it. */
+  /** The option by which a caller requests it. */
   readonly option: string;
-  /** What happens where the server does not offer it. */
+  /** The behaviour if the server does not offer it. */
   readonly missing: string;
-  /** Servers that a test proves it against; "script" is one that plays the RFC's own examples. */
+  /** The servers with which a test proves it; "script" is one that plays the RFC's own examples. */
   readonly provenAgainst: readonly string[];
 };
 
 /** All rows. */
 export const rows: readonly Row[] = JSON.parse(readFileSync(join(import.meta.dirname, "table.json"), "utf8"));
 
-/** The rows of a kind as the Markdown table that the docs have. */
+/** The rows of a kind as the Markdown table in the docs. */
 export function markdownOf(kind: Row["kind"]): string {
   const name = kind === "extension" ? "Extension" : "Mechanism";
   const head = [name, "RFC", "Option", "Where it is not offered", "Tested in CI against", "Node", "Deno", "Bun"];

@@ -1,4 +1,6 @@
-/** Errors that name the way out: the name in EHLO, STARTTLS before AUTH, no recipients, a session that is over. */
+/**
+ * Errors that name the remedy: the name in EHLO, STARTTLS before AUTH, missing recipients, a session that has ended.
+ */
 import { describe, expect, test } from "vitest";
 import { LMTP, SMTP, SMTP_SSL, SMTPPool } from "../../src/index.ts";
 import { FakeServer, type Script } from "../client/fake-server.ts";

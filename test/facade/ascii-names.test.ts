@@ -1,4 +1,4 @@
-/** Names that are not ASCII: A-labels on the wire, and SMTPUTF8 only for what has no such form. */
+/** Non-ASCII names: A-labels on the wire, and SMTPUTF8 only for names without such a form. */
 import nodemailer from "nodemailer";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { LMTP, SMTP, type SMTPOptions, SMTPPool } from "../../src/index.ts";
@@ -17,7 +17,7 @@ afterEach(async () => {
   for (const one of open.splice(0)) await one.close();
 });
 
-/** What MAIL and RCPT said, without BODY: the plug-ins send streams, of which nobody knows what they hold. */
+/** The lines of MAIL and RCPT, without BODY: the plug-ins send streams, whose content is not known beforehand. */
 const envelopeOf = (server: FakeServer): string[] =>
   server.lines.filter((line) => /^(MAIL|RCPT)/.test(line)).map((line) => line.replace(" BODY=8BITMIME", ""));
 const helloOf = (server: FakeServer): string | undefined => server.lines.find((line) => /^(EHLO|HELO|LHLO)/.test(line));
@@ -121,7 +121,7 @@ test("a domain without A-labels needs SMTPUTF8", async () => {
 });
 
 describe("our name", () => {
-  // RFC 5321 4.1.2 knows no underscore; a caller's host may have one all the same.
+  // RFC 5321 4.1.2 allows no underscore, but a caller's host may have one.
   beforeEach(() => permit(/labels of letters, digits and hyphens/));
 
   const NAMES: [name: string, sent: string][] = [

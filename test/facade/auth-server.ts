@@ -1,7 +1,7 @@
 /** A fake server that plays AUTH exchanges. */
 import type { Script } from "../client/fake-server.ts";
 
-/** Answers AUTH by mechanism, each response line in turn with the same. */
+/** Answers AUTH by its mechanism, and each response line with the next of the same answers. */
 export const authServer = (
   mechanisms: string,
   answers: Record<string, string | string[]>,

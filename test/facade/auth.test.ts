@@ -1,4 +1,4 @@
-/** auth(), and what must not cross a network in clear (SECURITY.md, rules 3 and 8). */
+/** auth(), and secrets that must not cross a network in clear text (SECURITY.md, rules 3 and 8). */
 import { describe, expect, test } from "vitest";
 import { type AuthObject, type Mechanism, SMTPException } from "../../src/index.ts";
 import { anonymous, external, login, oauthbearer, plain, xoauth2 } from "../../src/sasl/index.ts";
@@ -344,7 +344,7 @@ describe("auth", () => {
     const { server, smtp } = await session();
     for (const name of ["", "A B", "a\r\nb"])
       expect(await reasonOf(smtp.auth(name, () => "x"))).toBeInstanceOf(RangeError);
-    // @ts-expect-error: what a caller without types may pass
+    // @ts-expect-error: a caller without types may pass any value
     for (const bad of [undefined, {}, "x"]) expect(await reasonOf(smtp.auth("X", bad))).toBeInstanceOf(TypeError);
     expect(server.lines).toEqual([]);
   });

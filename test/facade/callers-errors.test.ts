@@ -1,4 +1,4 @@
-/** What the caller's own code throws comes back as the same object, unchanged, from each call. */
+/** An error of the caller's code rejects each call as the same object, unchanged. */
 import { AsyncLocalStorage } from "node:async_hooks";
 import { Readable } from "node:stream";
 import { describe, expect, test } from "vitest";

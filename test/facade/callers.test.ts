@@ -36,7 +36,7 @@ const CALLS: Record<string, (smtp: SMTP) => Promise<unknown>> = {
   "deliver of a stream": (smtp) => smtp.deliver({ from: "a@a.test", to: ["b@b.test"], body: [MESSAGE] }),
 };
 
-/** Those that reject where there is no session. */
+/** The methods that reject without a session. */
 const CONNECTED_CALLS: typeof CALLS = {
   ...CALLS,
   ehlo_or_helo_if_needed: (smtp) => smtp.ehlo_or_helo_if_needed(),
@@ -46,7 +46,7 @@ const CONNECTED_CALLS: typeof CALLS = {
   quit: (smtp) => smtp.quit(),
 };
 
-/** A session that has said EHLO, with a server that hangs up at the next command. */
+/** A session after EHLO, with a server that disconnects at the next command. */
 async function doomed(options: SMTPOptions = {}): Promise<SMTP> {
   const answers = { EHLO: ["250-fake\r\n250-STARTTLS\r\n250 AUTH PLAIN", "close"] };
   const on: Script["on"] = new Proxy(answers, { get: (known, verb) => Reflect.get(known, verb) ?? "close" });
@@ -198,7 +198,7 @@ describe("what the error is otherwise", () => {
   });
 
   it("leaves the reason of an abort as it is, whatever it is", async () => {
-    // One of the reasons is an exception of the caller's, which says nothing of a message.
+    // One of the reasons is an exception of the caller, which reports nothing about a message.
     permit(/says nothing of the message/);
     for (const reason of [new Error("stop"), new TypeError("stop"), new SMTPServerDisconnected("stop"), "stop"]) {
       const { stack } = Object(reason);
@@ -223,7 +223,7 @@ describe("what the error is otherwise", () => {
   });
 });
 
-/** Those of some functions that are named in the stacks of what they reject with. */
+/** The given functions that appear in the stacks of their rejections. */
 function namesOf(...callers: (() => Promise<void>)[]): Promise<string[][]> {
   const names = callers.map(({ name }) => name);
   return unformatted(async () => {

@@ -1,4 +1,4 @@
-/** SCRAM with channel binding over real TLS, on the running runtime's own transport, against a server by node:tls. */
+/** SCRAM with channel binding over real TLS, with the running runtime's own transport and a server by node:tls. */
 import { createHash, X509Certificate } from "node:crypto";
 import { once } from "node:events";
 import tls from "node:tls";
@@ -9,10 +9,10 @@ import { ScramServer } from "../sasl/scram-server.ts";
 import { certificates, type Pair } from "../support/certificates.ts";
 import { reasonOf } from "../support/session.ts";
 
-/** Deno's node:tls exports no keying material: `exportKeyingMaterial` is missing. It gives the certificate. */
+/** Deno's node:tls cannot export keying material (`exportKeyingMaterial` is missing), but returns the certificate. */
 const EXPORTS = !("Deno" in globalThis);
 
-/** What Deno.startTls gives tells nothing of its session: neither keying material nor the certificate. */
+/** Deno.startTls exposes neither keying material nor the certificate of its session. */
 const TELLS_NOTHING = "Deno" in globalThis;
 
 declare const Deno: {
@@ -22,13 +22,13 @@ declare const Deno: {
 const plainly = (text: string | undefined): string => Buffer.from(text ?? "", "base64").toString();
 const base64 = (text: string): string => Buffer.from(text).toString("base64");
 
-/** What a server binds to. */
+/** The data that a server binds to. */
 function bindingOf(socket: tls.TLSSocket, pair: Pair, type: string | undefined): Uint8Array {
   if (type === "tls-exporter") return socket.exportKeyingMaterial(32, "EXPORTER-Channel-Binding", Buffer.alloc(0));
   return createHash("sha256").update(new X509Certificate(pair.cert).raw).digest();
 }
 
-/** An SMTP server with implicit TLS that knows SCRAM; gives its port and what clients chose. */
+/** An SMTP server with implicit TLS that supports SCRAM; returns its port and the clients' GS2 headers. */
 async function serve(
   pair: Pair,
   options: { maxVersion?: tls.SecureVersion; offers?: string; binds?: (own: Uint8Array) => Uint8Array } = {},

@@ -1,4 +1,4 @@
-/** Text of servers that is not UTF-8 keeps its octets: it is read as Latin-1. */
+/** Server text that is not UTF-8 keeps its bytes: it is decoded as Latin-1. */
 import { describe, expect, test } from "vitest";
 import { SMTP } from "../../src/index.ts";
 import { type Act, close, converse, delay, pieces, raw, startScriptedServer } from "../support/scripted-server.ts";

@@ -1,4 +1,4 @@
-/** Wrong arguments are refused when the call is made, also while an earlier call keeps the session busy. */
+/** Invalid arguments are refused at the call, even while an earlier call keeps the session busy. */
 import { describe, expect, test } from "vitest";
 import type { SMTP } from "../../src/index.ts";
 import { plain } from "../../src/sasl/index.ts";

@@ -1,4 +1,4 @@
-/** Connecting: the constructor, SMTP.connect and connect(), their failures, and the options they take. */
+/** Connecting: the constructor, SMTP.connect and connect(), their failures and their options. */
 import { describe, expect, test } from "vitest";
 import type { Endpoint, Transport } from "../../src/byte-stream.ts";
 import {
@@ -45,7 +45,7 @@ describe("a greeting", () => {
     async (greeting) => {
       const server = new FakeServer({ greeting });
       const smtp = new SMTP(undefined, undefined, { transport: server.transport });
-      // The message is given before the greeting is here.
+      // The message is passed before the greeting arrives.
       const [, sent] = await Promise.all([
         smtp.connect("mail.example.com"),
         reasonOf(smtp.sendmail("a@a.test", "b@b.test", "x")),

@@ -1,4 +1,4 @@
-/** What MAIL and RCPT say of a message, what the server may lack, and deliver(). */
+/** The parameters of MAIL and RCPT, missing extensions, and deliver(). */
 
 import { describe, expect, test } from "vitest";
 import type { Options, SMTP } from "../../src/index.ts";
@@ -38,7 +38,7 @@ describe("MAIL says", () => {
     ["typed options", ["SIZE", "DSN"], "x", { ret: "HDRS", envid: "a+b" }, " SIZE=1 RET=HDRS ENVID=a+2Bb"],
     ["a typed size in place of its own", ["SIZE"], "x", { size: 5 }, " SIZE=5"],
   ])("%s", async (_, ehlo, body, options, parameters) => {
-    // What a caller writes in strings is its own.
+    // String options are the caller's responsibility.
     if (Array.isArray(options)) permit(/no parameter of an extension|8BITMIME/);
     expect(await mailLine(ehlo, body, options)).toBe(parameters);
   });

@@ -1,4 +1,4 @@
-/** The exceptions by themselves: what they say where whoever throws one says nothing. */
+/** The exceptions by themselves: their defaults without arguments. */
 import { expect, test } from "vitest";
 import { SMTPException, SMTPTimeoutError } from "../../src/index.ts";
 

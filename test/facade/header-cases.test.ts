@@ -1,4 +1,4 @@
-/** send_message() of real-life headers: the small files beside this one. */
+/** send_message() with real-life headers: the small files in the folder beside this one. */
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { reasonOf, session } from "../support/session.ts";
@@ -6,7 +6,7 @@ import { reasonOf, session } from "../support/session.ts";
 const octetsOf = (name: string): Uint8Array => readFileSync(new URL(`header-cases/${name}.eml`, import.meta.url));
 const textOf = (name: string): string => new TextDecoder("latin1").decode(octetsOf(name));
 
-/** What MAIL, RCPT and DATA said. */
+/** The lines of MAIL and RCPT, and the content. */
 async function sent(
   name: string,
   ehlo: readonly string[] = ["8BITMIME", "SMTPUTF8", "SIZE"],

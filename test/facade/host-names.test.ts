@@ -1,4 +1,4 @@
-/** Host names that are not ASCII: resolvers, proxies and TLS get A-labels (UTS 46), on each runtime. */
+/** Non-ASCII host names: resolvers, proxies and TLS get A-labels (UTS 46), on each runtime. */
 import { createMessage } from "@upyo/core";
 import { createTransport } from "nodemailer";
 import { describe, expect, it, onTestFinished } from "vitest";
@@ -13,7 +13,7 @@ import { reasonOf } from "../support/session.ts";
 
 const umlaut = "mail.Bücher.example";
 const aLabels = "mail.xn--bcher-kva.example";
-/** A name that resolves everywhere: in wide letters, "localhost". */
+/** A name that resolves everywhere: "localhost" in full-width letters. */
 const wide = "ｌｏｃａｌｈｏｓｔ";
 
 describe("a host name that is not ASCII", () => {

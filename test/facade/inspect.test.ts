@@ -1,4 +1,7 @@
-/** What `console.log` shows of a session, a pool, a reply and an exception: what a person needs, once, and no credentials. */
+/**
+ * The output of `console.log` for a session, a pool, a reply and an exception: useful, without repetition or
+ * credentials.
+ */
 import { execFile } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -263,7 +266,7 @@ describe(`console.log on ${running.name}`, () => {
   });
 });
 
-/** What was printed in one line, with the quotes of Deno and Bun. */
+/** The printed text in one line, with the quotes of Deno and Bun. */
 function plain(text = ""): string {
   return text.trim().replaceAll("'", '"').replace(/\s+/g, " ").replace(/, \}/g, " }");
 }

@@ -1,4 +1,4 @@
-/** ehlo(), helo() and what they leave behind: esmtp_features, does_esmtp, ehlo_resp, helo_resp, local_hostname. */
+/** ehlo(), helo() and the fields that they set: esmtp_features, does_esmtp, ehlo_resp, helo_resp, local_hostname. */
 import { describe, expect, test } from "vitest";
 import { LMTP, type SMTP } from "../../src/index.ts";
 import { FakeServer, type Script } from "../client/fake-server.ts";

@@ -1,4 +1,4 @@
-/** What happens to one call is no verdict on another, and what one party says never becomes what it must not. */
+/** The failure of one call is not reported by another, and no party's text gets a meaning that it must not have. */
 import { createReadStream } from "node:fs";
 import { Readable } from "node:stream";
 import { describe, expect, test, vi } from "vitest";
@@ -11,7 +11,7 @@ const from = "a@example.com";
 const to = "b@example.com";
 const message = "Subject: x\r\n\r\nhello\r\n";
 
-/** A server that pipelines, and falls silent at the end of a message, after so many that it took. */
+/** A server with PIPELINING that accepts this many messages and is silent from the end of the next one on. */
 function silentAfter(messages: number): Script {
   let left = messages;
   const unlessSilent = (answer: string) => (): string | undefined => (left >= 0 ? answer : undefined);

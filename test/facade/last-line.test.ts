@@ -1,4 +1,6 @@
-/** A server's last line that it did not end before it closed the connection: no reply, but it may say why. */
+/**
+ * The server closes the connection within a line: that is no reply, but the error shows it, since it may be the reason.
+ */
 import { describe, expect, it } from "vitest";
 import { SMTP, SMTPPool, SMTPServerDisconnected } from "../../src/index.ts";
 import { type Act, close, delay, ehlo, raw, server, startScriptedServer } from "../support/scripted-server.ts";

@@ -1,4 +1,4 @@
-/** LMTP: a reply a recipient after the data (RFC 2033 4.2), where Python reads one. */
+/** LMTP: one reply for each recipient after the data (RFC 2033 4.2), of which Python reads only one. */
 import { describe, expect, test } from "vitest";
 import { LMTP, LMTP_PORT, SMTP, SMTP_PORT, SMTP_SSL_PORT } from "../../src/index.ts";
 import { FakeServer, type Script } from "../client/fake-server.ts";

@@ -1,4 +1,4 @@
-/** login(): which mechanisms, in which order, what is sent, and what is never shown (SECURITY.md, rule 8). */
+/** login(): the mechanisms and their order, the sent lines, and secrets that never appear (SECURITY.md, rule 8). */
 import { describe, expect, test } from "vitest";
 import { SMTPAuthenticationError } from "../../src/index.ts";
 import { reasonOf, session } from "../support/session.ts";

@@ -1,4 +1,7 @@
-/** send_message() of a message in pieces: each kind of body that sendmail() takes, read into memory; and of no message. */
+/**
+ * send_message() with a message in pieces: each kind of body that sendmail() accepts, read into memory; and values that
+ * are no messages.
+ */
 import { Readable } from "node:stream";
 import MailComposer from "nodemailer/lib/mail-composer/index.js";
 import { afterEach, describe, expect, test } from "vitest";
@@ -40,7 +43,7 @@ async function* later<T>(...chunks: T[]): AsyncGenerator<T> {
   }
 }
 
-/** A stream that never yields, and a promise of its being cancelled. */
+/** A stream that never yields, and a promise that resolves when it is cancelled. */
 function hangingStream(): { stream: ReadableStream; cancelled: Promise<unknown> } {
   let tell: (reason: unknown) => void = () => {};
   const cancelled = new Promise((resolve) => {
@@ -124,7 +127,7 @@ describe.each(SENDERS)("%s.send_message()", (_, make) => {
   ])("refuses %s by a TypeError that names msg, before a byte is written", async (_name, value) => {
     const server = new FakeServer();
     const sender = await make(server);
-    // @ts-expect-error: what a caller without types may pass
+    // @ts-expect-error: a caller without types may pass any value
     const error = await reasonOf(sender.send_message(value, "a@x.y", "b@x.y"));
     expect(error).toBeInstanceOf(TypeError);
     expect(error).toHaveProperty("message", expect.stringMatching(/\bmsg\b/));

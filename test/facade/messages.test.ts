@@ -1,4 +1,4 @@
-/** send_message(): envelope from the header, no Bcc on the wire, and the objects of MIME libraries. */
+/** send_message(): the envelope from the header, no Bcc on the wire, and the objects of MIME libraries. */
 import { Readable } from "node:stream";
 import { Message as EmailjsMessage } from "emailjs";
 import { createMimeMessage } from "mimetext";
@@ -8,7 +8,7 @@ import { describe, expect, test } from "vitest";
 import type { Script } from "../client/fake-server.ts";
 import { reasonOf, session } from "../support/session.ts";
 
-/** Sends and gives the envelope and the content, unstuffed. */
+/** Sends a message; returns the envelope and the unstuffed content. */
 async function sent(
   message: string | Uint8Array | object,
   script?: Script,
@@ -151,7 +151,7 @@ describe("the message", () => {
     [{ createReadStream: () => "x" }],
   ])("that is none is a TypeError: %j", async (bad) => {
     const { server, smtp } = await session();
-    // @ts-expect-error: what a caller without types may pass
+    // @ts-expect-error: a caller without types may pass any value
     const error = await reasonOf(smtp.send_message(bad, "a@x.y", "b@x.y"));
     expect(error).toBeInstanceOf(TypeError);
     expect(error).toHaveProperty("message", expect.stringMatching(/msg/));

@@ -1,4 +1,4 @@
-/** The simple methods: the line that each sends, what it gives, and what it throws (docs/guide/from-python.md). */
+/** The simple methods: their lines, results and errors (docs/guide/from-python.md). */
 import { describe, expect, test } from "vitest";
 import { type Reply, SMTP, SMTPException, SMTPServerDisconnected } from "../../src/index.ts";
 import type { FakeServer, Script } from "../client/fake-server.ts";

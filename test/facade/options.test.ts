@@ -94,7 +94,7 @@ describe("options", () => {
     ["a text", "x", TypeError],
     ["an array", [], TypeError],
   ])("%s: the constructor throws at once", (_, options, error) => {
-    // @ts-expect-error: what a caller without types may pass
+    // @ts-expect-error: a caller without types may pass any value
     expect(() => new SMTP("x", 25, options)).toThrow(error);
     // @ts-expect-error: the same
     expect(() => new LMTP("/x", 0, options)).toThrow(error);

@@ -1,4 +1,4 @@
-/** Calls without await: their order, what ends them, and that none is left pending or unhandled. */
+/** Calls without await: their order, the ends of a session, and that no call stays pending or unhandled. */
 import { describe, expect, test, vi } from "vitest";
 import { SMTP } from "../../src/index.ts";
 import { FakeServer } from "../client/fake-server.ts";
@@ -92,7 +92,7 @@ describe("calls made at once", () => {
 });
 
 describe("a rejection that nobody has heard of yet", () => {
-  /** Runs and gives what Node, Deno or Bun would call unhandled. */
+  /** Runs a function; returns the rejections that Node, Deno or Bun would report as unhandled. */
   async function unhandledDuring(run: () => Promise<unknown>): Promise<unknown[]> {
     const unhandled: unknown[] = [];
     const note = (reason: unknown): void => void unhandled.push(reason);
@@ -114,7 +114,7 @@ describe("a rejection that nobody has heard of yet", () => {
     ["a login with NUL", (smtp) => smtp.login("u\0", "p")],
   ])("is not unhandled while its call waits in the queue: %s", async (_, call) => {
     const server = new FakeServer({ on: { NOOP: () => undefined } });
-    // Modules that are loaded with their first use are loaded anew.
+    // Makes modules that are loaded on first use load again.
     vi.resetModules();
     const fresh = await import("../../src/index.ts");
     const smtp = await fresh.SMTP.connect("mail.example.com", 25, { transport: server.transport });

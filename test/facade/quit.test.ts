@@ -31,7 +31,7 @@ const ANSWERS: readonly [name: string, answer: Act, reply: RegExp | [number, str
   ["a server that does not read", freeze, /^timed out after 0.2 s \(quit\)/],
 ];
 
-/** What the guides show. */
+/** The example of the guides. */
 async function sendAndQuit(smtp: SMTP, replies: unknown[] = []): Promise<unknown> {
   try {
     return await smtp.sendmail("a@client.test", "b@lab.test", MESSAGE);

@@ -1,4 +1,4 @@
-/** What a server said of the reason is the error; the loss that follows is a further cause (SECURITY.md, rules 4 and 8). */
+/** The error has the server's reason; the loss that follows is a further cause (SECURITY.md, rules 4 and 8). */
 import { describe, expect, test } from "vitest";
 import { LMTP, type PoolOptions, SMTP, SMTPPool } from "../../src/index.ts";
 import { xoauth2 } from "../../src/sasl/index.ts";
@@ -13,7 +13,7 @@ const ENDS: readonly [name: string, act: Act][] = [
   ["421", ["421 4.7.0 too many errors", close]],
 ];
 
-/** Plays a dialogue over a real socket, and gives what the call rejects with. */
+/** Plays a dialogue over a real socket, and returns the rejection of the call. */
 async function rejection(dialogue: Act, call: (host: string, port: number) => Promise<unknown>): Promise<unknown> {
   const peer = await startScriptedServer(dialogue);
   try {
@@ -183,7 +183,7 @@ describe("a token that is refused", () => {
   test.each(ENDS.slice(0, 2))("before it was sent is the error where the line that has it meets %s", async (_, end) => {
     const auth = async (host: string, port: number): Promise<unknown> => {
       const smtp = await SMTP.connect(host, port, { timeout: 5 });
-      // Too long for the first line: the server sees AUTH XOAUTH2 alone, and refuses that.
+      // Too long for the first line: the server gets a bare AUTH XOAUTH2, and refuses that.
       const mechanism = xoauth2({ user: "ada", token: "x".repeat(600) });
       return smtp.auth("XOAUTH2", mechanism).finally(() => smtp.quit());
     };
@@ -192,7 +192,7 @@ describe("a token that is refused", () => {
       expect(await rejection(dialogue, auth)).toMatchObject({
         name: "SMTPAuthenticationError",
         smtp_code: code,
-        // 501 and 504 say nothing of the token: the loss may pass.
+        // 501 and 504 do not concern the token: the loss may be temporary.
         temporary: code !== 535,
         cause: { name: "SMTPServerDisconnected" },
       });

@@ -1,4 +1,4 @@
-/** sendmail() and deliver(): what they send, what they give, and what they throw (docs/guide/from-python.md). */
+/** sendmail() and deliver(): their lines, results and errors (docs/guide/from-python.md). */
 import { describe, expect, test } from "vitest";
 import type { SMTP } from "../../src/index.ts";
 import type { Script } from "../client/fake-server.ts";
@@ -75,7 +75,7 @@ describe("deliver", () => {
 
   test.each([5, null, "SIZE=5"])("takes no parameters that are neither an object nor an array: %j", async (options) => {
     const { server, smtp } = await session();
-    // @ts-expect-error: what a caller without types may pass
+    // @ts-expect-error: a caller without types may pass any value
     expect(await reasonOf(smtp.mail(from, options))).toBeInstanceOf(TypeError);
     expect(server.lines).toEqual([]);
   });
@@ -156,7 +156,7 @@ describe("sendmail throws", () => {
   });
 
   test.each<[name: string, call: (smtp: SMTP) => Promise<unknown>, argument: RegExp]>([
-    // @ts-expect-error: what a caller without types may pass
+    // @ts-expect-error: a caller without types may pass any value
     ["a sender that is no text", (smtp) => smtp.sendmail(1, to, message), /from_addr/],
     // @ts-expect-error: the same
     ["recipients that are none", (smtp) => smtp.sendmail(from, 1, message), /to_addrs/],

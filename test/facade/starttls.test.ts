@@ -1,4 +1,4 @@
-/** starttls(): what is asked, what is forgotten, and what is an attack (SECURITY.md, rule 3; RFC 3207 4.2). */
+/** starttls(): its options, the state that it discards, and attacks (SECURITY.md, rule 3; RFC 3207 4.2). */
 import { describe, expect, test } from "vitest";
 import type { ByteStream, TlsOptions, Transport } from "../../src/byte-stream.ts";
 import { SMTP, type SMTPOptions, TlsError } from "../../src/index.ts";
@@ -7,7 +7,7 @@ import { reasonOf } from "../support/session.ts";
 
 type Tls = TlsOptions & { servername: string };
 
-/** A session whose stream only notes that TLS was asked for: the transports' own tests do the real thing. */
+/** A session whose stream only records the request for TLS: the tests of the transports use real TLS. */
 async function session(
   script: Script = {},
   options: SMTPOptions = {},
@@ -69,7 +69,7 @@ describe("starttls()", () => {
     ["a CA that is no text", { ca: [1] }, TypeError],
   ])("refuses %s before a byte is written", async (_, tls, error) => {
     const { server, smtp } = await session();
-    // @ts-expect-error: what a caller without types may pass
+    // @ts-expect-error: a caller without types may pass any value
     expect(await reasonOf(smtp.starttls(tls))).toBeInstanceOf(error);
     expect(server.lines).toEqual([]);
   });

@@ -1,4 +1,4 @@
-/** What is said where TLS cannot be established, and whether another try would help: implicit TLS, STARTTLS, pool. */
+/** The errors if TLS cannot be established, and whether another try may help: implicit TLS, STARTTLS, pool. */
 import net from "node:net";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { LMTP, SMTP, SMTP_SSL, SMTPPool, SMTPTimeoutError, TlsError } from "../../src/index.ts";
@@ -7,7 +7,7 @@ import { startTlsChild } from "../support/child-server.ts";
 import { reasonOf } from "../support/session.ts";
 import { runningOn } from "../transports/contract.ts";
 
-/** A server that offers STARTTLS and says `answer` to the handshake; to the first octets where `implicit` is set. */
+/** A server that offers STARTTLS and answers the handshake with `answer`; if `implicit` is set, the first bytes. */
 async function startServer(answer: string | undefined, implicit = false): Promise<number> {
   const server = net.createServer((socket) => {
     socket.on("error", () => {});

@@ -1,4 +1,7 @@
-/** Credentials: to whom they go, what happens when a server plays with the exchange, and that nobody else sees them (SECURITY.md, rule 8). */
+/**
+ * Credentials: the servers that get them, servers that manipulate the exchange, and that nobody else sees the
+ * credentials (SECURITY.md, rule 8).
+ */
 import { inspect } from "node:util";
 import { describe, expect, it, vi } from "vitest";
 import type { Transport } from "../../src/byte-stream.ts";
@@ -371,7 +374,7 @@ scenarios("auth: exchanges", exchanges);
 scenarios("auth: refusals", refusals);
 scenarios("auth: play", play);
 
-/** The same stream, as if it led far away. */
+/** The same stream with a remote address in place of loopback. */
 function faraway(transport: Transport | undefined): Transport {
   return async (endpoint, options) => {
     if (transport === undefined) throw new Error("the server is not in memory");
@@ -434,7 +437,7 @@ describe("[auth: in clear]", () => {
   });
 });
 
-/** All forms in which the password could be seen. */
+/** All forms in which the password could appear. */
 const FORMS = ["tanstaaftanstaaf", base64("tanstaaftanstaaf"), base64("\0tim\0tanstaaftanstaaf")];
 
 function expectHidden(text: string): void {

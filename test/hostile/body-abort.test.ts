@@ -1,4 +1,4 @@
-/** Bodies that fail, hang or are aborted, and servers that answer early or stop reading (SECURITY.md, rule 6). */
+/** Bodies that fail, hang or are aborted, and servers that reply early or stop reading (SECURITY.md, rule 6). */
 import { describe, expect, it } from "vitest";
 import {
   type Body,
@@ -33,7 +33,7 @@ const MODES: readonly [string, Act][] = [
 
 const send = (smtp: SMTP, body: Body): Promise<unknown> => smtp.sendmail("a@client.test", "b@lab.test", body);
 
-/** The message was begun, and never ended. */
+/** The message was begun, but never ended. */
 const neverEnded = (_: SMTP, { text, taken, bodies }: { text: string; taken: number; bodies: string[] }): void => {
   expect(text).not.toMatch(/\r\n\.\r\n$/);
   expect(bodies).toEqual([]);
@@ -64,7 +64,7 @@ function failingStream(after: number): ReadableStream<Uint8Array> {
   });
 }
 
-/** A hanging source that remembers that it was given back. */
+/** A hanging source that records its release. */
 class Hanging implements AsyncIterable<string> {
   returned = false;
   started: Promise<void>;
@@ -181,7 +181,7 @@ class Reason extends Error {}
 
 type Abortable = { options: SMTPOptions; signal: AbortSignal | undefined; abort(): void };
 
-/** Both signals that a caller has. */
+/** Both signals of a caller. */
 const SIGNALS: readonly [string, () => Abortable][] = [
   [
     "the call's signal",
@@ -215,8 +215,8 @@ const aborts: Scenario[] = MODES.flatMap(([mode, hello]) =>
         call: (smtp) =>
           smtp.sendmail("a@client.test", "b@lab.test", "x\r\n", [], [], signal === undefined ? undefined : { signal }),
         throws: { type: Reason },
-        // A call that waits for its turn is withdrawn. The session that is being opened is not its own: it may be
-        // connected by then.
+        // Cancels a call that waits for its turn. The session that is being opened does not belong to the call: it may
+        // be connected by then.
         connected: verb === "greeting" && signal !== undefined ? undefined : false,
         taken: 0,
         within: 0.5,
@@ -284,7 +284,7 @@ function manyOctets(mebibytes: number): Uint8Array {
   return octets;
 }
 
-/** More than the buffers of two sockets take. */
+/** More MiB than fit into the buffers of two sockets. */
 const MEBIBYTES = 16;
 const many = manyOctets(MEBIBYTES);
 
@@ -292,7 +292,7 @@ async function* manyChunks(mebibytes: number): AsyncGenerator<Uint8Array> {
   for (let i = 0; i < mebibytes; i++) yield many.slice(0, 1024 * 1024);
 }
 
-/** When the socket's buffers are full. */
+/** Calls back when the socket's buffers are full. */
 const later = (callback: () => void): void => void setTimeout(callback, 100);
 
 const LARGE: readonly [string, () => Body][] = [
@@ -394,7 +394,7 @@ const large: Scenario[] = LARGE.flatMap(([form, make]) => {
   ] satisfies Scenario[];
 });
 
-/** How much of the source was taken. */
+/** The amount that was read from the source. */
 let pulled = 0;
 
 async function* counted(mebibytes: number): AsyncGenerator<Uint8Array> {
@@ -474,7 +474,7 @@ const signals: Scenario[] = [
         remove.apply(signal, args);
       };
       for (let i = 0; i < 5; i++) await smtp.sendmail("a@client.test", "b@lab.test", "x\r\n", [], [], { signal });
-      // A listener may be removed twice, for the queue and for the call; none may stay.
+      // A listener may be removed twice, for the queue and for the call; none may remain.
       return listeners <= 0;
     },
     gives: true,
@@ -482,7 +482,7 @@ const signals: Scenario[] = [
   },
 ];
 
-/** What ends the session by way of one message, while another one waits behind it. */
+/** Messages that end the session while another one waits. */
 const ENDS: readonly [name: string, answers: Answers, body: () => Body, first: string][] = [
   ["whose source fails", {}, () => failing(3), "SMTPException not-sent"],
   ["with a chunk that is none", {}, () => untypedChunks, "SMTPException not-sent"],
@@ -545,7 +545,7 @@ describe("[body-abort: held back]", () => {
   watchForLeaks();
 
   it("a server that does not read holds the source back: no more than 1 MiB of it is in memory", async () => {
-    // A network has buffers of its own; here there is only that of the transport.
+    // A network has buffers of its own; here only the transport has one.
     const answering = scriptedTransport([server({ DATA: ["354 go", freeze] })]);
     const smtp = new SMTP(answering.host, answering.port, {
       transport: answering.transport,

@@ -1,4 +1,7 @@
-/** BDAT and whole messages in one flight, against servers that refuse chunks, lose count or go away (SECURITY.md, rules 6 and 7). */
+/**
+ * BDAT and whole messages in one flight, with servers that refuse chunks, send too few or too many replies or
+ * disconnect (SECURITY.md, rules 6 and 7).
+ */
 import { expect } from "vitest";
 import {
   type Body,
@@ -28,7 +31,7 @@ import {
 } from "../support/scripted-server.ts";
 import { HELLO, type Scenario, scenarios, type Thrown } from "./scenario.ts";
 
-/** How the chunks go. */
+/** How chunks are sent. */
 const MODES: readonly [name: string, hello: string][] = [
   ["lock-step", ehlo("8BITMIME", "CHUNKING")],
   ["pipelined", ehlo("PIPELINING", "8BITMIME", "CHUNKING")],
@@ -38,7 +41,7 @@ const EAGER: SMTPOptions = { pipelining: "eager" };
 
 const CHUNK = 262_144;
 const LINE = `.${"x".repeat(76)}\r\n`;
-/** Four chunks, or a little more. */
+/** A little more than three chunks. */
 const LARGE = LINE.repeat(Math.ceil((3.5 * CHUNK) / LINE.length));
 const SMALL = "Subject: x\r\n\r\n.\r\nhello\r\n";
 
@@ -58,18 +61,18 @@ async function* failing(): AsyncGenerator<string> {
   throw new SourceError("the disk is gone");
 }
 
-/** Whatever happened: a message that was not completed is never ended. */
+/** A message that was not completed is never ended, whatever happens. */
 const neverLast = (_: SMTP, { lines, taken }: { lines: string[]; taken: number }): void => {
   expect(lines.join("\n")).not.toMatch(/LAST/);
   expect(taken).toBe(0);
 };
 
-/** Whatever a server said before: one that took the message must not be said to have no part of it. */
+/** If the server accepted the message, the error never denies that, whatever the server sent before. */
 const neverDenied: Scenario["check"] = (_, { taken }, outcome) => {
   if (taken > 0) expect("error" in outcome && outcome.error).toMatchObject({ delivery: "unknown" });
 };
 
-/** Nothing of the message follows a chunk that was refused, but what was on its way already (RFC 3030 2). */
+/** After a refused chunk, nothing of the message follows, except what was already sent (RFC 3030 2). */
 const thenReset = (_: SMTP, { lines }: { lines: string[] }): void => {
   expect(lines.filter((line) => /LAST/.test(line))).toEqual([]);
   expect(lines.at(-1)).toBe("RSET");
@@ -85,7 +88,7 @@ const GONE: readonly [name: string, act: Act, throws: Thrown][] = [
   ["says 354", ["354 go"], { type: SMTPServerDisconnected, message: /protocol/ }],
 ];
 
-/** What the message looks like, and when all of it is on its way. */
+/** The kinds of a large message. */
 const FORMS: readonly [name: string, body: () => Body][] = [
   ["in memory", () => LARGE],
   ["in pieces", () => pieces(LARGE)],
@@ -106,7 +109,7 @@ const gone: Scenario[] = MODES.flatMap(([mode, hello]) =>
         name: `a server that ${name} after the first chunk, ${form}, ${mode}`,
         server: server({ EHLO: hello, BDAT: act }),
         call: sending(body),
-        // Pipelined, all of it may be on its way by then.
+        // With PIPELINING, all of it may have been sent by then.
         throws: { ...throws, ...(mode === "lock-step" ? { delivery: "not-sent" } : {}), temporary: true },
         connected: false,
         within: 5,
@@ -159,7 +162,7 @@ const refusals: Scenario[] = MODES.flatMap(([mode, hello]): Scenario[] => [
     (reply): Scenario => ({
       name: `${reply} to the first chunk: no LAST, then RSET, and the session goes on, ${mode}`,
       server: server({ EHLO: hello, BDAT: reply, chunk: [] }),
-      // A source that waits: in one go, all of it would be on its way before the answer.
+      // A source that waits: otherwise all of the message would be sent before the reply.
       call: async (smtp) => sending(() => waiting(smtp))(smtp),
       throws: {
         type: SMTPDataError,
@@ -195,7 +198,7 @@ const refusals: Scenario[] = MODES.flatMap(([mode, hello]): Scenario[] => [
     throws: { type: SMTPDataError, smtp_code: 552, delivery: "rejected" },
     connected: true,
     taken: 0,
-    // Pipelined, all of it may be on its way before the answer; one by one, nothing is.
+    // With PIPELINING, all of it may have been sent before the reply; in lock-step, only one chunk.
     check: (_, { lines }) => {
       const chunks = lines.filter((line) => line.startsWith("BDAT"));
       if (mode === "lock-step") expect(chunks).toHaveLength(1);
@@ -234,12 +237,12 @@ const refusals: Scenario[] = MODES.flatMap(([mode, hello]): Scenario[] => [
   },
 ]);
 
-/** Compares by pattern where lines are compared with lines. */
+/** Returns the line itself if the pattern matches it, for a comparison of lines with lines. */
 function matching(lines: readonly string[]): (pattern: string | RegExp, index: number) => string | RegExp | undefined {
   return (pattern, index) => (pattern instanceof RegExp && pattern.test(lines[index] ?? "") ? lines[index] : pattern);
 }
 
-/** A source that ends one chunk, then waits for what the server says of it. */
+/** A source that completes one chunk, then waits for the server's reply to it. */
 async function* waiting(smtp: SMTP): AsyncGenerator<string> {
   yield* pieces(LARGE.slice(0, CHUNK + 100_000));
   for (let i = 0; i < 20 && smtp.connected; i++) await new Promise((resolve) => setTimeout(resolve, 5));
@@ -306,7 +309,7 @@ const sources: Scenario[] = MODES.flatMap(([mode, hello]): Scenario[] => {
   ];
 });
 
-/** More than a chunk, and nothing then. */
+/** More than one chunk, and then nothing. */
 async function* hanging(): AsyncGenerator<string> {
   yield* pieces(LARGE.slice(0, CHUNK + 100_000));
   await new Promise(() => {});
@@ -408,7 +411,7 @@ const lmtpEager: Scenario[] = lmtpRows
     call: sending(SMALL, THREE),
   }));
 
-/** What became of three messages that were sent at once. */
+/** The outcomes of three messages that are sent at once. */
 const three = (smtp: SMTP): Promise<unknown> =>
   Promise.all(
     [1, 2, 3].map((number) =>
@@ -419,11 +422,11 @@ const three = (smtp: SMTP): Promise<unknown> =>
     ),
   );
 
-/** What the second of three messages meets. */
+/** Servers' reactions to the second of three messages. */
 const MIDDLES: readonly {
   readonly name: string;
   readonly answers: Answers;
-  /** What is answered to the message that is on its way all the same. */
+  /** The replies if the message was already sent. */
   readonly eager?: Answers;
   readonly becomes: readonly [pipelined: readonly string[], eager: readonly string[]];
   readonly connected: boolean;
@@ -625,7 +628,7 @@ const shifted: Scenario[] = ["CHUNKING", "8BITMIME"].map((extension) => ({
   taken: 0,
 }));
 
-/** The same, and what is small goes by BDAT as well. */
+/** The same scenarios, in which small messages use BDAT, too. */
 function always(...rows: readonly (readonly Scenario[])[]): Scenario[] {
   return rows.flat().map((row) => ({ ...row, options: { chunking: true, ...row.options } }));
 }

@@ -1,4 +1,4 @@
-/** What a server echoes of a login, in whatever charset, reaches no error, log or debug output (SECURITY.md, rule 8). */
+/** A server's echoes of a login, in any charset, appear in no error, log or debug output (SECURITY.md, rule 8). */
 import { inspect } from "node:util";
 import { describe, expect, test, vi } from "vitest";
 import { SMTP, SMTPAuthenticationError } from "../../src/index.ts";
@@ -13,7 +13,7 @@ function line(...parts: readonly Uint8Array[]): Uint8Array {
   return Uint8Array.from([...raw("535 5.7.8 "), ...parts.flatMap((part) => [...part]), ...raw("\r\n")]);
 }
 
-/** All that a user or an operator may see of a login that is refused so. */
+/** Everything that a user or an operator can see of a login with this refusal. */
 async function shownOf(
   answer: Act,
   login: (smtp: SMTP) => Promise<unknown>,

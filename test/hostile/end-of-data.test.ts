@@ -1,4 +1,7 @@
-/** The end markers that others found servers to accept: no content with one becomes a second message (SECURITY.md, rule 2). */
+/**
+ * End markers that real servers were found to accept: no content with one becomes a second message (SECURITY.md, rule
+ * 2).
+ */
 import { Readable } from "node:stream";
 import { createMessage } from "@upyo/core";
 import fc from "fast-check";
@@ -16,13 +19,13 @@ const TO = "b@lab.test";
 const ENDS = attacks.markers.map(({ text }) => text);
 const MARKERS = attacks.markers.map((marker) => [JSON.stringify(marker.text), marker] as const);
 
-/** The text behind the marker: another message to a server that accepts the marker. */
+/** The text after the marker: another message, for a server that accepts the marker. */
 const SMUGGLED =
   "MAIL FROM:<admin@victim.test>\r\nRCPT TO:<target@victim.test>\r\nDATA\r\nSubject: smuggled\r\n\r\nsmuggled\r\n.\r\n";
 
 const HEADER = `From: ${FROM}\r\nTo: ${TO}\r\nSubject: the only one\r\n\r\n`;
 
-/** How the content reaches the server. */
+/** How the content is sent to the server. */
 const CARRIERS: readonly { readonly name: string; readonly options: SMTPOptions; readonly lmtp?: true }[] = [
   { name: "DATA", options: {} },
   { name: "BDAT", options: { chunking: true } },
@@ -50,7 +53,7 @@ function streamOf(chunks: readonly string[]): ReadableStream<Uint8Array> {
   });
 }
 
-/** Every kind of body, of a text that is cut into these chunks. */
+/** Every kind of body, from the chunks of a text. */
 const BODIES: Readonly<Record<string, (chunks: readonly string[]) => Body>> = {
   "a string": (chunks) => chunks.join(""),
   octets: (chunks) => utf8(chunks.join("")),
@@ -102,7 +105,7 @@ async function byUpyo({ host, options, lmtp }: Session, more: object): Promise<v
   }
 }
 
-/** Every way to hand a text over that ends up in the content. */
+/** Every way to pass a text that becomes part of the content. */
 const WAYS: Readonly<Record<string, (session: Session, text: string, chunks: readonly string[]) => Promise<void>>> = {
   ...Object.fromEntries(
     Object.entries(BODIES).map(([name, body]) => [
@@ -140,7 +143,7 @@ const WAYS: Readonly<Record<string, (session: Session, text: string, chunks: rea
   "Upyo's subject": (session, text) => byUpyo(session, { subject: text }),
 };
 
-/** Sends, and returns the messages that a lenient server sees; undefined: the client refused it. */
+/** Sends, and returns the messages that a lenient server sees; undefined: the client refused the message. */
 async function seenOf(
   carrier: (typeof CARRIERS)[number],
   send: (session: Session) => Promise<void>,

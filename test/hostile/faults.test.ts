@@ -1,4 +1,4 @@
-/** A server that goes away, says nothing or nonsense, at every stage, with and without PIPELINING. */
+/** A server that disconnects, is silent or sends garbage, at every stage, with and without PIPELINING. */
 import { SMTPConnectError, SMTPServerDisconnected, SMTPTimeoutError } from "../../src/index.ts";
 import {
   type Act,
@@ -20,7 +20,7 @@ const MODES: readonly [name: string, hello: Act][] = [
   ["pipelined", ehlo("PIPELINING", "8BITMIME")],
 ];
 
-/** The stages of a delivery: the verb that is answered badly, and what is known of the message then. */
+/** The stages of a delivery: the verb with the faulty reply, and the outcome of the message then. */
 const STAGES: readonly { verb: string; delivery: "not-sent" | "unknown"; phase: string }[] = [
   { verb: "greeting", delivery: "not-sent", phase: "greeting" },
   { verb: "EHLO", delivery: "not-sent", phase: "command" },
@@ -37,7 +37,7 @@ function at(verb: string, act: Act, hello: Act): Act {
 
 const FAULTS: readonly { name: string; act: Act; throws: Thrown }[] = [
   { name: "closes", act: close, throws: { type: SMTPServerDisconnected } },
-  // A reset at once may hit the client while it still connects.
+  // An immediate reset may reach the client while it still connects.
   { name: "resets", act: [delay(0.01), reset], throws: { type: SMTPServerDisconnected } },
   { name: "ends its side only", act: halfClose, throws: { type: SMTPServerDisconnected } },
   {

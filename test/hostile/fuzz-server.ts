@@ -1,43 +1,45 @@
-/** A server in memory that behaves as it is told, reply by reply, and keeps a ledger of what it received and took. */
+/** A server in memory whose behaviour is set reply by reply; it keeps a ledger of received and accepted messages. */
 import type { MemoryStream } from "../../transports/memory.ts";
 
-/** What the server does in the place of one reply. */
+/** The server's behaviour in place of one reply. */
 export type Behaviour = {
-  /** "good": the right answer; null: none; else these octets as text. */
+  /** "good": the right reply; null: none; otherwise the bytes of the reply as text. */
   readonly say: "good" | string | null;
-  /** What it says beyond that, unasked. */
+  /** Unsolicited text after the reply. */
   readonly extra: string;
   readonly after: "go on" | "close" | "reset" | "halfClose" | "stall" | "freeze";
-  /** Turns of the event loop before it answers. */
+  /** Turns of the event loop before the reply. */
   readonly wait: number;
-  /** Whether it takes a message although it does not say so. */
+  /** Whether it accepts a message even if it does not say so. */
   readonly takes: boolean;
 };
 
-/** A message that came in whole, to its final dot or its last chunk. */
+/** A message that was received completely, to its final dot or its last chunk. */
 export type Entry = {
   /** The number in the message; undefined for an empty one. */
   readonly id: number | undefined;
   readonly body: string;
   readonly by: "DATA" | "BDAT";
   readonly from: string;
-  /** Recipients that were named in this transaction. */
+  /** The recipients of this transaction. */
   readonly named: readonly string[];
-  /** Those of them that were accepted. */
+  /** The accepted ones among them. */
   readonly accepted: readonly string[];
-  /** Whether the server took it for any recipient: it said yes, or took it in silence. */
+  /** Whether the server accepted it for any recipient, by a positive reply or silently. */
   taken: boolean;
   /** False once this connection's replies no longer answer its commands one by one. */
   inStep: boolean;
-  /** True if the server kept a transaction that RSET should have ended: what is in flight behind it is beyond recall. */
+  /**
+   * True if the server kept a transaction that RSET should have ended: messages in flight after it cannot be withdrawn.
+   */
   readonly resetRefused: boolean;
 };
 
-/** What a reply would answer. */
+/** The command that a reply would answer. */
 export type Asked = {
   /** The number of the connection. */
   readonly connection: number;
-  /** How many replies there were on it. */
+  /** The number of replies on it so far. */
   readonly reply: number;
   /** The command's verb; "" for the greeting, "." for the end of a content. */
   readonly verb: string;
@@ -51,9 +53,9 @@ export type Plan = {
   readonly pipelining: boolean;
   readonly chunking: boolean;
   readonly behaviours: readonly Behaviour[];
-  /** Gives the behaviours when those are used up. Default: good ones. */
+  /** Returns further behaviours after those. Default: good ones. */
   readonly draw?: (asked: Asked) => Behaviour;
-  /** Is given each entry of the ledger when its verdict was said; the ledger is not kept then. */
+  /** Receives each entry of the ledger after its verdict; the ledger is not kept then. */
   readonly onEntry?: (entry: Entry) => void;
 };
 
@@ -63,20 +65,20 @@ export type ServerStream = Pick<MemoryStream, "read" | "write" | "end" | "abort"
 const VERBS =
   /^(EHLO .+|LHLO .+|HELO .+|MAIL FROM:<.*>.*|RCPT TO:<.*>.*|DATA|BDAT \d+( LAST)?|RSET|NOOP|VRFY .*|QUIT|AUTH .*|XRAW)$/s;
 
-/** A whole reply at the start of what is said, its lines all of one code; longer ones are over the limits. */
+/** A whole reply at the start of a text, with the same code in all lines; longer ones exceed the limits. */
 const REPLY = /^([2-5]\d\d)(?:-[^\n]{0,4000}\n\1){0,500}(?: [^\n]{0,4000})?\r?\n/;
 
-/** Stands for the sender of a message whose MAIL was not accepted. */
+/** Represents the sender of a message whose MAIL was not accepted. */
 export const REFUSED = "refused";
 
 class Over extends Error {}
 
-/** What all connections of one case have in common. */
+/** The common state of all connections of one case. */
 export class FuzzServer {
   readonly ledger: Entry[] = [];
-  /** What no client of ours may ever do. */
+  /** Actions that the client must never perform. */
   readonly violations: string[] = [];
-  /** True if it answered commands that it never read: no client can tell. */
+  /** True if it answered commands that it never read: no client can detect that. */
   answeredAhead = false;
   readonly #plan: Plan;
   #next = 0;
@@ -87,19 +89,19 @@ export class FuzzServer {
     this.#plan = plan;
   }
 
-  /** Takes a connection. */
+  /** Accepts a connection. */
   accept(stream: ServerStream): void {
     const connection = new Connection(this, this.#plan, stream, this.#accepted++).run();
     this.#connections.add(connection);
     void connection.finally(() => this.#connections.delete(connection));
   }
 
-  /** The next behaviour; a good one when the plan is used up. */
+  /** The next behaviour; a good one after the end of the plan. */
   next(asked: Asked): Behaviour {
     return this.#plan.behaviours[this.#next++] ?? this.#plan.draw?.(asked) ?? GOOD;
   }
 
-  /** How many connections there are. */
+  /** The number of open connections. */
   get connections(): number {
     return this.#connections.size;
   }
@@ -184,7 +186,7 @@ class Connection {
   }
 
   async #mail(from: string): Promise<void> {
-    // RFC 5321 4.1.4; who says MAIL by hand says it twice if he likes.
+    // RFC 5321 4.1.4; a caller that sends MAIL itself may send it twice.
     const open = this.#from !== undefined;
     if (open && this.#inStep && !this.#resetRefused && !from.startsWith("open@")) {
       this.#server.violations.push(`MAIL in an open transaction: ${from}`);
@@ -206,11 +208,11 @@ class Connection {
     return [...(pipelining ? ["PIPELINING"] : []), ...(chunking ? ["CHUNKING"] : [])];
   }
 
-  /** Octets of a message that the server did not want are its own affair; whole messages are remembered all the same. */
+  /** Reads a chunk. Chunks that the server refuses count as well: the ledger records every whole message. */
   async #chunk(line: string): Promise<void> {
     const [, octets = "0", last] = /^BDAT (\d+)( LAST)?$/.exec(line) ?? [];
     while (this.#pending.length < Number(octets)) await this.#readOrOver();
-    // RFC 3030 2: no chunk may follow one that was refused, but for what was on its way already.
+    // RFC 3030 2: no chunk may follow a refused one, except those that were already sent.
     const chunk = this.#cut(Number(octets));
     this.#chunks += chunk;
     if (last === undefined) {
@@ -254,7 +256,7 @@ class Connection {
 
   async #verdict(entry: Entry, good: string): Promise<void> {
     const behaviour = this.#next(".", entry.from);
-    // What was refused to everybody is taken for nobody, whatever is said of it.
+    // A message that was refused for all recipients is accepted for none, whatever the reply is.
     const somebody = entry.accepted.length > 0 && entry.from !== REFUSED;
     await this.#behave(behaviour, good, (code) => {
       const inSilence = code === undefined && behaviour.after !== "go on" && behaviour.takes;
@@ -279,7 +281,7 @@ class Connection {
     return this.#server.next({ connection: this.#number, reply: this.#replies++, verb, from });
   }
 
-  /** Answers, and gives the code that was said. */
+  /** Replies, and returns the code of the reply. */
   async #behave(
     { say, extra, after, wait }: Behaviour,
     good: string,

@@ -1,4 +1,6 @@
-/** Injections that others collected, through every argument that is an address or ends up in a header (SECURITY.md, rule 1). */
+/**
+ * Known injection attacks, through every argument that is an address or becomes part of a header (SECURITY.md, rule 1).
+ */
 import { createMessage, type Message } from "@upyo/core";
 import { createTransport, type SendMailOptions } from "nodemailer";
 import { describe, expect, it } from "vitest";
@@ -55,7 +57,7 @@ async function byUpyo(transport: Transport, more: object): Promise<unknown> {
   }
 }
 
-/** An address in a message made by hand, which Upyo has not checked. */
+/** An address in an object, which Upyo has not checked. */
 const raw = (address: string): object => ({ address });
 
 /** Every argument that is one address. */
@@ -86,7 +88,7 @@ const ADDRESSES: Readonly<Record<string, Send>> = {
   "Upyo's Reply-To": (t, v) => byUpyo(t, { replyRecipients: [raw(v)] }),
 };
 
-/** Every field of a message in which addresses stand, as lists. */
+/** Every header field that contains lists of addresses. */
 const FIELDS: Readonly<Record<string, Send>> = {
   ...Object.fromEntries(
     ["From", "To", "Cc", "Bcc", "Sender", "Resent-To"].map((field): [string, Send] => [
@@ -104,7 +106,10 @@ const FIELDS: Readonly<Record<string, Send>> = {
   ),
 };
 
-/** Arguments that nodemailer parses as lists before this transport gets them: nodemailer decides which addresses they hold. */
+/**
+ * Arguments that nodemailer parses as lists before this transport gets them: nodemailer decides which addresses they
+ * contain.
+ */
 const LISTS_OF_NODEMAILER: Readonly<Record<string, Send>> = {
   ...Object.fromEntries(
     ["from", "to", "cc", "bcc", "replyTo", "sender"].flatMap((name): [string, Send][] => [
@@ -117,7 +122,7 @@ const LISTS_OF_NODEMAILER: Readonly<Record<string, Send>> = {
 
 const named = (name: string): Message["sender"] => ({ name, address: FROM });
 
-/** Every argument that ends up in a header, of the message or of a part. */
+/** Every argument that becomes part of a header, of the message or of a part. */
 const TEXTS: Readonly<Record<string, Send>> = {
   ...Object.fromEntries(
     ["subject", "inReplyTo", "references", "messageId", "date"].map((name): [string, Send] => [
@@ -155,7 +160,7 @@ function field(name: string, value: string): object {
   return { headers: new Map([[name, value]]) };
 }
 
-/** Every command that a client may send here, whole. */
+/** Every complete command that a client may send here. */
 const COMMAND =
   /^(EHLO \S+|MAIL FROM:<[^\r\n\0]*>( [A-Z0-9-]+(=\S+)?)*|RCPT TO:<[^\r\n\0]+>( [A-Z0-9-]+(=\S+)?)*|DATA|RSET|QUIT|NOOP|(VRFY|EXPN) [^\r\n\0]+)$/;
 
@@ -173,7 +178,7 @@ async function seen(send: Send, poison: string) {
   return { outcome, lines, bodies };
 }
 
-/** The recipient or sender of a line, and its domain as a server reads it: behind the last @ outside of quotes. */
+/** The domains of senders and recipients as a server reads them: after the last @ outside of quotes. */
 function domainsIn(lines: readonly string[]): string[] {
   const paths = lines.flatMap((line) => /^(?:MAIL FROM|RCPT TO):<(.*?)>(?: |$)/.exec(line)?.[1] ?? []);
   return paths.map(
@@ -185,7 +190,7 @@ function domainsIn(lines: readonly string[]): string[] {
   );
 }
 
-/** Expects whole commands, one message at most, and no injected field, whatever the argument was. */
+/** Expects whole commands, at most one message, and no injected field, whatever the argument was. */
 function expectSound({ outcome, lines, bodies }: Awaited<ReturnType<typeof seen>>, name: string): string {
   const where = `${name}: ${String(outcome)}\n${lines.join("\n")}\n${bodies.join("\n")}`;
   expect(
@@ -203,7 +208,7 @@ describe("[injection: attacks] an address", () => {
   const inOneLine = all.filter(([, { text }]) => !/[\r\n]/.test(text));
 
   it.each(all)("%s is one or none, wherever it stands", async (_, { text, evil }) => {
-    // What is not ASCII may stand in a parameter as the caller wrote it.
+    // A parameter may contain non-ASCII text as the caller wrote it.
     permit(/RFC 5321 4\.1\.(2: parameters|1\.11: no parameter)/);
     for (const [name, send] of Object.entries(ADDRESSES)) {
       const what = await seen(send, text);
@@ -229,9 +234,9 @@ describe("[injection: attacks] an address", () => {
 type Address = {
   readonly text: string;
   readonly sources: readonly string[];
-  /** It is a list by RFC 5322, and evil's address is in it. */
+  /** True if it is a list by RFC 5322 that contains evil's address. */
   readonly list?: boolean;
-  /** It is evil's own by any reading: IDNA maps it. */
+  /** True if it is evil's own address by any reading: IDNA maps it. */
   readonly evil?: boolean;
 };
 
@@ -254,7 +259,7 @@ describe("[injection: attacks] a text", () => {
         ).toEqual([]);
         expect(domainsIn(lines), where).not.toContain("evil.test");
         expect(bodies.length, where).toBeLessThanOrEqual(1);
-        // No line of the header, of a part's or of the body is what was to be injected.
+        // No line of the header, of a part's header or of the body is the injected one.
         expect(body, where).not.toMatch(/^(X-Injected|Bcc|MAIL FROM):/im);
         expect(body, where).not.toMatch(/\r(?!\n)|(?<!\r)\n/);
       }

@@ -1,4 +1,4 @@
-/** No argument of a call adds a command, a parameter or a recipient to those that the call is for (SECURITY.md, rule 1). */
+/** No argument of a call adds a command, a parameter or a recipient to those of the call (SECURITY.md, rule 1). */
 import { describe, expect, it } from "vitest";
 import { SMTP, SMTPNotSupportedError, type SMTPOptions, SMTPRecipientsRefused } from "../../src/index.ts";
 import { ehlo, inOrder, type ScriptedServer, server, startScriptedServer } from "../support/scripted-server.ts";
@@ -6,19 +6,19 @@ import { HELLO, MESSAGE, type Scenario, scenarios, settled, watchForLeaks } from
 
 const EXTENSIONS = ehlo("PIPELINING", "8BITMIME", "SMTPUTF8", "DSN", "SIZE", "AUTH PLAIN LOGIN CRAM-MD5", "STARTTLS");
 
-/** A value that TypeScript would not let through. */
+/** A value that TypeScript would refuse. */
 function untyped<T>(value: unknown): T {
   return value as T;
 }
 
-/** An argument that reaches the wire: how to pass a value there, and what the error must call it. */
+/** An argument that reaches the wire: how to pass a value, and its name in the error. */
 type Place = {
   readonly at: string;
   readonly names: RegExp;
   readonly call: (smtp: SMTP, value: string) => unknown;
-  /** What stands before the poison; an address for most. */
+  /** The text before the poison; an address for most. */
   readonly prefix?: string;
-  /** Types that are right here. */
+  /** Types that are valid here. */
   readonly may?: readonly string[];
 };
 
@@ -113,7 +113,7 @@ const POISONS: readonly [name: string, text: string][] = [
   ["a lone low surrogate at the end", "\udc00"],
 ];
 
-/** What must not be taken for a string, although it might behave like one. */
+/** Values that must not be accepted as strings, although they may behave like one. */
 const WRONG_TYPES: readonly [name: string, value: unknown][] = [
   ["a number", 42],
   ["an object", {}],
@@ -126,7 +126,7 @@ const WRONG_TYPES: readonly [name: string, value: unknown][] = [
   ["octets", new Uint8Array([97])],
 ];
 
-/** Opens a session that has said EHLO; afterwards it must still work, and nothing else may have been said. */
+/** Opens a session and sends EHLO; after the call the session must still work, and the call must have sent nothing. */
 async function untouched(options: SMTPOptions, call: (smtp: SMTP) => unknown): Promise<unknown> {
   const answering = await startScriptedServer(server({ EHLO: EXTENSIONS }));
   const smtp = new SMTP(answering.host, answering.port, { timeout: 5, ...options });
@@ -212,7 +212,7 @@ describe("[injection]", () => {
   });
 });
 
-/** The recipient as it is given, and the line that it becomes; undefined: it must be refused. */
+/** The recipient as the caller passes it, and its line; undefined: it must be refused. */
 const ADDRESSES: readonly [given: string, line: string | undefined][] = [
   ["a@x> SIZE=1 AUTH=<b", undefined],
   ["a@x.test>", undefined],

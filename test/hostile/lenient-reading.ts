@@ -1,12 +1,12 @@
 /**
- * Reads a client's bytes as the most lenient server would: it takes every end marker of attacks/end-of-data.json for the
- * end of a message, ends a command at CR or LF, and relays content from BDAT by DATA.
+ * Reads a client's bytes as the most lenient server would: it accepts every end marker of attacks/end-of-data.json as
+ * the end of a message, ends a command at CR or LF, and relays content from BDAT by DATA.
  */
 
 /** A message that such a server sees. */
 export type Letter = { readonly from: string; readonly to: readonly string[]; readonly content: string };
 
-/** The messages in all that a client sent, in clear, an octet a character. */
+/** The messages in a client's unencrypted bytes, one character for each byte. */
 export function lenientlyRead(sent: string, ends: readonly string[]): Letter[] {
   return new Reader(sent, ends).read();
 }
@@ -69,7 +69,7 @@ class Reader {
     this.#rest = text.slice(first.next);
   }
 
-  /** The next hop gets the content by DATA, with a dot stuffed behind each CRLF. */
+  /** The next hop gets the content by DATA, with another dot after each CRLF that a dot follows. */
   #chunk(line: string): void {
     const [, octets = "0", last] = /^BDAT (\d+)( LAST)?$/i.exec(line) ?? [];
     this.#chunks += this.#rest.slice(0, Number(octets));

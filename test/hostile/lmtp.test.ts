@@ -1,4 +1,7 @@
-/** LMTP: one reply a recipient after the data, and servers that lose count (RFC 2033 4.2; SECURITY.md, rule 7). */
+/**
+ * LMTP: one reply for each recipient after the data, and servers that send another number of replies (RFC 2033 4.2;
+ * SECURITY.md, rule 7).
+ */
 import { expect } from "vitest";
 import {
   type LMTP,
@@ -195,7 +198,7 @@ const rows: Row[] = [
 
 const basic: Scenario[] = MODES.flatMap(([mode, hello]) =>
   rows
-    // Where nobody is accepted, DATA is sent only in one flight with RCPT.
+    // If no recipient is accepted, the client sends DATA only in one flight with RCPT.
     .filter(({ name }) => !(mode === "lock-step" && name.startsWith("354 although")))
     .map(
       ({ answers, to, ...row }): Scenario => ({
@@ -295,7 +298,7 @@ const rest: Scenario[] = [
 ];
 
 scenarios("lmtp", basic);
-// What comes in one packet there comes octet by octet here.
+// Without the scenarios in which several replies arrive in one packet: in memory, replies arrive in small pieces.
 scenarios(
   "lmtp",
   basic.filter(({ name }) => !name.startsWith("a reply")),

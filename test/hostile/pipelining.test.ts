@@ -1,4 +1,4 @@
-/** Calls that are made without waiting: their order, their failures, and what the server sees (SECURITY.md, rule 7). */
+/** Calls without waiting: their order, their failures, and the commands that the server gets (SECURITY.md, rule 7). */
 import { expect } from "vitest";
 import {
   type Body,
@@ -35,7 +35,7 @@ type Mode = {
   readonly bodyOf?: (text: string) => Body;
 };
 
-/** The ways of a message: as a group of its own, or command by command. */
+/** How a message is sent: as a group of commands, or command by command. */
 const MODES: readonly Mode[] = [
   { name: "lock-step", hello: LOCK_STEP },
   { name: "pipelined", hello: PIPELINING },
@@ -49,7 +49,7 @@ const MODES: readonly Mode[] = [
   },
 ];
 
-/** Three messages at once; gives what became of each. */
+/** Sends three messages at once; returns their outcomes. */
 function three(smtp: SMTP, bodyOf: (text: string) => Body = (text) => text): Promise<unknown[]> {
   const sends = ["one", "two", "three"].map((name) =>
     smtp.sendmail(`${name}@client.test`, `${name}@lab.test`, bodyOf(`${name}\r\n`)).then(
@@ -194,7 +194,7 @@ const middles: Scenario[] = MODES.flatMap(({ name, hello, options, bodyOf }) =>
       connected: middle.connected,
       taken: middle.taken[hello === LOCK_STEP ? 0 : 1],
       check: (_, { bodies, lines }) => {
-        // No message of a call is ever there twice, and one that was refused before its data carries nothing.
+        // No message arrives twice, and a message that was refused before its data has no content.
         for (const name of ["one", "two", "three"]) {
           expect(bodies.filter((body) => body === wire(name)).length).toBeLessThanOrEqual(1);
         }

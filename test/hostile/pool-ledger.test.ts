@@ -1,5 +1,7 @@
-/** The pool's ledger (SECURITY.md, rule 9): whatever servers do, a message is taken as often as its sender is told. */
-import assert from "node:assert/strict"; // Vitest's expect() is too slow for what is compared in each of so many cases.
+/**
+ * The pool's ledger (SECURITY.md, rule 9): whatever servers do, a message is accepted as often as its sender is told.
+ */
+import assert from "node:assert/strict"; // Vitest's expect() is too slow for the comparisons in so many cases.
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { type ByteStream, SMTPException, SMTPPool, type Transport } from "../../src/index.ts";
@@ -16,15 +18,15 @@ const SEED = Number(process.env["SMTPLIB_FUZZ_SEED"] ?? Math.floor(Math.random()
 
 const RATES: Rates = { refuse: 0.01, dismiss: 0.003, hangUp: 0.02, stall: 0.002, babble: 0.005, dawdle: 0.1 };
 
-/** A message, and what its sender was told. */
+/** A message, and the outcome that its sender got. */
 type Sent = { readonly id: number; outcome: "pending" | "ok" | "aborted" | SMTPException };
 
-/** A pool, its server, and what became of the messages. */
+/** A pool, its server, and the outcomes of its messages. */
 class Ledger {
   readonly sent: Sent[] = [];
   readonly pool: SMTPPool;
   readonly server: FuzzServer;
-  /** The most connections that there were at a time. */
+  /** The maximum number of simultaneous connections. */
   most = 0;
   #open = 0;
 
@@ -55,7 +57,7 @@ class Ledger {
     });
   }
 
-  /** Sends one. */
+  /** Sends a message. */
   send(signal?: AbortSignal, recipients = 1): void {
     const sent: Sent = { id: this.sent.length, outcome: "pending" };
     this.sent.push(sent);
@@ -70,7 +72,7 @@ class Ledger {
     );
   }
 
-  /** Lets time pass until a promise is settled, and fails if it never is. */
+  /** Lets time pass until a promise is settled; fails if it never is. */
   async pass(until: Promise<unknown>): Promise<void> {
     let settled = false;
     const done = (): void => {
@@ -85,7 +87,7 @@ class Ledger {
     }
   }
 
-  /** Holds each message's outcome against what the server took. */
+  /** Compares each message's outcome with the server's ledger. */
   judge(): void {
     const entries = new Map<number, Entry[]>();
     for (const entry of this.server.ledger) {
@@ -105,7 +107,7 @@ class Ledger {
   }
 }
 
-// A pool waits before it asks an overloaded server again: nobody has to wait for that here.
+// Fakes time: a pool waits before it connects to an overloaded server again.
 beforeEach(() => void vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "performance"] }));
 afterEach(() => void vi.useRealTimers());
 
@@ -138,7 +140,7 @@ describe("[pool]", () => {
       await ledger.pass(ledger.pool.close());
       ledger.judge();
       expect(sent + failed).toBe(1000);
-      // The faults must have been worth it.
+      // Enough messages must have failed, and enough must have been sent.
       expect(sent).toBeGreaterThan(client === "eager" ? 50 : 500);
       expect(failed).toBeGreaterThan(10);
       if (client !== "eager") expect(retried).toBeGreaterThan(0);
@@ -153,7 +155,7 @@ describe("[pool]", () => {
   });
 });
 
-/** What happens next. */
+/** A step of a case. */
 type Step = { readonly does: "send" | "abort" | "wait" | "turn" | "check"; readonly signal: boolean };
 
 type Case = {
@@ -218,7 +220,7 @@ async function playCase({ seed, faults, pipelining, chunking, options, steps }: 
     }
   }
   await ledger.pass(Promise.all([ledger.pool.drain(), ...checks]));
-  // The server is well again: what was lost would be missed now.
+  // The server works again: a lost place would be noticed now.
   left = 0;
   await ledger.pass(turn().then(() => vi.advanceTimersByTimeAsync(120_000)));
   const before = ledger.sent.length;

@@ -1,4 +1,7 @@
-/** The pool against servers that hang up, stall, complain and forget (SECURITY.md, rule 9): what each message came to, and by how many connections. */
+/**
+ * The pool with servers that disconnect, stall, complain and lose messages (SECURITY.md, rule 9): the outcome of each
+ * message, and the number of connections.
+ */
 import { afterEach, describe, expect, it } from "vitest";
 import { SMTPPool } from "../../src/index.ts";
 import type { PoolOptions } from "../../src/pool/options.ts";
@@ -17,21 +20,21 @@ import {
 } from "../support/scripted-server.ts";
 import { settled, watchForLeaks } from "./scenario.ts";
 
-/** A row. */
+/** A row of the table. */
 type Row = {
   readonly name: string;
-  /** What the server does, on each connection in turn; the last one for all further ones. */
+  /** The server's behaviour on each connection in turn; the last one applies to all further ones. */
   readonly servers: readonly Act[];
   readonly options?: PoolOptions;
-  /** What is called. Default: three messages, each after the one before it. */
+  /** The calls. Default: three messages, one after the other. */
   readonly call?: (pool: SMTPPool, server: ScriptedServer) => Promise<unknown>;
-  /** What the call gives. */
+  /** The result of the calls. */
   readonly gives: unknown;
-  /** How many connections there were. */
+  /** The number of connections. */
   readonly connections: number;
-  /** How many messages the server said yes to. */
+  /** The number of messages that the server accepted. */
   readonly taken: number;
-  /** What the pool's numbers say in the end. */
+  /** The pool's counts at the end. */
   readonly stats?: Partial<SMTPPool["stats"]>;
   readonly check?: (server: ScriptedServer) => unknown;
 };
@@ -42,14 +45,14 @@ const MODES: readonly [string, Act][] = [
   ["pipelined", ehlo("PIPELINING", "8BITMIME")],
 ];
 
-/** Each after the one before it. */
+/** Sends three messages, one after the other. */
 async function three(pool: SMTPPool): Promise<string[]> {
   const outcomes: string[] = [];
   for (const name of ["one", "two", "three"]) outcomes.push(await outcome(send(pool, name)));
   return outcomes;
 }
 
-/** All at once. */
+/** Sends messages at once. */
 const atOnce =
   (count: number) =>
   (pool: SMTPPool): Promise<string[]> =>
@@ -88,12 +91,12 @@ function rows(table: readonly Row[]): void {
   });
 }
 
-/** Waits until the pool has noticed that its connections are gone. */
+/** Waits until the pool has noticed the end of its connections. */
 async function untilGone(pool: SMTPPool): Promise<void> {
   while (pool.stats.connections > 0) await new Promise((resolve) => setImmediate(resolve));
 }
 
-/** The second message, when it finds the connection of the first. */
+/** The fate of the second message on the connection of the first. */
 const DEATHS: readonly [string, { readonly [verb: string]: Act }][] = [
   ["is closed (FIN)", { MAIL: inOrder("250 ok", close) }],
   ["is reset (RST)", { MAIL: inOrder("250 ok", reset) }],

@@ -1,4 +1,6 @@
-/** A message whose reply is lost after some recipients were refused: the error names them, since they did not get it. */
+/**
+ * A message whose reply is lost after some recipients were refused: the error names them, since they did not get it.
+ */
 import { expect, it, onTestFinished } from "vitest";
 import { LMTP, SMTP, type SMTPOptions, SMTPPool, SMTPServerDisconnected } from "../../src/index.ts";
 import { startServer } from "../../src/testing/index.ts";
@@ -29,7 +31,7 @@ const WAYS: readonly Way[] = [
 
 const contentOf = ({ body }: Way): string | AsyncIterable<Uint8Array> => (typeof body === "string" ? body : body());
 
-/** A server that refuses one recipient and goes away behind the end of the message. */
+/** A server that refuses one recipient and disconnects after the end of the message. */
 function startLossy(extensions: readonly string[], protocol: "smtp" | "lmtp" = "smtp"): ReturnType<typeof startServer> {
   const server = startServer({
     protocol,

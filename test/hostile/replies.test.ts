@@ -1,4 +1,4 @@
-/** What counts as a reply, what it means, and what a client does with anything else (SECURITY.md, rule 4). */
+/** The grammar and the meaning of replies, and the client's reaction to anything else (SECURITY.md, rule 4). */
 import { expect } from "vitest";
 import {
   SMTPConnectError,
@@ -22,7 +22,7 @@ const dead = (message?: RegExp): Thrown => ({
 const lockStep = ehlo("8BITMIME");
 const two = ["b@lab.test", "c@lab.test"];
 
-/** Not a reply, in the place of the one to MAIL. */
+/** Texts that are no reply, in place of the reply to MAIL. */
 const broken: Scenario[] = [
   "000 x",
   "100 x",
@@ -55,7 +55,7 @@ const broken: Scenario[] = [
   lines: [HELLO, "MAIL FROM:<a@client.test>"],
 }));
 
-/** Odd, but a reply. */
+/** Unusual, but valid replies. */
 const odd: Scenario[] = [
   "250",
   "250 ",
@@ -427,7 +427,7 @@ const twice = async (smtp: Parameters<typeof sendOne>[0]): Promise<unknown> => {
   return sendOne(smtp);
 };
 
-/** Bytes that nothing asked for, while the session rests; the next call must not take them for its answer. */
+/** Unsolicited bytes while the session is idle; the next call must not take them for its reply. */
 const surplus: Scenario[] = (
   [
     ["another reply in the same packet", "250 queued\r\n250 stray", /./],
@@ -518,7 +518,7 @@ const desync: Scenario[] = [
     name: "a reply that is missing in a pipelined envelope",
     server: server({ RCPT: [] }),
     options: { timeouts: { envelope: 0.1, dataInit: 0.1 } },
-    // DATA's 354 seems to answer RCPT, which is no yes.
+    // The 354 to DATA seems to answer RCPT, which it does not accept.
     throws: { type: SMTPRecipientsRefused, delivery: "rejected" },
     connected: false,
     taken: 0,
@@ -557,7 +557,7 @@ const desync: Scenario[] = [
   },
 ];
 
-/** 421 in the place of each reply (RFC 5321 3.8). */
+/** 421 in place of each reply (RFC 5321 3.8). */
 const closing: Scenario[] = [lockStep, ehlo("PIPELINING", "8BITMIME")].flatMap((hello) =>
   (
     [
@@ -624,7 +624,7 @@ const closingElsewhere: Scenario[] = [
   },
 ];
 
-/** A byte now and then is no progress. */
+/** A byte now and then does not count as progress. */
 const dribbled: Scenario[] = [
   {
     name: "a reply that dribbles runs out of time as one that does not come",

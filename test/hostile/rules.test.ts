@@ -1,4 +1,7 @@
-/** The life of a session: connecting, calling too early or too late, quitting, printing (SECURITY.md, rules 6 and 10). */
+/**
+ * The life of a session: connecting, calls that come too early or too late, quitting, printing (SECURITY.md, rules 6
+ * and 10).
+ */
 import { describe, expect, it } from "vitest";
 import {
   SMTP,
@@ -54,7 +57,7 @@ const CALLS: readonly Call[] = [
 
 const OF_A_MESSAGE = ["data", "sendmail", "send_message", "deliver"];
 
-/** What each method does without a session. */
+/** The ways in which a session ends. */
 const DEAD: readonly [name: string, kill: (smtp: SMTP) => Promise<unknown>][] = [
   [
     "close()",
@@ -68,7 +71,7 @@ const DEAD: readonly [name: string, kill: (smtp: SMTP) => Promise<unknown>][] = 
   ["421", (smtp) => smtp.docmd("BYE")],
 ];
 
-/** quit() says by its reply that the session is over: in a `finally` it must hide nothing. */
+/** quit() reports the end of the session by its reply: in a `finally` block it must hide no error. */
 const REJECTING = CALLS.filter(([name]) => name !== "quit");
 
 const dead: Scenario[] = DEAD.flatMap(([death, kill]) =>
@@ -189,7 +192,7 @@ describe("[rules: no session]", () => {
   });
 });
 
-/** A port of 127.0.0.1 on which nobody listens. */
+/** A port of 127.0.0.1 on which nothing listens. */
 async function closedPort(): Promise<number> {
   const short = await startScriptedServer([]);
   await short.finish();

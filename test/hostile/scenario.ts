@@ -1,4 +1,4 @@
-/** A row of the hostile tests: what the server does, what the caller calls, and all that must be true afterwards. */
+/** A row of the hostile tests: the server's behaviour, the call, and the required results. */
 import { describe, expect, it } from "vitest";
 import { LMTP, SMTP, SMTP_SSL, SMTPException, type SMTPOptions } from "../../src/index.ts";
 import { permit } from "../judge/under-test.ts";
@@ -13,7 +13,7 @@ import {
 
 export { watchForLeaks } from "../support/leaks.ts";
 
-/** What a call is expected to throw; what is left out is not looked at. */
+/** The expected error of a call; fields that are left out are not compared. */
 export type Thrown = {
   readonly type: new (...args: never[]) => unknown;
   readonly smtp_code?: number;
@@ -26,37 +26,37 @@ export type Thrown = {
   readonly fields?: object;
 };
 
-/** A row. */
+/** A row of a table. */
 export type Scenario = {
   readonly name: string;
-  /** What the server does, on each connection in turn. */
+  /** The server's behaviour on each connection. */
   readonly server: Act | (() => Act | Promise<Act>);
   readonly options?: SMTPOptions | (() => SMTPOptions | Promise<SMTPOptions>);
   readonly client?: "SMTP" | "SMTP_SSL" | "LMTP";
   /** The call. Default: `sendmail` of a small message to one recipient. */
   readonly call?: (smtp: SMTP, server: ScriptedServer) => unknown;
   readonly throws?: Thrown;
-  /** What the call gives; nothing is compared if there is neither this nor `throws`. */
+  /** The result of the call; nothing is compared without this and `throws`. */
   readonly gives?: unknown;
-  /** Whether the session is still usable afterwards; undefined where that hangs on timing. */
+  /** Whether the session is still usable afterwards; undefined if that depends on timing. */
   readonly connected: boolean | undefined;
-  /** The lines that the server saw on its first connection: exactly these, one matcher each; or a check of them all. */
+  /** The lines of the first connection: exactly these, with a matcher for each. */
   readonly lines?: readonly (string | RegExp)[];
-  /** The messages that the server saw, as on the wire. */
+  /** The messages that the server received, as on the wire. */
   readonly bodies?: readonly string[];
-  /** How many messages the server said yes to. */
+  /** The number of messages that the server accepted. */
   readonly taken?: number;
-  /** Seconds within which the call has to settle. Default: 1.5. */
+  /** Seconds within which the call must settle. Default: 1.5. */
   readonly within?: number;
-  /** More to look at, when the call is over. */
+  /** Further checks after the call. */
   readonly check?: (smtp: SMTP, conversation: Conversation, outcome: Outcome) => unknown;
-  /** The rules of the judge that this caller or server breaks on purpose. */
+  /** The rules of the judge that this caller or server violates on purpose. */
   readonly permits?: RegExp;
-  /** How many connections there were. Default: 1. */
+  /** The number of connections. Default: 1. */
   readonly connections?: number;
 };
 
-/** How a call went. */
+/** The outcome of a call. */
 export type Outcome = { readonly value: unknown } | { readonly error: unknown };
 
 /** A small message, and the same on the wire. */
@@ -72,7 +72,7 @@ export const HELLO: RegExp = /^EHLO \[127\.0\.0\.1\]$/;
 /** The usual call. */
 export const sendOne = (smtp: SMTP): Promise<unknown> => smtp.sendmail("a@client.test", ["b@lab.test"], MESSAGE);
 
-/** Where a scenario is played: over sockets, or in memory, an octet a read. */
+/** Where a scenario is played: over sockets, or in memory with a few bytes for each read. */
 export type Medium = "loopback" | "memory";
 
 /** Declares a group of scenarios. */
@@ -126,10 +126,10 @@ function judge(row: Scenario, outcome: Outcome): void {
   if ("gives" in row) expect(outcome.value).toEqual(row.gives);
 }
 
-/** Compares an error with what was expected of it. */
+/** Compares an error with the expected one. */
 export function expectThrown(error: unknown, expected: Thrown): void {
   expect(error).toBeInstanceOf(expected.type);
-  // A class's own instances, and not those of a subclass that says something else.
+  // An instance of the class itself, not of a subclass with another meaning.
   if (error instanceof SMTPException) expect(error.name).toBe(expected.type.name);
   const { type: _, message, cause, fields, ...same } = expected;
   expect(error).toMatchObject({ ...same, ...fields });
@@ -146,7 +146,7 @@ async function judgeSession(row: Scenario, smtp: SMTP, server: ScriptedServer, o
   if (conversation === undefined) return;
   smtp.close();
   await server.finish();
-  // What ends a group (RFC 2920 3.1, RFC 3207 4, RFC 4954 4) is never followed by more.
+  // Nothing may follow a command that ends a group (RFC 2920 3.1, RFC 3207 4, RFC 4954 4).
   expect(conversation.pipelined.filter((verb) => !/^(MAIL|RCPT|RSET|BDAT|X.*)$/.test(verb))).toEqual([]);
   if (row.lines !== undefined) expectLines(conversation.lines, row.lines);
   if (row.bodies !== undefined) expect(conversation.bodies).toEqual(row.bodies);
@@ -162,7 +162,7 @@ export function expectLines(lines: readonly string[], expected: readonly (string
   expect(lines).toEqual(wanted);
 }
 
-/** Waits for a call, but no longer than it may take on a busy machine. */
+/** Waits for a call, but not longer than it may take on a busy machine. */
 export async function settled(call: () => Promise<unknown>, seconds = 5): Promise<Outcome> {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const late = new Promise<never>((_, reject) => {

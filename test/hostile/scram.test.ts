@@ -1,4 +1,7 @@
-/** Servers that play with SCRAM and with tokens: what they learn, what they are believed, and what others see (SECURITY.md, rule 8). */
+/**
+ * Servers that manipulate SCRAM and tokens: what they learn, what the client believes, and what others see
+ * (SECURITY.md, rule 8).
+ */
 import { inspect } from "node:util";
 import { describe, expect, it, vi } from "vitest";
 import { type Logger, SMTP, SMTPAuthenticationError, SMTPException } from "../../src/index.ts";
@@ -11,7 +14,10 @@ const base64 = (text: string): string => Buffer.from(text).toString("base64");
 const plainly = (text: string): string => Buffer.from(text, "base64").toString();
 const PASSWORD = "tanstaaftanstaaf";
 
-/** How a server strays: each function makes of the right message what is sent, as a challenge; a whole reply is sent as it is. */
+/**
+ * A server's deviations: each function changes a right message, which is sent as a challenge; a whole reply is sent
+ * unchanged.
+ */
 type Play = {
   readonly first?: (right: string) => string;
   readonly last?: (right: string) => string;
@@ -22,7 +28,7 @@ type Play = {
   readonly offers?: string;
 };
 
-/** A server that knows the password, and speaks SCRAM-SHA-256 and PLAIN. */
+/** A server that knows the password, and supports SCRAM-SHA-256 and PLAIN. */
 function playing({ first = same, last = same, end = "235 in", cancel = "501 cancelled", offers }: Play): FakeServer {
   let next: ((line: string) => string) | undefined;
   const challenge = (text: string): string => (/^\d{3} /.test(text) ? text : `334 ${base64(text)}`);
@@ -50,7 +56,7 @@ function playing({ first = same, last = same, end = "235 in", cancel = "501 canc
 const same = (right: string): string => right;
 const flipped = (right: string): string => right.replace(/^v=./, (start) => (start === "v=A" ? "v=B" : "v=A"));
 
-/** What the client said after EHLO: the mechanisms, "proof" for a proof, and other lines as they are. */
+/** The client's lines after EHLO: the mechanism of AUTH, "proof" for a proof, and other lines unchanged. */
 function said({ lines }: FakeServer): string[] {
   return lines
     .slice(1)
@@ -224,7 +230,7 @@ class Memory implements Logger {
   error = (line: string): void => void this.lines.push(line);
 }
 
-/** Runs `act` with everything listening, and gives all that anybody could see. */
+/** Runs `act` with a logger and the debug output; returns everything that an observer could see. */
 async function seen(server: FakeServer, act: (smtp: SMTP) => Promise<unknown>): Promise<string> {
   const printed: string[] = [];
   const spy = vi.spyOn(console, "error").mockImplementation((...args) => void printed.push(args.join(" ")));

@@ -1,5 +1,5 @@
-/** Any server against any caller: whatever both do, every call settles, and what it says of its message is true. */
-import assert from "node:assert/strict"; // Vitest's expect() is too slow for what is compared in each of so many cases.
+/** Any server with any caller: whatever both do, every call settles, and its report on its message is true. */
+import assert from "node:assert/strict"; // Vitest's expect() is too slow for the comparisons in so many cases.
 import fc from "fast-check";
 import { describe, it } from "vitest";
 import { LMTP, SMTP, SMTPException, type SMTPOptions } from "../../src/index.ts";
@@ -99,7 +99,7 @@ type Operation =
   | { readonly does: "noop" | "rset" | "vrfy" | "ehlo" | "login" | "quit" | "connect" | "leave open" | "raw" }
   | { readonly does: "close" | "wait" };
 
-/** What the caller does, and whether he waits for it. */
+/** A call of the caller, and whether the caller waits for it. */
 type Step = { readonly operation: Operation; readonly waits: boolean };
 
 const message: fc.Arbitrary<Operation> = fc.record({
@@ -162,7 +162,7 @@ const cases: fc.Arbitrary<Case> = fc.record({
   clientChunks: fc.constantFrom(undefined, true, true, false),
 });
 
-/** A message of a case: what was asked, and what came of it. */
+/** A message of a case, and its outcome. */
 type Sent = {
   readonly id: number;
   readonly from: string;
@@ -177,7 +177,7 @@ class Aborted extends Error {}
 const HUGE = `${`.${"x".repeat(997)}\r\n`.repeat(400)}`;
 
 function textOf(id: number, source: Source): string {
-  // The last are more octets than one chunk of BDAT has.
+  // More bytes than one chunk of BDAT has.
   if (source === "huge") return `Id: ${id}\r\n\r\n${HUGE}`;
   const lines = source === "large" ? 300 : 3;
   return `Id: ${id}\r\n\r\n${Array.from({ length: lines }, (_, i) => `.line ${i}${source === "8 bit" ? " \u00fc" : ""}\r\n`).join("")}`;
@@ -214,10 +214,10 @@ function wireOf({ id, source }: Sent, by: "DATA" | "BDAT"): string {
   return Buffer.from(wire, "utf8").toString("latin1");
 }
 
-/** Short enough for a quick run, long enough to be reached only by a server that says nothing. */
+/** Short enough for a quick run, long enough to expire only if the server is silent. */
 const TIMEOUT = 0.06;
 
-/** Plays a case; throws what an invariant is broken by. */
+/** Plays a case; throws if an invariant is broken. */
 async function run({ plan, steps, sizes, highWaterMark, clientPipelines, clientChunks }: Case): Promise<void> {
   const server = new FuzzServer(plan);
   let turns = 0;
@@ -241,7 +241,7 @@ async function run({ plan, steps, sizes, highWaterMark, clientPipelines, clientC
   await settled(() => server.finished(), 3);
 
   assert.deepEqual(server.violations, []);
-  // The caller of these sessions logs in twice, which RFC 4954 4 forbids, and goes on whatever `connect()` returned.
+  // The caller of these sessions logs in twice, which RFC 4954 4 forbids, and continues whatever `connect()` returned.
   permit(/no AUTH after a successful one|nothing but QUIT after a greeting/);
   assert.deepEqual(violations(), [], "violations of the RFCs");
   assert.equal(smtp.connected, false);
@@ -304,7 +304,10 @@ async function abortLater(controller: AbortController, turns: number): Promise<v
   controller.abort(new Aborted("the caller wants no more"));
 }
 
-/** Holds what a call said against what the server knows. A message comes in portions to a server without room for all (452). */
+/**
+ * Compares a call's outcome with the server's ledger. A message is sent in portions to a server without room for all
+ * recipients (452).
+ */
 function judge(sent: Sent, server: FuzzServer): void {
   const entries = server.ledger.filter(({ id }) => id === sent.id);
   for (const entry of entries) judgeEntry(sent, entry);
@@ -328,7 +331,7 @@ function judge(sent: Sent, server: FuzzServer): void {
 const isCertain = ({ inStep, resetRefused }: Entry): boolean => inStep && !resetRefused;
 
 function judgeEntry(sent: Sent, entry: Entry): void {
-  // Compared, not shown: half a megabyte would hide what matters.
+  // Compared without a diff: half a megabyte would hide the relevant part.
   assert.ok(entry.body === wireOf(sent, entry.by), "the message arrives as it was given");
   assert.ok(!["failing", "failing late", "hanging"].includes(sent.source), sent.source);
   if (!entry.resetRefused) {

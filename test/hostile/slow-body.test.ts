@@ -1,4 +1,6 @@
-/** Bodies that pause: what they have given leaves, and what the server says meanwhile is heard at once (SECURITY.md, rule 6). */
+/**
+ * Bodies that pause: the client sends their bytes, and notices the server's replies meanwhile (SECURITY.md, rule 6).
+ */
 import { PassThrough, Readable } from "node:stream";
 import { describe, expect, it } from "vitest";
 import {
@@ -28,7 +30,7 @@ import { settled, watchForLeaks } from "./scenario.ts";
 const FIRST = `${"first part ".repeat(272)}\r\n`;
 const REST = "the rest\r\n";
 
-/** A source that gives the first part, then waits for `gate`, then gives the rest. */
+/** A source that yields the first part, waits for `gate`, then yields the rest. */
 type Make = (gate: Promise<unknown>) => { body: Body; released(): boolean };
 
 const SOURCES: readonly [string, Make][] = [
@@ -60,7 +62,7 @@ const SOURCES: readonly [string, Make][] = [
         await gate;
         yield REST;
       }
-      // A generator that awaits cannot be ended.
+      // A generator that awaits a promise cannot be ended.
       return { body: body(), released: () => true };
     },
   ],
@@ -189,7 +191,7 @@ const play = async (way: Way, answers: Answers, body: Body): Promise<{ outcome: 
   }
 };
 
-/** What a server does once so much of a message is here. */
+/** The server's actions after so many bytes of a message. */
 const after = (octets: number, ...acts: Act[]): Answers => ({
   DATA: ["354 go", take(octets), ...acts],
   chunk: [take(octets), ...acts],

@@ -1,4 +1,6 @@
-/** What a body holds stays in the body: no text of it is ever a second message or a command (SECURITY.md, rule 2). */
+/**
+ * The content of a body stays content: none of its text becomes a second message or a command (SECURITY.md, rule 2).
+ */
 import { expect } from "vitest";
 import { type Body, SMTPDataError, SMTPException, SMTPNotSupportedError } from "../../src/index.ts";
 import { ehlo, inOrder, server } from "../support/scripted-server.ts";
@@ -35,7 +37,7 @@ const smuggled: Scenario[] = ENDS.flatMap((end) =>
   ),
 );
 
-/** Chunks, and what they are on the wire without the final dot. */
+/** Chunks, and their form on the wire without the final dot. */
 const BODIES: readonly [name: string, chunks: readonly string[], wire: string][] = [
   ["the empty body", [""], ""],
   ["no chunk at all", [], ""],

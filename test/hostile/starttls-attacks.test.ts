@@ -1,4 +1,6 @@
-/** Attacks on STARTTLS that others collected: with TLS required, no login and no message goes out in clear (SECURITY.md, rule 3). */
+/**
+ * Known attacks on STARTTLS: with TLS required, no login and no message is sent in clear text (SECURITY.md, rule 3).
+ */
 import { createMessage } from "@upyo/core";
 import { createTransport } from "nodemailer";
 import { describe, expect, it } from "vitest";
@@ -20,18 +22,18 @@ import {
 import attacks from "./attacks/starttls.json";
 import { watchForLeaks } from "./scenario.ts";
 
-/** An attack: the server's bytes in clear, and in TLS if the session gets there. A friendly server answers all else. */
+/** An attack: the server's bytes before TLS, and within TLS if the session gets there. Other replies are friendly. */
 type Row = {
   readonly id: string;
   readonly sources: readonly string[];
-  /** "secure": the message is delivered, by TLS. */
+  /** "secure": the message is delivered over TLS. */
   readonly expect: string;
   readonly greeting?: string;
-  /** Verb -> octets. "behind": what follows the 220 in a packet of its own. */
+  /** Verb -> bytes. "behind": bytes that follow the 220 in a separate packet. */
   readonly clear: { readonly [verb: string]: string | undefined };
-  /** The same in TLS; "first": what comes before any command. Empty: no answer, and a close. */
+  /** The same within TLS; "first": bytes before any command. Empty: no reply, and a close. */
   readonly tls?: { readonly [verb: string]: string | undefined };
-  /** True if TLS follows the answer to STARTTLS. */
+  /** True if TLS follows the reply to STARTTLS. */
   readonly upgrades?: boolean;
   readonly certificate?: string;
 };
@@ -43,7 +45,7 @@ const PASSWORD = "a-secret-of-tims";
 
 const GOES_ON = "the same by a caller that goes on whatever happens";
 
-/** A way to send with a login and TLS, both demanded. */
+/** A way to send that requires a login and TLS. */
 type Way = (server: ScriptedServer, options: SMTPOptions & { readonly transport: Transport }) => Promise<unknown>;
 
 const pooled = ({ host, port }: ScriptedServer, options: SMTPOptions) =>
@@ -100,7 +102,7 @@ const WAYS: Readonly<Record<string, Way>> = {
   },
 };
 
-/** The transport, to a server that is said to be far away. */
+/** A transport to a server that pretends to be remote. */
 function elsewhere(transport: Transport): Transport {
   return async (endpoint, options) =>
     new Proxy(await transport(endpoint, options), {
@@ -129,8 +131,8 @@ function said(answers: Row["clear"]): Record<string, Act> {
 }
 
 /**
- * Expects no login and no envelope before TLS. A caller that goes on in clear may show the user name: SCRAM and CRAM-MD5
- * keep the password.
+ * Expects no login and no envelope before TLS. A caller that continues without TLS may reveal the user name: SCRAM and
+ * CRAM-MD5 protect the password.
  */
 function expectNothingInClear({ conversations }: ScriptedServer, goesOn: boolean): void {
   for (const { lines } of conversations) {
@@ -173,7 +175,7 @@ describe("[tls: attacks]", () => {
         if (outcome instanceof SMTPException) expect(outcome.delivery).not.toBe("unknown");
         expect(String(outcome)).not.toMatch(/[\x00-\x1f\x7f-\x9f]/);
         expect(taken).toBe(0);
-        // Counted here: a client of another process may meet the server's port.
+        // Counted at the transport: a client of another process may connect to the server's port.
         expect(connections).toBe(1);
       });
     });

@@ -1,4 +1,7 @@
-/** Everything beside the server that may misbehave: transports, loggers, options, MIME objects, terminals (SECURITY.md, rules 4 and 10). */
+/**
+ * Faulty surroundings other than the server: transports, loggers, options, MIME objects, terminals (SECURITY.md, rules
+ * 4 and 10).
+ */
 import { inspect } from "node:util";
 import { describe, expect, it, vi } from "vitest";
 import type { ByteStream } from "../../src/byte-stream.ts";
@@ -15,7 +18,7 @@ import { type Act, close, delay, ehlo, raw, scriptedTransport, server, stall } f
 import { wrapped } from "../support/scripted-wire.ts";
 import { expectThrown, MESSAGE, type Scenario, scenarios, sendOne, settled, watchForLeaks } from "./scenario.ts";
 
-/** What would drive a terminal. */
+/** Characters that could control a terminal. */
 const CONTROLS = /[\x00-\x08\x0b-\x1f\x7f-\x9f]/;
 const EVIL = "\x1b]0;evil\x07\x9b31m\x7f\x85\x08";
 
@@ -87,7 +90,7 @@ describe("[surroundings: logger]", () => {
   );
 });
 
-/** A stream that does as the test says; what is not said does nothing for ever. */
+/** A stream with the given methods; the others do nothing, or wait for ever. */
 function stream(parts: Partial<ByteStream>): ByteStream {
   return {
     read: () => new Promise(() => {}),
@@ -100,7 +103,7 @@ function stream(parts: Partial<ByteStream>): ByteStream {
   };
 }
 
-/** Reads that give these texts, one a call, then nothing for ever. */
+/** A `read` that returns these texts, one for each call, and then waits for ever. */
 function reads(...texts: (string | null | Error)[]): ByteStream["read"] {
   const rest = [...texts];
   return () => {
@@ -395,7 +398,7 @@ const mimeObjects: Scenario[] = [
     name: "a MIME object that never builds, and an abort",
     server: server(),
     call: async (smtp) => {
-      // By then it is the message's turn, however slow the machine is: before, the connection would be kept.
+      // By then the message has its turn, even on a slow machine: before, the connection would be kept.
       await smtp.ehlo();
       const controller = new AbortController();
       const { signal } = controller;
@@ -448,7 +451,7 @@ const mimeObjects: Scenario[] = [
   },
 ];
 
-/** Bodies that cannot even be opened. */
+/** Bodies that cannot be opened. */
 const unopenable: Scenario[] = (
   [
     [

@@ -1,4 +1,7 @@
-/** Runs the hostile scenarios on the three runtimes and prints the table of `node test/hostile/table.mjs`: a row a scenario, a column a runtime. */
+/**
+ * Runs the hostile scenarios on the three runtimes; `node test/hostile/table.mjs` prints a table with a row for each
+ * scenario and a column for each runtime.
+ */
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";

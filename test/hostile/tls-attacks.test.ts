@@ -1,4 +1,4 @@
-/** Attacks on TLS that others collected: other protocols behind the same certificate, changed certificates, resumption. */
+/** Known attacks on TLS: other protocols behind the same certificate, changed certificates, resumption. */
 import { describe, expect, it } from "vitest";
 import { SMTP, SMTP_SSL, SMTPException, type SMTPOptions, SMTPPool } from "../../src/index.ts";
 import { type Certificates, certificates, fingerprint256, type Pair } from "../support/certificates.ts";
@@ -20,7 +20,7 @@ import { watchForLeaks } from "./scenario.ts";
 const made: Certificates = await certificates();
 const AUTH = { user: "tim", password: "secret" };
 
-/** A friendly server behind TLS, from the first octet on or by STARTTLS. */
+/** A friendly server over TLS, from the first byte on or by STARTTLS. */
 function friendly(pair: Pair, secure: boolean): Act {
   const answers = { EHLO: ehlo("AUTH PLAIN"), AUTH: "235 ok" };
   return secure ? [startTls(pair), server(answers)] : byStartTls(pair, converse(answers));
@@ -63,7 +63,7 @@ describe("[tls: other protocols]", () => {
   }
 });
 
-/** With an own CA Deno verifies by its node:tls, which has one name for a certificate out of its time and an unknown one. */
+/** With a `ca`, Deno verifies by its node:tls, which reports an expired certificate as one of an unknown issuer. */
 const named = (failure: string): string => (failure === "expired" && runningOn("deno") ? "issuer" : failure);
 
 function pairNamed(name: string): Pair {

@@ -1,4 +1,4 @@
-/** STARTTLS and implicit TLS against servers and attackers that would rather not (SECURITY.md, rule 3). */
+/** STARTTLS and implicit TLS with servers and attackers that try to avoid it (SECURITY.md, rule 3). */
 import { expect } from "vitest";
 import {
   type SMTP,
@@ -33,23 +33,26 @@ const made: Certificates = await certificates();
 const OFFERS = ehlo("PIPELINING", "STARTTLS", "XCLEAR");
 const SECURED = ehlo("8BITMIME", "AUTH PLAIN", "XSECURE");
 
-/** A server that upgrades with this certificate, and what it says in TLS. */
+/** A server that upgrades with this certificate, and its answers within TLS. */
 function upgrading(pair: Pair, answers: Answers = {}, clear: Answers = {}): Act {
   const secure = converse({ EHLO: SECURED, ...answers });
   return server({ EHLO: OFFERS, STARTTLS: ["220 2.0.0 ready", startTls(pair), secure], ...clear });
 }
 
-/** A server that speaks TLS from the first octet on. */
+/** A server that uses TLS from the first byte on. */
 function implicit(pair: Pair): Act {
   return [startTls(pair), server({ EHLO: SECURED })];
 }
 
 const context = (more: TlsOptions = {}): { context: TlsOptions } => ({ context: { ca: made.ca, ...more } });
 
-/** With an own CA Deno verifies by its node:tls, which says the same of a certificate out of its time as of an unknown one. */
+/**
+ * With a `ca`, Deno verifies by its node:tls, which reports the same failure for an invalid period as for an unknown
+ * issuer.
+ */
 const OUT_OF_TIME = "Deno" in globalThis ? "issuer" : "expired";
 
-/** What may go wrong with a certificate. */
+/** Faults of a certificate. */
 const BAD: readonly [name: string, pair: Pair, failure: string, more: TlsOptions][] = [
   ["is for another name", made.wrongName, "name", {}],
   ["is expired", made.expired, OUT_OF_TIME, { servername: "localhost" }],
@@ -459,7 +462,7 @@ const mixedUp: Scenario[] = [
 class Reason extends Error {}
 let abort = new AbortController();
 
-/** What a server with old software does. */
+/** Servers with old software. */
 const old: Scenario[] = [
   {
     name: "a server that picks TLS 1.1",

@@ -58,7 +58,7 @@ export function checkForm(line: string, fail: Fail): string {
 export function pathOf(line: string, fail: Fail): { path: string | undefined; parameters: string } {
   const [, path, parameters = ""] = /^[^:]*:<((?:"(?:\\.|[^"\\])*"|[^<>"])*)>(.*)$/s.exec(line) ?? [];
   if (path === undefined) {
-    // What has no angle brackets at all has another form, too.
+    // A line without any angle brackets violates the form of the command.
     if (/^[^:]*:<.*>/s.test(line)) fail("RFC 5321 4.1.2: one path in angle brackets", line);
     return { path, parameters: "" };
   }

@@ -11,7 +11,7 @@ export class JudgedTransaction {
   data: number | undefined;
   /** The transaction begins with RSET in the same write, as one flight does. */
   readonly afterReset: boolean;
-  /** What BODY declares the content to be. */
+  /** The value of BODY. */
   readonly body: string | undefined;
   /** MAIL announces addresses beyond ASCII. */
   readonly utf8: boolean;

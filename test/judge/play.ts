@@ -4,9 +4,9 @@ import type { Circumstances, Violation, WireEvent } from "./transcript.ts";
 import { WireJudge } from "./wire-judge.ts";
 
 /**
- * A transcript, one event a line: `S: ` bytes of the server, `C: ` one write of the client, `C+ ` more in the same
- * write, each with CRLF added; `C~ ` a write without it; `TLS`, `CLOSE` (in order), `DROP`, `LOST`; `CREDIT VERB CODE`
- * what a call returned; `RECONNECT` begins another connection. `\r`, `\n` and `\xHH` stand for bytes.
+ * A transcript, one event in each line: `S: ` bytes of the server, `C: ` one write of the client, `C+ ` more in the
+ * same write, each with CRLF added; `C~ ` a write without it; `TLS`, `CLOSE` (in order), `DROP`, `LOST`; `CREDIT VERB
+ * CODE` a reply that a call returned; `RECONNECT` begins another connection. `\r`, `\n` and `\xHH` represent bytes.
  */
 export type Script = string;
 

@@ -1,4 +1,7 @@
-/** Loaded before each test file: the one place where the judge is put between the client and its byte streams. Octets are compared quickly. */
+/**
+ * Loaded before each test file: puts the judge between the client and its byte streams, in this one place. Also makes
+ * the comparison of bytes fast.
+ */
 import { expect, vi } from "vitest";
 import type { AuthContext } from "../../src/client/authenticate-with.ts";
 import type { CallQueue } from "../../src/client/call-queue.ts";
@@ -114,7 +117,7 @@ vi.mock("../../src/client/authenticate-with.ts", async (original) => {
   };
 });
 
-/** Vitest compares octets one by one, and takes a second for some hundred thousand. */
+/** Vitest compares bytes one by one, which takes a second for some hundred thousand. */
 expect.addEqualityTesters([
   (one: unknown, other: unknown): true | undefined => {
     if (!(one instanceof Uint8Array && other instanceof Uint8Array) || one.constructor !== other.constructor) return;

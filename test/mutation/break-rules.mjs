@@ -1,6 +1,6 @@
 /**
- * Breaks the rules of `rules.mjs` one by one in a copy of the sources, and runs the tests that should notice: prints the
- * test that failed first for each. A rule finds its text wherever in the sources it stands.
+ * Breaks the rules of `rules.mjs` one by one in a copy of the sources, and runs the tests that should notice; prints
+ * the first failed test for each. A rule finds its text in any source file.
  */
 import { spawnSync } from "node:child_process";
 import {
@@ -22,7 +22,7 @@ const root = join(import.meta.dirname, "../..");
 const SOURCES = ["src", "transports"];
 const REST = ["test", "package.json", "deno.json", "vitest.config.ts", "tsconfig.json", "tsconfig.base.json"];
 
-/** Breaks all rules, or those with these numbers; true if each break was noticed. */
+/** Breaks all rules, or those with these numbers; true if tests noticed each break. */
 export function breakRules(chosen) {
   const copy = mkdtempSync(join(tmpdir(), "mutation-"));
   let survivors = 0;
@@ -58,7 +58,7 @@ function readSources() {
   return new Map(files.map((file) => [file, readFileSync(join(root, file), "utf8")]));
 }
 
-/** The changed files, by their paths; or why the rule has to be written again. */
+/** The changed files by their paths, or the reason why the rule is stale. */
 function editsOf({ edits }, sources) {
   const changed = new Map();
   for (const { from, to } of edits) {
@@ -74,7 +74,7 @@ function count(from, text) {
   return typeof from === "string" ? text.split(from).length - 1 : [...text.matchAll(new RegExp(from, "g"))].length;
 }
 
-/** The test that noticed, or undefined. */
+/** The test that noticed; undefined if none did. */
 function play(copy, edits, tests) {
   for (const [file, text] of edits) writeFileSync(join(copy, file), text);
   try {

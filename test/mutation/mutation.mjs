@@ -1,9 +1,9 @@
 /**
- * Mutation: changes the sources piece by piece and counts the changes that no test notices. Stryker does it to `core`, for
- * which the tests of `test/core` have to be enough, and to `transfers`, the files that write a message's content and tell
- * what became of it: file by file, so that a run that is stopped has printed what it counted. `rules` are the breaks of
- * `rules.mjs`, whose loss would be a vulnerability.
- * Arguments: none for all of it, `core`, `core src/core/reply.ts`, `transfers`, `rules`, `rules 3.1 7`.
+ * Mutation testing: changes the sources piece by piece and counts the changes that no test notices. Stryker changes
+ * `core`, for which the tests of `test/core` must suffice, and `transfers`, the files that write a message's content
+ * and report its outcome: file by file, so that an interrupted run has printed its counts. `rules` are the breaks of
+ * `rules.mjs`, each of which would be a vulnerability. Arguments: none for all of it, `core`, `core src/core/reply.ts`,
+ * `transfers`, `rules`, `rules 3.1 7`.
  */
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
@@ -13,7 +13,7 @@ import { breakRules } from "./break-rules.mjs";
 const root = join(import.meta.dirname, "../..");
 process.chdir(root);
 
-/** Part -> the sources that Stryker changes, and the tests that have to notice. */
+/** Part -> the sources that Stryker changes, and the tests that must notice. */
 const PARTS = {
   core: { folder: "src/core", files: /\.ts$/, tests: ["test/core/**/*.test.ts"] },
   transfers: {
@@ -34,7 +34,7 @@ for (const name of Object.keys(PARTS)) if (part === undefined || part === name) 
 if (part === undefined || part === "rules") process.exitCode = breakRules(chosen) ? 0 : 1;
 for (const line of lines) console.log(line);
 
-/** Changes the files of one part; gives a line for each of them, and their sum. */
+/** Changes the files of one part; returns a line for each of them, and their sum. */
 async function mutate(name) {
   const scores = [];
   for (const file of chosen.length > 0 ? chosen : filesOf(PARTS[name])) {
@@ -60,9 +60,9 @@ function lineOf({ file, noticed, all }) {
   return `${file.padEnd(44)}${`${noticed} of ${all} changes noticed`.padStart(30)}${share.padStart(20)}`;
 }
 
-/** Runs Stryker on one file; how many changes there were, and how many of them a test noticed. */
+/** Runs Stryker on one file; returns the number of changes, and of those that a test noticed. */
 async function mutateFile(name, file) {
-  // The configuration of vitest reads it in the processes that Stryker starts.
+  // Vitest's configuration reads it in the processes that Stryker starts.
   process.env.MUTATION_TESTS = PARTS[name].tests.join(" ");
   const report = join(".cache/mutation", name, file.replaceAll("/", "-").replace(/\.ts$/, ""));
   const results = await new Stryker({
@@ -71,10 +71,10 @@ async function mutateFile(name, file) {
     vitest: { configFile: "test/mutation/vitest.config.mjs", related: true },
     coverageAnalysis: "perTest",
     mutate: [file],
-    // Most texts are for people; those that matter stand in tests of their own.
+    // Most texts are for people; the important ones have tests of their own.
     mutator: { excludedMutations: ["StringLiteral"] },
     concurrency: Number(process.env.MUTATION_CONCURRENCY ?? 2),
-    // Long enough for a test that waits on a machine with other work; a change that loops for ever costs it once.
+    // Long enough for a test that waits on a busy machine; a change that loops for ever takes this long once.
     timeoutMS: 60_000,
     tempDirName: ".cache/stryker",
     ignorePatterns: ["/bench", "/dist", "/examples", "/.cache"],

@@ -1,7 +1,7 @@
 /**
- * Breaks whose loss would be a vulnerability: injected commands, smuggled messages, stripped or unverified TLS, leaked
- * credentials, replies that answer something else, messages that are sent twice, and claims that are not true. Each names
- * its rule of SECURITY.md, and the tests that have to notice it. What else may break, Stryker breaks.
+ * Breaks that would be a vulnerability: injected commands, smuggled messages, stripped or unverified TLS, leaked
+ * credentials, replies that answer something else, messages that are sent twice, and false reports. Each names its rule
+ * of SECURITY.md, and the tests that must notice it. Stryker makes all other changes.
  */
 
 const hostile = (...names) => names.map((name) => `test/hostile/${name}.test.ts`);
@@ -15,12 +15,12 @@ const SCRAM = ["test/sasl/scram.test.ts", ...hostile("scram")];
 const BINDING = ["test/sasl/scram.test.ts", "test/facade/channel-binding.test.ts"];
 
 /**
- * Number of the rule, what is broken, a text that stands once in all sources, what stands in its place, and the tests;
- * then further texts, where a rule is held in two places.
+ * The number of the rule, the broken property, a text that occurs once in all sources, its replacement, and the tests;
+ * then further texts and replacements, if two places enforce a rule.
  */
 // biome-ignore format: a table, a row a line
 const BREAKS = [
-  // Commands and recipients of an attacker's
+  // Commands and recipients of an attacker
   ["1.1", "CR and LF may stand in an argument", "FORBIDDEN = /[\\x00-\\x1f", "FORBIDDEN = /[\\x00-\\x09\\x0e-\\x1f", hostile("injection")],
   ["1.1", "a number is written as it is given", "option: string): number {", "option: string): number {\n  if (value) return value as number;", hostile("injection")],
   ["1.2", "commands are cut to bytes instead of encoded as UTF-8", "at += encoder.encodeInto(part, at === 0 ? piece : piece.subarray(at)).written;", "for (const one of part) piece[at++] = one.charCodeAt(0);", hostile("injection")],
@@ -62,7 +62,7 @@ const BREAKS = [
   ["12.1", "a connection whose server does not know BDAT is used again", "return this.giveUp(unknown)", "return this.#stop()?.undelivered(unknown)", NO_BDAT],
   ["12.1", "BDAT goes again to a server that does not know it", "this.#bdatUnknown = !insists;", "", NO_BDAT],
 
-  // TLS that somebody strips, or reads
+  // TLS that an attacker strips or reads
   ["3.1", "clear text behind the 220 is passed over", "if (connection.dialogue.hasUnreadBytes) {", "if (false) {", hostile("tls")],
   ["3.1", "what was said in clear is not forgotten", "session.resetServerInfo();\n  await handshake", "await handshake", hostile("tls")],
   ["3.2", "STARTTLS that is not offered goes unnoticed", /if \(!offers\([^)]*"STARTTLS"\)\)( \{\s+const missing)/, "if (false)$1", hostile("tls")],
@@ -115,7 +115,7 @@ const BREAKS = [
   ["4.6", "control characters of the server reach the terminal", ".replace(/[\\x00-\\x1f\\x7f-\\x9f]/g, escaped)", "", hostile("replies", "surroundings")],
   ["4.7", "any greeting will do", "if (greeting.code === 220) return greeting;", "return greeting;", hostile("replies")],
 
-  // Claims that are not true, and messages that are sent twice
+  // False reports, and messages that are sent twice
   ["6.1", "a lost final reply means that nothing was sent", 'this.#undelivered(hasLeft ? "unknown" : "not-sent")', 'this.#undelivered("not-sent")', hostile("faults")],
   ["6.1", "a reply lost after BDAT LAST means that nothing was sent", /(const delivery = )[^;]*(;\s+this\.#unknownBy)/, '$1"not-sent"$2', hostile("chunking")],
   ["6.1", "421 to a recipient refuses a message that is on its way", "(answers.isHopeless && answers.refusal())", "answers.refusal()", hostile("chunking")],

@@ -1,4 +1,4 @@
-/** The stack of what the transport's `verify()` rejects with has the functions of the program that called it. */
+/** The stack of a rejection of the transport's `verify()` has the functions of the calling program. */
 import nodemailer from "nodemailer";
 import { expect, it } from "vitest";
 import { smtplib } from "../../src/nodemailer/npm.ts";

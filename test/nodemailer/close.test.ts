@@ -1,4 +1,7 @@
-/** `close()` sends what was taken: by `send()`, and by nodemailer's `sendMail()`, whose mail may still be built then. */
+/**
+ * `close()` sends the accepted mails: those of `send()`, and those of nodemailer's `sendMail()`, which may still be
+ * built then.
+ */
 import { Readable } from "node:stream";
 import { createTransport, type SendMailOptions } from "nodemailer";
 import { afterEach, describe, expect, it, vi } from "vitest";
@@ -24,7 +27,7 @@ const later = (): Readable =>
     })(),
   );
 
-/** A mail as nodemailer hands it over. */
+/** A mail as nodemailer passes it. */
 function mailOf(): Mail {
   return {
     data: {},
@@ -221,7 +224,7 @@ describe("with timers of a test's own", () => {
     await transport.close();
   });
 
-  /** Node's streams need the real timers. */
+  /** A mail without Node streams, which need the real timers. */
   function plainMail(to = ["charles@example.net"]): Mail {
     const mail = mailOf();
     const getEnvelope = (): object => ({ from: "ada@example.com", to });

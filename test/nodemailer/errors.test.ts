@@ -1,4 +1,4 @@
-/** Errors through smtplib/nodemailer, where they are more than nodemailer's; same-faults.test.ts compares the rest. */
+/** Errors of smtplib/nodemailer that have more fields than nodemailer's; same-faults.test.ts compares the others. */
 import { createTransport, type SendMailOptions } from "nodemailer";
 import { afterEach, describe, expect, it } from "vitest";
 import { SMTPDataError, SMTPException, TlsError } from "../../src/index.ts";
@@ -227,7 +227,7 @@ function rejectionOf(promise: Promise<unknown>): Promise<unknown> {
   );
 }
 
-/** A mail as nodemailer hands it over, whose content is read so. */
+/** A mail as nodemailer passes it, with a content that this function reads. */
 function mailOf(
   read: () => Promise<IteratorResult<Uint8Array>>,
   envelope: object = { from: "ada@example.com", to: ["charles@example.net"] },

@@ -1,4 +1,7 @@
-/** The faults that both nodemailer's own transports and ours are played: a server's script, and what the sender does. */
+/**
+ * The faults that the tests play to nodemailer's own transports and to ours: a server's script, and the sender's
+ * settings.
+ */
 import { Readable } from "node:stream";
 import type { SendMailOptions } from "nodemailer";
 import type { Pair } from "../support/certificates.ts";
@@ -15,10 +18,10 @@ import {
   startTls,
 } from "../support/scripted-server.ts";
 
-/** Nothing is wrong with it. */
+/** A mail without faults. */
 export const MAIL: SendMailOptions = { from: "ada@example.com", to: "charles@example.net", text: "Hi!" };
 
-/** Certificates for the servers that speak TLS. */
+/** Certificates for the servers with TLS. */
 export type Pairs = {
   readonly good: Pair;
   readonly wrongName: Pair;
@@ -26,17 +29,17 @@ export type Pairs = {
   readonly expired: Pair;
 };
 
-/** What goes wrong, and where. */
+/** A fault, and where it occurs. */
 export type Fault = {
-  /** The server's script; not given: nobody listens at the port. */
+  /** The server's script; undefined: nothing listens on the port. */
   readonly script?: ((pairs: Pairs) => Act) | undefined;
   /** How the connection is encrypted. Default: not at all. */
   readonly tls?: "required" | "opportunistic" | "implicit";
   readonly protocol?: "smtp" | "lmtp";
   readonly auth?: { readonly user: string; readonly password: string };
-  /** The host, where it is not the server's. */
+  /** The host, if it is not the server's. */
   readonly host?: string;
-  /** True if a wait has to run out. */
+  /** True if a timeout must expire. */
   readonly waits?: boolean;
   /** The mail; made for each transport, since a stream can be read once. */
   readonly mail?: () => SendMailOptions;
@@ -45,14 +48,14 @@ export type Fault = {
 const PASSWORD = { user: "user", password: "secret" };
 const TWO = { ...MAIL, to: ["never@example.net", "later@example.net"] };
 
-/** A server that speaks as usual, except for these answers. */
+/** A friendly server, except for these answers. */
 const says = (answers: Answers): Pick<Fault, "script"> => ({ script: () => server(answers) });
-/** One that offers AUTH. */
+/** A server that offers AUTH. */
 const logsIn = (mechanisms: string, answers: Answers): Fault => ({
   script: () => server({ EHLO: ehlo(`AUTH ${mechanisms}`), ...answers }),
   auth: PASSWORD,
 });
-/** One that offers STARTTLS, and speaks TLS with this certificate. */
+/** A server that offers STARTTLS, and uses TLS with this certificate. */
 const encrypts = (which: keyof Pairs): Fault => ({
   script: (pairs) => server({ EHLO: ehlo("STARTTLS"), STARTTLS: ["220 ready", startTls(pairs[which]), server()] }),
   tls: "required",

@@ -1,10 +1,10 @@
-/** smtplib/nodemailer under each version of nodemailer that it is a peer of. */
+/** smtplib/nodemailer with each version of nodemailer in the peer range. */
 import type { createTransport } from "nodemailer";
 import { describe, expect, it } from "vitest";
 import { smtplib } from "../../src/nodemailer/npm.ts";
 import { FakeServer } from "../client/fake-server.ts";
 
-/** The versions of the peer range, each under the name that it is installed by. */
+/** The versions of the peer range, each under the name of its installation. */
 const VERSIONS = { "7": "nodemailer-7", "8": "nodemailer-8", "9": "nodemailer-9", "10": "nodemailer" };
 
 type Nodemailer = { createTransport: typeof createTransport };

@@ -1,4 +1,4 @@
-/** The options: nodemailer's own names lead to ours, and what is wrong has nodemailer's code. */
+/** The options: errors for nodemailer's own names contain ours, and invalid options have nodemailer's code. */
 import { describe, expect, it } from "vitest";
 import type { PoolOptions } from "../../src/index.ts";
 import { smtplib } from "../../src/nodemailer/npm.ts";
@@ -6,7 +6,7 @@ import { smtplib } from "../../src/nodemailer/npm.ts";
 const HOST = { host: "mail.example.com" };
 const LOGIN = { user: "user", password: "password" };
 
-/** What somebody writes who knows nodemailer -> what the error says to write. */
+/** The options of a user who knows nodemailer -> the hint in the error. */
 const WRITTEN: readonly (readonly [options: object, hint: string])[] = [
   [{ pool: true }, "pool: it is always a pool"],
   [{ url: "smtp://mail.example.com" }, "url: the URL is the first argument"],

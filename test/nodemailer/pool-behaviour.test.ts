@@ -1,4 +1,4 @@
-/** What users of nodemailer's pool and of its SMTP transport rely on, over sockets: it holds for this transport, too. */
+/** Behaviour of nodemailer's pool and SMTP transport that users rely on, over sockets; this transport has it, too. */
 import { createTransport, type SendMailOptions } from "nodemailer";
 import type { SMTPServerOptions } from "smtp-server";
 import { afterEach, describe, expect, it } from "vitest";
@@ -10,7 +10,7 @@ import { type EmbeddedOptions, type EmbeddedServer, startEmbeddedServer } from "
 
 const MAIL: SendMailOptions = { from: "ada@example.com", to: "charles@example.net", text: "Hi!" };
 
-/** As many lines as nodemailer's tests send, so that a message takes several writes. */
+/** As many lines as in nodemailer's tests, so that a message takes several writes. */
 const LONG = "teretere, vana kere\n".repeat(5000);
 
 const open: { close(): unknown }[] = [];
@@ -111,7 +111,7 @@ describe("a pool of nodemailer's users", () => {
   });
 
   it("calls back for each message, whichever connections are lost while it is fed by its idle events", async () => {
-    // It is the network that cuts: the client learns of it by its next read, and may write until then.
+    // The network cuts the connection: the client notices at its next read, and may write until then.
     permit(/nothing is sent once the session is over/);
     const server = await served();
     const streams: { abort(reason?: unknown): void }[] = [];
@@ -133,7 +133,7 @@ describe("a pool of nodemailer's users", () => {
     });
     const all = await Promise.all(outcomes);
     expect(all).toHaveLength(100);
-    // What was reported as sent was sent; of a lost connection's messages nobody knows.
+    // Mails that are reported as sent were sent; those on a lost connection may have arrived, too.
     expect(server.messages.length).toBeGreaterThanOrEqual(all.filter((outcome) => outcome === "sent").length);
   });
 
@@ -171,7 +171,7 @@ describe("a pool of nodemailer's users", () => {
   });
 });
 
-/** Mails that nodemailer builds in other ways; with one boundary, date and Message-ID each. */
+/** Mails that nodemailer builds in other ways; each has a fixed boundary, date and Message-ID. */
 const BUILT: Readonly<Record<string, SendMailOptions>> = {
   "raw text": { envelope: { from: "ada@example.com", to: "charles@example.net" }, raw: "Subject: raw\r\n\r\n.Hi!\n" },
   "headers of a mailing list": {

@@ -1,4 +1,4 @@
-/** Each fault is played to nodemailer's SMTP transport, to its pool, and to ours: their errors and results are the same. */
+/** Plays each fault to nodemailer's SMTP transport, to its pool, and to ours: their errors and results are the same. */
 import { createTransport, type SendMailOptions } from "nodemailer";
 import { describe, expect, it } from "vitest";
 import { smtplib } from "../../src/nodemailer/npm.ts";
@@ -7,7 +7,7 @@ import { startScriptedServer } from "../support/scripted-server.ts";
 import { FAULTS, type Fault, MAIL } from "./faults.ts";
 import { TRIED_ONCE } from "./tried-once.ts";
 
-/** What users look at, of an error and of a result. */
+/** The fields of an error and of a result that users read. */
 const FIELDS = [
   "code",
   "command",
@@ -24,10 +24,10 @@ const FIELDS = [
 
 type Fields = { readonly [field in (typeof FIELDS)[number]]?: unknown };
 
-/** Where ours answers otherwise: with these fields, for a reason. */
+/** A difference of our transport: its fields, and the reason. */
 type Difference = { readonly why: string; readonly ours: Fields };
 
-/** nodemailer's codes of the errors underneath are Node's; what `node:net` says elsewhere is the runtime's matter. */
+/** The codes of nodemailer's underlying errors are those of Node; on other runtimes `node:net` may report others. */
 const IS_NODE = !("Deno" in globalThis || "Bun" in globalThis);
 const COMPARED = FIELDS.filter((field) => IS_NODE || field !== "originalCode");
 
@@ -138,12 +138,12 @@ describe("nodemailer's own transports and ours answer alike", () => {
     const difference = Object.entries(DIFFERENCES).find(([one]) => one === name)?.[1];
     expect(ours).toEqual(difference?.ours ?? smtp);
     if (difference === undefined) expect(ours).toEqual(pool);
-    // A difference that is none any more is not to be named.
+    // An obsolete difference must not be listed.
     else if (IS_NODE) expect(pool).not.toEqual(ours);
   });
 });
 
-/** What each transport answers: nodemailer's SMTP transport, its pool, and ours. */
+/** The results of each transport: nodemailer's SMTP transport, its pool, and ours. */
 async function played(fault: Fault): Promise<[smtp: Fields, pool: Fields, ours: Fields]> {
   const pairs = await certificates();
   const { script, protocol = "smtp", tls, auth, waits = false, mail = () => MAIL } = fault;
@@ -158,7 +158,7 @@ async function played(fault: Fault): Promise<[smtp: Fields, pool: Fields, ours: 
     requireTLS: tls === "required",
     tls: { ca: pairs.ca },
     greetingTimeout: wait * 1000,
-    // It runs from the last octet: before the greeting the other one is to be the first.
+    // It runs from the last byte: before the greeting, the other timeout must be the first to expire.
     socketTimeout: wait * 1200,
     ...(auth && { auth: { user: auth.user, pass: auth.password } }),
   };

@@ -1,4 +1,4 @@
-/** What `sendMail()` gives, held against nodemailer's own pool before the same server. */
+/** The results of `sendMail()`, compared with those of nodemailer's own pool and the same server. */
 import { Readable } from "node:stream";
 import { createTransport, type SendMailOptions } from "nodemailer";
 import { describe, expect, it } from "vitest";
@@ -68,7 +68,7 @@ describe("the result is that of nodemailer's own pool", () => {
   });
 });
 
-/** Errors with the fields that they were given, and their messages. */
+/** The errors' fields, and their messages. */
 function plain(errors: readonly Error[] | undefined): object[] | undefined {
   return errors?.map((error) => ({ ...error, message: error.message }));
 }

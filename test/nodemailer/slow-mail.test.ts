@@ -1,4 +1,7 @@
-/** Mails of the plug-ins whose content pauses: what is there leaves, and the source is released when the session is over. */
+/**
+ * Mails of the plug-ins whose content pauses: the available bytes are sent, and the source is released at the end of
+ * the session.
+ */
 import { PassThrough } from "node:stream";
 import { createTransport } from "nodemailer";
 import { expect, test } from "vitest";

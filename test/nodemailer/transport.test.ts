@@ -1,4 +1,4 @@
-/** smtplib/nodemailer under the real nodemailer: what people do with a transport of nodemailer's own works with this one. */
+/** smtplib/nodemailer with the real nodemailer: common uses of nodemailer's own transport work with this one. */
 import { generateKeyPairSync } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -79,7 +79,7 @@ describe("a mail", () => {
       ["note-g.csv", "operation,variable\n"],
     ]);
     expect(parsed.bcc).toBeUndefined();
-    // The dot that stands alone is doubled, and one ends the message.
+    // The single dot in the text is doubled, and another one ends the message.
     expect(info.messageSize).toBe((message?.content.length ?? 0) + "..\r\n".length);
   });
 

@@ -1,4 +1,4 @@
-/** nodemailer's transports try once to connect: for tests in which a connection fails. */
+/** nodemailer's transports try to connect once: for tests in which a connection fails. */
 import { smtplib } from "../../src/nodemailer/npm.ts";
 
 /** The options of a pool that does not try again. */

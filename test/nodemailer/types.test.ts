@@ -1,9 +1,9 @@
-/** The types under each declaration of nodemailer's: the guide's example compiles, and its result is ours. */
+/** The types with each declaration of nodemailer: the guide's example compiles, and its result has our type. */
 import { describe, expect, it } from "vitest";
 import { type Snippet, snippetsOfMarkdown, snippetsOfSources, typeErrors } from "../packaging/snippets.ts";
 import { onNode } from "../support/runtimes.ts";
 
-/** nodemailer's types, by who declares them. */
+/** nodemailer's types, by their packages. */
 const DECLARATIONS = {
   "@types/nodemailer 7": "node_modules/@types/nodemailer-7/index.d.ts",
   "@types/nodemailer 8": "node_modules/@types/nodemailer-8/index.d.ts",
@@ -49,7 +49,7 @@ console.log((await own.sendMail(${MAIL})).response, (await pooled.sendMail(${MAI
 `,
 };
 
-/** A field that is not there must not compile: the result is not `any`. */
+/** A missing field must not compile: the result is not `any`. */
 const MISTAKE: Snippet = {
   where: "a field that is not there",
   code: `

@@ -1,4 +1,4 @@
-/** The diagnostics channels: their names and payloads are public, and they cost nothing that nobody listens to. */
+/** The diagnostics channels: their names and payloads are public, and without subscribers they cost nothing. */
 import { AsyncLocalStorage } from "node:async_hooks";
 import diagnostics from "node:diagnostics_channel";
 import { afterEach, describe, expect, it } from "vitest";
@@ -36,7 +36,7 @@ afterEach(() => {
   for (const end of subscriptions.splice(0)) end();
 });
 
-/** Collects what is published from now on, until the test is over. */
+/** Collects the events that are published until the end of the test. */
 function collect(names: readonly string[] = Object.keys(NAMES), seen: (event: Event) => void = () => {}): Event[] {
   const events: Event[] = [];
   for (const name of names) {

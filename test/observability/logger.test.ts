@@ -1,4 +1,4 @@
-/** The option `logger`: a line to read and its fields, with the console and with the real pino and LogTape. */
+/** The option `logger`: a readable line and its fields, with the console and with the real pino and LogTape. */
 import { Writable } from "node:stream";
 import { configure, getLogger, type LogRecord, reset } from "@logtape/logtape";
 import pino from "pino";
@@ -13,7 +13,7 @@ afterEach(async () => {
   await reset();
 });
 
-/** A login and a message with two recipients, of whom one is refused. */
+/** A login and a message with two recipients, one of which is refused. */
 async function deliver(logger: Logger, script: Script = {}): Promise<void> {
   const on = { AUTH: "235 2.7.0 in", RCPT: ["250 ok", "550 5.1.1 no such mailbox {x} 100%d"], ...script.on };
   const { transport } = new FakeServer({ ehlo: ["AUTH PLAIN"], peer: { loopback: true }, ...script, on });

@@ -1,4 +1,4 @@
-/** smtplib/opentelemetry with the real SDK: spans and metrics, by the names of the semantic conventions. */
+/** smtplib/opentelemetry with the real SDK: spans and metrics with the names of the semantic conventions. */
 import { context, trace } from "@opentelemetry/api";
 import { AsyncLocalStorageContextManager } from "@opentelemetry/context-async-hooks";
 import {

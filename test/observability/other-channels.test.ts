@@ -1,5 +1,5 @@
 /**
- * Where the runtime has another module in place of the diagnostics channels, messages go out and are queued all the same.
+ * If the runtime has another module in place of the diagnostics channels, messages are still sent and queued.
  * @isolated The modules look for the channels when they are loaded.
  */
 import { afterAll, beforeAll, expect, it } from "vitest";

@@ -1,5 +1,5 @@
 /**
- * Where the runtime has no diagnostics channels, or something else in their place, mail goes out all the same.
+ * If the runtime has no diagnostics channels, mail is still sent.
  * @isolated The modules look for the channels when they are loaded.
  */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";

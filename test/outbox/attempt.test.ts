@@ -1,4 +1,4 @@
-/** How an attempt uses what the server offers. */
+/** How an attempt uses the server's extensions. */
 import { expect, it } from "vitest";
 import { noteRefusal } from "../../src/core/refused-command.ts";
 import { makeReply } from "../../src/core/reply.ts";
@@ -9,7 +9,7 @@ import { gate } from "../support/gate.ts";
 import { type Fate, Life, message, World } from "./lives.ts";
 import { OneMessageQueue } from "./memory-store.ts";
 
-/** Runs one attempt against a server that offers these extensions. */
+/** Runs one attempt with a server that offers these extensions. */
 async function play(...extensions: string[]): Promise<{ world: World; queue: OneMessageQueue }> {
   const world = new World({}, extensions);
   const queue = new OneMessageQueue(message());
@@ -36,7 +36,7 @@ it("gives up a message that is larger than the server takes, without sending it"
   expect(queue.ended).toBe("give-up");
 });
 
-/** Gives an attempt up while its worker waits at a step; the step goes on then. */
+/** Abandons an attempt while its worker waits at a step, which then continues. */
 async function givenUpAt(step: string, fate: Fate): Promise<{ world: World; queue: OneMessageQueue }> {
   const counting = new World();
   const life = new Life(undefined);
@@ -88,7 +88,7 @@ it("holds a message that is given up behind its end", async () => {
   expect(queue.action).toBe("hold");
 });
 
-/** A sender that heeds no signal: it reads the body, as far as it is given one, once it may. */
+/** A sender that ignores signals: it reads the body to its end as soon as the test permits it. */
 class DeafSender {
   readonly asked = gate();
   readonly mayGo = gate();

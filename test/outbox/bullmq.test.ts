@@ -1,4 +1,7 @@
-/** What only the outbox on BullMQ has: connections that keep what they cannot send, and jobs that change step by step. */
+/**
+ * Properties of the outbox on BullMQ only: connections that keep what they cannot send, and jobs that change step by
+ * step.
+ */
 import { inspect } from "node:util";
 import { type ConnectionOptions, Job, Queue } from "bullmq";
 import Redis from "ioredis";
@@ -110,7 +113,7 @@ describeService("redis", () => {
         () => false,
       ),
     );
-    // As long as BullMQ takes to connect again.
+    // The time that BullMQ needs to connect again.
     await new Promise((resolve) => setTimeout(resolve, 1500));
     expect(await queue.getJobCounts("waiting", "active", "completed")).toEqual({ waiting: 1, active: 0, completed: 0 });
   }, 60_000);

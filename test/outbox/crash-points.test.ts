@@ -1,4 +1,4 @@
-/** A worker dies, freezes or loses its store at each step of an attempt, one by one, and the next worker goes on. */
+/** A worker dies, freezes or loses its store at each step of an attempt, one by one, and the next worker continues. */
 import { describe, expect, it } from "vitest";
 import type { OutboxOptions } from "../../src/outbox/index.ts";
 import type { Answers } from "../../src/testing/index.ts";
@@ -6,7 +6,7 @@ import { watchForLeaks } from "../support/leaks.ts";
 import { type Fate, Life, message, type Plan, World } from "./lives.ts";
 import { OneMessageQueue } from "./memory-store.ts";
 
-/** How many steps an attempt has that delivers. */
+/** The steps of an attempt that delivers. */
 async function stepsOf(answers: Answers, options: Partial<OutboxOptions> = {}): Promise<string[]> {
   const world = new World(answers);
   const life = new Life(undefined);
@@ -19,7 +19,7 @@ watchForLeaks();
 
 type Outcome = { readonly copies: number; readonly ended: string | undefined; readonly held: boolean };
 
-/** One worker has a plan; others follow until the message is settled or held. */
+/** Runs one worker with a plan, then others until the message is settled or held. */
 async function play(plan: Plan, answers: Answers = {}, options: Partial<OutboxOptions> = {}): Promise<Outcome> {
   const world = new World(answers);
   const queue = new OneMessageQueue(message());
@@ -39,7 +39,7 @@ async function play(plan: Plan, answers: Answers = {}, options: Partial<OutboxOp
   return outcome;
 }
 
-/** Workers without a plan take the message until nothing changes. */
+/** Runs workers without a plan until nothing changes. */
 async function others(world: World, queue: OneMessageQueue, options: Partial<OutboxOptions>): Promise<void> {
   for (let turn = 0; turn < 4 && queue.ended === undefined; turn++) {
     world.shared.now += 3_600_000;
@@ -74,7 +74,7 @@ describe.each(cases)("with $name", ({ answers }) => {
       const { copies, ended, held } = await play({ fate, at }, answers());
       const where = `${fate} ${steps[at - 1]} (step ${at})`;
       expect(copies, where).toBeLessThanOrEqual(1);
-      // Held only where nobody can know; delivered once otherwise.
+      // Held only if the outcome is unknown; otherwise delivered once.
       expect(held || (ended === "done" && copies === 1), where).toBe(true);
       if (held) expect(steps.indexOf("tickets.take") + 1, where).toBeLessThanOrEqual(at);
     }

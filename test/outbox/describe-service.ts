@@ -1,11 +1,11 @@
-/** Suites that need programs of Debian's. */
+/** Suites that need programs from Debian. */
 import { env } from "node:process";
 import { describe, it } from "vitest";
 import { has, postgresBinaries } from "./services.ts";
 
 /**
- * A suite that needs Redis or PostgreSQL. Without it the suite is skipped, and says so; where servers are required (CI,
- * SMTPLIB_REQUIRE_SERVERS=1) it fails instead.
+ * A suite that needs Redis, PostgreSQL or Spin. Without the program it is skipped with a message; where servers are
+ * required (CI, SMTPLIB_REQUIRE_SERVERS=1) it fails instead.
  */
 export function describeService(name: "redis" | "postgresql" | "spin", suite: () => void): void {
   const missing =

@@ -10,10 +10,13 @@ import { type AnswerContext, type Answers, startServer, type TestServer } from "
 import { permit } from "../judge/under-test.ts";
 import { MemoryTickets, type OneMessageQueue, type Step } from "./memory-store.ts";
 
-/** What happens at a step: the worker dies before or after it, or the store does not answer it, with or without effect. */
+/**
+ * The event at a step: the worker dies before or after it, the store does not answer (with or without effect), or the
+ * worker freezes.
+ */
 export type Fate = "die-before" | "die-after" | "fail-before" | "fail-after" | "freeze-before" | "freeze-after";
 
-/** When it happens: at the step of that number, from 1 on. */
+/** The event and its step, counted from 1. */
 export type Plan = { readonly fate: Fate; readonly at: number } | undefined;
 
 const never = new Promise<never>(() => {});
@@ -23,7 +26,7 @@ export class Life {
   readonly #plan: Plan;
   readonly #streams = new Set<ByteStream>();
   readonly names: string[] = [];
-  /** Resolves when the plan has happened. */
+  /** Resolves when the event has happened. */
   readonly happened: Promise<void>;
   #happen: () => void = () => {};
   #wake: () => void = () => {};
@@ -40,7 +43,7 @@ export class Life {
     });
   }
 
-  /** A frozen worker goes on. */
+  /** Lets a frozen worker continue. */
   wake(): void {
     this.#wake();
   }
@@ -72,27 +75,27 @@ export class Life {
 
   #die(): Promise<never> {
     this.dead = true;
-    // The streams end as with their process: what the rest of the worker still writes goes nowhere.
+    // The streams end as with their process: what the rest of the worker still writes is lost.
     permit(/nothing is sent once the session is over/);
     for (const stream of this.#streams) stream.abort(new Error("the worker died"));
     return never;
   }
 }
 
-/** Everything around one message: the server, the store and the queue. */
+/** The surroundings of one message: the server, the store and the queue. */
 export class World {
   readonly server: TestServer;
   readonly shared: MemoryTickets = new MemoryTickets();
-  /** Dead workers run in this process, too: their pools would connect until they give up. */
+  /** Ends the pools of dead workers, which run in this process, too, and would keep trying to connect. */
   readonly #end = new AbortController();
   readonly #pools: SMTPPool[] = [];
   readonly #workers: Attempts[] = [];
-  /** The worker whose dialogue is counted. */
+  /** The worker whose steps with the server are counted. */
   #current: Life | undefined;
 
   /**
-   * @param answers - what the server answers once its steps are counted
-   * @param extensions - what it offers; undefined: the usual ones
+   * @param answers - the server's answers, after their steps are counted
+   * @param extensions - the server's extensions; undefined: the usual ones
    */
   constructor(answers: Answers = {}, extensions?: readonly string[]) {
     const counted = async (stage: keyof Answers, context: AnswerContext) => {
@@ -115,7 +118,7 @@ export class World {
     });
   }
 
-  /** A worker, and the options of its outbox. */
+  /** Creates a worker, with these options of its outbox. */
   worker(life: Life, options: Partial<OutboxOptions> = {}): Attempts {
     const pool = new SMTPPool({
       host: "mail.example.com",

@@ -1,11 +1,11 @@
 /** Messages for the tests of reports. */
 
-/** A message with CRLF out of a text whose lines are indented as the test is. */
+/** A message with CRLF from a text that is indented like the test. */
 export function mail(text: string): string {
   return text.replace(/^\n/, "").replace(/^ {4}/gm, "").replaceAll("\n", "\r\n");
 }
 
-/** A report with these fields in its status part, and more parts behind it. */
+/** A report with these fields in its status part, and further parts after it. */
 export function report(fields: string, { type = "message/delivery-status", header = "", more = "" } = {}): string {
   return [
     ...(header === "" ? [] : [header]),

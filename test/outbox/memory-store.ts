@@ -3,20 +3,20 @@ import type { Conclusion } from "../../src/outbox/conclusion.ts";
 import type { OutboxStore, Ticket, TicketAnswer } from "../../src/outbox/index.ts";
 import { type OutboxMessage, readMessage } from "../../src/outbox/message.ts";
 
-/** Runs a step: as it is, or not at all, or only half. */
+/** Runs a step: completely, partly or not at all. */
 export type Step = <T>(name: string, effect: () => Promise<T>) => Promise<T>;
 
 const asItIs: Step = (_, effect) => effect();
 
 type Entry = Ticket & { readonly awaited: boolean };
 
-/** What all workers share. */
+/** The state that all workers share. */
 export class MemoryTickets {
   readonly entries: Map<string, Entry> = new Map();
   readonly held: Map<string, string> = new Map();
   now = 1_000_000;
 
-  /** A worker's view of it. */
+  /** A worker's view of the store. */
   store(step: Step = asItIs): OutboxStore {
     const { entries, held } = this;
     return {
@@ -65,13 +65,13 @@ export class MemoryTickets {
   }
 }
 
-/** A queue with one message. A worker that lost its lock changes nothing. */
+/** A queue with one message. A worker that has lost its lock changes nothing. */
 export class OneMessageQueue {
   #data: string;
   #lock = 0;
-  /** What the message came to: undefined while it waits. */
+  /** The outcome of the message; undefined while it waits. */
   ended: "done" | "give-up" | undefined;
-  /** The last conclusion that counted. */
+  /** The last effective conclusion. */
   action: Conclusion["action"] | undefined;
 
   constructor(message: OutboxMessage) {
@@ -82,13 +82,13 @@ export class OneMessageQueue {
     return readMessage(JSON.parse(this.#data));
   }
 
-  /** Hands the message out, whoever had it before. */
+  /** Returns the message with a new lock, even if another worker has it. */
   fetch(): { message: OutboxMessage; lock: number } {
     this.#lock++;
     return { message: this.message, lock: this.#lock };
   }
 
-  /** Takes what a worker came to. */
+  /** Applies a worker's conclusion. */
   conclude(lock: number, message: OutboxMessage, { state, action }: Conclusion): void {
     if (lock !== this.#lock || this.ended !== undefined) return;
     this.#data = JSON.stringify({ ...message, state });

@@ -9,7 +9,7 @@ import { describeService } from "./describe-service.ts";
 
 const model = join(import.meta.dirname, "outbox.pml");
 
-/** What Spin found: how many states, and the first error. */
+/** Spin's result: the number of states, and the first error. */
 type Checked = { readonly states: number; readonly error: string | undefined; readonly complete: boolean };
 
 /** Checks the model with some of its settings. */

@@ -1,4 +1,4 @@
-/** An outbox on BullMQ and one on pg-boss, with real Redis and PostgreSQL: the same tests for both. */
+/** The outboxes on BullMQ and on pg-boss, with real Redis and PostgreSQL: the same tests for both. */
 import { randomUUID } from "node:crypto";
 import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -25,7 +25,7 @@ describeService("postgresql", () => addTests("postgresql", startPostgres));
 
 const letter = "Subject: Hello\r\n\r\nHi!\r\n";
 const envelope = { from: "ada@example.com", to: ["charles@example.net"] };
-/** Delays that tests can wait for. */
+/** Delays that are short enough for tests. */
 const soon = { first: 0.05, greylisting: 0.05, jitter: 0, longest: 0.1 };
 
 function addTests(name: QueueName, start: () => Promise<Service>): void {
@@ -45,7 +45,7 @@ function addTests(name: QueueName, start: () => Promise<Service>): void {
     await service?.close();
   });
 
-  /** A server, and an outbox that leads to it. */
+  /** Starts a server, and opens an outbox that sends to it. */
   async function opened(
     answers: Answers = {},
     options: Partial<AnyOptions> = {},
@@ -57,7 +57,7 @@ function addTests(name: QueueName, start: () => Promise<Service>): void {
       new SMTPPool({ host: "mail.example.com", transport: server.transport, reconnectFor: 0 });
     const outbox = await queues.open({ connect, policy: soon, ...options });
     const work = async (options: WorkOptions = {}): Promise<OutboxWorker> => {
-      // A worker that starts while its server does is refused, and started again by what supervises it.
+      // A worker that starts together with its server is refused; a supervisor would start it again.
       const start = () => outbox.work({ concurrency: 5, ...options }).catch(unlessAway);
       const worker = await until(start, (started) => started !== undefined);
       if (worker === undefined) throw new Error("there is no worker");
@@ -87,7 +87,7 @@ function addTests(name: QueueName, start: () => Promise<Service>): void {
     expect([first, again, other].map(({ jobs }) => jobs[0]?.added)).toEqual([true, false, true]);
     await work();
     await Promise.all([server.next(), server.next()]);
-    // Nor once it is delivered.
+    // The key is also known after the delivery.
     expect((await outbox.enqueue(envelope, letter, { key })).jobs[0]?.added).toBe(false);
     await outbox.enqueue(envelope, letter, { key: "last" });
     await server.next();
@@ -417,7 +417,7 @@ function addTests(name: QueueName, start: () => Promise<Service>): void {
       ({ length }) => length === 1,
     );
     expect(dead).toMatchObject({ unknown: true, why: expect.stringContaining("unknown") });
-    // No report claims what nobody knows.
+    // No report about an unknown outcome.
     expect(server.messages).toHaveLength(1);
     const id = dead?.id ?? "";
     await expect(outbox.redrive(id)).rejects.toThrow("unknown");
@@ -804,7 +804,7 @@ function addTests(name: QueueName, start: () => Promise<Service>): void {
     const error = await failureOf(outbox.enqueue(envelope, letter, { key: "meanwhile" }));
     expect(error).toBeInstanceOf(OutboxUnavailableError);
     await service.start();
-    // The same key: whether the call above was too late or not.
+    // The same key: the call above may have been too late, or not.
     await until(
       () => outbox.enqueue(envelope, letter, { key: "meanwhile" }).catch(() => undefined),
       (done) => done !== undefined,
@@ -914,7 +914,7 @@ function addTests(name: QueueName, start: () => Promise<Service>): void {
   }, 60_000);
 }
 
-/** Undefined for a queue that is away. @throws any other error */
+/** Returns undefined if the queue is unavailable. @throws any other error */
 function unlessAway(error: unknown): undefined {
   if (!(error instanceof OutboxUnavailableError)) throw error;
 }
@@ -923,7 +923,7 @@ function wait(milliseconds: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, milliseconds));
 }
 
-/** Long enough for each client to notice that its server is gone, and to try again. */
+/** Waits long enough for each client to notice the end of its server, and to try again. */
 function gone(): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, 250));
 }

@@ -1,4 +1,4 @@
-/** The parts of an outbox that no queue is needed for: messages, bodies, destinations, options. */
+/** The parts of an outbox that need no queue: messages, bodies, destinations, options. */
 import files, { mkdir, mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -97,7 +97,7 @@ describe("a body", () => {
   it("comes back out of the queue as it was, as text or as base64", async () => {
     for (const body of [octets("Hi ü\r\n"), octets("Hi\0\r\n"), Uint8Array.of(0xff, 0, 10)]) {
       const stored = inlineBody(body);
-      // PostgreSQL takes no NUL in JSON.
+      // PostgreSQL accepts no NUL in JSON.
       expect(JSON.stringify(stored)).not.toContain("u0000");
       const queued = { body: JSON.parse(JSON.stringify(stored)), octets: body.length };
       expect(await readBody(queued, undefined)).toEqual(body);
@@ -121,7 +121,7 @@ describe("a body", () => {
         named,
         store(() => Promise.reject(new Error("away"))),
       ),
-      // One that is cut short, and one that is a text.
+      // One that is truncated, and one that is a text.
       readBody(
         named,
         store(async () => octets("H")),
@@ -189,7 +189,7 @@ describe("a body in a file", () => {
     onTestFinished(() => rm(folder, { recursive: true, force: true }));
     const bodies = fileBodies(folder);
     await expect(Reflect.apply(bodies.put, bodies, ["one", {}])).rejects.toThrow();
-    // A folder is in the way of the name.
+    // A folder with the same name is in the way.
     await mkdir(join(folder, "two", "three"), { recursive: true });
     await expect(bodies.put("two", octets("Hi"))).rejects.toThrow();
     expect(await readdir(folder)).toEqual(["two"]);

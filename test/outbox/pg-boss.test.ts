@@ -1,4 +1,4 @@
-/** What only the outbox on pg-boss has: messages that are part of the caller's own transaction. */
+/** Properties of the outbox on pg-boss only: messages that are part of the caller's own transaction. */
 import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
 import pg from "pg";
 import { PgBoss } from "pg-boss";
@@ -55,7 +55,7 @@ describeService("postgresql", () => {
     await client.end();
   }
 
-  /** An outbox of its own on an adapter that runs statements one by one; the next call that `fails` names does. */
+  /** An outbox on an adapter that runs statements one by one; the next call of the method in `fails` fails. */
   async function withoutTransactions(): Promise<WithoutTransactions> {
     const database = boss.getDb();
     const query = database.executeSql.bind(database);
@@ -88,7 +88,7 @@ describeService("postgresql", () => {
     await transaction("ROLLBACK", "rolled back");
     await transaction("COMMIT", "committed");
     expect((await server.next()).text).toContain("X-Key: committed");
-    // The key of the one that was rolled back is free.
+    // The key of the message that was rolled back is free.
     await transaction("COMMIT", "rolled back");
     expect((await server.next()).text).toContain("X-Key: rolled back");
     expect(server.messages).toHaveLength(2);
@@ -211,7 +211,7 @@ describeService("postgresql", () => {
     const first = await outbox.enqueue(gone, "Subject: One\r\n\r\nHi!\r\n", { key: "of a letter" });
     const id = first.jobs[0]?.id ?? "";
     await until(async () => (await outbox.deadLetters()).some((dead) => dead.id === id));
-    // What pg-boss does after the option retention.
+    // pg-boss does this after the option retention.
     await boss.deleteJob("mail", id);
     const again = await outbox.enqueue(gone, "Subject: Two\r\n\r\nHi!\r\n", { key: "of a letter" });
     expect(again).toMatchObject({ messageId: first.messageId, jobs: [{ id, added: false }] });
@@ -258,7 +258,8 @@ describeService("postgresql", () => {
     cut.on("error", () => {});
     await cut.start();
     way.endsAfterAnswer = true;
-    // The connection passes from one to the other while its answer is read, and the server's last words are behind that.
+    // The second query gets the connection while the answer to the first is read, and the server's last error follows
+    // it.
     const [first, second] = await Promise.allSettled([
       cut.getDb().executeSql("SELECT 1"),
       inTransaction(cut, async (db) => await db?.executeSql("SELECT 2")),
@@ -290,7 +291,7 @@ const METHODS = [
   ...(["deleteJob", "findJobs", "createQueue"] as const),
 ];
 
-/** A way to PostgreSQL by which the server can end right behind an answer, in the same packet. */
+/** A proxy to PostgreSQL by which the server can end right after an answer, in the same packet. */
 class WayToServer {
   readonly #server: Server;
   readonly #sockets: Socket[] = [];

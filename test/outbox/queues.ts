@@ -17,10 +17,10 @@ import {
 
 export type QueueName = "redis" | "postgresql";
 
-/** What both outboxes can. */
+/** The common interface of both outboxes. */
 export type AnyOutbox = {
   enqueue(envelope: OutboxEnvelope, body: string | Uint8Array, options?: EnqueueOptions): Promise<Enqueued>;
-  /** Starts a worker whose claims run out soon. */
+  /** Starts a worker whose locks expire soon. */
   work(options?: WorkOptions): Promise<OutboxWorker>;
   held(): Promise<HeldMessage[]>;
   resolve(id: string, finding: "delivered" | "not-delivered"): Promise<void>;
@@ -29,18 +29,21 @@ export type AnyOutbox = {
   discard(id: string): Promise<void>;
 };
 
-/** The options that both outboxes have. */
+/** The common options of both outboxes. */
 export type AnyOptions = OutboxOptions & { readonly store?: OutboxStore };
 
-/** The queues on one server; all but `open` is about the one that was opened last. */
+/** The queues on one server; all methods except `open` concern the last opened queue. */
 export type Queues = {
-  /** Opens an outbox on the next queue, `mail-1` first: processes that open as many share them. */
+  /**
+   * Opens an outbox on the next queue, beginning with `mail-1`: processes that open the same number of queues share
+   * them.
+   */
   open(options: AnyOptions): Promise<AnyOutbox>;
-  /** Adds a job that no outbox made, to be handed out at once. */
+  /** Adds a job that no outbox made, for immediate delivery to a worker. */
   add(id: string, data: object): Promise<void>;
   /** Whether the job with that name still waits. */
   waits(id: string): Promise<boolean>;
-  /** How many messages are not settled yet, those that are held included. */
+  /** The number of messages that are not settled yet, including held ones. */
   waiting(): Promise<number>;
   close(): Promise<void>;
 };

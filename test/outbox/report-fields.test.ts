@@ -1,4 +1,4 @@
-/** Reads the fields of delivery reports in the spellings that servers have for them, and where reports stand. */
+/** Reads the fields of delivery reports in the spellings of several servers. */
 import { describe, expect, it } from "vitest";
 import { type DeliveryReport, parseReport, type ReportedRecipient } from "../../src/outbox/index.ts";
 import { report } from "./mail.ts";
@@ -81,7 +81,7 @@ describe("an address in a report", () => {
     expect(
       recipientsOf(`Final-Recipient: utf-8; jürgen@example.net\n${failed}`, "message/global-delivery-status"),
     ).toMatchObject([{ address: "jürgen@example.net" }]);
-    // Only the type says so.
+    // Only the address type indicates the encoding.
     expect(addressOf("rfc822; j\\x{FC}rgen@example.net")).toBe("j\\x{FC}rgen@example.net");
   });
 

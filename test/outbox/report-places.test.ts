@@ -1,4 +1,4 @@
-/** Finds reports wherever they stand in a message, in whatever form, and stands whatever is sent in their place. */
+/** Finds reports anywhere in a message, in any form, and tolerates any other input. */
 import { describe, expect, it } from "vitest";
 import { parseReport } from "../../src/outbox/index.ts";
 import { report } from "./mail.ts";

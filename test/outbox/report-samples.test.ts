@@ -1,4 +1,7 @@
-/** Reads reports in the forms of Exchange and Gmail. The samples are made up; fields and order are those of the system. */
+/**
+ * Reads reports in the forms of Exchange and Gmail. The samples are invented; fields and order are those of the
+ * systems.
+ */
 import { describe, expect, it } from "vitest";
 import { parseReport } from "../../src/outbox/index.ts";
 import { mail } from "./mail.ts";

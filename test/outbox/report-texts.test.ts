@@ -1,4 +1,6 @@
-/** Reads what Exim, qmail, Postfix and sendmail say in words. The samples are made up; their form is that of the system. */
+/**
+ * Reads the prose of Exim, qmail, Postfix and sendmail. The samples are invented; their form is that of the systems.
+ */
 import { describe, expect, it } from "vitest";
 import { parseReport } from "../../src/outbox/index.ts";
 import { mail } from "./mail.ts";

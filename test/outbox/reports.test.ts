@@ -198,7 +198,7 @@ describe("parseReport", () => {
         },
       ],
     });
-    // No xtext: it is left as it is.
+    // Text that is not xtext stays unchanged.
     expect(parseReport(report("old+address@example.net"))?.recipients[0]?.original).toBe("old+address@example.net");
   });
 

@@ -1,4 +1,7 @@
-/** Redis and PostgreSQL of the tests' own, on free ports, in folders that go with them; they can be killed and restarted. */
+/**
+ * Separate Redis and PostgreSQL servers for tests, on free ports, in temporary folders; they can be killed and
+ * restarted.
+ */
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { existsSync, readdirSync } from "node:fs";
 import { chmod, mkdtemp, rm } from "node:fs/promises";
@@ -8,23 +11,25 @@ import { join } from "node:path";
 
 /** A running server. */
 export type Service = {
-  /** Where it keeps what it writes. */
+  /** The folder of its data. */
   readonly dir: string;
   readonly port: number;
-  /** Ends it by SIGKILL, and starts it again with what it had written. */
+  /** Ends it by SIGKILL, and starts it again with its data. */
   restart(): Promise<void>;
   /** Ends it by SIGKILL. */
   kill(): Promise<void>;
   /** Starts it again. */
   start(): Promise<void>;
-  /** Ends it, and removes what it had written. */
+  /** Ends it, and removes its data. */
   close(): Promise<void>;
 };
 
-/** What a Redis is started with. */
+/** Options of a Redis server. */
 export type RedisOptions = { readonly appendfsync?: "always" | "everysec"; readonly appendonly?: "yes" | "no" };
 
-/** Starts a Redis that loses nothing, at most a second with "everysec", or all with `appendonly: "no"`. */
+/**
+ * Starts a Redis server that loses nothing, at most one second with "everysec", or everything with `appendonly: "no"`.
+ */
 export async function startRedis({ appendfsync = "always", appendonly = "yes" }: RedisOptions = {}): Promise<Service> {
   const port = await freePort();
   const dir = await mkdtemp(join(tmpdir(), "smtplib-redis-"));
@@ -33,7 +38,7 @@ export async function startRedis({ appendfsync = "always", appendonly = "yes" }:
   return started([port, dir], ["redis-server", ...args], () => accepts(port));
 }
 
-/** Starts a PostgreSQL with one user, "postgres", who needs no password, and the database "postgres". */
+/** Starts a PostgreSQL server with one user, "postgres", without a password, and the database "postgres". */
 export async function startPostgres(): Promise<Service> {
   const port = await freePort();
   const dir = await mkdtemp(join(tmpdir(), "smtplib-postgres-"));
@@ -46,7 +51,7 @@ export async function startPostgres(): Promise<Service> {
   const command = asPostgres(join(binaries, "postgres"), [
     ...["-D", data, "-p", String(port), "-k", dir, "-c", "listen_addresses=127.0.0.1", "-c", "max_connections=200"],
   ]);
-  // It takes connections before it answers them.
+  // It accepts connections before it answers them.
   const ready = async (): Promise<boolean> =>
     spawnSync(join(binaries, "pg_isready"), ["-q", "-h", "127.0.0.1", "-p", String(port)]).status === 0;
   return started([port, dir], command, ready, data);
@@ -66,9 +71,9 @@ async function started(
 ): Promise<Service> {
   let child: ChildProcess | undefined;
   const start = async (): Promise<void> => {
-    // What a killed PostgreSQL leaves behind keeps the next one from starting.
+    // The leftover file of a killed PostgreSQL prevents the next start.
     if (data !== undefined) await rm(join(data, "postmaster.pid"), { force: true });
-    // Nor does it start before the children of a killed one have ended.
+    // It does not start either before the children of a killed server have ended.
     for (let tries = 0; tries < 50; tries++) {
       child = spawn(command, args, { stdio: "ignore" });
       if (await answering(child, ready)) return;
@@ -96,7 +101,7 @@ async function started(
       await start();
     },
     close: async () => {
-      // PostgreSQL waits for its children then.
+      // With SIGINT, PostgreSQL waits for its children.
       await end("SIGINT");
       await rm(dir, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
     },
@@ -141,7 +146,7 @@ export function has(command: string): boolean {
   return ["/usr/bin", "/usr/local/bin", "/bin"].some((folder) => existsSync(join(folder, command)));
 }
 
-/** The folder of PostgreSQL's programs, of the newest version. */
+/** The folder of the newest version's PostgreSQL programs. */
 export function postgresBinaries(): string | undefined {
   const root = "/usr/lib/postgresql";
   if (!existsSync(root)) return undefined;

@@ -20,7 +20,7 @@ describeService("postgresql", () => {
   addTests(async () => {
     const service = await startPostgres();
     const pool = new pg.Pool({ host: "127.0.0.1", port: service.port, user: "postgres", max: 20 });
-    // What is idle when the server ends.
+    // Ignores errors of idle connections when the server ends.
     pool.on("error", () => {});
     const store = postgresStore(pool);
     await Promise.all([store.install(), store.install()]);

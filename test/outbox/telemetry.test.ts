@@ -1,4 +1,4 @@
-/** What an outbox tells: diagnostics channels, and OpenTelemetry's spans and metrics. */
+/** The telemetry of an outbox: diagnostics channels, and OpenTelemetry's spans and metrics. */
 
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { context, SpanKind, SpanStatusCode } from "@opentelemetry/api";
@@ -28,7 +28,7 @@ import { instrument } from "../../src/opentelemetry.ts";
 import { Life, message, World } from "./lives.ts";
 import { OneMessageQueue } from "./memory-store.ts";
 
-/** The spans that are finished while something runs, by name. */
+/** The spans that end while a function runs, by name. */
 async function spansOf(run: () => Promise<unknown>): Promise<(name: string) => ReadableSpan[]> {
   const exporter = new InMemorySpanExporter();
   const tracerProvider = new BasicTracerProvider({ spanProcessors: [new SimpleSpanProcessor(exporter)] });
@@ -43,7 +43,7 @@ async function spansOf(run: () => Promise<unknown>): Promise<(name: string) => R
   return (name) => exporter.getFinishedSpans().filter((span) => span.name.startsWith(name));
 }
 
-/** One message, the first attempt of which is put off. */
+/** Sends one message, whose first attempt is deferred. */
 async function play(): Promise<void> {
   const world = new World();
   world.server.once("message", "451 4.3.0 later");
@@ -67,7 +67,7 @@ it("publishes the beginning and the end of each attempt, without addresses or co
     { message: { id: "one", attempt: 2 } },
     { message: { id: "one" }, action: "done", after: 0, error: undefined },
   ]);
-  // The two events of an attempt are about the same object.
+  // The two events of an attempt have the same object.
   const messages = heard.map((event) => Reflect.get(Object(event), "message"));
   expect([messages[0] === messages[1], messages[1] === messages[2]]).toEqual([true, false]);
   expect(JSON.stringify(messages)).not.toContain("charles");

@@ -1,4 +1,4 @@
-/** The ticket on the wire: without it neither the final dot nor BDAT LAST leaves. */
+/** The ticket on the wire: without it neither the final dot nor BDAT LAST is sent. */
 import { describe, expect, it } from "vitest";
 import { SMTPPool } from "../../src/index.ts";
 import { type Taking, TicketRefusedError, ticketedBody } from "../../src/outbox/index.ts";
@@ -7,7 +7,7 @@ import { failureOf } from "../servers/failure.ts";
 
 const text = new TextEncoder().encode("Subject: Hello\r\n\r\nHi!\r\n");
 
-/** Sends a message whose ticket is taken as `take` says. */
+/** Sends a message whose ticket `take` takes. */
 async function send(
   take: (server: FakeServer) => Promise<Taking>,
   ehlo: readonly string[],
@@ -24,7 +24,7 @@ async function send(
   return { server, outcome };
 }
 
-/** Everything that was written. */
+/** All written bytes. */
 const written = ({ writes }: FakeServer): string => writes.join("");
 
 describe.each([

@@ -1,4 +1,4 @@
-/** Waits for what another process does. */
+/** Polls another process. */
 
 /** Asks until the answer is right, and returns it. By default, the right answer is true. */
 export async function until<T>(ask: () => Promise<T>, isIt: (answer: T) => boolean = Boolean): Promise<T> {

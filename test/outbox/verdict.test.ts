@@ -1,4 +1,4 @@
-/** retryOf(): what a queue does with a message after an attempt, out of the exception or the delivery. */
+/** retryOf(): the queue's action for a message after an attempt, from the exception or the delivery. */
 import { describe, expect, it } from "vitest";
 import { makeReply } from "../../src/core/reply.ts";
 import {

@@ -1,4 +1,4 @@
-/** Makes and reads variable envelope return paths. */
+/** Creates and parses variable envelope return paths. */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { parseVerp, verp } from "../../src/outbox/index.ts";

@@ -1,4 +1,7 @@
-/** The public types, held against the API's contract by the compiler; tarball.test.ts compiles it as a user would. */
+/**
+ * The public types, compared with the API's contract by the compiler; tarball.test.ts compiles this file as a user
+ * would.
+ */
 import { expectTypeOf } from "expect-type";
 import {
   type AuthObject,

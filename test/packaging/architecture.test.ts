@@ -1,4 +1,7 @@
-/** docs/architecture.md: its drawing is that of the import graph (`vitest run test/packaging/architecture.test.ts -u` draws it again), and its files exist. */
+/**
+ * docs/architecture.md: its drawing shows the import graph (`vitest run test/packaging/architecture.test.ts -u` draws
+ * it again), and the files that it names exist.
+ */
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";

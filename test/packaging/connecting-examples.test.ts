@@ -1,4 +1,4 @@
-/** The examples for proxies, web streams and Workers, from the packed tarball, on each runtime that they are for. */
+/** The examples for proxies, web streams and Workers, from the packed tarball, on each of their runtimes. */
 import { copyFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { build } from "esbuild";
@@ -76,7 +76,7 @@ describe.runIf(onNode)("the examples for connecting", () => {
     await using server = await startEmbeddedServer();
     process.env["NODE_EXTRA_CA_CERTS"] = join(folder.path, "ca.pem");
     const { Miniflare } = await import("miniflare");
-    // What the Worker's judge has to say is asked for at a path of its own.
+    // Another path of the Worker returns the report of its judge.
     const entry = join(folder.path, "judged-worker.mjs");
     await writeFile(
       entry,
@@ -104,7 +104,7 @@ describe.runIf(onNode)("the examples for connecting", () => {
       expect([answer.status, await answer.text()]).toEqual([202, "Thank you!"]);
       expect(new TextDecoder().decode(server.messages[0]?.content)).toContain("Hello from a form");
       const said = await (await worker.dispatchFetch("http://worker/judge")).json();
-      // A Worker has no diagnostics channels that would report what became of the message.
+      // A Worker has no diagnostics channels that would report the outcome of the message.
       expectNothingIn(Array.isArray(said) ? said.map(String) : [], { reports: 0 });
     } finally {
       await worker.dispose();

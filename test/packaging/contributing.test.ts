@@ -1,4 +1,4 @@
-/** CONTRIBUTING's map of the house: each file that it names exists. */
+/** CONTRIBUTING's map of the sources: each file in it exists. */
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";

@@ -1,4 +1,4 @@
-/** The examples for delivery reports and for mail that leaves later, from the packed tarball, on each runtime. */
+/** The examples for delivery reports and for delayed mail, from the packed tarball, on each runtime. */
 import { copyFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";

@@ -1,4 +1,4 @@
-/** The demo shows what it promises, on the runtime of the tests, and breaks no rule of the RFCs. */
+/** The demo prints the promised output, on the runtime of the tests, and violates no rule of the RFCs. */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { running } from "../support/runtimes.ts";
 import { type Folder, run } from "./installed.ts";

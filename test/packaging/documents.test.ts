@@ -1,4 +1,4 @@
-/** README and docs/: every block of code is one that something runs or checks, every link leads somewhere. */
+/** README and docs/: every code block is run or checked, and every link has a target. */
 import { spawnSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -17,7 +17,7 @@ const blocks = pages.flatMap((file) => blocksOf(file));
 const scripts: Readonly<Record<string, string>> = packageJson().scripts;
 const packages = new Set(["smtplib", ...Object.keys(packageJson().devDependencies)]);
 
-/** Language of a block -> what is wrong with it; undefined if nothing is. `ts` and `js` are run by snippets.test.ts. */
+/** Language of a block -> its fault; undefined if there is none. snippets.test.ts runs `ts` and `js`. */
 const CHECKS: Readonly<Record<string, (block: Block) => string | undefined>> = {
   ts: () => undefined,
   js: () => undefined,
@@ -26,7 +26,7 @@ const CHECKS: Readonly<Record<string, (block: Block) => string | undefined>> = {
     return undefined;
   },
   sh: ({ code }) => code.split("\n").map(faultOfCommand).find(Boolean),
-  // Run below, and compared.
+  // Run and compared below.
   console: () => undefined,
   python: ({ where, code }) => {
     const { status, error } = spawnSync("python3", ["-c", "import ast, sys; ast.parse(sys.stdin.read())"], {
@@ -149,7 +149,7 @@ describe.runIf(onNode)("README", () => {
   });
 });
 
-/** Whether a program has only syntax of JavaScript; no version of Node before 24 knows `await using`. */
+/** Whether a program has only JavaScript syntax; Node before version 24 does not support `await using`. */
 function isJavaScript(code: string): boolean {
   if (/^\s*await using\b/m.test(code)) return false;
   try {
@@ -160,7 +160,7 @@ function isJavaScript(code: string): boolean {
   }
 }
 
-/** What is wrong with a line for the shell. */
+/** The fault of a line for the shell, if any. */
 function faultOfCommand(line: string): string | undefined {
   const command = line.replace(/ +#.*$/, "").replace(/^.*\| /, "");
   const [program = "", ...args] = wordsOf(command).filter((word) => !/^[A-Z_]+=/.test(word));
@@ -194,12 +194,12 @@ function faultOfInstall([verb = "", ...names]: readonly string[]): string | unde
   return missing === undefined ? undefined : `no package of ours or that we test: ${missing}`;
 }
 
-/** Whether a command runs the program that the reader has saved, as `snippets.test.ts` and others run it. */
+/** Whether a command runs the program that the reader has saved; `snippets.test.ts` and others run it. */
 function isReaders(args: readonly string[]): boolean {
   return args.at(-1) === "mail.mjs";
 }
 
-/** What is wrong with a call of the command line. */
+/** The fault of a call of the command line, if any. */
 function faultOfCall([name = "", ...args]: readonly string[]): string | undefined {
   const description = [PROBE, SEND, SERVE].find((one) => one.name === name);
   if (description === undefined) return `no command ${name}`;
@@ -211,12 +211,12 @@ function faultOfCall([name = "", ...args]: readonly string[]): string | undefine
   }
 }
 
-/** The words of a command line; those in quotes are one. */
+/** The words of a command line; a quoted part is one word. */
 function wordsOf(line: string): string[] {
   return Array.from(line.matchAll(/"([^"]*)"|(\S+)/g), ([, quoted, bare]) => quoted ?? bare ?? "");
 }
 
-/** Output without what differs by the day and the machine. */
+/** Output without the parts that depend on the day and the machine. */
 function alike(text: string): string {
   return text
     .replace(/\d+(\.\d+)? ms/g, "N ms")
@@ -224,7 +224,7 @@ function alike(text: string): string {
     .replace(/\d+ days/g, "N days");
 }
 
-/** A pattern in which a line of "…" stands for any lines. */
+/** A pattern in which a line of "…" matches any number of lines. */
 function patternOf(text: string): RegExp {
   const escaped = text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
   return new RegExp(`^${escaped.replaceAll("\n…\n", "\n(?:.*\n)*?")}$`);

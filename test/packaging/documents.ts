@@ -1,4 +1,4 @@
-/** The Markdown documents as their readers see them: blocks of code, headings and links. */
+/** The Markdown documents as readers see them: code blocks, headings and links. */
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join, normalize } from "node:path";
 
@@ -9,11 +9,11 @@ export const root: string = join(import.meta.dirname, "../..");
 export type Block = {
   /** The file and the line of the fence. */
   readonly where: string;
-  /** The first word behind the fence: `ts`, `js`, `sh`, `json`, `console`, `mermaid`, `text`. */
+  /** The first word after the fence: `ts`, `js`, `sh`, `json`, `console`, `mermaid`, `text`. */
   readonly language: string;
-  /** The runtimes that the fence names, as in "```ts node bun"; without a name: all of them. */
+  /** The runtimes that the fence names, as in "```ts node bun"; none: all of them. */
   readonly runtimes: readonly string[];
-  /** Why the block is not run, where the fence says so: "```sh not-run: reason". */
+  /** The reason why the block is not run, if the fence has one: "```sh not-run: reason". */
   readonly notRun: string | undefined;
   readonly code: string;
 };
@@ -21,7 +21,7 @@ export type Block = {
 /** A link to another document, or within one. */
 export type Link = { readonly where: string; readonly target: string };
 
-/** Documents at the root that readers open, and all of `docs/`. */
+/** Documents in the root folder for readers, and all of `docs/`. */
 export const documents: readonly string[] = [
   ...["README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md", "bench/README.md"],
   ...pagesUnder("docs"),
@@ -30,7 +30,7 @@ export const documents: readonly string[] = [
 /** The documents whose blocks are run: README and the pages of `docs/`. */
 export const pages: readonly string[] = ["README.md", ...pagesUnder("docs")];
 
-/** The fenced blocks of a document, or of lines that were taken from one. */
+/** The fenced blocks of a document, or of the given lines. */
 export function blocksOf(file: string, lines: readonly string[] = linesOf(file)): Block[] {
   const found: Block[] = [];
   for (let line = 0; line < lines.length; line++) {
@@ -44,7 +44,7 @@ export function blocksOf(file: string, lines: readonly string[] = linesOf(file))
   return found;
 }
 
-/** The links of a document; those in blocks of code and in `code` are none. */
+/** The links of a document, except those in code. */
 export function linksOf(file: string): Link[] {
   return proseOf(file).flatMap((line, index) =>
     Array.from(line.replace(/`[^`]*`/g, "``").matchAll(/\]\(([^()\s]+)\)|\b(?:href|src)="([^"]+)"/g), (found) => ({
@@ -54,7 +54,7 @@ export function linksOf(file: string): Link[] {
   );
 }
 
-/** What is wrong with a link to a file or a heading of the project; undefined if it leads somewhere. */
+/** The fault of a link to a file or a heading of the project; undefined if the target exists. */
 export function faultOf({ where, target }: Link): string | undefined {
   if (/^(?:https?|mailto):/.test(target)) return undefined;
   const file = where.replace(/:\d+$/, "");
@@ -87,7 +87,7 @@ export function anchorOf(heading: string): string {
 function pagesUnder(folder: string): string[] {
   return readdirSync(join(root, folder), { withFileTypes: true }).flatMap((entry) => {
     const path = `${folder}/${entry.name}`;
-    // Packages, the site's own files, and the reference, which is made from doc comments.
+    // Skips packages, the site's own files, and the reference, which is generated from doc comments.
     if (entry.isDirectory()) {
       return ["node_modules", "reference"].includes(entry.name) || entry.name.startsWith(".") ? [] : pagesUnder(path);
     }
@@ -99,7 +99,7 @@ function linesOf(file: string): string[] {
   return readFileSync(join(root, file), "utf8").split("\n");
 }
 
-/** A document's lines, those of its blocks of code left empty. */
+/** A document's lines, with the lines of its code blocks empty. */
 function proseOf(file: string): string[] {
   let fence = "";
   return linesOf(file).map((line) => {

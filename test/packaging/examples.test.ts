@@ -1,4 +1,6 @@
-/** The examples that need another package, if only for their mail server, run from the packed tarball beside it, judged. */
+/**
+ * The examples that need other packages, even if only for a mail server, run with the packed tarball, under the judge.
+ */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { onNode, runtimes } from "../support/runtimes.ts";
 import { type Folder, run } from "./installed.ts";

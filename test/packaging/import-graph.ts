@@ -1,26 +1,26 @@
-/** Reads what a source file imports and names, from its syntax tree. */
+/** Reads the imports and names of a source file from its syntax tree. */
 import { dirname, join, normalize } from "node:path";
 import ts from "typescript";
 
 /** An import, or a re-export, of one of our files by another. */
 export type Edge = { from: string; to: string; kind: "static" | "type" | "dynamic" };
 
-/** What a file imports, and what it names. */
+/** The imports and names of a file. */
 export type Read = {
   /** Imports of our own files. */
   edges: Edge[];
   /** Imports of anything else. */
   packages: { name: string; kind: Edge["kind"] }[];
-  /** Names of values, but for members and keys. */
+  /** Names of values, except members and keys. */
   names: string[];
   strings: string[];
 };
 
-/** Reads `code` as the file of that path, relative to the root. */
+/** Reads `code` as the file with that path, relative to the root. */
 export function read(file: string, code: string): Read {
   const found: Read = { edges: [], packages: [], names: [], strings: [] };
   const add = (specifier: ts.Node | undefined, kind: Edge["kind"]): void => {
-    // A platform's own module, which bundlers for other platforms must not look for.
+    // A platform's own module, for which bundlers for other platforms must not look.
     if (specifier !== undefined && kind === "dynamic" && ts.isIdentifier(specifier)) {
       found.packages.push({ name: specifier.text, kind });
       return;
@@ -45,7 +45,7 @@ export function read(file: string, code: string): Read {
   return found;
 }
 
-/** Whether nothing of it is left once types are gone. */
+/** Whether it disappears when types are erased. */
 function isTypeOnly(clause: ts.ImportClause | ts.ExportDeclaration | undefined): boolean {
   if (clause === undefined) return false;
   if (ts.isExportDeclaration(clause)) {
@@ -59,7 +59,7 @@ function isTypeOnly(clause: ts.ImportClause | ts.ExportDeclaration | undefined):
   return names.elements.every((one) => one.isTypeOnly);
 }
 
-/** A name that stands for a value of the surroundings, rather than for a member, a key or a type. */
+/** Whether a name refers to a global or outer value, and is no member, key or type. */
 function isReference(node: ts.Identifier): boolean {
   const { parent } = node;
   if (ts.isPropertyAccessExpression(parent)) return parent.expression === node;
@@ -67,7 +67,7 @@ function isReference(node: ts.Identifier): boolean {
   return !(ts.isPropertyAssignment(parent) || ts.isPropertySignature(parent)) || parent.name !== node;
 }
 
-/** The circles in which files import each other statically, each written out. */
+/** The cycles of static imports between files, each as text. */
 export function cycles(edges: readonly Edge[]): string[] {
   const next = new Map<string, string[]>();
   for (const { from, to, kind } of edges) {

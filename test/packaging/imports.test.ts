@@ -1,4 +1,4 @@
-/** The rings of the architecture: who may import whom, read from the syntax trees of all sources. */
+/** The layers of the architecture: the permitted imports, checked with the syntax trees of all sources. */
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
@@ -37,7 +37,7 @@ describe.runIf(onNode)("the import graph", () => {
   });
 
   it("ends within the project: no package but a subpath's peer, no runtime's module", () => {
-    // Transports may have the types of Node's modules; their code comes through process.getBuiltinModule.
+    // Transports may import the types of Node's modules; they get the code from process.getBuiltinModule.
     const packages = sources.flatMap((source) =>
       source.packages.filter(
         ({ name, kind }) =>
@@ -63,8 +63,8 @@ describe.runIf(onNode)("the import graph", () => {
     expect(own.filter(({ strings }) => strings.some((one) => one.startsWith("node:"))).map(({ file }) => file)).toEqual(
       [],
     );
-    // Diagnostics channels and contexts of callers are found where the runtime has them, and in one place.
-    // In src/opentelemetry.ts it is the name of an operation.
+    // One file looks for diagnostics channels and callers' contexts in the runtime. In src/opentelemetry.ts the text is
+    // the name of an operation.
     const named = own.filter(({ file, strings }) => strings.includes("process") && file !== "src/opentelemetry.ts");
     expect(named.map(({ file }) => file)).toEqual(["src/client/builtin-module.ts"]);
   });

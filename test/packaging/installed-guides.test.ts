@@ -1,4 +1,4 @@
-/** Follows the guides in an empty folder with the packed tarball: their programs run unchanged, against a local server. */
+/** Follows the guides in an empty folder with the packed tarball: their programs run unchanged, with a local server. */
 import { existsSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -11,15 +11,15 @@ import { type Folder, installPackage, run } from "./installed.ts";
 import { root, type Snippet, snippetsOfMarkdown } from "./snippets.ts";
 
 const HOST = 'SMTP.connect("mail.example.com", 587)';
-/** What the folder does not have. */
+/** Imports that the folder does not have. */
 const OTHERS = /from "(?:nodemailer|imapflow|@upyo|smtplib\/(?:upyo|nodemailer|opentelemetry))/;
 
-/** Programs that need nothing but the package, and a server in memory or on `HOST`. */
+/** Programs that need only the package, and a server in memory or on `HOST`. */
 const programs = pages
   .flatMap(snippetsOfMarkdown)
   .filter(({ code, notRun }) => notRun === undefined && !OTHERS.test(code) && /from "smtplib/.test(code))
   .filter(({ code }) => code.includes(HOST) || /(?:server|replay)\.transport|memoryTransport/.test(code))
-  // They end in an error on purpose, or need a socket of their own.
+  // Without programs that end in an error on purpose, or need a socket of their own.
   .filter(({ code }) => !/throw error;\n} finally|"smtplib\/proxy"|SMTP_SSL/.test(code));
 
 const isBuilt = existsSync(join(root, "dist/index.d.ts"));
@@ -63,7 +63,7 @@ describe.runIf(onNode && isBuilt)("in an empty folder", () => {
     expect(/^failed: .*$/m.exec(output)?.[0], `${name}: ${output}`).toBe("failed: []");
   });
 
-  /** As it stands in the guide, as JavaScript: Node 20 runs no TypeScript. */
+  /** Writes the program of the guide as JavaScript, since Node 20 does not run TypeScript. */
   async function written({ code, where }: Snippet, index: number): Promise<string> {
     const file = `program-${index}-${where.replace(/\W+/g, "-")}.mjs`;
     const here = `SMTP.connect("localhost", ${server.port}, { context: { ca: process.env.MAIL_CA } })`;

@@ -1,4 +1,4 @@
-/** The package as its users get it: packed, and installed into an empty folder. */
+/** The package as users get it: packed, and installed into an empty folder. */
 import { type ExecFileException, execFile } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, statSync } from "node:fs";
@@ -8,7 +8,7 @@ import { join } from "node:path";
 
 const root = join(import.meta.dirname, "../..");
 
-/** What a process said, and how it ended. */
+/** The exit code and the output of a process. */
 export type Outcome = { readonly status: number; readonly output: string };
 
 /** A folder with nothing but the package in its node_modules. */
@@ -17,7 +17,10 @@ export type Folder = {
   remove(): Promise<void>;
 };
 
-/** Packs what is built, as `npm publish` would, and installs it; once for the same files, of which each caller has a copy. */
+/**
+ * Packs the built files as `npm publish` would, and installs them: once for the same files, with a copy for each
+ * caller.
+ */
 export async function installPackage(): Promise<Folder> {
   if (!existsSync(join(root, "dist/index.d.ts"))) throw new Error("dist/ is missing: npm run build");
   const installed = join(root, ".cache", `installed-${await fingerprint()}`);
@@ -27,7 +30,7 @@ export async function installPackage(): Promise<Folder> {
   return { path, remove: () => rm(path, { recursive: true, force: true }) };
 }
 
-/** What npm would pack: it changes with each file. */
+/** A hash that changes with each file that npm would pack. */
 async function fingerprint(): Promise<string> {
   const folders = ["dist", "src", "transports"];
   const inside = await Promise.all(folders.map((name) => readdir(join(root, name), { recursive: true })));
@@ -40,13 +43,13 @@ async function fingerprint(): Promise<string> {
   return hash.digest("hex").slice(0, 16);
 }
 
-/** Installs into a folder of another name first: another process may do the same at the same time. */
+/** Installs into a folder with another name first: another process may do the same at the same time. */
 async function install(target: string): Promise<void> {
   const cache = join(root, ".cache");
   await mkdir(cache, { recursive: true });
   const path = await mkdtemp(join(cache, "installing-"));
   try {
-    // npm hands its own settings on to what it runs: none of them may decide where this goes.
+    // npm passes its own settings on to its child processes: none of them may change the target of this.
     const quiet = ["--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"];
     await succeed(root, ["npm", "pack", ...quiet, "--pack-destination", path]);
     const [tarball] = await readdir(path);
@@ -64,7 +67,7 @@ async function install(target: string): Promise<void> {
   }
 }
 
-/** Runs a command to its end, for a minute at most. */
+/** Runs a command to its end, for at most one minute. */
 export function run(
   cwd: string,
   [file = "", ...args]: readonly string[],

@@ -1,4 +1,4 @@
-/** The package with the judge of the wire at its public seams, for programs that run by themselves. */
+/** The package with the judge of the wire at its public interfaces, for separate programs. */
 import { existsSync } from "node:fs";
 import { cp, mkdtemp, readdir, readFile, rename, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -8,9 +8,9 @@ import { expect } from "vitest";
 import { type Folder, installPackage } from "./installed.ts";
 import { root } from "./snippets.ts";
 
-/** Entry point -> what it exports instead, written with `judged()` and its `own` exports. */
+/** Entry point -> its replaced exports, written with `judged()` and its `own` exports. */
 const SEAMS: Readonly<Record<string, string>> = {
-  // Loads the judge before the first message, whose reports it listens to.
+  // Loads the judge before the first message, so that it observes the reports.
   index: "",
   nodemailer: "",
   upyo: "",
@@ -28,7 +28,7 @@ const SEAMS: Readonly<Record<string, string>> = {
     "export const replayTranscript = (...args) => led(own.replayTranscript(...args));",
 };
 
-/** All examples beside the packed tarball, into which the judge is put, and beside the packages that are here already. */
+/** A folder with all examples, the packed tarball including the judge, and the other installed packages. */
 export async function judgedExamples(): Promise<Folder> {
   const folder = await installPackage();
   const modules = join(folder.path, "node_modules");
@@ -63,15 +63,15 @@ export async function putJudgeInto({ path }: Pick<Folder, "path">): Promise<void
   }
 }
 
-/** Where a program's judge writes what it has seen. */
+/** The report of the judge in a program. */
 export type JudgeReport = {
-  /** For the program's environment. */
+  /** Variables for the program's environment. */
   readonly env: Readonly<Record<string, string>>;
-  /** Fails if the judge has found a violation, or has not seen so many reports of messages at least. */
+  /** Fails if the judge found a violation, or observed fewer events than these. */
   expectNothing(least: { connections?: number; transactions?: number; reports?: number }): Promise<void>;
 };
 
-/** A report of one program's run. */
+/** Creates the report for one run of a program. */
 export async function judgeReport(): Promise<JudgeReport> {
   const folder = await mkdtemp(join(tmpdir(), "smtplib-judge-"));
   const file = join(folder, "report.jsonl");
@@ -88,7 +88,7 @@ export async function judgeReport(): Promise<JudgeReport> {
   };
 }
 
-/** The same of lines that a program gave in another way. */
+/** The same check for lines that a program reported in another way. */
 export function expectNothingIn(
   lines: readonly string[],
   { connections = 1, transactions = 1, reports = 1 }: Parameters<JudgeReport["expectNothing"]>[0],

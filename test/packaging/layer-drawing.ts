@@ -1,4 +1,4 @@
-/** The layers of the sources as a drawing: a box each, and an arrow for each import that no longer way implies. */
+/** A drawing of the layers of the sources: a box for each, and an arrow for each import that no longer path implies. */
 import type { Edge } from "./import-graph.ts";
 
 /** Layer -> the layers that it imports; `loads` are those that it imports on first use only. */
@@ -7,13 +7,13 @@ type Layers = { readonly imports: Map<string, Set<string>>; readonly loads: Map<
 const WIDTH = 960;
 const BOX = { width: 128, height: 44 };
 const ROW = 96;
-/** Where each box stands in its row, in sevenths of the width: so that no arrow crosses a box. */
+/** The column of each box in its row, in sevenths of the width, chosen so that no arrow crosses a box. */
 const COLUMNS: Readonly<Record<string, number>> = {
   ...{ cli: 3, index: 1.4, nodemailer: 3, upyo: 4.6, outbox: 1.4, pool: 3, facade: 2.2, opentelemetry: 4, client: 3 },
   ...{ proxy: 0, sasl: 3.4, testing: 6, runtime: 1.2, transports: 2.8, core: 4.6 },
 };
 
-/** The drawing as SVG, the same for the same edges. */
+/** The drawing as SVG; the same edges result in the same text. */
 export function drawLayers(edges: readonly Edge[]): string {
   const { imports, loads } = layersOf(edges);
   const names = [...new Set([...imports].flatMap(([from, to]) => [from, ...to]))].sort();
@@ -39,7 +39,7 @@ ${[...solid, ...dashed, ...[...places].map(([name, at]) => box(name, at))].join(
 
 type Place = { readonly x: number; readonly y: number };
 
-/** The folder, or the file beside the folders, that a source belongs to. */
+/** The layer of a source: its folder, or the file itself if it is beside the folders. */
 function layerOf(file: string): string {
   const [, folder, name = ""] = /^(src|transports)\/(?:(\w[\w-]*)(?:\/|\.ts$))?/.exec(file) ?? [];
   return folder === "transports" ? "transports" : name;
@@ -50,7 +50,7 @@ function layersOf(edges: readonly Edge[]): Layers {
   const loads = new Map<string, Set<string>>();
   for (const { from, to, kind } of edges) {
     const [one, other] = [layerOf(from), layerOf(to)];
-    // What is the same on each runtime, and a contract of types, is imported by all.
+    // Types and errors are left out: every layer imports them.
     if (one === other || kind === "type" || other === "errors") continue;
     const into = kind === "dynamic" ? loads : imports;
     into.set(one, (into.get(one) ?? new Set()).add(other));
@@ -59,7 +59,7 @@ function layersOf(edges: readonly Edge[]): Layers {
   return { imports, loads };
 }
 
-/** Layers by the length of the longest way to one that imports nothing: each imports only lower rows. */
+/** Layers by the length of the longest path to one without imports: each imports only lower rows. */
 function rowsOf(names: readonly string[], imports: Layers["imports"]): string[][] {
   const depth = (name: string): number => Math.max(0, ...[...(imports.get(name) ?? [])].map((one) => depth(one) + 1));
   const rows: string[][] = [];
@@ -78,7 +78,7 @@ function placesIn(row: readonly string[], index: number): [string, Place][] {
   });
 }
 
-/** Without the imports that a longer way implies. */
+/** The imports, without those that a longer path implies. */
 function reduced(imports: Layers["imports"]): Layers["imports"] {
   const reaches = (from: string, to: string): boolean =>
     [...(imports.get(from) ?? [])].some((one) => one === to || reaches(one, to));

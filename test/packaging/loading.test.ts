@@ -1,14 +1,16 @@
-/** Importing the package opens nothing and loads no transport: that is left to the first connection. */
+/** Importing the package opens nothing and loads no transport: the first connection does that. */
 import { readdir, readFile, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { onNode, type Runtime, running, runtimes } from "../support/runtimes.ts";
 import { type Folder, installPackage, type Outcome, run } from "./installed.ts";
 
-/** What only a transport names: the ways out of the process. `builtin-module.ts` asks for channels and contexts alone. */
+/**
+ * Code that only a transport contains: access to the system. `builtin-module.ts` only looks for channels and contexts.
+ */
 const waysOut = /\bgetBuiltinModule\b(?!\?\.\(id\))|\bDeno\.\w|\bBun\.\w/;
 
-/** Says which ways out are taken, and by then which of our files were loaded. */
+/** Records the calls of functions that access the system. */
 const watcher = `
 globalThis.taken = [];
 const watch = (owner, name) => {
@@ -23,7 +25,7 @@ for (const name of ["connect", "connectTls", "listen", "open", "readFile"]) watc
 for (const name of ["connect", "listen", "file"]) watch(globalThis.Bun, name);
 `;
 
-/** Imports, constructs and connects, and prints what each of these had taken and loaded by its end. */
+/** Imports, constructs and connects; prints the calls and the loaded files after each step. */
 const STEPS = `
 const at = {};
 const note = (step) => {
@@ -50,7 +52,7 @@ describe.runIf(onNode)("importing the package", () => {
   afterAll(() => folder.remove());
 
   describe.each(runtimes)("on $name", (runtime) => {
-    /** What was taken and loaded by each of its steps. */
+    /** The calls and the loaded files after each step. */
     let at: Record<"imported" | "constructed" | "connected", { taken: string[]; loaded: string[] }>;
 
     beforeAll(async () => {
@@ -136,7 +138,7 @@ describe.runIf(onNode)("importing the package", () => {
   }
 });
 
-/** Makes each file of the package note that it was loaded. */
+/** Makes each file of the package record that it was loaded. */
 async function instrument(dist: string): Promise<void> {
   const files = await readdir(dist, { recursive: true });
   for (const file of files.filter((name) => name.endsWith(".js"))) {

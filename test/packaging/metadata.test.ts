@@ -1,4 +1,4 @@
-/** npm's and JSR's descriptions of the package agree with each other, and the exports with the API's contract. */
+/** The descriptions of the package for npm and JSR agree with each other, and the exports with the API's contract. */
 import { execFileSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -7,7 +7,7 @@ import { describe, expect, it } from "vitest";
 import * as smtplib from "../../src/index.ts";
 import { root } from "./snippets.ts";
 
-/** npm's own, which has no types here. */
+/** npm's own module, which has no types here. */
 const semver: {
   subset(range: string, of: string): boolean;
   satisfies(version: string, range: string, options?: object): boolean;
@@ -60,8 +60,8 @@ describe("the package", () => {
     }
   });
 
-  // npm refuses to install beside a version of an optional peer that its range leaves out, whether or not the subpath is
-  // ever imported. `*` is the one range that npm takes for previews of a version, too.
+  // npm refuses to install the package beside a version of an optional peer that the range excludes, even if the
+  // subpath is never imported. Only the range `*` includes prereleases.
   it("can be installed beside any version of its peers", () => {
     const versions = ["0.3.1", "0.4.0", "0.5.5", "0.6.0", "0.6.0-dev.12", "1.0.0", "6.10.1", "10.6.0", "11.0.0"];
     for (const range of Object.values<string>(npm.peerDependencies)) {

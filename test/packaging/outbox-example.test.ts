@@ -1,4 +1,4 @@
-/** The example of an outbox under a dashboard, from the packed tarball on each runtime, looked at in Chromium. */
+/** The example of an outbox with a dashboard, from the packed tarball on each runtime, viewed in Chromium. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { afterAll, beforeAll, expect } from "vitest";

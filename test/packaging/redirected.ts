@@ -1,13 +1,13 @@
-/** The package as the snippets get it: whatever host they name, they reach the mail server of the test. */
+/** The package for the snippets: all hosts lead to the mail server of the test. */
 import type { Endpoint, Transport } from "../../src/byte-stream.ts";
 import * as smtplib from "../../src/index.ts";
 import { defaultTransport } from "../../src/runtime.ts";
 import type { EmbeddedServer } from "../support/embedded-server.ts";
 
-/** Who answers to which class. */
+/** The server of each class. */
 export type Servers = { SMTP: EmbeddedServer; SMTP_SSL: EmbeddedServer; LMTP: EmbeddedServer };
 
-/** All that the package exports, with classes that connect to `servers`; what they opened is added to `opened`. */
+/** The exports of the package, with classes that connect to `servers`; adds their instances to `opened`. */
 export function redirected(servers: Servers, opened: { close(): unknown }[]): typeof smtplib {
   class SMTP extends smtplib.SMTP {
     constructor(host?: string, port?: number, options?: smtplib.SMTPOptions) {
@@ -39,7 +39,7 @@ export function redirected(servers: Servers, opened: { close(): unknown }[]): ty
   return { ...smtplib, SMTP, SMTP_SSL, LMTP, SMTPPool };
 }
 
-/** Options with which a connection reaches the server, whatever host they name. */
+/** Options by which a connection reaches the server, whatever its host. */
 export function redirectedOptions(server: EmbeddedServer, options: smtplib.SMTPOptions = {}): smtplib.SMTPOptions {
   const endpoint: Endpoint = { host: server.host, port: server.port };
   const transport: Transport = async (_, connecting) => {

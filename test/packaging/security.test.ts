@@ -1,4 +1,4 @@
-/** SECURITY.md names tests: they exist, and each group of scenarios is one that is played. */
+/** The tests that SECURITY.md names exist, and each group of scenarios is played. */
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
@@ -22,7 +22,7 @@ const sources = ["src", "transports", "test"].flatMap((top) =>
     .map((name): [file: string, code: string] => [`${top}/${name}`, readFileSync(join(root, top, name), "utf8")]),
 );
 
-/** `a/{b,c}*.ts` as the files it stands for, without their ends. */
+/** The files that `a/{b,c}*.ts` matches, without their suffixes. */
 function filesOf(path: string): readonly string[] {
   const [, before = path, choices = "", after = ""] = /^(.*)\{(.*)\}(.*)$/.exec(path) ?? [];
   return choices === "" ? [path] : choices.split(",").map((choice) => before + choice + after);

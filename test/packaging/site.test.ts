@@ -1,4 +1,4 @@
-/** The built site in Chromium: two widths, light and dark; readable by everybody, and nothing leads nowhere. */
+/** The built site in Chromium: two widths, light and dark; accessible, and without broken links. */
 import { once } from "node:events";
 import { existsSync, readFileSync } from "node:fs";
 import { createServer } from "node:http";
@@ -20,7 +20,7 @@ const TYPES: Readonly<Record<string, string>> = {
 };
 
 let base = "";
-/** Serves the site as a static host would. */
+/** Serves the site like a static host. */
 const server = createServer(({ url = "/" }, response) => {
   const path = new URL(url, "http://localhost").pathname;
   const file = [path, `${path}.html`, `${path}index.html`]
@@ -73,7 +73,7 @@ describe.runIf(isBuilt && onNode)("the site", () => {
       const asked: string[] = [];
       page.on("request", (request) => void asked.push(request.url()));
       await page.goto(base, { waitUntil: "networkidle" });
-      // Vue has taken over the page: the button works from then on.
+      // Waits until Vue has taken over the page: the button works from then on.
       await page.waitForFunction(() => "__vue_app__" in (document.querySelector("#app") ?? {}));
       await page.locator(".DocSearch-Button").click();
       await page.locator("#localsearch-input").fill("greylisting");
@@ -98,7 +98,7 @@ describe.runIf(isBuilt && onNode)("the site", () => {
   });
 });
 
-// Where all is required, the site is: CI builds it.
+// Where everything is required, the site must be built: CI builds it.
 it.runIf(onNode && env["SMTPLIB_REQUIRE_SITE"] === "1")("the site is built", () => {
   expect(isBuilt).toBe(true);
 });

@@ -1,4 +1,4 @@
-/** The modules that snippets import: whatever hosts they name, they reach the servers of the test. */
+/** The modules for the imports of snippets: all hosts lead to the servers of the test. */
 import type { PoolOptions } from "../../src/index.ts";
 import * as nodemailer from "../../src/nodemailer/npm.ts";
 import * as proxies from "../../src/proxy/index.ts";
@@ -7,9 +7,9 @@ import { connect } from "../../transports/node.ts";
 import type { ImapServer } from "../support/imap-server.ts";
 import { redirected, redirectedOptions, type Servers } from "./redirected.ts";
 
-/** Stands for queues and their outboxes, which have tests of their own against real servers. */
+/** Replaces queues and their outboxes, which have tests of their own with real servers. */
 class Idle {
-  /** bull-board knows a queue by it. */
+  /** bull-board recognizes a queue by it. */
   readonly metaValues: object = { version: "bullmq" };
   async connect(): Promise<void> {}
   async query(): Promise<void> {}
@@ -26,7 +26,7 @@ class Idle {
 
 const idle = new Idle();
 
-/** Resolves the imports of snippets; sessions that they open are added to `opened`. */
+/** Resolves the imports of snippets; adds the opened sessions to `opened`. */
 export function snippetModules(
   servers: Servers & { readonly IMAP: ImapServer },
   opened: { close(): unknown }[],
@@ -60,7 +60,7 @@ export function snippetModules(
       case "smtplib/transports/node":
         return import("../../transports/node.ts");
       case "smtplib/proxy":
-        // Nobody listens where the proxies of the snippets are: these do without.
+        // Connects without a proxy: the proxies of the snippets do not exist.
         return { ...proxies, socks: () => connect, httpConnect: () => connect };
       case "smtplib/nodemailer":
         return { smtplib: (options: PoolOptions) => nodemailer.smtplib(here(options)) };
@@ -82,7 +82,7 @@ export function snippetModules(
   };
 }
 
-/** nodemailer, whose own transports reach the server, too. */
+/** nodemailer, whose own transports also reach the server. */
 async function nodemailerToServer({ SMTP }: Servers): Promise<object> {
   const own = await import("nodemailer");
   const tls = { ca: SMTP.ca, servername: "localhost" };

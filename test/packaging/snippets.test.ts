@@ -1,4 +1,4 @@
-/** The code in README, docs/ and doc comments compiles and works, word for word, on the runtimes that it names. */
+/** The code in README, docs/ and doc comments compiles and works unchanged, on the runtimes that it names. */
 import { once } from "node:events";
 import { createServer } from "node:net";
 import PostalMime from "postal-mime";
@@ -48,7 +48,10 @@ beforeAll(async () => {
   tokens = await startTokenServer(oauth);
 });
 
-/** Snippets may listen to signals, as services do: a worker that goes on listening cannot be ended by one. */
+/**
+ * Snippets may listen to signals, as services do. These listeners are removed, since they would keep a worker from
+ * ending.
+ */
 const before = process.listeners("SIGTERM");
 
 afterEach(() => {
@@ -73,7 +76,7 @@ describe("the snippets", () => {
     expect(documented.length).toBeGreaterThan(40);
   });
 
-  // The compiler says the same on each runtime, and takes a while to do so.
+  // The result is the same on each runtime, and takes a while.
   it.runIf(onNode)("compile", { timeout: 60_000 }, async () => {
     expect(await typeErrors(all)).toEqual([]);
   });
@@ -138,7 +141,7 @@ describe("the guides", () => {
     expect(html).toMatch(
       /^<!DOCTYPE html.*Dear Charles, your account is ready\..*href="https:\/\/app\.example\.com\/"/s,
     );
-    // Without the preview, which mail programs show in the list of messages.
+    // Without the preview text, which mail programs show in the list of messages.
     expect(plain?.trim()).toBe("Dear Charles, your account is ready.\n\nOpen it https://app.example.com/");
   });
 
@@ -232,7 +235,7 @@ async function shown(snippet: Snippet): Promise<string> {
   return lines.join("\n");
 }
 
-/** The user opens an authorization URL and grants what it asks for: the browser follows the redirect. */
+/** Plays the user, who opens an authorization URL and grants the request: the browser follows the redirect. */
 function openInBrowser(url: string): void {
   tokens.authorize(url);
   const redirect = new URL(new URL(url).searchParams.get("redirect_uri") ?? "");
@@ -240,7 +243,7 @@ function openInBrowser(url: string): void {
   void fetch(redirect, { headers: { connection: "close" } });
 }
 
-/** A port for a program that names one: the runtimes run it at the same time. */
+/** A port for a program that has a fixed one: the runtimes run it at the same time. */
 async function freePort(): Promise<number> {
   const server = createServer().listen(0, "localhost");
   await once(server, "listening");

@@ -1,4 +1,6 @@
-/** The code in README, docs/ and doc comments: found, type-checked, and run against a mail server of the test's own. */
+/**
+ * The code in README, docs/ and doc comments: finds it, checks its types, and runs it with a mail server of the test.
+ */
 import { execFile } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
@@ -12,11 +14,11 @@ export { root };
 export type Snippet = {
   /** The file and the line where it begins. */
   readonly where: string;
-  /** With the imports that a doc comment leaves out. */
+  /** Includes the imports that a doc comment leaves out. */
   readonly code: string;
-  /** The runtimes that it is for; none named: all of them. */
+  /** The runtimes for which it is meant; none: all of them. */
   readonly runtimes?: readonly string[] | undefined;
-  /** Why it is only compiled, where it is. */
+  /** The reason why it is only compiled, if so. */
   readonly notRun?: string | undefined;
 };
 
@@ -25,15 +27,15 @@ export function snippetsOfMarkdown(file: string): Snippet[] {
   return blocksOf(file).filter(isScript);
 }
 
-/** Those in the doc comments of a folder's sources. */
+/** The code blocks in the doc comments of a folder's sources. */
 export function snippetsOfSources(folder: string): Snippet[] {
   const files = readdirSync(join(root, folder), { recursive: true, encoding: "utf8" });
   return files.filter((file) => file.endsWith(".ts")).flatMap((file) => snippetsOfSource(join(folder, file)));
 }
 
 /**
- * What the compiler says of the snippets, each as "file:line: message"; `smtplib` is what the sources are, and other
- * modules may be elsewhere. Snippets may use Node's types, as their readers do.
+ * The compiler's errors in the snippets, each as "file:line: message". Resolves `smtplib` to the sources, and `modules`
+ * to the given files. Snippets may use Node's types, as their readers do.
  */
 export async function typeErrors(
   snippets: readonly Snippet[],
@@ -41,7 +43,7 @@ export async function typeErrors(
 ): Promise<string[]> {
   const cache = join(root, ".cache");
   await mkdir(cache, { recursive: true });
-  // Beneath the checkout, so that packages are found.
+  // Inside the checkout, so that packages are found.
   const folder = await mkdtemp(join(cache, "snippets-"));
   try {
     await Promise.all(snippets.map(({ code }, index) => writeFile(join(folder, `snippet-${index}.ts`), code)));
@@ -55,7 +57,7 @@ export async function typeErrors(
 
 const TSC = join(root, "node_modules/typescript-7/bin/tsc");
 
-/** What each entry of the package is made of. */
+/** The sources of each entry of the package. */
 const SOURCES: Readonly<Record<string, readonly string[]>> = {
   smtplib: ["src/index.ts"],
   "smtplib/core": ["src/core/index.ts"],
@@ -77,7 +79,7 @@ function compilerSettings(modules: Readonly<Record<string, readonly string[]>>):
   };
 }
 
-/** Standard output, also of a command that fails: the compiler does for each error that it finds. */
+/** The standard output of a command, even if it fails, as the compiler does with errors. */
 function output(file: string, args: readonly string[]): Promise<{ readonly stdout: string }> {
   return new Promise((resolve, reject) => {
     execFile(file, args, (error, stdout) => {
@@ -87,14 +89,14 @@ function output(file: string, args: readonly string[]): Promise<{ readonly stdou
   });
 }
 
-/** A diagnostic under the name of its snippet; those of the sources are left to the type check of them. */
+/** A diagnostic under the name of its snippet; drops those of the sources, which have their own type check. */
 function ofSnippet(diagnostic: string, snippets: readonly Snippet[]): string[] {
   const [, index, text] = /snippet-(\d+)\.ts\(\d+,\d+\): error TS\d+: (.*)$/s.exec(diagnostic) ?? [];
   if (index !== undefined) return [`${snippets[Number(index)]?.where}: ${text}`];
   return diagnostic.startsWith("error ") ? [diagnostic] : [];
 }
 
-/** Runs a snippet as a module whose imports `load` resolves, with these in place of globals of the same names. */
+/** Runs a snippet as a module. `load` resolves its imports; `globals` replace globals of the same names. */
 export async function run(
   snippet: Snippet,
   load: (specifier: string) => Promise<unknown>,
@@ -109,7 +111,7 @@ export async function run(
 
 const AsyncFunction = Object.getPrototypeOf(async () => {}).constructor;
 
-/** What a doc comment need not import, since it stands where that is declared. */
+/** Imports that a doc comment may leave out, since it belongs to the declaration itself. */
 const given: Readonly<Record<string, string>> = {
   SMTP: 'import { SMTP } from "smtplib";',
   Mechanism: 'import type { Mechanism } from "smtplib";',
@@ -141,13 +143,13 @@ function withGivenImports(code: string): string {
   return [...missing.map((name) => given[name]), `${code}\nexport {};\n`].join("\n");
 }
 
-/** Static imports cannot stand in a function: they become calls of `load`. */
+/** Turns static imports, which a function cannot contain, into calls of `load`. */
 function withLoadedImports(module: string): string {
   const source = ts.createSourceFile("snippet.js", module, ts.ScriptTarget.Latest);
   return source.statements
     .map((statement) => {
       if (ts.isImportDeclaration(statement)) return loaded(statement, source);
-      // A Worker: what it exports is made, and the platform would call it.
+      // A Worker: evaluates the exported object, which the platform would call.
       if (ts.isExportAssignment(statement)) return `void (${statement.expression.getText(source)});`;
       return ts.isExportDeclaration(statement) ? "" : statement.getFullText(source);
     })

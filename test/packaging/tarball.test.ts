@@ -1,4 +1,6 @@
-/** From the packed tarball in an empty folder: the package runs on every runtime it names, and has the types it says. */
+/**
+ * The packed tarball in an empty folder: the package runs on every runtime that it names, and has the documented types.
+ */
 import { existsSync, readFileSync } from "node:fs";
 import { readdir, readFile, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
@@ -167,7 +169,7 @@ describe.runIf(onNode)("the packed tarball", () => {
     return run(folder.path, [...command, file], { MAIL_CA: server.ca, DENO_NO_UPDATE_CHECK: "1" });
   }
 
-  /** As it stands in README, but for the server. */
+  /** The first example of README, with another server. */
   async function firstExample(): Promise<string> {
     const [snippet] = snippetsOfMarkdown("README.md");
     const host = '"mail.example.com", 587';
@@ -181,7 +183,7 @@ function isBuilt(file: string): boolean {
   return /^\.\/dist\/[\w/-]+(\.js(\.map)?|\.d\.ts)$/.test(file);
 }
 
-/** The sources, which the source maps point to. */
+/** The sources to which the source maps point. */
 function isSource(file: string): boolean {
   return /^\.\/(src|transports)\/[\w/-]+\.ts$/.test(file);
 }

@@ -1,24 +1,24 @@
-/** A client's claim about a message for one recipient, and its worth beside the server's ledger. */
+/** A client's claim about a message for one recipient, and its worth according to the server's ledger. */
 
 /**
- * A claim. "delivered": the server has it. "refused": certainly not delivered, and not to be tried again.
- * "later": certainly not delivered, to be tried again. "unknown": it says that it does not know. "error": it fails, and
- * leaves open whether the message was delivered.
+ * A claim. "delivered": the server has it. "refused": certainly not delivered, and should not be tried again. "later":
+ * certainly not delivered, and should be tried again. "unknown": the client reports that it does not know. "error": the
+ * client fails, and leaves open whether the message was delivered.
  */
 export type Claim = "delivered" | "refused" | "later" | "unknown" | "error";
 
 /**
- * The worth of a claim. "right": it is true. "open": it is known that nobody knows. "lost": said to be delivered, and it
- * was not. "doubled": it was delivered, and is sent again. "denied": said to be refused, and it was delivered. "silent":
- * an error that does not say; sending again doubles the message if it was delivered, and not sending again loses it
- * if it was not.
+ * The worth of a claim. "right": it is true. "open": the client reports that the outcome is unknown. "lost": reported
+ * as delivered, but not delivered. "doubled": delivered, and sent again. "denied": reported as refused, but delivered.
+ * "silent": an error without an outcome; sending again doubles the message if it was delivered, and not sending again
+ * loses it if it was not.
  */
 export type Worth = "right" | "open" | "lost" | "doubled" | "denied" | "silent";
 
 /** The worths from the best to the worst. */
 export const WORTHS: readonly Worth[] = ["right", "open", "silent", "denied", "doubled", "lost"];
 
-/** Compares a claim with how often the server took the message for this recipient. */
+/** Compares a claim with the number of times that the server accepted the message for this recipient. */
 export function worthOf(claim: Claim, taken: number): Worth {
   if (taken > 1) return "doubled";
   switch (claim) {
@@ -35,7 +35,7 @@ export function worthOf(claim: Claim, taken: number): Worth {
   }
 }
 
-/** The worst of several. */
+/** The worst of several worths. */
 export function worst(worths: readonly Worth[]): Worth {
   const ranks = worths.map((worth) => WORTHS.indexOf(worth));
   return WORTHS[Math.max(0, ...ranks)] ?? "right";
@@ -57,7 +57,7 @@ export function textOf({ mail: { header, line, lines } }: Task): string {
   return header + line.repeat(lines);
 }
 
-/** A client's answer: a claim for each recipient, and its own words. */
+/** A client's answer: a claim for each recipient, and its own error text. */
 export type Answer = {
   readonly id: string;
   readonly claims: { readonly [recipient: string]: Claim };

@@ -1,22 +1,22 @@
-/** The reasons for claims that are less than right, one line each. Every such cell of the results needs one. */
+/** The reasons for claims that are not right, a line for each. Every such cell of the results needs one. */
 import type { Worth } from "./claims.ts";
 import type { Client } from "./results.ts";
 
 export type Explanation = {
   readonly client: Client;
   readonly worth: Worth;
-  /** The scripts that it explains, by their ids. */
+  /** The ids of the scripts that it explains. */
   readonly scripts: RegExp;
   readonly why: string;
 };
 
 /**
- * Scripts whose outcome depends on the order of two events: a reply and the end of the connection, or a surplus reply and
- * the client's next command. Claims may differ from run to run, and each of them has to be right.
+ * Scripts whose outcome depends on the order of two events: a reply and the end of the connection, or a surplus reply
+ * and the client's next command. Claims may differ from run to run, and each must be right.
  */
 export const RACES: RegExp = /^body · a reset|^(MAIL|RCPT|DATA) · the right reply(, then a close| and a \d+ more)/;
 
-/** The first that matches counts. */
+/** The first match applies. */
 export const EXPLANATIONS: readonly Explanation[] = [
   {
     client: "smtplib",

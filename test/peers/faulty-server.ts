@@ -1,10 +1,10 @@
-/** A server on a real socket that plays one script and keeps a ledger: for whom it took the message, and how often. */
+/** A server on a real socket that plays one script. Its ledger counts the accepted messages of each recipient. */
 import { once } from "node:events";
 import net from "node:net";
 import { socketWire, type Wire } from "../support/scripted-wire.ts";
 import type { Reaction, Script } from "./scripts.ts";
 
-/** How many bytes of a message are read before the server interrupts it. */
+/** The number of bytes of a message that the server reads before it interrupts it. */
 const INTERRUPTED_AT = 16 * 1024;
 
 /** Milliseconds between an interruption and the next read. */
@@ -23,7 +23,7 @@ export class FaultyServer {
     this.#listener = net.createServer({ allowHalfOpen: true }, (socket) => this.#accept(socket));
   }
 
-  /** Starts one on a free port of 127.0.0.1. */
+  /** Starts a server on a free port of 127.0.0.1. */
   static async start(script: Script): Promise<FaultyServer> {
     const server = new FaultyServer(script);
     server.#listener.listen(0, "127.0.0.1");
@@ -37,23 +37,23 @@ export class FaultyServer {
     return address.port;
   }
 
-  /** How many connections there were. */
+  /** The number of connections. */
   get connections(): number {
     return this.#connections;
   }
 
-  /** How often it took the message for a recipient. */
+  /** The number of times that it accepted the message for a recipient. */
   takenFor(recipient: string): number {
     return this.#taken.get(recipient) ?? 0;
   }
 
-  /** The same for a local part, at whatever domain. */
+  /** The same for a local part in any domain. */
   takenForUser(user: string): number {
     const of = [...this.#taken].filter(([recipient]) => recipient.startsWith(`${user}@`));
     return of.reduce((sum, [, times]) => sum + times, 0);
   }
 
-  /** Ends it, and the connections that clients have left open. */
+  /** Ends the server, and the connections that clients have left open. */
   async close(): Promise<void> {
     for (const socket of this.#sockets) socket.destroy();
     await new Promise<void>((resolve) => this.#listener.close(() => resolve()));
@@ -68,10 +68,10 @@ export class FaultyServer {
   }
 }
 
-/** The script is over for a connection. */
+/** Thrown when the script has ended for a connection. */
 class Over extends Error {}
 
-/** The first reply of what is said, if it is complete: its lines have one code, and end. */
+/** The first reply of a text, if it is complete: all its lines have the same code, and the last one ends. */
 const COMPLETE = /^(?:(\d\d\d)-[^\n]*\n)*?(\d\d\d)(?: [^\n]*)?\r?\n/;
 
 class Connection {
@@ -170,11 +170,11 @@ class Connection {
     if (reaction === undefined) return;
     while (this.#pending.length < INTERRUPTED_AT) await this.#readOrOver();
     await this.#react(reaction, "");
-    // The client fills the buffers meanwhile, and has time to see the reply.
+    // The client fills the buffers meanwhile, and has time to notice the reply.
     await new Promise((resolve) => setTimeout(resolve, READS_ON_AFTER));
   }
 
-  /** The message is whole: takes it or not, and answers as the script has it. */
+  /** At the end of the message: accepts it or not, and replies as in the script. */
   async #endMessage(): Promise<void> {
     const recipients = this.#recipients;
     const good = recipients.length === 0 ? "554 5.5.1 no valid recipients" : "250 2.0.0 queued";
@@ -191,7 +191,7 @@ class Connection {
     this.#recipients = [];
   }
 
-  /** Answers as the script has it, and tells whether that was the right reply's class. */
+  /** Replies as in the script; returns whether the reply is positive. */
   async #answer(place: string, good: string, take: () => void = () => {}): Promise<boolean> {
     const count = (this.#counts.get(place) ?? 0) + 1;
     this.#counts.set(place, count);
@@ -224,7 +224,7 @@ class Connection {
     }
   }
 
-  /** The same, and discards the text. */
+  /** The same, but discards the text. */
   async #skipUntil(end: string): Promise<void> {
     for (;;) {
       const at = this.#pending.indexOf(end);
@@ -260,12 +260,12 @@ class Connection {
   }
 }
 
-/** The text of a reaction, with the right reply in its places. */
+/** The text of a reaction, with the right reply in place of `{good}`, `{bare}` and `{code}`. */
 function filled(says: string, good: string): string {
   return says.replaceAll("{good}", `${good}\r\n`).replaceAll("{bare}", good).replaceAll("{code}", good.slice(0, 3));
 }
 
-/** Whether a server that says this has accepted what stands at this place. */
+/** Whether this reply accepts the command at this place. */
 function isPositive(said: string, place: string): boolean {
   const [, , code = ""] = COMPLETE.exec(said) ?? [];
   return place === "DATA" ? code === "354" : code.startsWith("2");

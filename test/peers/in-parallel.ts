@@ -1,4 +1,4 @@
-/** Does something for each of a list, so many at a time, and gives the results in the list's order. */
+/** Calls a function for each item of a list, `many` at a time; returns the results in the list's order. */
 export async function inParallel<T, R>(list: readonly T[], many: number, work: (one: T) => Promise<R>): Promise<R[]> {
   const results: R[] = [];
   const queue = list.entries();

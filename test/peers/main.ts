@@ -1,5 +1,6 @@
 /**
- * Plays all scripts to all clients, and writes `results.json` and the tables of docs/trust.md. `scripts/peers.mjs` runs it.
+ * Plays all scripts to all clients, and writes `results.json` and the tables of docs/trust.md. `scripts/peers.mjs` runs
+ * it.
  */
 import { execFile, spawn } from "node:child_process";
 import { readFile, writeFile } from "node:fs/promises";
@@ -14,7 +15,7 @@ import { withTables } from "./tables.ts";
 
 const run = promisify(execFile);
 
-/** How often all is played, since some results depend on which of two events a client meets first. */
+/** The number of rounds, since some results depend on the order of two events. */
 const ROUNDS = 2;
 const [, , root = "", bundles = ""] = process.argv;
 const scripts = allScripts();
@@ -27,7 +28,7 @@ const commands: Readonly<Record<string, readonly string[]>> = {
   CPython: ["python3", join(root, "test/peers/clients/cpython.py"), String(PATIENCE)],
   nodemailer: [process.execPath, join(bundles, "nodemailer-main.mjs")],
 };
-/** The cells of each client and script, from all rounds: more than one where the order of two events decides. */
+/** The cells of each client and script, from all rounds: several if the order of two events decides. */
 const said = new Map<Client, Map<string, Set<Cell>>>(CLIENTS.map((client) => [client, new Map()]));
 for (let round = 0; round < ROUNDS; round++) {
   for (const [name, command] of Object.entries(commands)) keep(clientNamed(name), await playTo(name, command));
@@ -64,7 +65,7 @@ function clientNamed(name: string): Client {
   return found;
 }
 
-/** Plays all scripts to a client's program, each by a server of its own. */
+/** Plays all scripts to a client's program, with a separate server for each. */
 async function playTo(name: string, [file = "", ...args]: readonly string[]): Promise<ReadonlyMap<string, Cell>> {
   const began = performance.now();
   const servers = await started();
@@ -88,7 +89,7 @@ async function playTo(name: string, [file = "", ...args]: readonly string[]): Pr
   return cells;
 }
 
-/** Postfix tries again by itself: its doubles are counted. */
+/** Postfix retries by itself: its duplicates are counted. */
 async function playToPostfix(): Promise<ReadonlyMap<string, Cell>> {
   const began = performance.now();
   const servers = await started();
@@ -107,7 +108,7 @@ async function playToPostfix(): Promise<ReadonlyMap<string, Cell>> {
   return cells;
 }
 
-/** Postfix's recipients have domains of their own: the local part tells them apart. */
+/** Postfix's recipients have separate domains: only the local part identifies them. */
 function takenByUser(servers: ReadonlyMap<string, FaultyServer>, id: string, recipient: string): number {
   const [user = ""] = recipient.split("@");
   return servers.get(id)?.takenForUser(user) ?? 0;
@@ -144,7 +145,7 @@ async function versions(): Promise<Results["versions"]> {
   };
 }
 
-/** A row a line, so that a difference reads well. */
+/** JSON with a line for each row, so that a diff is easy to read. */
 function asJson({ versions, rows }: Results): string {
   const lines = Object.entries(rows).map(([id, row]) => `    ${JSON.stringify(id)}: ${JSON.stringify(row)}`);
   return `{\n  "versions": ${JSON.stringify(versions)},\n  "rows": {\n${lines.join(",\n")}\n  }\n}\n`;

@@ -1,4 +1,4 @@
-/** The scripts of `node scripts/peers.mjs`, played to this client: its claims about a message are true. */
+/** Plays the scripts of `node scripts/peers.mjs` to this client: its claims about a message are true. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
@@ -27,8 +27,8 @@ const WAYS: readonly [name: string, way: Way, scripts: readonly Script[]][] = [
 ];
 
 /**
- * In one flight nothing keeps the replies in step: a surplus reply before the content's is taken for it, and no later
- * reply can show that. The option is for servers that the caller knows.
+ * In one flight nothing keeps the replies in step: a surplus reply before that to the content is taken for it, and no
+ * later reply reveals that. The option is for servers that the caller knows.
  */
 const DECEIVED_IN_ONE_FLIGHT = /^(MAIL|RCPT) · the right reply and a |behind a 250 that came with RCPT's/;
 
@@ -42,7 +42,7 @@ describe("a claim about a message is true", () => {
         24,
         async (script) => ({ script, cell: await cellOfScript(script, way) }),
       );
-      // A busy machine may be late: what is wrong there is played once more, alone.
+      // A busy machine may be late: plays scripts with a wrong result once more, alone.
       const doubtful = cells.filter(({ script, cell }) => !isTrue(script, cell, name === "in one flight"));
       const replayed: typeof cells = [];
       for (const { script } of doubtful) {
@@ -51,7 +51,7 @@ describe("a claim about a message is true", () => {
       const wrong = replayed.filter(({ script, cell }) => !isTrue(script, cell, name === "in one flight"));
       expect(wrong.map(({ script, cell }) => `${script.id}: ${cell}`)).toEqual([]);
       if (name !== "by a session") return;
-      // So is a script that differs from the table.
+      // The same for a script that differs from the table.
       const differing = cells.filter(({ script, cell }) => !expectedOf(script).includes(cell));
       for (const { script } of differing.filter(({ script }) => !RACES.test(script.id))) {
         expect(expectedOf(script), script.id).toContain(await cellOfScript(script, way, 3 * PATIENCE));
@@ -67,7 +67,7 @@ describe("a claim about a message is true", () => {
   });
 });
 
-/** Plays a script, and returns the claims beside the ledger at that moment. */
+/** Plays a script; returns the claims, and the ledger at that time. */
 async function cellOfScript(script: Script, way: Way, patience = PATIENCE): Promise<Cell> {
   const server = await FaultyServer.start(script);
   const { id, protocol } = script;
@@ -86,7 +86,7 @@ async function cellOfScript(script: Script, way: Way, patience = PATIENCE): Prom
   }
 }
 
-/** True, or admittedly unknown where that is explained; in one flight all is unknown that was not answered. */
+/** True, or unknown for an explained reason; in one flight, everything unanswered is unknown. */
 function isTrue({ id }: Script, cell: Cell, oneFlight: boolean): boolean {
   const worth = worthOfCell(cell);
   return worth === "right" || (oneFlight && worth === "open") || explanationOf("smtplib", worth, id) !== undefined;

@@ -1,4 +1,4 @@
-/** The results of all clients: their claims, and how often the server had taken the message by then. */
+/** The results of all clients: their claims, and how often the server had accepted the message by then. */
 import { type Answer, type Claim, type Worth, worst, worthOf } from "./claims.ts";
 import type { FaultyServer } from "./faulty-server.ts";
 import type { Script } from "./scripts.ts";
@@ -7,10 +7,10 @@ import type { Script } from "./scripts.ts";
 export const CLIENTS = ["smtplib", "CPython", "nodemailer", "Postfix"] as const;
 export type Client = (typeof CLIENTS)[number];
 
-/** One client's result of one script, as text: a claim and a count a recipient, "delivered/1 later/0". */
+/** One client's result of one script, as text: a claim and a count for each recipient, "delivered/1 later/0". */
 export type Cell = string;
 
-/** Stands between cells of one script and client that differ from run to run. */
+/** Separates cells of one script and client that differ from run to run. */
 export const OR = " | ";
 
 /** `results.json`. */
@@ -24,7 +24,7 @@ export function recipientsOf(script: Script): string[] {
   return Array.from({ length: script.recipients }, (_, index) => `r${index + 1}@lab.test`);
 }
 
-/** An answer beside the truth at the moment when it came. */
+/** An answer, and the counts of the server at that time. */
 export function cellOf(answer: Answer, taken: (recipient: string) => number): Cell {
   return Object.entries(answer.claims)
     .map(([recipient, claim]) => `${claim}/${taken(recipient)}`)

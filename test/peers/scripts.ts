@@ -1,25 +1,25 @@
 /**
- * The scripts: every place of the dialogue with every class of reply, as data. Most scripts have one fault. A friendly
- * server's replies stand wherever a script has none.
+ * The scripts: every place of the dialogue with every class of reply, as data. Most scripts have one fault. Places
+ * without a reply in the script have those of a friendly server.
  */
 
-/** A place of the dialogue where the server speaks. "." is the end of the message, "body" its middle. */
+/** A place of the dialogue at which the server replies. "." is the end of the message, "body" its middle. */
 export type Place = "greeting" | "EHLO" | "HELO" | "MAIL" | "RCPT" | "DATA" | "body" | "." | "QUIT";
 
-/** The server's action in the place of one reply. */
+/** The server's action in place of one reply. */
 export type Reaction = {
-  /** The text that it sends; `{good}` stands for the right reply with its line end, `{bare}` for the same without. */
+  /** The text that it sends; `{good}` represents the right reply with its line end, `{bare}` the same without it. */
   readonly says: string;
-  /** The next action. "silence": the server reads on and sends nothing more. */
+  /** The next action. "silence": the server continues to read, but sends nothing more. */
   readonly next?: "close" | "reset" | "silence";
-  /** At ".": whether it takes the message. Default: if it sends a complete 2yz reply. */
+  /** At ".": whether it accepts the message. Default: if it sends a complete 2yz reply. */
   readonly takes?: boolean;
 };
 
-/** One script, played to each client by a server of its own. */
+/** One script; each client gets a separate server. */
 export type Script = {
   readonly id: string;
-  /** The row of the table that it belongs to. */
+  /** The row of the table to which it belongs. */
   readonly group: Place | "recipients" | "LMTP";
   /** The fault, in words. */
   readonly fault: string;
@@ -27,9 +27,11 @@ export type Script = {
   /** The EHLO keywords that are offered. */
   readonly offers: readonly string[];
   readonly recipients: number;
-  /** About how many bytes the message has. */
+  /** The approximate number of bytes of the message. */
   readonly bytes: number;
-  /** The faults of the first connection: a place, or "RCPT 2" for the second of its kind. Later connections have none. */
+  /**
+   * The faults of the first connection: a place, or "RCPT 2" for the second of its kind. Later connections have none.
+   */
   readonly reactions: { readonly [place: string]: Reaction };
 };
 
@@ -41,7 +43,7 @@ const OFFERS: readonly { readonly name: string; readonly keywords: readonly stri
 ];
 const [LOCK_STEP, PIPELINING, CHUNKING] = OFFERS;
 
-/** Reactions that can stand at any place. */
+/** Reactions for any place. */
 const REACTIONS: Readonly<Record<string, Reaction>> = {
   "another 2yz": { says: "252 2.5.0 as good\r\n" },
   "a 3yz": { says: "334 go on\r\n" },
@@ -65,7 +67,7 @@ const REACTIONS: Readonly<Record<string, Reaction>> = {
   "the right reply, then a close": { says: "{good}", next: "close" },
 };
 
-/** Reactions after which only the server knows whether it took the message: both cases are played. */
+/** Reactions after which only the server knows whether it accepted the message: both cases are played. */
 const UNCERTAIN: ReadonlySet<string> = new Set([
   "a 3yz",
   "text without a code",
@@ -101,7 +103,7 @@ export function allScripts(): Script[] {
 
 type Offer = (typeof OFFERS)[number];
 
-/** A script from its parts; the parts that are not given are the usual ones. */
+/** A script from its parts, with defaults for the others. */
 function script(
   group: Script["group"],
   fault: string,
@@ -157,7 +159,7 @@ function atQuit(offer: Offer): Script[] {
   return each((fault, reaction) => [script("QUIT", fault, { QUIT: reaction }, offer)]);
 }
 
-/** The server interrupts a message, which it would refuse at its end. */
+/** The server interrupts a message that it would refuse at its end. */
 function inTheBody(): Script[] {
   const interruptions: Readonly<Record<string, Reaction>> = {
     "552, and reads on": { says: "552 5.3.4 too big\r\n", next: "silence" },
@@ -166,7 +168,7 @@ function inTheBody(): Script[] {
     "421, then a close": { says: "421 4.3.2 not now\r\n", next: "close" },
     "a close": { says: "", next: "close" },
     "a reset": { says: "", next: "reset" },
-    // Larger than what fits between the two ends: the client still has some of it when the 250 comes.
+    // Larger than the buffers between the two ends: the client still has a part of it when the 250 arrives.
     [IMPOSTOR]: { says: "250 2.0.0 queued\r\n" },
   };
   const no = { says: "554 5.7.1 no\r\n" };
@@ -186,7 +188,7 @@ function helo(): Script[] {
   );
 }
 
-/** Three recipients, each accepted, put off or refused. */
+/** Three recipients, each accepted, deferred or refused. */
 function recipientMixes(): Script[] {
   const answers = Object.entries(REPLIES);
   return answers.flatMap(([one, first]) =>
@@ -204,7 +206,7 @@ function recipientMixes(): Script[] {
   );
 }
 
-/** Replies that come too early to be the one they look like, with a refusal as the right one. */
+/** Replies that arrive too early to be what they seem; the right reply is a refusal. */
 function impostors(): Script[] {
   const no = { says: "554 5.7.1 refused\r\n" };
   const early = { says: "{good}250 2.0.0 queued\r\n" };
@@ -254,7 +256,7 @@ function lmtp(): Script[] {
   );
 }
 
-/** The parts of a script's mail: its header, and a line so many times. */
+/** The parts of a script's mail: its header, and a line with its number of repetitions. */
 export function mailOf(script: Script): { readonly header: string; readonly line: string; readonly lines: number } {
   const line = "A line of the message that is as long as most lines of a message are.\r\n";
   return {

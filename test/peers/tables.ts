@@ -1,4 +1,4 @@
-/** The tables of docs/trust.md, made from the results. */
+/** The tables of docs/trust.md, created from the results. */
 import { WORTHS, type Worth, worst } from "./claims.ts";
 import { EXPLANATIONS, explanationOf } from "./explanations.ts";
 import { CLIENTS, type Client, type Results, worthOfCell } from "./results.ts";
@@ -7,7 +7,7 @@ import type { Script } from "./scripts.ts";
 const BEGIN = "<!-- peers: written by `node scripts/peers.mjs` -->";
 const END = "<!-- /peers -->";
 
-/** The document with the tables of these results between its marks. */
+/** The document, with the tables of these results between its marks. */
 export function withTables(document: string, scripts: readonly Script[], results: Results): string {
   const [before, rest] = document.split(BEGIN);
   const [, after] = rest?.split(END) ?? [];
@@ -35,7 +35,7 @@ function summary(scripts: readonly Script[], results: Results): string {
   );
 }
 
-/** A row for all faults of one place that come to the same; those that all clients get right are left out. */
+/** A row for all faults of one place with the same results; faults without a wrong claim are left out. */
 function classes(scripts: readonly Script[], results: Results): string {
   const faults = new Map<string, { group: string; fault: string; worths: Worth[][] }>();
   for (const { id, group, fault } of scripts) {
@@ -58,7 +58,7 @@ function classes(scripts: readonly Script[], results: Results): string {
   );
 }
 
-/** What the document calls "no complete reply". */
+/** The faults that the document calls "no complete reply". */
 const NO_REPLY = [
   "text without a code",
   "half of the right reply, then a close",
@@ -69,7 +69,7 @@ const NO_REPLY = [
   "silence",
 ];
 
-/** The faults, with one name for those that are all there, to the second of three recipients, too. */
+/** The faults, with one name for the list above if it is complete, also for the second of three recipients. */
 function shortened(faults: readonly string[]): string[] {
   const left = ["", " (to the second of three)"].reduce<readonly string[]>((rest, suffix) => {
     const all = NO_REPLY.map((fault) => fault + suffix);

@@ -1,4 +1,4 @@
-/** The stack of what a pool's methods reject with has the functions of the program that made the call. */
+/** The stack of a rejection of a pool's methods has the functions of the calling program. */
 import { describe, expect, it } from "vitest";
 import { SMTPConnectError, type SMTPPool } from "../../src/index.ts";
 import type { Script } from "../client/fake-server.ts";
@@ -17,7 +17,7 @@ const CALLS: [string, (pool: SMTPPool) => Promise<unknown>][] = [
   ["check", (pool) => pool.check()],
 ];
 
-/** What goes wrong, and whether `check()` meets it. */
+/** The faults, and whether `check()` also fails. */
 const FAULTS: [string, Script, boolean][] = [
   ["a greeting that refuses", { greeting: "554 no" }, true],
   ["EHLO refused", { on: { EHLO: "550 no", HELO: "550 no" } }, true],

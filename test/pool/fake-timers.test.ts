@@ -1,4 +1,4 @@
-/** With every timer of the runtime faked, as Jest and Vitest can, nothing hangs. */
+/** With all timers of the runtime faked, as Jest and Vitest can do, nothing hangs. */
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { SMTPPool } from "../../src/index.ts";
 import { FAKED } from "../client/faked.ts";

@@ -1,4 +1,4 @@
-/** Connections that open, and are found dead by the first message on them: that counts as a failure to connect. */
+/** Connections that open, but are dead when the first message uses them: that counts as a failure to connect. */
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { SMTPPool } from "../../src/index.ts";
 import type { PoolOptions } from "../../src/pool/options.ts";

@@ -1,4 +1,4 @@
-/** Connections without work: which of them are used again, and whether they keep a process alive. */
+/** Idle connections: which of them are reused, and whether they keep a process alive. */
 import net from "node:net";
 import { afterEach, describe, expect, it } from "vitest";
 import { SMTPPool, type Transport } from "../../src/index.ts";
@@ -11,7 +11,7 @@ import { wrapped } from "../support/scripted-wire.ts";
 import type { Asked } from "./children/idle.ts";
 import { outcome, send } from "./pool.ts";
 
-/** Long enough for a process to end that nothing holds, on a machine with other work: milliseconds. */
+/** Milliseconds in which a process ends that nothing keeps alive, on a busy machine. */
 const SOON = 3_000;
 
 watchForLeaks();
@@ -24,7 +24,7 @@ afterEach(async () => {
 
 const EHLO = ehlo("PIPELINING");
 
-/** Keeps the event loop from turning. */
+/** Blocks the event loop. */
 function block(milliseconds: number): void {
   const until = performance.now() + milliseconds;
   while (performance.now() < until);
@@ -128,7 +128,7 @@ describe("a process", () => {
   });
 });
 
-/** A port of 127.0.0.1 that nothing listens on. */
+/** A port of 127.0.0.1 on which nothing listens. */
 async function unusedPort(): Promise<number> {
   const listener = net.createServer();
   await new Promise<void>((resolve) => listener.listen(0, "127.0.0.1", resolve));

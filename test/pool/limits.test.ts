@@ -1,4 +1,4 @@
-/** How a pool keeps to limits: its own, those of time, and what callers end. */
+/** A pool's limits: the number of connections and messages, timeouts, and aborts. */
 import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import { SMTPTimeoutError } from "../../src/index.ts";
 import { RateLimit } from "../../src/pool/rate-limit.ts";
@@ -7,7 +7,7 @@ import { MESSAGE, outcome, pooled, said, send } from "./pool.ts";
 
 const PIPELINING = ["PIPELINING", "8BITMIME"];
 
-// What is loaded on first use takes real time, and is loaded before that stands still.
+// Loading code on first use takes real time, so it is loaded before time is faked.
 beforeAll(async () => {
   const { pool } = pooled();
   await pool.deliver({ from: "a@a.test", to: ["b@b.test"], body: [MESSAGE] });
@@ -19,7 +19,7 @@ afterEach(() => void vi.useRealTimers());
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
-/** Everything that can happen without time passing. */
+/** Lets everything happen that needs no time. */
 async function settle(): Promise<void> {
   for (let i = 0; i < 30; i++) await turn();
 }

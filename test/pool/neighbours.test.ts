@@ -1,4 +1,4 @@
-/** Messages that wait beside each other: what one of them meets is not what becomes of the others. */
+/** Messages that wait at the same time: the fate of one is not reported for the others. */
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { SMTPException } from "../../src/index.ts";
 import { watchForLeaks } from "../hostile/scenario.ts";
@@ -8,7 +8,7 @@ beforeEach(() => void vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", 
 afterEach(() => void vi.useRealTimers());
 watchForLeaks();
 
-/** Everything that can happen without time passing. */
+/** Lets everything happen that needs no time. */
 async function settle(): Promise<void> {
   for (let i = 0; i < 30; i++) await new Promise((resolve) => setImmediate(resolve));
 }
@@ -88,7 +88,7 @@ it("messages go in the order of the calls, with and without a signal, whatever w
   const { signal } = new AbortController();
   const sends = [send(pool, "one"), send(pool, "two", signal), send(pool, "three")];
   await server.until(() => ends === 2);
-  // The time for an idle connection is looked at while the second message is being sent.
+  // The pool checks the idle timeout while the second message is being sent.
   await vi.advanceTimersByTimeAsync(1_100);
   sends.push(send(pool, "four", signal), send(pool, "five"));
   server.say("250 ok\r\n");

@@ -1,4 +1,4 @@
-/** What a pool can be told, and the defaults. */
+/** The options of a pool, and the defaults. */
 import { describe, expect, it } from "vitest";
 import { SMTPPool } from "../../src/index.ts";
 import { poolSettings } from "../../src/pool/options.ts";

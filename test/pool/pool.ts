@@ -1,4 +1,4 @@
-/** What the pool's tests begin with: a pool and its server in memory, what a call came to, and bodies that tell of their use. */
+/** Helpers of the pool's tests: a pool and its server in memory, and the outcome of a call. */
 import { SMTPPool } from "../../src/index.ts";
 import type { PoolOptions } from "../../src/pool/options.ts";
 import { FakeServer, type Script } from "../client/fake-server.ts";
@@ -18,7 +18,7 @@ export function send(pool: SMTPPool, name = "x", signal?: AbortSignal): Promise<
   return pool.sendmail(`${name}@a.test`, `${name}@b.test`, `Subject: ${name}\r\n\r\n${name}\r\n`, [], [], { signal });
 }
 
-/** What became of a call: "ok", or the error's name, code and delivery. */
+/** The outcome of a call: "ok", or the error's name, code and delivery. */
 export function outcome(call: Promise<unknown>): Promise<string> {
   return call.then(
     () => "ok",
@@ -27,7 +27,7 @@ export function outcome(call: Promise<unknown>): Promise<string> {
   );
 }
 
-/** The lines of these verbs that the server saw. */
+/** The lines with these verbs that the server received. */
 export function said(server: FakeServer, ...verbs: string[]): string[] {
   return server.lines.filter((line) => verbs.includes(line.split(/[ :]/, 1)[0] ?? ""));
 }

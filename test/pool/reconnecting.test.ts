@@ -1,4 +1,4 @@
-/** Connections that cannot be opened for now: what waits is kept, and connecting is tried again, for `reconnectFor` seconds. */
+/** Connections that cannot be opened now: messages wait, and the pool keeps trying for `reconnectFor` seconds. */
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { SMTPException, SMTPPool, type Transport } from "../../src/index.ts";
 import type { PoolOptions } from "../../src/pool/options.ts";
@@ -12,12 +12,12 @@ watchForLeaks();
 
 const AUTH = { user: "user", password: "password" };
 
-/** Lets all happen that needs no time. */
+/** Lets everything happen that needs no time. */
 async function settle(): Promise<void> {
   for (let i = 0; i < 30; i++) await new Promise((resolve) => setImmediate(resolve));
 }
 
-/** Lets so many seconds pass, in small steps. */
+/** Lets this many seconds pass, in small steps. */
 async function pass(seconds: number): Promise<void> {
   for (let left = seconds * 1000; left > 0; left -= 50) {
     await vi.advanceTimersByTimeAsync(Math.min(50, left));
@@ -25,7 +25,7 @@ async function pass(seconds: number): Promise<void> {
   }
 }
 
-/** A pool whose connections fail so many times before they come about. */
+/** A pool whose first connections fail, this many times. */
 function failing(times: number, options: PoolOptions = {}, script: Script = {}) {
   const server = new FakeServer(script);
   const tries: number[] = [];
@@ -49,7 +49,7 @@ describe("a failure to connect that may pass costs no message", () => {
     await pass(29);
     expect(await sends).toEqual(Array(20).fill("ok"));
     expect(server.messages).toHaveLength(20);
-    // Three at once, then one after the other; with success as many as are needed.
+    // Three at once, then one after the other; after a success, as many as are needed.
     const pauses = tries.slice(3, 9).map((at, index) => at - (tries[index + 2] ?? 0));
     expect(pauses[0]).toBeGreaterThanOrEqual(50);
     expect(pauses.at(-1)).toBeGreaterThan(1000);
@@ -102,7 +102,7 @@ describe("after reconnectFor seconds", () => {
     }
     expect(tries.length).toBeLessThan(25);
     expect(pool.stats).toMatchObject({ queued: 0, connecting: 0, failed: 5 });
-    // Nothing waits: nothing is tried.
+    // Without waiting messages, nothing is tried.
     const before = tries.length;
     await pass(20);
     expect(tries).toHaveLength(before);

@@ -1,4 +1,4 @@
-/** Connections that are refused for a reason that no other connection would mend: one session finds out, for all that wait. */
+/** Refusals that every other connection would get, too: one connection finds out for all waiting messages. */
 import { afterEach, describe, expect, it } from "vitest";
 import { SMTPPool } from "../../src/index.ts";
 import { smtplib } from "../../src/nodemailer/npm.ts";
@@ -31,12 +31,12 @@ afterEach(async () => {
   scripted = undefined;
 });
 
-/** So many messages at once, and what became of them. */
+/** Sends this many messages at once; returns their outcomes. */
 function burst(pool: SMTPPool, count: number): Promise<string[]> {
   return Promise.all(Array.from({ length: count }, (_, index) => outcome(send(pool, `m${index}`))));
 }
 
-/** How often it said this, over all connections. */
+/** The number of lines with this verb, over all connections. */
 function times(verb: string): number {
   const lines = scripted?.conversations.flatMap((one) => one.lines) ?? [];
   return lines.filter((line) => line.toUpperCase().startsWith(verb)).length;
@@ -62,7 +62,7 @@ describe("a wrong password costs one session's login", () => {
     const refused = "SMTPAuthenticationError 535 not-sent";
     expect(await settled(() => burst(pool, first), 5)).toEqual({ value: Array(first).fill(refused) });
     expect([times("AUTH"), scripted?.conversations.length]).toEqual([1, 1]);
-    // The verdict is not kept: the password may be right by now.
+    // The refusal is not remembered: the password may be right by now.
     expect(await settled(() => burst(pool, second), 5)).toEqual({ value: Array(second).fill(refused) });
     expect([times("AUTH"), scripted?.conversations.length]).toEqual([2, 2]);
     expect(await settled(() => pool.close(), 5)).toEqual({ value: undefined });
@@ -229,7 +229,7 @@ describe("a login that is refused after others have succeeded", () => {
     const changed = server({ EHLO: OFFER, AUTH: "535 changed" });
     const pool = new SMTPPool({ ...(await serverThat(fine, changed)), auth: AUTH, maxConnections: 3 });
     expect(await settled(() => burst(pool, 30), 10)).toEqual({ value: Array(30).fill("ok") });
-    // One more for each pause that has passed.
+    // One more login for each pause that has passed.
     expect(times("AUTH")).toBeLessThanOrEqual(5);
     const before = times("AUTH");
     expect(await settled(() => burst(pool, 30), 10)).toEqual({ value: Array(30).fill("ok") });
@@ -253,7 +253,7 @@ describe("a login that is refused after others have succeeded", () => {
   });
 
   it("does not hold up a message that has to go by a new connection", async () => {
-    // The first message's connection dies on reuse: the second one needs a connection that has sent nothing.
+    // The first message's connection dies when it is reused: the second message needs an unused connection.
     const dying = server({ EHLO: OFFER, AUTH: "235 ok", MAIL: inOrder("250 ok", close) });
     const changed = server({ EHLO: OFFER, AUTH: "535 changed" });
     const pool = new SMTPPool({ ...(await serverThat(dying, changed)), auth: AUTH, maxConnections: 2 });

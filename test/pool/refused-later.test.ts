@@ -1,4 +1,6 @@
-/** Connections that are refused for good while others are open: those that are open go on, and more are tried later. */
+/**
+ * Permanent refusals of new connections while others are open: the open ones continue, and the pool tries more later.
+ */
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { PoolOptions } from "../../src/pool/options.ts";
 import type { Script } from "../client/fake-server.ts";
@@ -14,7 +16,7 @@ function script(auth: () => string, mail: (line: string) => string = () => "250 
   return { peer: { loopback: true }, ehlo: ["AUTH PLAIN"], on: { AUTH: auth, MAIL: mail } };
 }
 
-/** Says 421 to the first sender of this name. */
+/** Replies 421 to the first sender with this name. */
 function tiredOf(name: string): (line: string) => string {
   let tired = false;
   return (line) => {
@@ -110,7 +112,7 @@ describe("a refusal for good while other connections are open", () => {
       expect(new Set(await Promise.all(sends))).toEqual(new Set(["ok"]));
     };
     for (let i = 0; i < 200; i++) await burst();
-    // Each pause is at least as long as the one before, and a minute's traffic costs a handful of logins.
+    // Each pause is at least as long as the one before, and the traffic of a minute costs only a few logins.
     const pauses = tries.slice(3).map((at, index) => at - (tries[index + 2] ?? 0));
     expect(pauses.length).toBeGreaterThanOrEqual(4);
     expect(pauses.length).toBeLessThanOrEqual(7);

@@ -1,4 +1,4 @@
-/** What the pool sends, and how it shares its connections out. */
+/** The messages that a pool sends, and how it distributes them to connections. */
 import { describe, expect, it } from "vitest";
 import type { ByteStream, Transport } from "../../src/byte-stream.ts";
 import { SMTPNotSupportedError, SMTPPool, SMTPRecipientsRefused } from "../../src/index.ts";
@@ -117,7 +117,7 @@ describe("the connections", () => {
     const names = Array.from({ length: 10 }, (_, index) => `m${index}`);
     await Promise.all(names.map((name) => send(pool, name)));
     expect(server.messages).toEqual(names.map((name) => `Subject: ${name}\r\n\r\n${name}\r\n`));
-    // EHLO, the first envelope, and then a write for each message, whose end has the next envelope behind it.
+    // EHLO, the first envelope, and then one write for each message: its end, and the next envelope.
     expect(server.writes).toHaveLength(2 + names.length);
     expect(server.writes[2]).toMatch(/\r\n\.\r\nMAIL FROM:<m1@a\.test>.*\r\nRCPT.*\r\nDATA\r\n$/);
     await pool.close();
@@ -146,7 +146,7 @@ describe("the connections", () => {
 });
 
 describe("a server that reads nothing any more", () => {
-  // A write to it does not end: QUIT has its own time, whatever a block of data may take.
+  // A write to it never ends: QUIT has its own timeout, independent of that of a data block.
   const deaf = (transport: Transport): Transport => {
     return async (endpoint, options) => {
       const stream = await transport(endpoint, options);

@@ -1,4 +1,4 @@
-/** How a pool's connections come about: TLS, logins, tokens, LMTP, and check(). */
+/** How a pool establishes connections: TLS, logins, tokens, LMTP, and check(). */
 import { createMessage } from "@upyo/core";
 import { describe, expect, it } from "vitest";
 import {
@@ -115,7 +115,7 @@ describe("port 465", () => {
 
 type Sender = SMTPPool | SmtplibTransport | ReturnType<typeof smtplib>;
 
-/** Lets it connect, in whichever way it does. */
+/** Makes a sender connect by its own method. */
 function call(sender: Sender): Promise<unknown> {
   if (sender instanceof SMTPPool) return outcome(sender.check());
   if (sender instanceof SmtplibTransport) return sender.send(UPYO_MESSAGE);
@@ -124,7 +124,7 @@ function call(sender: Sender): Promise<unknown> {
 
 const UPYO_MESSAGE = createMessage({ from: "a@a.test", to: "b@b.test", subject: "x", content: { text: "x" } });
 
-/** A connection that notes what is done to it first, and fails then. */
+/** A connection that records its first use, and then fails. */
 function spoken(): { transport: Transport; log: string[] } {
   const log: string[] = [];
   const fail = (what: string): Promise<never> => {
@@ -305,7 +305,7 @@ describe("a login", () => {
     answered.open();
     await sends;
     await server.until(({ lines }) => lines.filter((line) => line.endsWith(good)).length === 3);
-    // One call for the three that got the expired one, and no more than one each for the fresh one.
+    // One call for the three that got the expired token, and at most one for each fresh token.
     expect(calls).toBeGreaterThanOrEqual(3);
     expect(calls).toBeLessThanOrEqual(5);
     expect(said(server, "AUTH").filter((line) => line.endsWith(good))).toHaveLength(3);

@@ -1,4 +1,4 @@
-/** Hundreds of messages for a server of whose connections some are reset or refused: nothing is lost that need not be. */
+/** Hundreds of messages for a server that resets or refuses some connections: none is lost without need. */
 import { describe, expect, it } from "vitest";
 import { SMTPException, SMTPPool } from "../../src/index.ts";
 import type { PoolOptions } from "../../src/pool/options.ts";
@@ -6,30 +6,30 @@ import { watchForLeaks } from "../hostile/scenario.ts";
 import { seeded } from "../support/chaos.ts";
 import { type Act, close, ehlo, inOrder, reset, server, startScriptedServer } from "../support/scripted-server.ts";
 
-/** More connections than there will be: each message by one of its own, and all the failures. */
+/** More connections than the tests need: one for each message, and all failures. */
 const CONNECTIONS = 1000;
 const FAILING = 0.04;
 
 const EHLO = ehlo("PIPELINING", "8BITMIME", "AUTH PLAIN");
 const FRIENDLY: Act = server({ EHLO, AUTH: "235 ok" });
 
-/** How a connection fails before a message could begin on it. */
+/** Failures of a connection before a message begins. */
 const REFUSALS: readonly Act[] = [reset, ["421 too many connections", close], server({ EHLO: reset })];
 
-/** How one fails with the third message on it. */
+/** Failures at the third message of a connection. */
 const DEATHS: readonly Act[] = [
   server({ EHLO, AUTH: "235 ok", MAIL: inOrder("250 ok", "250 ok", reset) }),
   server({ EHLO, AUTH: "235 ok", MAIL: inOrder("250 ok", "250 ok", ["421 bye", close]) }),
   server({ EHLO, AUTH: "235 ok", ".": inOrder("250 ok", "250 ok", reset) }),
 ];
 
-/** How one fails with the first message on it. */
+/** Failures at the first message of a connection. */
 const EARLY_DEATHS: readonly Act[] = [
   server({ EHLO, AUTH: "235 ok", MAIL: reset }),
   server({ EHLO, AUTH: "235 ok", MAIL: ["421 bye", close] }),
 ];
 
-/** What each connection does, the same for the same seed. */
+/** The dialogue of each connection, the same for the same seed. */
 function dialogues(seed: number, failures: readonly Act[]): Act[] {
   const random = seeded(seed);
   return Array.from({ length: CONNECTIONS }, () =>
@@ -71,7 +71,7 @@ describe("a storm of 500 messages, 4 % of whose connections are reset or refused
       const id = Number(/^Id: (\d+)/.exec(body)?.[1]);
       taken.set(id, (taken.get(id) ?? 0) + 1);
     }
-    // A second connection that is dead at the first message on it ends a message.
+    // A message is rejected if the second connection, too, is dead at its first message.
     const given = acts === failures || acts === REFUSALS ? 0 : 3;
     expect(outcomes.filter((outcome) => outcome === "not-sent").length).toBeLessThanOrEqual(given);
     outcomes.forEach((outcome, id) => {

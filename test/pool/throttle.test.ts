@@ -1,11 +1,11 @@
-/** How many connections a pool allows itself when the server complains. */
+/** The number of connections that a pool permits itself when the server complains. */
 import { describe, expect, it } from "vitest";
 import { makeReply } from "../../src/core/reply.ts";
 import { SMTPDataError, SMTPException, SMTPRecipientsRefused, SMTPSenderRefused } from "../../src/index.ts";
 import { complaintIn } from "../../src/pool/retry.ts";
 import { Throttle } from "../../src/pool/throttle.ts";
 
-/** Delivers so many messages at this time. */
+/** Records this many deliveries at this time. */
 function deliver(throttle: Throttle, times: number, now: number): void {
   for (let i = 0; i < times; i++) throttle.delivered(now);
 }

@@ -1,4 +1,4 @@
-/** A pool whose server is behind a Unix socket. */
+/** A pool whose server listens on a Unix socket. */
 import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
 import net from "node:net";

@@ -1,4 +1,6 @@
-/** Connection URLs: what is meant is read exactly, what is not percent-encoded is refused, and no part is shown. */
+/**
+ * Connection URLs: encoded credentials are read exactly, ambiguous URLs are refused, and errors show no part of them.
+ */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { SMTP, SMTPPool } from "../../src/index.ts";
@@ -8,7 +10,7 @@ import { optionsOfUrl } from "../../src/pool/url.ts";
 
 const RUNS = Number(process.env["SMTPLIB_FUZZ_RUNS"] ?? 1000);
 
-/** What was thrown, with all that an error shows or carries. */
+/** The error that a call throws, with everything that it shows or contains. */
 function thrown(call: () => unknown): Error & { cause?: unknown; input?: unknown } {
   try {
     call();
@@ -152,7 +154,7 @@ describe("a connection URL is refused with a TypeError that asks for percent-enc
   });
 });
 
-/** Text that may stand in a password; control characters are refused, and "%41" can only mean "A". */
+/** A text for a password; control characters are refused, and "%41" always means "A". */
 const credential = fc
   .oneof(
     fc.string({ minLength: 1, maxLength: 20, unit: "binary" }),
@@ -200,7 +202,7 @@ describe("whatever user and password are", () => {
       }),
       { numRuns: RUNS },
     );
-    // The same few texts, whatever the credentials were: nothing of them can be in there.
+    // The same few texts for all credentials: so they contain no part of these.
     expect(messages.size).toBeLessThanOrEqual(3);
   });
 });

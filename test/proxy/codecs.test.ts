@@ -1,4 +1,4 @@
-/** The octets that go to proxies and come from them, and what can be asked of one at all. */
+/** The bytes to and from proxies, and the valid targets. */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { Parsed } from "../../src/proxy/handshake.ts";
@@ -11,7 +11,7 @@ import { bytes } from "../transports/bytes.ts";
 
 const credentials = { user: "ada", password: "secret" };
 
-/** Every kind of answer that a proxy gives, the parser for it, and good ones. */
+/** Every kind of proxy answer, with its parser and good examples. */
 const answers: Record<string, { parse: (bytes: Uint8Array) => Parsed<unknown>; good: fc.Arbitrary<Uint8Array> }> = {
   "SOCKS5's choice of a method": {
     parse: (answer) => socks5.parseMethod(answer, credentials),

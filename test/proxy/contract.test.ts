@@ -1,4 +1,4 @@
-/** The contract of transports through proxies, with one in memory that leads to the tests' servers. */
+/** The contract of transports through proxies, with a proxy in memory that leads to the servers of the tests. */
 import type { ByteStream, Endpoint, Transport } from "../../src/byte-stream.ts";
 import { httpConnect, socks } from "../../src/proxy/index.ts";
 import { type MemoryOptions, type MemoryStream, memoryTransport } from "../../transports/memory.ts";
@@ -28,7 +28,7 @@ describeTransport("through HTTP under TLS, in pieces of 1,000 octets", {
 
 type Asked = { endpoint: Endpoint; answer: Uint8Array };
 
-/** A transport to a proxy that needs no socket of its own. */
+/** A transport to a proxy without a socket of its own. */
 function proxyInMemory(hear: (server: MemoryStream) => Promise<Asked>, options: MemoryOptions): Transport {
   return memoryTransport(async (server) => {
     const { endpoint, answer } = await hear(server);
@@ -52,7 +52,7 @@ async function http(server: MemoryStream): Promise<Asked> {
   return { endpoint: { host, port: Number(port) }, answer: bytes("HTTP/1.1 200 Connection established\r\n\r\n") };
 }
 
-/** As if TLS to the proxy had come about: what lies above is what there is to test. */
+/** Simulates TLS to the proxy: the tests concern the layer above it. */
 function underTls(transport: Transport): Transport {
   return async (endpoint, options) => {
     const stream = await transport(endpoint, options);

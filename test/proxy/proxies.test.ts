@@ -1,4 +1,4 @@
-/** Mail through proxies of the test's own: what arrives, what must not, and what is said when it does not. */
+/** Mail through the test's own proxies: deliveries, refusals, and the errors. */
 import os from "node:os";
 import path from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
@@ -25,7 +25,7 @@ const letter = "Subject: Hello\n\nHi!\n";
 
 type Options = Parameters<typeof socks>[0] & Parameters<typeof httpConnect>[0];
 
-/** Ways through a proxy: the scripted one, and the transport for it. */
+/** The ways through a proxy: the scripted proxy, and the transport for it. */
 const ways: Record<string, { proxy: ScriptedProxyOptions; transport: (at: Options, via?: Transport) => Transport }> = {
   SOCKS5: { proxy: { kind: "SOCKS5" }, transport: socks },
   "SOCKS5 with a password": {
@@ -40,7 +40,7 @@ const ways: Record<string, { proxy: ScriptedProxyOptions; transport: (at: Option
   },
 };
 
-/** A mail server, which only the proxies know by its name. */
+/** A mail server whose name only the proxies know. */
 async function mailServer(options: EmbeddedOptions = {}): Promise<EmbeddedServer & { hosts: Record<string, number> }> {
   const server = await startEmbeddedServer({ auth: account, settings: { authOptional: true }, ...options });
   onTestFinished(() => server.close());
@@ -373,7 +373,7 @@ describe("TLS to the proxy", () => {
     while (silent.heard.length === 0) await new Promise((resolve) => setImmediate(resolve));
     const reason = new Error("changed my mind");
     controller.abort(reason);
-    // Deno keeps the socket of an unfinished handshake until the peer ends it: transports/deno.ts says so.
+    // Deno keeps the socket of an unfinished handshake until the peer ends it, see transports/deno.ts.
     expect(await connecting).toBe(reason);
   });
 
@@ -551,7 +551,7 @@ describe("a failure on the way to the proxy", () => {
   });
 });
 
-/** What a session is told when the proxy does not let it through. */
+/** The error of a session that the proxy refuses. */
 async function refusal(transport: Transport): Promise<ProxyError> {
   const error = await reasonOf(SMTP.connect("mail.example.test", 587, { transport }));
   expect(error).toBeInstanceOf(SMTPConnectError);

@@ -1,25 +1,25 @@
-/** Proxies in the test's own process, for what real ones do not do: they answer as told, and remember what was asked. */
+/** Proxies in the test's own process that behave as no real ones do: they answer as configured, and record requests. */
 import { once } from "node:events";
 import net from "node:net";
 import tls from "node:tls";
 import { onTestFinished } from "vitest";
 import type { Pair } from "../support/certificates.ts";
 
-/** How a proxy behaves. */
+/** The behaviour of a proxy. */
 export type ScriptedProxyOptions = {
   kind: "SOCKS5" | "SOCKS4a" | "HTTP";
   /** TLS from the first byte on. */
   tls?: Pair | undefined;
-  /** Who may use it. */
+  /** The required user and password. */
   user?: string | undefined;
   password?: string | undefined;
-  /** What it says in place of its first answer; then it ends, unless `holds`. */
+  /** The text in place of its first answer; then the proxy ends the connection, unless `holds` is set. */
   says?: string | Uint8Array | undefined;
-  /** After `says`, or with nothing to say: neither goes on nor ends. */
+  /** After `says`, or without it: neither continues nor ends the connection. */
   holds?: boolean | undefined;
-  /** Names that only the proxy knows, and where they lead. */
+  /** Names that only the proxy knows, and their ports. */
   hosts?: Readonly<Record<string, number>> | undefined;
-  /** Sends its last answer together with what the server says first. */
+  /** Sends its last answer together with the server's first bytes. */
   joins?: boolean | undefined;
   /** The path of a Unix socket to listen on. */
   path?: string | undefined;
@@ -29,20 +29,20 @@ export type ScriptedProxyOptions = {
 export type ScriptedProxy = {
   readonly host: "127.0.0.1";
   readonly port: number;
-  /** Where tunnels were asked for, as they were named. */
+  /** The requested targets, as the client named them. */
   readonly targets: string[];
-  /** All that clients said before tunnels began. */
+  /** Everything that clients sent before tunnels began. */
   readonly heard: Buffer[];
-  /** How many connections there were, and are. */
+  /** The numbers of all and of open connections. */
   connections: number;
   open: number;
-  /** The addresses that clients came from. */
+  /** The addresses of the clients. */
   readonly clients: (string | undefined)[];
   /** Resolves when no connection is left. */
   idle(): Promise<void>;
 };
 
-/** Starts one. */
+/** Starts a proxy. */
 export async function startScriptedProxy(options: ScriptedProxyOptions): Promise<ScriptedProxy> {
   const sockets = new Set<net.Socket>();
   const waiting: (() => void)[] = [];
@@ -189,7 +189,7 @@ function need(bytes: Buffer, length: number): number | undefined {
   return bytes.length < length ? undefined : length;
 }
 
-/** Takes what has come up to where `end` says that it ends; what is left when all is said stays with the socket. */
+/** Returns the received bytes up to the end that `end` finds; `stop` returns the rest and leaves the socket paused. */
 function reader(socket: net.Socket, proxy: ScriptedProxy): Take & { stop(): Buffer } {
   let bytes = Buffer.alloc(0);
   let gone = false;

@@ -1,4 +1,4 @@
-/** Which hash binds to a certificate (RFC 5929 4.1). */
+/** The hash for the binding to a certificate (RFC 5929 4.1). */
 import { X509Certificate } from "node:crypto";
 import fc from "fast-check";
 import { generate } from "selfsigned";
@@ -15,7 +15,7 @@ function der(tag: number, ...contents: Uint8Array[]): Uint8Array {
   return Buffer.concat([Uint8Array.of(tag, ...size), content]);
 }
 
-/** A certificate of which only the signature's algorithm counts. */
+/** A certificate in which only the signature's algorithm is meaningful. */
 function certificate(algorithm: string, tbs: Uint8Array = new Uint8Array(300)): Uint8Array {
   const identifier = der(0x30, der(0x06, Buffer.from(algorithm, "hex")), der(0x05));
   return der(0x30, der(0x30, tbs), identifier, der(0x03, new Uint8Array(64)));

@@ -1,4 +1,4 @@
-/** Which mechanisms are tried, and in which order. */
+/** The mechanisms to try, and their order. */
 import { describe, expect, test } from "vitest";
 import { chooseMechanisms, passwordMechanisms } from "../../src/sasl/choose.ts";
 import { PASSWORD_MECHANISMS } from "../../src/sasl/names.ts";

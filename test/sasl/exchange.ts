@@ -2,16 +2,16 @@
 import type { Mechanism, MechanismContext } from "../../src/sasl/mechanism.ts";
 
 export type Exchange = {
-  /** What goes along with AUTH; undefined where the server speaks first. */
+  /** The initial response; undefined if the server sends first. */
   readonly initial: string | undefined;
-  /** The responses to the challenges; "cancelled" where there was none. */
+  /** The responses to the challenges; "cancelled" if there was none. */
   readonly responses: readonly string[];
 };
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
-/** Plays the server: challenges one by one, each a text or made from what the client said last, then 235. */
+/** Plays the server: sends challenges one by one, each a text or a function of the client's last message, then 235. */
 export async function exchange(
   mechanism: Mechanism,
   challenges: readonly (string | Uint8Array | ((said: string) => string))[] = [],

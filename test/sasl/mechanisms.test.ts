@@ -1,4 +1,7 @@
-/** PLAIN, LOGIN, CRAM-MD5, EXTERNAL and ANONYMOUS: the examples of their RFCs, what they refuse, and what they never show. */
+/**
+ * PLAIN, LOGIN, CRAM-MD5, EXTERNAL and ANONYMOUS: the examples of their RFCs, refused credentials, and no secrets in
+ * errors.
+ */
 import { createHmac } from "node:crypto";
 import { inspect } from "node:util";
 import fc from "fast-check";

@@ -1,4 +1,4 @@
-/** OAUTHBEARER and XOAUTH2: the examples of their specifications, refusals, and tokens by functions. */
+/** OAUTHBEARER and XOAUTH2: the examples of their specifications, refusals, and token functions. */
 import { inspect } from "node:util";
 import fc from "fast-check";
 import { describe, expect, test, vi } from "vitest";

@@ -1,20 +1,20 @@
-/** The server's side of SCRAM (RFC 5802), by node:crypto: nothing of what it checks is in it. */
+/** The server's side of SCRAM (RFC 5802), by node:crypto: independent of the tested code. */
 import { createHash, createHmac, pbkdf2Sync, timingSafeEqual } from "node:crypto";
 
-/** What a server knows of a user, and plays with. */
+/** The server's data about a user, and its deviations. */
 export type ScramAccount = {
   readonly hash: "SHA-1" | "SHA-256" | "SHA-512";
   readonly password: string;
   readonly iterations?: number;
   readonly salt?: Buffer;
   readonly nonce?: string;
-  /** The octets of the channel binding, where the client announces one. */
+  /** The bytes of the channel binding, if the client announces one. */
   readonly binding?: Uint8Array;
 };
 
-/** One exchange; what it finds wrong is the reason of its last message, `e=`. */
+/** One exchange; its last message reports a fault of the client as `e=`. */
 export class ScramServer {
-  /** What the client said: the GS2 header, and the name as it is escaped. */
+  /** The client's GS2 header, and its name in escaped form. */
   header = "";
   name = "";
   readonly #account: ScramAccount;

@@ -1,4 +1,7 @@
-/** SCRAM: the RFCs' examples, agreement with a server by node:crypto, and what no server gets a proof for (SECURITY.md, rule 8). */
+/**
+ * SCRAM: the RFCs' examples, agreement with a server by node:crypto, and servers that get no proof (SECURITY.md, rule
+ * 8).
+ */
 import { inspect } from "node:util";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
@@ -21,7 +24,7 @@ import { ScramServer } from "./scram-server.ts";
 const hashes = ["SHA-1", "SHA-256", "SHA-512"] as const;
 const credentials = { user: "user", password: "pencil" };
 
-/** A TLS session that exports the same octets for everybody. */
+/** A TLS session that always exports the same bytes. */
 const tls13: TlsInfo = {
   protocol: "TLSv1.3",
   cipher: undefined,

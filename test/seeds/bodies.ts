@@ -1,25 +1,25 @@
-/** The caller's bodies: the same text in every form that the pool takes, from sources that pause, fail and hang. */
+/** The caller's bodies: the same text in every form that the pool accepts, from sources that pause, fail and hang. */
 import type { Body } from "../../src/index.ts";
 import type { BodyPlan } from "./scenario.ts";
 import type { VirtualTime } from "./virtual-time.ts";
 
-/** What a source fails with. */
+/** The error of a failing source. */
 export class SourceError extends Error {
   override readonly name = "SourceError";
 }
 
-/** A body, and what is expected of it. */
+/** A body, and its expected content. */
 export type MadeBody = {
   readonly body: Body | object;
-  /** The content as the server has to get it. */
+  /** The content that the server must receive. */
   readonly expected: string;
-  /** How often its source was asked to begin. */
+  /** The number of times that its source was opened. */
   begun: number;
 };
 
 const LINES = ["hello", ".", "..", ".dots", "", "a longer line that says nothing of interest to anybody"] as const;
 
-/** The text of a message: line ends of all kinds, and dots at the beginning of lines. */
+/** The text of a message: several kinds of line ends, and dots at the beginning of lines. */
 export function textOf(from: string, to: readonly string[], lines: number): string {
   const content = Array.from({ length: lines }, (_, index) => LINES[index % LINES.length] ?? "");
   return `From: ${from}\nTo: ${to.join(", ")}\r\nSubject: x\n\n${content.join("\n")}`;
@@ -100,7 +100,7 @@ function streamOf(plan: BodyPlan, text: string, time: VirtualTime, begins: () =>
   );
 }
 
-/** Three pieces, cut where it hurts: within line ends and behind dots. */
+/** Three pieces, cut at critical places: within line ends and after dots. */
 function chunksOf(text: string): string[] {
   const third = Math.ceil(text.length / 3);
   return [text.slice(0, third), text.slice(third, 2 * third), text.slice(2 * third)];

@@ -1,6 +1,6 @@
 /**
- * Faults that are put into a copy of the pool, one at a time, to see that the scenarios notice them:
- * `node scripts/seeds.mjs -- --breaks`. Each replaces a text that stands once in a file.
+ * Faults for a copy of the pool, one at a time, which the scenarios must notice: `node scripts/seeds.mjs -- --breaks`.
+ * Each replaces a text that occurs once in a file.
  */
 export const BREAKS = [
   {

@@ -1,4 +1,4 @@
-/** The caller: makes the calls of a scenario, and remembers what it was told. */
+/** The caller: makes the calls of a scenario, and records their outcomes. */
 import { SMTPException, type SMTPPool } from "../../src/index.ts";
 import { type MadeBody, makeBody, textOf } from "./bodies.ts";
 import { type MessageKey, recipientsOf, senderOf } from "./ledger.ts";
@@ -6,48 +6,48 @@ import type { ClientConnection } from "./network.ts";
 import type { Action, BodyPlan } from "./scenario.ts";
 import type { VirtualTime } from "./virtual-time.ts";
 
-/** What an aborted call is rejected with. */
+/** The rejection of an aborted call. */
 export class AbortReason extends Error {
   override readonly name = "AbortReason";
 }
 
 type Send = Extract<Action, { does: "send" }>;
 
-/** A call, and what became of it. */
+/** A call, and its outcome. */
 export type Call = {
   readonly kind: "send" | "check";
   readonly key: MessageKey;
   readonly madeAt: number;
-  /** What a message is like; undefined for `check()`. */
+  /** The properties of the message; undefined for `check()`. */
   readonly send: Send | undefined;
   readonly made: MadeBody | undefined;
   readonly recipients: readonly string[];
   readonly abort: AbortController | undefined;
-  /** `ready()` was awaited right before it. */
+  /** True if `ready()` was awaited right before it. */
   readonly wasReady: boolean;
-  /** True for a call made once the server works: nothing may keep it from success. */
+  /** True for a call made once the server works: it must succeed. */
   readonly isProbe: boolean;
-  /** The number in the order of the calls. */
+  /** The position in the order of the calls. */
   readonly number: number;
   outcome: "waiting" | "ok" | "failed";
   error: unknown;
   result: unknown;
   settledAt: number;
-  /** Where its transactions began, in order. */
+  /** The connections on which its transactions began, in order. */
   readonly begun: { readonly connection: ClientConnection; readonly at: number }[];
 };
 
-/** Who is told what the caller does and learns. */
+/** Receives the caller's actions and results. */
 export type CallerObserver = {
   readonly note: ((text: string) => void) | undefined;
-  /** A call was made: from now on the pool has it. */
+  /** A call was made: the pool has it from now on. */
   called(call: Call): void;
   settled(call: Call): void;
   aborted(call: Call): void;
-  /** `drain()` has resolved. `before`: the calls that had been made when it was called. */
+  /** `drain()` has resolved. `before`: the calls that were made before it. */
   drained(before: readonly Call[]): void;
   closed(): void;
-  /** All was aborted. */
+  /** All calls were aborted. */
   abortedAll(): void;
 };
 
@@ -56,7 +56,7 @@ const PROBE_BODY: BodyPlan = { kind: "text", lines: 2, pause: 0 };
 /** Makes calls. */
 export class Caller {
   readonly calls: Call[] = [];
-  /** Those that wait for an outcome, and how many messages were delivered. */
+  /** The calls without an outcome, and the number of delivered messages. */
   readonly waiting = new Set<Call>();
   delivered = 0;
   /** True from the call of `close()`. */
@@ -64,7 +64,7 @@ export class Caller {
   /** True once `close()` has resolved. */
   isClosed = false;
   isAborted = false;
-  /** How many calls are yet to come: they wait for `ready()`, or to be made again. */
+  /** The number of calls to come: they wait for `ready()`, or will be repeated. */
   toCome = 0;
   readonly #pool: SMTPPool;
   readonly #time: VirtualTime;
@@ -90,7 +90,7 @@ export class Caller {
     return this.toCome === 0 && this.waiting.size === 0;
   }
 
-  /** Does what the scenario says. */
+  /** Performs an action of the scenario. */
   perform(action: Action): void {
     switch (action.does) {
       case "send":
@@ -111,7 +111,7 @@ export class Caller {
     }
   }
 
-  /** Sends messages that nothing may go wrong with. */
+  /** Sends messages that must succeed. */
   probe(firstId: number, count: number): void {
     for (let id = firstId; id < firstId + count; id++) {
       this.#deliver(

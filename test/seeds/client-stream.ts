@@ -1,24 +1,24 @@
-/** The client's end of a connection in memory, under the judge of the wire. */
+/** The client's end of a connection in memory, observed by the judge of the wire. */
 import type { ByteStream, PeerInfo } from "../../src/index.ts";
 import type { MemoryStream } from "../../transports/memory.ts";
 import { WireJudge } from "../judge/wire-judge.ts";
 
-/** Who is told what passes. */
+/** Receives all bytes and events of a stream. */
 export type StreamWatcher = {
   readonly protocol: "smtp" | "lmtp";
   readonly eager: boolean;
   wrote(bytes: Uint8Array): void;
   read(bytes: Uint8Array | null): void;
-  /** Runs work whose timers are the transport's. */
+  /** Runs work that sets the transport's own timers. */
   asTransport<T>(work: () => T): T;
-  /** The client has ended the connection, in order or not. */
+  /** Called when the client has ended the connection, in order or not. */
   ended(how: "closed" | "dropped"): void;
 };
 
-/** Passes everything on. */
+/** A stream that reports everything to a watcher and to the judge. */
 export class ClientStream implements ByteStream {
   readonly judge: WireJudge;
-  /** True while the process lives for it. */
+  /** True while it keeps the process alive. */
   held = true;
   readonly #stream: MemoryStream;
   readonly #watcher: StreamWatcher;

@@ -1,7 +1,7 @@
 /**
- * Scenarios in which the pool once broke a promise: the smallest ones, as `scripts/seeds.mjs` has shrunk them.
+ * Scenarios in which the pool once broke a guarantee: the smallest ones, as `scripts/seeds.mjs` has shrunk them.
  *
- * @isolated Their clock stands in for the globals: what another file has left running must not see it.
+ * @isolated Their clock replaces the globals: timers of another file must not see it.
  */
 import { expect, it } from "vitest";
 import { play, prepare } from "./play.ts";
@@ -17,7 +17,7 @@ it("a single try outlasts a 421 of a server that counts a connection that has ju
   });
   expect(violations).toEqual([]);
   expect(trace.filter((line) => line.endsWith(": ok"))).toHaveLength(4);
-  // Its lines come in pieces of eleven octets.
+  // The line arrives in pieces of eleven bytes.
   expect(trace.filter((line) => line.includes('S: "421 4.7.0 t'))).toHaveLength(2);
 });
 

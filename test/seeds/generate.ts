@@ -1,4 +1,4 @@
-/** From a seed to a scenario. */
+/** Generates the scenario of a seed. */
 import { Random } from "./random.ts";
 import type {
   Action,
@@ -16,14 +16,14 @@ import type {
 } from "./scenario.ts";
 import type { ClockFaults } from "./virtual-time.ts";
 
-/** What a scenario is mostly about. */
+/** The main subject of a scenario. */
 type Theme = "calm" | "faults" | "outage" | "login" | "overload" | "shutdown" | "everything";
 
 /** Makes the scenario of a seed. */
 export function generate(seed: number): Scenario {
   const random = new Random(seed);
   const theme = random.pick<Theme>("calm", "faults", "faults", "outage", "login", "overload", "shutdown", "everything");
-  // The time that the caller's actions are spread over: from one moment to many round trips and pauses.
+  // The period over which the caller's actions are spread: from one moment to many round trips and pauses.
   const span = random.pick(0, 5, 50, 500, 5_000, 30_000);
   const actions = actionsOf(random, theme, span);
   return {
@@ -83,7 +83,7 @@ function serverOf(random: Random, theme: Theme): ServerPlan {
     rcptMax: random.chance(0.08) ? 1 + random.int(3) : undefined,
     maxConnections: random.chance(overload ? 0.6 : 0.05) ? 1 + random.int(2) : Number.POSITIVE_INFINITY,
     maxMessages: random.chance(overload ? 0.4 : 0.1) ? 1 + random.int(4) : Number.POSITIVE_INFINITY,
-    // A server that works waits for more than the round trips of a client that works.
+    // A server that works waits longer than the round trips of a client that works.
     idleTimeout: Math.max(random.pick(300_000, 300_000, 10_000, 1_000, 100), 20 * latency),
     latency: [latency * random.float(), latency],
     chunkSize: random.pick(65_536, 65_536, 65_536, 65_536, 40, 11),
@@ -168,7 +168,7 @@ const STAGES: readonly Stage[] = [
 function faultsOf(random: Random, theme: Theme): Faults[] {
   const sets: Faults[] = [];
   for (let left = random.pick(1, 1, 2, 3); left > 0; left--) {
-    // One kind at one point, time and again, or anything anywhere.
+    // One kind of fault at one point repeatedly, or any fault anywhere.
     const single = random.chance(0.5);
     sets.push({
       probability: single ? random.pick(1, 0.5, 0.2) : random.pick(0.02, 0.05, 0.1, 0.2),
@@ -229,7 +229,7 @@ function messageOf(
   id: number,
 ): Action[] {
   const body = bodyOf(random);
-  // Nobody but the caller ends what its own source holds up.
+  // Only the caller can end a call whose own source hangs.
   const isEndless = body.hangs !== undefined;
   const signal = isEndless || random.chance(theme === "shutdown" ? 0.4 : 0.15);
   const send: Action = {

@@ -1,22 +1,24 @@
-/** What the server took, by message and recipient: what every claim of the client's is held against. */
+/** The messages that the server accepted, by recipient: the reference for all claims of the client. */
 
-/** A message as its name tells it: the number of the call, and how often the caller has sent it before. */
+/**
+ * The identity of a message in its addresses: the number of the call, and the number of the caller's earlier attempts.
+ */
 export type MessageKey = string;
 
-/** What became of one message on the server. */
+/** The state of one message on the server. */
 export class LedgerEntry {
-  /** How often it was taken, by recipient. */
+  /** The number of times that it was accepted, by recipient. */
   readonly taken = new Map<string, number>();
-  /** What each recipient was refused with last, at RCPT or, in LMTP, after the content. */
+  /** The code of each recipient's last refusal, at RCPT or, in LMTP, after the content. */
   readonly refusals = new Map<string, number>();
-  /** All that its transactions were refused with, at any command. */
+  /** The codes of all refusals of its transactions, at any command. */
   readonly codes = new Set<number>();
-  /** The content of each time that it came in whole. */
+  /** The content of each complete transfer. */
   readonly contents: string[] = [];
-  /** True if it came by a connection whose replies no longer answered its commands one by one. */
+  /** True if a connection carried it whose replies no longer answered its commands one by one. */
   outOfStep = false;
 
-  /** True if it was taken for anybody. */
+  /** True if it was accepted for any recipient. */
   get isTaken(): boolean {
     return this.taken.size > 0;
   }
@@ -36,12 +38,12 @@ export class Ledger {
   }
 }
 
-/** The sender that names a message. */
+/** The sender of a message. */
 export function senderOf(key: MessageKey): string {
   return `m${key}@a.test`;
 }
 
-/** The message that a sender names. */
+/** The message of a sender. */
 export function keyOf(sender: string): MessageKey | undefined {
   return /^m([\d.]+)@a\.test$/.exec(sender)?.[1];
 }

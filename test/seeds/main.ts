@@ -1,6 +1,7 @@
 /**
- * Plays a range of seeds in this process and prints its sums as a line of JSON; or one seed, step by step, as text; or
- * prints the hash of the trace of each seed of a range. `scripts/seeds.mjs` bundles and runs it on each runtime.
+ * Plays a range of seeds in this process and prints the sums as a line of JSON; or plays one seed, step by step, as
+ * text; or prints the hash of the trace of each seed of a range. `scripts/seeds.mjs` bundles and runs it on each
+ * runtime.
  */
 import { AsyncLocalStorage } from "node:async_hooks";
 import { createHash } from "node:crypto";
@@ -10,7 +11,7 @@ import { type Outcome, play, prepare } from "./play.ts";
 import type { Scenario } from "./scenario.ts";
 import { shrink } from "./shrink.ts";
 
-// Stacks and the callers' contexts are none of the promises that are watched, and cost a quarter of the time.
+// The guarantees to check do not include stacks and the callers' contexts, which would cost a quarter of the time.
 Error.stackTraceLimit = 0;
 if (!("Bun" in globalThis)) Reflect.set(AsyncLocalStorage, "snapshot", undefined);
 
@@ -22,13 +23,13 @@ else if (mode === "traces") await hashTraces(first, count);
 else await playRange(first, count);
 restore();
 
-/** Plays so many seeds, or as many as need be to have enough that fail. */
+/** Plays this many seeds, or fewer if enough have failed. */
 async function playRange(from: number, many: number): Promise<void> {
   const sums = { seeds: 0, turns: 0, calls: 0, delivered: 0, connections: 0, hours: 0 };
   const failures: { seed: number; rule: string; detail: string }[] = [];
   let digest = 0;
   for (let seed = from; seed < from + many && failures.length < enough; seed++) {
-    // A line that comes late tells which seeds do not end.
+    // A missing line shows which seeds do not end.
     if ((seed - from) % 250 === 0) process.stdout.write(`${seed}\n`);
     const outcome = await play(generate(seed));
     sums.seeds++;
@@ -45,7 +46,7 @@ async function playRange(from: number, many: number): Promise<void> {
   process.stdout.write(`${JSON.stringify({ ...sums, digest, failures, cpu: (user + system) / 1e6 })}\n`);
 }
 
-/** A line for each seed: its number, and the hash of all that happens in it. */
+/** Prints a line for each seed: its number, and the hash of its trace. */
 async function hashTraces(from: number, many: number): Promise<void> {
   for (let seed = from; seed < from + many; seed++) {
     const { trace } = await play(generate(seed), true);
@@ -53,7 +54,10 @@ async function hashTraces(from: number, many: number): Promise<void> {
   }
 }
 
-/** The scenario of a seed and what happens in it; if a promise is broken, the same for the smallest that breaks it. */
+/**
+ * Shows the scenario of a seed and its trace; if it breaks a guarantee, also the smallest scenario that breaks the
+ * same.
+ */
 async function showSeed(seed: number): Promise<void> {
   const scenario = generate(seed);
   const outcome = await play(scenario, true);

@@ -1,17 +1,17 @@
-/** Draws what the server does in the place of a reply. */
+/** Draws the server's faults in place of replies. */
 import type { Random } from "./random.ts";
 import type { FaultKind, Faults, Stage } from "./scenario.ts";
 
 /** A fault, as it is performed. */
 export type Misbehaviour = {
   readonly kind: FaultKind;
-  /** What is said in the place of the reply; undefined: the reply itself, or nothing. */
+  /** The text in place of the reply; undefined: the reply itself, or nothing. */
   readonly text?: string | undefined;
-  /** What comes after it. */
+  /** The next event. */
   readonly andThen?: "fin" | "reset" | "silence" | undefined;
-  /** How late it comes; milliseconds. */
+  /** The delay in milliseconds. */
   readonly ms?: number | undefined;
-  /** Whether a message is taken although nothing is said. */
+  /** Whether the server accepts a message without a reply. */
   readonly takes?: boolean | undefined;
 };
 
@@ -34,7 +34,7 @@ export class FaultDraw {
     this.#isActive = isActive;
   }
 
-  /** Whether faults are made now. */
+  /** Whether faults are possible now. */
   get isActive(): boolean {
     return this.#isActive();
   }

@@ -1,4 +1,4 @@
-/** The transport of a scenario: what becomes of each try to connect, and what passes on each connection. */
+/** The transport of a scenario: the outcome of each attempt to connect, and the bytes on each connection. */
 import type { ByteStream, ConnectOptions, Transport } from "../../src/index.ts";
 import { createMemoryPair } from "../../transports/memory.ts";
 import { ClientStream } from "./client-stream.ts";
@@ -11,52 +11,52 @@ import type { VirtualTime } from "./virtual-time.ts";
 
 const LF = 10;
 
-/** One try to connect, and the connection that came of it. */
+/** An attempt to connect, and the resulting connection. */
 export type ClientConnection = {
   readonly number: number;
   readonly weather: Weather;
   readonly beganAt: number;
-  /** Since when the pool has given it up: the connection counts no more. */
+  /** The time at which the pool released the connection, which no longer counts then. */
   releasedAt: number | undefined;
   stream: ClientStream | undefined;
-  /** True from the reply that let the client send mail until the client or the server ended the connection. */
+  /** True from the reply that permits mail until the client or the server ends the connection. */
   isUsable: boolean;
-  /** The refusal that another try would meet as well; undefined: none was read. */
+  /** The refusal that another attempt would get, too; undefined: none was read. */
   refusal: string | undefined;
   /** True until the client has written something. */
   isSilent: boolean;
   saidQuit: boolean;
-  /** True while RSET is not answered: the message that failed, or the next one, waits for that. */
+  /** True while RSET is unanswered: the failed message, or the next one, waits for that. */
   isResetting: boolean;
-  /** How many AUTH commands were sent, and how many of them succeeded. */
+  /** The number of AUTH commands, and of those that succeeded. */
   logins: number;
   successes: number;
-  /** What was read since the last whole line, until the connection is usable. */
+  /** The text since the last complete line, until the connection is usable. */
   heard: string;
-  /** When the last byte passed, and how many messages have begun. */
+  /** The time of the last byte, and the number of messages that have begun. */
   passedAt: number;
   messages: number;
-  /** How many transactions the judge has seen that were told to the observer. */
+  /** The number of the judge's transactions that were reported to the observer. */
   transactions: number;
 };
 
-/** Who is told what the client does. */
+/** Receives the client's actions. */
 export type Observer = {
   connecting(connection: ClientConnection): void;
   /** A login has succeeded. */
   loggedIn(connection: ClientConnection): void;
-  /** A try failed, or a connection's first replies refuse it for good. */
+  /** An attempt failed, or the first replies of a connection refuse it permanently. */
   refused(connection: ClientConnection): void;
   released(connection: ClientConnection): void;
   /** MAIL was sent. */
   began(connection: ClientConnection, message: MessageKey): void;
-  /** Takes a line for the trace; undefined: there is none. */
+  /** Receives a line for the trace; undefined: there is no trace. */
   readonly note: ((text: string) => void) | undefined;
 };
 
 /** All connections of a scenario. */
 export class Network {
-  /** All, and those that the client has not given up. */
+  /** All connections, and those that the client has not released. */
   readonly connections: ClientConnection[] = [];
   readonly open = new Set<ClientConnection>();
   readonly #scenario: Scenario;
@@ -67,7 +67,7 @@ export class Network {
   /** All sessions of the server, and those that count as open. */
   readonly #begun: ServerSession[] = [];
   readonly #sessions = new Set<ServerSession>();
-  /** Ends each try to connect that hangs. */
+  /** The functions that end the hanging attempts to connect. */
   readonly #hanging: ((reason: unknown) => void)[] = [];
 
   constructor(scenario: Scenario, time: VirtualTime, ledger: Ledger, observer: Observer) {
@@ -156,7 +156,7 @@ export class Network {
     });
   }
 
-  /** Waits, unless the client gives up: some transports notice that at once, some only when they are through. */
+  /** Waits, unless the client gives up: some transports notice that at once, some only at the end of the wait. */
   async #patiently(ms: number, signal: AbortSignal | undefined): Promise<void> {
     if (this.#random.chance(0.1)) return this.#time.wait(ms);
     await Promise.race([this.#time.wait(ms), this.#aborted(signal)]);
@@ -211,7 +211,7 @@ export class Network {
     }
     const text = latin1(bytes);
     if (/^AUTH /m.test(text) && !connection.isUsable) connection.logins++;
-    // One of `check()` is none of the pool's.
+    // A connection of `check()` does not belong to the pool.
     if (text === "NOOP\r\n") connection.isUsable = false;
     connection.isResetting = text.endsWith("RSET\r\n");
     if (!/^QUIT\r\n/m.test(text)) return;
@@ -231,7 +231,7 @@ export class Network {
     for (const line of lines.reverse()) this.#heard(connection, line);
   }
 
-  /** What a line says of a connection that may not send mail yet. */
+  /** Evaluates a line on a connection that may not send mail yet. */
   #heard(connection: ClientConnection, line: string): void {
     const hasLogin = this.#scenario.pool.login !== "none";
     if (hasLogin && line.startsWith("235 ")) {

@@ -1,4 +1,4 @@
-/** Plays a scenario from its first action to the end of the pool, on a clock of its own. */
+/** Plays a scenario from its first action to the end of the pool, on a virtual clock. */
 import {
   type PoolOptions,
   SMTPException,
@@ -16,35 +16,37 @@ import { judgeCalls } from "./verdicts.ts";
 import { installClock, settleMicrotasks, standardFinally, useTime, VirtualTime } from "./virtual-time.ts";
 import { type Violation, Watch } from "./watch.ts";
 
-/** What a play came to. */
+/** The result of a play. */
 export type Outcome = {
   readonly violations: readonly Violation[];
-  /** What happened, line by line, if that was asked for. */
+  /** The events, line by line, if they were requested. */
   readonly trace: readonly string[];
   readonly turns: number;
   readonly calls: number;
   readonly delivered: number;
   readonly connections: number;
-  /** Milliseconds of the scenario's own time. */
+  /** Milliseconds of virtual time. */
   readonly lasted: number;
 };
 
 /** More turns than any scenario needs. */
 const MOST_TURNS = 20_000;
 
-/** Milliseconds after which nothing may wait any more: the longest default timeouts, several times. */
+/** Milliseconds after which nothing may wait any more: several times the longest default timeouts. */
 const MOST_TIME = 4 * 3_600_000;
 
-/** Milliseconds after which it is known that the server works, whatever was under way. */
+/** Milliseconds after which the server certainly works, whatever happened before. */
 const CALM = 1_234;
 
-/** Milliseconds that a message may need once the server works and nothing else is under way. */
+/** Milliseconds that a message may need once the server works and nothing else is in progress. */
 const PROBE_TIME = 300_000;
 
-/** Rejections that nobody has handled since they were last looked at. */
+/** Unhandled rejections since the last check. */
 const unhandled: unknown[] = [];
 
-/** Prepares the process for scenarios: their clock counts from here on. The returned function ends that. */
+/**
+ * Prepares the process for scenarios by installing their clock; returns a function that restores the original state.
+ */
 export function prepare(): () => void {
   const remember = (reason: unknown): void => void unhandled.push(reason);
   process.on("unhandledRejection", remember);
@@ -55,7 +57,7 @@ export function prepare(): () => void {
   };
 }
 
-/** Plays a scenario, in a process that is prepared. */
+/** Plays a scenario in a prepared process. */
 export async function play(scenario: Scenario, traces = false): Promise<Outcome> {
   return new Stage(scenario, traces).play();
 }
@@ -89,7 +91,7 @@ class Stage {
   async play(): Promise<Outcome> {
     this.#schedule();
     await this.#scenes();
-    // An unhandled rejection is told after its turn.
+    // An unhandled rejection is reported after its turn.
     await settleMicrotasks();
     for (const reason of unhandled.splice(0)) this.#watch.fail("no rejection is left unhandled", String(reason));
     const { calls } = this.#caller;
@@ -128,7 +130,7 @@ class Stage {
     this.#caller.perform(action);
   }
 
-  /** The caller's actions; then a server that works; then the end. */
+  /** The caller's actions; then messages to a working server; then the end. */
   async #scenes(): Promise<void> {
     const { goodAt } = this.#scenario;
     const isOver = (): boolean => this.#actionsLeft === 0 && this.#time.now >= goodAt + CALM && this.#caller.isSettled;
@@ -138,9 +140,9 @@ class Stage {
     await this.#until(() => this.#caller.isClosed, PROBE_TIME, "close() resolves");
   }
 
-  /** Nothing starves: with a server that works, a message is delivered, whatever happened before. */
+  /** Nothing starves: a working server gets a message, whatever happened before. */
   async #probe(): Promise<boolean> {
-    // With reconnectFor 0 a connection is tried once: what was dropped has to be gone on the server, too.
+    // With reconnectFor 0, the pool tries one connection: the server must have noticed the end of the dropped ones.
     const until = this.#time.now + CALM;
     this.#time.at(until, () => {});
     if (!(await this.#until(() => this.#time.now >= until, 2 * CALM, "time goes on"))) return false;
@@ -165,18 +167,18 @@ class Stage {
     return true;
   }
 
-  /** In one flight the content leaves with the envelope: what meets the end of its connection cannot go again. */
+  /** In one flight the content is sent with the envelope: a message on a lost connection cannot be sent again. */
   #isLostInFlight(error: unknown): boolean {
     const { pool } = this.#scenario;
     return pool.pipelining === "eager" && error instanceof SMTPServerDisconnected;
   }
 
-  /** How many connections have tried to log in. */
+  /** The number of connections that have tried to log in. */
   get #logins(): number {
     return this.#network.connections.filter(({ logins }) => logins > 0).length;
   }
 
-  /** Lets time pass until a condition is met; false: it is not, in so many milliseconds. */
+  /** Lets time pass until a condition is met; false if it is not met within `ms`. */
   async #until(condition: () => boolean, ms: number, rule: string): Promise<boolean> {
     const deadline = this.#time.now + ms;
     for (;;) {
@@ -215,7 +217,7 @@ function authOf(login: PoolPlan["login"], scenario: Scenario, time: VirtualTime)
   return { user: "user", token: tokenFunction(scenario, time) };
 }
 
-/** The scenario's own limit may be shorter than all that a message needs. */
+/** The scenario's own limit may be shorter than the time that a message needs. */
 function isOutOfTime(error: unknown): boolean {
   return error instanceof SMTPTimeoutError && error.phase === "total";
 }

@@ -4,7 +4,7 @@
 export class Random {
   #state: number;
 
-  /** `streams` tells streams of one seed apart. */
+  /** `streams` distinguishes the streams of one seed. */
   constructor(seed: number, ...streams: readonly number[]) {
     this.#state = seed | 0;
     for (const stream of streams) this.#state = this.#next() ^ Math.imul(stream + 1, 0x9e3779b9);

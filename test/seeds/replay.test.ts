@@ -1,7 +1,7 @@
 /**
- * A seed is a whole run: what happens in it is the same each time, and on each runtime.
+ * A seed determines the whole run: its events are the same each time, and on each runtime.
  *
- * @isolated Their clock stands in for the globals: what another file has left running must not see it.
+ * @isolated Their clock replaces the globals: timers of another file must not see it.
  */
 import { execFile } from "node:child_process";
 import { mkdtemp, readFile, rm } from "node:fs/promises";

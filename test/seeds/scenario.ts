@@ -1,10 +1,10 @@
-/** A scenario as data: what the pool is told, what the server and the network do, and what the caller does, and when. */
+/** A scenario as data: the pool's options, the behaviour of the server and the network, and the caller's actions. */
 import type { ClockFaults } from "./virtual-time.ts";
 
-/** Milliseconds since the scenario began. */
+/** Milliseconds since the beginning of the scenario. */
 export type Moment = number;
 
-/** The pool's options, as far as scenarios vary them; seconds where `SMTPPool` has seconds. */
+/** The pool's options that scenarios vary, in seconds as in `SMTPPool`. */
 export type PoolPlan = {
   readonly protocol: "smtp" | "lmtp";
   readonly maxConnections: number;
@@ -22,32 +22,32 @@ export type PoolPlan = {
 };
 
 /**
- * How the pool logs in. "wrong": a password that the server never accepts. "token" asks a function each time; "stale
- * token": the first token that it gives is refused; "failing token": the function rejects until the server works.
+ * How the pool logs in. "wrong": a password that the server never accepts. "token" calls a function each time; "stale
+ * token": the server refuses the function's first token; "failing token": the function rejects until the server works.
  */
 export type Login = "none" | "password" | "wrong" | "token" | "stale token" | "failing token";
 
-/** What the server is like at all times. */
+/** The permanent properties of the server. */
 export type ServerPlan = {
   readonly pipelining: boolean;
   readonly chunking: boolean;
   readonly mechanisms: readonly string[];
-  /** Limits that EHLO shows (RFC 9422). */
+  /** Limits in the reply to EHLO (RFC 9422). */
   readonly mailMax?: number | undefined;
   readonly rcptMax?: number | undefined;
-  /** It answers 421 beyond so many connections at a time, and so many messages by one connection. */
+  /** It replies 421 to more simultaneous connections than this, and to more messages on one connection. */
   readonly maxConnections: number;
   readonly maxMessages: number;
-  /** It says 421 and closes after so many milliseconds without a byte. */
+  /** It replies 421 and closes after this many milliseconds without a byte. */
   readonly idleTimeout: number;
-  /** A byte needs so many milliseconds each way: between the least and the most. */
+  /** The least and the most milliseconds that a byte needs in each direction. */
   readonly latency: readonly [least: number, most: number];
-  /** The most bytes that one read gives, and bytes under way before a writer has to wait. */
+  /** The maximum number of bytes of one read, and the number of unread bytes at which a writer has to wait. */
   readonly chunkSize: number;
   readonly highWaterMark: number;
 };
 
-/** What becomes of a try to connect. "accepted": the server greets. */
+/** The outcome of an attempt to connect. "accepted": the server greets. */
 export type Weather =
   | "accepted"
   | "refused"
@@ -68,10 +68,10 @@ export type Weather =
   | "closed at AUTH"
   | "dead at MAIL";
 
-/** From a moment on, connections fare so with this probability. */
+/** From this time on, connections have this outcome with this probability. */
 export type Front = { readonly at: Moment; readonly weather: Weather; readonly probability: number };
 
-/** The points at which the server may misbehave; "content": while a message comes in, "end": in place of its verdict. */
+/** The points at which the server may misbehave; "content": within a message, "end": in place of the reply to it. */
 export type Stage =
   | "greeting"
   | "EHLO"
@@ -87,7 +87,7 @@ export type Stage =
   | "QUIT"
   | "idle";
 
-/** What the server does in the place of a reply. */
+/** The server's faults in place of a reply. */
 export type FaultKind =
   | "4yz"
   | "5yz"
@@ -102,25 +102,25 @@ export type FaultKind =
   | "cut"
   | "stray";
 
-/** Misbehaviour with this probability at these points. */
+/** Faults with this probability at these points. */
 export type Faults = {
   readonly probability: number;
   readonly kinds: readonly FaultKind[];
   readonly stages: readonly Stage[];
 };
 
-/** A body: how it is given, its size, and how its source behaves. */
+/** A body: its kind, its size, and the behaviour of its source. */
 export type BodyPlan = {
   readonly kind: "text" | "bytes" | "iterable" | "async" | "stream" | "message" | "prepared";
   readonly lines: number;
-  /** The source pauses so many milliseconds before each chunk. */
+  /** The source pauses this many milliseconds before each chunk. */
   readonly pause: number;
-  /** The source fails, or never gives more, after so many chunks. */
+  /** The source fails, or hangs, after this many chunks. */
   readonly fails?: number | undefined;
   readonly hangs?: number | undefined;
 };
 
-/** What the caller does at a moment, so many turns of the microtask queue after what else happens then. */
+/** An action of the caller at a time, delayed by this many turns of the microtask queue. */
 export type Action = { readonly at: Moment; readonly turns: number } & (
   | {
       readonly does: "send";
@@ -132,7 +132,7 @@ export type Action = { readonly at: Moment; readonly turns: number } & (
       readonly signal: boolean;
       /** `ready()` is awaited before the call. */
       readonly ready: boolean;
-      /** The caller sends the message again where it is unknown whether it was delivered. */
+      /** The caller sends the message again if it is unknown whether it was delivered. */
       readonly insists: boolean;
     }
   | { readonly does: "abort"; readonly id: number }
@@ -142,10 +142,10 @@ export type Action = { readonly at: Moment; readonly turns: number } & (
   | { readonly does: "abort all" }
 );
 
-/** A moment at which the event loop is busy: nothing happens for so many milliseconds. */
+/** A time at which the event loop is busy: nothing happens for this many milliseconds. */
 export type Block = { readonly at: Moment; readonly ms: number };
 
-/** All that a run depends on. */
+/** Everything that determines a run. */
 export type Scenario = {
   readonly seed: number;
   readonly pool: PoolPlan;
@@ -155,8 +155,8 @@ export type Scenario = {
   readonly clock: ClockFaults;
   readonly blocks: readonly Block[];
   readonly actions: readonly Action[];
-  /** From here on the server and the network do what they should. */
+  /** From this time on, the server and the network work. */
   readonly goodAt: Moment;
-  /** How many messages are sent at once in the end, which nothing may keep from success. */
+  /** The number of messages that are sent at once at the end, which must succeed. */
   readonly probes: number;
 };

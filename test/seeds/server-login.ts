@@ -1,17 +1,17 @@
-/** The server's part of AUTH (RFC 4954): it knows by the scenario whether the credentials are right. */
+/** The server's side of AUTH (RFC 4954): the scenario determines whether the credentials are right. */
 import type { Login as LoginKind, Weather } from "./scenario.ts";
 
-/** What the server says next: a challenge, or its verdict. */
+/** The server's answer: a challenge, or the final reply. */
 export type AuthAnswer =
   | { readonly challenge: string; readonly verdict?: undefined }
   | { readonly verdict: string; readonly challenge?: undefined };
 
-/** The tokens of the scenario's accounts: the first one is stale where there are stale ones. */
+/** The tokens of the scenario's accounts: the first one is stale if the scenario has a stale token. */
 export const TOKENS = ["token-one", "token-two"] as const;
 
 /** The logins of one connection. */
 export class Login {
-  /** True once a login succeeded, or where none is asked for. */
+  /** True once a login succeeded, or if none is required. */
   isOver: boolean;
   readonly #kind: LoginKind;
   readonly #mechanisms: readonly string[];
@@ -26,12 +26,12 @@ export class Login {
     this.isOver = kind === "none";
   }
 
-  /** The line of EHLO that offers it. */
+  /** The line of EHLO that offers AUTH. */
   get offer(): string[] {
     return this.#kind === "none" ? [] : [`AUTH ${this.#mechanisms.join(" ")}`];
   }
 
-  /** Takes the AUTH command. */
+  /** Processes the AUTH command. */
   begin(line: string): AuthAnswer {
     const [, mechanism = "", initial] = line.split(" ");
     this.#mechanism = mechanism;
@@ -39,7 +39,7 @@ export class Login {
     return initial === undefined ? this.#next() : this.respond(initial);
   }
 
-  /** Takes a response. */
+  /** Processes a response. */
   respond(response: string): AuthAnswer {
     if (response === "*") return { verdict: "501 5.0.0 cancelled" };
     this.#responses++;

@@ -1,4 +1,4 @@
-/** One connection to the scenario's server: the dialogue of RFC 5321 and 2033, with the faults that are drawn for it. */
+/** One connection to the scenario's server: the dialogue of RFC 5321 and 2033, with the drawn faults. */
 import type { MemoryStream } from "../../transports/memory.ts";
 import { keyOf, type Ledger } from "./ledger.ts";
 import type { FaultDraw, Misbehaviour } from "./misbehaviour.ts";
@@ -6,21 +6,21 @@ import type { Login as LoginKind, ServerPlan, Stage, Weather } from "./scenario.
 import { Login } from "./server-login.ts";
 import type { VirtualTime } from "./virtual-time.ts";
 
-/** What a connection has in common with all others. */
+/** The common state of all connections. */
 export type Surroundings = {
   readonly time: VirtualTime;
   readonly plan: ServerPlan;
   readonly protocol: "smtp" | "lmtp";
   readonly login: LoginKind;
   readonly ledger: Ledger;
-  /** How many connections the server has, this one included. */
+  /** The number of the server's open connections, including this one. */
   readonly open: () => number;
-  /** Takes a line for the trace; undefined: there is none. */
+  /** Receives a line for the trace; undefined: there is no trace. */
   readonly note: ((text: string) => void) | undefined;
   readonly ended: (session: ServerSession) => void;
 };
 
-/** A transaction that is open. */
+/** An open transaction. */
 type Transaction = { readonly from: string; readonly accepted: string[]; chunks: string; refusedChunk: boolean };
 
 type Reading =
@@ -29,7 +29,7 @@ type Reading =
 
 const COMMAND: Reading = { what: "command" };
 
-/** Talks until one side has ended the connection. */
+/** Plays the server's part until one side ends the connection. */
 export class ServerSession {
   readonly #around: Surroundings;
   readonly #stream: MemoryStream;
@@ -59,7 +59,7 @@ export class ServerSession {
     this.#heardAt = around.time.now;
   }
 
-  /** Greets, and reads what comes. */
+  /** Greets, and reads commands. */
   begin(): void {
     const { plan, open } = this.#around;
     void this.#read();
@@ -73,7 +73,7 @@ export class ServerSession {
     this.#reply("greeting", "220 mail.test ESMTP");
   }
 
-  /** The server works from here on: what hung is gone. */
+  /** The server works from now on: a connection that hangs is reset. */
   recover(): void {
     this.#weather = "accepted";
     if (this.#state === "silent" || this.#isFrozen) this.#end("reset");
@@ -88,7 +88,7 @@ export class ServerSession {
       const text = latin1(bytes);
       time.at(this.#arrivesAt, () => this.#arrived(text));
       if (this.#isFrozen) return;
-      // Who reads no faster than the bytes arrive lets the writer wait.
+      // A server that reads no faster than bytes arrive makes the writer wait.
       if (this.#around.plan.highWaterMark < 1_000) await time.wait(Math.min(1, this.#draw.latency()));
     }
   }
@@ -238,7 +238,7 @@ export class ServerSession {
     });
   }
 
-  /** False: the content is not complete. */
+  /** Reads a content; false if it is not complete yet. */
   #content(): boolean {
     const end = this.#unread.startsWith(".\r\n") ? 0 : this.#unread.indexOf("\r\n.\r\n") + 2;
     if (end === 1) {
@@ -270,7 +270,7 @@ export class ServerSession {
     });
   }
 
-  /** A message is here, whole. */
+  /** A message was received completely. */
   #received(content: string, whole: boolean): void {
     const transaction = this.#transaction;
     this.#transaction = undefined;
@@ -289,14 +289,14 @@ export class ServerSession {
           else if (code !== undefined) entry.refusals.set(one, code);
           if (code !== undefined && !isGood(code)) entry.codes.add(code);
         }
-        // What answers none of the rest may still have been meant for all of them.
+        // Without a reply, the other recipients get none, either.
         if (code !== undefined) next();
       });
     };
     next();
   }
 
-  /** A fault in the middle of a message, once a message. */
+  /** A fault in the middle of a message, once for each message. */
   #faultInContent(): void {
     if (this.#contentFaultDrawn) return;
     this.#contentFaultDrawn = true;
@@ -313,7 +313,9 @@ export class ServerSession {
     else this.#fallSilent();
   }
 
-  /** Answers; `sent` learns the code that was said, or that none was, and whether it took in silence what it was sent. */
+  /**
+   * Replies. `sent` gets the code, or undefined without a reply, and whether the server accepted the message silently.
+   */
   #reply(stage: Stage, good: string, sent: (code: number | undefined, inSilence: boolean) => void = () => {}): void {
     this.#isBusy = true;
     const fault = this.#draw.fault(stage);
@@ -355,7 +357,7 @@ export class ServerSession {
     });
   }
 
-  /** Nothing is under way: the server may misbehave unasked. */
+  /** Nothing is in progress: the server may send something unsolicited. */
   #rest(): void {
     const fault = this.#draw.fault("idle");
     if (fault === undefined) return;
@@ -393,7 +395,7 @@ export class ServerSession {
     if (this.#state === "open") this.#state = "silent";
   }
 
-  /** What is said from now on answers other commands than it should. */
+  /** From now on, replies answer other commands than they should. */
   #loseStep(): void {
     this.#isOutOfStep = true;
     if (this.#transaction !== undefined) this.#markTransaction(this.#transaction.from);
@@ -403,13 +405,13 @@ export class ServerSession {
     if (this.#isOutOfStep) this.#around.ledger.entry(keyOf(from) ?? "").outOfStep = true;
   }
 
-  /** Reads no more: the connection is lost, and nobody says so. */
+  /** Reads no more: the connection is lost, and no side is notified. */
   #freeze(): void {
     this.#isFrozen = true;
     this.#around.ended(this);
   }
 
-  /** Ends the connection: in order, or as a reset does. What the client sends afterwards finds nobody. */
+  /** Ends the connection, in order or by a reset. Nothing reads the client's later bytes. */
   #end(how: "fin" | "reset"): void {
     if (this.#state === "over") return;
     this.#state = "over";

@@ -1,13 +1,13 @@
-/** Makes a failing scenario smaller: it leaves out what the failure does not need. */
+/** Makes a failing scenario smaller: removes everything that the failure does not need. */
 import type { Action, BodyPlan, PoolPlan, Scenario, ServerPlan } from "./scenario.ts";
 
 /** Whether a scenario still fails in the same way. */
 export type StillFails = (scenario: Scenario) => Promise<boolean>;
 
-/** So many scenarios are tried at the most. */
+/** The maximum number of scenarios to try. */
 const MOST_TRIES = 1_500;
 
-/** The smallest scenario that still fails, of those that are reached by leaving one thing out after the other. */
+/** The smallest scenario that still fails, found by removing one thing after the other. */
 export async function shrink(scenario: Scenario, stillFails: StillFails): Promise<Scenario> {
   let smallest = scenario;
   let tries = 0;
@@ -24,7 +24,7 @@ export async function shrink(scenario: Scenario, stillFails: StillFails): Promis
   return smallest;
 }
 
-/** Each scenario that lacks one thing, or has a simpler one in its place; what removes most comes first. */
+/** The scenarios that lack one thing, or have a simpler one in its place; the greatest simplifications come first. */
 function* simplerThan(scenario: Scenario): Generator<Scenario> {
   const { actions, blocks, clock, faults, fronts, pool, server } = scenario;
   for (const message of actions.filter(({ does }) => does === "send")) {

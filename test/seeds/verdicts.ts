@@ -1,4 +1,4 @@
-/** Holds what the calls were told against what the server knows, when all is over. */
+/** Compares the outcomes of the calls with the server's ledger at the end. */
 import { type Delivery, SMTPException } from "../../src/index.ts";
 import type { JudgedTransaction } from "../judge/judged-transaction.ts";
 import { judgeOutcome } from "../judge/outcomes.ts";
@@ -11,7 +11,7 @@ import { TokenError } from "./token.ts";
 
 type Fail = (rule: string, detail: string) => void;
 
-/** Judges each message's outcome, and what passed on each connection. */
+/** Judges each message's outcome, and the bytes of each connection. */
 export function judgeCalls(
   scenario: Scenario,
   calls: readonly Call[],
@@ -56,7 +56,7 @@ function judgeCall(
   } else if (call.outcome === "failed") judgeFailure(pool.protocol, call, entry, transactions, fail);
 }
 
-/** How many recipients the call was told were accepted. */
+/** Judges a success; returns the number of accepted recipients. */
 function judgeSuccess(call: Call, entry: LedgerEntry, fail: Fail): number {
   const refused = refusedIn(call.result);
   const accepted = call.recipients.filter((one) => !(one in refused));
@@ -68,7 +68,7 @@ function judgeSuccess(call: Call, entry: LedgerEntry, fail: Fail): number {
   return accepted.length;
 }
 
-/** A refusal is one of the server's, or says that the connection was lost before a later portion of the message. */
+/** A refusal is one of the server, or reports that the connection was lost before a later portion of the message. */
 function judgeRefusal(
   key: string,
   recipient: string,
@@ -80,7 +80,7 @@ function judgeRefusal(
   const isLost = code === 451 && text.startsWith("4.4.2 ");
   if (isLost && text.startsWith("4.4.2 unknown")) return;
   if (entry.taken.has(recipient)) fail("what is reported as refused was not taken", `${key} for ${recipient}`);
-  // 421 concerns the connection, and comes at any time.
+  // 421 concerns the connection, and may come at any time.
   if (isLost || code === 421 || entry.refusals.get(recipient) === code || entry.codes.has(code)) return;
   fail("refusals are the server's", `${key} for ${recipient}: ${code} ${text}, not ${entry.refusals.get(recipient)}`);
 }
@@ -105,7 +105,7 @@ function judgeFailure(
   transactions: readonly JudgedTransaction[],
   fail: Fail,
 ): void {
-  // The errors of the caller's own functions are the caller's.
+  // Errors of the caller's own functions stay unchanged.
   const isOwn = error instanceof TokenError || (send?.body.kind === "prepared" && error instanceof SourceError);
   if (error instanceof AbortReason || isOwn) {
     if (transactions.every(({ endSent }) => !endSent) && entry.isTaken) fail("what was not ended was not taken", key);
@@ -121,7 +121,7 @@ function judgeFailure(
   }
 }
 
-/** The time for the whole of a delivery, and what timers and a busy event loop may add to it. */
+/** Checks the total time of a delivery, with a tolerance for late timers and a busy event loop. */
 function checkDeadline({ pool, clock, blocks }: Scenario, { key, madeAt, settledAt }: Call, fail: Fail): void {
   if (pool.total === undefined) return;
   const slack = 2 + clock.late + blocks.reduce((sum, { ms }) => sum + ms, 0);

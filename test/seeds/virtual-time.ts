@@ -1,20 +1,20 @@
 /**
- * A clock that stands still until the scheduler moves it, in place of the runtime's: `setTimeout`, `performance.now` and
- * `Math.random` of everything that runs are the scenario's own, so that a run depends on its seed alone.
+ * A clock in place of the runtime's that stands still until the scheduler moves it: all code uses the scenario's own
+ * `setTimeout`, `performance.now` and `Math.random`, so that a run depends on its seed alone.
  */
 import type { Random } from "./random.ts";
 
-/** How a runtime's timers and clock differ from exact ones; milliseconds. */
+/** Deviations of a runtime's timers and clock from exact ones, in milliseconds. */
 export type ClockFaults = {
-  /** A timer fires so much before its time at the most: runtimes round, and count from the beginning of the turn. */
+  /** A timer may fire this much too early: runtimes round, and count from the beginning of the turn. */
   readonly early: number;
-  /** A timer fires so much after its time at the most. */
+  /** A timer may fire this much too late. */
   readonly late: number;
-  /** The clock advances so much with each look at it. */
+  /** The clock advances by this much with each call of `performance.now()`. */
   readonly creep: number;
 };
 
-/** A call that has to be made at a moment. */
+/** A function to call at a time. */
 export type Appointment = {
   readonly at: number;
   readonly order: number;
@@ -22,9 +22,9 @@ export type Appointment = {
   cancelled: boolean;
 };
 
-/** What `setTimeout` returns, as far as the client looks at it. */
+/** The result of `setTimeout`, with the members that the client uses. */
 export class VirtualTimer {
-  /** True while the process lives for it. */
+  /** True while it keeps the process alive. */
   held = true;
   readonly ms: number;
   readonly owner: "client" | "transport";
@@ -51,12 +51,12 @@ export class VirtualTimer {
   }
 }
 
-/** The runtime's own, which no scenario replaces. */
+/** The runtime's own function, which no scenario replaces. */
 const { setImmediate: realImmediate } = globalThis;
 
-/** The clock and the appointments of one scenario. */
+/** The clock and the scheduled calls of one scenario. */
 export class VirtualTime {
-  /** Milliseconds since the scenario began. */
+  /** Milliseconds since the beginning of the scenario. */
   now = 0;
   /** The client's timers that have neither fired nor been cleared. */
   readonly timers = new Set<VirtualTimer>();
@@ -71,24 +71,24 @@ export class VirtualTime {
     this.#faults = faults;
   }
 
-  /** Makes a call at a moment, or now if that has passed; calls of one moment in their order. */
+  /** Calls a function at a time, or now if that has passed; calls at the same time keep their order. */
   at(moment: number, run: () => void): Appointment {
     const appointment = { at: Math.max(moment, this.now), order: this.#order++, run, cancelled: false };
     this.#push(appointment);
     return appointment;
   }
 
-  /** Makes a call after so many milliseconds. */
+  /** Calls a function after this many milliseconds. */
   after(ms: number, run: () => void): Appointment {
     return this.at(this.now + ms, run);
   }
 
-  /** Resolves after so many milliseconds. */
+  /** Resolves after this many milliseconds. */
   wait(ms: number): Promise<void> {
     return new Promise((resolve) => void this.after(ms, resolve));
   }
 
-  /** Moves on to the next appointment and keeps it; false: there is none. */
+  /** Advances to the next scheduled call and makes it; false if there is none. */
   step(): boolean {
     for (let next = this.#pop(); next !== undefined; next = this.#pop()) {
       if (next.cancelled) continue;
@@ -99,7 +99,7 @@ export class VirtualTime {
     return false;
   }
 
-  /** Timers that are set meanwhile are the transport's own. */
+  /** Runs work whose timers belong to the transport. */
   asTransport<T>(work: () => T): T {
     this.#owner = "transport";
     try {
@@ -175,15 +175,15 @@ export class VirtualTime {
   }
 }
 
-/** The time that counts for the process, while a scenario is played. */
+/** The time of the scenario that is being played. */
 let current: VirtualTime | undefined;
 
-/** Lets this time count from here on. */
+/** Makes this the current time. */
 export function useTime(time: VirtualTime): void {
   current = time;
 }
 
-/** Takes the runtime's clock away from it, once for all scenarios; the returned function gives it back. */
+/** Replaces the runtime's clock, once for all scenarios; returns a function that restores it. */
 export function installClock(): () => void {
   const { setTimeout, clearTimeout } = globalThis;
   const { now } = performance;
@@ -203,8 +203,9 @@ export function installClock(): () => void {
 }
 
 /**
- * Has `finally()` take as many turns of the microtask queue as the language says (ECMA-262 27.2.5.3); Bun's takes fewer,
- * and what happens at the same moment would happen in another order there. The returned function ends that.
+ * Makes `finally()` take as many turns of the microtask queue as the language specifies (ECMA-262 27.2.5.3); Bun's
+ * takes fewer, which would change the order of simultaneous events there. Returns a function that restores the
+ * original.
  */
 export function standardFinally(): () => void {
   const { prototype } = Promise;
@@ -223,7 +224,7 @@ export function standardFinally(): () => void {
   };
 }
 
-/** Lets everything happen that needs no time: all promises that can settle have settled then. */
+/** Lets everything happen that needs no time: settles all promises that can settle. */
 export function settleMicrotasks(): Promise<void> {
   return new Promise((resolve) => void realImmediate(resolve));
 }

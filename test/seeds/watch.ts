@@ -1,4 +1,4 @@
-/** Holds what happens against what the pool promises, turn by turn. */
+/** Checks the pool's guarantees after each turn. */
 import { type PoolStats, SMTPServerDisconnected, SMTPTimeoutError } from "../../src/index.ts";
 import { AbortReason, type Call, type Caller, type CallerObserver } from "./caller.ts";
 import type { MessageKey } from "./ledger.ts";
@@ -6,10 +6,10 @@ import type { ClientConnection, Network, Observer } from "./network.ts";
 import type { Scenario } from "./scenario.ts";
 import type { VirtualTime } from "./virtual-time.ts";
 
-/** A promise that was broken. */
+/** A broken guarantee. */
 export type Violation = { readonly rule: string; readonly detail: string };
 
-/** What a turn is held against when everything in it has happened. */
+/** A check at the end of a turn, after everything in it has happened. */
 type TurnCheck = () => void;
 
 /** Watches one play. */
@@ -22,9 +22,9 @@ export class Watch implements Observer, CallerObserver {
   readonly #checks: TurnCheck[] = [];
   #caller: Caller | undefined;
   #network: Network | undefined;
-  /** Whether several connections may log in at the same time, as far as can be seen from outside. */
+  /** Whether several connections may log in at the same time, as far as that is visible from outside. */
   #mayLogInTogether = false;
-  /** True from a refusal for good until the next call: nothing may be tried. */
+  /** True from a permanent refusal until the next call: nothing may be tried. */
   #isRefused = false;
   #checksMade = 0;
   readonly #began: number[] = [];
@@ -41,7 +41,7 @@ export class Watch implements Observer, CallerObserver {
     this.note = note;
   }
 
-  /** Who is watched. */
+  /** Sets the watched caller and network. */
   follow(caller: Caller, network: Network): void {
     this.#caller = caller;
     this.#network = network;
@@ -51,7 +51,7 @@ export class Watch implements Observer, CallerObserver {
     this.violations.push({ rule, detail: `${this.#time.now.toFixed(3)} ms: ${detail}` });
   }
 
-  /** A turn is over: all that needs no time has happened. */
+  /** Called at the end of a turn, when everything has happened that needs no time. */
   turnEnded(): void {
     for (const check of this.#checks.splice(0)) check();
     const stats = this.#stats();
@@ -82,7 +82,7 @@ export class Watch implements Observer, CallerObserver {
   refused({ number, refusal }: ClientConnection): void {
     this.#mayLogInTogether = false;
     if ([...this.#open].some(({ isUsable }) => isUsable)) return;
-    // A call of the same moment may have come behind it.
+    // A call at the same time may have come after it.
     this.#isRefused = !this.#sends.some(({ madeAt }) => madeAt === this.#time.now);
     this.#checks.push(() => {
       const waiting = this.#sends.filter((call) => call.outcome === "waiting" && !isPrepared(call));
@@ -106,7 +106,7 @@ export class Watch implements Observer, CallerObserver {
     call.begun.push({ connection, at: this.#time.now });
     if (call.outcome !== "waiting") this.fail("nothing is sent for a call that is settled", key);
     if (isNewHere) this.#beganMessage(call, connection);
-    // A message that has begun is seen late where the server reads slowly.
+    // If the server reads slowly, the beginning of a message is noticed late.
     const isSeenAtOnce = this.#scenario.server.highWaterMark > 1_000;
     if (isFirst && isSeenAtOnce) this.#checks.push(() => this.#checkOrder(call));
   }
@@ -177,16 +177,16 @@ export class Watch implements Observer, CallerObserver {
     if (rateLimit === undefined || this.#scenario.server.highWaterMark < 1_000) return;
     this.#began.push(this.#time.now);
     const first = this.#began.at(-1 - rateLimit.messages);
-    // What creeps between the beginning of a message and its first byte is not the pool's.
+    // The clock may creep between the beginning of a message and its first byte, which is not the pool's fault.
     if (first === undefined || this.#time.now - first >= rateLimit.seconds * 1000 - 0.05) return;
     const { messages, seconds } = rateLimit;
     const taken = (this.#time.now - first).toFixed(3);
     this.fail("the rate is never exceeded", `${messages + 1} in ${taken} ms, ${messages} in ${seconds} s are allowed`);
   }
 
-  /** A message that came before this one, and could be sent all the time, must have begun as well. */
+  /** A message from an earlier call that could always be sent must have begun as well. */
   #checkOrder(call: Call): void {
-    // One that meets a dead connection waits for a new one, while those behind it go by the others.
+    // A message on a dead connection waits for a new one, while later messages use other connections.
     if (this.#stats().retried > 0 || [...this.#open].some(({ isResetting }) => isResetting)) return;
     for (const earlier of this.#caller?.calls ?? []) {
       if (earlier === call) return;
@@ -196,7 +196,7 @@ export class Watch implements Observer, CallerObserver {
     }
   }
 
-  /** A call that the caller ended, or its deadline, has taken nobody with it. */
+  /** The end of a call by the caller or its deadline fails no other message. */
   #checkNeighbours(ended: Call): void {
     const connection = ended.begun.at(-1)?.connection;
     for (const call of this.#sends) {
@@ -219,7 +219,7 @@ export class Watch implements Observer, CallerObserver {
     }
   }
 
-  /** Connections without work are closed after `idleTimeout`; its timer may be late, and the event loop busy. */
+  /** Idle connections are closed after `idleTimeout`; its timer may be late, and the event loop busy. */
   #checkIdleness(): void {
     const { blocks, clock, pool } = this.#scenario;
     const slack = 5 + clock.late + blocks.reduce((sum, { ms }) => sum + ms, 0);
@@ -264,7 +264,7 @@ function isIdle({ isUsable }: ClientConnection): boolean {
   return isUsable;
 }
 
-/** Its message is still to come. */
+/** True if the call's message is still being prepared. */
 function isPrepared({ send }: Call): boolean {
   return send?.body.kind === "prepared";
 }
@@ -273,7 +273,7 @@ function keysOf(calls: readonly Call[]): string {
   return calls.map(({ key }) => key).join(", ");
 }
 
-/** By its signal, or by the deadline that the pool's options set. */
+/** True if the caller's signal or the pool's total timeout ended the call. */
 function isEndedByCaller({ error }: Call): boolean {
   return error instanceof AbortReason || (error instanceof SMTPTimeoutError && error.phase === "total");
 }
@@ -282,7 +282,7 @@ function isSigningOn({ releasedAt, isUsable, saidQuit, successes }: ClientConnec
   return releasedAt === undefined && !isUsable && !saidQuit && successes === 0;
 }
 
-/** Nothing of the caller's own keeps the process alive. */
+/** True if nothing of the caller keeps the process alive. */
 function isInMemory({ send }: Call): boolean {
   return send === undefined || ["text", "bytes", "message", "iterable"].includes(send.body.kind);
 }

@@ -1,4 +1,4 @@
-/** aiosmtpd: everything, lock-step as it offers no PIPELINING; it stores the octets of the wire. */
+/** aiosmtpd: the whole suite, in lock-step since it offers no PIPELINING; it stores the bytes of the wire. */
 import { expect, it } from "vitest";
 import { letter } from "./letters.ts";
 import { storedMessages } from "./mailbox.ts";

@@ -1,4 +1,4 @@
-/** Exim: everything, and what only Exim has: lines of any length. */
+/** Exim: the whole suite, and its own feature: lines of any length. */
 import { describe, expect, it } from "vitest";
 import { type Body, type SMTPException, type SMTPOptions, SMTPPool } from "../../src/index.ts";
 import { describeServer } from "./servers.ts";
@@ -11,7 +11,7 @@ describeServer("exim", (server) => {
     await session(server, (smtp) => sendAndCompare(server, smtp, `${"x".repeat(10_000)}\r\n.${"y".repeat(5_000)}\r\n`));
   });
 
-  // It counts RSET among the commands that are no mail, and ends a session after too many of these.
+  // Exim counts RSET among the commands that are not mail, and ends a session after too many of these.
   describe("50 queued messages of which every third has a refused recipient are all settled by one session", () => {
     const small = "Subject: x\r\n\r\nhello\r\n";
     const large = `Subject: x\r\n\r\n${`${"x".repeat(70)}\r\n`.repeat(1000)}`;

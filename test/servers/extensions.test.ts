@@ -1,4 +1,7 @@
-/** Each extension against the real servers that have it: not only taken, but done. The table of docs/extensions.md says which. */
+/**
+ * Each extension with the real servers that have it: accepted, and also effective. The table of docs/extensions.md
+ * lists them.
+ */
 import { describe, expect } from "vitest";
 import type { Transport } from "../../src/byte-stream.ts";
 import { decodeXtext, describeStatus } from "../../src/core/index.ts";
@@ -174,7 +177,7 @@ async function auth(server: Server): Promise<void> {
   await awaitMessage(server, marker);
 }
 
-/** Sends a message whose delivery is to be reported, and gives the report, which comes to its sender. */
+/** Sends a message with a request for a delivery report; returns the report, which its sender gets. */
 async function reportOf(server: Server, options: Partial<DeliveryRequest>): Promise<string> {
   const { content } = letter("The body is not returned.\r\n");
   const marker = crypto.randomUUID();
@@ -198,13 +201,13 @@ function field(report: string, name: string): string {
   return new RegExp(`^${name}: *(.*?)\\r?$`, "im").exec(report)?.[1] ?? "";
 }
 
-/** What the client gave as xtext, which all but Exim write out in a report. */
+/** The client's text, sent as xtext; all servers except Exim decode it in a report. */
 function given(server: Server, report: string, name: string): string {
   const value = field(report, name);
   return server.name === "exim" ? decodeXtext(value) : value;
 }
 
-/** The runtime's own transport, and what is written to it. */
+/** The runtime's own transport, and the bytes written to it. */
 function recorded(): { writes: string[]; transport: Transport } {
   const writes: string[] = [];
   const transport: Transport = async (endpoint, options) => {

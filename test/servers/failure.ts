@@ -1,6 +1,6 @@
-/** For calls that must fail in a way that takes more than one assertion to tell. */
+/** For calls whose failure takes more than one assertion to check. */
 
-/** What the promise rejects with. @throws Error if it resolves. */
+/** The rejection of a promise. @throws Error if it resolves. */
 export async function failureOf(promise: Promise<unknown>): Promise<unknown> {
   try {
     await promise;

@@ -1,11 +1,11 @@
-/** Messages for the tests against real servers, and what each of them is once a server has it. */
+/** Messages for the tests with real servers, and their stored form. */
 import { markerField } from "./mailbox.ts";
 
-/** A message that can be told from all others. */
+/** A message with a unique marker. */
 export type Letter = {
   /** Unique; also a valid local part. */
   marker: string;
-  /** What is handed to the client. */
+  /** The bytes that the client gets. */
   content: Uint8Array<ArrayBuffer>;
 };
 
@@ -16,7 +16,7 @@ export function letter(body: string | Uint8Array = "Hello.\r\n"): Letter {
   return { marker, content: new Uint8Array(Buffer.concat([Buffer.from(head), Buffer.from(body)])) };
 }
 
-/** How a stored message differs from what had to arrive, or undefined if it does not. */
+/** The difference between a stored message and the expected one; undefined if there is none. */
 export function difference(content: Uint8Array, stored: Uint8Array): string | undefined {
   const sent = onTheWire(content);
   if (sent.equals(stored)) return undefined;
@@ -27,7 +27,10 @@ export function difference(content: Uint8Array, stored: Uint8Array): string | un
     : `octet ${at} of ${sent.length}: sent ${excerpt(sent)}, stored ${excerpt(stored)}`;
 }
 
-/** What a server must store: the same octets, but that CRLF, a bare CR and a bare LF each end a line, the last one too. */
+/**
+ * The bytes that a server must store: the same, except that CRLF, a lone CR and a lone LF each end a line, as the end
+ * does.
+ */
 function onTheWire(content: Uint8Array): Buffer {
   const lines = Buffer.from(content)
     .toString("latin1")
@@ -36,7 +39,7 @@ function onTheWire(content: Uint8Array): Buffer {
   return Buffer.from(lines.map((line) => `${line}\r\n`).join(""), "latin1");
 }
 
-/** Bodies that a client can get wrong. */
+/** Bodies that clients may send incorrectly. */
 export const bodies: Readonly<Record<string, string | Uint8Array>> = {
   "an empty body": "",
   "dots at line starts": ".\r\n..\r\n.a\r\n...\r\na.\r\n.\r\n",

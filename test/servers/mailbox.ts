@@ -1,31 +1,34 @@
 /**
- * What a real server has stored, as the bytes that the client sent.
- * Servers put trace fields in front of a message and, in a Maildir, write LF for CRLF: both are undone here.
+ * The messages that a real server has stored, as the client sent them. Servers put trace fields before a message and,
+ * in a Maildir, write LF for CRLF: both are undone here.
  */
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Server } from "./servers.ts";
 
-/** The name of the first field of each message that the tests send; all in front of it is the server's. */
+/** The name of the first field of each message of the tests; the server adds everything before it. */
 export const markerField = "X-Marker";
 
 /** A message in a mailbox, with CRLF line ends. */
 export type StoredMessage = {
   /** The whole file. */
   raw: Uint8Array;
-  /** What the server put in front: Return-Path, Delivered-To, Received, …; the whole file if there is no marker field. */
+  /**
+   * The server's fields at the beginning: Return-Path, Delivered-To, Received, …; the whole file without a marker
+   * field.
+   */
   trace: string;
-  /** What the client sent: from the marker field on. */
+  /** The client's part: from the marker field on. */
   message: Uint8Array;
-  /** Who it was delivered to, by the trace or, in a folder with a Maildir for each user, by the Maildir. */
+  /** The recipient, from the trace or, in a folder with a Maildir for each user, from the name of the Maildir. */
   recipient: string;
 };
 
-/** The markers in each file that has any: what lies in a Maildir does not change, and other tests store hundreds. */
+/** The markers in each file that has any: files in a Maildir do not change, and other tests store hundreds. */
 const markersOf = new Map<string, ReadonlySet<string>>();
 
-/** The messages whose bytes, trace included, contain `marker`, which is a UUID: one a recipient. */
+/** The messages whose bytes, including the trace, contain `marker`, which is a UUID: one for each recipient. */
 export async function storedMessages(server: Server, marker: string): Promise<StoredMessage[]> {
   const found: StoredMessage[] = [];
   for (const file of await mailFiles(server.maildir)) {
@@ -39,8 +42,8 @@ export async function storedMessages(server: Server, marker: string): Promise<St
 }
 
 /**
- * Waits until `count` messages with the marker are stored, as a server says 250 before it delivers.
- * @throws Error if they are not there after ten seconds, or if there are more.
+ * Waits until `count` messages with the marker are stored, since a server replies 250 before it delivers.
+ * @throws Error if they are not stored after ten seconds, or if there are more.
  */
 export async function awaitMessages(server: Server, marker: string, count: number): Promise<StoredMessage[]> {
   const deadline = Date.now() + 10_000;
@@ -50,7 +53,7 @@ export async function awaitMessages(server: Server, marker: string, count: numbe
     if (found.length > count || Date.now() > deadline) {
       throw new Error(`${server.name} has ${found.length} messages with ${marker}, not ${count}`);
     }
-    await delay(wait); // no event tells on all three runtimes that another process wrote a file
+    await delay(wait); // no event reports on all three runtimes that another process wrote a file
   }
 }
 
@@ -61,7 +64,7 @@ export async function awaitMessage(server: Server, marker: string): Promise<Stor
   return message;
 }
 
-/** The finished messages of a Maildir, or of all Maildirs further down; `tmp` holds those being written. */
+/** The finished messages of a Maildir, or of all Maildirs in subfolders; `tmp` has those that are being written. */
 async function mailFiles(folder: string): Promise<string[]> {
   const entries = await readdir(folder, { withFileTypes: true });
   const perFolder = entries.map(async (entry) => {
@@ -74,7 +77,7 @@ async function mailFiles(folder: string): Promise<string[]> {
 }
 
 function takeApart(server: Server, file: string, stored: Buffer): StoredMessage {
-  // No bare LF can have come over the wire, so that each one in the file stands for a CRLF.
+  // No lone LF can have come over the wire, so each one in the file stands for CRLF.
   const raw =
     server.lineEnd === "lf" ? Buffer.from(stored.toString("latin1").replaceAll("\n", "\r\n"), "latin1") : stored;
   const field = raw.indexOf(`\r\n${markerField}:`);

@@ -1,4 +1,4 @@
-/** Each SASL mechanism against a real server that has it. The table of docs/extensions.md says which. */
+/** Each SASL mechanism with a real server that has it. The table of docs/extensions.md lists them. */
 import { createSecretKey } from "node:crypto";
 import { SignJWT } from "jose";
 import { describe, expect, it } from "vitest";
@@ -30,7 +30,7 @@ const members = "members@lab.test";
 
 type Maker = (credentials: { user: string; password: string }) => Mechanism;
 
-/** A session in TLS becomes a member's by what `enter` does, and may then do more. */
+/** Lets `enter` authenticate a session over TLS, which may then send to a recipient for members only. */
 function becomesMember(server: Server, enter: (smtp: SMTP) => Promise<Reply>, tls: TlsOptions = {}): Promise<void> {
   return session(server, async (smtp) => {
     await smtp.starttls({ ca: server.ca, ...tls });
@@ -42,7 +42,7 @@ function becomesMember(server: Server, enter: (smtp: SMTP) => Promise<Reply>, tl
   });
 }
 
-/** A password is taken, and a wrong one refused without being shown. */
+/** The server accepts the password, and refuses a wrong one; the error does not show that. */
 async function password(server: Server, make: Maker): Promise<void> {
   const { user, password } = server;
   await becomesMember(server, async (smtp) => {
@@ -55,13 +55,13 @@ async function password(server: Server, make: Maker): Promise<void> {
   });
 }
 
-/** A password is taken together with the server's certificate. */
+/** A mechanism with a password that also binds to the server's certificate. */
 const bound =
   (make: (credentials: Parameters<typeof scramSha1Plus>[0]) => Mechanism): Maker =>
   (credentials) =>
     make({ ...credentials, channelBinding: "tls-server-end-point" });
 
-/** A token is taken, and why others are refused stands in fields. */
+/** The server accepts the token, and refuses others; the error has the reason in fields. */
 async function token(server: Server, make: typeof xoauth2): Promise<void> {
   const { user } = server;
   await becomesMember(server, async (smtp) => {
@@ -82,7 +82,7 @@ async function token(server: Server, make: typeof xoauth2): Promise<void> {
   });
 }
 
-/** A token that is good for an hour, or was until an hour ago. */
+/** A token that is valid for an hour, or expired an hour ago. */
 function signed(user: string, lasts: "fresh" | "expired" = "fresh", key = "lab-oauth-key"): Promise<string> {
   const now = Math.floor(Date.now() / 1000);
   return new SignJWT({ sub: user, aud: "lab" })

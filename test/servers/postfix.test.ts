@@ -1,6 +1,6 @@
 /**
- * Postfix: everything, and what only Postfix has: passwords checked by Dovecot, the parameters of DSN, lines of any length,
- * domains that are not ASCII.
+ * Postfix: the whole suite, and its own features: passwords checked by Dovecot, the parameters of DSN, lines of any
+ * length, non-ASCII domains.
  */
 import { expect, it } from "vitest";
 import { utf8 } from "../../src/core/bytes.ts";

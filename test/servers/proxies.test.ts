@@ -32,7 +32,7 @@ function server(tls: keyof typeof servers): EmbeddedServer {
   return found;
 }
 
-/** What has to work whatever the way through. */
+/** The tests for each way through a proxy. */
 function mailSuite(transport: Transport, name = "localhost"): void {
   it("sends mail after STARTTLS and a login, to a host that the proxy resolves", async () => {
     const mail = server("starttls");
@@ -102,7 +102,7 @@ describeProxy("danted", (proxy) => {
 });
 
 describeProxy("danted", ({ host, port }) => {
-  // Dante answers 91 to "localhost" by SOCKS4a, and only there; the scripted proxy takes names.
+  // Dante answers 91 to "localhost" by SOCKS4a only; the scripted proxy accepts names.
   mailSuite(socks({ host, port, version: "4a" }), "127.0.0.1");
 });
 

@@ -1,4 +1,4 @@
-/** The delivery reports (RFC 3464) that real servers make are read by `parseReport()`. */
+/** `parseReport()` reads the delivery reports (RFC 3464) of real servers. */
 import { expect, it } from "vitest";
 import { type DeliveryReport, parseReport, type ReportedRecipient } from "../../src/outbox/index.ts";
 import { letter } from "./letters.ts";
@@ -36,7 +36,7 @@ describeServer("sendmail", (server) => {
   });
 });
 
-/** Sends a message that one recipient gets and another does not, and reads the reports on it. */
+/** Sends a message to one recipient that gets it and one that does not, and reads the reports about it. */
 async function expectReports(server: Server, count: number, expected: Partial<ReportedRecipient>[]): Promise<void> {
   const { marker, content } = letter();
   const messageId = `<${marker}@client.test>`;

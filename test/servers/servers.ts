@@ -1,4 +1,4 @@
-/** The real mail servers that `run.sh` started: which ones there are, and the suites that need them. */
+/** The real mail servers that `run.sh` has started, and the suites that need them. */
 import { readFileSync } from "node:fs";
 import { env } from "node:process";
 import { describe, it } from "vitest";
@@ -11,7 +11,7 @@ export type Server = {
   name: ServerName;
   protocol: "smtp" | "lmtp";
   host: string;
-  /** In the clear, with STARTTLS. */
+  /** Unencrypted, with STARTTLS. */
   port: number;
   /** Implicit TLS. */
   tlsPort: number | undefined;
@@ -19,23 +19,23 @@ export type Server = {
   socket: string | undefined;
   /** The authority that signed its certificate, in PEM; the certificate is good for localhost and 127.0.0.1. */
   ca: string;
-  /** The one account that exists. */
+  /** The only account. */
   user: string;
   password: string;
-  /** A bearer token for the same account, where the server takes one. */
+  /** A bearer token for the same account, if the server accepts one. */
   token: string | undefined;
-  /** A certificate and key for the same account, in PEM, where the server takes them. */
+  /** A certificate and key for the same account, in PEM, if the server accepts them. */
   clientCert: string | undefined;
   clientKey: string | undefined;
-  /** A Maildir, or a folder that holds one for each user. */
+  /** A Maildir, or a folder with one for each user. */
   maildir: string;
   /** How lines end in the stored files. */
   lineEnd: "lf" | "crlf";
-  /** The SASL mechanisms on offer, weakest first. */
+  /** The offered SASL mechanisms, weakest first. */
   mechanisms: readonly string[];
 };
 
-/** A server as `run.sh` writes it down: files by their paths, what it lacks left out. */
+/** The description of a server that `run.sh` writes: files as paths, without the features that it lacks. */
 type Description = Omit<Server, "name" | "user" | "password"> & { user?: string; password?: string };
 type Listing = {
   servers: Partial<Record<ServerName, Description>> & Partial<Record<ProxyName, ProxyServer>>;
@@ -49,11 +49,11 @@ export type ProxyName = "danted" | "tinyproxy" | "haproxy";
 export type ProxyServer = {
   host: string;
   port: number;
-  /** Where it wants user and password, if it can. */
+  /** The port that requires user and password, if there is one. */
   passwordPort?: number;
   user?: string;
   password?: string;
-  /** Where it speaks TLS, and the file of the authority that signed its certificate. */
+  /** The port with TLS, and the file of the authority that signed its certificate. */
   tlsPort?: number;
   ca?: string;
 };
@@ -84,8 +84,8 @@ export function server(name: ServerName): Server | undefined {
 }
 
 /**
- * A suite that talks to a real server. Without the server it is skipped, and says so;
- * where servers are required (CI, SMTPLIB_REQUIRE_SERVERS=1) it fails instead.
+ * A suite that needs a real server. Without the server it is skipped with a message; where servers are required (CI,
+ * SMTPLIB_REQUIRE_SERVERS=1) it fails instead.
  */
 export function describeServer(name: ServerName, suite: (server: Server) => void): void {
   describeFound(name, server(name), suite);

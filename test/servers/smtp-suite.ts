@@ -1,4 +1,4 @@
-/** What must work with each real SMTP server; what only one of them can do is in that server's own test. */
+/** The suite for each real SMTP server; features of one server have tests in its own file. */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import {
@@ -26,7 +26,7 @@ import type { Server } from "./servers.ts";
 const sender = "sender@client.test";
 const recipient = "someone@lab.test";
 
-/** Opens a session in the clear, lets `use` have it, and ends it. */
+/** Opens an unencrypted session, passes it to `use`, and ends it. */
 export async function session(
   server: Server,
   use: (smtp: SMTP) => Promise<void>,
@@ -41,7 +41,7 @@ export async function session(
   }
 }
 
-/** Sends one message in the session and compares what is stored with what was sent. */
+/** Sends one message in the session and compares the stored message with it. */
 export async function sendAndCompare(server: Server, smtp: SMTP, body?: string | Uint8Array): Promise<void> {
   const { marker, content } = letter(body);
   expect(await smtp.sendmail(sender, recipient, content)).toEqual({});
@@ -62,7 +62,7 @@ export function smtpSuite(server: Server): void {
 /** Opens a session in one of the modes. */
 type Open = (use: (smtp: SMTP) => Promise<void>) => Promise<void>;
 
-/** The ways in which a message can go. The servers here offer all that these need. */
+/** The ways to send a message. The servers here offer everything that these need. */
 const modes: readonly [string, SMTPOptions][] = [
   ["one command at a time", { pipelining: false }],
   ["by DATA", { chunking: false }],
@@ -72,7 +72,7 @@ const modes: readonly [string, SMTPOptions][] = [
 
 const SEED = Number(process.env["SMTPLIB_FUZZ_SEED"] ?? Math.floor(Math.random() * 2 ** 31));
 
-/** Contents of what is easily got wrong, and where they are cut: not at all, or after so many octets each. */
+/** Contents that are easy to send incorrectly, and their cuts: none, or after these numbers of bytes. */
 const contents = fc.record({
   body: fc
     .array(
@@ -228,7 +228,7 @@ function recipients(server: Server, open: Open): void {
     }));
     const results: string[] = [];
     await open(async (smtp) => {
-      // The first message of a session loads what carries it, so that all others are on their way at once.
+      // The first message of a session loads code, so that all others are sent at once.
       await sendAndCompare(server, smtp);
       const sent = plan.map(({ content, kind }) =>
         smtp.sendmail(
@@ -260,7 +260,8 @@ function recipients(server: Server, open: Open): void {
   });
 
   it("keeps queued messages apart when some of them are refused", async () => {
-    // Each message has a sender of its own: it must not go out under that of one whose recipients were all refused.
+    // Each message has a different sender: it must not be sent with that of a message whose recipients were all
+    // refused.
     const plan = Array.from({ length: 12 }, (_, i) => ({
       ...letter(`number ${i}\r\n`),
       from: `sender${i}@client.test`,
@@ -290,7 +291,7 @@ function tls(server: Server): void {
   it("sends after STARTTLS", async () => {
     await session(server, async (smtp) => {
       expect(await smtp.starttls({ ca: server.ca, servername: "localhost" })).toMatchObject({ code: 220 });
-      expect(smtp.esmtp_features).toEqual({}); // RFC 3207 4.2: nothing of before is known any more
+      expect(smtp.esmtp_features).toEqual({}); // RFC 3207 4.2: discards all state from before TLS
       await sendAndCompare(server, smtp, bodies["1 MB with dots at line starts"]);
       expect(smtp.has_extn("starttls")).toBe(false);
     });
@@ -390,7 +391,7 @@ function authentication(server: Server): void {
   });
 }
 
-/** The runtime's own transport; each connection notes the mechanisms that AUTH is sent with. */
+/** The runtime's own transport; records the mechanisms of AUTH for each connection. */
 function counting(logins: string[][]): Transport {
   return async (endpoint, options) => {
     const connect = await defaultTransport({ endpoint, options });

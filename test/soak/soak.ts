@@ -1,9 +1,9 @@
 /**
- * The soak of one runtime: many messages through one pool to servers that misbehave by chance, under the judge of the wire.
- * Prints its counts as JSON, and ends by itself if the pool left nothing behind. `scripts/soak.mjs` runs it.
+ * The soak of one runtime: many messages through one pool to servers that misbehave at random, under the judge of the
+ * wire. Prints its counts as JSON, and ends by itself if the pool left nothing behind. `scripts/soak.mjs` runs it.
  *
- * The seed decides what each message meets, and the pool's own chance. Which connection carries a message, and which
- * other messages a lost connection takes along, depends on the machine.
+ * The seed determines the misbehaviour for each message, and the pool's random numbers. Which connection carries a
+ * message, and which other messages are lost with a connection, depends on the machine.
  */
 import { once } from "node:events";
 import net from "node:net";
@@ -22,7 +22,7 @@ import {
 import { misbehaviourByMessage, type Rates, seeded } from "../support/chaos.ts";
 import { type Ending, socketWire } from "../support/scripted-wire.ts";
 
-/** A reply in so many is bad. A message takes four of them. */
+/** The probability of each kind of bad reply. A message gets four replies. */
 const RATES: Rates = {
   refuse: 1 / 800,
   dismiss: 1 / 20_000,
@@ -38,7 +38,7 @@ const OUTCOMES = ["pending", "ok", "rejected", "not-sent", "unknown"] as const;
 const outcomes = new Uint8Array(messages);
 const taken = new Uint8Array(messages);
 
-// The pool's back-off has chance in it.
+// The pool's back-off uses random numbers.
 Math.random = seeded(seed);
 const draw = misbehaviourByMessage(seed, RATES);
 const servers = [
@@ -169,18 +169,18 @@ function collectViolations(): void {
 }
 
 function settle(id: number, outcome: (typeof OUTCOMES)[number]): void {
-  // Settled twice would be a double, too.
+  // A message that settles twice counts as doubled, too.
   if (outcomes[id] !== 0) taken[id] = 2;
   outcomes[id] = OUTCOMES.indexOf(outcome);
 }
 
-/** Only Node tells; on the others the process would not end. */
+/** Only Node reports them; on other runtimes, the process would not end. */
 function timers(): number {
   if ("Deno" in globalThis || "Bun" in globalThis) return 0;
   return process.getActiveResourcesInfo().filter((kind) => /Timeout|TCP/.test(kind)).length;
 }
 
-/** What is in use after a collection. */
+/** The heap in use after a garbage collection. */
 function megabytes(): number {
   const bun: unknown = Reflect.get(globalThis, "Bun");
   const [owner, args] = typeof bun === "object" && bun !== null ? [bun, [true]] : [globalThis, []];

@@ -1,7 +1,7 @@
 /** Helpers of the tests of stacks: a program that makes a call, and the functions in a stack. */
 import { expect } from "vitest";
 
-/** The functions of a program that awaits a call in another function, as the stack of the rejection has them. */
+/** The functions of a program that awaits a call in another function, from the stack of the rejection. */
 export async function callersOf(call: () => Promise<unknown>): Promise<string[]> {
   async function sendNewsletter(): Promise<void> {
     await call();
@@ -18,14 +18,14 @@ export async function callersOf(call: () => Promise<unknown>): Promise<string[]>
 /** The expected result of every call of `callersOf()`. */
 export const CALLERS = ["sendNewsletter", "handleRequest"];
 
-/** The functions that are named in an error's stack, in their order. */
+/** The functions in an error's stack, in their order. */
 export function namesIn(error: unknown): string[] {
   if (!(error instanceof Error)) throw new Error(`not an error: ${String(error)}`);
   const { stack = "" } = error;
   return [...stack.matchAll(/^\s+at (?:async )?([\w.]+) \(/gm)].map(([, name = ""]) => name);
 }
 
-/** Runs a program without Vitest's own form of stacks, which leaves out the names of functions that await. */
+/** Runs a program without Vitest's own form of stacks, which leaves out the names of awaiting functions. */
 export function unformatted<Result>(program: () => Promise<Result>): Promise<Result> {
   return formattedBy(undefined, program);
 }

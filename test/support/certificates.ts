@@ -5,17 +5,17 @@ import { generate } from "selfsigned";
 /** A certificate and its private key, in PEM. */
 export type Pair = { cert: string; key: string };
 
-/** All that the TLS tests need. */
+/** All certificates of the TLS tests. */
 export type Certificates = {
-  /** The authority that signed all but `selfSigned` and `foreign`. */
+  /** The authority that signed all certificates except `selfSigned` and `foreign`. */
   ca: string;
-  /** An authority that signed none of them but `foreign`. */
+  /** An authority that signed only `foreign`. */
   otherCa: string;
-  /** Good for "localhost", 127.0.0.1 and ::1. */
+  /** Valid for "localhost", 127.0.0.1 and ::1. */
   good: Pair;
   /** For the same names, with another key. */
   renewed: Pair;
-  /** Good for "elsewhere.example" only. */
+  /** Valid for "elsewhere.example" only. */
   wrongName: Pair;
   /** For "localhost", no longer valid. */
   expired: Pair;
@@ -37,7 +37,9 @@ export function certificates(): Promise<Certificates> {
   return made;
 }
 
-/** A certificate for "localhost" with an RSA key of that many bits, and the authority that signed it, which has 2,048. */
+/**
+ * A certificate for "localhost" with an RSA key of this many bits, and the authority that signed it, which has 2,048.
+ */
 export function weakCertificate(bits: number): Promise<Pair & { ca: string }> {
   const known = weak.get(bits) ?? makeWeak(bits);
   weak.set(bits, known);

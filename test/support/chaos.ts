@@ -1,7 +1,7 @@
 /** Random misbehaviour, the same for the same seed, for the pool's ledger and the soak. */
 import { type Asked, type Behaviour, GOOD } from "../hostile/fuzz-server.ts";
 
-/** Numbers from 0 to 1 that look random (Marsaglia's xorshift32). */
+/** Pseudo-random numbers from 0 to 1 (Marsaglia's xorshift32). */
 export function seeded(seed: number): () => number {
   let state = seed >>> 0 || 1;
   return () => {
@@ -12,7 +12,7 @@ export function seeded(seed: number): () => number {
   };
 }
 
-/** How often a reply is bad, of each kind. */
+/** The probability of each kind of bad reply. */
 export type Rates = {
   /** Another code, which refuses. */
   readonly refuse: number;
@@ -68,7 +68,7 @@ export function misbehaviourByMessage(seed: number, rates: Rates): (asked: Asked
   };
 }
 
-/** 32 bits that look random, the same for the same text (FNV-1a, and MurmurHash3's last step). */
+/** 32 pseudo-random bits, the same for the same text (FNV-1a, and MurmurHash3's last step). */
 function hash(text: string): number {
   let bits = 0x811c9dc5;
   for (let at = 0; at < text.length; at++) bits = Math.imul(bits ^ text.charCodeAt(at), 0x01000193);

@@ -9,7 +9,7 @@ import { running } from "./runtimes.ts";
 
 const root = join(import.meta.dirname, "../..");
 
-/** How a process ended. */
+/** The exit code, the output and the duration of a process. */
 export type Ended = {
   /** Its exit code; undefined if a signal ended it. */
   readonly code: number | undefined;

@@ -1,8 +1,8 @@
-/** Collects garbage now, for tests of what is let go. */
+/** Collects garbage at once, for tests of released objects. */
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 
-/** Collects what nothing refers to; undefined where the runtime offers no way. */
+/** Collects unreferenced objects; undefined if the runtime offers no way to do that. */
 export const collectGarbage: (() => void) | undefined = find();
 
 function find(): (() => void) | undefined {

@@ -26,7 +26,7 @@ export async function startImapServer({ user, password }: { user: string; passwo
       for (let line = takeLine(); line !== undefined; line = takeLine()) answer(line);
     });
 
-    /** A command, with its literal where it ends in the size of one. */
+    /** A command, with its literal if the command ends in a literal's size. */
     function takeLine(): { command: string; literal: string } | undefined {
       const end = buffer.indexOf("\r\n");
       if (end === -1) return undefined;

@@ -7,7 +7,7 @@ export type Rule = {
   imports: readonly string[];
   types?: readonly string[];
   loads?: readonly string[];
-  /** Peers, of subpaths that are made for them. */
+  /** Peer dependencies, for the subpaths that are made for them. */
   packages?: readonly string[];
 };
 
@@ -83,8 +83,8 @@ export const layers: Readonly<Record<string, Rule>> = {
     types: ["src/client/"],
     packages: ["@upyo/core", "nodemailer/lib/mail-composer/index.js"],
   },
-  // A program, and no part of a library: it imports what the package exports, what reads and writes mail, and Node's
-  // modules as they are.
+  // A program rather than a library: it imports the package's exports, code that reads and writes mail, and Node's
+  // modules directly.
   "src/cli/": {
     imports: [
       ...[

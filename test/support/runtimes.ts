@@ -1,8 +1,8 @@
-/** The runtimes that the package has to work on, as commands. */
+/** The runtimes that the package supports, as commands. */
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 
-/** Whether the tests run on Node, where checks run that are the same on each runtime. */
+/** Whether the tests run on Node: checks that are the same on each runtime run only there. */
 export const onNode: boolean = !("Deno" in globalThis || "Bun" in globalThis);
 
 /** A way to run a module. */
@@ -19,7 +19,7 @@ export const runtimes: readonly Runtime[] = [
   { name: "Bun", command: [join(bin, "bun"), "--bun"] },
 ];
 
-/** The one that the tests run on. */
+/** The runtime of this process. */
 export const running: Runtime = runtimeNamed("Deno" in globalThis ? "Deno" : "Bun" in globalThis ? "Bun" : "Node");
 
 /** Other versions of Node, where scripts/install-nodes.mjs has put them. */

@@ -1,4 +1,4 @@
-/** The picture of a dialogue: what it says, what it keeps out, and how it looks in a browser. */
+/** The picture of a dialogue: its content, the secrets that it leaves out, and its layout in a browser. */
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
@@ -11,7 +11,7 @@ import { collisionsOf, inEachLook, itInBrowser, picture, violationsOf, withPage 
 const long =
   "an explanation that is much longer than a telephone is wide, with aVeryLongWordThatBreaksNowhereAtAll.example";
 
-/** A session with all that a picture can show: TLS, a login, groups, refusals, a message, pauses. */
+/** A session with everything that a picture can show: TLS, a login, groups, refusals, a message, pauses. */
 async function recorded(): Promise<string> {
   const server = startServer({
     auth: { user: "ada", password: "open sesame" },

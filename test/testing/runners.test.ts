@@ -1,4 +1,4 @@
-/** The examples for test runners pass, each with its own, and would fail if the code under test were wrong. */
+/** The examples for test runners pass, each with its own runner, and would fail if the tested code were wrong. */
 import { cp, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
@@ -50,7 +50,7 @@ describe.runIf(onNode).each(Object.entries(runners))("the example for %s", (_, {
   });
 
   it("fails where another message is sent", async () => {
-    // Beside the examples, where they find the package.
+    // Beside the examples, where the package can be found.
     const folder = await mkdtemp(join(root, "examples/.broken-"));
     onTestFinished(() => rm(folder, { recursive: true, force: true }));
     await cp(join(root, "examples/testing"), folder, { recursive: true });

@@ -1,4 +1,4 @@
-/** The server that users test with: it takes mail, refuses what it is told to, and makes the faults asked for. */
+/** The test server for users: it accepts mail, refuses it on request, and makes the requested faults. */
 import process from "node:process";
 import fc from "fast-check";
 import { describe, expect, it, onTestFinished } from "vitest";
@@ -441,7 +441,7 @@ describe("an answer", () => {
     async (stage) => {
       for (const end of ["close", "reset"] as const) {
         const server = started({ answers: { [stage]: { end } }, extensions: [] });
-        // So long that it is not all under way when its first octets arrive.
+        // So long that not all of it has been sent when its first bytes arrive.
         const attempt = session(server).then((smtp) => smtp.sendmail(ada, charles, letter.repeat(20_000)));
         const error = await reasonOf(attempt);
         expect(error).toBeInstanceOf(SMTPServerDisconnected);
@@ -558,7 +558,7 @@ describe("an answer", () => {
   });
 });
 
-/** What the server says to commands that are sent at once, until it falls silent. */
+/** The server's replies to commands that are sent at once. */
 async function said(server: TestServer, commands: string): Promise<string> {
   const stream = await server.transport({ host: "mail.example.com", port: 25 }, {});
   await stream.write(bytes(`${commands}\r\nQUIT\r\n`));
@@ -649,7 +649,7 @@ it("keeps no more than it is told to", async () => {
   expect((await server.next()).from).toBe("b@example.com");
 });
 
-/** The server's end of a pair, without a TLS of its own. */
+/** The server's end of a pair, without TLS of its own. */
 function memoryEnd(stream: MemoryStream): ServerStream {
   return {
     read: () => stream.read(),

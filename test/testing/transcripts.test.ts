@@ -1,4 +1,4 @@
-/** Transcripts: what is recorded, what is left out of it, and whether the client says the same again. */
+/** Transcripts: the recorded and the omitted parts, and whether the client sends the same again. */
 import fc from "fast-check";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { SMTP, type SMTPOptions, SMTPServerDisconnected, type Transport } from "../../src/index.ts";
@@ -13,7 +13,7 @@ const letter = "Subject: Hello\r\n\r\nGrüße\r\n.\r\n";
 
 type Dialogue = (transport: Transport, options?: SMTPOptions) => Promise<void>;
 
-/** Whatever a client does in a session. */
+/** The actions of a client in a session. */
 const dialogue: Dialogue = async (transport, options = {}) => {
   const smtp = await SMTP.connect("mail.example.com", 587, { transport, ...options });
   onTestFinished(() => smtp.close());
@@ -190,7 +190,7 @@ describe("a recording with times", () => {
     expect(times).toEqual(times.toSorted((a, b) => a - b));
     expect(transcript).toMatch(/^# \S+ ms\nCONNECT mail\.example\.com:587\n# \S+ ms\nS: 220 /);
     expect(transcript).toMatch(/\n# \S+ ms\nTLS\n# TLSv1\.3\n/);
-    // What left in one write has one time.
+    // The lines of one write have one time.
     expect(transcript).toMatch(/# \S+ ms\nC: MAIL .*\nC: RCPT .*\nC: RCPT .*\nC: DATA\n# \S+ ms\nS: 250 /);
     const replay = replayTranscript(transcript);
     await dialogue(replay.transport);

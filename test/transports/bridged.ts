@@ -1,9 +1,9 @@
-/** The transport in memory with a server of the system's behind it. */
+/** The transport in memory, connected to a real server. */
 import type { ByteStream, Transport } from "../../src/byte-stream.ts";
 import { type MemoryOptions, type MemoryStream, memoryTransport } from "../../transports/memory.ts";
 import { connect } from "../../transports/node.ts";
 
-/** A pair in memory whose server's end is carried to the tests' server and back. */
+/** A pair in memory whose server's end is connected to a server of the tests. */
 export function bridged(options: MemoryOptions): Transport {
   return async (endpoint, about) => {
     const socket = await connect(endpoint, about);
@@ -11,7 +11,7 @@ export function bridged(options: MemoryOptions): Transport {
   };
 }
 
-/** Carries what one end says to the other, both ways, with its end and its failures. */
+/** Copies all bytes between two streams in both directions, with the ends and failures. */
 export async function carry(server: MemoryStream, socket: ByteStream): Promise<void> {
   const down = (async () => {
     for (let chunk = await socket.read(); chunk !== null; chunk = await socket.read())
@@ -21,7 +21,7 @@ export async function carry(server: MemoryStream, socket: ByteStream): Promise<v
   down.catch((reason) => server.abort(reason));
   try {
     for (let chunk = await server.read(); chunk !== null; chunk = await server.read()) {
-      // A failed write shows on the other way, after what the peer said before.
+      // A failed write is reported in the other direction, after the peer's earlier bytes.
       const failed = await Promise.resolve(socket.write(chunk)).catch((reason: unknown) => ({ reason }));
       if (failed === undefined) continue;
       await down.catch(() => {});

@@ -1,4 +1,4 @@
-/** The contract on Bun's own sockets, and where Bun's defaults would not do. */
+/** The contract on Bun's own sockets, and the places where Bun's defaults are not sufficient. */
 import { describe, expect, it } from "vitest";
 import { connect } from "../../transports/bun.ts";
 import { certificates } from "../support/certificates.ts";

@@ -2,22 +2,22 @@
 import { onTestFinished } from "vitest";
 import type { ByteStream, ConnectOptions, Endpoint, Transport } from "../../src/byte-stream.ts";
 
-/** A MiB, in octets. */
+/** A MiB in bytes. */
 export const MiB: number = 1024 * 1024;
 
-/** Connects; the stream is dropped when the test has ended, whatever its outcome. */
+/** Connects; the stream is dropped at the end of the test, whatever its outcome. */
 export async function open(transport: Transport, to: Endpoint, options: ConnectOptions = {}): Promise<ByteStream> {
   const stream = await transport(to, options);
   onTestFinished(() => stream.abort());
   return stream;
 }
 
-/** Bytes of a text. */
+/** The bytes of a text. */
 export function bytes(text: string): Uint8Array {
   return new TextEncoder().encode(text);
 }
 
-/** Reads until `length` octets are there or the peer has ended, as text. */
+/** Reads until `length` bytes have arrived or the peer has ended; returns them as text. */
 export async function readText(stream: ByteStream, length: number): Promise<string> {
   const decoder = new TextDecoder();
   let text = "";
@@ -29,12 +29,12 @@ export async function readText(stream: ByteStream, length: number): Promise<stri
   return text;
 }
 
-/** Reads to the end, as text. */
+/** Reads to the end; returns the text. */
 export function readToEnd(stream: ByteStream): Promise<string> {
   return readText(stream, Number.POSITIVE_INFINITY);
 }
 
-/** The reason that a promise rejects with; fails if it resolves. */
+/** The reason of a promise's rejection; fails if it resolves. */
 export async function reasonOf(promise: Promise<unknown>): Promise<unknown> {
   try {
     await promise;
@@ -44,7 +44,7 @@ export async function reasonOf(promise: Promise<unknown>): Promise<unknown> {
   throw new Error("expected a rejection");
 }
 
-/** Writes the pattern, at most `limit` octets, until a promise stays unsettled: the peer reads no more. */
+/** Writes the pattern, at most `limit` bytes, until a promise stays pending because the peer reads no more. */
 export async function fillUntilStuck(
   stream: Pick<ByteStream, "write">,
   limit: number,
@@ -57,7 +57,7 @@ export async function fillUntilStuck(
   return { taken: limit, blocked: undefined };
 }
 
-/** Writes copies, and overwrites each as soon as the stream says that it has done with it. */
+/** Writes copies, and overwrites each as soon as the stream reports that it no longer needs it. */
 export function wiping(stream: ByteStream): Pick<ByteStream, "write"> {
   const written: { copy: Uint8Array; end: number }[] = [];
   let total = 0;
@@ -78,7 +78,7 @@ export function wiping(stream: ByteStream): Pick<ByteStream, "write"> {
   };
 }
 
-/** Whether a promise is still unsettled after the system had its chance: 100 ms without an event that could tell. */
+/** Whether a promise is still pending after 100 ms, in which the system could settle it; no event would show that. */
 export async function staysPending(promise: Promise<unknown>): Promise<boolean> {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const late = new Promise<true>((resolve) => {
@@ -97,13 +97,13 @@ const twice = Uint8Array.from(
   (_, i) => ((i % period) * 31 + ((i % period) >> 8)) & 0xff,
 );
 
-/** `length` octets (at most 2 MiB) of an endless pattern, from `offset` on; not to be changed. */
+/** `length` bytes (at most 2 MiB) of an endless pattern, from `offset` on; must not be changed. */
 export function pattern(offset: number, length: number): Uint8Array {
   const start = offset % period;
   return twice.subarray(start, start + length);
 }
 
-/** Throws unless `chunk` is what the pattern has at `offset`. */
+/** Throws unless `chunk` equals the pattern at `offset`. */
 export function expectPattern(chunk: Uint8Array, offset: number): void {
   for (let at = 0; at < chunk.length; at += MiB) {
     const part = chunk.subarray(at, at + MiB);

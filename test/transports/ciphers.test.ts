@@ -1,4 +1,4 @@
-/** Ciphers, groups and key lengths: what can be asked for, and what is said where the two ends do not agree. */
+/** Ciphers, groups and key lengths: the options, and the errors if the two ends do not agree. */
 import type { TlsOptions as ServerOptions } from "node:tls";
 import { describe, expect, it } from "vitest";
 import type { ByteStream, TlsOptions, Transport } from "../../src/byte-stream.ts";
@@ -24,7 +24,7 @@ type Asked = Omit<TlsOptions, "servername">;
 const onNode = runningOn("node");
 const onDeno = runningOn("deno");
 
-/** Diffie-Hellman parameters of 1,024 bits, which is a bad idea. */
+/** Diffie-Hellman parameters of 1,024 bits, which are too weak. */
 const dhparam = `-----BEGIN X9.42 DH PARAMETERS-----
 MIIBJwKBgQDvVdOZi46gMjV/5ABdJCyJUioGu8P1/IGljQzvRytTGLy59I2KYkAK
 MPw8bJNGx7aT/Z9lh651qGE6nVKOJ4QdY4Fi5WHdTPQKfa6TfQTozTcl/8F+sGy1
@@ -35,7 +35,7 @@ ln4Hb+ZDByaGbmwAdwfX487Joud+lDnD9RORBgIdANI9fu29TNJlHk3WBXtL0a9A
 S+f3v4s7fX3YoQE=
 -----END X9.42 DH PARAMETERS-----`;
 
-/** A server that takes any client's weak keys. */
+/** Makes a peer accept weak keys. */
 const lax = ":@SECLEVEL=0";
 
 for (const [name, [transport, available]] of Object.entries(transports)) {
@@ -97,13 +97,13 @@ for (const [name, [transport, available]] of Object.entries(transports)) {
     it("says so for good where the server's Diffie-Hellman key is too weak", async () => {
       const { cert, key, ca } = await weakCertificate(2048);
       const server = { cert, key, dhparam, ciphers: `DHE-RSA-AES128-GCM-SHA256${lax}`, maxVersion: "TLSv1.2" } as const;
-      // Node 24 has this level by itself; BoringSSL and rustls do no such key exchange at all.
+      // Node 24 has this level by default; BoringSSL and rustls do not support this key exchange at all.
       const error = await failure(transport, server, { ca, ...(onNode && { ciphers: "DEFAULT@SECLEVEL=2" }) });
       expect(error).toMatchObject({ failure: onNode ? "weak-key" : "no-shared-cipher", permanent: true });
       if (onNode) expect(error.message).toMatch(/weaker.*ciphers.*dh key too small/is);
     });
 
-    // Bun's node:tls and its own take such a key.
+    // Bun's node:tls and its own TLS accept such a key.
     it.skipIf(runningOn("bun"))("says so for good where the key of the certificate is too weak", async () => {
       const { cert, key, ca } = await weakCertificate(1024);
       const server = { cert, key, ciphers: `DEFAULT${lax}` };
@@ -121,7 +121,7 @@ for (const [name, [transport, available]] of Object.entries(transports)) {
   });
 }
 
-/** A stream to a server of its own, over TLS. */
+/** A stream over TLS to a separate server. */
 async function secure(transport: Transport, server: ServerOptions, options: Asked): Promise<ByteStream> {
   const { ca, good } = await certificates();
   const port = await startTlsChild({ ...good, ...server });

@@ -1,4 +1,4 @@
-/** Contract: how a transport connects, fails to, and is told to give up. */
+/** Contract: how a transport connects, fails to connect, and gives up. */
 import { once } from "node:events";
 import net from "node:net";
 import os from "node:os";

@@ -1,4 +1,4 @@
-/** Contract: how a connection ends, by either side, and what is left of it. */
+/** Contract: how either side ends a connection, and that nothing is left of it. */
 import { once } from "node:events";
 import { expect } from "vitest";
 import type { Transport } from "../../src/byte-stream.ts";
@@ -223,13 +223,13 @@ export function describeEnds(transport: Transport, check: Check): void {
   });
 }
 
-/** What keeps the process alive, where the runtime tells: sockets and timers. */
+/** The sockets and timers that keep the process alive, if the runtime lists them. */
 function resources(): string[] {
   if (!runningOn("node")) return [];
   return process.getActiveResourcesInfo().filter((kind) => /TCPSocket|Pipe|TLS|Timeout/.test(kind));
 }
 
-/** What has been added since; the test runner's own may have gone meanwhile. */
+/** The resources that are new; those of the test runner may have ended meanwhile. */
 function beyond(before: string[]): string[] {
   const known = [...before];
   return resources().filter((kind) => {

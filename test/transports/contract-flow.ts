@@ -1,4 +1,4 @@
-/** Contract: bytes arrive whole, in order and uncopied in any pieces, and nobody is drowned in them. */
+/** Contract: bytes arrive completely, in order and without a copy, in pieces of any size, and with back-pressure. */
 import { once } from "node:events";
 import type { Socket } from "node:net";
 import { expect } from "vitest";
@@ -8,7 +8,7 @@ import type { Check } from "./contract.ts";
 import { gone, send, serve } from "./servers.ts";
 
 const kernelAndQueues = 32 * MiB;
-/** More than fits between the two ends while nobody reads. */
+/** More than fits between the two ends while nothing reads. */
 const much = 40 * MiB;
 
 /** Declares the tests. */
@@ -160,7 +160,7 @@ export function describeFlow(transport: Transport, check: Check): void {
   });
 }
 
-/** Checks all that comes against the pattern: how many octets it was. */
+/** Compares all received bytes with the pattern; returns their number. */
 async function expectPatternUntilEnd(stream: ByteStream): Promise<number> {
   let at = 0;
   for (let chunk = await stream.read(); chunk !== null; chunk = await stream.read()) {

@@ -1,4 +1,4 @@
-/** Contract: TLS that must not come about, what is said then, and that nothing was sent before it was known. */
+/** Contract: TLS that must fail, the errors, and that nothing is sent before the failure is known. */
 import { once } from "node:events";
 import type { Socket } from "node:net";
 import { expect } from "vitest";
@@ -12,7 +12,7 @@ import { protocolVersionAlert, reset, serve, serverHello, serveTls, type TestSer
 type Refusal = {
   name: string;
   failure: TlsFailure;
-  /** What the message must name. */
+  /** A pattern for the message. */
   says: RegExp;
   server: "good" | "wrongName" | "expired" | "future" | "selfSigned" | "foreign";
   options: (made: Certificates) => TlsOptions & { servername: string };
@@ -242,7 +242,7 @@ export function describeTlsFailures(transport: Transport, check: Check): void {
   }
 }
 
-/** The error of a handshake with a server that answers the first bytes as given. */
+/** The error of a handshake with a server that answers the first bytes by this function. */
 async function against(
   transport: Transport,
   answer: (socket: Socket) => void,
@@ -253,7 +253,7 @@ async function against(
   return refused(stream, server, { ...options, servername: "localhost" });
 }
 
-/** Checks that `startTls` fails and that nothing is left of the connection; the error. */
+/** Checks that `startTls` fails and that nothing is left of the connection; returns the error. */
 async function refused(
   stream: ByteStream,
   server: TestServer,

@@ -1,4 +1,4 @@
-/** Contract: TLS that comes about, and what then holds. */
+/** Contract: successful TLS, and its properties. */
 import { X509Certificate } from "node:crypto";
 import { once } from "node:events";
 import type { Socket } from "node:net";
@@ -25,7 +25,7 @@ import { gone, send, serve, serveStartTls, serveTls } from "./servers.ts";
 
 const echo = (socket: Socket): void => void socket.pipe(socket);
 
-/** Connects and speaks TLS at once. */
+/** Connects and starts TLS at once. */
 export async function secure(
   transport: Transport,
   endpoint: Endpoint,
@@ -351,7 +351,7 @@ export function describeTls(transport: Transport, check: Check): void {
   });
 }
 
-/** The first record of TLS that a client sends, which is in clear. */
+/** The first TLS record of a client, which is unencrypted. */
 async function firstRecord(socket: Socket): Promise<Buffer> {
   let received = Buffer.alloc(0);
   while (received.length < 5 || received.length < 5 + received.readUInt16BE(3)) {

@@ -1,4 +1,4 @@
-/** The contract of every transport, as tests: `describeTransport` runs them all against one of them. */
+/** The contract of every transport, as tests: `describeTransport` runs all of them with one transport. */
 import { describe, expect, it } from "vitest";
 import type { Transport } from "../../src/byte-stream.ts";
 import { describeConnecting } from "./contract-connecting.ts";
@@ -7,12 +7,12 @@ import { describeFlow } from "./contract-flow.ts";
 import { describeTls } from "./contract-tls.ts";
 import { describeTlsFailures } from "./contract-tls-failures.ts";
 
-/** A transport, and what is known of it. */
+/** A transport, and its known properties. */
 export type Subject = {
   transport: Transport;
-  /** Whether the transport can run here; its tests are skipped where it cannot. */
+  /** Whether the transport can run here; otherwise its tests are skipped. */
   available: boolean;
-  /** False: nothing of the system's network is underneath, so that nothing can be refused, unknown or a Unix socket. */
+  /** False: the transport uses no network, so that nothing can be refused, unknown or a Unix socket. */
   network?: boolean;
   /** Names of tests that cannot pass here, each with the reason. */
   gaps?: Readonly<Record<string, string>>;
@@ -21,7 +21,7 @@ export type Subject = {
 /** Declares one test of the contract; a known gap is skipped under its reason. */
 export type Check = (name: string, test: () => Promise<void>) => void;
 
-/** Runs the whole contract against a transport. */
+/** Runs the whole contract with a transport. */
 export function describeTransport(name: string, subject: Subject): void {
   const { transport, available, network = true, gaps = {} } = subject;
   const seen = new Set<string>();
@@ -43,13 +43,13 @@ export function describeTransport(name: string, subject: Subject): void {
   });
 }
 
-/** True on the runtime named. */
+/** True on this runtime. */
 export function runningOn(runtime: "node" | "deno" | "bun"): boolean {
   const found = "Deno" in globalThis ? "deno" : "Bun" in globalThis ? "bun" : "node";
   return found === runtime;
 }
 
-/** What cannot pass where `node:tls` does the work, by runtime. */
+/** The tests that cannot pass with `node:tls`, by runtime. */
 export function gapsOfNodeTls(): Readonly<Record<string, string>> {
   if (!runningOn("deno")) return {};
   const untold = "Deno's node:tls gives an expired certificate the code of an unknown authority";

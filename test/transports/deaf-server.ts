@@ -1,4 +1,6 @@
-/** A port that answers no attempt to connect until it is told to: a full backlog, as the one of an overloaded server. */
+/**
+ * A port that answers no attempt to connect until it is told to: its backlog is full, as that of an overloaded server.
+ */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import net from "node:net";
@@ -9,11 +11,11 @@ import { runtimes } from "../support/runtimes.ts";
 /** A listening port whose backlog is full. */
 export type DeafServer = {
   readonly port: number;
-  /** Takes what has come and comes, and greets: the system tries again one second after the first try. */
+  /** Accepts waiting and later connections, and greets: the system tries again one second after the first attempt. */
   listen(): void;
 };
 
-/** Listens with a backlog of one and takes nothing, since the process is stopped. */
+/** Listens with a backlog of one, and accepts nothing, since the process is stopped. */
 const program = `
 const server = require("node:net").createServer((socket) => {
   socket.on("error", () => {});
@@ -25,12 +27,12 @@ server.listen({ port: 0, host: process.argv[1], backlog: 1 }, () => {
 });
 `;
 
-/** Starts one on an address of the loopback network; it ends with the test. */
+/** Starts a server on an address of the loopback network; it ends with the test. */
 export async function deafServer(host: string): Promise<DeafServer> {
-  // Node it is on all runtimes: only its process is known to take nothing while it is stopped.
+  // Always on Node: only its process certainly accepts nothing while it is stopped.
   const [command] = runtimes[0]?.command ?? ["node"];
   const child = spawn(command, ["-e", program, host], { stdio: ["ignore", "pipe", "inherit"] });
-  // Deno's `child.kill` sends one signal and no second one.
+  // Deno's `child.kill` sends only one signal.
   const signal = (name: "SIGCONT" | "SIGKILL"): void => void (child.pid && process.kill(child.pid, name));
   const fillers: net.Socket[] = [];
   onTestFinished(() => {
@@ -39,7 +41,7 @@ export async function deafServer(host: string): Promise<DeafServer> {
   });
   const [text] = await once(child.stdout, "data");
   const port = Number(text);
-  // The system takes one more than the backlog.
+  // The system accepts one more than the backlog.
   for (let taken = true; taken; ) {
     const socket = net.connect(port, host);
     socket.on("error", () => {});

@@ -1,4 +1,4 @@
-/** The contract on Deno's transport, run on Node over sockets of Node's in the shape of Deno's. */
+/** The contract of Deno's transport, run on Node with Node sockets that have the interface of Deno's. */
 import { afterAll, beforeAll, describe, vi } from "vitest";
 import { connect } from "../../transports/deno.ts";
 import { describeTransport, runningOn } from "./contract.ts";

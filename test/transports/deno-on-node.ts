@@ -1,7 +1,7 @@
 /**
- * Deno's sockets on Node, so that Deno's transport can be run and debugged there. @deno/shim-deno has the types, but its
- * connections cannot be read from (Node's socket takes the bytes that it looks for at the descriptor), and it has neither
- * Unix sockets nor `startTls`.
+ * Deno's sockets on Node, so that Deno's transport can be run and debugged there. @deno/shim-deno has the types, but
+ * its connections cannot be read (Node's socket consumes the bytes for which it looks at the descriptor), and it has
+ * neither Unix sockets nor `startTls`.
  */
 import { once } from "node:events";
 import net from "node:net";
@@ -13,7 +13,7 @@ import type {
   DenoTlsConnection,
 } from "../../transports/deno-socket.ts";
 
-/** Stands in for the global `Deno`. */
+/** Replaces the global `Deno`. */
 export const denoOnNode: DenoRuntime = {
   async connect(options: { hostname: string; port: number; signal?: AbortSignal } | { path: string }) {
     const to = "path" in options ? { path: options.path } : { host: options.hostname, port: options.port };

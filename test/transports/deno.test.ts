@@ -1,6 +1,6 @@
 /**
- * The contract on Deno's own sockets, twice: as it is, where the authority that the tests trust makes `node:tls` do
- * the TLS, and with that authority among Deno's own, where `Deno.startTls` does it.
+ * The contract on Deno's own sockets, twice: unchanged, so that the tests' authority requires `node:tls`; and with that
+ * authority among Deno's own, so that `Deno.startTls` is used.
  */
 import { once } from "node:events";
 import net from "node:net";
@@ -126,7 +126,7 @@ function spyOnStartTls(): () => number {
   return () => calls;
 }
 
-/** Deno trusts what `caCerts` has beside its own authorities: here `ca` goes there, where it is the only option. */
+/** A transport that passes `ca` to Deno as `caCerts`, beside its own authorities, if that is the only option. */
 async function trusting(...args: Parameters<Transport>): Promise<ByteStream> {
   return new TrustingStream(await connect(...args));
 }

@@ -21,7 +21,7 @@ const made: Certificates = await certificates();
 const PRE_SHARED_KEY = 41;
 const EARLY_DATA = 42;
 
-/** Whether the sessions of a transport are resumed. */
+/** The transports, and whether they resume sessions. */
 const TRANSPORTS: readonly [name: string, transport: Transport, available: boolean, resumes: boolean][] = [
   ["node", connectByNode, true, runningOn("node")],
   ["deno", connectByDeno, runningOn("deno"), false],
@@ -41,7 +41,7 @@ describe.skipIf(!hasOpenssl && process.env["CI"] !== "true")("a server that woul
         const stream = await open(transport, endpoint);
         await stream.startTls({ servername: "localhost", ca: made.ca });
         await stream.write(bytes("EHLO client.test\r\n"));
-        // Its tickets come before its data.
+        // The server sends tickets before data.
         behind.say("250 hello\n");
         expect(await readText(stream, 10)).toBe("250 hello\n");
         await stream.close();
@@ -70,7 +70,7 @@ async function startOpenssl({ cert, key }: Pair): Promise<{ port: number; say(te
     const [chunk] = await once(child.stdout, "data");
     text += String(chunk);
     const [, port] = /^ACCEPT 127\.0\.0\.1:(\d+)/m.exec(text) ?? [];
-    // Its report on clients must not fill the pipe.
+    // Discards the report about clients, which would fill the pipe.
     child.stdout.resume();
     if (port !== undefined) return { port: Number(port), say: (line) => void child.stdin.write(line) };
   }
@@ -92,7 +92,7 @@ async function tap(port: number): Promise<{ endpoint: Endpoint; received(): Uint
 /** The types of the extensions in a ClientHello, which is the first record (RFC 8446 4.1.2). */
 function extensionsOf(record: Uint8Array): number[] {
   const view = new DataView(record.buffer, record.byteOffset, record.byteLength);
-  // Record header, handshake header, version, random.
+  // The record header, the handshake header, version and random.
   let at = 5 + 4 + 2 + 32;
   at += 1 + view.getUint8(at); // session id
   at += 2 + view.getUint16(at); // cipher suites

@@ -1,11 +1,11 @@
-/** What was given up leaves nothing behind: seen from the end of a process on the runtime that the tests run on. */
+/** After giving up, nothing keeps a process alive: observed at the end of a process on the runtime of the tests. */
 import { describe, expect, it } from "vitest";
 import { bundled, runChild } from "../support/child-process.ts";
 import type { Asked } from "./children/give-up.ts";
 import { deafServer } from "./deaf-server.ts";
 import { serve } from "./servers.ts";
 
-/** Long enough for a process to end that nothing holds, on a machine with other work: milliseconds. */
+/** Milliseconds in which a process ends that nothing keeps alive, on a busy machine. */
 const soon = 2_000;
 
 const ways = ["timeout", "signal", "close"] as const;

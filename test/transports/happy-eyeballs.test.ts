@@ -1,4 +1,4 @@
-/** Hosts with several addresses: the order of the attempts, and with real sockets which of them win. */
+/** Hosts with several addresses: the order of the attempts, and with real sockets the successful one. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, it, vi } from "vitest";
 import type { Transport } from "../../src/byte-stream.ts";
@@ -13,7 +13,7 @@ import { runningOn } from "./contract.ts";
 import { deafServer } from "./deaf-server.ts";
 import { serve } from "./servers.ts";
 
-/** What the resolver says in a test. */
+/** The resolver's results in a test. */
 const hosts = vi.hoisted(() => new Map<string, { address: string; family: number }[]>());
 
 vi.mock("../../transports/resolve.ts", async (original) => {
@@ -107,7 +107,7 @@ describe("attempts to connect (RFC 8305 5)", () => {
     const cancelled: string[] = [];
     const begin = (): Attempt<string> => ({ connected: promise, cancel: () => cancelled.push("a") });
     const connecting = reasonOf(connectToAny([v4("a")], begin, controller.signal));
-    // In the turn after the attempt has won, and before the caller hears of it.
+    // In the turn after the attempt has succeeded, and before the caller gets the result.
     promise.then(() => controller.abort(reason));
     resolve("a");
     expect(await connecting).toBe(reason);
@@ -163,7 +163,7 @@ describe.each(Object.entries(transports))("the transport %s", (_, [transport, av
     hosts.set("proxy.test", [v4("127.0.0.2"), v4("127.0.0.3")]);
     setTimeout(deaf.listen, 300);
     const through = socks({ host: "proxy.test", port: deaf.port }, transport);
-    // What answers there is no proxy, but it was reached.
+    // The server is no proxy, but it was reached.
     expect(String(await reasonOf(through({ host: "mail.example.com", port: 25 }, {})))).toContain(
       "does not speak SOCKS5",
     );
@@ -173,7 +173,7 @@ describe.each(Object.entries(transports))("the transport %s", (_, [transport, av
 /** How a scripted attempt ends, and after how many milliseconds; "later" ends with `open`. */
 type Script = readonly [after: number, how: string] | readonly ["never"];
 
-/** Attempts without sockets, of which each ends as its address says. */
+/** Attempts without sockets; the address determines the end of each. */
 function attempts(scripts: Readonly<Record<string, Script>>) {
   const start = performance.now();
   const begun: { address: string; after: number }[] = [];

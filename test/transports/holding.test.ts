@@ -1,4 +1,4 @@
-/** Which connections keep a process alive: seen from the end of a process on the runtime that the tests run on. */
+/** The connections that keep a process alive: observed at the end of a process on the runtime of the tests. */
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -13,7 +13,7 @@ import type { Asked } from "./children/hold.ts";
 import { runningOn } from "./contract.ts";
 import { serve, serveTls } from "./servers.ts";
 
-/** Long enough for a process to end that nothing holds, on a machine with other work: milliseconds. */
+/** Milliseconds in which a process ends that nothing keeps alive, on a busy machine. */
 const soon = 2_000;
 
 type Way = { readonly byNode?: boolean; readonly tls?: "ca" | "own authorities" };
@@ -77,7 +77,7 @@ describe("a stream over another one", () => {
   });
 });
 
-/** How a process ends that connects to a server which says nothing. */
+/** The end of a process that connects to a server which sends nothing. */
 async function hold(what: Pick<Asked, "unref" | "reads" | "refAgain">, { byNode = false, tls }: Way): Promise<Ended> {
   const { ca, good } = await certificates();
   const { endpoint } = tls === undefined ? await serve() : await serveTls(good);

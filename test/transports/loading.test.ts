@@ -1,4 +1,4 @@
-/** While the code for TLS is being loaded: what comes is left to TLS, nothing is read or sent, and giving up works. */
+/** While the code for TLS is loaded: received bytes are left to TLS, nothing is read or sent, and giving up works. */
 import { describe, expect, it, onTestFinished, vi } from "vitest";
 import type { Transport } from "../../src/byte-stream.ts";
 import { TlsError } from "../../src/errors.ts";
@@ -110,7 +110,7 @@ for (const [name, { transport, available, file }] of Object.entries(subjects)) {
   });
 }
 
-/** Lets the next import of a transport's file wait until it is released. */
+/** Delays the next import of a transport's file until it is released. */
 function holdBack(file: string): { wanted: Promise<void>; release: () => void } {
   const path = `../../transports/${file}`;
   let release = (): void => {};

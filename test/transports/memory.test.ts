@@ -1,4 +1,4 @@
-/** The contract on streams in memory, bridged to the tests' servers; and what only they can do. */
+/** The contract on streams in memory, connected to the tests' servers, and their own features. */
 import { describe, expect, it } from "vitest";
 import type { Endpoint } from "../../src/byte-stream.ts";
 import { createMemoryPair, memoryTransport } from "../../transports/memory.ts";

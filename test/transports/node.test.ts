@@ -1,4 +1,4 @@
-/** The contract on `node:net` and `node:tls`: Node's own transport, and the second door of Deno and Bun. */
+/** The contract on `node:net` and `node:tls`: Node's own transport, and the alternative on Deno and Bun. */
 import { connect } from "../../transports/node.ts";
 import { describeTransport, gapsOfNodeTls } from "./contract.ts";
 

@@ -19,7 +19,7 @@ const transports: Record<string, [transport: Transport, available: boolean]> = {
   memory: [bridged({}), true],
 };
 
-/** The certificate that the server changes to, and the options of the client. */
+/** The certificate to which the server changes, and the options of the client. */
 const CHANGES: readonly [name: string, second: Certificates["good"], options: Omit<TlsOptions, "servername">][] = [
   ["for another name", made.wrongName, { ca: made.ca }],
   ["signed by itself", made.selfSigned, { ca: made.ca }],

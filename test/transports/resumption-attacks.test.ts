@@ -1,4 +1,4 @@
-/** Sessions that a server could resume under options that did not verify it: attacks that others collected. */
+/** Sessions that a server could resume under options that did not verify it: known attacks. */
 import { describe, expect, it } from "vitest";
 import { TlsError, type TlsOptions, type Transport } from "../../src/index.ts";
 import { connect as connectByBun } from "../../transports/bun.ts";
@@ -30,7 +30,7 @@ describe.each(TRANSPORTS.filter(([, , available]) => available))(
       for (let time = 0; time < 2; time++) {
         const stream = await open(transport, endpoint);
         await stream.startTls(trusted);
-        // Tickets come before it.
+        // The server sends tickets before it.
         expect(await readText(stream, 5)).toBe("hello");
         await stream.close();
       }
@@ -57,7 +57,7 @@ describe.each(TRANSPORTS.filter(([, , available]) => available))(
   },
 );
 
-/** The options of the data file, where certificates are named. */
+/** The options of the data file, in which certificates have names. */
 function meant(options: { servername?: string; ca?: string; fingerprint256?: string }): Omit<
   TlsOptions,
   "servername"

@@ -1,6 +1,6 @@
 /**
- * The transports type the runtimes by hand, so that neither a user's compiler nor that of another runtime needs their
- * types. The compiler checks here that what the transports use exists in each runtime's own types, as they use it.
+ * The transports declare the runtimes' types themselves, so that neither a user's compiler nor that of another runtime
+ * needs them. Here the compiler checks these declarations against each runtime's own types.
  */
 import type * as crypto from "node:crypto";
 import type * as dns from "node:dns";
@@ -15,7 +15,7 @@ import type { BunSocket } from "../../transports/bun-socket.ts";
 import type { DenoConnection, DenoTcpConnection, DenoTlsConnection } from "../../transports/deno-socket.ts";
 import type { NodeDuplex, NodeModules, NodeSocket, NodeTlsSocket } from "../../transports/node-builtins.ts";
 
-// Node. That the function `onread.buffer` may return undefined, which keeps the buffer, @types/node does not say.
+// Node. @types/node does not declare that `onread.buffer` may return undefined, which keeps the buffer.
 const local = { localAddress: "", localPort: 0, family: 4 };
 const onread = { buffer: () => new Uint8Array(), callback: () => true };
 expectTypeOf<typeof net.connect>().toBeCallableWith({ host: "", port: 25, ...local, onread, allowHalfOpen: true });
@@ -27,10 +27,10 @@ expectTypeOf<typeof tls>().toExtend<NodeModules["node:tls"]>();
 expectTypeOf<typeof stream>().toExtend<NodeModules["node:stream"]>();
 expectTypeOf<typeof dns>().toExtend<NodeModules["node:dns"]>();
 expectTypeOf<typeof crypto>().toExtend<NodeModules["node:crypto"]>();
-// clearTimeout takes what setTimeout of the same runtime returns, and only that.
+// clearTimeout accepts only the result of setTimeout on the same runtime.
 expectTypeOf<typeof timers>().toExtend<Omit<NodeModules["node:timers"], "clearTimeout">>();
 
-// Deno, by the types of its shim for Node, which has no `startTls`.
+// Deno, with the types of its shim for Node, which has no `startTls`.
 expectTypeOf<Deno.TcpConn>().toExtend<DenoTcpConnection>();
 expectTypeOf<Deno.TlsConn>().toExtend<DenoTlsConnection>();
 expectTypeOf<Deno.UnixConn>().toExtend<DenoConnection>();

@@ -1,4 +1,4 @@
-/** Which transport is taken where the user names none. */
+/** The transport that is used if the user names none. */
 import { expect, it } from "vitest";
 import { defaultTransport } from "../../src/runtime.ts";
 import { bytes, open, readText } from "./bytes.ts";

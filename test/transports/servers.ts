@@ -6,32 +6,32 @@ import { onTestFinished } from "vitest";
 import type { Endpoint } from "../../src/byte-stream.ts";
 import { MiB, pattern } from "./bytes.ts";
 
-/** A listening server and the connections it took, in order. */
+/** A listening server and its connections, in order. */
 export type TestServer = {
   endpoint: Endpoint;
   port: number;
-  /** The next connection that no earlier call has given out, once it is there. */
+  /** The next connection that no earlier call returned, as soon as there is one. */
   accepted(): Promise<net.Socket>;
-  /** Resolves when all clients have ended their connections; reads what they sent and ends the server's side then. */
+  /** Resolves when all clients have ended their connections; reads their bytes, and then ends the server's side. */
   idle(): Promise<void>;
 };
 
-/** What a server does with each connection; half-open connections stay open until it ends them itself. */
+/** Handles each connection; half-open connections stay open until the handler ends them. */
 export type Handler = (socket: net.Socket) => void;
 
-/** A server in clear on 127.0.0.1, on any port or the one given, or on the path of a Unix socket. */
+/** An unencrypted server on 127.0.0.1, on any port or the given one, or on the path of a Unix socket. */
 export function serve(handler: Handler = () => {}, path?: string, port?: number): Promise<TestServer> {
   return listen(net.createServer({ allowHalfOpen: true }), "connection", handler, path, port);
 }
 
-/** A server that speaks TLS from the first byte on. */
+/** A server that uses TLS from the first byte on. */
 export function serveTls(options: tls.TlsOptions, handler: Handler = () => {}): Promise<TestServer> {
   return listen(tls.createServer(options), "secureConnection", handler);
 }
 
 /**
- * A server that answers the line "STARTTLS" with "220" and then speaks TLS. The TLS server behind it is reached over
- * a connection of its own, as not all runtimes can upgrade the server's side in place.
+ * A server that answers the line "STARTTLS" with "220" and then uses TLS. The TLS server behind it has a separate
+ * connection, since not all runtimes can upgrade the server's side in place.
  */
 export async function serveStartTls(options: tls.TlsOptions, handler: Handler = () => {}): Promise<TestServer> {
   const inner = await serveTls(options, handler);
@@ -53,13 +53,13 @@ export function reset(socket: net.Socket): void {
   socket.resetAndDestroy();
 }
 
-/** Resolves once the client has ended the connection, one way or the other. */
+/** Resolves when the client has ended the connection, in either way. */
 export async function gone(socket: net.Socket): Promise<void> {
   finish(socket);
   if (!socket.closed) await new Promise((resolve) => socket.once("close", resolve));
 }
 
-/** Sends that many octets of the pattern, as the client takes them, and ends. */
+/** Sends this many bytes of the pattern, as fast as the client accepts them, and ends. */
 export async function send(socket: net.Socket, length: number): Promise<void> {
   for (let at = 0; at < length; at += MiB) {
     if (!socket.write(pattern(at, MiB))) await once(socket, "drain").catch(() => {});
@@ -127,7 +127,7 @@ async function listen(
   };
 }
 
-/** A `ServerHello` record by hand that picks a protocol version, whatever the client offered: 2 is TLS 1.1, 3 TLS 1.2. */
+/** A hand-made `ServerHello` record with a protocol version, whatever the client offers: 2 is TLS 1.1, 3 is TLS 1.2. */
 export function serverHello(minor: 2 | 3): Uint8Array {
   const body = [3, minor, ...new Array(32).fill(7), 0, 0xc0, 0x13, 0];
   const handshake = [2, 0, 0, body.length, ...body];

@@ -1,4 +1,4 @@
-/** Which TLS sessions are resumed, as the server sees it: on Node's and Bun's own sockets; Deno resumes none. */
+/** The resumed TLS sessions, as the server sees them, on Node's and Bun's own sockets; Deno resumes none. */
 import type { Socket } from "node:net";
 import { TLSSocket } from "node:tls";
 import { describe, expect, it } from "vitest";
@@ -25,7 +25,7 @@ for (const { name, transport, available } of subjects) {
         for (const resumed of ["no!", "yes", "yes"]) {
           const { answer, info } = await visit(endpoint, { ca });
           expect(answer).toBe(resumed);
-          // A session of TLS 1.2 that is resumed has no key exchange.
+          // A resumed session of TLS 1.2 has no key exchange.
           told.push({ ...info, exporter: undefined, group: undefined });
         }
         expect(told[0]).toMatchObject({ verified: true, fingerprint256: fingerprint256(good.cert) });
@@ -95,7 +95,7 @@ for (const { name, transport, available } of subjects) {
     });
   });
 
-  /** Connects, reads the server's answer, which comes after its tickets, and closes in order. */
+  /** Connects, reads the server's answer, which follows its tickets, and closes in order. */
   async function visit(endpoint: Endpoint, options: TlsOptions) {
     const stream = await open(transport, endpoint);
     const { servername = "localhost" } = options;

@@ -1,11 +1,11 @@
-/** What the transports on pairs of WHATWG streams share, by itself: waiting for what was sent, and giving the pair back. */
+/** The common base of transports on pairs of WHATWG streams: waiting for sent bytes, and releasing the pair. */
 import { describe, expect, it } from "vitest";
 import { type StreamPair, WebStream } from "../../transports/stream-pair.ts";
 import { bytes, reasonOf } from "./bytes.ts";
 
 const peer = { remoteAddress: undefined, localAddress: undefined, loopback: false, tls: undefined };
 
-/** A stream of ours on a pair; `take` lets the other side take one chunk more. */
+/** A stream on a pair; `take` makes the other side accept one more chunk. */
 function paired(): { stream: WebStream; pair: StreamPair; taken: string[]; take: () => void; fail: () => void } {
   const taken: string[] = [];
   const waiting: { resolve: () => void; reject: (reason: Error) => void }[] = [];

@@ -1,4 +1,4 @@
-/** The words of OpenSSL, BoringSSL and rustls for failed handshakes, and the kinds that they stand for. */
+/** The texts of OpenSSL, BoringSSL and rustls for failed handshakes, and the kinds of failure that they indicate. */
 import { describe, expect, it } from "vitest";
 import type { TlsFailure } from "../../src/errors.ts";
 import { tlsError } from "../../transports/tls/errors.ts";
@@ -15,7 +15,7 @@ const boringssl = (reason: string): Said => ({
 });
 const rustls = (message: string): Said => ({ message });
 
-/** By Deno's `node:tls`, whose code says little. */
+/** An error of Deno's `node:tls`, whose code is nearly always the same. */
 const layered = (message: string): Said => ({ code: "ERR_SSL_SSLV3_ALERT_HANDSHAKE_FAILURE", message });
 
 const known: [TlsFailure, Said][] = [

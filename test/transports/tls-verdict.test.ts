@@ -1,4 +1,4 @@
-/** What a transport tells of a certificate that it was asked not to refuse: why it would have been, and the chain. */
+/** The report on a certificate with `rejectUnauthorized: false`: the reason for a refusal, and the chain. */
 import { X509Certificate } from "node:crypto";
 import { describe, expect, it } from "vitest";
 import type { TlsInfo, TlsOptions } from "../../src/byte-stream.ts";

@@ -1,4 +1,4 @@
-/** The contract on pairs of WHATWG streams, and what only they can get wrong. */
+/** The contract on pairs of WHATWG streams, and their own pitfalls. */
 
 import { once } from "node:events";
 import net from "node:net";
@@ -33,10 +33,10 @@ describeTransport("web-streams, of Deno's sockets", {
   gaps: { ...gaps, ...gapsOfDenoStreams },
 });
 
-/** What of `Deno` is used here. */
+/** The used part of `Deno`. */
 declare const Deno: { connect(options: { hostname: string; port: number }): Promise<StreamPair> };
 
-/** A transport whose pairs stand on a stream of the system's. */
+/** A transport whose pairs are based on a real connection. */
 function over(kind: "bytes" | "chunks"): Transport {
   return webStreams(async (endpoint, options) => pairOver(await connect(endpoint, options), kind));
 }

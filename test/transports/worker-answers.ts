@@ -1,8 +1,8 @@
-/** A server that says one text after the other, the first unasked, and then nothing. */
+/** A server that sends one text after the other, the first one unsolicited, and then nothing. */
 import { once } from "node:events";
 import net from "node:net";
 
-/** Starts it on a free port of 127.0.0.1. */
+/** Starts the server on a free port of 127.0.0.1. */
 export async function scripted(texts: readonly string[]): Promise<{ port: number } & AsyncDisposable> {
   const sockets = new Set<net.Socket>();
   const server = net.createServer((socket) => {

@@ -1,4 +1,6 @@
-/** What the test of Workers runs within workerd: one mail, as the query says, and what became of it as JSON. */
+/**
+ * The Worker of the tests within workerd: sends one mail, as the request describes it, and returns the outcome as JSON.
+ */
 import { SMTP, SMTP_SSL, SMTPException, type SMTPOptions } from "../../src/index.ts";
 import { connect } from "../../transports/workers.ts";
 
@@ -9,7 +11,7 @@ export default {
   },
 };
 
-/** What is to be done, and how. */
+/** The task of the Worker. */
 export type Task = {
   host: string;
   port: number;
@@ -17,7 +19,7 @@ export type Task = {
   options?: SMTPOptions;
   user?: string;
   password?: string;
-  /** The message; a long one is repeated text. */
+  /** The text of the message; `repeat` makes it longer. */
   body: string;
   repeat?: number;
   path?: string;

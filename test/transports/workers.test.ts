@@ -1,4 +1,4 @@
-/** Workers: the transport within workerd itself, by miniflare, against a mail server on the loopback interface. */
+/** Workers: the transport within workerd itself, by miniflare, with a mail server on the loopback interface. */
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
@@ -20,7 +20,7 @@ describe.runIf(onNode)("transport workers, in workerd", () => {
 
   beforeAll(async () => {
     folder = await mkdtemp(path.join(os.tmpdir(), "smtplib-workers-"));
-    // Miniflare reads it when it is loaded: workerd then trusts the tests' authority as the platform trusts public ones.
+    // Miniflare reads it when it is loaded: workerd then trusts the tests' authority like the platform's public ones.
     await writeFile(path.join(folder, "ca.pem"), (await certificates()).ca);
     process.env["NODE_EXTRA_CA_CERTS"] = path.join(folder, "ca.pem");
     const { Miniflare } = await import("miniflare");
@@ -45,7 +45,7 @@ describe.runIf(onNode)("transport workers, in workerd", () => {
     return server;
   }
 
-  /** What the Worker says of a task. */
+  /** Returns the Worker's result of a task. */
   async function perform(task: Partial<Task>) {
     const whole: Task = { host: "localhost", port: 1, tls: "starttls", body: "Subject: Hello\r\n\r\nHi!\r\n", ...task };
     const answer = await workerd.dispatchFetch("http://worker/", { method: "POST", body: JSON.stringify(whole) });

@@ -1,4 +1,4 @@
-/** Attachments that are promises, and fail: reported by a receipt, and never the end of the process. */
+/** Attachments that are promises and fail: a receipt reports that, and the process continues. */
 import process from "node:process";
 import type { Message } from "@upyo/core";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -13,7 +13,7 @@ beforeEach(() => {
 });
 
 afterEach(async () => {
-  // Each runtime looks for rejections that nobody handled when it is idle.
+  // Each runtime looks for unhandled rejections when it is idle.
   await pause(60);
   process.off("unhandledRejection", hear);
   expect(unhandled).toEqual([]);
@@ -154,7 +154,7 @@ describe("contents of Upyo 0.6", () => {
   });
 
   async function* pieces(): AsyncGenerator<Uint8Array> {
-    // The same memory each time, as a file reader has it.
+    // Reuses the same memory, as a file reader does.
     const memory = new Uint8Array(1000);
     for (let offset = 0; offset < octets.length; offset += memory.length) {
       memory.set(octets.subarray(offset, offset + memory.length));

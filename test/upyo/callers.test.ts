@@ -1,4 +1,4 @@
-/** The stack of the error in a receipt has the functions of the program that sent the message. */
+/** The stack of the error in a receipt has the functions of the sending program. */
 import { createMessage, type Message } from "@upyo/core";
 import { expect, it } from "vitest";
 import { type SmtplibReceipt, SmtplibTransport } from "../../src/upyo/index.ts";

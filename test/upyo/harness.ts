@@ -1,4 +1,4 @@
-/** What the tests of smtplib/upyo share: a transport before a scripted server, and messages. */
+/** Helpers of the tests of smtplib/upyo: a transport with a scripted server, and messages. */
 import { createMessage, type Message, type MessageConstructor } from "@upyo/core";
 import { type ParsedMail, simpleParser } from "mailparser";
 import { onTestFinished } from "vitest";
@@ -14,7 +14,7 @@ export function closed<T extends { close(): unknown }>(one: T): T {
   return one;
 }
 
-/** A server that answers as the script has it, and a transport that leads to it. */
+/** A server with a script, and a transport that leads to it. */
 export function faked(
   script: Script = {},
   options: PoolOptions = {},
@@ -24,7 +24,7 @@ export function faked(
   return { server, transport: closed(transport) };
 }
 
-/** A message, with what matters to the test. */
+/** A message; `more` overrides parts of it. */
 export function letter(more: Partial<MessageConstructor> = {}): Message {
   return createMessage({
     from: "Ada Lovelace <ada@example.com>",
@@ -35,7 +35,7 @@ export function letter(more: Partial<MessageConstructor> = {}): Message {
   });
 }
 
-/** An attachment, with what matters to the test. */
+/** An attachment; `more` overrides its fields. */
 export function attachment(content: unknown, more: object = {}): Message["attachments"][number] {
   const whole: object = {
     inline: false,
@@ -48,12 +48,12 @@ export function attachment(content: unknown, more: object = {}): Message["attach
   return made;
 }
 
-// Upyo 0.6 knows more kinds of contents than the installed version's types.
+// Upyo 0.6 has more kinds of contents than the types of the installed version.
 function isAttachment(made: unknown): made is Message["attachments"][number] {
   return typeof made === "object" && made !== null && "content" in made;
 }
 
-/** A promise that rejects after some time, and that nobody listens to. */
+/** A promise without listeners that rejects after some time. */
 export function rejecting(error: unknown, milliseconds = 0): Promise<never> {
   return new Promise((_, reject) => setTimeout(() => reject(error), milliseconds));
 }
@@ -65,7 +65,7 @@ export async function collected(receipts: AsyncIterable<SmtplibReceipt>): Promis
   return all;
 }
 
-/** The message as it arrives, and as mailparser reads it. */
+/** Sends a message; returns it as it arrives, and as mailparser reads it. */
 export async function arrived(
   message: Message,
 ): Promise<{ raw: string; header: string; parsed: ParsedMail; server: FakeServer; receipt: SmtplibReceipt }> {
@@ -77,7 +77,7 @@ export async function arrived(
   return { raw, header, parsed: await simpleParser(raw), server, receipt };
 }
 
-/** The values of the header fields of a name, unfolded. */
+/** The unfolded values of all header fields with this name. */
 export function fields(header: string, name: string): string[] {
   const lines = header.replace(/\r\n[ \t]+/g, " ").split("\r\n");
   return lines

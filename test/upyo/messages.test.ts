@@ -1,4 +1,4 @@
-/** What Upyo's messages become on the wire: the behaviours that Upyo tests of its own SMTP transport, and newer ones. */
+/** Upyo's messages on the wire: the behaviour that Upyo tests with its own SMTP transport, and newer features. */
 import type { Message, MessageConstructor } from "@upyo/core";
 import { describe, expect, it } from "vitest";
 import { arrived, attachment, faked, fields, letter } from "./harness.ts";
@@ -258,7 +258,7 @@ describe("attachments", () => {
   });
 });
 
-/** Fields of Upyo 0.6's messages, which the installed version's types do not have. */
+/** A message with fields of Upyo 0.6, which the types of the installed version lack. */
 function later(fields: object): Message {
   return { ...letter({ headers: { "In-Reply-To": "<custom@example.com>" } }), ...fields };
 }

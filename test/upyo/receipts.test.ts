@@ -1,4 +1,4 @@
-/** The receipts of smtplib/upyo: what Upyo's own transports and its RetryTransport and PoolTransport read in them. */
+/** The receipts of smtplib/upyo, as Upyo's own transports, its RetryTransport and its PoolTransport use them. */
 import { createFailedReceipt, type Receipt, type Transport } from "@upyo/core";
 import { PoolTransport } from "@upyo/pool";
 import { describe, expect, it } from "vitest";
@@ -216,7 +216,7 @@ function permanent(code: string): Expected {
   return { category: "rejected", code, retryable: false, delivery: "rejected" };
 }
 
-/** The decision that Upyo's RetryTransport takes of a receipt. */
+/** Retries as Upyo's RetryTransport decides by a receipt. */
 async function retried(transport: Transport, attempts: number): Promise<Receipt> {
   const message = letter({ idempotencyKey: "note-g" });
   for (let attempt = 1; ; attempt++) {

@@ -9,7 +9,7 @@ function numbered(index: number): Message {
   return letter({ to: `user${index}@example.net` });
 }
 
-/** A source that counts what it is asked for, and hears that it is no longer wanted. */
+/** A source that counts requests for messages, and calls of `return()`. */
 function counted(last = Number.POSITIVE_INFINITY): { asked: number; closed: number; messages: Iterable<Message> } {
   const source = {
     asked: 0,
@@ -218,7 +218,7 @@ describe("an abort", () => {
   });
 });
 
-/** A signal, and the listeners that it has. */
+/** A signal, and its listeners. */
 function watched(): { signal: AbortSignal; listeners: Set<unknown> } {
   const { signal } = new AbortController();
   const listeners = new Set<unknown>();

@@ -1,4 +1,4 @@
-/** smtplib/upyo with the real @upyo/core: its messages, its receipts, and its transport's contract. */
+/** smtplib/upyo with the real @upyo/core: messages, receipts, and the transport's contract. */
 import { createMessage, type Message, type MessageConstructor, type Transport } from "@upyo/core";
 import { simpleParser } from "mailparser";
 import { afterEach, describe, expect, expectTypeOf, it } from "vitest";

@@ -1,4 +1,4 @@
-/** smtplib/upyo with the versions of Upyo that there are: one transport for all of them. */
+/** smtplib/upyo with all versions of Upyo: one transport for all of them. */
 import type { Receipt, ReceiptError, Transport, TransportOptions } from "@upyo/core";
 import { createMessage, type Receipt as Receipt04, type Transport as Transport04 } from "@upyo/core-0.4";
 import type { TransportEntry } from "@upyo/pool";
@@ -6,7 +6,7 @@ import { describe, expect, expectTypeOf, it } from "vitest";
 import type { SmtplibReceipt, SmtplibReceiptError, SmtplibTransport } from "../../src/upyo/index.ts";
 import { faked } from "./harness.ts";
 
-/** As Upyo 0.6 has it. */
+/** The interface in Upyo 0.6. */
 type VerifiableTransport<Id extends string> = Transport<Id> & { verify(options?: TransportOptions): Promise<void> };
 
 describe("the transport", () => {

@@ -8,7 +8,7 @@ export type PlainStream = Omit<ByteStream, "startTls">;
 /**
  * Adds `startTls` to a stream, which then runs TLS over it.
  *
- * `unread` is the number of bytes received and not read, if the stream can tell.
+ * `unread` is the number of bytes received and not read, if the stream knows it.
  */
 export function upgradable(plain: PlainStream & { readonly unread?: number }): ByteStream {
   return new UpgradableStream(plain);

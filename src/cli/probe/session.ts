@@ -84,7 +84,7 @@ export class ProbeSession {
     return result;
   }
 
-  /** What is known of a failure, for its explanation. */
+  /** The details of a failure, for its explanation. */
   failure(error: unknown, tls?: Failure["tls"]): Failure {
     const { endpoint, tls: mode, transport } = this.settings.connection;
     return {

@@ -55,7 +55,7 @@ export async function showPlan(plan: Plan, { stdout }: Surroundings): Promise<Ex
 
 const NO_LOGIN = "(no login)";
 
-type Line = { readonly line: string /** It left in one write with the line before it. */; readonly joined: boolean };
+type Line = { readonly line: string /** Left in one write with the line before it. */; readonly joined: boolean };
 type Known = { readonly esmtp: boolean; readonly features: Readonly<Record<string, string>>; readonly secure: boolean };
 
 /** The commands for a server that offers the same, from MAIL up to the content. */

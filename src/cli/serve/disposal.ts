@@ -65,7 +65,7 @@ export class Disposal {
     return keeping;
   }
 
-  /** The server refuses it by itself. */
+  /** The server refuses such a message by itself. */
   #isTooBig({ content }: TestMessage): boolean {
     const { sizeLimit } = this.#destinations;
     return sizeLimit > 0 && content.length > sizeLimit;

@@ -1,27 +1,27 @@
-/** What happens to the processes of the crash test, as its seed has it. */
+/** The faults of the crash test's processes, determined by its seed. */
 import type { Random } from "../../seeds/random.ts";
 import type { Program } from "./processes.ts";
 
-/** What can be hit. */
+/** The processes that faults may affect. */
 export type Targets = {
   readonly workers: readonly Program[];
   readonly mailServer: Program;
   /** Kills Redis or PostgreSQL, and starts it again. */
   readonly restartQueue: () => Promise<void>;
-  /** Seconds after which a worker that says nothing is taken for dead. */
+  /** Seconds after which a silent worker counts as dead. */
   readonly lock: number;
 };
 
-/** How often each fault was made. */
+/** The number of faults of each kind. */
 export type Faults = { killed: number; frozen: number; queue: number; mail: number };
 
 const pause = (seconds: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, seconds * 1000));
 
-/** Makes one fault after another until `isOver`; each is mended when it resolves. */
+/** Makes one fault after another until `isOver`; all faults are repaired when it resolves. */
 export async function makeFaults(targets: Targets, random: Random, isOver: () => boolean): Promise<Faults> {
   const faults: Faults = { killed: 0, frozen: 0, queue: 0, mail: 0 };
   const open: Promise<unknown>[] = [];
-  /** Workers that are frozen, or have not begun to work yet. */
+  /** Workers that are frozen, or have not started to work yet. */
   const idle = new Set<Program>();
   while (!isOver()) {
     await pause(random.between(0.2, 1.2));

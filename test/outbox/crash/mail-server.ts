@@ -1,6 +1,7 @@
 /**
- * The mail server of the crash test, in a process of its own that may be killed at any time. What it takes and
- * refuses is in a file before the reply to it leaves, with the time; by chance it puts off recipients and messages, and drops connections.
+ * The mail server of the crash test, in a separate process that may be killed at any time. It writes accepted and
+ * refused recipients to a file, with the time, before it sends the reply; at random it defers recipients and messages,
+ * and drops connections.
  */
 
 import { appendFileSync } from "node:fs";
@@ -13,7 +14,7 @@ type Settings = {
   readonly port: number;
   readonly log: string;
   readonly seed: number;
-  /** True for a server that takes everything at once. */
+  /** True for a server that accepts everything at once. */
   readonly calm?: boolean;
 };
 
@@ -45,7 +46,7 @@ const server = startServer({
   },
 });
 
-/** Notes what became of recipients, whose addresses are numbers. */
+/** Records the outcome of recipients, whose addresses are numbers. */
 function write(what: "taken" | "refused", addresses: readonly string[]): void {
   for (const address of addresses) appendFileSync(log, `${what} ${Number.parseInt(address, 10)} ${Date.now()}\n`);
 }

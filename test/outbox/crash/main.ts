@@ -1,6 +1,6 @@
 /**
  * The crash test of one queue: messages pass while workers are killed and frozen, and Redis or PostgreSQL and the mail
- * server are killed and restarted. Prints what became of the messages as JSON. `scripts/outbox.mjs` runs it.
+ * server are killed and restarted. Prints the outcomes of the messages as JSON. `scripts/outbox.mjs` runs it.
  */
 import { existsSync, readdirSync, readFileSync, statSync, truncateSync } from "node:fs";
 import { join } from "node:path";
@@ -13,20 +13,20 @@ import { Program } from "./processes.ts";
 
 type Settings = {
   readonly queue: QueueName;
-  /** With Redis: "everysec" also loses what was written in the second before it is killed, as a power failure does. */
+  /** With Redis: "everysec" also loses the writes of the last second before it is killed, as a power failure does. */
   readonly appendfsync: "always" | "everysec";
   readonly unknown: UnknownPolicy;
   readonly messages: number;
   readonly workers: number;
   readonly seed: number;
-  /** Seconds for which faults are made at most. */
+  /** The maximum number of seconds in which faults are made. */
   readonly faults: number;
   /** The command that runs a worker, and the folder of the bundles. */
   readonly command: readonly [string, ...string[]];
   readonly folder: string;
 };
 
-/** The most recipients of a message. */
+/** The maximum number of recipients of a message. */
 const MOST = 3;
 
 const settings: Settings = JSON.parse(process.argv[2] ?? "{}");
@@ -38,7 +38,7 @@ let done = 0;
 const faultsSeen: string[] = [];
 /** The name of each message in the queue. */
 const ids: (string | undefined)[] = [];
-/** When a worker first knew that the message of that name had been delivered; milliseconds since 1970. */
+/** The time at which a worker first knew that the message of that name had been delivered; milliseconds since 1970. */
 const knownAt = new Map<string, number>();
 
 const service = name === "redis" ? await startRedis({ appendfsync: settings.appendfsync }) : await startPostgres();
@@ -85,7 +85,7 @@ async function play(outbox: AnyOutbox, waiting: () => Promise<number>): Promise<
   const queued = enqueueAll(outbox).then(() => {
     isQueued = true;
   });
-  // Until most messages have passed: the rest shows how long everything takes to recover.
+  // Until most messages have passed: the rest shows how long the recovery takes.
   const isOver = (): boolean => isQueued && done + resolved > messages * 0.9;
   const limit = performance.now() + settings.faults * 1000;
   const faults = await makeFaults(
@@ -101,7 +101,7 @@ async function play(outbox: AnyOutbox, waiting: () => Promise<number>): Promise<
   return { ...(await account(outbox, waiting)), resolved, faults, seconds, faultsSeen };
 }
 
-/** Enqueues each message until it is there, however often the queue is gone meanwhile. */
+/** Enqueues each message until it is in the queue, even if the queue is repeatedly unavailable meanwhile. */
 async function enqueueAll(outbox: AnyOutbox): Promise<void> {
   let next = 0;
   const one = async (): Promise<void> => {
@@ -127,7 +127,7 @@ function idOf({ jobs }: Enqueued): string | undefined {
 
 function nothing(): undefined {}
 
-/** Waits until nothing waits but what is held, and that no more changes; when it was so first. */
+/** Waits until only held messages wait, and nothing changes any more; returns the time at which that began. */
 async function settled(outbox: AnyOutbox, waiting: () => Promise<number>): Promise<number> {
   const limit = performance.now() + 300_000;
   let since = performance.now();
@@ -136,7 +136,8 @@ async function settled(outbox: AnyOutbox, waiting: () => Promise<number>): Promi
     const [left, held] = await Promise.all([waiting(), outbox.held()]);
     if (`${left} ${held.length}` !== last) since = performance.now();
     last = `${left} ${held.length}`;
-    // An answer that is on its way comes as soon as its worker is awake; what nobody knows is sent again under "retry".
+    // A pending answer arrives as soon as its worker is awake; under "retry", messages with an unknown outcome are sent
+    // again.
     const isQuiet = unknown === "retry" ? left === 0 : left <= held.length;
     if (isQuiet && performance.now() - since > 8000) break;
     await new Promise((resolve) => setTimeout(resolve, 250));
@@ -144,7 +145,7 @@ async function settled(outbox: AnyOutbox, waiting: () => Promise<number>): Promi
   return since;
 }
 
-/** What became of each recipient, by what the server took and refused, and what the queue says. */
+/** Counts the recipients' outcomes from the server's record and from the queue. */
 async function account(outbox: AnyOutbox, waiting: () => Promise<number>): Promise<object> {
   const recipients = ids.flatMap((_, message) => recipientsOf(message));
   const copies = new Uint8Array(messages * MOST);
@@ -162,16 +163,16 @@ async function account(outbox: AnyOutbox, waiting: () => Promise<number>): Promi
   const [held, dead, left] = await Promise.all([outbox.held(), outbox.deadLetters(0, 99_999), waiting()]);
   const known = new Set([...held, ...dead].map(({ id }) => id));
   const isKnown = (recipient: number): boolean => known.has(ids[Math.floor(recipient / MOST)] ?? "");
-  // Whoever got nothing was refused, or is in a message that is held or given up.
+  // Recipients without a copy were refused, or their message is held or given up.
   const missing = recipients.filter((one) => copies[one] === 0);
   const lost = missing.filter((one) => !refused.has(one) && !isKnown(one)).length;
   return {
     recipients: recipients.length,
     delivered: recipients.length - missing.length,
     doubled: copies.filter((count) => count > 1).length,
-    // A copy that left after a worker knew that the message had been delivered.
+    // Copies that were sent after a worker knew that the message had been delivered.
     needless,
-    // While messages wait, nobody can tell.
+    // Unknown while messages wait.
     lost: left > held.length ? undefined : lost,
     held: held.length,
     rejected: missing.filter((one) => refused.has(one)).length,
@@ -179,12 +180,12 @@ async function account(outbox: AnyOutbox, waiting: () => Promise<number>): Promi
   };
 }
 
-/** When a worker first knew that the message of a recipient was delivered. */
+/** The time at which a worker first knew that the message of a recipient was delivered. */
 function knownSince(recipient: number): number {
   return knownAt.get(ids[Math.floor(recipient / MOST)] ?? "") ?? Number.POSITIVE_INFINITY;
 }
 
-/** What the server wrote: each recipient that it took a message for, or refused, and when. */
+/** The server's record: each accepted or refused recipient, and the time. */
 function written(): { readonly what: string; readonly recipient: number; readonly at: number }[] {
   const lines = existsSync(log) ? readFileSync(log, "utf8").trim().split("\n") : [];
   return lines.map((line) => {
@@ -213,7 +214,10 @@ function watchLog(): void {
   if (file !== undefined) sizes.push({ at: Date.now(), size: statSync(file).size });
 }
 
-/** A killed process loses nothing that it gave to the kernel; a power failure loses what was not flushed to the disk. */
+/**
+ * A killed process loses nothing that the kernel has; a power failure loses everything that was not flushed to the
+ * disk.
+ */
 function loseASecond(redis: Service): void {
   const file = appendOnlyFile(redis);
   const kept = sizes.filter(({ at }) => at < Date.now() - 1000).at(-1);

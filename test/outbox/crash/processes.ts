@@ -1,7 +1,7 @@
 /** Processes of the crash test: started, killed, frozen and woken. */
 import { type ChildProcess, spawn } from "node:child_process";
 
-/** A process that prints "ready" once it is. */
+/** A process that prints "ready" when it is ready. */
 export class Program {
   readonly #command: readonly [string, ...string[]];
   readonly #heard: (line: string) => void;
@@ -16,7 +16,7 @@ export class Program {
     return this.#child?.pid;
   }
 
-  /** Starts it; it need not be ready before it is killed. */
+  /** Starts it; it may be killed before it is ready. */
   start(): Promise<void> {
     const [command, ...args] = this.#command;
     const child = spawn(command, args, { stdio: ["ignore", "pipe", "inherit"] });

@@ -1,4 +1,6 @@
-/** A worker of the crash test, in a process of its own that is killed or frozen at any time. It prints what it sees. */
+/**
+ * A worker of the crash test, in a separate process that may be killed or frozen at any time. It prints its results.
+ */
 import { subscribe } from "node:diagnostics_channel";
 import type { OutboxOptions, UnknownPolicy } from "../../../src/outbox/index.ts";
 import { type AnyOutbox, connectQueues, type QueueName } from "../queues.ts";
@@ -36,7 +38,7 @@ const options: OutboxOptions = {
   settle: 15,
 };
 
-/** Opens the queue as soon as its server is there: what supervises a process would start it again until then. */
+/** Opens the queue as soon as its server is available: a supervisor of the process would restart it until then. */
 async function opened(): Promise<AnyOutbox> {
   for (;;) {
     try {

@@ -1,6 +1,7 @@
 /**
- * Memory with many messages waiting: of a worker's process, which delivers as many each time, and of the queue's server.
- * The messages are copies of one that `enqueue()` has queued. Prints a line of JSON. `scripts/outbox-scale.mjs` runs it.
+ * Memory with many waiting messages: of a worker's process, which delivers the same number each time, and of the
+ * queue's server. The messages are copies of one that `enqueue()` has queued. Prints a line of JSON.
+ * `scripts/outbox-scale.mjs` runs it.
  */
 import { randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
@@ -14,7 +15,7 @@ import { BODY, memoryOf } from "./measures.ts";
 
 type Settings = { readonly queue: QueueName; readonly waiting: readonly number[]; readonly folder: string };
 
-/** How many messages the worker delivers before its memory is looked at. */
+/** The number of messages that the worker delivers before its memory is measured. */
 const DELIVERED = 2000;
 
 const { queue: name, waiting, folder }: Settings = JSON.parse(process.argv[2] ?? "{}");
@@ -48,7 +49,7 @@ async function measured(queues: Queues, model: string, count: number): Promise<o
   };
 }
 
-/** Starts a worker's process, and looks at its memory once it has delivered so many messages. */
+/** Starts a worker's process, and measures its memory after it has delivered this many messages. */
 async function workerMemory(): Promise<object> {
   let done = 0;
   let enough: () => void = () => {};
@@ -58,7 +59,7 @@ async function workerMemory(): Promise<object> {
   const settings = { queue: name, port: service.port, mailPort, unknown: "hold", concurrency: 20 };
   const command = [process.execPath, join(folder, "worker.mjs"), JSON.stringify(settings)] as const;
   const worker = new Program(command, (line) => {
-    if (line === "done" && ++done === DELIVERED) enough();
+    if (line.startsWith("done ") && ++done === DELIVERED) enough();
   });
   await worker.start();
   await delivered;

@@ -1,5 +1,5 @@
 /**
- * What an outbox takes: rates, operations and octets a message, memory of what is queued. Prints them as JSON.
+ * The cost of an outbox: rates, operations and bytes for each message, memory of queued messages. Prints them as JSON.
  * `scripts/outbox-scale.mjs` runs it.
  */
 import { join } from "node:path";
@@ -82,7 +82,7 @@ async function redisCounters(): Promise<Counters> {
 }
 
 async function postgresCounters(): Promise<Counters> {
-  // Statistics are written with a delay.
+  // PostgreSQL writes statistics with a delay.
   await new Promise((resolve) => setTimeout(resolve, 1500));
   return postgresRow(
     service.port,

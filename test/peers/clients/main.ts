@@ -1,4 +1,4 @@
-/** A client in a process of its own: reads its tasks as a line of JSON, and prints an answer a line. */
+/** A client in a separate process: reads its tasks as a line of JSON, and prints a line for each answer. */
 
 import type { Answer, Task } from "../claims.ts";
 import { inParallel } from "../in-parallel.ts";

@@ -3,7 +3,7 @@ import { createTransport } from "nodemailer";
 import { type Answer, type Claim, PATIENCE, type Task, textOf } from "../claims.ts";
 import { answerAll } from "./main.ts";
 
-/** The fields of nodemailer's errors that say something of the message. */
+/** The fields of nodemailer's errors that concern the message. */
 type Failure = {
   readonly code?: string;
   readonly command?: string;
@@ -47,7 +47,7 @@ function failuresOf(info: object): NonNullable<Failure["rejectedErrors"]> {
   return rejectedErrors ?? [];
 }
 
-/** A reply's code says whether to try again; so does `permanent`, where it is set. */
+/** A reply's code tells whether to try again; so does `permanent`, if it is set. */
 function claimOf({ responseCode, permanent }: Failure): Claim {
   if (responseCode !== undefined && responseCode >= 400) return responseCode < 500 ? "later" : "refused";
   return permanent === true ? "refused" : "error";

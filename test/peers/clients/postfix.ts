@@ -1,6 +1,6 @@
 /**
- * Postfix's smtp(8) and lmtp(8): an instance of its own, which sends to the scripted servers and nowhere else. Its log says
- * of each recipient: sent, deferred (it will send again) or bounced.
+ * Postfix's smtp(8) and lmtp(8): a separate instance, which sends only to the scripted servers. Its log has a status
+ * for each recipient: sent, deferred (it will send again) or bounced.
  */
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
@@ -12,10 +12,10 @@ import { inParallel } from "../in-parallel.ts";
 
 const run = promisify(execFile);
 
-/** How long the log may take to name all recipients; milliseconds. */
+/** The maximum time in milliseconds until the log names all recipients. */
 const LIMIT = 180_000;
 
-/** Sends all tasks, then has Postfix send again what it has deferred, and waits for that, too. */
+/** Sends all tasks, then makes Postfix send deferred messages again, and waits for that, too. */
 export async function sendByPostfix(tasks: readonly Task[], onAnswers: (answers: Answer[]) => void): Promise<void> {
   const instance = await Instance.start(tasks);
   try {
@@ -63,7 +63,7 @@ class Instance {
     return new Instance(home, master, domains);
   }
 
-  /** Puts a mail into the queue, with the recipients of its script under a domain of its own. */
+  /** Puts a mail into the queue, with the recipients of its script in a separate domain. */
   async submit(task: Task): Promise<void> {
     const { id, from, to } = task;
     const recipients = to.map((recipient) => this.#address(id, recipient));
@@ -72,12 +72,12 @@ class Instance {
     await child;
   }
 
-  /** Tries again at once what is deferred. */
+  /** Retries deferred messages at once. */
   async flush(): Promise<void> {
     await run("postqueue", ["-c", join(this.#home, "etc"), "-f"]);
   }
 
-  /** Waits until the log has a status for each recipient, so many times, and gives the first of each. */
+  /** Waits until the log has this many statuses for each recipient; returns the first of each. */
   async untilLogged(tasks: readonly Task[], times: number): Promise<Answer[]> {
     const began = Date.now();
     for (;;) {
@@ -126,7 +126,7 @@ function answerOf({ id, to }: Task, statusOf: (recipient: string) => Status | un
 
 const CLAIMS: Readonly<Record<string, Claim>> = { sent: "delivered", deferred: "later", bounced: "refused" };
 
-/** All phases of the dialogue, each with the patience of the other clients. */
+/** All phases of the dialogue, with the same timeout as for the other clients. */
 const TIMEOUTS = ["connect", "helo", "mail", "rcpt", "data_init", "data_xfer", "data_done", "rset", "quit"];
 
 function mainCf(home: string): string {
@@ -159,7 +159,7 @@ ${timeouts.join("\n")}
 `;
 }
 
-/** The daemons that sending takes; nothing listens on the network. */
+/** The daemons that sending needs; nothing listens on the network. */
 const MASTER_CF = `cleanup unix n - n - 0 cleanup
 qmgr unix n - n 300 1 qmgr
 pickup unix n - n 1 1 pickup

@@ -1,4 +1,4 @@
-/** This client, as the documentation has it: connect, sendmail, and QUIT whatever comes. */
+/** This client, used as documented: connect, sendmail, and QUIT in any case. */
 import {
   LMTP,
   type Reply,
@@ -11,7 +11,7 @@ import {
 } from "../../../src/index.ts";
 import { type Answer, type Claim, PATIENCE, type Task, textOf } from "../claims.ts";
 
-/** A way to send: a session of one message, or a pool. */
+/** A way to send: a session for one message, or a pool. */
 export type Way = (task: Task, seconds?: number) => Promise<Answer>;
 
 /** One session, with these options. */
@@ -31,7 +31,7 @@ export function bySession(options: SMTPOptions = {}): Way {
     });
 }
 
-/** A pool, which sends again by itself where it may. */
+/** A pool, which retries by itself if that is safe. */
 export function byPool(options: SMTPOptions = {}): Way {
   return (task, seconds = PATIENCE) =>
     answerOf(task, async () => {
@@ -45,7 +45,7 @@ export function byPool(options: SMTPOptions = {}): Way {
     });
 }
 
-/** The session never began: the message was not handed over. */
+/** No session began: the message was not passed to the client. */
 class NothingSent extends Error {
   constructor(cause: unknown) {
     super(String(cause), { cause });
@@ -63,7 +63,7 @@ async function answerOf(task: Task, send: () => ReturnType<SMTP["sendmail"]>): P
   }
 }
 
-/** The recipients whose reply an error carries. Where LMTP's replies are used, all were accepted before the data. */
+/** The recipients whose replies an error contains. If LMTP's replies are used, all were accepted before the data. */
 function knownReplies({ to, protocol }: Task, error: unknown): Readonly<Record<string, Reply>> {
   if (error instanceof SMTPRecipientsRefused) return error.recipients;
   const replies = protocol === "lmtp" && error instanceof SMTPServerDisconnected ? error.replies : [];
@@ -74,7 +74,7 @@ function answer({ id, to }: Task, claim: (recipient: string) => Claim, words: st
   return { id, claims: Object.fromEntries(to.map((recipient) => [recipient, claim(recipient)])), words };
 }
 
-/** No code: the recipient was not refused. 552 to RCPT is to be tried again (RFC 5321 4.5.3.1.10). */
+/** Without a code the recipient was not refused. 552 to RCPT should be tried again (RFC 5321 4.5.3.1.10). */
 function claimOfCode(code: number | undefined): Claim {
   if (code === undefined || code < 300) return "delivered";
   return (code >= 400 && code < 500) || code === 552 ? "later" : "refused";

@@ -4,9 +4,12 @@ import { SMTPPool } from "../../../src/index.ts";
 import { smtplib } from "../../../src/nodemailer/npm.ts";
 import type { PoolOptions } from "../../../src/pool/options.ts";
 
-/** What the program is to do. */
+/** The task of the program. */
 export type Asked = {
-  /** Sends messages and rests, verifies by nodemailer's transport and rests, or is ready before the messages are sent. */
+  /**
+   * "rest": sends messages and leaves the pool idle; "verify": verifies by nodemailer's transport, then the same;
+   * "wait": is ready before the messages are sent.
+   */
   readonly does: "rest" | "verify" | "wait";
   readonly options: PoolOptions;
 };

@@ -1,7 +1,7 @@
-/** Gives up what is being established, and has nothing else to do then. */
+/** Gives up a connection that is being established, and then has nothing else to do. */
 import { SMTP, SMTP_SSL } from "../../../src/index.ts";
 
-/** What to give up: connecting to a port, or the handshake of implicit TLS; and how. */
+/** The way to give up a connection: with `tls`, during the handshake of implicit TLS. */
 export type Asked = {
   readonly host: string;
   readonly port: number;

@@ -1,17 +1,17 @@
-/** Connects, perhaps under TLS, and lets go of the process, perhaps to hold it again. */
+/** Connects, perhaps with TLS, and calls `unref()`, perhaps `ref()` later. */
 import type { Endpoint } from "../../../src/byte-stream.ts";
 import { defaultTransport } from "../../../src/runtime.ts";
 import { connect as connectByNode } from "../../../transports/node.ts";
 
-/** What to do. */
+/** The task of the program. */
 export type Asked = {
   readonly endpoint: Endpoint;
   readonly tls: boolean;
-  /** The authority; left out, it is among the runtime's own. */
+  /** The authority; undefined if it is among the runtime's own. */
   readonly ca?: string | undefined;
-  /** By `node:net` also where the runtime has sockets of its own. */
+  /** True: connects by `node:net`, even if the runtime has sockets of its own. */
   readonly byNode: boolean;
-  /** When to let go: before the TLS handshake, or behind it. */
+  /** When to call `unref()`: before or after the TLS handshake. */
   readonly unref: "early" | "late";
   readonly reads: boolean;
   readonly refAgain: boolean;
@@ -20,7 +20,7 @@ export type Asked = {
 const asked: Asked = JSON.parse(String(process.argv.at(-1)));
 const connect = asked.byNode ? connectByNode : await defaultTransport({ endpoint: asked.endpoint, options: {} });
 const stream = await connect(asked.endpoint, {});
-// The handshake itself is awaited: a timer holds the process for it.
+// Keeps the process alive during the handshake.
 const meanwhile = setInterval(() => {}, 1_000);
 if (asked.unref === "early") stream.unref?.();
 if (asked.tls) await stream.startTls({ servername: "localhost", ca: asked.ca });
