@@ -31,24 +31,33 @@ export function fieldOf({ fields }: MimePart, wanted: string): string | undefine
 /** A boundary has at most 70 characters (RFC 2046 5.1.1). Far longer ones are too large for a regular expression. */
 const LONGEST_BOUNDARY = 1000;
 
-/** The parts of a multipart; undefined for any other part. */
-export function innerParts(part: MimePart): MimePart[] | undefined {
+/** The parts of a multipart, of which no more than `most` are divided; undefined for any other part. */
+export function innerParts(part: MimePart, most = Number.POSITIVE_INFINITY): MimePart[] | undefined {
   const { value, parameters } = parameterized(fieldOf(part, "content-type") ?? "");
   const boundary = parameters.get("boundary");
   if (!value.startsWith("multipart/") || boundary === undefined || boundary.length > LONGEST_BOUNDARY) return undefined;
-  return partsOf(part.body, boundary).map(readPart);
+  return partsOf(part.body, boundary, most).map(readPart);
 }
 
-function partsOf(body: Uint8Array, boundary: string): Uint8Array[] {
+function partsOf(body: Uint8Array, boundary: string, most: number): Uint8Array[] {
   const text = latin1(body);
-  const escaped = boundary.replace(/[\\^$.*+?()[\]{}|]/g, "\\$&");
-  const lines = [...text.matchAll(new RegExp(`(?:^|\\r?\\n)--${escaped}(--)?[ \\t]*(?=\\r?\\n|$)`, "g"))];
+  const lines = boundaryLines(text, boundary, most);
   return lines.flatMap((line, index) => {
     if (line[1] !== undefined) return [];
     const from = line.index + line[0].length;
     const begin = text.startsWith("\r\n", from) ? from + 2 : from + 1;
     return [body.subarray(begin, lines[index + 1]?.index ?? text.length)];
   });
+}
+
+function boundaryLines(text: string, boundary: string, most: number): RegExpExecArray[] {
+  const escaped = boundary.replace(/[\\^$.*+?()[\]{}|]/g, "\\$&");
+  const lines: RegExpExecArray[] = [];
+  for (const line of text.matchAll(new RegExp(`(?:^|\\r?\\n)--${escaped}(--)?[ \\t]*(?=\\r?\\n|$)`, "g"))) {
+    lines.push(line);
+    if (lines.length === most) break;
+  }
+  return lines;
 }
 
 /** A value and its parameters (RFC 2045 5.1); parameters in pieces or with a charset are joined (RFC 2231). */

@@ -127,21 +127,27 @@ export class Attempt {
 
   /** Another attempt passed the point of no return. */
   async #judge(ticket: Ticket, now: number): Promise<Conclusion> {
-    const { policy, settle } = this.#parts;
     this.#learn(ticket);
     if (ticket.answer?.outcome === "delivered") return this.#resolved(ticket.answer);
-    const isDead = ticket.answer !== undefined || now - ticket.at > settle * 1000;
-    if (!isDead || policy.unknown === "hold" || policy.unknown === undefined) return this.#hold(ticket, now);
-    const finding = policy.unknown === "retry" ? "not-delivered" : await this.#asked(ticket);
+    const finding = await this.#finding(ticket, now);
     if (finding === "unknown") return this.#hold(ticket, now);
-    if (finding === "not-delivered") {
+    if (finding !== "delivered") {
       if (now <= this.#message.expiresAt) return this.#send(now, ticket.token);
       // By "retry" alone, nobody knows that it failed.
-      return policy.unknown === "retry" ? this.#hold(ticket, now) : expired(this.#message);
+      return finding === "retry" ? this.#hold(ticket, now) : expired(this.#message);
     }
     const found = foundDelivered(ticket);
     await this.#parts.tickets.answer(this.#key, ticket.token, found);
     return this.#resolved(found);
+  }
+
+  /** The finding of a person or of the callback. "retry": nobody has found anything, and the policy sends it again. */
+  async #finding(ticket: Ticket, now: number): Promise<Finding | "retry"> {
+    const { policy, settle } = this.#parts;
+    if (ticket.answer?.outcome === "unknown" && ticket.answer.found !== undefined) return ticket.answer.found;
+    const isDead = ticket.answer !== undefined || now - ticket.at > settle * 1000;
+    if (!isDead || policy.unknown === "hold" || policy.unknown === undefined) return "unknown";
+    return policy.unknown === "retry" ? "retry" : await this.#asked(ticket);
   }
 
   async #asked({ at, answer }: Ticket): Promise<Finding> {

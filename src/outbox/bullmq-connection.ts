@@ -91,6 +91,16 @@ export class BullmqConnection {
   }
 }
 
+const connections = new WeakMap<object, BullmqConnection>();
+
+/** The connection of a queue: several outboxes on one share it, since it listens for as long as the queue lives. */
+export function connectionOf(backend: unknown): BullmqConnection {
+  if (!isBackend(backend)) return new BullmqConnection(backend);
+  const known = connections.get(backend) ?? new BullmqConnection(backend);
+  connections.set(backend, known);
+  return known;
+}
+
 /** Runs a command, whose error does not repeat it: its arguments are whole messages. */
 export async function withoutCommands<T>(run: () => Promise<T>): Promise<T> {
   try {

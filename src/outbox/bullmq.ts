@@ -1,6 +1,6 @@
 /** An outbox on BullMQ, and so on Redis. */
 import { checkObject } from "../facade/options.ts";
-import { BullmqConnection, withoutCommand, withoutCommands } from "./bullmq-connection.ts";
+import { type BullmqConnection, connectionOf, withoutCommand, withoutCommands } from "./bullmq-connection.ts";
 import { BullmqStates, type Lock } from "./bullmq-state.ts";
 import { type BullJob, BullmqWorker, type BullWorker, loadBullmq } from "./bullmq-worker.ts";
 import { checkId, checkMethods, checkRange } from "./checks.ts";
@@ -74,8 +74,9 @@ export class BullmqOutbox {
     const settings = outboxSettings(options, ["store"]);
     checkStore(options.store);
     checkMethods(queue, ["addBulk", "getJob", "getFailed", "getBackend"], "queue");
+    checkObject(queue.opts, "queue.opts");
     this.#queue = queue;
-    const connection = new BullmqConnection(queue.getBackend());
+    const connection = connectionOf(queue.getBackend());
     this.#connection = connection;
     this.#states = new BullmqStates(queue.toKey?.bind(queue), () => connection.scriptsIfAny());
     const { prefix = "bull" } = queue.opts;
@@ -110,7 +111,7 @@ export class BullmqOutbox {
   async work(options: BullmqWorkOptions = {}): Promise<OutboxWorker> {
     checkWorkOptions(options, "worker");
     const { concurrency = 10, worker: more } = options;
-    if (more !== undefined) checkObject(more, "options.worker");
+    if (more !== undefined) checkWorker(more);
     await this.#outbox.prepare();
     const { Worker, DelayedError, UnrecoverableError } = await loadBullmq();
     const attempts = new Attempts(this.#outbox, (id) => this.#wake(id));
@@ -303,6 +304,14 @@ export class BullmqOutbox {
       throw new Error(`there is no message ${id}`);
     }
     return { job, message: readMessage(job.data) };
+  }
+}
+
+/** Options that would make the worker another one. */
+function checkWorker(worker: Readonly<Record<string, unknown>>): void {
+  checkObject(worker, "options.worker");
+  for (const name of ["autorun", "prefix"]) {
+    if (name in worker) throw new TypeError(`options.worker.${name} cannot be set: it is that of the outbox`);
   }
 }
 

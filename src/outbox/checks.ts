@@ -8,7 +8,7 @@ import { checkObject } from "../facade/options.ts";
  */
 export function checkNames(options: object, known: readonly string[], where: string): void {
   checkObject(options, where);
-  if (Object.getPrototypeOf(options) !== Object.prototype) return;
+  if (![Object.prototype, null].includes(Object.getPrototypeOf(options))) return;
   for (const name of Object.keys(options)) {
     if (!known.includes(name)) throw new TypeError(`there is no option ${quoted(name)} in ${where}`);
   }
@@ -26,13 +26,15 @@ export function checkMethods(object: object, names: readonly string[], where: st
   }
 }
 
+const NUL = "\0";
+
 /**
  * Checks text that a queue stores. PostgreSQL takes no NUL, and two different lone surrogates become the same octets.
  * @throws {TypeError} or {RangeError} naming the argument
  */
 export function checkText(value: unknown, name: string): asserts value is string {
   if (typeof value !== "string") throw wrongType(name, "a string", value);
-  if (value.includes("\0")) throw new RangeError(`${name} must not contain NUL`);
+  if (value.includes(NUL)) throw new RangeError(`${name} must not contain NUL`);
   if (/\p{Surrogate}/u.test(value)) throw new RangeError(`${name} has a lone surrogate, which cannot be encoded`);
 }
 

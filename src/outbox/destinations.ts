@@ -109,7 +109,7 @@ export class Destinations {
 
   async #open(destination: string): Promise<Opened> {
     try {
-      const connect = () => this.#connect(destination);
+      const connect = () => this.#ask(destination);
       const given: unknown = await answerOf("options.connect", this.#callbackTimeout, connect, this.#closed.signal);
       // An object: what else it may be, such as a URL with credentials, must not be named.
       if (typeof given !== "object" || given === null) {
@@ -121,6 +121,13 @@ export class Destinations {
     } catch (cause) {
       throw new DestinationError(destination, { cause });
     }
+  }
+
+  /** Calls `connect`. A pool that it gives after the end is closed, too. */
+  async #ask(destination: string): Promise<unknown> {
+    const given = await this.#connect(destination);
+    if (this.#closed.signal.aborted && isSender(given)) await close(given);
+    return given;
   }
 
   #closeOldest(): void {

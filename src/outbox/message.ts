@@ -185,7 +185,7 @@ export function checkEnvelope(envelope: OutboxEnvelope, body: Uint8Array): Check
 }
 
 /** The mailbox of an address, the same for each spelling of it: the domain's case means nothing, that of the rest may. */
-function mailboxOf(address: string): string {
+export function mailboxOf(address: string): string {
   const { path = address, domain = "" } = mailboxIn(address) ?? {};
   return `${path.slice(0, path.length - domain.length)}${domain.toLowerCase()}`;
 }
@@ -201,7 +201,8 @@ export function identified(body: unknown, from: string): { readonly octets: Uint
   const octets = typeof body === "string" ? utf8(body) : body;
   if (!(octets instanceof Uint8Array)) throw wrongType("body", "a string or a Uint8Array", body);
   const found = MESSAGE_ID.exec(headerOf(octets))?.[1];
-  if (found !== undefined) return { octets, messageId: found };
+  // A copy: the caller may use its memory again before the message is queued.
+  if (found !== undefined) return { octets: octets.slice(), messageId: found };
   const domain = /@([A-Za-z0-9.-]+)>?$/.exec(from)?.[1] ?? "localhost";
   const messageId = `<${crypto.randomUUID()}@${domain}>`;
   return { octets: concat([utf8(`Message-ID: ${messageId}\r\n`), octets]), messageId };

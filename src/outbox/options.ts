@@ -19,7 +19,8 @@ export type OutboxOptions = {
    */
   connect: Connect;
   /**
-   * The destination of a recipient. A message whose recipients have several is queued once for each. Default: all mail
+   * The destination of a recipient, which is given as a mailbox: without a name or angle brackets, its domain in lower
+   * case. A message whose recipients have several is queued once for each. Default: all mail
    * goes to "relay".
    */
   destinationOf?: ((address: string) => string) | undefined;

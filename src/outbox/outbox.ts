@@ -11,6 +11,7 @@ import {
   checkEnvelope,
   FRESH,
   identified,
+  mailboxOf,
   type OutboxEnvelope,
   type OutboxMessage,
   ticketKey,
@@ -61,7 +62,7 @@ export type Twins = ReadonlyMap<string, string | undefined>;
 export type Inserter = {
   /** Waits until the queue can be used, and looks for messages that are there already. Adds nothing. */
   known(messages: readonly QueuedMessage[], signal: AbortSignal): Promise<Twins>;
-  /** Adds messages, all or none. Where this fails, nobody knows whether they are in the queue. */
+  /** Adds messages. Where this fails, nobody knows which of them are in the queue. */
   add(messages: readonly QueuedMessage[]): Promise<Twins>;
 };
 
@@ -286,7 +287,7 @@ export class Outbox {
   }
 
   #destinationOf(address: string): string {
-    const destination: unknown = this.settings.destinationOf(address);
+    const destination: unknown = this.settings.destinationOf(mailboxOf(address));
     const where = "the result of options.destinationOf";
     if (destination === "") throw new RangeError(`${where} must be a name, and is empty`);
     checkText(destination, where);

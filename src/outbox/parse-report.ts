@@ -30,7 +30,7 @@ export type ReportedRecipient = {
  * Reads a delivery or delay report. It understands `multipart/report`, wherever in a message it stands, also in a
  * message that is forwarded as an attachment, encoded or nested `message/delivery-status`, reports of Exim, Gmail and
  * Exchange without one, and those of qmail (QSBMF). Of several reports it reads the first; of a message of more than
- * 4 MiB, the beginning.
+ * 1 MiB, the beginning.
  * @param message - the whole message
  * @returns undefined, if the message is no report
  * @throws {TypeError} if it is neither a string nor a Uint8Array

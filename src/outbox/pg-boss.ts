@@ -22,7 +22,7 @@ export type PgBossOutboxOptions = OutboxOptions & {
   queue?: string | undefined;
   /** The schema of tickets, budgets and held messages. Default: "smtplib". */
   schema?: string | undefined;
-  /** Seconds after which a worker that says nothing is taken for dead; at least 10. Default: 60. */
+  /** Seconds after which a worker that says nothing is taken for dead; from 10 to 3,600. Default: 60. */
   heartbeat?: number | undefined;
   /** Where tickets, budgets and the list of held messages are. Default: tables beside those of pg-boss. */
   store?: OutboxStore | undefined;
@@ -80,8 +80,11 @@ export class PgBossOutbox {
     checkStore(store);
     checkMethods(boss, ["createQueue", "insert", "fetch", "touch", "getDb"], "boss");
     if (typeof queue !== "string" || queue === "") throw wrongType("options.queue", "a name", queue);
-    if (!Number.isInteger(heartbeat) || heartbeat < 10)
-      throw new RangeError("options.heartbeat must be a whole number from 10 on");
+    if (!Number.isInteger(heartbeat) || heartbeat < 10 || heartbeat > LONGEST_HEARTBEAT) {
+      throw new RangeError(`options.heartbeat must be a whole number from 10 to ${LONGEST_HEARTBEAT}`);
+    }
+    if (store !== undefined && schema !== undefined)
+      throw new TypeError("options.schema has no use beside options.store");
     this.#boss = boss;
     this.#heartbeat = heartbeat;
     const { lifetime, retention } = settings;
@@ -187,6 +190,8 @@ export class PgBossOutbox {
   async discard(id: string): Promise<void> {
     const message = await this.#jobs.findDead(id);
     await this.#jobs.deleteLetter(id, undefined);
+    // Its key is free again.
+    await this.#boss.deleteJob(this.#jobs.queue, id);
     await this.#outbox.settle(message);
   }
 
@@ -224,6 +229,8 @@ export class PgBossOutbox {
   }
 }
 
+/** Seconds: an hour. */
+const LONGEST_HEARTBEAT = 3600;
 const NO_JOB = "00000000-0000-0000-0000-000000000000";
 
 function whyOf(data: unknown): string {

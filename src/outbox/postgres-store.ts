@@ -65,6 +65,7 @@ const NOW = "(extract(epoch FROM clock_timestamp()) * 1000)";
 class PostgresTickets implements TicketStore {
   readonly #client: SqlClient;
   readonly #table: string;
+  /** How many tickets this process had forgotten: the first and each thousandth delete what is over. */
   #forgotten = 0;
 
   constructor(client: SqlClient, table: string) {
@@ -126,9 +127,14 @@ class PostgresTickets implements TicketStore {
       `UPDATE ${this.#table} SET forget = clock_timestamp() + $2 * interval '1 second' WHERE key = $1`,
       [key, seconds],
     );
-    this.#forgotten++;
-    if (this.#forgotten % 1000 !== 0) return;
-    await this.#client.query(`DELETE FROM ${this.#table} WHERE forget < clock_timestamp()`);
+    if (this.#forgotten++ % 1000 === 0) await this.#sweep();
+  }
+
+  /** Deletes tickets whose time is over, and those whose worker died before it could say so: no message lives as long. */
+  async #sweep(): Promise<void> {
+    await this.#client.query(
+      `DELETE FROM ${this.#table} WHERE forget < clock_timestamp() OR at < clock_timestamp() - interval '30 days'`,
+    );
   }
 
   async #change(verb: string, set: string, values: unknown[]): Promise<TicketChange> {

@@ -27,8 +27,11 @@ const DEEPEST = 10;
 /** How many levels a message in a part takes: its text is searched as well. */
 const MESSAGE_LEVELS = 3;
 
+/** The most parts of a multipart; reports have three or four. */
+const MOST_PARTS = 100;
+
 /** The most octets, or characters, of a message that are read: what reports say stands before what they return. */
-const LONGEST = 2 ** 22;
+const LONGEST = 2 ** 20;
 
 /** Opens a whole message. */
 export function openMessage(message: string | Uint8Array): ReportPart {
@@ -56,7 +59,7 @@ function opened(part: MimePart, levels: number, usual: string): ReportPart {
   const { value } = parameterized(fieldOf(part, "content-type") ?? "");
   const type = value || usual;
   const inside = type === "multipart/digest" ? "message/rfc822" : "text/plain";
-  const inner = levels < 1 ? [] : (innerParts(part) ?? []);
+  const inner = levels < 1 ? [] : (innerParts(part, MOST_PARTS) ?? []);
   return { part, type, levels, inner: inner.map((one) => opened(one, levels - 1, inside)) };
 }
 

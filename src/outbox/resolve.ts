@@ -1,7 +1,7 @@
 /** Settles a held message by the finding of a person. */
 import { type OutboxMessage, ticketKey } from "./message.ts";
 import type { OutboxStore } from "./store.ts";
-import { foundDelivered } from "./ticket.ts";
+import { foundDelivered, type Ticket, type TicketStore } from "./ticket.ts";
 
 /**
  * Writes into the ticket what became of the message, or gives the ticket back. Returns whether a worker has to go on with a
@@ -23,9 +23,16 @@ export async function resolveTicket(
   const isAnswered = ticket?.answer?.outcome === "delivered";
   if (ticket !== undefined && !isAnswered) {
     if (finding === "delivered") await tickets.answer(key, ticket.token, foundDelivered(ticket));
-    else await tickets.giveBack(key, ticket.token);
+    else await notDelivered(tickets, key, ticket);
   }
   await held.remove(message.id);
   const isDelivered = isAnswered || finding === "delivered";
   return isDelivered && isHeld !== undefined && (ticket?.answer?.refused.length ?? 0) > 0;
+}
+
+/** Gives a ticket back, unless it knows of recipients that have the message: the next attempt leaves them out (LMTP). */
+async function notDelivered(tickets: TicketStore, key: string, { token, answer }: Ticket): Promise<void> {
+  const knows = answer?.outcome === "unknown" && (answer.accepted ?? []).length > 0;
+  if (knows) await tickets.answer(key, token, { ...answer, found: "not-delivered" });
+  else await tickets.giveBack(key, token);
 }

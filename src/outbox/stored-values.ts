@@ -11,7 +11,9 @@ export function readAnswer(text: string | undefined): TicketAnswer | undefined {
   const said = field(value, "text", "string") ?? "";
   const refused = field(value, "refused", "object");
   if (outcome === "unknown") {
-    return { outcome, text: said, refused: isRefused(refused) ? refused : [], accepted: acceptedBefore(value) };
+    const known = { refused: isRefused(refused) ? refused : [], accepted: acceptedBefore(value) };
+    const isFound = field(value, "found", "string") === "not-delivered";
+    return { outcome, text: said, ...known, ...(isFound && { found: "not-delivered" }) };
   }
   const code = field(value, "code", "number");
   if (outcome !== "delivered" || code === undefined || !isRefused(refused)) return undefined;

@@ -22,6 +22,8 @@ export type TicketAnswer =
       readonly refused: StoredRefused;
       /** The recipients whose copy it had taken by then (LMTP). */
       readonly accepted?: readonly string[] | undefined;
+      /** Set once a person has found that the others did not get it. */
+      readonly found?: "not-delivered" | undefined;
     };
 
 /**

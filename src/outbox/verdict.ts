@@ -171,7 +171,7 @@ const GREYLISTING: readonly number[] = [450, 451];
 function delay(reply: Reply | undefined, attempt: number, policy: Checked, toRecipient = false): number {
   const { first, longest, greylisting } = policy;
   const isGreylisting = attempt === 1 && toRecipient && reply !== undefined && GREYLISTING.includes(reply.code);
-  const seconds = isGreylisting ? greylisting : Math.min(longest, first * 2 ** (attempt - 1));
+  const seconds = isGreylisting ? greylisting : Math.min(longest, first * 2 ** Math.min(attempt - 1, 60));
   return withJitter(seconds, policy);
 }
 

@@ -18,7 +18,7 @@ const PARTS = {
   core: { folder: "src/core", files: /\.ts$/, tests: ["test/core/**/*.test.ts"] },
   transfers: {
     folder: "src/client",
-    files: /transfer|chunk|stream-body|body-pump|outcome|transaction/,
+    files: /transfer|chunk|body-pump|outcome|transaction/,
     tests: [
       "test/client/{bodies,chunking,eager,flights,pace,portions,reply-clock}.test.ts",
       "test/facade/{lmtp,sending}.test.ts",

@@ -5,6 +5,7 @@ import { makeReply } from "../../src/core/reply.ts";
 import { type Delivery, type DeliveryRequest, SMTPServerDisconnected } from "../../src/index.ts";
 import { type Finding, TicketRefusedError } from "../../src/outbox/index.ts";
 import { ticketKey } from "../../src/outbox/message.ts";
+import { resolveTicket } from "../../src/outbox/resolve.ts";
 import { gate } from "../support/gate.ts";
 import { type Fate, Life, message, World } from "./lives.ts";
 import { OneMessageQueue } from "./memory-store.ts";
@@ -230,6 +231,25 @@ it("sends a message again by LMTP only to those of whom nobody knows", async () 
   for (let run = 0; run < 2; run++) await world.run(queue, world.worker(new Life(undefined), options));
   await world.close();
   expect(commands).toEqual(["a@example.net,b@example.net,c@example.net", "b@example.net,c@example.net"]);
+});
+
+it("sends a message that a person found not to be delivered only to those who have no copy yet (LMTP)", async () => {
+  let recipients: unknown;
+  const deliver = async ({ to, body }: DeliveryRequest): Promise<Delivery> => {
+    await lastOf(body);
+    recipients = to;
+    return { accepted: [], refused: {}, reply: makeReply(250, ["ok"]), replies: [] };
+  };
+  const world = new World();
+  const to = [{ address: "a@example.net" }, { address: "b@example.net" }];
+  const queue = new OneMessageQueue(message({ to }));
+  const answer = { outcome: "unknown", text: "", refused: [], accepted: ["a@example.net"] } as const;
+  world.shared.entries.set(ticketKey(queue.message), { token: "dead", at: 0, answer, awaited: false });
+  await resolveTicket(world.shared.store(), queue.message, "not-delivered");
+  await world.run(queue, world.worker(new Life(undefined), { connect: () => ({ deliver, close: async () => {} }) }));
+  await world.close();
+  expect(queue.ended).toBe("done");
+  expect(recipients).toEqual([{ address: "b@example.net" }]);
 });
 
 it.each(["retry", "ask"] as const)("says of a last attempt by %s that nobody knows", async (unknown) => {

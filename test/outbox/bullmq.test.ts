@@ -95,6 +95,22 @@ describeService("redis", () => {
     await Promise.all([frozen.close(), other.close()]);
   });
 
+  it("listens to a queue once, however many outboxes it has", async () => {
+    const { queue } = opened();
+    const backend = queue.getBackend();
+    const before = backend.listenerCount("error");
+    for (let more = 0; more < 12; more++) bullmqOutbox(queue, { connect: () => ({ host: "mail.example.com" }) });
+    expect(backend.listenerCount("error")).toBe(before);
+  });
+
+  it.each(["autorun", "prefix"])(
+    "refuses the option worker.%s, which would make the worker another one",
+    async (name) => {
+      const { outbox } = opened();
+      await expect(outbox.work({ worker: { [name]: false } })).rejects.toThrow(`options.worker.${name}`);
+    },
+  );
+
   it("starts no worker while Redis is gone, says why, and leaves none behind", async () => {
     const { outbox, queue } = opened({}, 0.3);
     await queue.waitUntilReady();

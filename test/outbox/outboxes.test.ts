@@ -597,6 +597,28 @@ function addTests(name: QueueName, start: () => Promise<Service>): void {
     expect((await server.next()).to.toSorted()).toEqual(["busy@example.net", "gone@example.net"]);
   });
 
+  it("has the key of a dead letter that is discarded free again", async () => {
+    const { server, outbox, work } = await opened();
+    server.once("rcpt", "550 5.1.1 no such user");
+    await outbox.enqueue(envelope, letter, { key: "order-17" });
+    await work();
+    const [dead] = await until(
+      () => outbox.deadLetters(),
+      ({ length }) => length === 1,
+    );
+    expect(await outbox.enqueue(envelope, letter, { key: "order-17" })).toMatchObject({ jobs: [{ added: false }] });
+    await outbox.discard(dead?.id ?? "");
+    expect(await outbox.enqueue(envelope, letter, { key: "order-17" })).toMatchObject({ jobs: [{ added: true }] });
+    await server.next();
+  });
+
+  it("asks for the destination of a mailbox, whatever its spelling", async () => {
+    const { outbox } = await opened({}, { destinationOf: (address) => address.slice(address.lastIndexOf("@") + 1) });
+    const to = ["Al <a@EXAMPLE.net>", "<b@example.net>", "c@example.net"];
+    const { jobs } = await outbox.enqueue({ ...envelope, to }, letter);
+    expect(jobs).toMatchObject([{ destination: "example.net" }]);
+  });
+
   it("refuses to resolve a message that nobody has tried yet", async () => {
     const { outbox } = await opened();
     const { jobs } = await outbox.enqueue(envelope, letter, { deliverAt: new Date(Date.now() + 60_000) });

@@ -6,7 +6,7 @@ import { describe, expect, it, onTestFinished, vi } from "vitest";
 import { makeReply } from "../../src/core/reply.ts";
 import { SMTPPool } from "../../src/index.ts";
 import { inlineBody, readBody } from "../../src/outbox/body-store.ts";
-import { Destinations } from "../../src/outbox/destinations.ts";
+import { DestinationError, Destinations } from "../../src/outbox/destinations.ts";
 import { textOf } from "../../src/outbox/error-fields.ts";
 import {
   BodyUnavailableError,
@@ -25,6 +25,7 @@ import { outboxSettings, timesOf } from "../../src/outbox/options.ts";
 import { Outbox } from "../../src/outbox/outbox.ts";
 import { storedReply } from "../../src/outbox/stored-reply.ts";
 import { failureOf } from "../servers/failure.ts";
+import { gate } from "../support/gate.ts";
 import { message } from "./lives.ts";
 import { MemoryTickets } from "./memory-store.ts";
 
@@ -52,6 +53,28 @@ describe("a queued message", () => {
     }
     expect(new Set(queued.map(({ id }) => id)).size).toBe(1);
     expect(new Set(queued.map(ticketKey)).size).toBe(2);
+  });
+
+  it("is a copy: the caller may write into its memory again before it is queued", async () => {
+    const settings = outboxSettings({ connect: () => ({ host: "mail.example.com" }) });
+    const outbox = new Outbox(settings, new MemoryTickets().store(), "mail");
+    const body = octets("Message-ID: <a@b>\r\n\r\nHi!\r\n");
+    const queued: unknown[] = [];
+    const call = outbox.enqueue(
+      { from: "a@b", to: ["b@c"] },
+      body,
+      {},
+      {
+        known: async () => new Map(),
+        add: async (messages) => {
+          queued.push(...messages.map(({ message }) => message.body));
+          return new Map();
+        },
+      },
+    );
+    body.fill(65);
+    await call;
+    expect(queued).toEqual([{ text: "Message-ID: <a@b>\r\n\r\nHi!\r\n" }]);
   });
 
   it("keeps the Message-ID that it has, folded or not, and gets one otherwise", () => {
@@ -264,6 +287,23 @@ describe("the destinations of a worker", () => {
     expect(closed).toEqual(["a", "b", "c"]);
   });
 
+  it("close a pool that is given after the end", async () => {
+    let isClosed = false;
+    const late = gate();
+    const destinations = new Destinations(async () => {
+      await late.opened;
+      const close = async () => {
+        isClosed = true;
+      };
+      return { deliver: () => Promise.reject(new Error("unused")), close };
+    }, 5);
+    const use = failureOf(destinations.using("a", running, async () => {}));
+    await destinations.close();
+    expect(await use).toBeInstanceOf(DestinationError);
+    late.open();
+    await vi.waitFor(() => expect(isClosed).toBe(true));
+  });
+
   it("ask again for a pool that the user has closed", async () => {
     let opened = 0;
     const destinations = new Destinations(() => {
@@ -403,6 +443,11 @@ describe("options", () => {
     expect(() => Reflect.apply(make, undefined, [client, options])).toThrow(
       expect.objectContaining({ name: "TypeError", message: expect.stringContaining(name) }),
     );
+  });
+
+  it.each([9, 3601, 10.5, "60"])("bound the heartbeat of pg-boss: %o", (heartbeat) => {
+    const boss = { createQueue() {}, insert() {}, fetch() {}, touch() {}, getDb: () => ({}) };
+    expect(() => Reflect.apply(pgBossOutbox, undefined, [boss, { connect, heartbeat }])).toThrow("options.heartbeat");
   });
 
   it("bound a message's life", () => {

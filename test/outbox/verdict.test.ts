@@ -78,6 +78,12 @@ describe("retryOf", () => {
     expect(retryOf(error, 40, policy).action).toBe("give-up");
   });
 
+  it("has a delay for any number of attempts", () => {
+    const error = new SMTPDataError(451, "later", { delivery: "rejected" });
+    expect(retryOf(error, 2000, { ...policy, first: 0, attempts: Number.POSITIVE_INFINITY }).after).toBe(0);
+    expect(retryOf(error, 2000, { ...policy, attempts: Number.POSITIVE_INFINITY }).after).toBe(14_400);
+  });
+
   it("spreads delays by chance, as much as the policy says", () => {
     const error = new SMTPDataError(451, "later");
     const delays = [0, 0.5, 1].map((chance) => retryOf(error, 1, { jitter: 0.5, random: () => chance }).after);
