@@ -32,7 +32,7 @@ export function fieldOf({ fields }: MimePart, wanted: string): string | undefine
 const LONGEST_BOUNDARY = 1000;
 
 /** The parts of a multipart, of which no more than `most` are divided; undefined for any other part. */
-export function innerParts(part: MimePart, most = Number.POSITIVE_INFINITY): MimePart[] | undefined {
+export function innerParts(part: MimePart, most: number = Number.POSITIVE_INFINITY): MimePart[] | undefined {
   const { value, parameters } = parameterized(fieldOf(part, "content-type") ?? "");
   const boundary = parameters.get("boundary");
   if (!value.startsWith("multipart/") || boundary === undefined || boundary.length > LONGEST_BOUNDARY) return undefined;
