@@ -1,6 +1,6 @@
 /**
- * One attempt to deliver a queued message. Whatever step it dies in, the next attempt finds in the ticket whether the end
- * of the message may have been sent, and what the server answered.
+ * One attempt to deliver a queued message. If it dies in any of its steps, the next attempt reads from the ticket whether
+ * the end of the message may have been sent, and the server's reply.
  */
 import type { Delivery } from "../client/outcome.ts";
 import { notOffered } from "../core/features.ts";
@@ -81,11 +81,11 @@ export class Attempt {
   readonly #token = crypto.randomUUID();
   readonly #stop: AbortController = new AbortController();
   readonly #leave: AbortController = new AbortController();
-  /** Set from the moment on at which the end of the message may leave. */
+  /** Set before the end of the message may be sent. */
   #taking: Promise<Taking> | undefined;
   /** Whether the ticket is there, so that the end of the message may be on its way. */
   #isTaken = false;
-  /** Given up before the ticket was there: the end of the message has not left, and does not leave any more. */
+  /** True if the attempt was abandoned before it had the ticket: the end of the message is never sent. */
   #isCutShort = false;
 
   constructor(parts: AttemptParts, message: OutboxMessage) {
@@ -158,10 +158,10 @@ export class Attempt {
     const ask = () => this.#parts.ask?.({ id, messageId, from, to, reason, since: at });
     try {
       const finding = await answerOf("options.ask", this.#parts.callbackTimeout, ask, this.#stop.signal);
-      // Anything else that a callback returns is no finding, and above all no "delivered".
+      // Any other result of a callback counts as "unknown", never as "delivered".
       return finding === "delivered" || finding === "not-delivered" ? finding : "unknown";
     } catch {
-      // The callback could not find out, or not in time.
+      // The callback failed, or took too long.
       return "unknown";
     }
   }
@@ -177,7 +177,7 @@ export class Attempt {
       await this.#parts.held.remove(this.#message.id);
       return conclusion;
     }
-    // The answer came meanwhile: it is looked at instead.
+    // The answer came meanwhile: read it soon.
     if (!(await this.#parts.tickets.await(this.#key))) return { ...conclusion, after: SOON };
     const { id, messageId } = this.#message;
     const { reason = "in-flight", since = now } = conclusion.state.held ?? {};
@@ -289,13 +289,13 @@ export class Attempt {
     return { ...retried, state: { ...retried.state, failed, held } };
   }
 
-  /** Leaves out the recipients of whom the ticket knows that they have the message. */
+  /** Leaves out the recipients that have the message according to the ticket. */
   #learn({ answer }: Ticket): void {
     if (answer?.outcome === "unknown") this.#message = without(this.#message, answer.accepted ?? []);
   }
 
   async #awaken({ awaited }: TicketChange): Promise<void> {
-    // It is looked at again by itself later.
+    // The queue hands it out later anyway.
     if (awaited) await this.#parts.wake(this.#message.id).catch(() => {});
   }
 }

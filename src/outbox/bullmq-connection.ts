@@ -5,7 +5,7 @@ import type { RedisClient } from "./redis-store.ts";
 
 type Backend = { readonly client: unknown; on(event: string, listener: (value: unknown) => void): unknown };
 
-/** What a client is in while a command would wait in its memory, and be sent when nobody waits for it any more. */
+/** The states of a client in which it keeps commands in memory, and sends them when their callers have given up. */
 const AWAY: readonly unknown[] = ["connecting", "connect", "close", "reconnecting"];
 
 /** Follows the connection that a queue has. */

@@ -57,7 +57,7 @@ type Client = {
   disconnect(): void;
 };
 
-/** What a client of ioredis is in once it waits for nothing. */
+/** The states of an ioredis client that is neither connecting nor disconnecting. */
 const SETTLED: readonly string[] = ["ready", "end", "wait"];
 
 /** Ends one of BullMQ's workers. */

@@ -148,7 +148,7 @@ export class BullmqOutbox {
   async resolve(id: string, finding: "delivered" | "not-delivered"): Promise<void> {
     const { job, message } = await this.#find(id);
     const isLeft = await resolveTicket(this.#outbox.store, message, finding);
-    // A worker that has it right now puts it back, and looks at it again soon.
+    // A worker that is processing it puts it back and reads its ticket again soon.
     if (!(await job.isFailed())) return await job.promote().catch(() => {});
     if (isLeft) {
       await job.updateData(revived(message));
@@ -174,7 +174,7 @@ export class BullmqOutbox {
    */
   async redrive(id: string): Promise<void> {
     const { job, message } = await this.#find(id);
-    // Not by its state: where this ended halfway, the message has a new one, and is among the dead letters all the same.
+    // Asks BullMQ, not the state: an interrupted redrive leaves a new state on a job that still failed.
     if (!(await job.isFailed())) throw new Error(`${id} is no dead letter`);
     await job.updateData(redriven(message, this.#outbox.settings.lifetime));
     await job.retry("failed");
@@ -223,7 +223,7 @@ export class BullmqOutbox {
       // The key is remembered as long as the job.
       removeOnComplete: { age: this.#outbox.settings.retention },
       removeOnFail: false,
-      // What is unforeseen is tried again: only a verdict ends a message.
+      // An unforeseen error is tried again: only a verdict ends a message.
       attempts: 1_000_000,
       backoff: { type: "fixed", delay: STORE_GONE * 1000 },
     };
@@ -258,7 +258,7 @@ export class BullmqOutbox {
     { action, after, error, reply }: Conclusion,
     lock: Lock,
   ): Promise<Outcome> {
-    // BullMQ itself looks at the lock when a job is complete.
+    // BullMQ checks the lock itself when it completes a job.
     const isPlain = action === "done" && next.state.failed.length === 0;
     if (!isPlain) {
       await this.#states.write(job, next, lock);
@@ -286,7 +286,7 @@ export class BullmqOutbox {
     try {
       await this.#outbox.settle(readMessage(data));
     } catch {
-      // The tickets go by themselves.
+      // The store deletes the tickets later by itself.
     }
   }
 
@@ -299,7 +299,7 @@ export class BullmqOutbox {
     checkId(id);
     const job = await this.#queue.getJob(id);
     if (job === undefined) {
-      // Nor is there anything to decide about it.
+      // There is nothing left to decide about it.
       await this.#outbox.store.held.remove(id);
       throw new Error(`there is no message ${id}`);
     }

@@ -60,14 +60,14 @@ function withReplies(before: StoredRefused, now: StoredRefused): StoredRefused {
   return [...new Map([...before, ...now])];
 }
 
-/** Its time is over: the recipients that are left are given up. */
+/** The message has expired: the recipients that are left are given up. */
 export function expired(message: OutboxMessage): Conclusion {
   const verdict: Verdict = { action: "give-up", after: 0, recipients: undefined, refused: {}, slowDown: 0 };
   const error = new Error("the message could not be delivered in time");
   return conclusionOf(message, verdict, message.state, error, undefined);
 }
 
-/** Nobody knows whether the server took it: the message waits, as long as it lives. */
+/** The outcome is unknown: the message waits until it expires. */
 export function held(message: OutboxMessage, { at, answer }: Ticket, now: number): Conclusion {
   const reason = answer === undefined ? "in-flight" : "lost";
   const before = message.state.held;
@@ -80,7 +80,7 @@ export function held(message: OutboxMessage, { at, answer }: Ticket, now: number
   return { ...rest, action: "hold", after: nextCheck(state.held, message.expiresAt - now), state };
 }
 
-/** Soon at first, since an answer may be on its way, and then more and more rarely. */
+/** Seconds until the ticket is read again: few at first, since an answer may be on its way, then more and more. */
 function nextCheck(heldState: HeldState | undefined, life: number): number {
   const seconds = Math.min(3600, 5 * 2 ** Math.min(heldState?.checks ?? 0, 10));
   return Math.min(seconds, life / 1000 + 1);
@@ -128,7 +128,7 @@ function conclusionOf(
   return { ...common, action: over ?? "give-up", after: 0, state: { ...next, failed, over: over ?? "give-up" } };
 }
 
-/** All recipients that were not refused for good; undefined if that is nobody less than before. */
+/** All recipients that were not refused for good; undefined if these are all recipients. */
 function unanswered(message: OutboxMessage, { refused }: Verdict): readonly string[] | undefined {
   if (Object.keys(refused).length === 0) return message.state.left;
   return recipientsLeft(message).flatMap(({ address }) => (address in refused ? [] : [address]));

@@ -148,7 +148,7 @@ async function close(sender: Sender): Promise<void> {
   try {
     await sender.close();
   } catch {
-    // What it still had to send has its own errors.
+    // The messages that it still had to send reject by themselves.
   }
 }
 

@@ -1,5 +1,5 @@
 /**
- * What a queue needs to send mail: nothing lost, and nothing sent twice as far as anybody can know. Adapters for BullMQ
+ * Durable delivery of mail on queues: no message is lost, and none is sent twice as far as that can be known. Adapters for BullMQ
  * and pg-boss, and the parts that they are made of.
  *
  * @module

@@ -85,7 +85,7 @@ export type HeldState = {
   readonly checks: number;
 };
 
-/** The state of a message that nobody has tried yet. */
+/** The state of a message before its first attempt. */
 export const FRESH: MessageState = {
   attempts: 0,
   round: 0,
@@ -101,7 +101,7 @@ export const FRESH: MessageState = {
   last: undefined,
 };
 
-/** A message that another version of this package wrote, or something else did. It is left in the queue. */
+/** The job was written by another version of this package, or by another program. It stays in the queue. */
 export class UnknownMessageError extends Error {
   override readonly name: string = "UnknownMessageError";
 }
@@ -132,7 +132,7 @@ export function ticketKey({ id, nonce, state }: OutboxMessage): string {
   return nonce === undefined ? `${id}:${state.round}` : `${id}:${nonce}:${state.round}`;
 }
 
-/** The recipients that nobody will try again, and of whom the sender was not told yet. */
+/** The recipients that were given up and that no report has named yet. */
 export function untold({ failed, told }: MessageState): StoredRefused {
   return failed.slice(told);
 }

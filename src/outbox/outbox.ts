@@ -130,7 +130,7 @@ export class Outbox {
   }
 
   /**
-   * Looks whether workers have what they need.
+   * Checks that the modules that workers need are installed.
    * @throws {Error} if there are to be reports and nodemailer is not installed
    */
   async prepare(): Promise<void> {
@@ -161,7 +161,7 @@ export class Outbox {
   /** Pauses the destination of an attempt whose server is overloaded. */
   async follow({ destination }: OutboxMessage, { slowDown }: Conclusion): Promise<void> {
     if (slowDown <= 0) return;
-    // The next message finds out by itself.
+    // Without it, the next message meets the same reply.
     await this.#places.pause(destination, slowDown).catch(() => {});
   }
 
@@ -197,7 +197,7 @@ export class Outbox {
     );
     // A worker may have died between its entry in the list and the state that says so.
     const listed = this.store.held.remove(message.id).catch(() => {});
-    // Where this fails, they are forgotten later by themselves, or the body stays.
+    // If this fails, the store deletes the tickets later; the body stays.
     const seconds = Math.max(retention, 2 * this.#longest);
     await Promise.all(rounds.map((key) => this.store.tickets.forget(key, seconds))).catch(() => {});
     await this.#removeBody(message.body);
@@ -314,7 +314,7 @@ export class Outbox {
 
 const REPEAT = "; with a key the call can be repeated safely, since the message may have been queued all the same";
 
-/** What tells a report from all others about the same message: a recipient is given up once, unless it is redriven. */
+/** The parts of a report's name, which differ between reports about the same message: each redrive may add one. */
 function reportParts({ id, nonce = "", state }: OutboxMessage): string[] {
   const counts = [state.attempts, state.round, state.redrives, state.told].map(String);
   return ["report", id, nonce, ...counts];

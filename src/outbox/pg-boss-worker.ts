@@ -70,7 +70,7 @@ export class PgBossWorker {
 
   #start(job: PgBossJob): void {
     const run = this.#process(job)
-      // It is found again when its heartbeat is missed.
+      // pg-boss hands it out again when its heartbeats stop.
       .catch(() => {})
       .then(() => void this.#running.delete(run));
     this.#running.set(run, job);
@@ -103,13 +103,13 @@ export class PgBossWorker {
 
   async #touch(): Promise<void> {
     const jobs = [...this.#running.values()];
-    // A heartbeat that is missed says nothing yet.
+    // A single missed heartbeat has no effect.
     if (jobs.length > 0) await this.#boss.touch(this.#settings.queue, jobs).catch(() => {});
   }
 
   #sleep(milliseconds: number): Promise<void> {
     return new Promise((resolve) => {
-      // It may have been closed while it fetched.
+      // The worker may have been closed during the fetch.
       if (this.#closing) return resolve();
       const timer = setTimeout(resolve, milliseconds);
       this.#wake = () => {

@@ -154,7 +154,7 @@ export class PgBossOutbox {
   async resolve(id: string, finding: "delivered" | "not-delivered"): Promise<void> {
     const found = await this.#jobs.find(id);
     if (found === undefined) {
-      // Nor is there anything to decide about it.
+      // There is nothing left to decide about it.
       await this.#outbox.store.held.remove(id);
       throw new Error(`there is no message ${id}`);
     }

@@ -60,7 +60,7 @@ export class Places {
     return { admitted: true, wait: 0, paid, taken: entered };
   }
 
-  /** Renews places while a message is under way; the returned function ends that. */
+  /** Renews places during an attempt; the returned function stops it. */
   keep(taken: readonly string[], token: string): () => void {
     if (taken.length === 0 || this.#store.renew === undefined) return () => {};
     const renew = async (key: string): Promise<void> => {

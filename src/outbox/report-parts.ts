@@ -73,7 +73,7 @@ export function textOf({ part }: ReportPart): string {
   const octets = decodedBody(part);
   const text = asUtf8(octets);
   const { parameters } = parameterized(fieldOf(part, "content-type") ?? "");
-  // What is UTF-8 and no ASCII is no other charset: the part may say otherwise, if the message came as a string.
+  // Non-ASCII text that is valid UTF-8 is UTF-8, whatever the part says: the message may have come as a string.
   const read =
     text === undefined || isAscii(text) ? decodeCharset(octets, parameters.get("charset") ?? "latin1") : text;
   return read.replace(/^\uFEFF/, "").replace(/\r\n?/g, "\n");

@@ -1,4 +1,4 @@
-/** What servers send in place of a status part, and what they explain in words: Exim, Gmail, Exchange, qmail. */
+/** Reads reports without a status part, whose facts stand in header fields or in words: Exim, Gmail, Exchange, qmail. */
 import { isPlainPath } from "../core/mailbox.ts";
 import { fieldOf } from "../core/mime.ts";
 import type { DeliveryReport, ReportedRecipient } from "./parse-report.ts";
@@ -112,7 +112,7 @@ function bareLine(line: string): string {
     .replace(/^<([^<>]*)>$/, "$1");
 }
 
-/** What the human-readable text has below each address, or, in Gmail's texts, below all of them. */
+/** The explanations in the human-readable text: below each address, or, in Gmail's texts, below all of them. */
 export function reasonsIn(message: ReportPart, addresses: ReadonlySet<string>): ReadonlyMap<string, string> {
   const { above } = noticeIn(message);
   const found = paragraphsIn(above, (line) => {
