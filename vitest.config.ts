@@ -27,6 +27,8 @@ const common = {
 
 export default defineConfig({
   test: {
+    // What vite makes of a file serves all runtimes and later runs: it is found by the file's content.
+    experimental: { fsModuleCache: true },
     // Most tests wait for a server or a deadline: twice as many workers as processors keep these busy.
     maxWorkers: 2 * availableParallelism(),
     projects: [
