@@ -1,4 +1,8 @@
-/** What the benchmarks make of raw results: a sum that tells damage, ratios within a repetition, verdicts. */
+/**
+ * What the benchmarks make of raw results: a sum that tells damage, ratios within a repetition, verdicts.
+ *
+ * @node Each runtime would read the same files.
+ */
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 

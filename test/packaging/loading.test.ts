@@ -1,8 +1,12 @@
-/** Importing the package opens nothing and loads no transport: that is left to the first connection. */
+/**
+ * Importing the package opens nothing and loads no transport: that is left to the first connection.
+ *
+ * @node It starts each runtime itself.
+ */
 import { readdir, readFile, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { onNode, type Runtime, running, runtimes } from "../support/runtimes.ts";
+import { type Runtime, running, runtimes } from "../support/runtimes.ts";
 import { type Folder, installPackage, type Outcome, run } from "./installed.ts";
 
 /** What only a transport names: the ways out of the process. `builtin-module.ts` asks for channels and contexts alone. */
@@ -38,7 +42,7 @@ note("connected");
 console.log(JSON.stringify(at));
 `;
 
-describe.runIf(onNode)("importing the package", () => {
+describe("importing the package", () => {
   let folder: Folder;
 
   beforeAll(async () => {

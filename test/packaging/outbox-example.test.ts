@@ -1,4 +1,8 @@
-/** The example of an outbox under a dashboard, from the packed tarball on each runtime, looked at in Chromium. */
+/**
+ * The example of an outbox under a dashboard, from the packed tarball on each runtime, looked at in Chromium.
+ *
+ * @node It starts each runtime itself.
+ */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { afterAll, beforeAll, expect } from "vitest";

@@ -1,4 +1,8 @@
-/** SECURITY.md names tests: they exist, and each group of scenarios is one that is played. */
+/**
+ * SECURITY.md names tests: they exist, and each group of scenarios is one that is played.
+ *
+ * @node Each runtime would read the same files.
+ */
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
