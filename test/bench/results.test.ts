@@ -1,4 +1,8 @@
-/** The evaluation of raw benchmark results: a sum that reveals damage, ratios within a repetition, verdicts. */
+/**
+ * The evaluation of raw benchmark results: a sum that reveals damage, ratios within a repetition, verdicts.
+ *
+ * @node Each runtime would read the same files.
+ */
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 

@@ -1,18 +1,20 @@
-/** The table of docs/extensions.md agrees with the code, and each of its cells with a test. */
+/**
+ * The table of docs/extensions.md agrees with the code, and each of its cells with a test.
+ *
+ * @node Each runtime would read the same files.
+ */
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { EXTENSIONS } from "../../src/core/extensions/index.ts";
 import { passwordMechanisms, tokenMechanisms } from "../../src/sasl/choose.ts";
 import * as sasl from "../../src/sasl/index.ts";
-import { onNode } from "../support/runtimes.ts";
 import { markdownOf, rows } from "./table.ts";
 
 const root = join(import.meta.dirname, "../..");
 const docs = readFileSync(join(root, "docs/extensions.md"), "utf8");
 
-// The same on each runtime.
-describe.runIf(onNode)("the table of extensions", () => {
+describe("the table of extensions", () => {
   it("has each extension of the code, with its RFC, and no other", () => {
     const documented = rows.filter(({ kind }) => kind === "extension");
     expect(documented.map(({ name }) => name)).toEqual(EXTENSIONS.map(({ keyword }) => keyword));

@@ -29,6 +29,18 @@ export class ContentBytes {
     this.#before = byte;
   }
 
+  /** Takes the bytes up to the next one that could break a rule, or up to `to`; returns where that is. */
+  skip(bytes: Uint8Array, from: number, to: number): number {
+    if (this.#before === CR) return from;
+    let at = from;
+    for (; at < to; at++) {
+      const byte = bytes[at] ?? 0;
+      if (byte === CR || byte === LF || byte > 127) break;
+    }
+    if (at > from) this.#before = bytes[at - 1] ?? 0;
+    return at;
+  }
+
   /** Takes the end of the content. */
   end(): void {
     if (this.#before === CR) this.#fail("RFC 5321 2.3.8: no bare CR in content", "at its end");
@@ -58,6 +70,13 @@ export class ContentReader {
   /** Consumes bytes from `at`; `next` is where the content stops, if it ended there. */
   push(bytes: Uint8Array, at: number): { next: number; ended: boolean } {
     for (let index = at; index < bytes.length; index++) {
+      // Behind the beginning of a line, only the line's end matters here. Most bytes of a large content are there.
+      if (this.#lineLength >= 2 && this.#dots < this.#lineLength) {
+        const stop = this.#bytes.skip(bytes, index, bytes.length);
+        this.#lineLength += stop - index;
+        index = stop;
+        if (index === bytes.length) break;
+      }
       if (this.#take(bytes[index] ?? 0)) return { next: index + 1, ended: true };
     }
     return { next: bytes.length, ended: false };
@@ -106,7 +125,10 @@ export class ChunkReader {
   /** Consumes bytes from `at`; returns where the chunk stops. */
   push(bytes: Uint8Array, at: number): number {
     const end = Math.min(bytes.length, at + this.#left);
-    for (let index = at; index < end; index++) this.#bytes?.take(bytes[index] ?? 0);
+    for (let index = at; this.#bytes !== undefined && index < end; index++) {
+      index = this.#bytes.skip(bytes, index, end);
+      if (index < end) this.#bytes.take(bytes[index] ?? 0);
+    }
     this.#left -= end - at;
     if (this.ended) this.#end();
     return end;

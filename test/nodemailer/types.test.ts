@@ -1,7 +1,10 @@
-/** The types with each declaration of nodemailer: the guide's example compiles, and its result has our type. */
+/**
+ * The types with each declaration of nodemailer: the guide's example compiles, and its result has our type.
+ *
+ * @node The compiler says the same on each runtime.
+ */
 import { describe, expect, it } from "vitest";
 import { type Snippet, snippetsOfMarkdown, snippetsOfSources, typeErrors } from "../packaging/snippets.ts";
-import { onNode } from "../support/runtimes.ts";
 
 /** nodemailer's types, by their packages. */
 const DECLARATIONS = {
@@ -60,7 +63,7 @@ console.log(info.nothing);
 `,
 };
 
-describe.runIf(onNode)("the example of the guide and what follows from it compile", () => {
+describe("the example of the guide and what follows from it compile", () => {
   it.each(Object.entries(DECLARATIONS))("with the types of %s", async (_, declaration) => {
     const snippets = [...snippetsOfMarkdown("docs/guide/plug-ins.md"), ...snippetsOfSources("src/nodemailer")];
     const ours = snippets.filter(({ code }) => code.includes("smtplib/nodemailer"));

@@ -1,10 +1,13 @@
-/** The model of the ticket, checked by Spin: each order of the steps of two workers that die and freeze at any time. */
+/**
+ * The model of the ticket, checked by Spin: each order of the steps of two workers that die and freeze at any time.
+ *
+ * @node Spin says the same on each runtime.
+ */
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { onNode } from "../support/runtimes.ts";
 import { describeService } from "./describe-service.ts";
 
 const model = join(import.meta.dirname, "outbox.pml");
@@ -37,8 +40,7 @@ function run(cwd: string, command: string, ...args: string[]): string {
   return stdout;
 }
 
-// The same on each runtime.
-describe.runIf(onNode)("the model", { timeout: 180_000 }, () => {
+describe("the model", { timeout: 180_000 }, () => {
   describeService("spin", () => {
     it.each([
       { name: "hold", settings: { POLICY: 0 } },

@@ -4,10 +4,10 @@
  */
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { existsSync, readdirSync } from "node:fs";
-import { chmod, mkdtemp, rm } from "node:fs/promises";
+import { chmod, mkdir, mkdtemp, rename, rm } from "node:fs/promises";
 import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 
 /** A running server. */
 export type Service = {
@@ -45,9 +45,7 @@ export async function startPostgres(): Promise<Service> {
   await chmod(dir, 0o777);
   const binaries = postgresBinaries() ?? "";
   const data = join(dir, "data");
-  const [init, ...more] = asPostgres(join(binaries, "initdb"), ["-D", data, "-U", "postgres", "-A", "trust", "-N"]);
-  const made = spawnSync(init, more, { encoding: "utf8" });
-  if (made.status !== 0) throw new Error(`initdb failed: ${made.stderr}`);
+  copyFolder(await emptyCluster(binaries), data);
   const command = asPostgres(join(binaries, "postgres"), [
     ...["-D", data, "-p", String(port), "-k", dir, "-c", "listen_addresses=127.0.0.1", "-c", "max_connections=200"],
   ]);
@@ -55,6 +53,43 @@ export async function startPostgres(): Promise<Service> {
   const ready = async (): Promise<boolean> =>
     spawnSync(join(binaries, "pg_isready"), ["-q", "-h", "127.0.0.1", "-p", String(port)]).status === 0;
   return started([port, dir], command, ready, data);
+}
+
+/**
+ * What initdb makes: once for each version of PostgreSQL, since it takes longer than most files take for their tests.
+ * It is made in the folder for temporary files, as PostgreSQL's user may see nothing of a project in a home folder.
+ */
+async function emptyCluster(binaries: string): Promise<string> {
+  const cache = join(import.meta.dirname, "../../.cache");
+  const cluster = join(cache, `cluster${binaries.replaceAll("/", "-")}-${process.getuid?.()}`);
+  if (existsSync(cluster)) return cluster;
+  const dir = await mkdtemp(join(tmpdir(), "smtplib-initdb-"));
+  try {
+    await chmod(dir, 0o777);
+    const data = join(dir, "data");
+    succeed(asPostgres(join(binaries, "initdb"), ["-D", data, "-U", "postgres", "-A", "trust", "-N"]));
+    await mkdir(cache, { recursive: true });
+    // Under another name first: another process may do the same at the same time.
+    const copy = join(await mkdtemp(join(cache, "making-")), "data");
+    copyFolder(data, copy);
+    await rename(copy, cluster).catch((error: unknown) => {
+      if (!existsSync(cluster)) throw error;
+    });
+    await rm(dirname(copy), { recursive: true, force: true });
+  } finally {
+    await rm(dir, { recursive: true, force: true });
+  }
+  return cluster;
+}
+
+/** Copies a folder with its owner and modes, for which PostgreSQL looks. */
+function copyFolder(from: string, to: string): void {
+  succeed(["cp", "-a", from, to]);
+}
+
+function succeed([command, ...args]: readonly [string, ...string[]]): void {
+  const { status, stderr } = spawnSync(command, args, { encoding: "utf8" });
+  if (status !== 0) throw new Error(`${command} failed: ${stderr}`);
 }
 
 /** PostgreSQL refuses to run as root. */

@@ -1,11 +1,12 @@
 /**
  * docs/architecture.md: its drawing shows the import graph (`vitest run test/packaging/architecture.test.ts -u` draws
  * it again), and the files that it names exist.
+ *
+ * @node Each runtime would read the same files.
  */
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { onNode } from "../support/runtimes.ts";
 import { root } from "./documents.ts";
 import { read } from "./import-graph.ts";
 import { drawLayers } from "./layer-drawing.ts";
@@ -16,7 +17,7 @@ const files = ["src", "transports"].flatMap((folder) =>
     .map((name) => `${folder}/${name}`),
 );
 
-describe.runIf(onNode)("docs/architecture.md", () => {
+describe("docs/architecture.md", () => {
   it("has a drawing of the import graph", async () => {
     const edges = files.sort().flatMap((file) => read(file, readFileSync(join(root, file), "utf8")).edges);
     await expect(drawLayers(edges)).toMatchFileSnapshot(join(root, "docs/architecture.svg"));

@@ -1,4 +1,8 @@
-/** The examples for proxies, web streams and Workers, from the packed tarball, on each of their runtimes. */
+/**
+ * The examples for proxies, web streams and Workers, from the packed tarball, on each of their runtimes.
+ *
+ * @node It starts each runtime itself.
+ */
 import { copyFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { build } from "esbuild";
@@ -6,12 +10,12 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { type ScriptedProxyOptions, startScriptedProxy } from "../proxy/scripted-proxy.ts";
 import { certificates } from "../support/certificates.ts";
 import { startEmbeddedServer } from "../support/embedded-server.ts";
-import { onNode, runtimes } from "../support/runtimes.ts";
+import { runtimes } from "../support/runtimes.ts";
 import { type Folder, installPackage, run } from "./installed.ts";
 import { expectNothingIn, type JudgeReport, judgeReport, putJudgeInto } from "./judged.ts";
 import { root } from "./snippets.ts";
 
-describe.runIf(onNode)("the examples for connecting", () => {
+describe("the examples for connecting", () => {
   let folder: Folder;
   let judge: JudgeReport;
 

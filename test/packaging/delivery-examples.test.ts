@@ -1,16 +1,20 @@
-/** The examples for delivery reports and for delayed mail, from the packed tarball, on each runtime. */
+/**
+ * The examples for delivery reports and for delayed mail, from the packed tarball, on each runtime.
+ *
+ * @node It starts each runtime itself.
+ */
 import { copyFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { startEmbeddedServer } from "../support/embedded-server.ts";
-import { onNode, runtimes } from "../support/runtimes.ts";
+import { runtimes } from "../support/runtimes.ts";
 import { ehlo, server } from "../support/scripted-dialogue.ts";
 import { startScriptedServer } from "../support/scripted-server.ts";
 import { type Folder, installPackage, type Outcome, run } from "./installed.ts";
 import { type JudgeReport, judgeReport, putJudgeInto } from "./judged.ts";
 import { root } from "./snippets.ts";
 
-describe.runIf(onNode)("the example", () => {
+describe("the example", () => {
   let folder: Folder;
   let judge: JudgeReport;
 

@@ -1,4 +1,8 @@
-/** README and docs/: every code block is run or checked, and every link has a target. */
+/**
+ * README and docs/: every code block is run or checked, and every link has a target.
+ *
+ * @node Each runtime would read the same files.
+ */
 import { spawnSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -10,7 +14,6 @@ import { SEND } from "../../src/cli/send/command.ts";
 import { SERVE } from "../../src/cli/serve/command.ts";
 import { cli, fileOf } from "../cli/cli.ts";
 import { pairs, withStartTls } from "../cli/planted.ts";
-import { onNode } from "../support/runtimes.ts";
 import { anchorOf, type Block, blocksOf, documents, faultOf, linksOf, pages, root } from "./documents.ts";
 
 const blocks = pages.flatMap((file) => blocksOf(file));
@@ -36,8 +39,7 @@ const CHECKS: Readonly<Record<string, (block: Block) => string | undefined>> = {
   },
 };
 
-// The same on each runtime.
-describe.runIf(onNode)("the blocks of code", () => {
+describe("the blocks of code", () => {
   it("are of languages that are run or checked", () => {
     expect(blocks.length).toBeGreaterThan(50);
     const unknown = blocks.filter(({ language, notRun }) => notRun === undefined && !(language in CHECKS));
@@ -76,7 +78,7 @@ describe.runIf(onNode)("the blocks of code", () => {
   });
 });
 
-describe.runIf(onNode)("what a command prints", () => {
+describe("what a command prints", () => {
   it.each(blocks.filter(({ language }) => language === "console").map((block) => [block.where, block] as const))(
     "is what the program prints: %s",
     async (_, { code }) => {
@@ -95,7 +97,7 @@ describe.runIf(onNode)("what a command prints", () => {
   );
 });
 
-describe.runIf(onNode)("the links", () => {
+describe("the links", () => {
   it("are many", () => {
     expect(documents.flatMap(linksOf).length).toBeGreaterThan(100);
   });
@@ -128,7 +130,7 @@ describe.runIf(onNode)("the links", () => {
   });
 });
 
-describe.runIf(onNode)("README", () => {
+describe("README", () => {
   it("has at most 150 lines", () => {
     expect(readFileSync(join(root, "README.md"), "utf8").split("\n").length).toBeLessThanOrEqual(151);
   });

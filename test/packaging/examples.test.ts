@@ -1,8 +1,10 @@
 /**
  * The examples that need other packages, even if only for a mail server, run with the packed tarball, under the judge.
+ *
+ * @node It starts each runtime itself.
  */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { onNode, runtimes } from "../support/runtimes.ts";
+import { runtimes } from "../support/runtimes.ts";
 import { type Folder, run } from "./installed.ts";
 import { judgedExamples, judgeReport } from "./judged.ts";
 
@@ -48,7 +50,7 @@ const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
   ],
 };
 
-describe.runIf(onNode)("from the packed tarball", () => {
+describe("from the packed tarball", () => {
   let folder: Folder;
 
   beforeAll(async () => {

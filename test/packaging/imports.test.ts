@@ -1,9 +1,12 @@
-/** The layers of the architecture: the permitted imports, checked with the syntax trees of all sources. */
+/**
+ * The layers of the architecture: the permitted imports, checked with the syntax trees of all sources.
+ *
+ * @node Each runtime would read the same files.
+ */
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { isAllowed, layerOf, layers } from "../support/layers.ts";
-import { onNode } from "../support/runtimes.ts";
 import { cycles, type Edge, read } from "./import-graph.ts";
 
 const root = join(import.meta.dirname, "../..");
@@ -16,8 +19,7 @@ const files = ["src", "transports"].flatMap((folder) =>
 
 const sources = files.map((file) => ({ file, ...read(file, text(file)) }));
 
-// The same on each runtime.
-describe.runIf(onNode)("the import graph", () => {
+describe("the import graph", () => {
   it("covers every source, each in a layer", () => {
     expect(files.length).toBeGreaterThan(30);
     expect(files.filter((file) => layerOf(file) === undefined)).toEqual([]);
@@ -76,7 +78,7 @@ describe.runIf(onNode)("the import graph", () => {
   });
 });
 
-describe.runIf(onNode)("the reader of imports", () => {
+describe("the reader of imports", () => {
   it.each<[string, Partial<Edge>]>([
     ['import { x } from "../transports/node.ts";', { to: "transports/node.ts", kind: "static" }],
     ['import "../transports/node.ts";', { to: "transports/node.ts", kind: "static" }],

@@ -1,11 +1,15 @@
-/** Follows the guides in an empty folder with the packed tarball: their programs run unchanged, with a local server. */
+/**
+ * Follows the guides in an empty folder with the packed tarball: their programs run unchanged, with a local server.
+ *
+ * @node It starts each runtime itself.
+ */
 import { existsSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import ts from "typescript";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type EmbeddedServer, startEmbeddedServer } from "../support/embedded-server.ts";
-import { onNode, runtimes } from "../support/runtimes.ts";
+import { runtimes } from "../support/runtimes.ts";
 import { pages } from "./documents.ts";
 import { type Folder, installPackage, run } from "./installed.ts";
 import { root, type Snippet, snippetsOfMarkdown } from "./snippets.ts";
@@ -23,9 +27,9 @@ const programs = pages
   .filter(({ code }) => !/throw error;\n} finally|"smtplib\/proxy"|SMTP_SSL/.test(code));
 
 const isBuilt = existsSync(join(root, "dist/index.d.ts"));
-if (onNode && !isBuilt) console.warn("SKIPPED: the guides in an empty folder: npm run build");
+if (!isBuilt) console.warn("SKIPPED: the guides in an empty folder: npm run build");
 
-describe.runIf(onNode && isBuilt)("in an empty folder", () => {
+describe.runIf(isBuilt)("in an empty folder", () => {
   let folder: Folder;
   let server: EmbeddedServer;
 

@@ -1,8 +1,12 @@
-/** Importing the package opens nothing and loads no transport: the first connection does that. */
+/**
+ * Importing the package opens nothing and loads no transport: the first connection does that.
+ *
+ * @node It starts each runtime itself.
+ */
 import { readdir, readFile, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { onNode, type Runtime, running, runtimes } from "../support/runtimes.ts";
+import { type Runtime, running, runtimes } from "../support/runtimes.ts";
 import { type Folder, installPackage, type Outcome, run } from "./installed.ts";
 
 /**
@@ -40,7 +44,7 @@ note("connected");
 console.log(JSON.stringify(at));
 `;
 
-describe.runIf(onNode)("importing the package", () => {
+describe("importing the package", () => {
   let folder: Folder;
 
   beforeAll(async () => {

@@ -1,4 +1,8 @@
-/** The example of an outbox with a dashboard, from the packed tarball on each runtime, viewed in Chromium. */
+/**
+ * The example of an outbox with a dashboard, from the packed tarball on each runtime, viewed in Chromium.
+ *
+ * @node It starts each runtime itself.
+ */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { afterAll, beforeAll, expect } from "vitest";

@@ -1,4 +1,8 @@
-/** The tests that SECURITY.md names exist, and each group of scenarios is played. */
+/**
+ * The tests that SECURITY.md names exist, and each group of scenarios is played.
+ *
+ * @node Each runtime would read the same files.
+ */
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";

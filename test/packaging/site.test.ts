@@ -1,4 +1,8 @@
-/** The built site in Chromium: two widths, light and dark; accessible, and without broken links. */
+/**
+ * The built site in Chromium: two widths, light and dark; accessible, and without broken links.
+ *
+ * @node Each runtime would read the same files.
+ */
 import { once } from "node:events";
 import { existsSync, readFileSync } from "node:fs";
 import { createServer } from "node:http";
@@ -7,12 +11,11 @@ import { extname, join } from "node:path";
 import { env } from "node:process";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { inEachLook, itInBrowser, picture, violationsOf, withPage } from "../support/browser.ts";
-import { onNode } from "../support/runtimes.ts";
 import { pages, root } from "./documents.ts";
 
 const dist = join(root, "docs/.vitepress/dist");
 const isBuilt = existsSync(join(dist, "index.html"));
-if (onNode && !isBuilt) console.warn("SKIPPED: the site is not built: npm run docs");
+if (!isBuilt) console.warn("SKIPPED: the site is not built: npm run docs");
 
 const TYPES: Readonly<Record<string, string>> = {
   ...{ ".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml" },
@@ -34,7 +37,7 @@ const server = createServer(({ url = "/" }, response) => {
 /** Pages of each kind: the start, text with code, wide tables, a drawing, the reference. */
 const SHOWN = ["", "guide/first-mail", "guide/from-nodemailer", "extensions", "architecture", "reference/smtplib/sasl"];
 
-describe.runIf(isBuilt && onNode)("the site", () => {
+describe.runIf(isBuilt)("the site", () => {
   beforeAll(async () => {
     server.listen(0, "127.0.0.1");
     await once(server, "listening");
@@ -99,6 +102,6 @@ describe.runIf(isBuilt && onNode)("the site", () => {
 });
 
 // Where everything is required, the site must be built: CI builds it.
-it.runIf(onNode && env["SMTPLIB_REQUIRE_SITE"] === "1")("the site is built", () => {
+it.runIf(env["SMTPLIB_REQUIRE_SITE"] === "1")("the site is built", () => {
   expect(isBuilt).toBe(true);
 });

@@ -1,12 +1,14 @@
 /**
  * The packed tarball in an empty folder: the package runs on every runtime that it names, and has the documented types.
+ *
+ * @node It starts each runtime itself.
  */
 import { existsSync, readFileSync } from "node:fs";
 import { readdir, readFile, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { type EmbeddedServer, startEmbeddedServer } from "../support/embedded-server.ts";
-import { onNode, otherNodes, type Runtime, runtimes } from "../support/runtimes.ts";
+import { otherNodes, type Runtime, runtimes } from "../support/runtimes.ts";
 import { type Folder, installPackage, run } from "./installed.ts";
 import { snippetsOfMarkdown } from "./snippets.ts";
 
@@ -15,11 +17,11 @@ const { version }: { version: string } = JSON.parse(readFileSync(join(root, "pac
 const required = process.env["CI"] === "true";
 const absent = otherNodes.filter(({ installed }) => !installed).map(({ name }) => name);
 
-if (onNode && absent.length > 0 && !required) {
+if (absent.length > 0 && !required) {
   console.warn(`\n*** ${absent.join(", ")} left out: node scripts/install-nodes.mjs gets them\n`);
 }
 
-describe.runIf(onNode)("the packed tarball", () => {
+describe("the packed tarball", () => {
   let folder: Folder;
   let server: EmbeddedServer;
 

@@ -1,15 +1,19 @@
-/** The example for bearer tokens, from the packed tarball, on each runtime. */
+/**
+ * The example for bearer tokens, from the packed tarball, on each runtime.
+ *
+ * @node It starts each runtime itself.
+ */
 import { copyFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { certificates } from "../support/certificates.ts";
 import { startEmbeddedServer } from "../support/embedded-server.ts";
-import { onNode, runtimes } from "../support/runtimes.ts";
+import { runtimes } from "../support/runtimes.ts";
 import { type Folder, installPackage, type Outcome, run } from "./installed.ts";
 import { type JudgeReport, judgeReport, putJudgeInto } from "./judged.ts";
 import { root } from "./snippets.ts";
 
-describe.runIf(onNode)("the example for tokens", () => {
+describe("the example for tokens", () => {
   let folder: Folder;
   let judge: JudgeReport;
 

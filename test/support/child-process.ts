@@ -1,6 +1,6 @@
 /** Runs programs in separate processes, on the runtime of the tests. */
 import { type ExecFileException, execFile, spawn } from "node:child_process";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -18,14 +18,25 @@ export type Ended = {
   readonly milliseconds: number;
 };
 
+/** The code of each program, which is bundled once. */
+const codes = new Map<string, Promise<string>>();
+
 /** Bundles a program, since Node 20 does not run TypeScript; returns the file. */
 export async function bundled(entry: string): Promise<string> {
+  const code = codes.get(entry) ?? bundle(entry);
+  codes.set(entry, code);
   const folder = await mkdtemp(join(tmpdir(), "smtplib-child-"));
   onTestFinished(() => rm(folder, { recursive: true, force: true }));
   const file = join(folder, "child.mjs");
-  const options = ["--bundle", "--format=esm", "--platform=node", "--log-level=error", `--outfile=${file}`];
-  await promisify(execFile)(join(root, "node_modules/.bin/esbuild"), [join(root, entry), ...options]);
+  await writeFile(file, await code);
   return file;
+}
+
+async function bundle(entry: string): Promise<string> {
+  const options = ["--bundle", "--format=esm", "--platform=node", "--log-level=error"];
+  const settings = { maxBuffer: 10_000_000 };
+  const esbuild = join(root, "node_modules/.bin/esbuild");
+  return (await promisify(execFile)(esbuild, [join(root, entry), ...options], settings)).stdout;
 }
 
 /** Runs a file from `bundled` with an argument, and ends it after `limit` milliseconds if it does not end by itself. */

@@ -151,8 +151,14 @@ export class Conversation {
     } catch (error) {
       if (!(error instanceof Over)) this.problems.push(String(error));
     }
-    while (this.ended === undefined) await this.#more();
-    if (this.#pending.length > 0) this.lines.push(...latin1(this.#pending).split("\r\n"));
+    const rest = [this.#pending];
+    while (this.ended === undefined) {
+      this.#pending = new Uint8Array(0);
+      await this.#more();
+      rest.push(this.#pending);
+    }
+    const unread = latin1(Buffer.concat(rest));
+    if (unread !== "") this.lines.push(...unread.split("\r\n"));
     this.#wire.halfClose();
     this.#wire.destroy();
   }
@@ -377,7 +383,7 @@ function verbOf(line: string): string {
 }
 
 function latin1(octets: Uint8Array): string {
-  return Buffer.from(octets).toString("latin1");
+  return Buffer.from(octets.buffer, octets.byteOffset, octets.byteLength).toString("latin1");
 }
 
 function pause(seconds: number): Promise<void> {

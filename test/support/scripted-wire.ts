@@ -37,7 +37,8 @@ export function socketWire(socket: net.Socket): Wire {
   socket.setNoDelay(true);
   socket.on("data", (chunk: Buffer) => {
     socket.pause();
-    put(Uint8Array.from(chunk));
+    // Bun takes a hundred times as long for Uint8Array.from().
+    put(new Uint8Array(chunk));
   });
   socket.on("error", () => {});
   socket.once("end", () => put("fin"));
@@ -122,7 +123,7 @@ export async function acceptTls(clear: Wire, pair: Pair, options: tls.TlsOptions
     upstream.once("close", () => resolve(undefined));
   });
   upstream.on("error", () => {});
-  upstream.on("data", (chunk: Buffer) => void clear.write(Uint8Array.from(chunk)));
+  upstream.on("data", (chunk: Buffer) => void clear.write(new Uint8Array(chunk)));
   for (const event of ["end", "close"]) upstream.once(event, () => clear.halfClose());
   const pumping = pump(clear, upstream);
   const socket = await secured;

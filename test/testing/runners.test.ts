@@ -1,11 +1,15 @@
-/** The examples for test runners pass, each with its own runner, and would fail if the tested code were wrong. */
+/**
+ * The examples for test runners pass, each with its own runner, and would fail if the tested code were wrong.
+ *
+ * @node It starts each runtime itself.
+ */
 import { cp, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { type Folder, run } from "../packaging/installed.ts";
 import { judgedExamples, judgeReport } from "../packaging/judged.ts";
 import { root } from "../packaging/snippets.ts";
-import { onNode, type Runtime, runtimes } from "../support/runtimes.ts";
+import { type Runtime, runtimes } from "../support/runtimes.ts";
 
 const commandOf = (name: string): Runtime["command"] => {
   const found = runtimes.find((runtime) => runtime.name === name);
@@ -31,7 +35,7 @@ const runners: Record<string, { command: readonly string[]; passes: RegExp; fail
   "bun test": { command: [bun, "test", "./bun.test.mjs"], passes: /2 pass/, fails: /1 fail/ },
 };
 
-describe.runIf(onNode).each(Object.entries(runners))("the example for %s", (_, { command, passes, fails }) => {
+describe.each(Object.entries(runners))("the example for %s", (_, { command, passes, fails }) => {
   const env = { NO_COLOR: "1", DENO_NO_UPDATE_CHECK: "1" };
   let folder: Folder;
 

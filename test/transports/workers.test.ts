@@ -1,4 +1,8 @@
-/** Workers: the transport within workerd itself, by miniflare, with a mail server on the loopback interface. */
+/**
+ * Workers: the transport within workerd itself, by miniflare, with a mail server on the loopback interface.
+ *
+ * @node It starts workerd, which is the runtime here.
+ */
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
@@ -7,13 +11,12 @@ import type { Miniflare } from "miniflare";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { certificates } from "../support/certificates.ts";
 import { type EmbeddedOptions, type EmbeddedServer, startEmbeddedServer } from "../support/embedded-server.ts";
-import { onNode } from "../support/runtimes.ts";
 import type { Task } from "./worker.ts";
 import { scripted } from "./worker-answers.ts";
 
 const account = { user: "ada", password: "correct horse" };
 
-describe.runIf(onNode)("transport workers, in workerd", () => {
+describe("transport workers, in workerd", () => {
   let workerd: Miniflare;
   let folder: string;
   const servers: EmbeddedServer[] = [];
@@ -142,7 +145,7 @@ describe.runIf(onNode)("transport workers, in workerd", () => {
   });
 });
 
-describe.runIf(onNode)("bundling", () => {
+describe("bundling", () => {
   it.each(["browser", "node", "neutral"] as const)("needs no module of Cloudflare's for %s", async (platform) => {
     const text = await bundle("../../transports/workers.ts", platform);
     expect(text).toContain("cloudflare:sockets");

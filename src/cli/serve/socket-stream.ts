@@ -85,7 +85,7 @@ export class SocketStream implements ServerStream {
     socket.pause();
     socket.on("data", (chunk: Uint8Array) => {
       socket.pause();
-      this.#put(Uint8Array.from(chunk));
+      this.#put(new Uint8Array(chunk));
     });
     socket.on("error", () => {});
     socket.once("end", () => this.#put(null));
