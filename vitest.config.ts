@@ -2,6 +2,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { defineConfig } from "vitest/config";
+import { BaseSequencer, type TestSpecification } from "vitest/node";
 
 /** Folders whose tests another run has, as scripts/test.mjs divides them. `--exclude` does not reach the projects. */
 const elsewhere = process.env["SMTPLIB_TESTS_ELSEWHERE"]?.split(",") ?? [];
@@ -31,10 +32,28 @@ const common = {
   hookTimeout: 30_000,
 };
 
+/** The folders whose files wait longest: for real servers, queues, other processes and pauses. */
+const WAITING = ["servers", "outbox", "packaging", "pool", "transports", "proxy", "peers"];
+/** Each runtime begins with another folder, so that the three do not keep the same server busy. */
+const begin = onNode ? 2 : "Deno" in globalThis ? 0 : 4;
+
+/** Those that wait begin first, so that the others compute meanwhile, and nothing waits alone at the end. */
+class WaitingFirst extends BaseSequencer {
+  override async sort(specs: TestSpecification[]): Promise<TestSpecification[]> {
+    const rank = ({ moduleId, project }: TestSpecification): number => {
+      const place = WAITING.findIndex((folder) => moduleId.includes(`/test/${folder}/`));
+      if (project.config.isolate || place < 0) return project.config.isolate ? -1 : WAITING.length;
+      return (place - begin + WAITING.length) % WAITING.length;
+    };
+    return (await super.sort(specs)).sort((one, other) => rank(one) - rank(other));
+  }
+}
+
 export default defineConfig({
   test: {
     // What vite makes of a file serves all runtimes and later runs: it is found by the file's content.
     experimental: { fsModuleCache: true },
+    sequence: { sequencer: WaitingFirst },
     // There is nothing to run for a filter that names files for Node alone.
     passWithNoTests: !onNode,
     // Most tests wait for a server or a deadline: twice as many workers as processors keep these busy.
