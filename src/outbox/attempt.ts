@@ -127,8 +127,10 @@ export class Attempt {
 
   /** Another attempt passed the point of no return. */
   async #judge(ticket: Ticket, now: number): Promise<Conclusion> {
-    this.#learn(ticket);
+    const isNew = this.#learn(ticket);
     if (ticket.answer?.outcome === "delivered") return this.#resolved(ticket.answer);
+    // The state has to know before this ticket is given back or replaced.
+    if (isNew) return deferred(this.#message, 0, this.#message.state.paid);
     const finding = await this.#finding(ticket, now);
     if (finding === "unknown") return this.#hold(ticket, now);
     if (finding !== "delivered") {
@@ -289,9 +291,12 @@ export class Attempt {
     return { ...retried, state: { ...retried.state, failed, held } };
   }
 
-  /** Leaves out the recipients that have the message according to the ticket. */
-  #learn({ answer }: Ticket): void {
-    if (answer?.outcome === "unknown") this.#message = without(this.#message, answer.accepted ?? []);
+  /** Leaves out the recipients that have the message according to the ticket; returns whether the state had some of them. */
+  #learn({ answer }: Ticket): boolean {
+    if (answer?.outcome !== "unknown") return false;
+    const before = recipientsLeft(this.#message).length;
+    this.#message = without(this.#message, answer.accepted ?? []);
+    return recipientsLeft(this.#message).length < before;
   }
 
   async #awaken({ awaited }: TicketChange): Promise<void> {

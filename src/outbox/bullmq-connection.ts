@@ -51,7 +51,7 @@ export class BullmqConnection {
   /** The connection for scripts; undefined where it runs none. */
   async scriptsIfAny(): Promise<RedisClient | undefined> {
     const client: unknown = await Reflect.get(Object(this.#backend), "client");
-    return isRedis(client) ? this.scripts : undefined;
+    return scriptsOf(client) && this.scripts;
   }
 
   /** Waits until a command would be sent, or fail, at once. @throws the signal's reason */
@@ -73,9 +73,9 @@ export class BullmqConnection {
   }
 
   async #redis(): Promise<RedisClient> {
-    const found: unknown = await Reflect.get(Object(this.#backend), "client");
-    if (isRedis(found)) return found;
-    throw new TypeError("the queue's client has no evalsha, as that of ioredis: set the option store");
+    const found = scriptsOf(await Reflect.get(Object(this.#backend), "client"));
+    if (found !== undefined) return found;
+    throw new TypeError("the queue's client runs no scripts: set the option store");
   }
 
   #isAway(): boolean {
@@ -125,6 +125,52 @@ function isBackend(value: unknown): value is Backend {
   );
 }
 
-function isRedis(client: unknown): client is RedisClient {
-  return typeof Reflect.get(Object(client), "evalsha") === "function";
+/** A client's scripts: those of ioredis, or of BullMQ's adapters for other clients; undefined if it has none. */
+function scriptsOf(client: unknown): RedisClient | undefined {
+  if (isRedis(client)) return client;
+  return isAdapter(client) ? new AdapterScripts(client) : undefined;
 }
+
+function isRedis(client: unknown): client is RedisClient {
+  return has(client, "evalsha") && has(client, "eval");
+}
+
+/** A client of BullMQ over that of node-redis or Bun: scripts are commands with names. */
+type Adapter = {
+  defineCommand(name: string, script: { readonly numberOfKeys: number; readonly lua: string }): void;
+  runCommand(name: string, args: readonly string[]): Promise<unknown>;
+};
+
+function isAdapter(client: unknown): client is Adapter {
+  return has(client, "defineCommand") && has(client, "runCommand");
+}
+
+function has(owner: unknown, method: string): boolean {
+  return typeof Reflect.get(Object(owner), method) === "function";
+}
+
+/** Runs scripts on an adapter, which sends their hashes by itself. */
+class AdapterScripts implements RedisClient {
+  readonly #adapter: Adapter;
+
+  constructor(adapter: Adapter) {
+    this.#adapter = adapter;
+  }
+
+  /** The caller sends the script instead. */
+  evalsha(): Promise<never> {
+    return Promise.reject(new Error("NOSCRIPT"));
+  }
+
+  eval(lua: string, numberOfKeys: number, ...args: string[]): Promise<unknown> {
+    const names = commands.get(this.#adapter) ?? new Map<string, string>();
+    commands.set(this.#adapter, names);
+    const name = names.get(lua) ?? `smtplib-${names.size}`;
+    if (!names.has(lua)) this.#adapter.defineCommand(name, { numberOfKeys, lua });
+    names.set(lua, name);
+    return this.#adapter.runCommand(name, args);
+  }
+}
+
+/** The names of scripts that an adapter knows. */
+const commands = new WeakMap<Adapter, Map<string, string>>();

@@ -13,7 +13,7 @@ import { type Enqueued, Outbox, type QueuedMessage, type Twins } from "./outbox.
 import { redisStore } from "./redis-store.ts";
 import { resolveTicket } from "./resolve.ts";
 import type { HeldMessage, OutboxStore } from "./store.ts";
-import { Attempts, type OutboxWorker, outboxWorker, STORE_GONE, type WorkOptions } from "./worker.ts";
+import { Attempts, ClaimLostError, type OutboxWorker, outboxWorker, STORE_GONE, type WorkOptions } from "./worker.ts";
 
 /** A `Queue` of BullMQ, as far as it is used. */
 export type BullQueue = {
@@ -147,17 +147,15 @@ export class BullmqOutbox {
    */
   async resolve(id: string, finding: "delivered" | "not-delivered"): Promise<void> {
     const { job, message } = await this.#find(id);
-    const isLeft = await resolveTicket(this.#outbox.store, message, finding);
+    const { isLeft, message: resolved } = await resolveTicket(this.#outbox.store, message, finding);
     // A worker that is processing it puts it back and reads its ticket again soon.
     if (!(await job.isFailed())) return await job.promote().catch(() => {});
     if (isLeft) {
-      await job.updateData(revived(message));
+      await this.#states.replaceDead(job, message, revived(message));
       return await job.retry("failed");
     }
-    if (finding === "not-delivered") {
-      return await job.updateData({ ...message, state: { ...message.state, held: undefined } });
-    }
-    await job.remove();
+    if (finding === "not-delivered") return await this.#states.replaceDead(job, message, resolved);
+    await this.#states.removeDead(job, message);
     await this.#outbox.settle(message);
   }
 
@@ -176,7 +174,7 @@ export class BullmqOutbox {
     const { job, message } = await this.#find(id);
     // Asks BullMQ, not the state: an interrupted redrive leaves a new state on a job that still failed.
     if (!(await job.isFailed())) throw new Error(`${id} is no dead letter`);
-    await job.updateData(redriven(message, this.#outbox.settings.lifetime));
+    await this.#states.replaceDead(job, message, redriven(message, this.#outbox.settings.lifetime));
     await job.retry("failed");
   }
 
@@ -184,7 +182,7 @@ export class BullmqOutbox {
   async discard(id: string): Promise<void> {
     const { job, message } = await this.#find(id);
     if (!(await job.isFailed())) throw new Error(`${id} is no dead letter`);
-    await job.remove();
+    await this.#states.removeDead(job, message);
     await this.#outbox.settle(message);
   }
 
@@ -246,7 +244,7 @@ export class BullmqOutbox {
       // Another worker may know it.
       return { kind: "again", after: 60 };
     }
-    if (untold(message.state).length > 0) message = await this.#report(job, message, lock);
+    if (untold(message.state).length > 0) message = await this.#report(job, message, lock).catch(unlessLost(message));
     const conclusion = await attempts.run(message);
     return await this.#conclude(job, { ...message, state: conclusion.state }, conclusion, lock);
   }
@@ -305,6 +303,14 @@ export class BullmqOutbox {
     }
     return { job, message: readMessage(job.data) };
   }
+}
+
+/** A report that cannot be stored is due again at the end of the attempt, and keeps nobody else from the message. */
+function unlessLost(message: OutboxMessage): (error: unknown) => OutboxMessage {
+  return (error) => {
+    if (error instanceof ClaimLostError) throw error;
+    return message;
+  };
 }
 
 /** Options that would make the worker another one. */

@@ -25,7 +25,7 @@ export function answerOf<T>(
   signal?: AbortSignal,
 ): Promise<T> {
   const late = (): Error => new CallbackTimeoutError(name, seconds);
-  return inTime({ seconds, late, signal }, async () => await call());
+  return inTime({ seconds, late, signal, hold: false }, async () => await call());
 }
 
 /** Limits the time that each method of a store takes. */

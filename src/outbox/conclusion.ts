@@ -1,6 +1,6 @@
 /** The result of an attempt, for the queue. Pure functions: they make the next state from a state and an outcome. */
 
-import { refusedIn, replyIn } from "./error-fields.ts";
+import { refusedIn, replyIn, textOf } from "./error-fields.ts";
 import { failureReply } from "./failure-reply.ts";
 import { type HeldState, type MessageState, type OutboxMessage, recipientsLeft } from "./message.ts";
 import {
@@ -12,7 +12,7 @@ import {
   storedReply,
 } from "./stored-reply.ts";
 import type { Ticket, TicketAnswer } from "./ticket.ts";
-import { isPart, type RetryPolicy, retryOf, type Verdict } from "./verdict.ts";
+import { isFinal, isPart, type RetryPolicy, retryOf, type Verdict } from "./verdict.ts";
 
 /** The action of the queue after an attempt. */
 export type Conclusion = {
@@ -51,7 +51,9 @@ export function afterFailure(message: OutboxMessage, error: unknown, policy: Ret
   const refused = refusedIn(error);
   const reply = refused === undefined ? replyIn(error) : undefined;
   const last = reply === undefined ? state.last : storedReply(reply);
-  const putOff = withReplies(state.putOff, storedRefused(refused ?? {}));
+  // A reply to the message as a whole is the last one to each recipient.
+  const isWhole = reply !== undefined || (refused === undefined && isFinal(error));
+  const putOff = isWhole ? [] : withReplies(state.putOff, storedRefused(refused ?? {}));
   return conclusionOf(message, verdict, { ...counted(state), last, putOff }, error, undefined);
 }
 
@@ -76,7 +78,8 @@ export function held(message: OutboxMessage, { at, answer }: Ticket, now: number
   const error = new Error("the outcome is unknown: the server may have taken the message");
   const state: MessageState = { ...message.state, held: { reason, since, checks } };
   const rest = { error, reply: undefined, slowDown: 0 };
-  if (now > message.expiresAt) return { ...rest, action: "give-up", after: 0, state: { ...state, over: "give-up" } };
+  if (now > message.expiresAt)
+    return { ...rest, action: "give-up", after: 0, state: { ...state, over: "give-up", why: error.message } };
   return { ...rest, action: "hold", after: nextCheck(state.held, message.expiresAt - now), state };
 }
 
@@ -95,7 +98,8 @@ export function deferred(message: OutboxMessage, after: number, paid: readonly s
 /** A message that was concluded before its worker died. */
 export function repeated(message: OutboxMessage): Conclusion {
   const { state } = message;
-  return { action: state.over ?? "done", after: 0, state, error: undefined, reply: state.last, slowDown: 0 };
+  const error = state.why === undefined ? undefined : new Error(state.why);
+  return { action: state.over ?? "done", after: 0, state, error, reply: state.last, slowDown: 0 };
 }
 
 function counted(state: MessageState): MessageState {
@@ -125,7 +129,8 @@ function conclusionOf(
     };
   }
   const failed = [...next.failed, ...refused, ...givenUp(message, verdict, next, error)];
-  return { ...common, action: over ?? "give-up", after: 0, state: { ...next, failed, over: over ?? "give-up" } };
+  const ended = { ...next, failed, over: over ?? "give-up", why: textOf(error) } as const;
+  return { ...common, action: ended.over, after: 0, state: ended };
 }
 
 /** All recipients that were not refused for good; undefined if these are all recipients. */

@@ -116,24 +116,30 @@ export class Destinations {
         throw wrongType("the result of options.connect", "a pool or its options", given);
       }
       if (!isSender(given)) return { sender: new SMTPPool(given), isOwn: true };
-      this.#given.add(given);
       return { sender: given, isOwn: false };
     } catch (cause) {
       throw new DestinationError(destination, { cause });
     }
   }
 
-  /** Calls `connect`. A pool that it gives after the end is closed, too. */
+  /** Calls `connect`, and keeps the pool that it may give, also one that comes too late; closes one after the end. */
   async #ask(destination: string): Promise<unknown> {
     const given = await this.#connect(destination);
-    if (this.#closed.signal.aborted && isSender(given)) await close(given);
+    if (isSender(given)) {
+      if (this.#closed.signal.aborted) await close(given);
+      else this.#given.add(given);
+    }
     return given;
   }
 
   #closeOldest(): void {
-    for (const [destination, entry] of this.#entries) {
-      if (this.#entries.size <= this.#most) return;
+    // Those that the user gave stay: `connect` would give another one each time.
+    const own = [...this.#entries].filter(([, { opened }]) => opened?.isOwn !== false);
+    let tooMany = own.length - this.#most;
+    for (const [destination, entry] of own) {
+      if (tooMany <= 0) return;
       if (entry.users > 0) continue;
+      tooMany--;
       this.#entries.delete(destination);
       entry.opening.then(closeOwn, () => {});
     }
@@ -161,6 +167,6 @@ function isProgramError(error: unknown): boolean {
   return error instanceof TypeError || error instanceof RangeError;
 }
 
-function isSender(given: object): given is Sender {
-  return "deliver" in given && typeof given.deliver === "function";
+function isSender(given: unknown): given is Sender {
+  return typeof given === "object" && given !== null && "deliver" in given && typeof given.deliver === "function";
 }

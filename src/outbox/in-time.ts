@@ -1,5 +1,6 @@
 /** A step that has to end in time. */
 import { onAbort } from "../client/abort.ts";
+import { holdProcess } from "../client/timer.ts";
 import { unlessAborted } from "./unless-aborted.ts";
 
 /** How long a step may take. */
@@ -9,6 +10,8 @@ export type Limits = {
   readonly late: () => Error;
   /** The caller's: aborting it ends the wait. */
   readonly signal?: AbortSignal | undefined;
+  /** Whether the wait keeps the process alive. Default: true. */
+  readonly hold?: boolean;
 };
 
 /**
@@ -17,11 +20,12 @@ export type Limits = {
  * @throws what the step throws, the error `late`, or the reason of the caller's signal
  */
 export async function inTime<T>(
-  { seconds, late, signal }: Limits,
+  { seconds, late, signal, hold = true }: Limits,
   step: (signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
   const given = new AbortController();
   const timer = setTimeout(() => given.abort(late()), seconds * 1000);
+  holdProcess(timer, hold);
   const unlink = onAbort(signal, (reason) => given.abort(reason));
   try {
     return await unlessAborted(step(given.signal), given.signal);

@@ -1,5 +1,6 @@
 /** A message as it stands in a queue: plain values of JSON, under a version. */
 import { contentOf } from "../client/content.ts";
+import { aLabel } from "../core/a-label.ts";
 import { concat, utf8, wrongType } from "../core/bytes.ts";
 import type { MailOptions, RcptOptions } from "../core/extensions/extension.ts";
 import { requestOfDelivery } from "../facade/envelope.ts";
@@ -67,6 +68,8 @@ export type MessageState = {
   readonly redrives: number;
   /** Set once nothing more will be sent: whether anybody got it. */
   readonly over: "done" | "give-up" | undefined;
+  /** Why it was given up, once it was. */
+  readonly why: string | undefined;
   /** Set while the outcome is unknown. */
   readonly held: HeldState | undefined;
   /** The budgets that the message has paid already: it does not pay twice. */
@@ -95,6 +98,7 @@ export const FRESH: MessageState = {
   putOff: [],
   redrives: 0,
   over: undefined,
+  why: undefined,
   held: undefined,
   paid: [],
   deferred: 0,
@@ -178,16 +182,23 @@ export function checkEnvelope(envelope: OutboxEnvelope, body: Uint8Array): Check
   const recipients = new Map<string, QueuedRecipient>();
   for (const one of to) {
     const recipient = typeof one === "string" ? { address: one } : { ...one };
-    const mailbox = mailboxOf(recipient.address);
-    if (!recipients.has(mailbox)) recipients.set(mailbox, recipient);
+    const spelling = spellingOf(recipient.address);
+    if (!recipients.has(spelling)) recipients.set(spelling, recipient);
   }
   return { from, to: [...recipients.values()], options: structuredClone(options) };
 }
 
-/** The mailbox of an address, the same for each spelling of it: the domain's case means nothing, that of the rest may. */
+/** The mailbox of an address, without a name and angle brackets: the domain's case means nothing, that of the rest may. */
 export function mailboxOf(address: string): string {
   const { path = address, domain = "" } = mailboxIn(address) ?? {};
   return `${path.slice(0, path.length - domain.length)}${domain.toLowerCase()}`;
+}
+
+/** The same text for each spelling of a mailbox: also for a domain in A-labels, and a local part in needless quotes. */
+function spellingOf(address: string): string {
+  const mailbox = mailboxIn(address);
+  const ascii = mailbox && aLabel(mailbox);
+  return mailboxOf(ascii?.path ?? address).replace(/^"([\w+-]+(?:\.[\w+-]+)*)"@/, "$1@");
 }
 
 /** The Message-ID of a message's header. The field may be folded, and some programs leave out the brackets. */

@@ -22,6 +22,9 @@ import { Places } from "./places.ts";
 import { buildReport, loadMimeNode, reportable, reportHost } from "./report.ts";
 import type { OutboxStore } from "./store.ts";
 
+/** Milliseconds for which a report is tried after its message has expired. */
+const LAST_DAY = 86_400_000;
+
 /** Seconds for which an attempt may take its ticket at least, however short `retention` is. */
 const LEAST = 3600;
 
@@ -165,8 +168,21 @@ export class Outbox {
     await this.#places.pause(destination, slowDown).catch(() => {});
   }
 
-  /** The report to the sender that a state asks for, as a message of its own; undefined if none. */
+  /**
+   * The report to the sender that a state asks for, as a message of its own; undefined if none, or if its body could not be
+   * stored for a day after the message had expired.
+   * @throws what the store of bodies throws
+   */
   async reportOf(message: OutboxMessage): Promise<QueuedMessage | undefined> {
+    try {
+      return await this.#report(message);
+    } catch (error) {
+      if (Date.now() < message.expiresAt + LAST_DAY) throw error;
+      return undefined;
+    }
+  }
+
+  async #report(message: OutboxMessage): Promise<QueuedMessage | undefined> {
     const { report, lifetime } = this.settings;
     const failures = reportable(message);
     if (report === undefined || failures.length === 0) return undefined;
@@ -185,7 +201,7 @@ export class Outbox {
       state: FRESH,
     };
     const dates = { queuedAt: now, expiresAt: now + lifetime * 1000 };
-    return { message: { ...common, ...more, ...dates, body: await this.#store(octets) }, from: now, priority: 0 };
+    return { message: { ...common, ...more, ...dates, body: await this.#store(octets, id) }, from: now, priority: 0 };
   }
 
   /** Forgets what a settled message no longer needs: its body, and later its tickets. */
@@ -221,10 +237,10 @@ export class Outbox {
     return Math.max(this.settings.retention / 2, LEAST);
   }
 
-  async #store(octets: Uint8Array): Promise<StoredBody> {
+  /** @param name - that of a report is the same each time it is made */
+  async #store(octets: Uint8Array, name: string = crypto.randomUUID()): Promise<StoredBody> {
     const bodies = this.#bodies;
     if (bodies === undefined || octets.length <= this.settings.inline) return inlineBody(octets);
-    const name = crypto.randomUUID();
     try {
       await bodies.put(name, octets);
     } catch (error) {

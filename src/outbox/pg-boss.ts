@@ -90,7 +90,8 @@ export class PgBossOutbox {
     const { lifetime, retention } = settings;
     this.#jobs = new PgBossJobs(boss, queue, { heartbeat, lifetime, retention });
     const place = placeOf(boss, queue);
-    this.#tables = store === undefined ? postgresStore(sqlOf(boss), { schema, queue: place }) : undefined;
+    this.#tables =
+      store === undefined ? postgresStore(sqlOf(boss), { schema, queue: place, budgets: `${place}:` }) : undefined;
     this.#outbox = new Outbox(settings, store ?? this.#made(), place);
   }
 
@@ -159,11 +160,11 @@ export class PgBossOutbox {
       throw new Error(`there is no message ${id}`);
     }
     const { message, isDead } = found;
-    const isLeft = await resolveTicket(this.#outbox.store, message, finding);
+    const { isLeft, message: resolved } = await resolveTicket(this.#outbox.store, message, finding);
     if (!isDead) return await this.#jobs.wake(id);
     if (isLeft) return await this.#revive(revived(message));
     if (finding === "delivered") return await this.discard(id);
-    const decided = { message: { ...message, state: { ...message.state, held: undefined } }, why: "a person decided" };
+    const decided = { message: resolved, why: "a person decided" };
     await this.#boss.update(this.#jobs.dead, decided, { id });
   }
 
@@ -189,9 +190,11 @@ export class PgBossOutbox {
   /** Removes a dead letter and its body. */
   async discard(id: string): Promise<void> {
     const message = await this.#jobs.findDead(id);
-    await this.#jobs.deleteLetter(id, undefined);
-    // Its key is free again.
-    await this.#boss.deleteJob(this.#jobs.queue, id);
+    await inTransaction(this.#boss, async (db) => {
+      await this.#jobs.deleteLetter(id, db);
+      // Its key is free again.
+      await this.#boss.deleteJob(this.#jobs.queue, id, within(db));
+    });
     await this.#outbox.settle(message);
   }
 

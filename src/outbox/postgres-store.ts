@@ -14,8 +14,10 @@ export type SqlClient = {
 export type PostgresStoreOptions = {
   /** The schema of the tables; lower-case letters, digits and "_". Default: "smtplib". */
   schema?: string | undefined;
-  /** The queue whose held messages are listed; tickets and budgets are those of all queues. Default: "". */
+  /** The queue whose held messages are listed; tickets are those of all queues. Default: "". */
   queue?: string | undefined;
+  /** A prefix of the names of budgets: stores with the same one share their budgets. Default: "". */
+  budgets?: string | undefined;
 };
 
 /**
@@ -27,14 +29,15 @@ export function postgresStore(
   options: PostgresStoreOptions = {},
 ): OutboxStore & { readonly install: () => Promise<void> } {
   checkMethods(client, ["query"], "client");
-  checkNames(options, ["schema", "queue"], "options");
-  const { schema = "smtplib", queue = "" } = options;
+  checkNames(options, ["schema", "queue", "budgets"], "options");
+  const { schema = "smtplib", queue = "", budgets = "" } = options;
   checkText(schema, "options.schema");
   checkText(queue, "options.queue");
+  checkText(budgets, "options.budgets");
   if (!/^[a-z_][a-z0-9_]{0,62}$/.test(schema)) throw new RangeError("options.schema must be a plain lower-case name");
   return {
     tickets: new PostgresTickets(client, `${schema}.outbox_ticket`),
-    budgets: new PostgresBudgets(client, `${schema}.outbox_budget`),
+    budgets: new PostgresBudgets(client, `${schema}.outbox_budget`, budgets),
     held: new PostgresHeld(client, `${schema}.outbox_held`, queue),
     install: async () => void (await client.query(tables(schema))),
   };
@@ -149,19 +152,23 @@ class PostgresTickets implements TicketStore {
 class PostgresBudgets implements BudgetStore {
   readonly #client: SqlClient;
   readonly #table: string;
+  readonly #prefix: string;
 
-  constructor(client: SqlClient, table: string) {
+  constructor(client: SqlClient, table: string, prefix: string) {
     this.#client = client;
     this.#table = table;
+    this.#prefix = prefix;
   }
 
   /** One statement, which locks the budget's row, so that requests follow one another. */
   async enter(key: string, token: string, { budget, lease, reserved }: Request): Promise<Admission> {
     const { messages = 0, seconds = 1, concurrent = 0 } = budget;
-    await this.#client.query(`INSERT INTO ${this.#table} (key) VALUES ($1) ON CONFLICT DO NOTHING`, [key]);
+    await this.#client.query(`INSERT INTO ${this.#table} (key) VALUES ($1) ON CONFLICT DO NOTHING`, [
+      this.#prefix + key,
+    ]);
     const rate = messages > 0 && !reserved ? messages : 0;
     const { rows } = await this.#client.query(ENTER.replaceAll("BUDGET", this.#table), [
-      ...[key, token, rate, seconds * 1000, concurrent, lease * 1000],
+      ...[this.#prefix + key, token, rate, seconds * 1000, concurrent, lease * 1000],
     ]);
     const state = field(rows[0], "state", "string");
     const wait = (field(rows[0], "wait", "number") ?? 0) / 1000;
@@ -173,19 +180,22 @@ class PostgresBudgets implements BudgetStore {
     await this.#client.query(
       `UPDATE ${this.#table} SET leases = leases || jsonb_build_object($2::text, ${NOW} + $3::float8 * 1000)
        WHERE key = $1 AND leases ? $2`,
-      [key, token, lease],
+      [this.#prefix + key, token, lease],
     );
   }
 
   async leave(key: string, token: string): Promise<void> {
-    await this.#client.query(`UPDATE ${this.#table} SET leases = leases - $2::text WHERE key = $1`, [key, token]);
+    await this.#client.query(`UPDATE ${this.#table} SET leases = leases - $2::text WHERE key = $1`, [
+      this.#prefix + key,
+      token,
+    ]);
   }
 
   async pause(key: string, seconds: number): Promise<void> {
     await this.#client.query(
       `INSERT INTO ${this.#table} AS b (key, paused) VALUES ($1, ${NOW} + $2::float8 * 1000)
        ON CONFLICT (key) DO UPDATE SET paused = greatest(b.paused, excluded.paused)`,
-      [key, seconds],
+      [this.#prefix + key, seconds],
     );
   }
 }

@@ -1,17 +1,25 @@
 /** Settles a held message by the finding of a person. */
-import { type OutboxMessage, ticketKey } from "./message.ts";
+import { type OutboxMessage, ticketKey, without } from "./message.ts";
 import type { OutboxStore } from "./store.ts";
 import { foundDelivered, type Ticket, type TicketStore } from "./ticket.ts";
 
-/**
- * Writes into the ticket what became of the message, or gives the ticket back. Returns whether a worker has to go on with a
- * message that was given up: it was delivered, but not to recipients that the server had refused before.
- */
+/** A message whose outcome was found out. */
+export type Resolved = {
+  /**
+   * Whether a worker has to go on with a message that was given up: it was delivered, but not to recipients that the
+   * server had refused before.
+   */
+  readonly isLeft: boolean;
+  /** The message, not held any more, without the recipients that have it according to the ticket (LMTP). */
+  readonly message: OutboxMessage;
+};
+
+/** Writes into the ticket what became of the message, or gives the ticket back. */
 export async function resolveTicket(
   { tickets, held }: OutboxStore,
   message: OutboxMessage,
   finding: "delivered" | "not-delivered",
-): Promise<boolean> {
+): Promise<Resolved> {
   if (finding !== "delivered" && finding !== "not-delivered") {
     throw new RangeError("finding must be delivered or not-delivered");
   }
@@ -27,7 +35,9 @@ export async function resolveTicket(
   }
   await held.remove(message.id);
   const isDelivered = isAnswered || finding === "delivered";
-  return isDelivered && isHeld !== undefined && (ticket?.answer?.refused.length ?? 0) > 0;
+  const isLeft = isDelivered && isHeld !== undefined && (ticket?.answer?.refused.length ?? 0) > 0;
+  const left = without(message, ticket?.answer?.outcome === "unknown" ? (ticket.answer.accepted ?? []) : []);
+  return { isLeft, message: { ...left, state: { ...left.state, held: undefined } } };
 }
 
 /** Gives a ticket back, unless it knows of recipients that have the message: the next attempt leaves them out (LMTP). */

@@ -84,7 +84,7 @@ export function retryOf(error: unknown, attempt: number, policy: RetryPolicy = {
   if (deliveryOf(error) === "unknown") return unknownVerdict(attempt, checked);
   const refused = refusedIn(error);
   if (refused !== undefined) return afterRefusals(refused, attempt, checked, "give-up");
-  const verdict = { recipients: undefined, refused: {}, slowDown: slowDownOf(replyIn(error), error, attempt, checked) };
+  const verdict = { recipients: undefined, refused: {}, slowDown: slowDownOf(replyIn(error), error, checked) };
   if (isFinal(error)) return { ...verdict, action: "give-up", after: 0 };
   return again(verdict, attempt, checked, delay(replyIn(error), attempt, checked));
 }
@@ -182,26 +182,33 @@ function withJitter(seconds: number, { jitter, random }: Checked): number {
 /** Replies that are about the session or the server rather than the message. */
 const BUSY: readonly number[] = [421, 432, 452];
 
-/** Unless they are about an address or its mailbox, such as a full one (RFC 3463 3.2, 3.3). */
+/** About an address or its mailbox, such as a full one (RFC 3463 3.2, 3.3). */
 const OF_A_MAILBOX = /^4\.[12]\./;
 
-function isBusy({ code, enhancedCode = "" }: Reply): boolean {
-  return BUSY.includes(code) && !OF_A_MAILBOX.test(enhancedCode);
-}
+/** About the server itself (RFC 3463 3.4). */
+const OF_THE_SERVER = /^4\.3\./;
 
-/** Seconds for which the destination is left alone at first. */
+/**
+ * Seconds for which the destination is left alone. No more, however often this message was tried: its attempts say nothing
+ * about the destination, whose other messages would wait for them.
+ */
 const PAUSE = 30;
 
-/** Longer with each attempt: the server refuses whole sessions or messages. */
-function slowDownOf(reply: Reply | undefined, error: unknown, attempt: number, policy: Checked): number {
+function slowDownOf(reply: Reply | undefined, error: unknown, policy: Checked): number {
   const unreachable = nameOf(error) === "SMTPConnectError" || isSetUp(error);
-  if (!unreachable && (reply === undefined || !isBusy(reply))) return 0;
-  return withJitter(Math.min(policy.longest, PAUSE * 2 ** Math.min(attempt - 1, 6)), policy);
+  const isBusy = reply !== undefined && BUSY.includes(reply.code) && !OF_A_MAILBOX.test(reply.enhancedCode ?? "");
+  return unreachable || isBusy ? pause(policy) : 0;
 }
 
-/** A reply to one recipient says little about the others: the pause stays short. */
+/** 452 to a recipient is about its mailbox or the number of recipients, unless it says that it is about the server. */
 function slowDownOfRecipients(replies: readonly Reply[], policy: Checked): number {
-  return replies.some(isBusy) ? withJitter(Math.min(policy.longest, PAUSE), policy) : 0;
+  const isBusy = ({ code, enhancedCode = "" }: Reply): boolean =>
+    BUSY.includes(code) && (code === 452 ? OF_THE_SERVER.test(enhancedCode) : !OF_A_MAILBOX.test(enhancedCode));
+  return replies.some(isBusy) ? pause(policy) : 0;
+}
+
+function pause(policy: Checked): number {
+  return withJitter(Math.min(policy.longest, PAUSE), policy);
 }
 
 /** True for what no later attempt can mend. */

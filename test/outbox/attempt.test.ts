@@ -2,9 +2,15 @@
 import { expect, it } from "vitest";
 import { noteRefusal } from "../../src/core/refused-command.ts";
 import { makeReply } from "../../src/core/reply.ts";
-import { type Delivery, type DeliveryRequest, SMTPServerDisconnected } from "../../src/index.ts";
+import {
+  type Delivery,
+  type DeliveryRequest,
+  SMTPDataError,
+  SMTPRecipientsRefused,
+  SMTPServerDisconnected,
+} from "../../src/index.ts";
 import { type Finding, TicketRefusedError } from "../../src/outbox/index.ts";
-import { ticketKey } from "../../src/outbox/message.ts";
+import { recipientsLeft, ticketKey } from "../../src/outbox/message.ts";
 import { resolveTicket } from "../../src/outbox/resolve.ts";
 import { gate } from "../support/gate.ts";
 import { type Fate, Life, message, World } from "./lives.ts";
@@ -234,10 +240,12 @@ it("sends a message again by LMTP only to those of whom nobody knows", async () 
 });
 
 it("sends a message that a person found not to be delivered only to those who have no copy yet (LMTP)", async () => {
-  let recipients: unknown;
+  const asked: string[] = [];
   const deliver = async ({ to, body }: DeliveryRequest): Promise<Delivery> => {
     await lastOf(body);
-    recipients = to;
+    asked.push(to.map((one) => (typeof one === "string" ? one : one.address)).join());
+    // The ticket goes with a refusal; what it knew must not.
+    if (asked.length === 1) throw new SMTPDataError(451, "later", { delivery: "rejected" });
     return { accepted: [], refused: {}, reply: makeReply(250, ["ok"]), replies: [] };
   };
   const world = new World();
@@ -245,11 +253,27 @@ it("sends a message that a person found not to be delivered only to those who ha
   const queue = new OneMessageQueue(message({ to }));
   const answer = { outcome: "unknown", text: "", refused: [], accepted: ["a@example.net"] } as const;
   world.shared.entries.set(ticketKey(queue.message), { token: "dead", at: 0, answer, awaited: false });
-  await resolveTicket(world.shared.store(), queue.message, "not-delivered");
-  await world.run(queue, world.worker(new Life(undefined), { connect: () => ({ deliver, close: async () => {} }) }));
+  const { message: resolved } = await resolveTicket(world.shared.store(), queue.message, "not-delivered");
+  expect(recipientsLeft(resolved)).toEqual([{ address: "b@example.net" }]);
+  const options = { connect: () => ({ deliver, close: async () => {} }) };
+  while (queue.ended === undefined) await world.run(queue, world.worker(new Life(undefined), options));
   await world.close();
   expect(queue.ended).toBe("done");
-  expect(recipients).toEqual([{ address: "b@example.net" }]);
+  expect(asked).toEqual(["b@example.net", "b@example.net"]);
+});
+
+it("says by the last reply why a recipient is given up, also one that was put off before", async () => {
+  const refusals = [
+    new SMTPRecipientsRefused({ "charles@example.net": makeReply(450, ["4.7.1 greylisted"]) }),
+    new SMTPDataError(554, "5.7.1 spam", { delivery: "rejected" }),
+  ];
+  const deliver = (): Promise<Delivery> => Promise.reject(refusals.shift());
+  const world = new World();
+  const queue = new OneMessageQueue(message());
+  const options = { connect: () => ({ deliver, close: async () => {} }) };
+  while (queue.ended === undefined) await world.run(queue, world.worker(new Life(undefined), options));
+  await world.close();
+  expect(queue.message.state.failed).toEqual([["charles@example.net", { code: 554, text: "5.7.1 spam" }]]);
 });
 
 it.each(["retry", "ask"] as const)("says of a last attempt by %s that nobody knows", async (unknown) => {

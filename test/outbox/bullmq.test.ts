@@ -95,6 +95,59 @@ describeService("redis", () => {
     await Promise.all([frozen.close(), other.close()]);
   });
 
+  it("changes no other message where a dead letter is discarded or redriven late", async () => {
+    const { outbox, queue, server } = opened();
+    for (const late of ["discard", "redrive"] as const) {
+      server.once("rcpt", "550 5.1.1 no such user");
+      const { jobs } = await outbox.enqueue(envelope, letter, { key: late });
+      const id = jobs[0]?.id ?? "";
+      const worker = await outbox.work();
+      await until(async () => (await outbox.deadLetters()).length === 1);
+      await worker.close();
+      const client = Object(await queue.getBackend().client);
+      const run = client.evalsha.bind(client);
+      const awake = gate();
+      const frozen = gate();
+      const evalsha = vi.spyOn(client, "evalsha").mockImplementation(async (...args: unknown[]) => {
+        if (String(args[3]).endsWith(":failed")) {
+          frozen.open();
+          await awake.opened;
+        }
+        return await run(...args);
+      });
+      const call = failureOf(outbox[late](id));
+      await frozen.opened;
+      await (await queue.getJob(id))?.remove();
+      await outbox.enqueue(envelope, letter, { key: late, deliverAt: new Date(Date.now() + 60_000) });
+      const before: unknown = (await queue.getJob(id))?.data;
+      awake.open();
+      expect(String(await call)).toContain("is no dead letter");
+      expect((await queue.getJob(id))?.data).toEqual(before);
+      evalsha.mockRestore();
+    }
+  });
+
+  it("works on BullMQ's adapters of other clients, which name their scripts", async () => {
+    const { queue, server } = opened();
+    const client = Object(await queue.getBackend().client);
+    const adapter = {
+      status: "ready",
+      defineCommand: client.defineCommand.bind(client),
+      runCommand: (name: string, args: unknown[]) => client[name](...args),
+    };
+    const backend = Object.create(queue.getBackend(), { client: { value: Promise.resolve(adapter) } });
+    const adapted = Object.create(queue, { getBackend: { value: () => backend } });
+    const connect = () => ({ host: "mail.example.com", transport: server.transport });
+    const outbox = bullmqOutbox(adapted, { connect });
+    server.once("message", "451 4.3.0 later");
+    const { jobs } = await outbox.enqueue(envelope, letter);
+    const worker = await outbox.work();
+    await until(async () => Object((await queue.getJob(jobs[0]?.id ?? ""))?.data).state.attempts === 1);
+    await (await queue.getJob(jobs[0]?.id ?? ""))?.promote();
+    await server.next();
+    await worker.close();
+  });
+
   it("listens to a queue once, however many outboxes it has", async () => {
     const { queue } = opened();
     const backend = queue.getBackend();

@@ -719,6 +719,8 @@ export function testOutbox(name: QueueName, start: () => Promise<Service>): void
     isFull = false;
     expect(await server.next()).toMatchObject({ from: "", to: [envelope.from] });
     await worker.close();
+    expect(await outbox.deadLetters()).toMatchObject([{ why: expect.stringContaining("550 5.1.1 no such user") }]);
+    expect(kept.size).toBe(0);
   }, 30_000);
 
   it.each([5, {}, undefined])("refuses the name %o of a message", async (id) => {

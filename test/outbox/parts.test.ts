@@ -90,9 +90,12 @@ describe("a queued message", () => {
   });
 
   it("has each mailbox once, in whatever spelling", () => {
-    const to = ["a@example.net", "Al <a@EXAMPLE.net>", "A@example.net", "<b@example.net>", "b@example.net"];
+    const to = [
+      ...["a@example.net", "Al <a@EXAMPLE.net>", '"a"@example.net', "A@example.net", '"a b"@example.net'],
+      ...["<b@münchen.example>", "b@xn--mnchen-3ya.example"],
+    ];
     expect(checkEnvelope({ from: "ada@example.com", to }, octets("")).to.map(({ address }) => address)).toEqual([
-      ...["a@example.net", "A@example.net", "<b@example.net>"],
+      ...["a@example.net", "A@example.net", '"a b"@example.net', "<b@münchen.example>"],
     ]);
   });
 
@@ -285,6 +288,17 @@ describe("the destinations of a worker", () => {
     expect(closed).toEqual([]);
     await destinations.close();
     expect(closed).toEqual(["a", "b", "c"]);
+  });
+
+  it("ask once for the pool of a destination that the user gives, however many destinations there are", async () => {
+    let made = 0;
+    const destinations = new Destinations(() => {
+      made++;
+      return { deliver: () => Promise.reject(new Error("unused")), close: async () => {} };
+    }, 1);
+    for (const name of ["a", "b", "c", "a", "b", "c"]) await destinations.using(name, running, async () => {});
+    expect(made).toBe(3);
+    await destinations.close();
   });
 
   it("close a pool that is given after the end", async () => {

@@ -124,6 +124,25 @@ describeService("postgresql", () => {
     },
   );
 
+  it("sends the mail of a queue while the server of another one is busy, though both call it relay", async () => {
+    const busy = startServer({ answers: { rcpt: "421 4.3.2 busy" } });
+    const open = async (to: typeof server): Promise<PgBossOutbox> => {
+      const connect = () => ({ host: "mail.example.com", transport: to.transport, reconnectFor: 0 });
+      const own = pgBossOutbox(boss, { connect, queue: `relay-${++queues}` });
+      await own.install();
+      return own;
+    };
+    const [one, other] = [await open(busy), await open(server)];
+    const workers = await Promise.all([one, other].map((own) => own.work({ poll: 0.05 })));
+    await one.enqueue(envelope, "X-Key: busy\r\n\r\nHi!\r\n");
+    await until(async () => busy.commands.some((command) => command.startsWith("RCPT")));
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    await other.enqueue(envelope, "X-Key: other\r\n\r\nHi!\r\n");
+    expect((await server.next()).text).toContain("X-Key: other");
+    await Promise.all(workers.map((own) => own.close()));
+    await busy.close();
+  });
+
   it("sends a message with the same key once for each schema that pg-boss has in one database", async () => {
     const other = new PgBoss({ host: "127.0.0.1", port: service.port, user: "postgres", schema: "other" });
     other.on("error", () => {});

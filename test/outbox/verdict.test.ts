@@ -57,7 +57,9 @@ describe("retryOf", () => {
     // One mailbox must not stop the mail of all others.
     expect(retryOf(full, 1, policy)).toMatchObject({ action: "retry", after: 300, slowDown: 0 });
     const nobody = new SMTPRecipientsRefused({ "b@example.net": reply(452, "4.5.3 too many recipients") });
-    expect(retryOf(nobody, 1, policy)).toMatchObject({ action: "retry", after: 300, slowDown: 30 });
+    expect(retryOf(nobody, 1, policy)).toMatchObject({ action: "retry", after: 300, slowDown: 0 });
+    const disk = new SMTPRecipientsRefused({ "b@example.net": reply(452, "4.3.1 no space") });
+    expect(retryOf(disk, 1, policy).slowDown).toBe(30);
   });
 
   it("is done with a delivery whose others are refused for good", () => {
@@ -115,9 +117,11 @@ describe("retryOf", () => {
     expect(retryOf(new SMTPDataError(code, "busy"), 1, policy)).toMatchObject({ action: "retry", slowDown: 30 });
   });
 
-  it("slows down no longer for a recipient, however often it was tried", () => {
+  it("slows down no longer for a message that was tried often: other messages would wait for it", () => {
     const busy = new SMTPRecipientsRefused({ "b@example.net": reply(421, "4.7.0 try again later") });
-    expect([1, 7].map((attempt) => retryOf(busy, attempt, policy).slowDown)).toEqual([30, 30]);
+    for (const error of [busy, new SMTPConnectError(421, "later"), new SMTPDataError(452, "4.3.1 no space")]) {
+      expect([1, 7, 20].map((attempt) => retryOf(error, attempt, policy).slowDown)).toEqual([30, 30, 30]);
+    }
   });
 
   it("slows nothing down for 450 or a lost connection", () => {
