@@ -60,6 +60,7 @@ export const layers: Readonly<Record<string, Rule>> = {
     imports: [
       ...["src/outbox/", "src/pool/", "src/facade/", "src/core/", "src/errors.ts"],
       ...["src/client/abort.ts", "src/client/content.ts", "src/client/builtin-module.ts", "src/client/channels.ts"],
+      "src/client/timer.ts",
     ],
     types: ["src/client/"],
     packages: ["bullmq", "nodemailer/lib/mime-node/index.js"],
