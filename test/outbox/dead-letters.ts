@@ -194,7 +194,11 @@ export function testDeadLetters(context: OutboxContext): void {
     const report = await server.next();
     expect(report.text).toContain("Status: 5.3.4");
     expect(report.text).toMatch(/Diagnostic-Code: smtp; 554 5\.3\.4 the message has \d+ octets/);
-    const [dead] = await outbox.deadLetters();
+    // On BullMQ the report is queued before the job ends.
+    const [dead] = await until(
+      () => outbox.deadLetters(),
+      ({ length }) => length === 1,
+    );
     expect(dead?.failed).toMatchObject([["charles@example.net", { code: 554 }]]);
   });
 
