@@ -5,6 +5,15 @@ import type { ByteStream, ConnectOptions, Endpoint, Transport } from "../../src/
 /** A MiB in bytes. */
 export const MiB: number = 1024 * 1024;
 
+/**
+ * The most that kernels and queues hold between two ends while nobody reads: a receive buffer may grow to 32 MiB, and
+ * through a proxy there are two of them.
+ */
+export const HELD: number = 56 * MiB;
+
+/** More than that. */
+export const MORE_THAN_HELD: number = 64 * MiB;
+
 /** Connects; the stream is dropped at the end of the test, whatever its outcome. */
 export async function open(transport: Transport, to: Endpoint, options: ConnectOptions = {}): Promise<ByteStream> {
   const stream = await transport(to, options);

@@ -3,12 +3,22 @@ import { once } from "node:events";
 import type { Socket } from "node:net";
 import { expect } from "vitest";
 import type { ByteStream, Transport } from "../../src/byte-stream.ts";
-import { bytes, expectPattern, fillUntilStuck, MiB, open, pattern, readText, staysPending, wiping } from "./bytes.ts";
+import {
+  bytes,
+  expectPattern,
+  fillUntilStuck,
+  HELD,
+  MiB,
+  MORE_THAN_HELD,
+  open,
+  pattern,
+  readText,
+  staysPending,
+  wiping,
+} from "./bytes.ts";
 import type { Check } from "./contract.ts";
 import { gone, send, serve } from "./servers.ts";
 
-const kernelAndQueues = 32 * MiB;
-/** More than fits between the two ends while nothing reads. */
 const much = 40 * MiB;
 
 /** Declares the tests. */
@@ -83,9 +93,9 @@ export function describeFlow(transport: Transport, check: Check): void {
     const server = await serve((socket) => socket.pause());
     const stream = await open(transport, server.endpoint);
     const socket = await server.accepted();
-    const { taken, blocked } = await fillUntilStuck(stream, much);
+    const { taken, blocked } = await fillUntilStuck(stream, MORE_THAN_HELD);
     expect(blocked).toBeInstanceOf(Promise);
-    expect(taken).toBeLessThan(kernelAndQueues);
+    expect(taken).toBeLessThan(HELD);
     const received = count(socket);
     socket.resume();
     await blocked;
@@ -98,7 +108,7 @@ export function describeFlow(transport: Transport, check: Check): void {
     const stream = await open(transport, server.endpoint);
     const socket = await server.accepted();
     const writer = wiping(stream);
-    const { taken, blocked } = await fillUntilStuck(writer, much);
+    const { taken, blocked } = await fillUntilStuck(writer, MORE_THAN_HELD);
     const received = count(socket);
     socket.resume();
     await blocked;
@@ -118,7 +128,7 @@ export function describeFlow(transport: Transport, check: Check): void {
     const server = await serve((socket) => socket.pause());
     const stream = await open(transport, server.endpoint);
     const socket = await server.accepted();
-    const { taken, blocked } = await fillUntilStuck(stream, much);
+    const { taken, blocked } = await fillUntilStuck(stream, MORE_THAN_HELD);
     const more = [stream.write(pattern(taken, 1000)), stream.write(pattern(taken + 1000, 1000))];
     const received = count(socket);
     socket.resume();
@@ -130,7 +140,7 @@ export function describeFlow(transport: Transport, check: Check): void {
   check("makes the peer wait while nobody reads", async () => {
     let sent = 0;
     const server = await serve(async (socket) => {
-      while (sent < much && !socket.destroyed) {
+      while (sent < MORE_THAN_HELD && !socket.destroyed) {
         const room = socket.write(pattern(sent, MiB));
         sent += MiB;
         if (!room) await once(socket, "drain").catch(() => {});
@@ -142,15 +152,15 @@ export function describeFlow(transport: Transport, check: Check): void {
       before = sent;
       await staysPending(new Promise(() => {}));
     }
-    expect(sent).toBeLessThan(kernelAndQueues);
-    expect(await expectPatternUntilEnd(stream)).toBe(much);
+    expect(sent).toBeLessThan(HELD);
+    expect(await expectPatternUntilEnd(stream)).toBe(MORE_THAN_HELD);
   });
 
   check("reads on while a write waits", async () => {
     const server = await serve((socket) => socket.pause());
     const stream = await open(transport, server.endpoint);
     const socket = await server.accepted();
-    const { blocked } = await fillUntilStuck(stream, much);
+    const { blocked } = await fillUntilStuck(stream, MORE_THAN_HELD);
     const reading = readText(stream, 5);
     socket.write("552 x");
     expect(await reading).toBe("552 x");

@@ -11,7 +11,9 @@ import {
   bytes,
   expectPattern,
   fillUntilStuck,
+  HELD,
   MiB,
+  MORE_THAN_HELD,
   open,
   pattern,
   readText,
@@ -140,8 +142,8 @@ export function describeTls(transport: Transport, check: Check): void {
     const socket = await server.accepted();
     socket.unpipe();
     socket.pause();
-    const { taken, blocked } = await fillUntilStuck(stream, 40 * MiB);
-    expect(taken).toBeLessThan(32 * MiB);
+    const { taken, blocked } = await fillUntilStuck(stream, MORE_THAN_HELD);
+    expect(taken).toBeLessThan(HELD);
     stream.abort(new Error("enough"));
     await expect(blocked).rejects.toThrow("enough");
     await server.idle();
@@ -149,7 +151,7 @@ export function describeTls(transport: Transport, check: Check): void {
 
   check("makes the peer wait under TLS while nobody reads", async () => {
     const { ca, good } = await certificates();
-    const server = await serveStartTls(good, (socket) => void send(socket, 40 * MiB));
+    const server = await serveStartTls(good, (socket) => void send(socket, MORE_THAN_HELD));
     const stream = await open(transport, server.endpoint);
     await stream.write(bytes("STARTTLS\r\n"));
     await readText(stream, 14);
@@ -159,13 +161,13 @@ export function describeTls(transport: Transport, check: Check): void {
       before = socket.bytesWritten;
       await staysPending(new Promise(() => {}));
     }
-    expect(socket.bytesWritten).toBeLessThan(32 * MiB);
+    expect(socket.bytesWritten).toBeLessThan(HELD);
     let at = 0;
     for (let chunk = await stream.read(); chunk !== null; chunk = await stream.read()) {
       expectPattern(chunk, at);
       at += chunk.length;
     }
-    expect(at).toBe(40 * MiB);
+    expect(at).toBe(MORE_THAN_HELD);
   });
 
   check("verifies an IP address as an address", async () => {
