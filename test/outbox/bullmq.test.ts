@@ -138,12 +138,10 @@ describeService("redis", () => {
     const backend = Object.create(queue.getBackend(), { client: { value: Promise.resolve(adapter) } });
     const adapted = Object.create(queue, { getBackend: { value: () => backend } });
     const connect = () => ({ host: "mail.example.com", transport: server.transport });
-    const outbox = bullmqOutbox(adapted, { connect });
+    const outbox = bullmqOutbox(adapted, { connect, policy: { first: 0.05, jitter: 0 } });
     server.once("message", "451 4.3.0 later");
-    const { jobs } = await outbox.enqueue(envelope, letter);
+    await outbox.enqueue(envelope, letter);
     const worker = await outbox.work();
-    await until(async () => Object((await queue.getJob(jobs[0]?.id ?? ""))?.data).state.attempts === 1);
-    await (await queue.getJob(jobs[0]?.id ?? ""))?.promote();
     await server.next();
     await worker.close();
   });
