@@ -3,7 +3,7 @@ import { expect, it } from "vitest";
 import type { HeldMessage } from "../../src/outbox/index.ts";
 import { MemoryTickets } from "./memory-store.ts";
 import { envelope, letter, type OutboxContext } from "./outbox-context.ts";
-import { until } from "./until.ts";
+import { theOne, until } from "./until.ts";
 
 export function testAttempts(context: OutboxContext): void {
   const { opened } = context;
@@ -46,14 +46,11 @@ export function testAttempts(context: OutboxContext): void {
     server.once("message", { end: "close" });
     await outbox.enqueue(envelope, letter);
     await work();
-    const [held] = await until(
-      () => outbox.held(),
-      ({ length }) => length === 1,
-    );
+    const held = await theOne(() => outbox.held());
     expect(held).toMatchObject({ reason: "lost" });
     expect(server.messages).toHaveLength(1);
     await server.next();
-    await outbox.resolve(held?.id ?? "", "not-delivered");
+    await outbox.resolve(held.id, "not-delivered");
     await server.next();
     expect(await outbox.held()).toEqual([]);
   });
@@ -64,10 +61,7 @@ export function testAttempts(context: OutboxContext): void {
     const { jobs } = await outbox.enqueue(envelope, letter);
     const id = jobs[0]?.id ?? "";
     await work();
-    await until(
-      () => outbox.held(),
-      ({ length }) => length === 1,
-    );
+    await theOne(() => outbox.held());
     await outbox.resolve(id, "delivered");
     await until(
       () => context.queues.waits(id),
@@ -92,10 +86,7 @@ export function testAttempts(context: OutboxContext): void {
     const { jobs } = await outbox.enqueue(envelope, letter);
     const id = jobs[0]?.id ?? "";
     await work();
-    await until(
-      () => outbox.held(),
-      ({ length }) => length === 1,
-    );
+    await theOne(() => outbox.held());
     dies = false;
     const [[key, ticket] = ["", undefined]] = shared.entries;
     await store.tickets.answer(key, ticket?.token ?? "", {
@@ -156,10 +147,7 @@ export function testAttempts(context: OutboxContext): void {
     const { outbox, work } = await opened({ rcpt: "450 4.2.0 busy" }, { policy: { greylisting: 3600, first: 3600 } });
     await outbox.enqueue(envelope, letter, { expiresAt: new Date(Date.now() + 500) });
     await work();
-    await until(
-      () => outbox.deadLetters(),
-      ({ length }) => length === 1,
-    );
+    await theOne(() => outbox.deadLetters());
   });
 
   it("goes on at once, and counts no attempt, while the server has room for some recipients only", async () => {
@@ -197,10 +185,7 @@ export function testAttempts(context: OutboxContext): void {
     });
     const { jobs } = await outbox.enqueue({ ...envelope, to: ["slow@example.net", "b@example.net"] }, letter);
     await work();
-    await until(
-      () => outbox.held(),
-      ({ length }) => length === 1,
-    );
+    await theOne(() => outbox.held());
     await outbox.resolve(jobs[0]?.id ?? "", "delivered");
     await until(
       async () => server.messages.at(-1)?.to,
@@ -223,11 +208,8 @@ export function testAttempts(context: OutboxContext): void {
     await work();
     await server.next();
     await outbox.enqueue(envelope, letter, { expiresAt: new Date(Date.now() + 300) });
-    const [dead] = await until(
-      () => outbox.deadLetters(),
-      ({ length }) => length === 1,
-    );
-    expect(dead?.why).toContain("in time");
+    const dead = await theOne(() => outbox.deadLetters());
+    expect(dead.why).toContain("in time");
   });
 
   it("sends a message to others while the mailbox of one is full", async () => {

@@ -2,7 +2,7 @@
 import { randomUUID } from "node:crypto";
 import { expect, it } from "vitest";
 import { envelope, letter, type OutboxContext, soon } from "./outbox-context.ts";
-import { until } from "./until.ts";
+import { theOne, until } from "./until.ts";
 
 export function testDeadLetters(context: OutboxContext): void {
   const { opened } = context;
@@ -52,14 +52,11 @@ export function testDeadLetters(context: OutboxContext): void {
     server.once("message", { end: "close" });
     await work();
     await outbox.enqueue(envelope, letter, { expiresAt: new Date(Date.now() + 2000) });
-    const [dead] = await until(
-      () => outbox.deadLetters(),
-      ({ length }) => length === 1,
-    );
+    const dead = await theOne(() => outbox.deadLetters());
     expect(dead).toMatchObject({ unknown: true, why: expect.stringContaining("unknown") });
     // No report about an unknown outcome.
     expect(server.messages).toHaveLength(1);
-    const id = dead?.id ?? "";
+    const id = dead.id;
     await expect(outbox.redrive(id)).rejects.toThrow("unknown");
     await outbox.resolve(id, "not-delivered");
     await server.next();
@@ -75,11 +72,8 @@ export function testDeadLetters(context: OutboxContext): void {
     );
     await outbox.enqueue({ ...envelope, to: ["slow@example.net", "gone@example.net"] }, letter);
     await work();
-    const [letterOf] = await until(
-      () => outbox.deadLetters(),
-      ({ length }) => length === 1,
-    );
-    expect(Object.fromEntries(letterOf?.failed ?? [])).toEqual({
+    const letterOf = await theOne(() => outbox.deadLetters());
+    expect(Object.fromEntries(letterOf.failed)).toEqual({
       "gone@example.net": { code: 550, text: "5.1.1 no such user" },
       "slow@example.net": { code: 450, text: "4.2.0 busy" },
     });
@@ -100,11 +94,8 @@ export function testDeadLetters(context: OutboxContext): void {
     expect(first.text).toContain("Final-Recipient: rfc822; gone@example.net");
     expect(second.text).toContain("Final-Recipient: rfc822; slow@example.net");
     expect(second.text).not.toContain("gone@example.net>: 550");
-    const [dead] = await until(
-      () => outbox.deadLetters(),
-      ({ length }) => length === 1,
-    );
-    await outbox.redrive(dead?.id ?? "");
+    const dead = await theOne(() => outbox.deadLetters());
+    await outbox.redrive(dead.id);
     expect((await server.next()).text).toContain("Final-Recipient: rfc822; gone@example.net");
     expect((await server.next()).text).toContain("Final-Recipient: rfc822; slow@example.net");
   });
@@ -124,11 +115,8 @@ export function testDeadLetters(context: OutboxContext): void {
     const to = ["b@example.net", "busy@example.net", "gone@example.net"];
     const { jobs } = await outbox.enqueue({ ...envelope, to }, letter, { expiresAt: new Date(Date.now() + 1500) });
     await work();
-    const [dead] = await until(
-      () => outbox.deadLetters(),
-      ({ length }) => length === 1,
-    );
-    expect(dead?.unknown).toBe(true);
+    const dead = await theOne(() => outbox.deadLetters());
+    expect(dead.unknown).toBe(true);
     await outbox.resolve(jobs[0]?.id ?? "", "delivered");
     const texts = async (): Promise<string> => server.messages.map(({ text }) => text).join();
     await until(texts, (text) => text.includes("busy@example.net>: 450") && text.includes("gone@example.net>: 550"));
@@ -141,13 +129,10 @@ export function testDeadLetters(context: OutboxContext): void {
     );
     await outbox.enqueue({ ...envelope, to: ["gone@example.net", "busy@example.net"] }, letter);
     await work();
-    const [dead] = await until(
-      () => outbox.deadLetters(),
-      ({ length }) => length === 1,
-    );
+    const dead = await theOne(() => outbox.deadLetters());
     server.once("rcpt", "250 2.1.5 ok");
     server.once("rcpt", "250 2.1.5 ok");
-    await outbox.redrive(dead?.id ?? "");
+    await outbox.redrive(dead.id);
     expect((await server.next()).to.toSorted()).toEqual(["busy@example.net", "gone@example.net"]);
   });
 
@@ -156,12 +141,9 @@ export function testDeadLetters(context: OutboxContext): void {
     server.once("rcpt", "550 5.1.1 no such user");
     await outbox.enqueue(envelope, letter, { key: "order-17" });
     await work();
-    const [dead] = await until(
-      () => outbox.deadLetters(),
-      ({ length }) => length === 1,
-    );
+    const dead = await theOne(() => outbox.deadLetters());
     expect(await outbox.enqueue(envelope, letter, { key: "order-17" })).toMatchObject({ jobs: [{ added: false }] });
-    await outbox.discard(dead?.id ?? "");
+    await outbox.discard(dead.id);
     expect(await outbox.enqueue(envelope, letter, { key: "order-17" })).toMatchObject({ jobs: [{ added: true }] });
     await server.next();
   });
@@ -195,11 +177,8 @@ export function testDeadLetters(context: OutboxContext): void {
     expect(report.text).toContain("Status: 5.3.4");
     expect(report.text).toMatch(/Diagnostic-Code: smtp; 554 5\.3\.4 the message has \d+ octets/);
     // On BullMQ the report is queued before the job ends.
-    const [dead] = await until(
-      () => outbox.deadLetters(),
-      ({ length }) => length === 1,
-    );
-    expect(dead?.failed).toMatchObject([["charles@example.net", { code: 554 }]]);
+    const dead = await theOne(() => outbox.deadLetters());
+    expect(dead.failed).toMatchObject([["charles@example.net", { code: 554 }]]);
   });
 
   it("sends other messages while the body of a report cannot be stored, and the report once it can", async () => {

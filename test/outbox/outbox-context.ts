@@ -88,5 +88,5 @@ export function wait(milliseconds: number): Promise<void> {
 
 /** Waits long enough for each client to notice the end of its server, and to try again. */
 export function gone(): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, 250));
+  return wait(250);
 }

@@ -8,3 +8,10 @@ export async function until<T>(ask: () => Promise<T>, isIt: (answer: T) => boole
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
 }
+
+/** Asks until a list has one entry, and returns that. */
+export async function theOne<T>(ask: () => Promise<readonly T[]>): Promise<T> {
+  const [one] = await until(ask, ({ length }) => length === 1);
+  if (one === undefined) throw new Error("the list is empty");
+  return one;
+}
