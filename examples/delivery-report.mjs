@@ -1,5 +1,6 @@
 /**
- * Requests delivery reports (DSN, RFC 3461): mail to the sender reports who gets the message, and who does not.
+ * Requests delivery reports (DSN, RFC 3461): mail servers send the sender a report for each recipient that has the
+ * message, and for each that does not get it.
  * node examples/delivery-report.mjs mail.example.com 587
  */
 import { SMTP, SMTPNotSupportedError } from "smtplib";

@@ -77,8 +77,13 @@ export function checkArgument(text: unknown, argument: string): string {
   if (FORBIDDEN.test(text)) {
     throw new RangeError(`${argument} must not contain CR, LF, NUL or other control characters: ${quoted(text)}`);
   }
-  if (LONE_SURROGATE.test(text)) throw new TypeError(`${argument} has a lone surrogate, which cannot be encoded`);
+  if (hasLoneSurrogate(text)) throw new TypeError(`${argument} has a lone surrogate, which cannot be encoded`);
   return text;
+}
+
+/** True if a text has half of a surrogate pair, which no encoding can express: two such texts may become the same bytes. */
+export function hasLoneSurrogate(text: string): boolean {
+  return LONE_SURROGATE.test(text);
 }
 
 /** A value, quoted for an error message. */

@@ -1,7 +1,8 @@
 /** The connection of a queue of BullMQ to Redis: whether it is there, and what it said last. */
 import { onAbort } from "../client/abort.ts";
 import { field, textOf } from "./error-fields.ts";
-import type { RedisClient } from "./redis-store.ts";
+import { scriptsOf } from "./redis-adapter.ts";
+import type { RedisClient } from "./redis-script.ts";
 
 type Backend = { readonly client: unknown; on(event: string, listener: (value: unknown) => void): unknown };
 
@@ -124,53 +125,3 @@ function isBackend(value: unknown): value is Backend {
     typeof value === "object" && value !== null && "client" in value && "on" in value && typeof value.on === "function"
   );
 }
-
-/** A client's scripts: those of ioredis, or of BullMQ's adapters for other clients; undefined if it has none. */
-function scriptsOf(client: unknown): RedisClient | undefined {
-  if (isRedis(client)) return client;
-  return isAdapter(client) ? new AdapterScripts(client) : undefined;
-}
-
-function isRedis(client: unknown): client is RedisClient {
-  return has(client, "evalsha") && has(client, "eval");
-}
-
-/** A client of BullMQ over that of node-redis or Bun: scripts are commands with names. */
-type Adapter = {
-  defineCommand(name: string, script: { readonly numberOfKeys: number; readonly lua: string }): void;
-  runCommand(name: string, args: readonly string[]): Promise<unknown>;
-};
-
-function isAdapter(client: unknown): client is Adapter {
-  return has(client, "defineCommand") && has(client, "runCommand");
-}
-
-function has(owner: unknown, method: string): boolean {
-  return typeof Reflect.get(Object(owner), method) === "function";
-}
-
-/** Runs scripts on an adapter, which sends their hashes by itself. */
-class AdapterScripts implements RedisClient {
-  readonly #adapter: Adapter;
-
-  constructor(adapter: Adapter) {
-    this.#adapter = adapter;
-  }
-
-  /** The caller sends the script instead. */
-  evalsha(): Promise<never> {
-    return Promise.reject(new Error("NOSCRIPT"));
-  }
-
-  eval(lua: string, numberOfKeys: number, ...args: string[]): Promise<unknown> {
-    const names = commands.get(this.#adapter) ?? new Map<string, string>();
-    commands.set(this.#adapter, names);
-    const name = names.get(lua) ?? `smtplib-${names.size}`;
-    if (!names.has(lua)) this.#adapter.defineCommand(name, { numberOfKeys, lua });
-    names.set(lua, name);
-    return this.#adapter.runCommand(name, args);
-  }
-}
-
-/** The names of scripts that an adapter knows. */
-const commands = new WeakMap<Adapter, Map<string, string>>();

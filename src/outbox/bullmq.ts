@@ -213,11 +213,11 @@ export class BullmqOutbox {
     return new Map(twins.flat());
   }
 
-  #jobOf({ message, from, priority }: QueuedMessage): { name: string; data: object; opts: object } {
+  #jobOf({ message, from }: QueuedMessage): { name: string; data: object; opts: object } {
     const opts = {
       jobId: message.id,
       delay: Math.max(0, from - Date.now()),
-      priority,
+      priority: message.priority ?? 0,
       // The key is remembered as long as the job.
       removeOnComplete: { age: this.#outbox.settings.retention },
       removeOnFail: false,

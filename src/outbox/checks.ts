@@ -1,5 +1,5 @@
 /** Checks of arguments: names of options, methods, and what is stored as text. */
-import { quoted, wrongType } from "../core/bytes.ts";
+import { hasLoneSurrogate, quoted, wrongType } from "../core/bytes.ts";
 import { checkObject } from "../facade/options.ts";
 
 /**
@@ -35,7 +35,7 @@ const NUL = "\0";
 export function checkText(value: unknown, name: string): asserts value is string {
   if (typeof value !== "string") throw wrongType(name, "a string", value);
   if (value.includes(NUL)) throw new RangeError(`${name} must not contain NUL`);
-  if (/\p{Surrogate}/u.test(value)) throw new RangeError(`${name} has a lone surrogate, which cannot be encoded`);
+  if (hasLoneSurrogate(value)) throw new RangeError(`${name} has a lone surrogate, which cannot be encoded`);
 }
 
 /**

@@ -3,6 +3,7 @@ import { contentOf } from "../client/content.ts";
 import { aLabel } from "../core/a-label.ts";
 import { concat, utf8, wrongType } from "../core/bytes.ts";
 import type { MailOptions, RcptOptions } from "../core/extensions/extension.ts";
+import type { Mailbox } from "../core/mailbox.ts";
 import { requestOfDelivery } from "../facade/envelope.ts";
 import { checkObject } from "../facade/options.ts";
 import type { StoredBody } from "./body-store.ts";
@@ -190,15 +191,19 @@ export function checkEnvelope(envelope: OutboxEnvelope, body: Uint8Array): Check
 
 /** The mailbox of an address, without a name and angle brackets: the domain's case means nothing, that of the rest may. */
 export function mailboxOf(address: string): string {
-  const { path = address, domain = "" } = mailboxIn(address) ?? {};
-  return `${path.slice(0, path.length - domain.length)}${domain.toLowerCase()}`;
+  const mailbox = mailboxIn(address);
+  return mailbox === undefined ? address : lowerCased(mailbox);
 }
 
 /** The same text for each spelling of a mailbox: also for a domain in A-labels, and a local part in needless quotes. */
 function spellingOf(address: string): string {
   const mailbox = mailboxIn(address);
-  const ascii = mailbox && aLabel(mailbox);
-  return mailboxOf(ascii?.path ?? address).replace(/^"([\w+-]+(?:\.[\w+-]+)*)"@/, "$1@");
+  if (mailbox === undefined) return address;
+  return lowerCased(aLabel(mailbox) ?? mailbox).replace(/^"([\w+-]+(?:\.[\w+-]+)*)"@/, "$1@");
+}
+
+function lowerCased({ path, domain = "" }: Mailbox): string {
+  return `${path.slice(0, path.length - domain.length)}${domain.toLowerCase()}`;
 }
 
 /** The Message-ID of a message's header. The field may be folded, and some programs leave out the brackets. */

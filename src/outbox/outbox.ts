@@ -33,7 +33,6 @@ export type QueuedMessage = {
   readonly message: OutboxMessage;
   /** Milliseconds since 1970. */
   readonly from: number;
-  readonly priority: number;
 };
 
 /** A message whose body is not stored yet. */
@@ -124,7 +123,7 @@ export class Outbox {
     for (const [destination, to] of groups) {
       const id = await idOf([this.#queue, tenant ?? "", key, destination]);
       const message = { ...common, priority, id, nonce: crypto.randomUUID(), to, destination, state: FRESH };
-      drafts.push({ message, from: times.from, priority });
+      drafts.push({ message, from: times.from });
     }
     const { messages, twins } = await this.#within((signal) => this.#add(drafts, octets, queue, signal));
     const jobs = await this.#announce(messages, twins);
@@ -201,7 +200,7 @@ export class Outbox {
       state: FRESH,
     };
     const dates = { queuedAt: now, expiresAt: now + lifetime * 1000 };
-    return { message: { ...common, ...more, ...dates, body: await this.#store(octets, id) }, from: now, priority: 0 };
+    return { message: { ...common, ...more, ...dates, body: await this.#store(octets, id) }, from: now };
   }
 
   /** Forgets what a settled message no longer needs: its body, and later its tickets. */

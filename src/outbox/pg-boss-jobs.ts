@@ -26,8 +26,13 @@ export class PgBossJobs {
   /** Adds messages, and returns those that were there before. */
   async insert(messages: readonly QueuedMessage[], db: PgBossDatabase | undefined): Promise<Twins> {
     const { heartbeat, lifetime, retention } = this.#settings;
-    const jobs = messages.map(({ message, from, priority }) => ({
-      ...{ id: message.id, data: message, startAfter: new Date(from).toISOString(), priority: -priority },
+    const jobs = messages.map(({ message, from }) => ({
+      ...{
+        id: message.id,
+        data: message,
+        startAfter: new Date(from).toISOString(),
+        priority: -(message.priority ?? 0),
+      },
       // Only a verdict ends a message.
       ...{ retryLimit: 1_000_000, retryDelay: 5, retentionSeconds: Math.ceil(lifetime) + 30 * 86_400 },
       ...{ heartbeatSeconds: heartbeat, expireInSeconds: 86_399 },

@@ -206,7 +206,7 @@ export class PgBossOutbox {
       if (db !== undefined) await this.#jobs.deleteLetter(id, db);
       if (isLive(await this.#jobs.job(this.#jobs.queue, id, db))) throw new Error(`${id} is in the queue already`);
       await this.#boss.deleteJob(this.#jobs.queue, id, within(db));
-      await this.#jobs.insert([{ message: next, from: Date.now(), priority: next.priority ?? 0 }], db);
+      await this.#jobs.insert([{ message: next, from: Date.now() }], db);
     });
   }
 

@@ -137,7 +137,7 @@ function afterRefusals(
   const left = entries.filter(([, reply]) => mayPass(reply));
   const lost = Object.fromEntries(entries.filter(([, reply]) => !mayPass(reply)));
   const replies = left.map(([, reply]) => reply);
-  const slowDown = slowDownOfRecipients(replies, policy);
+  const slowDown = replies.some((reply) => isBusy(reply, true)) ? pause(policy) : 0;
   // Where nobody got the message and a 421 ended the session, the others have no reply and are left, too.
   const isCutShort = otherwise === "give-up" && replies.some(({ code }) => code === 421);
   const recipients = isCutShort ? undefined : left.map(([address]) => address);
@@ -196,15 +196,13 @@ const PAUSE = 30;
 
 function slowDownOf(reply: Reply | undefined, error: unknown, policy: Checked): number {
   const unreachable = nameOf(error) === "SMTPConnectError" || isSetUp(error);
-  const isBusy = reply !== undefined && BUSY.includes(reply.code) && !OF_A_MAILBOX.test(reply.enhancedCode ?? "");
-  return unreachable || isBusy ? pause(policy) : 0;
+  return unreachable || (reply !== undefined && isBusy(reply, false)) ? pause(policy) : 0;
 }
 
 /** 452 to a recipient is about its mailbox or the number of recipients, unless it says that it is about the server. */
-function slowDownOfRecipients(replies: readonly Reply[], policy: Checked): number {
-  const isBusy = ({ code, enhancedCode = "" }: Reply): boolean =>
-    BUSY.includes(code) && (code === 452 ? OF_THE_SERVER.test(enhancedCode) : !OF_A_MAILBOX.test(enhancedCode));
-  return replies.some(isBusy) ? pause(policy) : 0;
+function isBusy({ code, enhancedCode = "" }: Reply, toRecipient: boolean): boolean {
+  if (!BUSY.includes(code)) return false;
+  return toRecipient && code === 452 ? OF_THE_SERVER.test(enhancedCode) : !OF_A_MAILBOX.test(enhancedCode);
 }
 
 function pause(policy: Checked): number {

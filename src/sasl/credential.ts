@@ -1,7 +1,7 @@
 /** Checks user names, passwords and identities that are sent unchanged, in UTF-8. */
+import { hasLoneSurrogate } from "../core/bytes.ts";
 
 const CONTROL = /[\x00-\x1f\x7f]/;
-const LONE_SURROGATE = /\p{Surrogate}/u;
 
 /**
  * Returns the value itself: SASLprep is the server's task (RFC 4616 2). Control characters of ASCII separate the fields
@@ -14,6 +14,6 @@ export function checkCredential(value: unknown, argument: string): string {
   if (typeof value !== "string") throw new TypeError(`${argument} must be a string`);
   if (value.includes("\0")) throw new TypeError(`${argument} must not hold NUL`);
   if (CONTROL.test(value)) throw new RangeError(`${argument} must not hold control characters, such as a line end`);
-  if (LONE_SURROGATE.test(value)) throw new TypeError(`${argument} has a lone surrogate, which cannot be encoded`);
+  if (hasLoneSurrogate(value)) throw new TypeError(`${argument} has a lone surrogate, which cannot be encoded`);
   return value;
 }

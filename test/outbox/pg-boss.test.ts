@@ -111,7 +111,7 @@ describeService("postgresql", () => {
       const message = readMessage(job.data);
       await boss.deleteJob(queue, id);
       if (successor.startsWith("a new")) await mail.enqueue(envelope, "Hi!\r\n", { key: "daily" });
-      else await jobs.insert([{ message: redriven(message, 60), from: Date.now(), priority: 0 }], undefined);
+      else await jobs.insert([{ message: redriven(message, 60), from: Date.now() }], undefined);
       // The first attempt of each has the same name.
       expect(await boss.fetch(queue, { includeMetadata: true })).toMatchObject([{ id, retryCount: job.retryCount }]);
       for (const action of ["done", "give-up", "retry"] as const) {
