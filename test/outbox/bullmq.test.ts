@@ -127,6 +127,37 @@ describeService("redis", () => {
     }
   });
 
+  it("redrives a dead letter once for each time that it is one, though two do so at once", async () => {
+    const { outbox, queue, server } = opened();
+    server.once("rcpt", "550 5.1.1 no such user");
+    server.once("rcpt", "550 5.1.1 no such user");
+    const { jobs } = await outbox.enqueue(envelope, letter);
+    const id = jobs[0]?.id ?? "";
+    const worker = await outbox.work();
+    await until(async () => (await outbox.deadLetters()).length === 1);
+    const client = Object(await queue.getBackend().client);
+    const run = client.evalsha.bind(client);
+    const awake = gate();
+    const frozen = gate();
+    const evalsha = vi.spyOn(client, "evalsha").mockImplementationOnce(async (...args: unknown[]) => {
+      frozen.open();
+      await awake.opened;
+      return await run(...args);
+    });
+    onTestFinished(() => evalsha.mockRestore());
+    const late = failureOf(outbox.redrive(id));
+    await frozen.opened;
+    await outbox.redrive(id);
+    // It is one again.
+    await until(async () => Object((await queue.getJob(id))?.data).state.over === "give-up");
+    await until(async () => (await outbox.deadLetters()).length === 1);
+    awake.open();
+    expect(String(await late)).toContain("is no dead letter");
+    expect(server.messages).toHaveLength(0);
+    expect(Object((await queue.getJob(id))?.data).state.redrives).toBe(1);
+    await worker.close();
+  });
+
   it("works on BullMQ's adapters of other clients, which name their scripts", async () => {
     const { queue, server } = opened();
     const client = Object(await queue.getBackend().client);

@@ -1,7 +1,7 @@
 /** Workers in this process that die, freeze or lose their store between any two steps. */
 
 import type { ByteStream, Transport } from "../../src/byte-stream.ts";
-import { SMTPPool } from "../../src/index.ts";
+import { type DeliveryRequest, SMTPPool } from "../../src/index.ts";
 import { FRESH, type OutboxMessage, VERSION } from "../../src/outbox/message.ts";
 import { type OutboxOptions, outboxSettings } from "../../src/outbox/options.ts";
 import { Outbox } from "../../src/outbox/outbox.ts";
@@ -172,4 +172,11 @@ export function message(more: Partial<OutboxMessage> = {}): OutboxMessage {
     state: FRESH,
     ...more,
   };
+}
+
+/** Reads a body to its end. */
+export async function lastOf(body: DeliveryRequest["body"]): Promise<"end"> {
+  if (typeof body === "string" || !(Symbol.asyncIterator in body)) throw new Error("the body is no stream");
+  for await (const _ of body);
+  return "end";
 }
